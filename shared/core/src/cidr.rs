@@ -1,0 +1,156 @@
+//! Sets of CIDR blocks, IPv4 and IPv6 together, in canonical form.
+//!
+//! AWS clears host bits and refuses a peering when *any* block of one VPC contains or is contained by any block of the
+//! other (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>); equality is not enough.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Text that is not a CIDR block.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a CIDR block such as 10.0.0.0/16 or 2600:1f18::/56")]
+pub struct CidrError {
+    /// What was given.
+    pub text: String,
+}
+
+/// Parses one block and clears its host bits, as AWS does.
+///
+/// # Errors
+/// When the text is not an address with a prefix length.
+pub fn parse(text: &str) -> Result<IpNet, CidrError> {
+    text.trim().parse::<IpNet>().map(|block| block.trunc()).map_err(|_| CidrError { text: text.to_owned() })
+}
+
+/// Two CIDR blocks share addresses exactly when one contains the other.
+pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
+/// CIDR blocks without host bits, sorted, none inside another; IPv4 sorts before IPv6.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "BTreeSet<IpNet>", into = "BTreeSet<IpNet>")]
+pub struct CidrSet(BTreeSet<IpNet>);
+
+impl CidrSet {
+    /// Adds a block; one that the set covers already changes nothing, and those that it covers leave.
+    pub fn insert(&mut self, block: IpNet) {
+        let block = block.trunc();
+        if !self.0.iter().any(|known| known.contains(&block)) {
+            self.0.retain(|known| !block.contains(known));
+            self.0.insert(block);
+        }
+    }
+
+    /// The blocks in order.
+    pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter()
+    }
+
+    /// Whether exactly this block is in the set (not merely covered by another).
+    pub fn has(&self, block: &IpNet) -> bool {
+        self.0.contains(block)
+    }
+
+    /// Whether there is no block.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first block of this set that overlaps one of the other, with that one.
+    pub fn first_overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
+        self.0
+            .iter()
+            .find_map(|mine| other.0.iter().find(|theirs| overlap(mine, theirs)).map(|theirs| (*mine, *theirs)))
+    }
+}
+
+impl FromIterator<IpNet> for CidrSet {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(blocks: I) -> Self {
+        let mut set = Self::default();
+        for block in blocks {
+            set.insert(block);
+        }
+        set
+    }
+}
+
+impl From<BTreeSet<IpNet>> for CidrSet {
+    fn from(blocks: BTreeSet<IpNet>) -> Self {
+        blocks.into_iter().collect()
+    }
+}
+
+impl From<CidrSet> for BTreeSet<IpNet> {
+    fn from(set: CidrSet) -> Self {
+        set.0
+    }
+}
+
+impl fmt::Display for CidrSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocks: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.pad(&blocks.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(text: &str) -> CidrSet {
+        text.split_whitespace().map(|block| parse(block).unwrap()).collect()
+    }
+
+    #[test]
+    fn host_bits_are_cleared_and_covered_blocks_vanish() {
+        assert_eq!(set("10.1.2.3/16 10.1.128.0/17 2600:1f18::1/56").to_string(), "10.1.0.0/16 2600:1f18::/56");
+        assert_eq!(set("10.1.128.0/17 10.1.0.0/16"), set("10.1.0.0/16"));
+    }
+
+    #[test]
+    fn overlap_is_by_containment_either_way_and_within_one_family() {
+        assert_eq!(
+            set("10.0.0.0/16 10.9.0.0/16").first_overlap(&set("10.9.128.0/17")),
+            Some((parse("10.9.0.0/16").unwrap(), parse("10.9.128.0/17").unwrap()))
+        );
+        assert!(set("10.9.128.0/17").first_overlap(&set("10.9.0.0/16")).is_some());
+        assert_eq!(set("0.0.0.0/0").first_overlap(&set("::/0")), None);
+        assert_eq!(set("10.0.0.0/16").first_overlap(&set("10.1.0.0/16")), None);
+    }
+
+    #[test]
+    fn text_that_is_no_block_is_refused_by_name() {
+        assert_eq!(parse("10.0.0.0/33").unwrap_err().text, "10.0.0.0/33");
+        assert!(parse("").is_err());
+    }
+
+    proptest! {
+        /// The oracle compares first and last addresses, which the set never looks at.
+        #[test]
+        fn overlap_agrees_with_comparing_address_ranges(a in any::<u32>(), m in 0u8..=32, b in any::<u32>(), n in 0u8..=32) {
+            let range = |address: u32, length: u8| {
+                let size = 1u64 << (32 - length);
+                let first = u64::from(address) / size * size;
+                (first, first + size - 1)
+            };
+            let block = |address: u32, length: u8| parse(&format!("{}/{length}", std::net::Ipv4Addr::from(address))).unwrap();
+            let ((first_a, last_a), (first_b, last_b)) = (range(a, m), range(b, n));
+            prop_assert_eq!(overlap(&block(a, m), &block(b, n)), first_a <= last_b && first_b <= last_a);
+        }
+
+        #[test]
+        fn the_order_of_insertion_does_not_matter(blocks in proptest::collection::vec((any::<u16>(), 8u8..=28), 0..12)) {
+            let nets: Vec<IpNet> = blocks.iter().map(|(a, n)| parse(&format!("10.{}.{}.0/{n}", a >> 8, a & 255)).unwrap()).collect();
+            let forward: CidrSet = nets.iter().copied().collect();
+            let backward: CidrSet = nets.iter().rev().copied().collect();
+            prop_assert_eq!(&forward, &backward);
+            prop_assert!(forward.iter().all(|x| forward.iter().all(|y| x == y || !overlap(x, y))));
+        }
+    }
+}

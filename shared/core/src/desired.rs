@@ -1,0 +1,96 @@
+//! What is wanted: the declared meshes, and what the membership index remembers of their members.
+//!
+//! The index only fills in for scopes that cannot be read; where a scope answered, the VPC's own tag decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::CidrSet;
+use crate::ids::{Deployment, MeshName, VpcRef};
+
+/// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// How many peerings one run may delete before it stops and asks.
+    pub deletes: DeleteLimits,
+}
+
+/// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeleteLimits {
+    /// Peerings.
+    pub count: usize,
+    /// Per cent of the mesh's live managed peerings.
+    pub percent: usize,
+}
+
+impl Default for DeleteLimits {
+    /// Ten: a VPC that leaves a mesh of eleven goes without a question. 30 %: so does one that leaves a large mesh,
+    /// but a lost tag policy or a wrong index, which would take half the mesh, does not.
+    fn default() -> Self {
+        Self { count: 10, percent: 30 }
+    }
+}
+
+impl DeleteLimits {
+    /// Whether `deletes` of `live` peerings are too many to do unasked.
+    pub fn exceeded_by(&self, deletes: usize, live: usize) -> bool {
+        deletes > self.count && deletes.saturating_mul(100) > live.saturating_mul(self.percent)
+    }
+}
+
+/// What the index remembers of a VPC that wears a mesh tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The VPC.
+    pub vpc: VpcRef,
+    /// Its associated blocks when it was last read.
+    pub cidrs: CidrSet,
+    /// The meshes that its tag named.
+    pub meshes: BTreeSet<MeshName>,
+}
+
+/// What is wanted of one mesh, with as much of the other meshes as its pairs need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Who manages: the value of `peerd:managed-by`.
+    pub deployment: Deployment,
+    /// The mesh that this run is about.
+    pub mesh: MeshName,
+    /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
+    /// members left.
+    pub declared: BTreeMap<MeshName, Policy>,
+    /// The index: consulted for VPCs in scopes that did not answer.
+    pub remembered: BTreeMap<VpcRef, Member>,
+}
+
+/// Limits that hold whatever the policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests that may be pending at once per requester scope.
+    pub outstanding_requests: usize,
+}
+
+impl Default for Limits {
+    /// 25 (L-DC9F7029): the documentation says per account in one place and per VPC in another, so the stricter reading
+    /// holds (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+    fn default() -> Self {
+        Self { outstanding_requests: 25 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletes_are_too_many_only_above_both_the_count_and_the_share() {
+        let limits = DeleteLimits::default();
+        assert!(!limits.exceeded_by(10, 10));
+        assert!(!limits.exceeded_by(11, 100));
+        assert!(limits.exceeded_by(11, 36));
+    }
+}

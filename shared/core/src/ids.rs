@@ -1,0 +1,221 @@
+//! Names of things, each a type of its own, parsed once at the edge.
+//!
+//! Nothing here looks a thing up: an id that parses is well formed, not proven to exist.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is not a well-formed id of the kind that was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {expected}")]
+pub struct IdError {
+    /// What was given.
+    pub text: String,
+    /// What would have been right, with an example.
+    pub expected: &'static str,
+}
+
+/// Declares id newtypes: `Name, "what it is, with an example", predicate;`. Alphabetical; append kinds, never reuse one.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(IdError { text: text.to_owned(), expected: $expected })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An AWS account.
+    AccountId, "a 12-digit account id such as 111111111111", |t| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit());
+    /// A deployment of peerd: the value of `peerd:managed-by` on all that it made.
+    Deployment, "a deployment name (1 to 32 letters, digits, `-` or `_`)", |t| is_name(t, 32);
+    /// A mesh: what the tag `peerd:env` names.
+    MeshName, "a mesh name (1 to 64 letters, digits, `-`, `_` or `.`)", |t| is_name(t, 64);
+    /// A VPC peering connection.
+    PeeringId, "a peering id such as pcx-0a1b2c3d", |t| has_prefix(t, "pcx-");
+    /// An AWS Region.
+    Region, "a Region such as eu-west-1", |t| {
+        t.len() <= 32 && t.split('-').count() >= 3 && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    /// A route table.
+    RouteTableId, "a route table id such as rtb-0a1b2c3d", |t| has_prefix(t, "rtb-");
+    /// A VPC, unique in all of AWS.
+    VpcId, "a VPC id such as vpc-0a1b2c3d", |t| has_prefix(t, "vpc-");
+}
+
+fn is_name(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn has_prefix(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// One account in one Region: the unit of credentials, of API rate limits and of what can be read or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Scope {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub region: Region,
+}
+
+impl Scope {
+    /// The scope of `account` in `region`.
+    pub fn new(account: AccountId, region: Region) -> Self {
+        Self { account, region }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.account, self.region))
+    }
+}
+
+/// A VPC and where it is. The order (account, Region, VPC id) is total and decides who requests a peering.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VpcRef {
+    /// The account and Region that hold the VPC.
+    pub scope: Scope,
+    /// The VPC.
+    pub id: VpcId,
+}
+
+impl VpcRef {
+    /// The VPC `id` in `scope`.
+    pub fn new(scope: Scope, id: VpcId) -> Self {
+        Self { scope, id }
+    }
+}
+
+impl fmt::Display for VpcRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} ({})", self.id, self.scope))
+    }
+}
+
+/// Two different VPCs, lesser first: the lesser requests the peering, so that two workers never request it both ways.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    requester: VpcRef,
+    accepter: VpcRef,
+}
+
+impl Pair {
+    /// The pair of two VPCs in either order; none of a VPC with itself.
+    pub fn of(a: &VpcRef, b: &VpcRef) -> Option<Self> {
+        let (requester, accepter) = if a < b { (a, b) } else { (b, a) };
+        (a.id != b.id).then(|| Self { requester: requester.clone(), accepter: accepter.clone() })
+    }
+
+    /// The lesser VPC, which requests the peering.
+    pub fn requester(&self) -> &VpcRef {
+        &self.requester
+    }
+
+    /// The greater VPC, which accepts it.
+    pub fn accepter(&self) -> &VpcRef {
+        &self.accepter
+    }
+
+    /// Both VPCs, requester first.
+    pub fn ends(&self) -> [&VpcRef; 2] {
+        [&self.requester, &self.accepter]
+    }
+
+    /// Both VPCs with the other one, requester first: what each side routes to.
+    pub fn directions(&self) -> [(&VpcRef, &VpcRef); 2] {
+        [(&self.requester, &self.accepter), (&self.accepter, &self.requester)]
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} - {}", self.requester, self.accepter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vpc(account: &str, region: &str, id: &str) -> VpcRef {
+        VpcRef::new(Scope::new(account.parse().unwrap(), region.parse().unwrap()), id.parse().unwrap())
+    }
+
+    #[test]
+    fn an_id_of_the_wrong_kind_is_refused_with_what_would_be_right() {
+        let error = "rtb-1".parse::<VpcId>().unwrap_err();
+        assert_eq!(error.to_string(), "`rtb-1` is not a VPC id such as vpc-0a1b2c3d");
+        assert!("11111111111".parse::<AccountId>().is_err());
+        assert!("us-east".parse::<Region>().is_err());
+        assert!("prod/eu".parse::<MeshName>().is_err());
+        assert!("".parse::<MeshName>().is_err());
+    }
+
+    #[test]
+    fn ids_are_validated_when_they_come_from_json() {
+        assert!(serde_json_like("pcx-1").is_ok());
+        assert!(serde_json_like("vpc-1").is_err());
+    }
+
+    fn serde_json_like(text: &str) -> Result<PeeringId, IdError> {
+        PeeringId::try_from(text.to_owned())
+    }
+
+    #[test]
+    fn the_requester_is_the_lesser_by_account_then_region_then_id() {
+        let a = vpc("111111111111", "us-east-1", "vpc-9");
+        let b = vpc("222222222222", "eu-west-1", "vpc-1");
+        let pair = Pair::of(&b, &a).unwrap();
+        assert_eq!(pair.requester(), &a);
+        assert_eq!(pair, Pair::of(&a, &b).unwrap());
+        assert_eq!(Pair::of(&a, &a), None);
+    }
+}

@@ -1,0 +1,25 @@
+//! The domain of peerd, and nothing else: what a mesh is, what was seen in AWS, and what follows from the two.
+//!
+//! [`plan`] compares [`Desired`] with [`Observed`] and answers with a [`Plan`] (what to do) and a [`Report`] (why, and
+//! why not more). It is total, deterministic and pure. This crate does no I/O and knows no clock, no randomness, no
+//! async and no AWS SDK; `engine` observes and applies, `aws` speaks to AWS.
+
+pub mod action;
+pub mod cidr;
+pub mod desired;
+pub mod ids;
+pub mod lint;
+pub mod observed;
+pub mod planner;
+pub mod report;
+pub mod status;
+pub mod tags;
+
+pub use action::{Action, Effect, Plan};
+pub use cidr::CidrSet;
+pub use desired::{DeleteLimits, Desired, Limits, Member, Policy};
+pub use ids::{AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, Scope, VpcId, VpcRef};
+pub use observed::{Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
+pub use planner::plan;
+pub use report::{Finding, FindingKind, Report, Wait};
+pub use tags::Tags;

@@ -1,0 +1,154 @@
+//! A second opinion on every plan, from rules that do not share the planner's code.
+//!
+//! The engine refuses to apply a plan that breaks one, and every planner test ends by asking.
+
+use std::collections::BTreeSet;
+
+use crate::action::{Action, Plan};
+use crate::cidr::IpNet;
+use crate::desired::Desired;
+use crate::ids::{Pair, PeeringId, RouteTableId};
+use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
+use crate::planner::Membership;
+
+/// The rules that a plan breaks, one sentence each; none for a sound plan.
+pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> {
+    let rules = Rules { desired, observed, membership: Membership::new(desired, observed) };
+    let mut broken: Vec<String> =
+        plan.actions().filter_map(|action| rules.broken_by(action).map(|rule| format!("{action}: {rule}"))).collect();
+    broken.extend(twice(plan));
+    broken
+}
+
+/// No pair is requested twice and no route is touched twice in one plan.
+fn twice(plan: &Plan) -> Vec<String> {
+    let (mut pairs, mut routes) = (BTreeSet::new(), BTreeSet::new());
+    let once = |action: &&Action| match action {
+        Action::CreatePeering { pair, .. } => pairs.insert(pair.clone()),
+        Action::AddRoute { table, destination, .. }
+        | Action::ReplaceRoute { table, destination, .. }
+        | Action::RemoveRoute { table, destination, .. } => routes.insert((table.clone(), *destination)),
+        Action::AcceptPeering { .. }
+        | Action::TagPeering { .. }
+        | Action::DeletePeering { .. }
+        | Action::SetStatus { .. } => true,
+    };
+    let mut once = once;
+    plan.actions().filter(|action| !once(action)).map(|action| format!("{action}: touched twice")).collect()
+}
+
+struct Rules<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    membership: Membership<'a>,
+}
+
+impl Rules<'_> {
+    fn broken_by(&self, action: &Action) -> Option<&'static str> {
+        if !self.observed.answered(action.scope()) {
+            return Some("its scope did not answer");
+        }
+        match action {
+            Action::CreatePeering { pair, .. } => self.request(pair),
+            Action::AcceptPeering { peering, .. } => self.wanted(peering),
+            Action::TagPeering { peering, .. } => self.managed(peering).err(),
+            Action::AddRoute { table, destination, peering, .. } => self
+                .route(table, destination, peering)
+                .or_else(|| self.target(table, destination).map(|_| "the block is already routed")),
+            Action::ReplaceRoute { table, destination, from, peering, .. } => {
+                self.route(table, destination, peering).or_else(|| self.leads_to(table, destination, from))
+            }
+            Action::RemoveRoute { table, destination, peering, .. } => self.leads_to(table, destination, peering),
+            Action::DeletePeering { peering, pair, .. } => self.delete(peering, pair),
+            Action::SetStatus { vpc, .. } => (!self.observed.vpcs.contains_key(vpc)).then_some("the VPC was not seen"),
+        }
+    }
+
+    fn managed(&self, id: &PeeringId) -> Result<&Peering, &'static str> {
+        let peering = self.observed.peerings.get(id).ok_or("the peering was not seen")?;
+        if peering.is_managed_by(&self.desired.deployment) { Ok(peering) } else { Err("the peering is foreign") }
+    }
+
+    fn request(&self, pair: &Pair) -> Option<&'static str> {
+        let mut of_pair = self.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
+        if of_pair.any(|peering| peering.status.is_live()) {
+            Some("a live peering stands")
+        } else if self.membership.connecting(pair).is_empty() {
+            Some("no mesh connects the pair")
+        } else if pair.ends().into_iter().any(|vpc| !self.membership.is_present(vpc)) {
+            Some("one of the VPCs was not seen")
+        } else {
+            None
+        }
+    }
+
+    fn wanted(&self, id: &PeeringId) -> Option<&'static str> {
+        let peering = match self.managed(id) {
+            Ok(peering) => peering,
+            Err(rule) => return Some(rule),
+        };
+        let connected = peering.pair().is_some_and(|pair| !self.membership.connecting(&pair).is_empty());
+        (!connected).then_some("no mesh connects the pair")
+    }
+
+    fn route(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {
+        if let Some(rule) = self.wanted(id) {
+            return Some(rule);
+        }
+        let (Some(peering), Some(table)) = (self.observed.peerings.get(id), self.observed.tables.get(table)) else {
+            return Some("the table was not seen");
+        };
+        let overlaps_own = self
+            .membership
+            .cidrs_of(&table.vpc)
+            .is_some_and(|own| own.iter().any(|block| crate::cidr::overlap(block, destination)));
+        if peering.status != PeeringStatus::Active {
+            Some("the peering is not active")
+        } else if !peering.ends().contains(&&table.vpc) {
+            Some("the table is of neither VPC")
+        } else if table.of_gateway {
+            Some("a gateway's table takes no peering routes")
+        } else if overlaps_own {
+            Some("the block overlaps the VPC's own")
+        } else {
+            None
+        }
+    }
+
+    fn target(&self, table: &RouteTableId, destination: &IpNet) -> Option<&RouteTarget> {
+        self.observed.tables.get(table)?.created_route(destination).map(|route| &route.target)
+    }
+
+    fn leads_to(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {
+        match self.target(table, destination) {
+            Some(RouteTarget::Peering(found)) if found == id => self.managed(id).err(),
+            _ => Some("the route does not lead to that peering"),
+        }
+    }
+
+    fn delete(&self, id: &PeeringId, pair: &Pair) -> Option<&'static str> {
+        let another = self
+            .observed
+            .peerings
+            .values()
+            .any(|peering| peering.id != *id && peering.pair().as_ref() == Some(pair) && peering.status.is_live());
+        if let Err(rule) = self.managed(id) {
+            Some(rule)
+        } else if self.observed.routes_via(id).next().is_some() {
+            Some("routes still lead to it")
+        } else if pair.ends().into_iter().any(|vpc| !self.membership.is_proven(vpc)) {
+            Some("a side could not be read")
+        } else if !self.membership.asked_by_both(pair).is_empty() && !another && !self.overlapping(pair) {
+            Some("both VPCs still ask for a mesh")
+        } else {
+            None
+        }
+    }
+
+    fn overlapping(&self, pair: &Pair) -> bool {
+        match pair.ends().map(|vpc| self.membership.cidrs_of(vpc)) {
+            [Some(ours), Some(theirs)] => ours.first_overlap(theirs).is_some(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What was seen in AWS: VPCs, peerings and route tables of every scope that answered, and the gaps of those that did not.
+//!
+//! A gap never proves absence. The two sides of a peering see it at different times and each with its own tags; here
+//! they are one [`Peering`] that remembers who saw what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::cidr::{CidrSet, IpNet};
+use crate::ids::{Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
+use crate::tags::{self, Tags};
+
+/// A VPC as its own scope shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vpc {
+    /// Which.
+    pub at: VpcRef,
+    /// Its blocks in state `associated`, both families.
+    pub cidrs: CidrSet,
+    /// All its tags.
+    pub tags: Tags,
+}
+
+/// A state of a peering (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeeringStatus {
+    /// Requested, not yet with the accepter.
+    InitiatingRequest,
+    /// Waits for the accepter, 7 days at most.
+    PendingAcceptance,
+    /// Accepted, not yet carrying traffic: seconds to a minute or two.
+    Provisioning,
+    /// Carries traffic where routes lead to it.
+    Active,
+    /// Refused by AWS after the create call succeeded: overlap, or a wrong id.
+    Failed,
+    /// Not accepted in time.
+    Expired,
+    /// Refused by the accepter's owner.
+    Rejected,
+    /// Going.
+    Deleting,
+    /// Gone, and still described for hours or days.
+    Deleted,
+    /// A state that AWS added later: neither used nor taken for dead.
+    Unknown(String),
+}
+
+impl PeeringStatus {
+    /// Reads AWS's status code.
+    pub fn parse(code: &str) -> Self {
+        match code {
+            "initiating-request" => Self::InitiatingRequest,
+            "pending-acceptance" => Self::PendingAcceptance,
+            "provisioning" => Self::Provisioning,
+            "active" => Self::Active,
+            "failed" => Self::Failed,
+            "expired" => Self::Expired,
+            "rejected" => Self::Rejected,
+            "deleting" => Self::Deleting,
+            "deleted" => Self::Deleted,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    /// Whether the peering can still become or stay useful.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, Self::Failed | Self::Expired | Self::Rejected | Self::Deleting | Self::Deleted)
+    }
+
+    /// How far along the peering is; of two views the lesser counts, so that nothing is done before both sides are there.
+    fn progress(&self) -> u8 {
+        match self {
+            Self::Failed | Self::Expired | Self::Rejected | Self::Deleting | Self::Deleted => 0,
+            Self::Unknown(_) => 1,
+            Self::InitiatingRequest => 2,
+            Self::PendingAcceptance => 3,
+            Self::Provisioning => 4,
+            Self::Active => 5,
+        }
+    }
+}
+
+impl fmt::Display for PeeringStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::InitiatingRequest => "initiating-request",
+            Self::PendingAcceptance => "pending-acceptance",
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+            Self::Unknown(code) => code,
+        })
+    }
+}
+
+/// A peering as one scope shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeeringView {
+    /// Which.
+    pub id: PeeringId,
+    /// Whose VPC asked.
+    pub requester: VpcRef,
+    /// Whose VPC was asked.
+    pub accepter: VpcRef,
+    /// The state that this scope sees.
+    pub status: PeeringStatus,
+    /// AWS's sentence about the state.
+    pub message: String,
+    /// This scope's tags of it.
+    pub tags: Tags,
+}
+
+/// A peering as all readable sides show it together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peering {
+    /// Which.
+    pub id: PeeringId,
+    /// Whose VPC asked.
+    pub requester: VpcRef,
+    /// Whose VPC was asked.
+    pub accepter: VpcRef,
+    /// Dead if either side sees it dead; else the lesser progress of the two.
+    pub status: PeeringStatus,
+    /// AWS's sentence about the state.
+    pub message: String,
+    /// Tags by the scope that sees them; within one account and Region the two sides share one set.
+    pub tags: BTreeMap<Scope, Tags>,
+}
+
+impl Peering {
+    /// Whether this deployment made it.
+    pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
+        self.tags.values().any(|tags| tags.get(tags::MANAGED_BY).is_some_and(|by| by == deployment.as_str()))
+    }
+
+    /// The meshes that it was last tagged for, on either side.
+    pub fn tagged_meshes(&self) -> BTreeSet<MeshName> {
+        self.tags.values().flat_map(|tags| tags::MeshTag::of(tags).meshes).collect()
+    }
+
+    /// Its two VPCs as a pair; none if somebody peered a VPC with itself.
+    pub fn pair(&self) -> Option<Pair> {
+        Pair::of(&self.requester, &self.accepter)
+    }
+
+    /// Both VPCs, requester first.
+    pub fn ends(&self) -> [&VpcRef; 2] {
+        [&self.requester, &self.accepter]
+    }
+
+    fn merge(&mut self, seen_by: &Scope, view: PeeringView) {
+        if view.status.progress() < self.status.progress() {
+            self.status = view.status;
+            self.message = view.message;
+        }
+        self.tags.insert(seen_by.clone(), view.tags);
+    }
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteTarget {
+    /// Inside the VPC.
+    Local,
+    /// A peering.
+    Peering(PeeringId),
+    /// A gateway, an interface, an instance: AWS's id of it.
+    Other(String),
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.pad("local"),
+            Self::Peering(id) => id.fmt(f),
+            Self::Other(id) => f.pad(id),
+        }
+    }
+}
+
+/// A route to a CIDR block. Routes to prefix lists are not listed: a static CIDR route goes before them and beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The canonical destination.
+    pub destination: IpNet,
+    /// Where it leads.
+    pub target: RouteTarget,
+    /// Whether somebody made it with CreateRoute. Only such a route can be in the way of another, or be ours.
+    pub created: bool,
+    /// Whether AWS says that it leads nowhere: before its peering is active, or after it is gone.
+    pub blackhole: bool,
+}
+
+/// A route table as its own scope shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTable {
+    /// Which.
+    pub id: RouteTableId,
+    /// Of which VPC.
+    pub vpc: VpcRef,
+    /// Whether it is associated with a gateway: such a table takes no peering routes
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html>).
+    pub of_gateway: bool,
+    /// Its routes to CIDR blocks.
+    pub routes: Vec<Route>,
+}
+
+impl RouteTable {
+    /// The route that somebody created for exactly this destination.
+    pub fn created_route(&self, destination: &IpNet) -> Option<&Route> {
+        self.routes.iter().find(|route| route.created && route.destination == *destination)
+    }
+}
+
+/// All that one run saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Every scope that was asked: answered in full, or why not.
+    pub scopes: BTreeMap<Scope, Result<(), String>>,
+    /// The VPCs of the scopes that answered.
+    pub vpcs: BTreeMap<VpcRef, Vpc>,
+    /// The peerings that a readable side shows, dead ones included.
+    pub peerings: BTreeMap<PeeringId, Peering>,
+    /// The route tables of the scopes that answered.
+    pub tables: BTreeMap<RouteTableId, RouteTable>,
+}
+
+impl Observed {
+    /// Whether the scope was asked and answered in full.
+    pub fn answered(&self, scope: &Scope) -> bool {
+        matches!(self.scopes.get(scope), Some(Ok(())))
+    }
+
+    /// Adds one scope's view of a peering.
+    pub fn add_peering(&mut self, seen_by: &Scope, view: PeeringView) {
+        match self.peerings.get_mut(&view.id) {
+            Some(peering) => peering.merge(seen_by, view),
+            None => {
+                let tags = BTreeMap::from([(seen_by.clone(), view.tags)]);
+                let PeeringView { id, requester, accepter, status, message, tags: _ } = view;
+                self.peerings.insert(id.clone(), Peering { id, requester, accepter, status, message, tags });
+            }
+        }
+    }
+
+    /// The route tables of a VPC that take peering routes, in order of id.
+    pub fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a RouteTable> {
+        self.tables.values().filter(move |table| table.vpc == *vpc && !table.of_gateway)
+    }
+
+    /// Every created route that leads to a peering, with its table; gateway tables included.
+    pub fn routes_via<'a>(&'a self, peering: &'a PeeringId) -> impl Iterator<Item = (&'a RouteTable, &'a Route)> {
+        let routes = self.tables.values().flat_map(|table| table.routes.iter().map(move |route| (table, route)));
+        routes.filter(move |(_, route)| {
+            route.created && matches!(&route.target, RouteTarget::Peering(id) if id == peering)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(account: &str) -> Scope {
+        Scope::new(account.parse().unwrap(), "us-east-1".parse().unwrap())
+    }
+
+    fn view(status: PeeringStatus) -> PeeringView {
+        PeeringView {
+            id: "pcx-1".parse().unwrap(),
+            requester: VpcRef::new(scope("111111111111"), "vpc-1".parse().unwrap()),
+            accepter: VpcRef::new(scope("222222222222"), "vpc-2".parse().unwrap()),
+            status,
+            message: String::new(),
+            tags: Tags::new(),
+        }
+    }
+
+    fn merged(first: PeeringStatus, second: PeeringStatus) -> PeeringStatus {
+        let mut observed = Observed::default();
+        observed.add_peering(&scope("111111111111"), view(first));
+        observed.add_peering(&scope("222222222222"), view(second));
+        observed.peerings.into_values().next().unwrap().status
+    }
+
+    #[test]
+    fn a_peering_is_active_only_when_both_readable_sides_say_so() {
+        use PeeringStatus::{Active, Deleted, Provisioning};
+        assert_eq!(merged(Active, Provisioning), Provisioning);
+        assert_eq!(merged(Provisioning, Active), Provisioning);
+        assert_eq!(merged(Active, Deleted), Deleted);
+        assert_eq!(merged(Active, Active), Active);
+    }
+
+    #[test]
+    fn a_status_that_aws_adds_later_is_neither_active_nor_dead() {
+        let status = PeeringStatus::parse("migrating");
+        assert!(status.is_live());
+        assert_ne!(status, PeeringStatus::Active);
+        assert_eq!(status.to_string(), "migrating");
+    }
+}

@@ -1,0 +1,192 @@
+//! What nobody wants any more: routes first, then the peering, and neither without proof.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::linking::{Link, State};
+use super::membership::Membership;
+use crate::action::Action;
+use crate::cidr::IpNet;
+use crate::desired::{Desired, Policy};
+use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
+use crate::observed::{Observed, Peering, PeeringStatus};
+use crate::report::FindingKind;
+
+/// A managed peering that is proven unwanted, or a dead one whose routes are left over.
+pub struct Leaving<'a> {
+    peering: &'a Peering,
+    pair: Pair,
+    /// Tables and blocks that still lead to it, with the table's scope.
+    routes: Vec<(Scope, RouteTableId, IpNet)>,
+}
+
+/// Managed peerings that go, and routes of peerings that stay to blocks that their peer gave up.
+pub fn find<'a>(
+    links: &[Link<'a>],
+    desired: &Desired,
+    observed: &'a Observed,
+    membership: &Membership<'_>,
+    draft: &mut Draft,
+) -> Vec<Leaving<'a>> {
+    let used: BTreeMap<&PeeringId, &Link<'_>> = links
+        .iter()
+        .filter_map(|link| match link.state {
+            State::Live(peering) => Some((&peering.id, link)),
+            _ => None,
+        })
+        .collect();
+    let linked: BTreeSet<&Pair> = links.iter().map(|link| &link.pair).collect();
+    let mut leaving = Vec::new();
+    for peering in observed.peerings.values().filter(|peering| peering.is_managed_by(&desired.deployment)) {
+        let Some(pair) = peering.pair() else { continue };
+        if used.contains_key(&peering.id) {
+            withdraw_given_up_blocks(peering, observed, membership, draft);
+            continue;
+        }
+        let wanted = !membership.connecting(&pair).is_empty();
+        let duplicate = linked.contains(&pair);
+        let goes = if wanted {
+            duplicate && !routes_await_a_successor(peering, links, &pair)
+        } else {
+            is_let_go(peering, &pair, membership)
+        };
+        if goes {
+            leaving.push(Leaving { routes: routes_of(peering, observed, draft), peering, pair });
+        } else if !wanted && peering.status.is_live() {
+            report_kept(peering, &pair, membership, draft);
+        }
+    }
+    hold_back_mass_deletes(leaving, desired, observed, draft)
+}
+
+/// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
+/// moment in which the traffic falls to a broader route.
+fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair) -> bool {
+    !peering.status.is_live()
+        && links.iter().any(|link| link.pair == *pair && matches!(link.state, State::Missing { .. } | State::Live(_)))
+}
+
+/// Proof that a pair is no longer wanted: both ends were read and share no mesh; or one was read and asks for none of
+/// the meshes that the other is remembered for, nor of those that the peering was made for.
+fn is_let_go(peering: &Peering, pair: &Pair, membership: &Membership<'_>) -> bool {
+    let shared = membership.asked_by_both(pair);
+    let [a, b] = pair.ends().map(|vpc| membership.is_proven(vpc));
+    let made_for = peering.tagged_meshes();
+    let left = |vpc: &VpcRef| membership.is_proven(vpc) && membership.meshes_of(vpc).is_disjoint(&made_for);
+    shared.is_empty() && ((a && b) || pair.ends().into_iter().any(left))
+}
+
+fn report_kept(peering: &Peering, pair: &Pair, membership: &Membership<'_>, draft: &mut Draft) {
+    let shared = membership.asked_by_both(pair);
+    if shared.is_empty() {
+        let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
+        draft.report.find(FindingKind::Gap, pair, text, "let both accounts be read; the next sweep decides");
+    } else {
+        let meshes = crate::tags::join_meshes(&shared);
+        let text = format!("{} stays: both VPCs ask for {meshes}, which is not declared", peering.id);
+        let remedy = format!("declare {meshes} again, or take `peerd:env` off one of the VPCs");
+        draft.report.find(FindingKind::Refused, pair, text, remedy);
+    }
+}
+
+/// Routes that lead to a peering and that no other step of this plan moves elsewhere.
+fn routes_of(peering: &Peering, observed: &Observed, draft: &Draft) -> Vec<(Scope, RouteTableId, IpNet)> {
+    let moved = |table: &RouteTableId, block: &IpNet| {
+        draft.work.iter().any(|action| {
+            matches!(action, Action::ReplaceRoute { table: t, destination, .. } if t == table && destination == block)
+        })
+    };
+    observed
+        .routes_via(&peering.id)
+        .filter(|(table, route)| !moved(&table.id, &route.destination))
+        .map(|(table, route)| (table.vpc.scope.clone(), table.id.clone(), route.destination))
+        .collect()
+}
+
+fn withdraw_given_up_blocks(peering: &Peering, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+    for (table, route) in observed.routes_via(&peering.id) {
+        let Some(peer) = peering.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
+        let Some(blocks) = membership.cidrs_of(peer).filter(|_| membership.is_present(peer)) else { continue };
+        if !blocks.has(&route.destination) {
+            draft.work.insert(remove(&table.vpc.scope, &table.id, &route.destination, &peering.id));
+        }
+    }
+}
+
+/// Keeps all deletes of a mesh that would lose more than its policy lets go unasked.
+fn hold_back_mass_deletes<'a>(
+    leaving: Vec<Leaving<'a>>,
+    desired: &Desired,
+    observed: &Observed,
+    draft: &mut Draft,
+) -> Vec<Leaving<'a>> {
+    let live = observed.peerings.values().filter(|p| p.is_managed_by(&desired.deployment) && p.status.is_live());
+    let mut standing: BTreeMap<MeshName, usize> = BTreeMap::new();
+    for mesh in live.flat_map(Peering::tagged_meshes) {
+        *standing.entry(mesh).or_default() += 1;
+    }
+    let mut going: BTreeMap<MeshName, usize> = BTreeMap::new();
+    for mesh in leaving.iter().filter(|one| one.peering.status.is_live()).flat_map(|one| one.peering.tagged_meshes()) {
+        *going.entry(mesh).or_default() += 1;
+    }
+    let mut held = BTreeSet::new();
+    for (mesh, count) in going {
+        let limits = desired.declared.get(&mesh).map_or_else(Policy::default, Clone::clone).deletes;
+        let live = standing.get(&mesh).copied().unwrap_or_default();
+        if limits.exceeded_by(count, live) {
+            let text = format!(
+                "this run would delete {count} of {live} peerings; the policy lets {} or {} % go unasked",
+                limits.count, limits.percent
+            );
+            let remedy = format!("if that is right, raise `deletes` in the policy of {mesh} until it is done");
+            draft.report.find(FindingKind::Blocked, &mesh, text, remedy);
+            held.insert(mesh);
+        }
+    }
+    let is_held = |one: &Leaving<'_>| one.peering.status.is_live() && !one.peering.tagged_meshes().is_disjoint(&held);
+    leaving.into_iter().filter(|one| !is_held(one)).collect()
+}
+
+/// Takes out the routes of what goes.
+pub fn withdraw_routes(leaving: &[Leaving<'_>], draft: &mut Draft) {
+    for one in leaving {
+        for (scope, table, destination) in &one.routes {
+            draft.work.insert(remove(scope, table, destination, &one.peering.id));
+        }
+    }
+}
+
+fn remove(scope: &Scope, table: &RouteTableId, destination: &IpNet, peering: &PeeringId) -> Action {
+    let (scope, table, destination, peering) = (scope.clone(), table.clone(), *destination, peering.clone());
+    Action::RemoveRoute { scope, table, destination, peering }
+}
+
+/// Deletes what goes once no route leads to it, which takes both sides' tables to know.
+///
+/// Either owner may delete an active peering, only the requester a pending one
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html>).
+pub fn delete_peerings(leaving: &[Leaving<'_>], observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+    for Leaving { peering, pair, .. } in leaving.iter().filter(|one| one.peering.status.is_live()) {
+        let unread = pair.ends().into_iter().find(|vpc| !membership.is_proven(vpc));
+        if let Some(unread) = unread {
+            let text = format!("{} is unwanted, but routes of {unread} may still lead to it", peering.id);
+            draft.report.find(
+                FindingKind::Gap,
+                pair,
+                text,
+                "let that account be read; the next sweep deletes the peering",
+            );
+            continue;
+        }
+        if observed.routes_via(&peering.id).next().is_some() {
+            continue; // this pass takes the routes out
+        }
+        match &peering.status {
+            PeeringStatus::Active | PeeringStatus::PendingAcceptance => {
+                let (peering, scope) = (peering.id.clone(), peering.requester.scope.clone());
+                draft.work.insert(Action::DeletePeering { peering, scope, pair: pair.clone() });
+            }
+            other => draft.report.wait(pair, format!("{} is {other} and can be deleted later", peering.id)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Pairs that the mesh wants and the peering that each has or needs: request, accept, tag.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::membership::Membership;
+use crate::action::Action;
+use crate::cidr::IpNet;
+use crate::desired::{Desired, Limits};
+use crate::ids::{MeshName, Pair, PeeringId, Scope};
+use crate::observed::{Observed, Peering, PeeringStatus};
+use crate::report::FindingKind;
+use crate::status::Word;
+use crate::tags;
+
+/// A wanted pair: which meshes want it, and how far its peering is.
+pub struct Link<'a> {
+    /// The two VPCs.
+    pub pair: Pair,
+    /// The declared meshes that connect them.
+    pub meshes: BTreeSet<MeshName>,
+    /// What there is.
+    pub state: State<'a>,
+}
+
+/// What stands between a wanted pair and traffic.
+pub enum State<'a> {
+    /// No peering that could be used, and nothing against one.
+    Missing { dead: Vec<PeeringId> },
+    /// Blocks of the two VPCs share addresses, so AWS does not peer them.
+    Overlapping(IpNet, IpNet),
+    /// A live peering that this deployment did not make: used for nothing.
+    Foreign(&'a Peering),
+    /// AWS refused an earlier request and still says so.
+    Failed(&'a Peering),
+    /// The managed peering to use; of several, the one furthest along, then with the least id.
+    Live(&'a Peering),
+}
+
+/// The links that this run looks after: those that its mesh wants, and those whose peering is still tagged for it.
+pub fn find<'a>(desired: &Desired, observed: &'a Observed, membership: &Membership<'a>) -> Vec<Link<'a>> {
+    let mut by_pair: BTreeMap<Pair, Vec<&Peering>> = BTreeMap::new();
+    for peering in observed.peerings.values() {
+        if let Some(pair) = peering.pair() {
+            by_pair.entry(pair).or_default().push(peering);
+        }
+    }
+    let mut pairs = BTreeSet::new();
+    let members: Vec<_> = membership.asking_for(&desired.mesh).collect();
+    for (n, a) in members.iter().enumerate() {
+        pairs.extend(members[n + 1..].iter().filter_map(|b| Pair::of(a, b)));
+    }
+    let tagged = |peerings: &Vec<&Peering>| {
+        peerings.iter().any(|p| p.is_managed_by(&desired.deployment) && p.tagged_meshes().contains(&desired.mesh))
+    };
+    pairs.extend(by_pair.iter().filter(|(_, peerings)| tagged(peerings)).map(|(pair, _)| pair.clone()));
+
+    let link = |pair: Pair| {
+        let meshes = membership.connecting(&pair);
+        (!meshes.is_empty()).then(|| {
+            let peerings = by_pair.get(&pair).map_or(&[][..], Vec::as_slice);
+            let state = state(&pair, peerings, desired, membership);
+            Link { pair, meshes, state }
+        })
+    };
+    pairs.into_iter().filter_map(link).collect()
+}
+
+fn state<'a>(pair: &Pair, peerings: &[&'a Peering], desired: &Desired, membership: &Membership<'_>) -> State<'a> {
+    let (managed, foreign): (Vec<&Peering>, Vec<&Peering>) =
+        peerings.iter().copied().partition(|peering| peering.is_managed_by(&desired.deployment));
+    let furthest = managed.iter().copied().filter(|peering| peering.status.is_live()).min_by_key(|peering| {
+        let active = peering.status == PeeringStatus::Active;
+        let provisioning = peering.status == PeeringStatus::Provisioning;
+        (!active, !provisioning, peering.id.clone())
+    });
+    let overlap = match pair.ends().map(|vpc| membership.cidrs_of(vpc)) {
+        [Some(ours), Some(theirs)] => ours.first_overlap(theirs),
+        _ => None,
+    };
+    match (furthest, overlap) {
+        (Some(peering), None) => State::Live(peering),
+        (Some(peering), Some(_)) if peering.status == PeeringStatus::Active => State::Live(peering),
+        (_, Some((ours, theirs))) => State::Overlapping(ours, theirs),
+        (None, None) => {
+            if let Some(peering) = foreign.into_iter().find(|peering| peering.status.is_live()) {
+                State::Foreign(peering)
+            } else if let Some(peering) = managed.iter().find(|peering| peering.status == PeeringStatus::Failed) {
+                State::Failed(peering)
+            } else {
+                State::Missing { dead: managed.iter().map(|peering| peering.id.clone()).collect() }
+            }
+        }
+    }
+}
+
+/// Requests what is missing, and says what stands against the rest.
+pub fn request(links: &[Link<'_>], desired: &Desired, observed: &Observed, limits: &Limits, draft: &mut Draft) {
+    let mut outstanding: BTreeMap<&Scope, usize> = BTreeMap::new();
+    for peering in observed.peerings.values() {
+        if matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance) {
+            *outstanding.entry(&peering.requester.scope).or_default() += 1;
+        }
+    }
+    for link in links {
+        match &link.state {
+            State::Missing { dead } => request_one(link, dead, desired, observed, limits, &mut outstanding, draft),
+            State::Overlapping(ours, theirs) => {
+                let text = format!("{ours} overlaps {theirs}, so AWS does not peer them");
+                let remedy = "disassociate one of the two blocks, or take one VPC out of the mesh";
+                draft.report.find(FindingKind::Overlap, &link.pair, text, remedy);
+                draft.notes.of_link(link, Word::Refused, &format!("{ours} overlaps {theirs}"));
+            }
+            State::Foreign(peering) => {
+                let text = format!("{} already peers them and was not made by {}", peering.id, desired.deployment);
+                let remedy =
+                    format!("delete {} and peerd makes its own, or keep it and its routes as they are", peering.id);
+                draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
+                draft.notes.of_link(link, Word::Refused, &format!("foreign peering {}", peering.id));
+            }
+            State::Failed(peering) => {
+                let text = format!("AWS failed {}: {}", peering.id, peering.message);
+                let remedy =
+                    "mend what AWS names; peerd asks again when AWS has forgotten the failed request, in 2 hours";
+                draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
+                draft.notes.of_link(link, Word::Refused, &format!("AWS failed {}", peering.id));
+            }
+            State::Live(_) => {}
+        }
+    }
+}
+
+fn request_one<'a>(
+    link: &'a Link<'_>,
+    dead: &[PeeringId],
+    desired: &Desired,
+    observed: &Observed,
+    limits: &Limits,
+    outstanding: &mut BTreeMap<&'a Scope, usize>,
+    draft: &mut Draft,
+) {
+    if let Some(unread) = link.pair.ends().into_iter().find(|vpc| !observed.answered(&vpc.scope)) {
+        draft.notes.of_link(link, Word::Waiting, &format!("{} cannot be read", unread.scope));
+        return;
+    }
+    let pending = outstanding.entry(&link.pair.requester().scope).or_default();
+    if *pending >= limits.outstanding_requests {
+        draft.report.wait(&link.pair, "as many requests are pending as AWS allows");
+        draft.notes.of_link(link, Word::Waiting, "too many requests are pending");
+        return;
+    }
+    *pending += 1;
+    draft.notes.of_link(link, Word::Waiting, "peering is requested");
+    draft.work.insert(Action::CreatePeering {
+        pair: link.pair.clone(),
+        tags: tags::of_peering(&desired.deployment, &link.meshes, &link.pair),
+        dead: dead.to_vec(),
+    });
+}
+
+/// Accepts what is pending. Only a link is accepted: both VPCs are members, and the peering is managed.
+pub fn accept(links: &[Link<'_>], observed: &Observed, draft: &mut Draft) {
+    for link in links {
+        let State::Live(peering) = link.state else { continue };
+        match &peering.status {
+            PeeringStatus::Active => {}
+            PeeringStatus::PendingAcceptance | PeeringStatus::InitiatingRequest => {
+                let scope = peering.accepter.scope.clone();
+                draft.notes.of_link(link, Word::Waiting, "peering is pending");
+                if observed.answered(&scope) {
+                    draft.work.insert(Action::AcceptPeering { peering: peering.id.clone(), scope });
+                } else {
+                    draft.report.wait(&link.pair, format!("{} is pending and {scope} cannot be read", peering.id));
+                }
+            }
+            other => {
+                draft.report.wait(&link.pair, format!("{} is {other}", peering.id));
+                draft.notes.of_link(link, Word::Waiting, &format!("peering is {other}"));
+            }
+        }
+    }
+}
+
+/// Keeps the tags of both sides as they should be; a mesh that joins or lets go changes them in place.
+///
+/// The accepter's side is tagged from its acceptance on: earlier the peering may not be visible there.
+pub fn tag(links: &[Link<'_>], desired: &Desired, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+    for link in links {
+        let State::Live(peering) = link.state else { continue };
+        if !link.pair.ends().into_iter().all(|vpc| membership.is_proven(vpc)) {
+            continue; // the meshes of an end that cannot be read are only remembered
+        }
+        let wanted = tags::of_peering(&desired.deployment, &link.meshes, &link.pair);
+        let accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
+        for (scope, worn) in &peering.tags {
+            let missing = tags::missing(&wanted, worn);
+            if observed.answered(scope) && !missing.is_empty() && (accepted || *scope == peering.requester.scope) {
+                let (peering, scope) = (peering.id.clone(), scope.clone());
+                draft.work.insert(Action::TagPeering { peering, scope, tags: missing });
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The planner: from what is wanted and what was seen to what follows. Read [`plan`] first; it is the list of steps.
+//!
+//! Each step stands in a file of its own. No step knows an id that does not exist yet: create, accept, tag and route are
+//! successive passes, and so are taking routes out and deleting.
+
+mod leaving;
+mod linking;
+mod membership;
+mod routing;
+mod telling;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use membership::Membership;
+
+use crate::action::{Action, Plan};
+use crate::desired::{Desired, Limits};
+use crate::observed::Observed;
+use crate::report::Report;
+
+/// Decides what to do for one mesh, and says why not more.
+///
+/// Total, deterministic and pure: equal inputs give byte-equal plans, and applying a plan in full leaves the next one
+/// empty or one step further. A scope that did not answer never causes a delete.
+pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, Report) {
+    let membership = Membership::new(desired, observed);
+    let mut draft = Draft::default();
+
+    draft.report_gaps(observed);
+    let links = linking::find(desired, observed, &membership);
+    linking::request(&links, desired, observed, limits, &mut draft);
+    linking::accept(&links, observed, &mut draft);
+    linking::tag(&links, desired, observed, &membership, &mut draft);
+    routing::route(&links, desired, observed, &membership, &mut draft);
+    let leaving = leaving::find(&links, desired, observed, &membership, &mut draft);
+    leaving::withdraw_routes(&leaving, &mut draft);
+    leaving::delete_peerings(&leaving, observed, &membership, &mut draft);
+    telling::set_status(desired, observed, &membership, &mut draft);
+
+    draft.finish()
+}
+
+/// A plan and a report in the making, with what each VPC is to be told.
+#[derive(Default)]
+struct Draft {
+    work: BTreeSet<Action>,
+    labels: BTreeSet<Action>,
+    report: Report,
+    notes: telling::Notes,
+}
+
+impl Draft {
+    fn report_gaps(&mut self, observed: &Observed) {
+        for (scope, reading) in &observed.scopes {
+            if let Err(why) = reading {
+                let remedy =
+                    "let the role peerd-spoke of that account be assumed and read there; the next sweep goes on";
+                self.report.find(crate::FindingKind::Gap, scope, why, remedy);
+            }
+        }
+    }
+
+    fn finish(self) -> (Plan, Report) {
+        (Plan { work: self.work.into_iter().collect(), labels: self.labels.into_iter().collect() }, self.report)
+    }
+}

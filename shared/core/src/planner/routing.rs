@@ -1,0 +1,151 @@
+//! Routes of active peerings: every route table of either VPC that takes them leads to every block of the other.
+
+use std::collections::BTreeMap;
+
+use super::Draft;
+use super::linking::{Link, State};
+use super::membership::Membership;
+use crate::action::Action;
+use crate::cidr::{self, IpNet};
+use crate::desired::Desired;
+use crate::ids::{PeeringId, VpcRef};
+use crate::observed::{Observed, Peering, PeeringStatus, RouteTable, RouteTarget};
+use crate::report::FindingKind;
+use crate::status::Word;
+
+/// One route that a link wants in a table.
+struct Wish<'a> {
+    link: &'a Link<'a>,
+    peering: &'a PeeringId,
+    peer: &'a VpcRef,
+    destination: IpNet,
+}
+
+/// Adds what is missing, moves what leads to another managed peering, and leaves what is foreign.
+pub fn route(
+    links: &[Link<'_>],
+    desired: &Desired,
+    observed: &Observed,
+    membership: &Membership<'_>,
+    draft: &mut Draft,
+) {
+    for (vpc, wishes) in wishes(links, observed, membership) {
+        for table in observed.tables_of(vpc) {
+            route_table(table, &wishes, desired, observed, membership, draft);
+        }
+    }
+}
+
+/// Per VPC that was read, what its tables should hold, by peer and block.
+fn wishes<'a>(
+    links: &'a [Link<'a>],
+    observed: &Observed,
+    membership: &Membership<'_>,
+) -> BTreeMap<&'a VpcRef, Vec<Wish<'a>>> {
+    let mut wishes: BTreeMap<&VpcRef, Vec<Wish<'_>>> = BTreeMap::new();
+    for link in links {
+        let State::Live(peering) = link.state else { continue };
+        if peering.status != PeeringStatus::Active {
+            continue; // before, the route would be a blackhole
+        }
+        for (vpc, peer) in link.pair.directions() {
+            if !observed.answered(&vpc.scope) {
+                continue;
+            }
+            let blocks = membership.cidrs_of(peer).into_iter().flat_map(cidr::CidrSet::iter);
+            let wish = |destination: &IpNet| Wish { link, peering: &peering.id, peer, destination: *destination };
+            wishes.entry(vpc).or_default().extend(blocks.map(wish));
+        }
+    }
+    for of_vpc in wishes.values_mut() {
+        of_vpc.sort_by(|a, b| (a.peer, &a.destination).cmp(&(b.peer, &b.destination)));
+    }
+    wishes
+}
+
+fn route_table(
+    table: &RouteTable,
+    wishes: &[Wish<'_>],
+    desired: &Desired,
+    observed: &Observed,
+    membership: &Membership<'_>,
+    draft: &mut Draft,
+) {
+    let mut taken = standing_routes(table, desired, observed, membership);
+    for wish in wishes {
+        let rival = taken.iter().find(|(block, peer)| *peer != wish.peer && cidr::overlap(block, &wish.destination));
+        if let Some((block, peer)) = rival {
+            let text =
+                format!("{} of {} shares addresses with {block}, which leads to {peer}", wish.destination, wish.peer);
+            let remedy = "disassociate one of the two blocks, or take one of the two VPCs out of the mesh";
+            draft.report.find(FindingKind::Overlap, &table.id, text, remedy);
+            let why = format!("{} overlaps {block} of {}", wish.destination, peer.id);
+            draft.notes.of_link(wish.link, Word::Refused, &why);
+            continue;
+        }
+        taken.push((wish.destination, wish.peer));
+        fulfil(wish, table, desired, observed, draft);
+    }
+}
+
+/// Blocks that the table already leads to members over managed peerings which some mesh wants: whoever is routed stays
+/// routed, and a newcomer with the same addresses waits.
+fn standing_routes<'a>(
+    table: &RouteTable,
+    desired: &Desired,
+    observed: &'a Observed,
+    membership: &Membership<'_>,
+) -> Vec<(IpNet, &'a VpcRef)> {
+    let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
+        let RouteTarget::Peering(id) = target else { return None };
+        let peering = observed.peerings.get(id)?;
+        let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc)?;
+        Some((peering, peer))
+    };
+    let standing = |(peering, peer): &(&Peering, &VpcRef), block: &IpNet| {
+        peering.status == PeeringStatus::Active
+            && peering.is_managed_by(&desired.deployment)
+            && peering.pair().is_some_and(|pair| !membership.connecting(&pair).is_empty())
+            && membership.cidrs_of(peer).is_some_and(|blocks| blocks.has(block))
+    };
+    let created = table.routes.iter().filter(|route| route.created);
+    created
+        .filter_map(|route| {
+            let found = leads_to(&route.target)?;
+            standing(&found, &route.destination).then_some((route.destination, found.1))
+        })
+        .collect()
+}
+
+fn fulfil(wish: &Wish<'_>, table: &RouteTable, desired: &Desired, observed: &Observed, draft: &mut Draft) {
+    let (scope, destination) = (table.vpc.scope.clone(), wish.destination);
+    let Some(route) = table.created_route(&destination) else {
+        draft.notes.of_link(wish.link, Word::Waiting, "routes are being added");
+        draft.work.insert(Action::AddRoute {
+            scope,
+            table: table.id.clone(),
+            destination,
+            peering: wish.peering.clone(),
+        });
+        return;
+    };
+    match &route.target {
+        RouteTarget::Peering(id) if id == wish.peering => {}
+        RouteTarget::Peering(id) if observed.peerings.get(id).is_some_and(|p| p.is_managed_by(&desired.deployment)) => {
+            draft.notes.of_link(wish.link, Word::Waiting, "routes are being moved");
+            draft.work.insert(Action::ReplaceRoute {
+                scope,
+                table: table.id.clone(),
+                destination,
+                from: id.clone(),
+                peering: wish.peering.clone(),
+            });
+        }
+        target => {
+            let text = format!("{destination} leads to {target}, which peerd did not make");
+            let remedy = format!("delete that route and peerd routes {destination} to {}", wish.peering);
+            draft.report.find(FindingKind::Conflict, &table.id, text, remedy);
+            draft.notes.of_link(wish.link, Word::Refused, &format!("{} routes {destination} to {target}", table.id));
+        }
+    }
+}

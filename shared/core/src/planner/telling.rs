@@ -1,0 +1,67 @@
+//! What each VPC is told in its tag `peerd:status`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::linking::Link;
+use super::membership::Membership;
+use crate::action::Action;
+use crate::desired::Desired;
+use crate::ids::VpcRef;
+use crate::observed::{Observed, Vpc};
+use crate::report::FindingKind;
+use crate::status::{self, Sentence, Word};
+use crate::tags::{self, MeshTag};
+
+/// What stands between a VPC and a peer, by VPC, word and peer; the first reason given for a peer stays.
+#[derive(Default)]
+pub struct Notes(BTreeMap<VpcRef, BTreeMap<(Word, VpcRef), String>>);
+
+impl Notes {
+    /// Tells both VPCs of a link.
+    pub fn of_link(&mut self, link: &Link<'_>, word: Word, why: &str) {
+        for (vpc, peer) in link.pair.directions() {
+            self.0.entry(vpc.clone()).or_default().entry((word, peer.clone())).or_insert_with(|| why.to_owned());
+        }
+    }
+}
+
+/// Writes the status of every VPC that was read: this mesh's sentences anew, the others' as they were.
+pub fn set_status(desired: &Desired, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+    for vpc in observed.vpcs.values() {
+        let asked = MeshTag::of(&vpc.tags);
+        let worn = vpc.tags.get(tags::STATUS);
+        let mut sentences = worn.map(|line| status::parse(line)).unwrap_or_default();
+        sentences.retain(|old| {
+            old.mesh != desired.mesh.as_str() && asked.meshes.iter().any(|mesh| mesh.as_str() == old.mesh)
+        });
+        for word in &asked.malformed {
+            sentences.insert(Sentence::because(Word::Refused, word, None, "not a mesh name"));
+        }
+        if asked.meshes.contains(&desired.mesh) {
+            sentences.extend(of_mesh(vpc, desired, membership, draft));
+        }
+        let line = status::line(&sentences);
+        if line.as_ref() != worn {
+            draft.labels.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
+        }
+    }
+}
+
+fn of_mesh(vpc: &Vpc, desired: &Desired, membership: &Membership<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
+    let mesh = &desired.mesh;
+    if !desired.declared.contains_key(mesh) {
+        let remedy = format!("declare {mesh} (stack parameter Meshes), or correct the tag `peerd:env`");
+        draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}, which is not declared"), remedy);
+        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, "mesh is not declared")]);
+    }
+    let none = BTreeMap::new();
+    let notes = draft.notes.0.get(&vpc.at).unwrap_or(&none);
+    let in_mesh = notes.iter().filter(|((_, peer), _)| membership.meshes_of(peer).contains(mesh));
+    let mut sentences: BTreeSet<Sentence> =
+        in_mesh.map(|((word, peer), why)| Sentence::because(*word, mesh, Some(&peer.id), why)).collect();
+    if !sentences.iter().any(|sentence| sentence.word == Word::Waiting) {
+        sentences.insert(Sentence::joined(mesh));
+    }
+    sentences
+}

@@ -1,0 +1,131 @@
+//! The line that a VPC wears as `peerd:status`: per mesh one or more sentences that start with joined, waiting or refused.
+//!
+//! A run about one mesh rewrites that mesh's sentences and leaves those of the VPC's other meshes, so that runs of two
+//! meshes do not fight over the tag.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The longest tag value that EC2 takes, in characters.
+const LONGEST: usize = 256;
+/// Between sentences. A full stop and a space never stand inside one.
+const SEPARATOR: &str = ". ";
+
+/// The first word of a sentence, in the order in which sentences of one mesh are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// Something is under way; later runs say what came of it.
+    Waiting,
+    /// Connected with every other member, but for those that a following sentence names.
+    Joined,
+    /// Not connected, and not going to be until somebody acts.
+    Refused,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Waiting => "waiting",
+            Self::Joined => "joined",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// One sentence: `<word> <mesh>`, and more where there is more to say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sentence {
+    /// The mesh, or what was given for one.
+    pub mesh: String,
+    /// Its first word.
+    pub word: Word,
+    /// What follows the mesh's name, with its own leading punctuation.
+    pub rest: String,
+}
+
+impl Sentence {
+    /// `joined prod`.
+    pub fn joined(mesh: impl fmt::Display) -> Self {
+        Self { mesh: mesh.to_string(), word: Word::Joined, rest: String::new() }
+    }
+
+    /// `<word> prod with vpc-1: why`, or without a peer `<word> prod: why`.
+    pub fn because(word: Word, mesh: impl fmt::Display, peer: Option<&dyn fmt::Display>, why: &str) -> Self {
+        let peer = peer.map(|peer| format!(" with {peer}")).unwrap_or_default();
+        Self { mesh: mesh.to_string(), word, rest: format!("{peer}: {}", why.replace(SEPARATOR, " ")) }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (word, rest) = text.split_once(' ')?;
+        let word = [Word::Waiting, Word::Joined, Word::Refused].into_iter().find(|known| known.to_string() == word)?;
+        let end = rest.find([' ', ':']).unwrap_or(rest.len());
+        Some(Self { mesh: rest[..end].to_owned(), word, rest: rest[end..].to_owned() })
+    }
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.word, self.mesh, self.rest)
+    }
+}
+
+/// The sentences of a line that peerd wrote earlier; anything else in it is dropped.
+pub fn parse(line: &str) -> BTreeSet<Sentence> {
+    line.split(SEPARATOR).filter_map(Sentence::parse).collect()
+}
+
+/// The line of these sentences, or none where there is nothing to say. What does not fit is counted.
+pub fn line(sentences: &BTreeSet<Sentence>) -> Option<String> {
+    let mut line = String::new();
+    for (written, sentence) in sentences.iter().map(ToString::to_string).enumerate() {
+        let more = format!("{SEPARATOR}and {} more", sentences.len() - written);
+        let separator = if line.is_empty() { "" } else { SEPARATOR };
+        let room = LONGEST.saturating_sub(line.chars().count() + separator.len() + more.len());
+        if sentence.chars().count() > room {
+            if line.is_empty() {
+                return Some(sentence.chars().take(LONGEST).collect());
+            }
+            line.push_str(&more);
+            return Some(line);
+        }
+        line.push_str(separator);
+        line.push_str(&sentence);
+    }
+    (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_as_the_sentences_that_it_was_written_from() {
+        let sentences = BTreeSet::from([
+            Sentence::joined("prod"),
+            Sentence::because(Word::Refused, "prod", Some(&"vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
+            Sentence::because(Word::Refused, "nosuch", None, "mesh is not declared"),
+        ]);
+        let written = line(&sentences).unwrap();
+        assert_eq!(
+            written,
+            "refused nosuch: mesh is not declared. joined prod. refused prod with vpc-2: 10.1.0.0/16 overlaps 10.1.128.0/17"
+        );
+        assert_eq!(parse(&written), sentences);
+    }
+
+    #[test]
+    fn a_line_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
+        let sentences: BTreeSet<Sentence> = (100..140)
+            .map(|n| Sentence::because(Word::Waiting, "prod", Some(&format!("vpc-{n}")), "peering is provisioning"))
+            .collect();
+        let written = line(&sentences).unwrap();
+        assert!(written.len() <= LONGEST, "{}", written.len());
+        assert!(written.ends_with(" more"), "{written}");
+    }
+
+    #[test]
+    fn nothing_to_say_is_no_line_and_foreign_text_is_dropped() {
+        assert_eq!(line(&BTreeSet::new()), None);
+        assert_eq!(parse("hello world. joined prod"), BTreeSet::from([Sentence::joined("prod")]));
+    }
+}
