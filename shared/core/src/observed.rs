@@ -17,6 +17,8 @@ pub struct Vpc {
     pub at: VpcRef,
     /// Its blocks in state `associated`, both families.
     pub cidrs: CidrSet,
+    /// Whether a block is just being associated or disassociated, so that a look in a moment will show more.
+    pub settling: bool,
     /// All its tags.
     pub tags: Tags,
 }

@@ -1,1 +1,25 @@
+//! The loop of peerd, over traits: an event becomes a [`Focus`], a survey writes the index, and a reconcile of each
+//! touched mesh observes, plans, applies and says how it ended.
+//!
+//! An event only wakes the loop. The same code path serves events, the sweep and the tests; nothing here sleeps, and
+//! what must wait is a follow-up message with a delay. This crate knows no AWS client.
 
+pub mod apply;
+pub mod engine;
+pub mod event;
+pub mod focus;
+pub mod message;
+pub mod observe;
+pub mod outcome;
+pub mod ports;
+pub mod reconcile;
+pub mod survey;
+pub mod sweep;
+
+pub use engine::{Delivery, Engine, Settings};
+pub use focus::{Expect, Focus};
+pub use message::{Message, Work};
+pub use outcome::{Outcome, Run};
+pub use ports::{
+    Claim, Clock, Cloud, CloudError, CloudRead, CloudWrite, ErrorKind, PortError, Queue, Store, Timestamp,
+};

@@ -43,6 +43,9 @@ pub fn find<'a>(
             withdraw_given_up_blocks(peering, observed, membership, draft);
             continue;
         }
+        if !concerns(peering, &pair, desired, membership) {
+            continue;
+        }
         let wanted = !membership.connecting(&pair).is_empty();
         let duplicate = linked.contains(&pair);
         let goes = if wanted {
@@ -57,6 +60,14 @@ pub fn find<'a>(
         }
     }
     hold_back_mass_deletes(leaving, desired, observed, draft)
+}
+
+/// Whether this run may judge a peering: it was made for this mesh, or all that there is to know of it was read.
+fn concerns(peering: &Peering, pair: &Pair, desired: &Desired, membership: &Membership<'_>) -> bool {
+    let made_for = peering.tagged_meshes();
+    made_for.is_empty()
+        || made_for.contains(&desired.mesh)
+        || pair.ends().into_iter().all(|vpc| membership.is_proven(vpc))
 }
 
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a

@@ -55,6 +55,9 @@ fn of_mesh(vpc: &Vpc, desired: &Desired, membership: &Membership<'_>, draft: &mu
         draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}, which is not declared"), remedy);
         return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, "mesh is not declared")]);
     }
+    if vpc.settling {
+        draft.report.wait(&vpc.at, "its CIDR blocks are changing");
+    }
     let none = BTreeMap::new();
     let notes = draft.notes.0.get(&vpc.at).unwrap_or(&none);
     let in_mesh = notes.iter().filter(|((_, peer), _)| membership.meshes_of(peer).contains(mesh));

@@ -1,0 +1,64 @@
+"""Asks the sandbox's control plane: faults, settings, the call log, sweeps, lost events, the clock."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+
+class ControlError(RuntimeError):
+    """The control plane refused a request; the message is its own."""
+
+
+class Control:
+    """One method per documented request of `/_sandbox/`."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._base = endpoint.rstrip("/") + "/_sandbox"
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Replaces every fault by these; none clears them."""
+        self._ask("POST", "/faults", list(faults))
+
+    def settings(self, **settings: int) -> None:
+        """Changes these settings and leaves the others."""
+        self._ask("POST", "/settings", settings)
+
+    def current_settings(self) -> dict[str, int]:
+        """All settings as they are now."""
+        return self._ask("GET", "/settings")
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The AWS calls since the log was last emptied."""
+        return self._ask("GET", "/calls")
+
+    def forget_calls(self) -> None:
+        """Empties the call log."""
+        self._ask("DELETE", "/calls")
+
+    def sweep(self) -> None:
+        """Fires the schedule's target now."""
+        self._ask("POST", "/sweep", {})
+
+    def drop_events(self, drop: bool) -> None:
+        """Loses every event from now on, or none."""
+        self._ask("POST", "/events/drop", {"drop": drop})
+
+    def advance_clock(self, seconds: int) -> None:
+        """Lets EC2's clock jump ahead. There is no way back."""
+        self._ask("POST", "/clock", {"advance_s": seconds})
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            self._base + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            detail = error.read().decode(errors="replace").strip()
+            raise ControlError(f"{method} {path} answered {error.code}: {detail}") from error
+        return json.loads(text) if text.strip() else None

@@ -1,0 +1,107 @@
+"""Reads VPCs, their route tables and their peerings through Describe calls, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sandbox.client.model import Peering, Route, RouteTable, Scope, Snapshot, Vpc, VpcView
+from sandbox.client.sessions import Sessions
+
+_TARGETS = (
+    "VpcPeeringConnectionId",
+    "GatewayId",
+    "NatGatewayId",
+    "NetworkInterfaceId",
+    "TransitGatewayId",
+    "EgressOnlyInternetGatewayId",
+    "InstanceId",
+)
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+
+
+def observe(sessions: Sessions, vpcs: Iterable[Vpc]) -> Snapshot:
+    """Reads each of these VPCs in its own account and Region; those that do not exist are left out."""
+    by_scope: dict[Scope, list[Vpc]] = {}
+    for vpc in vpcs:
+        by_scope.setdefault(vpc.scope, []).append(vpc)
+    snapshot: dict[Vpc, VpcView] = {}
+    for scope, wanted in sorted(by_scope.items()):
+        snapshot |= _observe_scope(sessions.ec2(scope), scope, wanted)
+    return snapshot
+
+
+def live_peerings(sessions: Sessions, scope: Scope) -> list[Peering]:
+    """Every live peering that this account and Region shows, whoever made it."""
+    return [peering for peering in _peerings(sessions.ec2(scope), scope) if peering.live]
+
+
+def _observe_scope(ec2: Any, scope: Scope, wanted: list[Vpc]) -> dict[Vpc, VpcView]:
+    of_these = [{"Name": "vpc-id", "Values": [vpc.id for vpc in wanted]}]
+    described = {vpc["VpcId"]: vpc for vpc in _pages(ec2, "describe_vpcs", "Vpcs", Filters=of_these)}
+    tables: dict[str, list[RouteTable]] = {}
+    for table in _pages(ec2, "describe_route_tables", "RouteTables", Filters=of_these):
+        tables.setdefault(table["VpcId"], []).append(_table(table))
+    peerings = _peerings(ec2, scope)
+    return {
+        vpc: VpcView(
+            vpc=vpc,
+            blocks=frozenset(_blocks(described[vpc.id])),
+            tags=_tags(described[vpc.id]),
+            tables=tuple(sorted(tables.get(vpc.id, []), key=lambda table: (not table.main, table.id))),
+            peerings=tuple(peering for peering in peerings if vpc in (peering.requester, peering.accepter)),
+        )
+        for vpc in wanted
+        if vpc.id in described
+    }
+
+
+def _pages(ec2: Any, operation: str, key: str, **arguments: Any) -> Iterable[dict[str, Any]]:
+    for page in ec2.get_paginator(operation).paginate(**arguments):
+        yield from page[key]
+
+
+def _peerings(ec2: Any, scope: Scope) -> list[Peering]:
+    found = _pages(ec2, "describe_vpc_peering_connections", "VpcPeeringConnections")
+    return [
+        Peering(
+            id=peering["VpcPeeringConnectionId"],
+            status=peering["Status"]["Code"],
+            requester=_end(peering["RequesterVpcInfo"], scope),
+            accepter=_end(peering["AccepterVpcInfo"], scope),
+            tags=_tags(peering),
+        )
+        for peering in found
+    ]
+
+
+def _end(info: Mapping[str, str], scope: Scope) -> Vpc:
+    return Vpc(info["OwnerId"], info.get("Region", scope.region), info["VpcId"])
+
+
+def _blocks(vpc: Mapping[str, Any]) -> Iterable[str]:
+    for block in vpc.get("CidrBlockAssociationSet", []):
+        if block["CidrBlockState"]["State"] == "associated":
+            yield block["CidrBlock"]
+    for block in vpc.get("Ipv6CidrBlockAssociationSet", []):
+        if block["Ipv6CidrBlockState"]["State"] == "associated":
+            yield block["Ipv6CidrBlock"]
+
+
+def _table(table: Mapping[str, Any]) -> RouteTable:
+    associations = table.get("Associations", [])
+    return RouteTable(
+        id=table["RouteTableId"],
+        main=any(association.get("Main", False) for association in associations),
+        gateway=any(association.get("GatewayId") for association in associations),
+        routes=tuple(
+            Route(_first(route, _DESTINATIONS), _first(route, _TARGETS), route.get("State", ""))
+            for route in table.get("Routes", [])
+        ),
+    )
+
+
+def _first(route: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    return next((route[key] for key in keys if route.get(key)), "")
+
+
+def _tags(resource: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}

@@ -1,0 +1,119 @@
+//! From an EventBridge event to a [`Focus`]: "Tag Change on Resource" and "AWS API Call via CloudTrail".
+//!
+//! Both are best effort and come in several shapes; what is not understood is ignored with a reason, and the sweep
+//! finds what an event did not tell. Sources: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>,
+//! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use peerd_core::tags::{MeshTag, Tags};
+use peerd_core::{AccountId, Region, Scope, VpcRef};
+use serde_json::Value;
+
+use crate::focus::{Expect, Focus};
+
+/// Why an event wakes nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored(pub String);
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Reads an event.
+///
+/// # Errors
+/// [`Ignored`] with the reason: a failed call, a kind of event that concerns nobody, or a shape that is not understood.
+pub fn focus_of(event: &Value) -> Result<Focus, Ignored> {
+    match text(event, "detail-type")? {
+        "Tag Change on Resource" => tag_change(event),
+        "AWS API Call via CloudTrail" => api_call(event),
+        other => Err(Ignored(format!("detail-type `{other}` concerns nobody"))),
+    }
+}
+
+fn tag_change(event: &Value) -> Result<Focus, Ignored> {
+    let detail = member(event, "detail")?;
+    if (text(detail, "service")?, text(detail, "resource-type")?) != ("ec2", "vpc") {
+        return Err(Ignored("tag change of something other than a VPC".to_owned()));
+    }
+    let arn = event.get("resources").and_then(|arns| arns.get(0)).and_then(Value::as_str);
+    let vpc = vpc_of_arn(arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()))?)?;
+    let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
+        .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
+    Ok(Focus::of_vpc(vpc, Expect::Tagged(MeshTag::of(&tags))))
+}
+
+/// `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`: the ARN, not the envelope, says whose VPC it is.
+fn vpc_of_arn(arn: &str) -> Result<VpcRef, Ignored> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, "ec2", region, account, resource] => {
+            let id = resource.strip_prefix("vpc/").ok_or_else(|| Ignored(format!("`{arn}` is not a VPC's ARN")))?;
+            Ok(VpcRef::new(Scope::new(parse(account)?, parse(region)?), parse(id)?))
+        }
+        _ => Err(Ignored(format!("`{arn}` is not a VPC's ARN"))),
+    }
+}
+
+fn api_call(event: &Value) -> Result<Focus, Ignored> {
+    let detail = member(event, "detail")?;
+    if let Some(code) = detail.get("errorCode").filter(|code| !code.is_null()) {
+        return Err(Ignored(format!("the call failed with {code}")));
+    }
+    let scope = scope_of(event, detail)?;
+    let vpc = |expect| Ok(Focus::of_vpc(VpcRef::new(scope.clone(), id_in(detail, "vpcId")?), expect));
+    match text(detail, "eventName")? {
+        "CreateVpc" => vpc(Expect::Exists),
+        "DeleteVpc" => vpc(Expect::Gone),
+        "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" => vpc(Expect::Anything),
+        "CreateVpcPeeringConnection"
+        | "AcceptVpcPeeringConnection"
+        | "RejectVpcPeeringConnection"
+        | "DeleteVpcPeeringConnection" => {
+            let id = id_in(detail, "vpcPeeringConnectionId")?;
+            Ok(Focus::of_peering(scope, id))
+        }
+        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => {
+            let id = id_in(detail, "routeTableId")?;
+            Ok(Focus::of_table(scope, id))
+        }
+        other => Err(Ignored(format!("call `{other}` concerns nobody"))),
+    }
+}
+
+/// The scope of a call: the record's own account and Region, which forwarding between buses leaves alone.
+fn scope_of(event: &Value, detail: &Value) -> Result<Scope, Ignored> {
+    let account = text(detail, "recipientAccountId").or_else(|_| text(event, "account"))?;
+    let region = text(detail, "awsRegion").or_else(|_| text(event, "region"))?;
+    Ok(Scope::new(parse::<AccountId>(account)?, parse::<Region>(region)?))
+}
+
+/// The id under `key` in the request or, failing that, in the response. CloudTrail writes some calls in camelCase and
+/// wraps others (`AssociateVpcCidrBlockRequest.VpcId`), so case does not matter and wrappers are looked into.
+fn id_in<T: FromStr<Err = peerd_core::ids::IdError>>(detail: &Value, key: &str) -> Result<T, Ignored> {
+    let request = detail.get("requestParameters").and_then(|request| find(request, key, 2));
+    let found = request.or_else(|| detail.get("responseElements").and_then(|response| find(response, key, 2)));
+    parse(found.ok_or_else(|| Ignored(format!("neither request nor response has a `{key}`")))?)
+}
+
+fn find<'a>(value: &'a Value, key: &str, depth: u8) -> Option<&'a str> {
+    let object = value.as_object()?;
+    let here = object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).and_then(|(_, value)| value.as_str());
+    here.or_else(|| (depth > 0).then(|| object.values().find_map(|inner| find(inner, key, depth - 1))).flatten())
+}
+
+fn member<'a>(value: &'a Value, key: &str) -> Result<&'a Value, Ignored> {
+    value.get(key).ok_or_else(|| Ignored(format!("`{key}` is missing")))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, Ignored> {
+    member(value, key)?.as_str().ok_or_else(|| Ignored(format!("`{key}` is not a text")))
+}
+
+fn parse<T: FromStr<Err = peerd_core::ids::IdError>>(text: &str) -> Result<T, Ignored> {
+    text.parse().map_err(|error: peerd_core::ids::IdError| Ignored(error.to_string()))
+}

@@ -1,0 +1,60 @@
+//! What an event points at. It narrows where to look, and never says what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::tags::MeshTag;
+use peerd_core::{PeeringId, RouteTableId, Scope, Vpc, VpcRef};
+
+/// What an event says of a VPC. A read that contradicts it is stale: nothing is concluded from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// It changed somehow.
+    Anything,
+    /// It was made.
+    Exists,
+    /// It was deleted.
+    Gone,
+    /// It asks for exactly these meshes.
+    Tagged(MeshTag),
+}
+
+impl Expect {
+    /// Whether what was read can be the state after the event.
+    pub fn allows(&self, read: Option<&Vpc>) -> bool {
+        match (self, read) {
+            (Self::Anything, _) | (Self::Exists, Some(_)) | (Self::Gone, None) => true,
+            (Self::Exists, None) | (Self::Gone, Some(_)) => false,
+            (Self::Tagged(tag), Some(vpc)) => MeshTag::of(&vpc.tags) == *tag,
+            // A VPC without a mesh may have been untagged because it is about to be deleted.
+            (Self::Tagged(tag), None) => tag.meshes.is_empty(),
+        }
+    }
+}
+
+/// The things that one event is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Focus {
+    /// VPCs to survey.
+    pub vpcs: BTreeMap<VpcRef, Expect>,
+    /// Peerings whose meshes are concerned, as seen from a scope.
+    pub peerings: BTreeSet<(Scope, PeeringId)>,
+    /// Route tables whose VPC's meshes are concerned.
+    pub tables: BTreeSet<(Scope, RouteTableId)>,
+}
+
+impl Focus {
+    /// One VPC.
+    pub fn of_vpc(vpc: VpcRef, expect: Expect) -> Self {
+        Self { vpcs: BTreeMap::from([(vpc, expect)]), ..Self::default() }
+    }
+
+    /// One peering.
+    pub fn of_peering(scope: Scope, id: PeeringId) -> Self {
+        Self { peerings: BTreeSet::from([(scope, id)]), ..Self::default() }
+    }
+
+    /// One route table.
+    pub fn of_table(scope: Scope, id: RouteTableId) -> Self {
+        Self { tables: BTreeSet::from([(scope, id)]), ..Self::default() }
+    }
+}

@@ -1,0 +1,127 @@
+//! Seeing what there is: first the peerings and route tables of every scope that matters, then its VPCs, then the index.
+//!
+//! The order is a safety rule. What was seen and then found unwanted was unwanted while it stood; the other way round a
+//! run would delete what a parallel run has just made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, stream};
+use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Scope, Vpc};
+
+use crate::apply::chain;
+use crate::engine::Engine;
+use crate::ports::{CloudError, PortError};
+
+/// How many scopes are read at once.
+const CONCURRENCY: usize = 32;
+
+/// What a run knows before it plans.
+pub struct Sight {
+    /// What is wanted.
+    pub desired: Desired,
+    /// What was seen.
+    pub observed: Observed,
+    /// Whether some scope did not answer for a reason that may pass by itself.
+    pub passing_gaps: bool,
+}
+
+/// Peerings and route tables of one scope.
+type Network = (Vec<PeeringView>, Vec<RouteTable>);
+
+impl Engine<'_> {
+    /// Observes all that concerns a mesh: the scopes of its members, `scopes` besides, and the far ends of its peerings.
+    ///
+    /// # Errors
+    /// When the store cannot be read. A scope that cannot be read is a gap in the answer.
+    pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Sight, PortError> {
+        let mut observed = Observed::default();
+        let mut passing_gaps = false;
+        let members = self.store.members(mesh).await?;
+        let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
+        needed.extend(scopes.iter().cloned());
+        loop {
+            let unread: Vec<Scope> =
+                needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
+            if unread.is_empty() {
+                break;
+            }
+            for (scope, network) in self.networks(unread).await {
+                passing_gaps |= add_network(&mut observed, scope, network);
+            }
+            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment));
+        }
+        let answering: Vec<Scope> = observed.scopes.keys().filter(|scope| observed.answered(scope)).cloned().collect();
+        for (scope, vpcs) in self.vpcs_of(answering).await {
+            passing_gaps |= add_vpcs(&mut observed, scope, vpcs);
+        }
+        let desired = self.desired(mesh, &observed).await?;
+        Ok(Sight { desired, observed, passing_gaps })
+    }
+
+    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, CloudError>)> {
+        let read = |scope: Scope| async move {
+            let network = futures::try_join!(self.cloud.peerings(&scope), self.cloud.route_tables(&scope));
+            (scope, network)
+        };
+        stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    async fn vpcs_of(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Vec<Vpc>, CloudError>)> {
+        let read = |scope: Scope| async move {
+            let vpcs = self.cloud.vpcs(&scope).await;
+            (scope, vpcs)
+        };
+        stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    async fn desired(&self, mesh: &MeshName, observed: &Observed) -> Result<Desired, PortError> {
+        let mut remembered: BTreeMap<_, _> =
+            self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
+        for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
+            for vpc in peering.ends() {
+                if !observed.answered(&vpc.scope) && !remembered.contains_key(vpc) {
+                    let member = self.store.member(vpc).await?;
+                    remembered.extend(member.map(|member| (vpc.clone(), member)));
+                }
+            }
+        }
+        let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
+        Ok(Desired { deployment, mesh, declared: self.declared().await?, remembered })
+    }
+}
+
+/// The scopes of both ends of every peering that was made for the mesh: routes may lead to it on either side.
+fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment) -> Vec<Scope> {
+    let ours = observed.peerings.values().filter(|p| p.is_managed_by(deployment) && p.tagged_meshes().contains(mesh));
+    ours.flat_map(|peering| peering.ends().map(|vpc| vpc.scope.clone())).collect()
+}
+
+fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, CloudError>) -> bool {
+    match network {
+        Ok((peerings, tables)) => {
+            for view in peerings {
+                observed.add_peering(&scope, view);
+            }
+            observed.tables.extend(tables.into_iter().map(|table| (table.id.clone(), table)));
+            observed.scopes.insert(scope, Ok(()));
+            false
+        }
+        Err(error) => add_gap(observed, scope, &error),
+    }
+}
+
+fn add_vpcs(observed: &mut Observed, scope: Scope, vpcs: Result<Vec<Vpc>, CloudError>) -> bool {
+    match vpcs {
+        Ok(vpcs) => {
+            observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
+            false
+        }
+        Err(error) => add_gap(observed, scope, &error),
+    }
+}
+
+/// A scope that answered in part did not answer.
+fn add_gap(observed: &mut Observed, scope: Scope, error: &CloudError) -> bool {
+    observed.scopes.insert(scope, Err(chain(error)));
+    error.kind.is_passing()
+}

@@ -1,0 +1,50 @@
+//! How a run ended.
+
+use std::fmt;
+
+use peerd_core::{Action, MeshName, Report};
+
+/// Every way in which a reconcile can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was to be done.
+    Unchanged,
+    /// Everything that was to be done was done.
+    Applied,
+    /// AWS, or a passing fault, is not done with something; a later run goes on.
+    Waiting,
+    /// Another run holds a claim on what was to be done.
+    Busy,
+    /// Something failed that will not pass by itself; the rest was done.
+    Partial,
+    /// peerd held back on purpose until somebody acts; the rest was done.
+    Blocked,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unchanged => "unchanged",
+            Self::Applied => "applied",
+            Self::Waiting => "waiting",
+            Self::Busy => "busy",
+            Self::Partial => "partial",
+            Self::Blocked => "blocked",
+        })
+    }
+}
+
+/// One reconcile of one mesh, told in full.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Which mesh.
+    pub mesh: MeshName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was done, in order of passes.
+    pub applied: Vec<Action>,
+    /// What failed, each with its chain of causes.
+    pub failed: Vec<String>,
+    /// What the last pass found and waits for.
+    pub report: Report,
+}

@@ -1,0 +1,203 @@
+//! What the loop needs of the world: a cloud to read and to write, a store, a queue, a clock.
+//!
+//! Reading and writing the cloud are separate traits, so that what only looks cannot change anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use peerd_core::cidr::IpNet;
+use peerd_core::{
+    AccountId, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Policy, Region, RouteTable, RouteTableId,
+    Scope, Tags, Vpc, VpcId, VpcRef,
+};
+
+use crate::message::Message;
+
+/// Milliseconds since the Unix epoch.
+pub type Timestamp = u64;
+
+/// What kind of answer a failed call to the cloud was; decides whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Credentials or permissions do not allow it.
+    Denied,
+    /// Too many calls; later ones will pass.
+    Throttled,
+    /// AWS does not know yet what it will know in a moment: eventual consistency after a create or an accept.
+    NotReady,
+    /// Something foreign is in the way.
+    Conflict,
+    /// A quota is used up.
+    Limit,
+    /// No answer, or an answer that says the service has a fault.
+    Unavailable,
+    /// The call itself was refused.
+    Invalid,
+}
+
+impl ErrorKind {
+    /// Whether the same call may succeed in seconds or minutes without anybody doing anything.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Throttled | Self::NotReady | Self::Unavailable)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::NotReady => "not ready",
+            Self::Conflict => "conflict",
+            Self::Limit => "limit",
+            Self::Unavailable => "unavailable",
+            Self::Invalid => "invalid",
+        })
+    }
+}
+
+/// A failed call to the cloud.
+#[derive(Debug, thiserror::Error)]
+#[error("{context}: {kind}")]
+pub struct CloudError {
+    /// What kind of answer it was.
+    pub kind: ErrorKind,
+    /// Which call, on what, with AWS's code.
+    pub context: String,
+    /// The SDK's error.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl CloudError {
+    /// An error without a deeper cause.
+    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
+        Self { kind, context: context.into(), source: None }
+    }
+}
+
+/// A failed call to the store or the queue. Passing: the message that led to it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("{context}")]
+pub struct PortError {
+    /// Which call, on what.
+    pub context: String,
+    /// The SDK's error.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl PortError {
+    /// An error without a deeper cause.
+    pub fn new(context: impl Into<String>) -> Self {
+        Self { context: context.into(), source: None }
+    }
+}
+
+/// The reading half of the cloud. Every answer is complete: all pages, or an error.
+#[async_trait]
+pub trait CloudRead: Send + Sync {
+    /// The VPCs that the scope's account owns there.
+    async fn vpcs(&self, scope: &Scope) -> Result<Vec<Vpc>, CloudError>;
+    /// Those of the named VPCs that exist.
+    async fn vpcs_by_id(&self, scope: &Scope, ids: &BTreeSet<VpcId>) -> Result<Vec<Vpc>, CloudError>;
+    /// The peerings that the scope sees, dead ones included.
+    async fn peerings(&self, scope: &Scope) -> Result<Vec<PeeringView>, CloudError>;
+    /// One peering, if the scope sees it.
+    async fn peering(&self, scope: &Scope, id: &PeeringId) -> Result<Option<PeeringView>, CloudError>;
+    /// The route tables of the VPCs that the scope's account owns there.
+    async fn route_tables(&self, scope: &Scope) -> Result<Vec<RouteTable>, CloudError>;
+    /// One route table, if it exists.
+    async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError>;
+}
+
+/// The writing half of the cloud. Every call is an ensure: what already is as it should be is a success.
+#[async_trait]
+pub trait CloudWrite: Send + Sync {
+    /// Requests a peering with tags on the requester's side. AWS answers a repeated request with the peering that stands.
+    async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError>;
+    /// Accepts a request in the accepter's scope and tells the state that follows.
+    async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError>;
+    /// Deletes a peering; one that is already gone is a success.
+    async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError>;
+    /// Sets tags on this scope's side of a peering.
+    async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError>;
+    /// Routes a block to a peering. A route that leads elsewhere is a [`ErrorKind::Conflict`] and stays.
+    async fn create_route(
+        &self,
+        scope: &Scope,
+        table: &RouteTableId,
+        destination: &IpNet,
+        peering: &PeeringId,
+    ) -> Result<(), CloudError>;
+    /// Points the route to a block at another peering.
+    async fn replace_route(
+        &self,
+        scope: &Scope,
+        table: &RouteTableId,
+        destination: &IpNet,
+        peering: &PeeringId,
+    ) -> Result<(), CloudError>;
+    /// Takes a route out; one that is already gone is a success.
+    async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError>;
+    /// Sets, or with no value removes, one tag of a VPC.
+    async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;
+}
+
+/// A cloud to read and to write.
+pub trait Cloud: CloudRead + CloudWrite {}
+
+impl<C: CloudRead + CloudWrite> Cloud for C {}
+
+/// The right, for a while, to request the peering of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose peering.
+    pub pair: Pair,
+    /// The run that claims.
+    pub owner: String,
+    /// The time of the claim.
+    pub now: Timestamp,
+    /// When it lapses.
+    pub until: Timestamp,
+    /// Dead peerings of the pair: a standing claim that led to one of them is void.
+    pub dead: Vec<PeeringId>,
+}
+
+/// The membership index, the policies, the accounts and the claims.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Every mesh that was declared in the store or that a VPC ever asked for, with its policy if it is declared there.
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError>;
+    /// The remembered members of a mesh, read consistently.
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError>;
+    /// What is remembered of a VPC.
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError>;
+    /// Remembers a VPC as it is now; `before` is what was remembered. A member of no mesh is forgotten.
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError>;
+    /// Registered accounts and their Regions.
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError>;
+    /// Registers a scope.
+    async fn register(&self, scope: &Scope) -> Result<(), PortError>;
+    /// Takes a claim: false if another run holds it.
+    async fn claim(&self, claim: &Claim) -> Result<bool, PortError>;
+    /// Notes in the claim which peering came of it.
+    async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError>;
+    /// Keeps how a run ended, for a while.
+    async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
+}
+
+/// Where follow-up messages go.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Sends a message that arrives no sooner than `delay` seconds from now (0 to 900).
+    async fn send(&self, message: &Message, delay: u32) -> Result<(), PortError>;
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

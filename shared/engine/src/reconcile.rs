@@ -1,0 +1,121 @@
+//! One mesh, brought to what its tags ask for: observe, plan, apply, and again until nothing more can be done now.
+
+use std::collections::BTreeSet;
+
+use peerd_core::{Action, Limits, MeshName, Report, Scope, lint, plan};
+
+use crate::apply::{Applied, Applier};
+use crate::engine::Engine;
+use crate::observe::Sight;
+use crate::outcome::{Outcome, Run};
+use crate::ports::{PortError, Timestamp};
+
+/// Create, accept, tag, route and label take five passes; each further batch of outstanding requests takes two more.
+/// A bound, so that a defect costs one run and not a bill.
+const MOST_PASSES: usize = 40;
+
+/// What one run has done so far.
+#[derive(Default)]
+struct Progress {
+    /// Actions tried in this run: each is tried once, the next run is the retry.
+    tried: BTreeSet<Action>,
+    applied: Vec<Action>,
+    failed: Vec<String>,
+    /// Something failed, or was overtaken or put off, that a later run may find otherwise.
+    passing: bool,
+    busy: bool,
+}
+
+impl Engine<'_> {
+    /// Reconciles a mesh and tells how it ended. The next pass plans on what the calls of this one returned.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a plan breaks a rule of the linter: then nothing more is applied.
+    pub async fn reconcile(
+        &self,
+        mesh: &MeshName,
+        scopes: &BTreeSet<Scope>,
+        deadline: Timestamp,
+    ) -> Result<Run, ReconcileError> {
+        let Sight { desired, mut observed, passing_gaps } = self.observe(mesh, scopes).await?;
+        let owner = format!("{mesh}-{}", self.clock.now());
+        let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
+        let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
+        let limits = Limits::default();
+        let mut report = Report::default();
+        for _ in 0..MOST_PASSES {
+            let (plan, said) = plan(&desired, &observed, &limits);
+            report = said;
+            let broken = lint::lint(&plan, &desired, &observed);
+            if !broken.is_empty() {
+                return Err(ReconcileError::UnsoundPlan(broken));
+            }
+            let todo = progress.untried(plan.work).or_else(|| progress.untried(plan.labels));
+            let Some(todo) = todo else { break };
+            for (action, applied) in applier.apply(todo).await {
+                if let Some(effect) = progress.note(&action, applied) {
+                    observed.absorb(&action, effect);
+                }
+            }
+        }
+        Ok(progress.end(mesh.clone(), report))
+    }
+}
+
+impl Progress {
+    fn untried(&self, actions: Vec<Action>) -> Option<Vec<Action>> {
+        let todo: Vec<Action> = actions.into_iter().filter(|action| !self.tried.contains(action)).collect();
+        (!todo.is_empty()).then_some(todo)
+    }
+
+    fn note(&mut self, action: &Action, applied: Applied) -> Option<peerd_core::Effect> {
+        self.tried.insert(action.clone());
+        match applied {
+            Applied::Done(effect) => {
+                tracing::info!(%action, "applied");
+                self.applied.push(action.clone());
+                return Some(effect);
+            }
+            Applied::Busy => self.busy = true,
+            Applied::Overtaken | Applied::Postponed => self.passing = true,
+            Applied::Passing(error) => {
+                tracing::info!(%action, error, "not applied yet");
+                self.passing = true;
+            }
+            Applied::Failed(error) => {
+                tracing::error!(%action, error, "not applied");
+                self.failed.push(format!("{action}: {error}"));
+            }
+        }
+        None
+    }
+
+    fn end(self, mesh: MeshName, report: Report) -> Run {
+        let Self { tried: _, applied, failed, passing, busy } = self;
+        let outcome = if !failed.is_empty() {
+            Outcome::Partial
+        } else if passing || !report.waits.is_empty() {
+            Outcome::Waiting
+        } else if busy {
+            Outcome::Busy
+        } else if report.is_blocked() {
+            Outcome::Blocked
+        } else if applied.is_empty() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Applied
+        };
+        Run { mesh, outcome, applied, failed, report }
+    }
+}
+
+/// A run that could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The store failed.
+    #[error("index not read")]
+    Store(#[from] PortError),
+    /// The planner made a plan that breaks its own rules: a defect of peerd. Nothing of it was applied.
+    #[error("plan refused by the linter, which is a defect of peerd to report: {}", .0.join("; "))]
+    UnsoundPlan(Vec<String>),
+}

@@ -1,0 +1,42 @@
+//! The sweep: ask for a survey of every account and a reconcile of every mesh, each as a message of its own, so that they
+//! run in parallel and one failure stays alone.
+
+use std::collections::BTreeSet;
+
+use peerd_core::{AccountId, Scope};
+
+use crate::engine::Engine;
+use crate::message::{Message, Work};
+use crate::ports::PortError;
+
+impl Engine<'_> {
+    /// Sends the messages of one sweep. A reconcile reads all tags itself and so need not wait for the surveys.
+    ///
+    /// # Errors
+    /// When the store or the queue fails; the sweep is then asked for again, and its messages may go out twice.
+    pub async fn sweep(&self) -> Result<(), PortError> {
+        let accounts: BTreeSet<AccountId> = self.scopes().await?.into_iter().map(|scope| scope.account).collect();
+        let meshes = self.meshes().await?;
+        tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
+        let surveys = accounts.into_iter().map(|account| Work::Survey { account });
+        let reconciles =
+            meshes.into_keys().map(|mesh| Work::Reconcile { mesh, scopes: BTreeSet::new(), everywhere: true });
+        for work in surveys.chain(reconciles) {
+            self.queue.send(&Message::new(0, work), 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Surveys an account and asks for a reconcile of each mesh in which something changed.
+    ///
+    /// # Errors
+    /// When a Region failed for a reason that may pass, or the queue failed.
+    pub async fn survey_and_ask(&self, account: &AccountId) -> Result<(), crate::survey::SurveyError> {
+        for (mesh, scopes) in self.survey_account(account).await? {
+            let scopes: BTreeSet<Scope> = scopes;
+            let work = Work::Reconcile { mesh, scopes, everywhere: false };
+            self.queue.send(&Message::new(0, work), 0).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+"""One sandbox for the whole session, and a clean world for each test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.client.control import Control
+from sandbox.client.process import SandboxProcess, choose_port
+from sandbox.client.sessions import Sessions
+from tests.e2e.world import World, address_ranges
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN = 120.0
+_process = pytest.StashKey[SandboxProcess]()
+
+
+@pytest.fixture(scope="session")
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the sandbox answers: the one that PEERD_SANDBOX_URL names, else one of this session's own."""
+    if running := os.environ.get("PEERD_SANDBOX_URL"):
+        yield running.rstrip("/")
+        return
+    functions = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    state = tmp_path_factory.mktemp("sandbox") / "state"
+    with SandboxProcess(functions, state, choose_port(preferred=0)) as sandbox:
+        request.config.stash[_process] = sandbox
+        yield sandbox.wait_ready(READY_WITHIN)
+        code = sandbox.stop()
+    assert code == 0, f"the sandbox ended with exit code {code} after SIGTERM\n{sandbox.said()}"
+
+
+@pytest.fixture(scope="session")
+def sessions(endpoint: str) -> Sessions:
+    """The outsider's AWS clients."""
+    return Sessions(endpoint)
+
+
+@pytest.fixture(scope="session")
+def control(endpoint: str) -> Control:
+    """The control plane."""
+    return Control(endpoint)
+
+
+@pytest.fixture(scope="session")
+def ranges() -> Iterator[str]:
+    """Addresses, each handed out once."""
+    return address_ranges()
+
+
+def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
+    world = World(sessions, control, ranges)
+    before = control.current_settings()
+    try:
+        yield world
+    finally:
+        control.settings(**before)
+        world.clean_up()
+    dead = {name: count for name, count in world.dead_letters().items() if count}
+    assert not dead, f"messages that peerd gave up on: {dead}"
+
+
+@pytest.fixture
+def world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
+    """A world that is taken away after the test, with proof that peerd left nothing behind."""
+    yield from _world(sessions, control, ranges)
+
+
+@pytest.fixture(scope="module")
+def shared_world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
+    """A world that the tests of one module share."""
+    yield from _world(sessions, control, ranges)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Adds the functions' last log lines to the report of a test that failed."""
+    report = yield
+    sandbox = item.config.stash.get(_process, None)
+    if report.failed and sandbox is not None:
+        report.sections.append(("the sandbox's logs", sandbox.logs()))
+    return report

@@ -1,0 +1,66 @@
+"""What peerd did not make it neither uses nor changes, and it says what stands in its way."""
+
+from sandbox.client import judge
+from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS
+from tests.e2e.world import World
+
+HUB, SECOND, THIRD = ACCOUNTS
+HOME, AWAY = REGIONS
+
+
+def test_a_foreign_peering_between_two_members_is_reported_and_left_alone(world: World) -> None:
+    one, two, three = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY), world.vpc(THIRD, HOME)
+    foreign = world.create_peering(one, two)
+
+    for vpc in (one, two, three):
+        world.tag(vpc, "prod")
+
+    world.until_connected(one, three)
+    world.until_connected(two, three)
+    world.until_status(one, "refused prod", two.id)
+    world.until_status(two, "refused prod", one.id)
+    peering = world.peering(one, two)
+    assert (peering.id, peering.status) == (foreign, "active")
+    assert MANAGED_BY not in peering.tags
+    assert foreign not in set(world.routes(one).values()) | set(world.routes(two).values())
+
+    world.untag(one)
+    world.until_clean(one)
+    assert world.peering(one, two).id == foreign
+
+
+def test_a_request_to_peer_that_peerd_did_not_make_is_not_accepted(world: World) -> None:
+    one, two, stranger = world.vpc(HUB, HOME), world.vpc(SECOND, HOME), world.vpc(THIRD, HOME)
+    asked = world.create_peering(stranger, one, accept=False)
+
+    world.tag(one, "prod")
+    world.tag(two, "prod")
+    world.until_connected(one, two)
+
+    assert (world.peering(one, stranger).id, world.peering(one, stranger).status) == (
+        asked,
+        "pending-acceptance",
+    )
+
+
+def test_a_foreign_route_for_the_addresses_of_a_member_is_reported_and_left_alone(world: World) -> None:
+    block = world.cidr()
+    one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY, cidr=block)
+    third = world.vpc(THIRD, HOME, mesh="prod")
+    gateway = world.internet_gateway(one)
+    world.ec2(one).create_route(
+        RouteTableId=world.main_table(one), DestinationCidrBlock=block, GatewayId=gateway
+    )
+
+    world.tag(one, "prod")
+    world.tag(two, "prod")
+
+    world.until_status(one, "refused prod", two.id, block)
+    world.until_connected(one, third)
+    world.until_connected(two, third)
+    assert world.routes(one)[block] == gateway
+    assert [
+        problem
+        for problem in judge.not_connected(world.see(one, two), one, two)
+        if world.main_table(one) not in problem
+    ] == []
