@@ -1,1 +1,21 @@
+//! peerd on AWS: the engine's ports over the AWS SDK, and the wiring of a Lambda function.
+//!
+//! No SDK type leaves this crate, and no decision is made in it. aws-sdk-ec2 takes minutes to compile, so this crate
+//! should change rarely.
 
+mod cloud;
+mod convert;
+mod environment;
+mod errors;
+pub mod function;
+mod pace;
+mod queue;
+mod sessions;
+mod store;
+mod telemetry;
+
+pub use cloud::AwsCloud;
+pub use environment::{Environment, EnvironmentError};
+pub use queue::SqsQueue;
+pub use sessions::Sessions;
+pub use store::DynamoStore;

@@ -79,7 +79,9 @@ impl Engine<'_> {
         for scope in registered.iter().filter(|scope| scope.account == *account) {
             match self.survey_scope(scope).await {
                 Ok(meshes) => {
-                    meshes.into_iter().for_each(|mesh| drop(changed.entry(mesh).or_default().insert(scope.clone())))
+                    for mesh in meshes {
+                        changed.entry(mesh).or_default().insert(scope.clone());
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%scope, error = crate::apply::chain(&error), "scope not surveyed");

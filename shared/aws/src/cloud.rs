@@ -1,0 +1,279 @@
+//! The engine's cloud over EC2. Every write is an ensure: an answer that says "already so" is a success.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{Filter, ResourceType, TagSpecification, VpcPeeringConnection};
+use peerd_core::cidr::IpNet;
+use peerd_core::{
+    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Scope, Tags, Vpc, VpcId,
+    VpcRef, tags,
+};
+use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
+
+use crate::convert::{self, Malformed};
+use crate::errors;
+use crate::pace::{Bucket, Pace};
+use crate::sessions::Sessions;
+
+/// The largest pages that EC2 gives; a describe without a page size draws on a smaller bucket.
+const PAGE: i32 = 1000;
+/// DescribeRouteTables gives no more at once.
+const PAGE_OF_TABLES: i32 = 100;
+/// Values that one filter takes.
+const VALUES: usize = 200;
+
+/// EC2 in every scope, at EC2's pace.
+pub struct AwsCloud {
+    sessions: Sessions,
+    pace: Pace,
+}
+
+impl AwsCloud {
+    /// A cloud over these sessions.
+    pub fn new(sessions: Sessions) -> Self {
+        Self { sessions, pace: Pace::default() }
+    }
+
+    async fn ec2(&self, scope: &Scope, bucket: Bucket) -> aws_sdk_ec2::Client {
+        self.pace.take(scope, bucket).await;
+        self.sessions.ec2(scope).await
+    }
+
+    async fn filtered_vpcs(&self, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Vpc>, CloudError> {
+        let call = format!("DescribeVpcs in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeVpcs")).await;
+        let mine = filter("owner-id", [scope.account.as_str()]);
+        let request = ec2.describe_vpcs().max_results(PAGE).filters(mine).set_filters(Some(filters));
+        let mut pages = request.into_paginator().items().send();
+        let mut vpcs = Vec::new();
+        while let Some(vpc) = pages.next().await {
+            let vpc = vpc.map_err(|error| errors::cloud(&call, error))?;
+            vpcs.extend(convert::vpc(scope, &vpc).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(vpcs)
+    }
+
+    async fn peering_status(&self, scope: &Scope, id: &PeeringId) -> Result<Option<PeeringStatus>, CloudError> {
+        Ok(self.peering(scope, id).await?.map(|view| view.status))
+    }
+}
+
+#[async_trait]
+impl CloudRead for AwsCloud {
+    /// Only VPCs that wear a tag of ours are asked for: one that is missing from the answer asks for no mesh.
+    async fn vpcs(&self, scope: &Scope) -> Result<Vec<Vpc>, CloudError> {
+        self.filtered_vpcs(scope, vec![filter("tag-key", [tags::ENV, tags::STATUS])]).await
+    }
+
+    async fn vpcs_by_id(&self, scope: &Scope, ids: &BTreeSet<VpcId>) -> Result<Vec<Vpc>, CloudError> {
+        let ids: Vec<&str> = ids.iter().map(VpcId::as_str).collect();
+        let mut vpcs = Vec::new();
+        for some in ids.chunks(VALUES) {
+            vpcs.extend(self.filtered_vpcs(scope, vec![filter("vpc-id", some.iter().copied())]).await?);
+        }
+        Ok(vpcs)
+    }
+
+    async fn peerings(&self, scope: &Scope) -> Result<Vec<PeeringView>, CloudError> {
+        let call = format!("DescribeVpcPeeringConnections in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeVpcPeeringConnections")).await;
+        let mut pages = ec2.describe_vpc_peering_connections().max_results(PAGE).into_paginator().items().send();
+        let mut peerings = Vec::new();
+        while let Some(peering) = pages.next().await {
+            let peering = peering.map_err(|error| errors::cloud(&call, error))?;
+            peerings.push(convert::peering(&peering).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(peerings)
+    }
+
+    async fn peering(&self, scope: &Scope, id: &PeeringId) -> Result<Option<PeeringView>, CloudError> {
+        let call = format!("DescribeVpcPeeringConnections of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeVpcPeeringConnections")).await;
+        let request = ec2.describe_vpc_peering_connections().vpc_peering_connection_ids(id.as_str());
+        match request.send().await {
+            Ok(answer) => {
+                let first = answer.vpc_peering_connections().first();
+                first.map(convert::peering).transpose().map_err(|error| malformed(&call, error))
+            }
+            Err(error) if errors::code(&error) == "InvalidVpcPeeringConnectionID.NotFound" => Ok(None),
+            Err(error) => Err(errors::cloud(call, error)),
+        }
+    }
+
+    async fn route_tables(&self, scope: &Scope) -> Result<Vec<RouteTable>, CloudError> {
+        let call = format!("DescribeRouteTables in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeRouteTables")).await;
+        let mut pages = ec2.describe_route_tables().max_results(PAGE_OF_TABLES).into_paginator().items().send();
+        let mut tables = Vec::new();
+        while let Some(table) = pages.next().await {
+            let table = table.map_err(|error| errors::cloud(&call, error))?;
+            tables.extend(convert::route_table(scope, &table).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(tables)
+    }
+
+    async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
+        let call = format!("DescribeRouteTables of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeRouteTables")).await;
+        match ec2.describe_route_tables().route_table_ids(id.as_str()).send().await {
+            Ok(answer) => match answer.route_tables().first() {
+                Some(table) => convert::route_table(scope, table).map_err(|error| malformed(&call, error)),
+                None => Ok(None),
+            },
+            Err(error) if errors::code(&error) == "InvalidRouteTableID.NotFound" => Ok(None),
+            Err(error) => Err(errors::cloud(call, error)),
+        }
+    }
+}
+
+#[async_trait]
+impl CloudWrite for AwsCloud {
+    async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError> {
+        let call = format!("CreateVpcPeeringConnection of {pair}");
+        let (requester, accepter) = (pair.requester(), pair.accepter());
+        let ec2 = self.ec2(&requester.scope, Bucket::Write("CreateVpcPeeringConnection")).await;
+        let specification = TagSpecification::builder()
+            .resource_type(ResourceType::VpcPeeringConnection)
+            .set_tags(Some(convert::sdk_tags(tags)))
+            .build();
+        let answer = ec2
+            .create_vpc_peering_connection()
+            .vpc_id(requester.id.as_str())
+            .peer_vpc_id(accepter.id.as_str())
+            .peer_owner_id(accepter.scope.account.as_str())
+            .peer_region(accepter.scope.region.as_str())
+            .tag_specifications(specification)
+            .send()
+            .await
+            .map_err(|error| errors::cloud(&call, error))?;
+        view(&call, answer.vpc_peering_connection())
+    }
+
+    async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
+        let call = format!("AcceptVpcPeeringConnection of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("AcceptVpcPeeringConnection")).await;
+        match ec2.accept_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await {
+            Ok(answer) => Ok(view(&call, answer.vpc_peering_connection())?.status),
+            Err(error) if errors::code(&error) == "InvalidStateTransition" => {
+                match self.peering_status(scope, id).await? {
+                    Some(status @ (PeeringStatus::Active | PeeringStatus::Provisioning)) => Ok(status),
+                    _ => Err(errors::cloud(call, error)),
+                }
+            }
+            Err(error) => Err(errors::cloud(call, error)),
+        }
+    }
+
+    async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+        let call = format!("DeleteVpcPeeringConnection of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("DeleteVpcPeeringConnection")).await;
+        match ec2.delete_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match errors::code(&error) {
+                "InvalidVpcPeeringConnectionID.NotFound" => Ok(()),
+                "InvalidStateTransition" => match self.peering_status(scope, id).await? {
+                    Some(status) if status.is_live() => Err(errors::cloud(call, error)),
+                    _ => Ok(()),
+                },
+                _ => Err(errors::cloud(call, error)),
+            },
+        }
+    }
+
+    async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError> {
+        let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
+        let request = ec2.create_tags().resources(id.as_str()).set_tags(Some(convert::sdk_tags(tags)));
+        let answer = request.send().await.map(drop);
+        answer.map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error))
+    }
+
+    async fn create_route(
+        &self,
+        scope: &Scope,
+        table: &RouteTableId,
+        destination: &IpNet,
+        peering: &PeeringId,
+    ) -> Result<(), CloudError> {
+        let call = format!("CreateRoute {destination} to {peering} in {table} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("CreateRoute")).await;
+        let (v4, v6) = by_family(destination);
+        let request = ec2.create_route().route_table_id(table.as_str()).vpc_peering_connection_id(peering.as_str());
+        let answer = request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await.map(drop);
+        let Err(error) = answer else { return Ok(()) };
+        if errors::code(&error) != "RouteAlreadyExists" {
+            return Err(errors::cloud(call, error));
+        }
+        let read = self.route_table(scope, table).await?;
+        match read.as_ref().and_then(|read| read.created_route(destination)).map(|route| &route.target) {
+            Some(RouteTarget::Peering(found)) if found == peering => Ok(()),
+            Some(_) => Err(errors::cloud(call, error)),
+            None => Err(CloudError::new(ErrorKind::NotReady, format!("{call}: it exists and is not described yet"))),
+        }
+    }
+
+    async fn replace_route(
+        &self,
+        scope: &Scope,
+        table: &RouteTableId,
+        destination: &IpNet,
+        peering: &PeeringId,
+    ) -> Result<(), CloudError> {
+        let call = format!("ReplaceRoute {destination} to {peering} in {table} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("ReplaceRoute")).await;
+        let (v4, v6) = by_family(destination);
+        let request = ec2.replace_route().route_table_id(table.as_str()).vpc_peering_connection_id(peering.as_str());
+        let answer = request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(call, error))
+    }
+
+    async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError> {
+        let call = format!("DeleteRoute {destination} in {table} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("DeleteRoute")).await;
+        let (v4, v6) = by_family(destination);
+        let request = ec2.delete_route().route_table_id(table.as_str());
+        match request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match errors::code(&error) {
+                "InvalidRoute.NotFound" | "InvalidRouteTableID.NotFound" => Ok(()),
+                _ => Err(errors::cloud(call, error)),
+            },
+        }
+    }
+
+    async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+        let tag = aws_sdk_ec2::types::Tag::builder().key(key).set_value(value.map(str::to_owned)).build();
+        if value.is_some() {
+            let ec2 = self.ec2(&vpc.scope, Bucket::Tag("CreateTags")).await;
+            let answer = ec2.create_tags().resources(vpc.id.as_str()).tags(tag).send().await;
+            return answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {vpc}"), error));
+        }
+        let ec2 = self.ec2(&vpc.scope, Bucket::Tag("DeleteTags")).await;
+        match ec2.delete_tags().resources(vpc.id.as_str()).tags(tag).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if errors::code(&error) == "InvalidVpcID.NotFound" => Ok(()),
+            Err(error) => Err(errors::cloud(format!("DeleteTags of {vpc}"), error)),
+        }
+    }
+}
+
+fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
+}
+
+fn view(call: &str, peering: Option<&VpcPeeringConnection>) -> Result<PeeringView, CloudError> {
+    let peering = peering.ok_or(Malformed::Missing("vpcPeeringConnection"));
+    peering.and_then(convert::peering).map_err(|error| malformed(call, error))
+}
+
+fn malformed(call: &str, error: Malformed) -> CloudError {
+    CloudError { kind: ErrorKind::Invalid, context: call.to_owned(), source: Some(Box::new(error)) }
+}
+
+/// EC2 takes the two families in two parameters.
+fn by_family(block: &IpNet) -> (Option<String>, Option<String>) {
+    match block {
+        IpNet::V4(block) => (Some(block.to_string()), None),
+        IpNet::V6(block) => (None, Some(block.to_string())),
+    }
+}

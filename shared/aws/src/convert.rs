@@ -1,0 +1,124 @@
+//! From the SDK's records to the domain's, which checks every id once.
+
+use aws_sdk_ec2::types::{
+    Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag, Vpc as SdkVpc, VpcCidrBlockStateCode,
+    VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
+};
+use peerd_core::cidr::{self, CidrSet};
+use peerd_core::ids::IdError;
+use peerd_core::{PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef};
+
+/// A record that lacks what it should have, or has something else.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// A field is missing.
+    #[error("`{0}` is missing from AWS's answer")]
+    Missing(&'static str),
+    /// An id is not of its kind.
+    #[error("AWS's answer has an id of another kind")]
+    Id(#[from] IdError),
+    /// A block is none.
+    #[error("AWS's answer has a malformed block")]
+    Cidr(#[from] cidr::CidrError),
+}
+
+fn required<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Malformed> {
+    field.ok_or(Malformed::Missing(name))
+}
+
+/// Tags as a map.
+pub fn tags(tags: &[Tag]) -> Tags {
+    let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(pair).collect()
+}
+
+/// The SDK's tags.
+pub fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// A VPC of the scope's own account; none of one that another account shares with it, whose peerings only its owner
+/// may touch (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>).
+pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
+    if vpc.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
+        return Ok(None);
+    }
+    let mut cidrs = CidrSet::default();
+    let mut settling = false;
+    let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state()));
+    let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state()));
+    for (block, state) in v4.chain(v6) {
+        match state.and_then(|state| state.state()) {
+            Some(VpcCidrBlockStateCode::Associated) => cidrs.insert(cidr::parse(required(block, "cidrBlock")?)?),
+            Some(VpcCidrBlockStateCode::Associating | VpcCidrBlockStateCode::Disassociating) => settling = true,
+            _ => {}
+        }
+    }
+    let id = required(vpc.vpc_id(), "vpcId")?.parse()?;
+    Ok(Some(Vpc { at: VpcRef::new(scope.clone(), id), cidrs, settling, tags: tags(vpc.tags()) }))
+}
+
+/// A peering as the describing scope sees it.
+pub fn peering(peering: &VpcPeeringConnection) -> Result<PeeringView, Malformed> {
+    let status = peering.status().ok_or(Malformed::Missing("status"))?;
+    let code = status.code().ok_or(Malformed::Missing("status.code"))?;
+    Ok(PeeringView {
+        id: required(peering.vpc_peering_connection_id(), "vpcPeeringConnectionId")?.parse()?,
+        requester: end(peering.requester_vpc_info(), "requesterVpcInfo")?,
+        accepter: end(peering.accepter_vpc_info(), "accepterVpcInfo")?,
+        status: PeeringStatus::parse(code.as_str()),
+        message: status.message().unwrap_or_default().to_owned(),
+        tags: tags(peering.tags()),
+    })
+}
+
+fn end(info: Option<&VpcPeeringConnectionVpcInfo>, name: &'static str) -> Result<VpcRef, Malformed> {
+    let info = info.ok_or(Malformed::Missing(name))?;
+    let account = required(info.owner_id(), "ownerId")?.parse()?;
+    let region = required(info.region(), "region")?.parse()?;
+    Ok(VpcRef::new(Scope::new(account, region), required(info.vpc_id(), "vpcId")?.parse()?))
+}
+
+/// A route table of the scope's own account; none of a shared VPC's.
+pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteTable>, Malformed> {
+    if table.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
+        return Ok(None);
+    }
+    let vpc = VpcRef::new(scope.clone(), required(table.vpc_id(), "vpcId")?.parse()?);
+    let of_gateway = table.associations().iter().any(|association| association.gateway_id().is_some());
+    let routes = table.routes().iter().filter_map(|r| route(r).transpose()).collect::<Result<_, _>>()?;
+    Ok(Some(RouteTable { id: required(table.route_table_id(), "routeTableId")?.parse()?, vpc, of_gateway, routes }))
+}
+
+/// A route to a CIDR block; none of one to a prefix list.
+fn route(route: &SdkRoute) -> Result<Option<Route>, Malformed> {
+    let Some(block) = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()) else { return Ok(None) };
+    Ok(Some(Route {
+        destination: cidr::parse(block)?,
+        target: target(route)?,
+        created: route.origin() == Some(&RouteOrigin::CreateRoute),
+        blackhole: route.state() == Some(&RouteState::Blackhole),
+    }))
+}
+
+fn target(route: &SdkRoute) -> Result<RouteTarget, Malformed> {
+    if let Some(peering) = route.vpc_peering_connection_id() {
+        return Ok(RouteTarget::Peering(peering.parse()?));
+    }
+    let others = [
+        route.gateway_id(),
+        route.nat_gateway_id(),
+        route.transit_gateway_id(),
+        route.network_interface_id(),
+        route.instance_id(),
+        route.egress_only_internet_gateway_id(),
+        route.carrier_gateway_id(),
+        route.local_gateway_id(),
+        route.core_network_arn(),
+    ];
+    Ok(match others.into_iter().flatten().next() {
+        Some("local") => RouteTarget::Local,
+        Some(id) => RouteTarget::Other(id.to_owned()),
+        None => RouteTarget::Other("a target of a kind unknown to peerd".to_owned()),
+    })
+}

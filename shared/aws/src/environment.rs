@@ -1,0 +1,119 @@
+//! What the deployment tells a function through its environment.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use peerd_core::ids::IdError;
+use peerd_engine::Settings;
+
+/// The environment variables of a function, read and checked once at its start.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// What the loop needs to know.
+    pub settings: Settings,
+    /// `PEERD_TABLE`: the DynamoDB table.
+    pub table: String,
+    /// `PEERD_QUEUE_URL`: the function's own queue, which takes its follow-ups.
+    pub queue_url: String,
+    /// `PEERD_SPOKE_ROLE`: the ARN of the role to assume, with `{account}` where the account's id belongs.
+    pub spoke_role: String,
+    /// `PEERD_EXTERNAL_ID`: what the role's trust policy asks for.
+    pub external_id: String,
+}
+
+/// A variable that is missing or wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// Not set, or blank.
+    #[error("environment variable {0} is not set; the stack's template.yaml sets it")]
+    Missing(&'static str),
+    /// Set to something else than it should be.
+    #[error("environment variable {name} is wrong")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: IdError,
+    },
+    /// The role's ARN has no place for the account.
+    #[error("environment variable PEERD_SPOKE_ROLE is wrong: `{0}` does not contain {{account}}")]
+    RoleWithoutAccount(String),
+}
+
+impl Environment {
+    /// Reads the variables with `get`, which is [`std::env::var`] outside tests.
+    ///
+    /// # Errors
+    /// The first variable that is missing or wrong.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let required = |name: &'static str| {
+            get(name).filter(|value| !value.trim().is_empty()).ok_or(EnvironmentError::Missing(name))
+        };
+        let spoke_role = required("PEERD_SPOKE_ROLE")?;
+        if !spoke_role.contains("{account}") {
+            return Err(EnvironmentError::RoleWithoutAccount(spoke_role));
+        }
+        let settings = Settings {
+            deployment: parse("PEERD_DEPLOYMENT", &required("PEERD_DEPLOYMENT")?)?,
+            meshes: list("PEERD_MESHES", get("PEERD_MESHES"))?,
+            accounts: list("PEERD_ACCOUNTS", get("PEERD_ACCOUNTS"))?,
+            regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
+        };
+        let (table, queue_url) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?);
+        Ok(Self { settings, table, queue_url, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })
+    }
+}
+
+fn parse<T: FromStr<Err = IdError>>(name: &'static str, value: &str) -> Result<T, EnvironmentError> {
+    value.trim().parse().map_err(|source| EnvironmentError::Invalid { name, source })
+}
+
+fn list<T: FromStr<Err = IdError> + Ord>(
+    name: &'static str,
+    value: Option<String>,
+) -> Result<BTreeSet<T>, EnvironmentError> {
+    let value = value.unwrap_or_default();
+    value.split(',').filter(|item| !item.trim().is_empty()).map(|item| parse(name, item)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(change: &str, to: &str) -> Result<Environment, EnvironmentError> {
+        Environment::read(|name| {
+            let value = match name {
+                _ if name == change => to,
+                "PEERD_DEPLOYMENT" => "peerd",
+                "PEERD_MESHES" => "prod, staging",
+                "PEERD_ACCOUNTS" => "111111111111,222222222222",
+                "PEERD_REGIONS" => "us-east-1",
+                "PEERD_TABLE" => "table",
+                "PEERD_QUEUE_URL" => "https://queue",
+                "PEERD_SPOKE_ROLE" => "arn:aws:iam::{account}:role/peerd-spoke",
+                "PEERD_EXTERNAL_ID" => "secret",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas_and_may_be_empty() {
+        assert_eq!(read("", "").unwrap().settings.meshes.len(), 2);
+        assert!(read("PEERD_ACCOUNTS", "").unwrap().settings.accounts.is_empty());
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_with_the_reason() {
+        use peerd_engine::apply::chain;
+        let said = |change, to| chain(&read(change, to).unwrap_err());
+        assert_eq!(
+            said("PEERD_ACCOUNTS", "12"),
+            "environment variable PEERD_ACCOUNTS is wrong: `12` is not a 12-digit account id such as 111111111111"
+        );
+        assert!(said("PEERD_TABLE", " ").starts_with("environment variable PEERD_TABLE is not set"));
+        assert!(said("PEERD_SPOKE_ROLE", "arn:aws:iam::1:role/x").contains("{account}"));
+    }
+}

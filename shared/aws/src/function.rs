@@ -1,0 +1,60 @@
+//! A Lambda function that drains one queue: clients once, then every batch through the engine.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use peerd_engine::{Clock, Delivery, Engine, Timestamp};
+
+use crate::{AwsCloud, DynamoStore, Environment, Sessions, SqsQueue, telemetry};
+
+/// Time kept for the calls under way when a batch runs out of it, and for follow-up messages, in milliseconds.
+const MARGIN_MS: Timestamp = 10_000;
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::try_from(since.as_millis()).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Serves the function until Lambda ends it.
+///
+/// # Errors
+/// When the environment is incomplete or wrong, or Lambda's runtime API fails.
+pub async fn serve() -> Result<(), Error> {
+    telemetry::init();
+    let environment = Environment::read(|name| std::env::var(name).ok()).inspect_err(|error| {
+        tracing::error!(error = peerd_engine::apply::chain(error), "function not configured");
+    })?;
+    let Environment { settings, table, queue_url, spoke_role, external_id } = environment;
+    let sessions = Sessions::load(spoke_role, external_id).await;
+    let store = DynamoStore::new(sessions.base(), table);
+    let queue = SqsQueue::new(sessions.base(), queue_url);
+    let cloud = AwsCloud::new(sessions);
+    let engine = Engine { cloud: &cloud, store: &store, queue: &queue, clock: &SystemClock, settings: &settings };
+    let engine = &engine;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| answer(engine, event))).await
+}
+
+/// Reports the messages that are to come again; the others of the batch are done.
+async fn answer(engine: &Engine<'_>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+    let deadline = event.context.deadline.saturating_sub(MARGIN_MS);
+    let records = event.payload.records.into_iter();
+    let deliveries: Vec<Delivery> = records
+        .map(|record| Delivery { id: record.message_id.unwrap_or_default(), body: record.body.unwrap_or_default() })
+        .collect();
+    let again = engine.handle(&deliveries, deadline).await;
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = again
+        .into_iter()
+        .map(|id| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failure
+        })
+        .collect();
+    Ok(response)
+}

@@ -1,0 +1,78 @@
+//! One EC2 client per scope, each with the credentials of its account's spoke role.
+//!
+//! The role is assumed once per account; the SDK's identity cache renews the credentials before they expire.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use peerd_core::{AccountId, Scope};
+
+/// Attempts of one call, with the SDK's exponential back-off: throttles and faults of a few seconds are ridden out
+/// inside the call, longer ones by a follow-up message.
+const ATTEMPTS: u32 = 4;
+
+/// The function's own configuration, and clients for every scope that it has spoken to.
+pub struct Sessions {
+    base: SdkConfig,
+    spoke_role: String,
+    external_id: String,
+    accounts: Mutex<HashMap<AccountId, SdkConfig>>,
+    clients: Mutex<HashMap<Scope, aws_sdk_ec2::Client>>,
+}
+
+impl Sessions {
+    /// Loads the configuration of the process: its Region, credentials and endpoints.
+    pub async fn load(spoke_role: String, external_id: String) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(Duration::from_secs(20))
+            .build();
+        let base = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self { base, spoke_role, external_id, accounts: Mutex::default(), clients: Mutex::default() }
+    }
+
+    /// The function's own configuration, for the hub's table and queue.
+    pub fn base(&self) -> &SdkConfig {
+        &self.base
+    }
+
+    /// The client of a scope. Nothing is sent yet: a role that cannot be assumed shows with the first call.
+    pub async fn ec2(&self, scope: &Scope) -> aws_sdk_ec2::Client {
+        if let Some(client) = lock(&self.clients).get(scope) {
+            return client.clone();
+        }
+        let config = self.account(&scope.account).await;
+        let config = config.into_builder().region(Region::new(scope.region.to_string())).build();
+        lock(&self.clients).entry(scope.clone()).or_insert_with(|| aws_sdk_ec2::Client::new(&config)).clone()
+    }
+
+    async fn account(&self, account: &AccountId) -> SdkConfig {
+        if let Some(config) = lock(&self.accounts).get(account) {
+            return config.clone();
+        }
+        let provider = AssumeRoleProvider::builder(self.spoke_role.replace("{account}", account.as_str()))
+            .session_name("peerd")
+            .external_id(&self.external_id)
+            .configure(&self.base)
+            .build()
+            .await;
+        let provider = aws_sdk_ec2::config::SharedCredentialsProvider::new(provider);
+        let cache = aws_config::identity::IdentityCache::lazy().build();
+        let config = self.base.clone().into_builder().credentials_provider(provider).identity_cache(cache).build();
+        lock(&self.accounts).entry(account.clone()).or_insert(config).clone()
+    }
+}
+
+/// A cache stays usable when a thread died while it held the lock: its entries are written whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

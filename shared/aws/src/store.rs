@@ -1,0 +1,247 @@
+//! The engine's store in one DynamoDB table.
+//!
+//! | pk | sk | what |
+//! |---|---|---|
+//! | `meshes` | mesh | a mesh that was declared or asked for; `policy` if declared |
+//! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
+//! | `mesh#<mesh>` | `run#<time>` | how a run ended; expires |
+//! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
+//! | `accounts` | account | its registered Regions |
+//! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
+//!
+//! All but policies and accounts is an index: lost, it is rebuilt from tags by one sweep.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
+use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
+use serde::de::DeserializeOwned;
+
+use crate::errors;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// How long a run is remembered, in seconds.
+const RUN_KEPT: u64 = 30 * 24 * 3600;
+/// Lines of a run that one item keeps: far below DynamoDB's 400 KB.
+const RUN_LINES: usize = 200;
+
+/// The deployment's table.
+pub struct DynamoStore {
+    dynamo: Client,
+    table: String,
+}
+
+impl DynamoStore {
+    /// The table called `table`.
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { dynamo: Client::new(config), table }
+    }
+
+    async fn query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, PortError> {
+        let request = self.dynamo.query().table_name(&self.table).consistent_read(true);
+        let request = if prefix.is_empty() {
+            request.key_condition_expression("pk = :pk")
+        } else {
+            let request = request.expression_attribute_values(":prefix", text(prefix));
+            request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+        };
+        let mut pages = request.expression_attribute_values(":pk", text(pk)).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.map_err(|error| errors::port(format!("Query of {pk}"), error))?);
+        }
+        Ok(items)
+    }
+
+    fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<TransactWriteItem, PortError> {
+        let mut item: Item = serde_dynamo::to_item(member).map_err(|error| unreadable(&pk, error))?;
+        item.extend(key(pk, sk));
+        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+        put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(incomplete)
+    }
+
+    fn delete(&self, pk: String, sk: String) -> Result<TransactWriteItem, PortError> {
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk))).build();
+        delete.map(|delete| TransactWriteItem::builder().delete(delete).build()).map_err(incomplete)
+    }
+
+    fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, PortError> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key("meshes".to_owned(), mesh.to_string())))
+            .update_expression("SET known = :true")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .build();
+        update.map(|update| TransactWriteItem::builder().update(update).build()).map_err(incomplete)
+    }
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
+        #[derive(serde::Deserialize)]
+        struct Mesh {
+            sk: MeshName,
+            policy: Option<Policy>,
+        }
+        let meshes = self.query("meshes", "").await?.into_iter().map(|item| read::<Mesh>("meshes", item));
+        meshes.map(|mesh| mesh.map(|mesh| (mesh.sk, mesh.policy))).collect()
+    }
+
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
+        let pk = format!("mesh#{mesh}");
+        self.query(&pk, "vpc#").await?.into_iter().map(|item| read(&pk, item)).collect()
+    }
+
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError> {
+        let pk = by_vpc(vpc);
+        let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
+        let answer = request.set_key(Some(key(pk.clone(), "vpc".to_owned()))).send().await;
+        let item = answer.map_err(|error| errors::port(format!("GetItem of {pk}"), error))?.item;
+        item.map(|item| read(&pk, item)).transpose()
+    }
+
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError> {
+        let none = BTreeSet::new();
+        let old = before.map_or(&none, |member| &member.meshes);
+        let sk = in_mesh(&now.vpc);
+        let mut writes = Vec::new();
+        for mesh in &now.meshes {
+            writes.push(self.put_member(format!("mesh#{mesh}"), sk.clone(), now)?);
+            if !old.contains(mesh) {
+                writes.push(self.know_mesh(mesh)?);
+            }
+        }
+        for mesh in old - &now.meshes {
+            writes.push(self.delete(format!("mesh#{mesh}"), sk.clone())?);
+        }
+        let pk = by_vpc(&now.vpc);
+        writes.push(match now.meshes.is_empty() {
+            true => self.delete(pk.clone(), "vpc".to_owned())?,
+            false => self.put_member(pk.clone(), "vpc".to_owned(), now)?,
+        });
+        let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
+        request.send().await.map(drop).map_err(|error| errors::port(format!("TransactWriteItems of {pk}"), error))
+    }
+
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
+        #[derive(serde::Deserialize)]
+        struct Account {
+            sk: AccountId,
+            #[serde(default)]
+            regions: BTreeSet<Region>,
+        }
+        let accounts = self.query("accounts", "").await?.into_iter().map(|item| read::<Account>("accounts", item));
+        accounts.map(|account| account.map(|account| (account.sk, account.regions))).collect()
+    }
+
+    async fn register(&self, scope: &Scope) -> Result<(), PortError> {
+        let request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key("accounts".to_owned(), scope.account.to_string())))
+            .update_expression("ADD regions :region")
+            .expression_attribute_values(":region", AttributeValue::Ss(vec![scope.region.to_string()]));
+        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of account {scope}"), error))
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
+        let mut free = "attribute_not_exists(pk) OR until_ms < :now OR claimed_by = :owner".to_owned();
+        let mut request = self.dynamo.update_item();
+        for (n, peering) in claim.dead.iter().enumerate() {
+            free.push_str(&format!(" OR peering = :dead{n}"));
+            request = request.expression_attribute_values(format!(":dead{n}"), text(peering.as_str()));
+        }
+        let request = request
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression(free)
+            .update_expression("SET claimed_by = :owner, until_ms = :until, expires = :expires REMOVE peering")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":now", number(claim.now))
+            .expression_attribute_values(":until", number(claim.until))
+            .expression_attribute_values(":expires", number(claim.until / 1000));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(errors::port(format!("UpdateItem of the claim to {}", claim.pair), error)),
+            },
+        }
+    }
+
+    async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError> {
+        let request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression("claimed_by = :owner")
+            .update_expression("SET peering = :peering")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":peering", text(peering.as_str()));
+        let answer = request.send().await.map(drop);
+        answer.map_err(|error| errors::port(format!("UpdateItem of the claim to {}", claim.pair), error))
+    }
+
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+        let (pk, sk) = (format!("mesh#{}", run.mesh), format!("run#{now:013}"));
+        let lines =
+            |lines: Vec<String>| AttributeValue::L(lines.into_iter().take(RUN_LINES).map(AttributeValue::S).collect());
+        let request = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(key(pk.clone(), sk)))
+            .item("outcome", text(&run.outcome.to_string()))
+            .item("applied", lines(run.applied.iter().map(ToString::to_string).collect()))
+            .item("failed", lines(run.failed.clone()))
+            .item("findings", lines(run.report.findings.iter().map(ToString::to_string).collect()))
+            .item("expires", number(now / 1000 + RUN_KEPT));
+        request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
+    }
+}
+
+fn key(pk: String, sk: String) -> Item {
+    Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
+}
+
+fn by_vpc(vpc: &VpcRef) -> String {
+    format!("vpc#{}", vpc.id)
+}
+
+fn in_mesh(vpc: &VpcRef) -> String {
+    format!("vpc#{}#{}#{}", vpc.scope.account, vpc.scope.region, vpc.id)
+}
+
+fn of_pair(pair: &Pair) -> String {
+    format!("pair#{}#{}", pair.requester().id, pair.accepter().id)
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, PortError> {
+    serde_dynamo::from_item(item).map_err(|error| unreadable(pk, error))
+}
+
+fn unreadable(pk: &str, error: serde_dynamo::Error) -> PortError {
+    let context = format!("the table's item under {pk} is not what peerd writes");
+    PortError { context, source: Some(Box::new(error)) }
+}
+
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
+    PortError { context: "a write to the table is incomplete".to_owned(), source: Some(Box::new(error)) }
+}
