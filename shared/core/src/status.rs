@@ -50,7 +50,7 @@ impl Sentence {
     }
 
     /// `<word> prod with vpc-1: why`, or without a peer `<word> prod: why`.
-    pub fn because(word: Word, mesh: impl fmt::Display, peer: Option<&dyn fmt::Display>, why: &str) -> Self {
+    pub fn because(word: Word, mesh: impl fmt::Display, peer: Option<&str>, why: &str) -> Self {
         let peer = peer.map(|peer| format!(" with {peer}")).unwrap_or_default();
         Self { mesh: mesh.to_string(), word, rest: format!("{peer}: {}", why.replace(SEPARATOR, " ")) }
     }
@@ -102,7 +102,7 @@ mod tests {
     fn a_line_reads_back_as_the_sentences_that_it_was_written_from() {
         let sentences = BTreeSet::from([
             Sentence::joined("prod"),
-            Sentence::because(Word::Refused, "prod", Some(&"vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
+            Sentence::because(Word::Refused, "prod", Some("vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
             Sentence::because(Word::Refused, "nosuch", None, "mesh is not declared"),
         ]);
         let written = line(&sentences).unwrap();

@@ -36,6 +36,15 @@ pub struct Surveyed {
     pub departure: Option<Departure>,
 }
 
+/// What surveying an account brought to light.
+#[derive(Debug, Default)]
+pub struct AccountSurvey {
+    /// Meshes whose membership changed, and the scopes in which it did.
+    pub changed: BTreeMap<MeshName, BTreeSet<Scope>>,
+    /// Why a scope was not surveyed, if trying again soon can help.
+    pub passing: Option<SurveyError>,
+}
+
 impl Engine<'_> {
     /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new.
     ///
@@ -65,34 +74,27 @@ impl Engine<'_> {
         self.store.remember(Some(&departure.before), &departure.now).await
     }
 
-    /// Surveys every VPC of an account, those that are only remembered too, and tells which meshes changed where.
+    /// Surveys every VPC of an account, those that are only remembered too, and tells which meshes changed where, and
+    /// what could not be surveyed. A Region that is denied is a gap until the next sweep and no error.
     ///
     /// # Errors
-    /// The first region that could not be read or written, after all were tried.
-    pub async fn survey_account(
-        &self,
-        account: &AccountId,
-    ) -> Result<BTreeMap<MeshName, BTreeSet<Scope>>, SurveyError> {
-        let registered = self.scopes().await?;
-        let mut changed: BTreeMap<MeshName, BTreeSet<Scope>> = BTreeMap::new();
-        let mut first_error = None;
-        for scope in registered.iter().filter(|scope| scope.account == *account) {
-            match self.survey_scope(scope).await {
+    /// When the registered scopes cannot be read.
+    pub async fn survey_account(&self, account: &AccountId) -> Result<AccountSurvey, PortError> {
+        let mut survey = AccountSurvey::default();
+        for scope in self.scopes().await?.into_iter().filter(|scope| scope.account == *account) {
+            match self.survey_scope(&scope).await {
                 Ok(meshes) => {
                     for mesh in meshes {
-                        changed.entry(mesh).or_default().insert(scope.clone());
+                        survey.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%scope, error = crate::apply::chain(&error), "scope not surveyed");
-                    first_error.get_or_insert(error);
+                    tracing::warn!(%scope, error = crate::apply::chain(&error), "gap: scope not surveyed");
+                    survey.passing = survey.passing.or(error.may_pass().then_some(error));
                 }
             }
         }
-        match first_error {
-            Some(error) if error.may_pass() => Err(error),
-            _ => Ok(changed),
-        }
+        Ok(survey)
     }
 
     async fn survey_scope(&self, scope: &Scope) -> Result<BTreeSet<MeshName>, SurveyError> {

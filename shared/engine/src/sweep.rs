@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, Scope};
+use peerd_core::AccountId;
 
 use crate::engine::Engine;
 use crate::message::{Message, Work};
 use crate::ports::PortError;
+use crate::survey::{AccountSurvey, SurveyError};
 
 impl Engine<'_> {
     /// Sends the messages of one sweep. A reconcile reads all tags itself and so need not wait for the surveys.
@@ -30,13 +31,13 @@ impl Engine<'_> {
     /// Surveys an account and asks for a reconcile of each mesh in which something changed.
     ///
     /// # Errors
-    /// When a Region failed for a reason that may pass, or the queue failed.
-    pub async fn survey_and_ask(&self, account: &AccountId) -> Result<(), crate::survey::SurveyError> {
-        for (mesh, scopes) in self.survey_account(account).await? {
-            let scopes: BTreeSet<Scope> = scopes;
+    /// When a Region failed for a reason that may pass, or the store or the queue failed.
+    pub async fn survey_and_ask(&self, account: &AccountId) -> Result<(), SurveyError> {
+        let AccountSurvey { changed, passing } = self.survey_account(account).await?;
+        for (mesh, scopes) in changed {
             let work = Work::Reconcile { mesh, scopes, everywhere: false };
             self.queue.send(&Message::new(0, work), 0).await?;
         }
-        Ok(())
+        passing.map_or(Ok(()), Err)
     }
 }

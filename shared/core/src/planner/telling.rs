@@ -58,11 +58,21 @@ fn of_mesh(vpc: &Vpc, desired: &Desired, membership: &Membership<'_>, draft: &mu
     if vpc.settling {
         draft.report.wait(&vpc.at, "its CIDR blocks are changing");
     }
-    let none = BTreeMap::new();
-    let notes = draft.notes.0.get(&vpc.at).unwrap_or(&none);
-    let in_mesh = notes.iter().filter(|((_, peer), _)| membership.meshes_of(peer).contains(mesh));
-    let mut sentences: BTreeSet<Sentence> =
-        in_mesh.map(|((word, peer), why)| Sentence::because(*word, mesh, Some(&peer.id), why)).collect();
+    let mut by_reason: BTreeMap<(Word, &str), Vec<&VpcRef>> = BTreeMap::new();
+    for ((word, peer), why) in draft.notes.0.get(&vpc.at).into_iter().flatten() {
+        if membership.meshes_of(peer).contains(mesh) {
+            by_reason.entry((*word, why)).or_default().push(peer);
+        }
+    }
+    let sentence = |((word, why), peers): ((Word, &str), Vec<&VpcRef>)| {
+        let with = match peers[..] {
+            [] => None,
+            [only] => Some(only.id.to_string()),
+            [first, ref others @ ..] => Some(format!("{} and {} others", first.id, others.len())),
+        };
+        Sentence::because(word, mesh, with.as_deref(), why)
+    };
+    let mut sentences: BTreeSet<Sentence> = by_reason.into_iter().map(sentence).collect();
     if !sentences.iter().any(|sentence| sentence.word == Word::Waiting) {
         sentences.insert(Sentence::joined(mesh));
     }

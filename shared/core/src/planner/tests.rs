@@ -1,1 +1,525 @@
+//! Behaviour of the planner. Every scenario is settled: plans are applied until none is left, each is linted, and the
+//! last one is empty.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cidr;
+use crate::lint::lint;
+use crate::report::{Finding, FindingKind};
+use crate::tags::{self, Tags};
+use crate::*;
+
+const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+
+/// A world in which every scope answers unless it is closed.
+struct World {
+    desired: Desired,
+    observed: Observed,
+    made: u32,
+}
+
+fn scope(account: u8, region: usize) -> Scope {
+    Scope::new(account.to_string().repeat(12).parse().unwrap(), REGIONS[region].parse().unwrap())
+}
+
+fn mesh(name: &str) -> MeshName {
+    name.parse().unwrap()
+}
+
+impl World {
+    /// Meshes `prod` and `staging` are declared; runs are about `prod`.
+    fn new() -> Self {
+        let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
+        let desired =
+            Desired { deployment: "peerd".parse().unwrap(), mesh: mesh("prod"), declared, remembered: BTreeMap::new() };
+        let observed = Observed::default();
+        let mut world = Self { desired, observed, made: 0 };
+        for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
+            world.observed.scopes.insert(scope(account, region), Ok(()));
+        }
+        world
+    }
+
+    /// A VPC with a main route table of the same name.
+    fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
+        let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
+        let cidrs = blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
+        let tags = if meshes.is_empty() { Tags::new() } else { Tags::from([(tags::ENV.into(), meshes.into())]) };
+        self.observed.vpcs.insert(vpc.clone(), Vpc { at: vpc.clone(), cidrs, settling: false, tags });
+        self.table(name, &vpc);
+        vpc
+    }
+
+    fn table(&mut self, name: &str, vpc: &VpcRef) -> RouteTableId {
+        let id: RouteTableId = format!("rtb-{name}").parse().unwrap();
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway: false, routes: Vec::new() };
+        self.observed.tables.insert(id.clone(), table);
+        id
+    }
+
+    fn route(&mut self, table: &str, block: &str, target: RouteTarget) {
+        let route = Route { destination: cidr::parse(block).unwrap(), target, created: true, blackhole: false };
+        self.observed.tables.get_mut(&table.parse().unwrap()).unwrap().routes.push(route);
+    }
+
+    /// A peering with these tags on both sides.
+    fn peering(&mut self, id: &str, requester: &VpcRef, accepter: &VpcRef, status: PeeringStatus, tags: &Tags) {
+        for side in [requester, accepter] {
+            let view = PeeringView {
+                id: id.parse().unwrap(),
+                requester: requester.clone(),
+                accepter: accepter.clone(),
+                status: status.clone(),
+                message: String::new(),
+                tags: tags.clone(),
+            };
+            if self.observed.answered(&side.scope) {
+                self.observed.add_peering(&side.scope, view);
+            }
+        }
+    }
+
+    fn managed(&self, pair: [&VpcRef; 2], meshes: &str) -> Tags {
+        let pair = Pair::of(pair[0], pair[1]).unwrap();
+        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair)
+    }
+
+    fn set_meshes(&mut self, vpc: &VpcRef, meshes: &str) {
+        let tags = &mut self.observed.vpcs.get_mut(vpc).unwrap().tags;
+        tags.insert(tags::ENV.to_owned(), meshes.to_owned());
+    }
+
+    /// The scope stops answering: what was seen there is only remembered.
+    fn close(&mut self, scope: &Scope) {
+        self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
+        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.observed.vpcs).into_iter().partition(|(vpc, _)| vpc.scope == *scope);
+        self.observed.vpcs = kept;
+        for (vpc, seen) in gone {
+            let meshes = tags::MeshTag::of(&seen.tags).meshes;
+            self.desired.remembered.insert(vpc.clone(), Member { vpc, cidrs: seen.cidrs, meshes });
+        }
+        self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
+        for peering in self.observed.peerings.values_mut() {
+            peering.tags.remove(scope);
+        }
+        self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
+    }
+
+    fn plan(&self) -> (Plan, Report) {
+        let (plan, report) = plan(&self.desired, &self.observed, &Limits::default());
+        assert_eq!(lint(&plan, &self.desired, &self.observed), Vec::<String>::new());
+        (plan, report)
+    }
+
+    fn apply(&mut self, action: &Action) {
+        let effect = match action {
+            Action::CreatePeering { pair, tags, .. } => {
+                self.made += 1;
+                Effect::Peering(PeeringView {
+                    id: format!("pcx-new{}", self.made).parse().unwrap(),
+                    requester: pair.requester().clone(),
+                    accepter: pair.accepter().clone(),
+                    status: PeeringStatus::PendingAcceptance,
+                    message: String::new(),
+                    tags: tags.clone(),
+                })
+            }
+            Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
+            _ => Effect::Done,
+        };
+        self.observed.absorb(action, effect);
+    }
+
+    /// Applies plans until one is empty; what was done, and what the last report finds.
+    fn settle(&mut self) -> (Vec<String>, BTreeSet<Finding>) {
+        let mut done = Vec::new();
+        for _ in 0..100 {
+            let (plan, report) = self.plan();
+            if plan.is_empty() {
+                return (done, report.findings);
+            }
+            for action in plan.actions() {
+                done.push(action.to_string());
+                self.apply(action);
+            }
+        }
+        panic!("no end of plans: {done:#?}");
+    }
+
+    fn status(&self, vpc: &VpcRef) -> Option<&str> {
+        self.observed.vpcs[vpc].tags.get(tags::STATUS).map(String::as_str)
+    }
+
+    fn targets(&self, table: &str) -> Vec<String> {
+        let table = &self.observed.tables[&table.parse().unwrap()];
+        let mut lines: Vec<String> =
+            table.routes.iter().map(|route| format!("{} {}", route.destination, route.target)).collect();
+        lines.sort();
+        lines
+    }
+}
+
+fn kinds(findings: &BTreeSet<Finding>) -> Vec<FindingKind> {
+    findings.iter().map(|finding| finding.kind).collect()
+}
+
+/// Two members of prod that are peered and routed.
+fn joined() -> (World, VpcRef, VpcRef) {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
+    world.settle();
+    (world, a, b)
+}
+
+#[test]
+fn members_are_peered_tagged_on_both_sides_and_routed_to_every_block() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
+    world.table("a2", &a);
+    let (done, findings) = world.settle();
+    assert_eq!(
+        done,
+        [
+            "+ peering vpc-a (111111111111/us-east-1) - vpc-b (222222222222/eu-west-1) for prod",
+            "* vpc vpc-a (111111111111/us-east-1) status waiting prod with vpc-b: peering is requested",
+            "* vpc vpc-b (222222222222/eu-west-1) status waiting prod with vpc-a: peering is requested",
+            "* peering pcx-new1 accept in 222222222222/eu-west-1",
+            "* vpc vpc-a (111111111111/us-east-1) status waiting prod with vpc-b: peering is pending",
+            "* vpc vpc-b (222222222222/eu-west-1) status waiting prod with vpc-a: peering is pending",
+            "* peering pcx-new1 in 222222222222/eu-west-1 tags Name=peerd vpc-a - vpc-b peerd:env=prod peerd:managed-by=peerd",
+            "+ route rtb-a in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1",
+            "+ route rtb-a in 111111111111/us-east-1 2600:1f18:2::/56 -> pcx-new1",
+            "+ route rtb-a2 in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1",
+            "+ route rtb-a2 in 111111111111/us-east-1 2600:1f18:2::/56 -> pcx-new1",
+            "+ route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 -> pcx-new1",
+            "* vpc vpc-a (111111111111/us-east-1) status waiting prod with vpc-b: routes are being added",
+            "* vpc vpc-b (222222222222/eu-west-1) status waiting prod with vpc-a: routes are being added",
+            "* vpc vpc-a (111111111111/us-east-1) status joined prod",
+            "* vpc vpc-b (222222222222/eu-west-1) status joined prod",
+        ]
+    );
+    assert_eq!(findings, BTreeSet::new());
+    assert_eq!(world.status(&b), Some("joined prod"));
+}
+
+#[test]
+fn a_vpc_that_leaves_loses_its_routes_before_its_peering_and_keeps_no_trace() {
+    let (mut world, a, b) = joined();
+    world.set_meshes(&b, "");
+    let (done, _) = world.settle();
+    let work: Vec<&str> = done.iter().map(String::as_str).filter(|line| !line.contains(" status")).collect();
+    assert_eq!(
+        work,
+        [
+            "- route rtb-a in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1",
+            "- route rtb-a in 111111111111/us-east-1 2600:1f18:2::/56 -> pcx-new1",
+            "- route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 -> pcx-new1",
+            "- peering pcx-new1 vpc-a (111111111111/us-east-1) - vpc-b (222222222222/eu-west-1) from 111111111111/us-east-1",
+        ]
+    );
+    assert_eq!(world.status(&b), None);
+    assert_eq!(world.status(&a), Some("joined prod"));
+}
+
+#[test]
+fn a_deleted_vpc_is_proven_absent_and_its_peers_are_cleaned() {
+    let (mut world, _, b) = joined();
+    world.observed.vpcs.remove(&b);
+    world.observed.tables.remove(&"rtb-b".parse().unwrap());
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), Vec::<String>::new());
+    assert_eq!(world.observed.peerings.values().next().unwrap().status, PeeringStatus::Deleted);
+}
+
+#[test]
+fn a_gap_deletes_nothing_even_when_the_other_side_left() {
+    for leaver_is_readable in [true, false] {
+        let (mut world, a, b) = joined();
+        let leaver = if leaver_is_readable { &a } else { &b };
+        world.set_meshes(leaver, "staging");
+        world.close(&b.scope);
+        let (plan, report) = world.plan();
+        assert!(!plan.work.iter().any(|action| matches!(action, Action::DeletePeering { .. })), "{plan}");
+        assert!(kinds(&report.findings).contains(&FindingKind::Gap));
+    }
+}
+
+#[test]
+fn a_member_that_cannot_be_read_keeps_its_routes_and_holds_nobody_up() {
+    let (mut world, _, b) = joined();
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    world.close(&b.scope);
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.starts_with('-')), "{done:#?}");
+    assert!(world.targets("rtb-c").iter().any(|line| line.starts_with("10.1.0.0/16 ")));
+    assert_eq!(world.status(&c), Some("waiting prod with vpc-b: 222222222222/eu-west-1 cannot be read"));
+    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+}
+
+#[test]
+fn a_lost_index_deletes_nothing_because_the_tags_still_ask() {
+    let (mut world, ..) = joined();
+    world.desired.remembered.clear();
+    assert!(world.plan().0.is_empty());
+}
+
+#[test]
+fn a_mesh_that_is_no_longer_declared_connects_nobody_and_tears_nothing_down() {
+    let (mut world, _, b) = joined();
+    world.desired.declared.remove(&mesh("prod"));
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| line.contains(" status refused prod: mesh is not declared")), "{done:#?}");
+    assert!(findings.iter().all(|finding| finding.kind == FindingKind::Refused));
+    assert_eq!(world.status(&b), Some("refused prod: mesh is not declared"));
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1"]);
+}
+
+#[test]
+fn a_pair_that_another_mesh_still_wants_stays_and_only_its_tags_change() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod+staging");
+    let b = world.vpc("b", scope(1, 0), "10.2.0.0/16", "prod staging");
+    world.settle();
+    world.set_meshes(&b, "staging");
+    let (done, _) = world.settle();
+    assert_eq!(
+        done,
+        [
+            "* peering pcx-new1 in 111111111111/us-east-1 tags peerd:env=staging",
+            "- vpc vpc-b (111111111111/us-east-1) status",
+        ]
+    );
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
+    assert_eq!(world.status(&a), Some("joined prod"));
+}
+
+#[test]
+fn the_status_sentences_of_another_mesh_are_left_to_its_own_runs() {
+    let (mut world, a, _) = joined();
+    world.set_meshes(&a, "prod+staging");
+    let tags = &mut world.observed.vpcs.get_mut(&a).unwrap().tags;
+    tags.insert(tags::STATUS.to_owned(), "joined prod. waiting staging with vpc-x: peering is pending".to_owned());
+    assert!(world.plan().0.is_empty());
+}
+
+#[test]
+fn overlapping_members_are_left_unpeered_while_all_others_are_connected() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16 10.2.128.0/17", "prod");
+    let (_, findings) = world.settle();
+    let peered: BTreeSet<Option<Pair>> = world.observed.peerings.values().map(Peering::pair).collect();
+    assert_eq!(peered, BTreeSet::from([Pair::of(&a, &b), Pair::of(&a, &c)]));
+    assert_eq!(world.status(&b), Some("joined prod. refused prod with vpc-c: 10.2.0.0/16 overlaps 10.2.128.0/17"));
+    // a can route only one of the two blocks that share addresses
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.3.0.0/16 pcx-new2"]);
+    assert_eq!(kinds(&findings), [FindingKind::Overlap, FindingKind::Overlap]);
+}
+
+#[test]
+fn a_newcomer_with_a_more_specific_block_does_not_take_the_traffic_of_one_that_is_routed() {
+    let mut world = World::new();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("z", scope(3, 0), "10.2.0.0/16", "prod");
+    world.settle();
+    world.vpc("b", scope(2, 0), "10.2.128.0/17", "prod");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
+}
+
+#[test]
+fn a_foreign_peering_between_members_is_used_for_nothing_and_reported() {
+    for status in [PeeringStatus::Active, PeeringStatus::PendingAcceptance] {
+        let mut world = World::new();
+        let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+        let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+        world.peering("pcx-theirs", &b, &a, status, &Tags::new());
+        let (_, findings) = world.settle();
+        assert_eq!(world.targets("rtb-a"), Vec::<String>::new());
+        assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+        assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: foreign peering pcx-theirs"));
+    }
+}
+
+#[test]
+fn a_foreign_route_is_never_taken_and_the_other_tables_are_routed() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.table("a2", &a);
+    world.route("rtb-a", "10.2.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
+    let (_, findings) = world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 tgw-1"]);
+    assert_eq!(world.targets("rtb-a2"), ["10.2.0.0/16 pcx-new1"]);
+    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+    assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
+}
+
+#[test]
+fn a_propagated_route_to_the_same_block_is_no_obstacle() {
+    let (mut world, ..) = joined();
+    let table = world.observed.tables.get_mut(&"rtb-b".parse().unwrap()).unwrap();
+    table.routes[0].created = false;
+    table.routes[0].target = RouteTarget::Other("vgw-1".to_owned());
+    world.settle();
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.1.0.0/16 vgw-1"]);
+}
+
+#[test]
+fn a_gateways_table_takes_no_routes() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let edge = world.table("edge", &a);
+    world.observed.tables.get_mut(&edge).unwrap().of_gateway = true;
+    world.settle();
+    assert_eq!(world.targets("rtb-edge"), Vec::<String>::new());
+}
+
+#[test]
+fn a_peering_that_died_is_made_anew_and_its_routes_move_without_a_gap() {
+    use PeeringStatus::{Deleted, Expired, Rejected};
+    for death in [Deleted, Expired, Rejected] {
+        let (mut world, ..) = joined();
+        world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = death;
+        let (done, _) = world.settle();
+        assert!(
+            done.iter().any(|line| line == "* route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 pcx-new1 -> pcx-new2")
+        );
+        assert!(done.iter().all(|line| !line.starts_with("- route")), "{done:#?}");
+        assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new2"]);
+    }
+}
+
+#[test]
+fn a_dead_peerings_routes_go_when_nobody_wants_the_pair_any_more() {
+    let (mut world, _, b) = joined();
+    world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
+    world.set_meshes(&b, "");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), Vec::<String>::new());
+    assert_eq!(world.targets("rtb-b"), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_that_aws_failed_is_not_repeated_while_aws_remembers_it() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-failed", &a, &b, PeeringStatus::Failed, &tags);
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| line.contains(" status ")), "{done:#?}");
+    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+}
+
+#[test]
+fn only_a_managed_request_between_members_is_accepted() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let stranger = world.vpc("s", scope(3, 0), "10.9.0.0/16", "");
+    let tags = world.managed([&a, &stranger], "prod");
+    world.peering("pcx-lure", &stranger, &a, PeeringStatus::PendingAcceptance, &tags);
+    world.peering("pcx-phish", &stranger, &a, PeeringStatus::PendingAcceptance, &Tags::new());
+    let (done, _) = world.settle();
+    assert!(done.iter().all(|line| !line.contains(" accept ")), "{done:#?}");
+    assert_eq!(world.observed.peerings[&"pcx-phish".parse().unwrap()].status, PeeringStatus::PendingAcceptance);
+}
+
+#[test]
+fn a_block_that_joins_is_routed_and_one_that_leaves_is_withdrawn() {
+    let (mut world, a, _) = joined();
+    let seen = world.observed.vpcs.get_mut(&a).unwrap();
+    seen.cidrs = ["10.1.0.0/16", "10.7.0.0/16"].into_iter().map(|block| cidr::parse(block).unwrap()).collect();
+    world.settle();
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.7.0.0/16 pcx-new1"]);
+    let seen = world.observed.vpcs.get_mut(&a).unwrap();
+    seen.cidrs = [cidr::parse("10.1.0.0/16").unwrap()].into_iter().collect();
+    world.settle();
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1"]);
+}
+
+#[test]
+fn of_two_managed_peerings_of_a_pair_the_active_one_stays_and_takes_over_the_routes() {
+    let (mut world, a, b) = joined();
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-aaa", &b, &a, PeeringStatus::PendingAcceptance, &tags);
+    let (done, _) = world.settle();
+    assert_eq!(
+        done,
+        [
+            "- peering pcx-aaa vpc-a (111111111111/us-east-1) - vpc-b (222222222222/eu-west-1) from 222222222222/eu-west-1"
+        ]
+    );
+}
+
+#[test]
+fn no_more_requests_are_made_than_may_be_outstanding() {
+    let mut world = World::new();
+    for n in 0..30 {
+        world.vpc(&format!("p{n:02}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod");
+    }
+    world.vpc("first", scope(1, 0), "10.99.0.0/16", "prod");
+    let (plan, report) = world.plan();
+    let from = |account| plan.work.iter().filter(|action| *action.scope() == scope(account, 0)).count();
+    assert_eq!((from(1), from(2)), (25, 25));
+    assert!(!report.waits.is_empty());
+    let said = world.plan().0.labels.last().unwrap().to_string();
+    assert!(said.contains("waiting prod with vpc-p00 and 28 others: too many requests are pending"), "{said}");
+    world.settle();
+    assert_eq!(world.observed.peerings.len(), 31 * 30 / 2);
+}
+
+#[test]
+fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
+    let mut world = World::new();
+    let vpcs: Vec<VpcRef> =
+        (0..12).map(|n| world.vpc(&format!("p{n:02}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    world.settle();
+    for vpc in &vpcs[..4] {
+        world.set_meshes(vpc, "");
+    }
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.starts_with("- peering") && !line.starts_with("- route")));
+    assert_eq!(kinds(&findings), [FindingKind::Blocked]);
+    let limits = DeleteLimits { count: 100, percent: 100 };
+    world.desired.declared.insert(mesh("prod"), Policy { deletes: limits });
+    world.settle();
+    let live = world.observed.peerings.values().filter(|peering| peering.status.is_live()).count();
+    assert_eq!(live, 8 * 7 / 2);
+}
+
+#[test]
+fn a_status_that_aws_adds_later_is_waited_for() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-1", &a, &b, PeeringStatus::parse("migrating"), &tags);
+    let (plan, report) = world.plan();
+    assert_eq!(plan.work, []);
+    assert_eq!(report.waits.len(), 1);
+}
+
+#[test]
+fn tags_that_somebody_changed_are_set_right_on_the_side_where_they_are_wrong() {
+    let (mut world, a, _) = joined();
+    let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
+    peering.tags.get_mut(&a.scope).unwrap().remove(tags::MANAGED_BY);
+    peering.tags.get_mut(&a.scope).unwrap().insert(tags::NAME.to_owned(), "ours".to_owned());
+    let (done, _) = world.settle();
+    assert_eq!(done, ["* peering pcx-new1 in 111111111111/us-east-1 tags peerd:managed-by=peerd"]);
+}
+
+#[test]
+fn a_word_that_is_no_mesh_name_is_told_to_the_vpc() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod $x");
+    world.settle();
+    assert_eq!(world.status(&a), Some("refused $x: not a mesh name. joined prod"));
+}

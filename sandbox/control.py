@@ -1,0 +1,254 @@
+"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, the clock.
+
+It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway asks.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sandbox.requests import Response
+from sandbox.settings import SETTINGS
+
+
+class BadRequest(ValueError):
+    """A control request that cannot be obeyed; the message names the field."""
+
+
+@dataclass
+class Fault:
+    """What shall go wrong with the calls that match. `times` counts down; None never ends."""
+
+    service: str = "*"
+    action: str = "*"
+    account: str = "*"
+    region: str = "*"
+    times: int | None = None
+    code: str | None = None
+    status: int | None = None
+    message: str | None = None
+    delay_ms: int = 0
+    when: str = "before"
+
+    @property
+    def answer_status(self) -> int:
+        """AWS answers throttling of EC2 with 503 and other faults of the caller with 400."""
+        return self.status or (503 if self.code == "RequestLimitExceeded" else 400)
+
+    @property
+    def answer_message(self) -> str:
+        return self.message or "The sandbox was told to answer this error (POST /_sandbox/faults)."
+
+    def matches(self, service: str, action: str, account: str, region: str) -> bool:
+        wanted = (self.service, self.action, self.account, self.region)
+        given = (service, action, account, region)
+        return all(fnmatchcase(value, pattern) for value, pattern in zip(given, wanted, strict=True))
+
+
+class Faults:
+    """The list of faults; the first that matches a call and is not used up takes it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+
+    def replace(self, faults: list[Fault]) -> None:
+        with self._lock:
+            self._faults = faults
+
+    def listed(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
+    def take(self, service: str, action: str, account: str, region: str) -> Fault | None:
+        with self._lock:
+            for fault in self._faults:
+                if fault.times != 0 and fault.matches(service, action, account, region):
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+        return None
+
+
+class CallLog:
+    """Every AWS call since the last reset."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: list[dict[str, Any]] = []
+
+    def add(
+        self, service: str, action: str, account: str, region: str, principal: str, error: str | None
+    ) -> None:
+        call = {
+            "time": time.time(),
+            "service": service,
+            "action": action,
+            "account": account,
+            "region": region,
+            "principal": principal,
+            "error": error,
+        }
+        with self._lock:
+            self._calls.append(call)
+
+    def listed(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return list(self._calls)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._calls = []
+
+
+_FAULT_FIELDS: dict[str, type] = {
+    "service": str,
+    "action": str,
+    "account": str,
+    "region": str,
+    "times": int,
+    "code": str,
+    "status": int,
+    "message": str,
+    "delay_ms": int,
+    "when": str,
+}
+
+
+def parse_fault(given: Any, where: str) -> Fault:
+    """A Fault from JSON; a missing or null field means its default."""
+    if not isinstance(given, dict):
+        raise BadRequest(f"{where}: must be an object, is {json.dumps(given)}")
+    values = {}
+    for name, value in given.items():
+        if name not in _FAULT_FIELDS:
+            raise BadRequest(f"{where}.{name}: no such field; there are {', '.join(_FAULT_FIELDS)}")
+        if value is None:
+            continue
+        wanted = _FAULT_FIELDS[name]
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            kind = "a string" if wanted is str else "a whole number"
+            raise BadRequest(f"{where}.{name}: must be {kind}, is {json.dumps(value)}")
+        if wanted is int and value < 0:
+            raise BadRequest(f"{where}.{name}: must not be negative, is {value}")
+        values[name] = value
+    fault = Fault(**values)
+    if fault.when not in ("before", "after"):
+        raise BadRequest(f'{where}.when: must be "before" or "after", is {json.dumps(fault.when)}')
+    if fault.status is not None and not 400 <= fault.status <= 599:
+        raise BadRequest(f"{where}.status: must be an HTTP error status (400 to 599), is {fault.status}")
+    if fault.code is None and not fault.delay_ms:
+        raise BadRequest(f"{where}: needs a code (the error to answer) or a delay_ms (how long to wait), has neither")
+    return fault
+
+
+class ControlPlane:
+    """Routes `/_sandbox/*`. What other parts of the sandbox do on request comes in as functions.
+
+    `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of events;
+    `register_key` makes an access key belong to a Lambda function's role.
+    """
+
+    def __init__(
+        self,
+        faults: Faults,
+        calls: CallLog,
+        sweep: Callable[[], list[str]],
+        drop_events: Callable[[bool], None],
+        register_key: Callable[[str, str, str, str], None],
+    ) -> None:
+        self._faults = faults
+        self._calls = calls
+        self._sweep = sweep
+        self._drop_events = drop_events
+        self._register_key = register_key
+        self._routes: dict[tuple[str, str], Callable[[bytes], Any]] = {
+            ("GET", "/_sandbox/health"): lambda body: {"status": "ok"},
+            ("GET", "/_sandbox/faults"): lambda body: faults.listed(),
+            ("POST", "/_sandbox/faults"): self._post_faults,
+            ("GET", "/_sandbox/calls"): lambda body: calls.listed(),
+            ("DELETE", "/_sandbox/calls"): lambda body: calls.clear() or {},
+            ("GET", "/_sandbox/settings"): lambda body: SETTINGS.as_dict(),
+            ("POST", "/_sandbox/settings"): self._post_settings,
+            ("POST", "/_sandbox/sweep"): lambda body: {"sent": self._sweep()},
+            ("POST", "/_sandbox/events/drop"): self._post_drop,
+            ("POST", "/_sandbox/clock"): self._post_clock,
+            # For the sandbox's own Lambda host, not for users: see ministack_child.
+            ("POST", "/_sandbox/function-keys"): self._post_function_key,
+        }
+
+    def answer(self, method: str, path: str, body: bytes) -> Response:
+        handler = self._routes.get((method, path))
+        if handler is None:
+            return self._unknown(method, path)
+        try:
+            return _json(200, handler(body))
+        except BadRequest as error:
+            return _json(400, {"error": str(error)})
+
+    def _unknown(self, method: str, path: str) -> Response:
+        methods = sorted(known for known, at in self._routes if at == path)
+        if methods:
+            return _json(405, {"error": f"{path} takes {' or '.join(methods)}, not {method}"})
+        paths = sorted({at for _, at in self._routes})
+        return _json(404, {"error": f"{path} does not exist; there are {', '.join(paths)}"})
+
+    def _post_faults(self, body: bytes) -> Any:
+        given = _decode(body)
+        if not isinstance(given, list):
+            raise BadRequest(f"the body must be a JSON list of faults, is {json.dumps(given)[:80]}")
+        self._faults.replace([parse_fault(fault, f"faults[{n}]") for n, fault in enumerate(given)])
+        return self._faults.listed()
+
+    def _post_settings(self, body: bytes) -> Any:
+        given = _decode_object(body)
+        try:
+            SETTINGS.update(given)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        return SETTINGS.as_dict()
+
+    def _post_drop(self, body: bytes) -> Any:
+        drop = _decode_object(body).get("drop")
+        if not isinstance(drop, bool):
+            raise BadRequest(f"drop: must be true or false, is {json.dumps(drop)}")
+        self._drop_events(drop)
+        return {"drop": drop}
+
+    def _post_clock(self, body: bytes) -> Any:
+        seconds = _decode_object(body).get("advance_s")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+            raise BadRequest(f"advance_s: must be a number of seconds, 0 or more, is {json.dumps(seconds)}")
+        SETTINGS.advance(seconds)
+        return {"now": SETTINGS.clock()}
+
+    def _post_function_key(self, body: bytes) -> Any:
+        given = _decode_object(body)
+        names = ("access_key", "account", "role_arn", "session_name")
+        for name in names:
+            if not isinstance(given.get(name), str):
+                raise BadRequest(f"{name}: must be a string, is {json.dumps(given.get(name))}")
+        self._register_key(*(given[name] for name in names))
+        return {}
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+
+
+def _decode_object(body: bytes) -> dict[str, Any]:
+    given = _decode(body)
+    if not isinstance(given, dict):
+        raise BadRequest(f"the body must be a JSON object, is {json.dumps(given)[:80]}")
+    return given
+
+
+def _json(status: int, body: Any) -> Response:
+    return Response(status, [("Content-Type", "application/json")], json.dumps(body).encode() + b"\n")
