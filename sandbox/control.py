@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.requests import Response
+from sandbox.wire import Response
 from sandbox.settings import SETTINGS
 
 

@@ -1,7 +1,7 @@
-"""Says what is wrong with what was observed: each function answers with sentences, and with none when all is well.
+"""Says what is wrong with what was observed: in sentences, and in none when all is well.
 
-Written from the documented promises alone, independent of peerd's planner, so that it can find the planner wrong.
-It makes no calls.
+Written from the documented promises alone, independent of peerd's planner, so that it can find the planner
+wrong. It makes no calls.
 """
 
 import ipaddress

@@ -54,7 +54,7 @@ class Route:
 
 @dataclass(frozen=True)
 class RouteTable:
-    """A route table; `gateway` is one that belongs to an internet or virtual private gateway, not to subnets."""
+    """A route table; `gateway` is one that belongs to an internet or private gateway, not to subnets."""
 
     id: str
     main: bool

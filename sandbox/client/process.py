@@ -1,7 +1,7 @@
 """Starts `python -m sandbox` as a child process and ends it again.
 
-It watches the child's two pipes from the start, so that a sandbox that talks a lot never blocks on a full one, and
-keeps the last lines for whoever has to explain a failure.
+It reads the child's two pipes from the start, so that a sandbox that talks a lot never blocks on a full one,
+and keeps the last lines for whoever has to explain a failure.
 """
 
 import os

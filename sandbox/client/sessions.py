@@ -1,4 +1,4 @@
-"""AWS clients of an outsider: any keys, one endpoint, the role `sandbox-admin` of whichever account is meant."""
+"""AWS clients of an outsider: any keys, one endpoint, the role `sandbox-admin` of whichever account."""
 
 import threading
 from typing import Any
@@ -22,7 +22,7 @@ class Sessions:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        # One boto3 session for all accounts: each session parses EC2's service model anew, which takes most of a second.
+        # One boto3 session for all accounts: each parses EC2's service model anew, which takes a while.
         self._boto = boto3.Session()
         self._lock = threading.Lock()
         self._credentials: dict[str, dict[str, str]] = {}

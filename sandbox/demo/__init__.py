@@ -1,1 +1,1 @@
-"""`make run`: the main job, live. Six VPCs become a mesh, a route heals, one VPC leaves; every number is measured."""
+"""`make run`: the main job, live. Six VPCs become a mesh, a route heals, one VPC leaves."""

@@ -1,4 +1,7 @@
-"""`python -m sandbox.demo --functions DIR`: exit code 0 when the mesh converged, 1 when it did not, 130 after Ctrl-C."""
+"""`python -m sandbox.demo --functions DIR`.
+
+Exit code 0 when the mesh converged, 1 when it did not or the sandbox failed, 130 after Ctrl-C.
+"""
 
 import argparse
 import signal
@@ -33,11 +36,15 @@ def main() -> int:
 
 
 def _run(display: screen.Screen, functions: Path, state: Path) -> int:
-    display.say("What you see: a small AWS on this machine, with peerd deployed into it as into the real one.")
+    display.say(
+        "What you see: a small AWS on this machine, with peerd deployed into it as into the real one."
+    )
     with ExitStack() as stack:
-        with display.step("start the sandbox: EC2, EventBridge, SQS, Lambda, DynamoDB, CloudFormation") as step:
+        with display.step(
+            "start the sandbox: EC2, EventBridge, SQS, Lambda, DynamoDB, CloudFormation"
+        ) as step:
             sandbox = stack.enter_context(SandboxProcess(functions, state, choose_port(), step.detail))
-            # Runs before the sandbox is stopped: a second Ctrl-C in the middle of that would leave processes behind.
+            # Runs before the sandbox is stopped: a second Ctrl-C in the middle would leave processes behind.
             stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
             endpoint = sandbox.wait_ready(READY_WITHIN)
         sessions = Sessions(endpoint)
@@ -56,7 +63,9 @@ def _run(display: screen.Screen, functions: Path, state: Path) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description="The main job of peerd, live.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.demo", description="The main job of peerd, live."
+    )
     parser.add_argument(
         "--functions", type=Path, required=True, help="the folder with the binaries that `cargo build` made"
     )

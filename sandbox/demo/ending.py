@@ -67,7 +67,9 @@ def _routes(seen: Snapshot, names: dict[Vpc, str]) -> list[tuple[str, ...]]:
     for vpc, view in sorted(seen.items(), key=lambda it: names[it[0]]):
         ends = {it.id: it.accepter if it.requester == vpc else it.requester for it in view.peerings}
         for table in view.tables:
-            for route in sorted(table.routes, key=lambda route: (":" in route.destination, route.destination)):
+            for route in sorted(
+                table.routes, key=lambda route: (":" in route.destination, route.destination)
+            ):
                 peer = ends.get(route.target)
                 to = names.get(peer, peer.id) if peer else ""
                 kind = f"{table.id} (main)" if table.main else table.id

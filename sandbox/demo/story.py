@@ -1,4 +1,4 @@
-"""The story, step by step: a mesh forms, a route heals, a VPC leaves. Each step ends when Describe calls say so."""
+"""The story: a mesh forms, a route heals, a VPC leaves. Each step ends when Describe calls say so."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,10 +68,13 @@ class Story:
     def _form(self, members: list[Vpc]) -> float:
         pairs = len(members) * (len(members) - 1) // 2
         self._screen.say(
-            f"Each VPC gets the tag peerd:env={MESH}, and nothing else is done by hand. What you see: an event wakes a "
-            "Lambda,\nwhich peers every pair and routes every block of addresses in every route table."
+            f"Each VPC gets the tag peerd:env={MESH}, and nothing else is done by hand. What you see: "
+            "an event wakes a Lambda,\n"
+            "which peers every pair and routes every block of addresses in every route table."
         )
-        with self._screen.step(f"tag six VPCs peerd:env={MESH}; {pairs} peerings and their routes appear") as step:
+        with self._screen.step(
+            f"tag six VPCs peerd:env={MESH}; {pairs} peerings and their routes appear"
+        ) as step:
             return self._watch(step, members, pairs)
 
     def _watch(self, step: Step, members: list[Vpc], pairs: int) -> float:
@@ -97,7 +100,9 @@ class Story:
         table = seen[at].tables[0].id
         block = min(seen[towards].blocks)
         here, there = self.names[at], self.names[towards]
-        self._screen.say(f"Somebody deletes a route by hand. What you see: {here} finds its way to {there} again.")
+        self._screen.say(
+            f"Somebody deletes a route by hand. What you see: {here} finds its way to {there} again."
+        )
         with self._screen.step(f"delete the route {block} from {table} of {here}; it comes back"):
             return self._measure(
                 lambda: self._sessions.ec2(at.scope).delete_route(

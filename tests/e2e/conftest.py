@@ -1,6 +1,7 @@
 """One sandbox for the whole session, and a clean world for each test."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +17,26 @@ READY_WITHIN = 120.0
 _process = pytest.StashKey[SandboxProcess]()
 
 
+def functions_folder() -> Path:
+    """Where `cargo build` puts the Lambda binaries."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 @pytest.fixture(scope="session")
 def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the sandbox answers: the one that PEERD_SANDBOX_URL names, else one of this session's own."""
     if running := os.environ.get("PEERD_SANDBOX_URL"):
         yield running.rstrip("/")
         return
-    functions = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
     state = tmp_path_factory.mktemp("sandbox") / "state"
-    with SandboxProcess(functions, state, choose_port(preferred=0)) as sandbox:
+    with SandboxProcess(functions_folder(), state, choose_port(preferred=0)) as sandbox:
         request.config.stash[_process] = sandbox
         yield sandbox.wait_ready(READY_WITHIN)
         code = sandbox.stop()

@@ -1,4 +1,4 @@
-"""AWS refuses, is slow, or loses things: nothing is concluded from silence, and all comes right afterwards."""
+"""AWS refuses, is slow, or loses things: nothing is concluded from silence, and all comes right."""
 
 from sandbox.client import judge
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc

@@ -1,4 +1,4 @@
-"""The world of a test, seen and changed as an outsider would: AWS calls through one endpoint, and the control plane.
+"""The world of a test, seen and changed as an outsider: AWS calls to one endpoint, and the control plane.
 
 A `World` remembers what it made, so that it can take everything away again and say what peerd left behind.
 """
@@ -34,7 +34,7 @@ class World:
         self._made: list[Vpc] = []
         self._lock = threading.Lock()
 
-    # -- doing -------------------------------------------------------------------------------------------------------
+    # -- doing -----------------------------------------------------------------------------------------------
 
     def cidr(self) -> str:
         """A block of addresses that nothing else in this session uses."""
@@ -106,7 +106,10 @@ class World:
     def create_peering(self, requester: Vpc, accepter: Vpc, accept: bool = True) -> str:
         """Makes a peering by hand, as somebody does who has never heard of peerd."""
         made = self.ec2(requester).create_vpc_peering_connection(
-            VpcId=requester.id, PeerVpcId=accepter.id, PeerOwnerId=accepter.account, PeerRegion=accepter.region
+            VpcId=requester.id,
+            PeerVpcId=accepter.id,
+            PeerOwnerId=accepter.account,
+            PeerRegion=accepter.region,
         )
         peering = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
         if accept:
@@ -127,7 +130,7 @@ class World:
             ec2.delete_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"])
         ec2.delete_vpc(VpcId=vpc.id)
 
-    # -- seeing ------------------------------------------------------------------------------------------------------
+    # -- seeing ----------------------------------------------------------------------------------------------
 
     def ec2(self, vpc: Vpc) -> Any:
         """The EC2 client of the account and Region that this VPC is in."""
@@ -167,7 +170,7 @@ class World:
         """Those of `peerd_calls` that change something."""
         return [call for call in self.peerd_calls() if call["action"].startswith(_WRITES)]
 
-    # -- waiting -----------------------------------------------------------------------------------------------------
+    # -- waiting ---------------------------------------------------------------------------------------------
 
     def eventually(self, problems: Callable[[], list[str]], within: float = WITHIN) -> float:
         """Waits until nothing is wrong and answers how long it took."""
@@ -189,7 +192,7 @@ class World:
         return self.eventually(lambda: _each(self.see(*vpcs), vpcs, judge.not_clean), within)
 
     def until_status(self, vpc: Vpc, *words: str, within: float = WITHIN) -> str:
-        """Waits until one sentence of the status begins with the first of these words and holds the others."""
+        """Waits until one sentence of the status begins with the first of these and holds the others."""
         self.eventually(lambda: _unsaid(self.status(vpc), words, vpc), within)
         return self.status(vpc)
 
@@ -208,7 +211,9 @@ class World:
         def restless() -> list[str]:
             seen.append(len([call for call in self.control.calls() if not _outsiders(call)]))
             busy = [f"{name} holds {count} messages" for name, count in self.queued().items() if count]
-            return busy + ([] if len(set(seen[-looks:])) == 1 and len(seen) >= looks else ["peerd makes calls"])
+            return busy + (
+                [] if len(set(seen[-looks:])) == 1 and len(seen) >= looks else ["peerd makes calls"]
+            )
 
         passed, left = wait_until(restless, within, every=0.5)
         assert not left, f"not quiet after {passed:.0f} s: {left}"
@@ -228,13 +233,15 @@ class World:
         return {
             name: sum(
                 int(count)
-                for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"].values()
+                for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)[
+                    "Attributes"
+                ].values()
             )
             for name, url in hub_outputs(self.sessions).items()
             if wanted(name)
         }
 
-    # -- leaving -----------------------------------------------------------------------------------------------------
+    # -- leaving ---------------------------------------------------------------------------------------------
 
     def clean_up(self) -> None:
         """Takes every VPC of this test out of its meshes, waits until peerd has let go, and deletes it."""

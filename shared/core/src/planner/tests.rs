@@ -470,7 +470,7 @@ fn no_more_requests_are_made_than_may_be_outstanding() {
     assert_eq!((from(1), from(2)), (25, 25));
     assert!(!report.waits.is_empty());
     let said = world.plan().0.labels.last().unwrap().to_string();
-    assert!(said.contains("waiting prod with vpc-p00 and 28 others: too many requests are pending"), "{said}");
+    assert!(said.contains("waiting prod with vpc-first and 29 others: too many requests are pending"), "{said}");
     world.settle();
     assert_eq!(world.observed.peerings.len(), 31 * 30 / 2);
 }

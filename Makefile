@@ -1,0 +1,128 @@
+# The verbs of the project; CI calls the same ones. `make help` lists them.
+#
+# What is built lives outside the checkout, under $(CACHE), shared by all checkouts of one user: Rust's target folder
+# (aws-sdk-ec2 alone costs minutes and gigabytes) and a virtual environment per content of requirements.txt.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+# Two compilations of aws-sdk-ec2 at once need more memory than most machines have: verbs run one after another.
+.NOTPARALLEL:
+
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/peerd
+PYTHON ?= python3
+LOCK_HASH := $(shell { sha256sum requirements.txt || shasum -a 256 requirements.txt; } 2>/dev/null | cut -c1-12)
+VENV := $(CACHE)/venv-$(LOCK_HASH)
+BIN := $(VENV)/bin
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export PATH := $(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+FUNCTION_NAMES := vpc-events peering-events drift-repair
+FUNCTIONS := $(CARGO_TARGET_DIR)/debug
+PURE := peerd-core peerd-engine peerd-testkit
+SOURCES := sandbox tests
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- see it work
+.PHONY: run sandbox build
+run: build $(VENV) ## Watch a mesh form, heal and shrink in the sandbox, then stop (needs no AWS account)
+	$(BIN)/python -m sandbox.demo --functions "$(FUNCTIONS)"
+
+sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
+	@exec $(BIN)/python -m sandbox --functions "$(FUNCTIONS)"
+
+build: toolchain patience ## Compile the three Lambda functions for this machine (dev profile)
+	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES))
+
+# ---------------------------------------------------------------- check it
+.PHONY: test lint unit sandbox-test e2e
+test: lint unit sandbox-test e2e ## Everything that CI runs: lint, unit, sandbox-test, e2e
+
+lint: lint-python lint-templates lint-rust purity ## Formatting, warnings as errors, templates, crate purity
+
+unit: toolchain patience ## Rust tests: the crates without the AWS SDK first, then the rest
+	cargo test --locked $(addprefix -p ,$(PURE))
+	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
+
+sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed)
+	$(BIN)/pytest sandbox/tests
+
+e2e: build $(VENV) ## End-to-end tests against one running sandbox
+	$(BIN)/pytest tests/e2e
+
+.PHONY: lint-python lint-templates lint-rust purity
+lint-python: $(VENV)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint-templates: $(VENV)
+	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml
+	$(BIN)/sam validate --lint --region us-east-1 --template template.yaml
+	$(BIN)/sam validate --lint --region us-east-1 --template spoke.yaml
+
+lint-rust: toolchain patience
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# What keeps most tests fast and every decision testable: the planner knows no cloud, the loop no SDK.
+purity: toolchain
+	@refuse() { \
+	  local tree; tree=$$(cargo tree --locked --package "$$1" --edges normal --prefix none); \
+	  if grep -E "^($$2)" <<<"$$tree" >&2; then echo "$$1 must not depend on the crates above" >&2; exit 1; fi; }; \
+	refuse peerd-core 'aws|tokio|hyper'; \
+	refuse peerd-engine 'aws'; \
+	refuse peerd-testkit 'aws'; \
+	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime"
+
+# ---------------------------------------------------------------- change it, ship it
+.PHONY: fmt lock deploy clean
+fmt: toolchain $(VENV) ## Format Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lock: ## Write requirements.txt anew from requirements.in; needs uv (https://docs.astral.sh/uv/)
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/getting-started/installation/" >&2; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+deploy: toolchain $(VENV) ## Build for AWS and deploy the hub with your credentials; asks for what samconfig.toml lacks
+	@cargo metadata --locked --format-version 1 >/dev/null # sam cannot hand --locked on to cargo
+	$(BIN)/sam build
+	@if [[ -e samconfig.toml ]]; then set -x; $(BIN)/sam deploy; \
+	else set -x; $(BIN)/sam deploy --guided --stack-name peerd --capabilities CAPABILITY_NAMED_IAM; fi
+
+clean: ## Remove what was built: Rust's target folder, the virtual environments and .aws-sam
+	rm -rf "$(CARGO_TARGET_DIR)" "$(CACHE)"/venv-* .aws-sam
+
+# ---------------------------------------------------------------- what the verbs stand on
+.PHONY: toolchain patience
+toolchain:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler (cc) is missing: install gcc or clang; the TLS library needs it" >&2; exit 1; }
+
+patience:
+	@compgen -G "$(FUNCTIONS)/deps/libaws_sdk_ec2-*.rlib" >/dev/null || { \
+	  echo "first build: aws-sdk-ec2 alone takes 7 to 16 minutes on two cores and up to 8 GB of memory, once."; \
+	  echo "It goes to $(CARGO_TARGET_DIR) (several GB); later builds take seconds."; }
+
+# A virtual environment cannot be moved once made, so it is made under a name of its own and then linked in one step:
+# a run that is stopped half-way leaves nothing that looks finished, and two runs at once do not meet.
+# --no-deps: requirements.txt is complete, and pip 23 takes a package's extras for something without a hash.
+$(VENV):
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@[[ -n "$(LOCK_HASH)" ]] || { echo "requirements.txt or sha256sum is missing: run make in the root of the checkout" >&2; exit 1; }
+	@mkdir -p "$(CACHE)"
+	@made=$$(mktemp -d "$(VENV).XXXXXX"); trap '[[ -e "$(VENV)" ]] || rm -rf "$$made"' EXIT; \
+	echo "python tools: installing into $(VENV), once (about a minute)"; \
+	$(PYTHON) -m venv "$$made"; \
+	"$$made/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.txt; \
+	"$$made/bin/pip" check >/dev/null; \
+	"$$made/bin/python" -c 'import os, sys; made, name = sys.argv[1:]; os.symlink(made, made + ".link"); os.replace(made + ".link", name)' "$$made" "$(VENV)"

@@ -1,0 +1,277 @@
+"""Deploys the real template.yaml (by `sam deploy`) and spoke.yaml (by CreateStack) into the sandbox.
+
+It does what `sam build` does, without compiling: a template whose CodeUri leads to packages of ready binaries. Everything
+else of the templates goes in as it is.
+"""
+
+import concurrent.futures
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from samcli.yamlhelper import yaml_dump, yaml_parse
+
+HUB = "111111111111"
+ACCOUNTS = (HUB, "222222222222", "333333333333")
+REGIONS = ("us-east-1", "eu-west-1")
+HUB_REGION = REGIONS[0]
+MESHES = ("prod", "staging", "shared")
+DEPLOYMENT = "peerd"
+EXTERNAL_ID = "peerd-sandbox"
+HUB_STACK = "peerd"
+SPOKE_STACK = "peerd-spoke"
+_BUCKET = "peerd-sandbox-code"
+_DEPLOY_WITHIN_S = 120
+
+Progress = Callable[[str], None]
+
+
+class DeploymentFailed(RuntimeError):
+    """A stack or function did not come up; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where the templates are and where the functions' binaries are."""
+
+    templates: Path
+    functions: Path
+
+
+class Clients:
+    """boto3 clients that reach an endpoint as an account; the account's id is the access key."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._session = boto3.Session()  # one for all: each parses the services' models anew
+        self._config = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1})
+
+    def client(self, service: str, account: str = HUB, region: str = HUB_REGION) -> Any:
+        return self._session.client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint,
+            aws_access_key_id=account,
+            aws_secret_access_key="sandbox",
+            config=self._config,
+        )
+
+
+def check_binaries(project: Project) -> None:
+    """Raises DeploymentFailed when a binary that the template names is missing."""
+    for name in _function_binaries(_read_template(project)).values():
+        binary = project.functions / name
+        if not os.access(binary, os.X_OK):
+            raise DeploymentFailed(f"{binary} is missing or not executable: build the functions first (make build)")
+
+
+def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
+    """The hub, then six spokes at once, and the proof that the functions take events.
+
+    `private` is ministack's own endpoint, for calls that are no concern of anybody's call log.
+    """
+    clients = Clients(private)
+    build = write_build_folder(project, work / "build")
+    started = time.monotonic()
+    sam_deploy(endpoint, clients, build, work)
+    progress(f"hub stack deployed in {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    spoke = (project.templates / "spoke.yaml").read_text()
+    places = [(account, region) for account in ACCOUNTS for region in REGIONS]
+    cloudformation = {place: clients.client("cloudformation", *place) for place in places}
+    _all_at_once(lambda place: create_spoke(cloudformation[place], place, spoke), places)
+    progress(f"{len(places)} spoke stacks deployed in {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    prove_functions(clients)
+    progress(f"functions answer after {time.monotonic() - started:.1f} s")
+
+
+def _all_at_once(work: Callable[[Any], None], items: list[Any]) -> None:
+    """Raises what the first failing one raised. An interrupt does not wait for the others."""
+    pool = concurrent.futures.ThreadPoolExecutor(len(items))
+    try:
+        list(pool.map(work, items))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+# ---------------------------------------------------------------- the hub
+
+
+def write_build_folder(project: Project, build: Path) -> Path:
+    """What `sam build` leaves: the template, and per function a package with its `bootstrap`. Answers the template."""
+    template = _read_template(project)
+    build.mkdir(parents=True, exist_ok=True)
+    for logical_id, binary in _function_binaries(template).items():
+        package = build / f"{logical_id}.zip"
+        _zip_bootstrap(project.functions / binary, package)
+        resource = template["Resources"][logical_id]
+        resource["Properties"]["CodeUri"] = package.name
+        for key in ("BuildMethod", "BuildProperties"):
+            resource["Metadata"].pop(key, None)
+    built = build / "template.yaml"
+    built.write_text(yaml_dump(template))
+    return built
+
+
+def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> None:
+    clients.client("s3").create_bucket(Bucket=_BUCKET)
+    parameters = {
+        "Deployment": DEPLOYMENT,
+        "Meshes": ",".join(MESHES),
+        "Accounts": ",".join(ACCOUNTS),
+        "Regions": ",".join(REGIONS),
+        "ExternalId": EXTERNAL_ID,
+        "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
+    }
+    command = [str(Path(sys.executable).with_name("sam")), "deploy", "--template-file", str(template)]
+    command += ["--stack-name", HUB_STACK, "--s3-bucket", _BUCKET, "--region", HUB_REGION]
+    command += ["--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+    command += ["--no-confirm-changeset", "--no-progressbar", "--parameter-overrides"]
+    command += [f"{name}={value}" for name, value in parameters.items()]
+    home = work / "home"  # SAM keeps its own files in the home folder
+    home.mkdir(parents=True, exist_ok=True)
+    own = {
+        "HOME": str(home),
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": HUB,
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",  # asks ministack, which has no rate limit; the default is 5 s
+    }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "SAM_CLI_"))}
+    try:
+        done = subprocess.run(
+            command,
+            env=inherited | own,
+            cwd=template.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_DEPLOY_WITHIN_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"").decode(errors="replace")
+        raise DeploymentFailed(f"sam deploy did not end within {_DEPLOY_WITHIN_S} s:\n{said[-3000:]}") from error
+    (work / "sam-deploy.log").write_text(done.stdout)
+    if done.returncode:
+        raise DeploymentFailed(f"sam deploy of template.yaml failed:\n{done.stdout[-3000:]}")
+
+
+def _read_template(project: Project) -> dict[str, Any]:
+    return yaml_parse((project.templates / "template.yaml").read_text())
+
+
+def _function_binaries(template: dict[str, Any]) -> dict[str, str]:
+    found = {}
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            found[logical_id] = resource["Metadata"]["BuildProperties"]["Binary"]
+    return found
+
+
+def _zip_bootstrap(binary: Path, package: Path) -> None:
+    """Stored, not compressed: the package only moves within this machine."""
+    info = zipfile.ZipInfo("bootstrap")
+    info.external_attr = 0o100755 << 16
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_STORED) as archive, archive.open(info, "w") as entry:
+        entry.write(binary.read_bytes())
+
+
+# ---------------------------------------------------------------- the spokes
+
+
+def create_spoke(cloudformation: Any, place: tuple[str, str], body: str) -> None:
+    """One stack instance, as a StackSet would make it in that account and Region."""
+    parameters = {
+        "HubAccount": HUB,
+        "HubRegion": HUB_REGION,
+        "Deployment": DEPLOYMENT,
+        "ExternalId": EXTERNAL_ID,
+        "HomeRegion": HUB_REGION,
+    }
+    where = f"spoke.yaml in {place[0]} {place[1]}"
+    try:
+        cloudformation.create_stack(
+            StackName=SPOKE_STACK,
+            TemplateBody=body,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        )
+        deadline = time.monotonic() + _DEPLOY_WITHIN_S
+        while time.monotonic() < deadline:
+            stack = cloudformation.describe_stacks(StackName=SPOKE_STACK)["Stacks"][0]
+            if stack["StackStatus"] == "CREATE_COMPLETE":
+                return
+            if not stack["StackStatus"].endswith("CREATE_IN_PROGRESS"):
+                raise DeploymentFailed(f"{where} failed: {_stack_failures(cloudformation)}")
+            time.sleep(0.05)
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentFailed(f"{where} failed: {error}") from error
+    raise DeploymentFailed(f"{where} was not complete within {_DEPLOY_WITHIN_S} s")
+
+
+def _stack_failures(cloudformation: Any) -> str:
+    events = cloudformation.describe_stack_events(StackName=SPOKE_STACK)["StackEvents"]
+    failed = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+        for event in events
+        if event["ResourceStatus"].endswith("FAILED")
+    ]
+    return "; ".join(failed) or "CloudFormation names no resource"
+
+
+# ---------------------------------------------------------------- the proof
+
+
+def prove_functions(clients: Clients) -> None:
+    """Each function answers an empty batch, and its queue is mapped to it."""
+    functions = clients.client("lambda")
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    named = [function["FunctionName"] for function in functions.list_functions()["Functions"]]
+    if not named:
+        raise DeploymentFailed("the hub stack made no functions")
+    for name in named:
+        states = [m["State"] for m in mappings if m["FunctionArn"].endswith(f":function:{name}")]
+        if states != ["Enabled"]:
+            raise DeploymentFailed(f"{name}: its event source mapping is {states or 'missing'}, not Enabled")
+    _all_at_once(lambda name: _ping(functions, name), named)
+
+
+def _ping(functions: Any, name: str) -> None:
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": []}))
+    said = answer["Payload"].read().decode(errors="replace")
+    if "FunctionError" in answer:
+        raise DeploymentFailed(f"{name} does not answer an empty batch: {said}")
+
+
+# ---------------------------------------------------------------- the schedule
+
+
+def fire_schedules(clients: Clients) -> list[str]:
+    """Sends every enabled schedule's input to its target now, as EventBridge Scheduler would. Says what went where."""
+    scheduler, queues = clients.client("scheduler"), clients.client("sqs")
+    sent = []
+    for summary in scheduler.list_schedules()["Schedules"]:
+        schedule = scheduler.get_schedule(Name=summary["Name"], GroupName=summary.get("GroupName", "default"))
+        target = schedule["Target"]
+        queue = target["Arn"].rpartition(":")[2]
+        if schedule["State"] != "ENABLED" or ":sqs:" not in target["Arn"]:
+            continue
+        url = queues.get_queue_url(QueueName=queue)["QueueUrl"]
+        queues.send_message(QueueUrl=url, MessageBody=target["Input"])
+        sent.append(f"{summary['Name']} -> {queue}: {target['Input']}")
+    return sent

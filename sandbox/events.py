@@ -1,0 +1,169 @@
+"""The events that AWS makes of EC2 calls: "AWS API Call via CloudTrail" and "Tag Change on Resource".
+
+A call's events are put together while nobody else changes EC2 (the gateway calls `observe` under its lock), so that the
+order of a resource's events is the order of its changes. One thread delivers them to the default bus of the caller's
+account and Region; it never delays or fails the call. What cannot be delivered is told on stderr: AWS delivers these
+events at best effort, too.
+https://docs.aws.amazon.com/eventbridge/latest/ref/event-delivery-level.html
+"""
+
+import json
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import cloudtrail
+from sandbox.ec2.identity import Principal
+from sandbox.proxy import Proxy
+from sandbox.wire import AwsRequest, Response
+
+TagReader = Callable[[str, str, str], dict[str, str]]
+
+# Resource types whose tag changes are told: the prefix of their ids, and the element of the create call's answer that
+# holds the id.
+_TAGGED_TYPES = {
+    "vpc-": "vpc",
+    "rtb-": "route-table",
+    "sg-": "security-group",
+    "pcx-": "vpc-peering-connection",
+    "subnet-": "subnet",
+    "igw-": "internet-gateway",
+}
+_ID_ELEMENTS = (
+    ("vpc", "vpcId"),
+    ("routeTable", "routeTableId"),
+    ("vpcPeeringConnection", "vpcPeeringConnectionId"),
+    ("subnet", "subnetId"),
+    ("internetGateway", "internetGatewayId"),
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An entry of PutEvents and the default bus that it goes to."""
+
+    account: str
+    region: str
+    source: str
+    detail_type: str
+    detail: dict[str, Any]
+    resources: tuple[str, ...] = ()
+
+
+class TagHistory:
+    """What is known of each resource's tags, to tell which keys a call changed and to count its versions.
+
+    `read_tags(account, region, resource_id)` gives all tags as they are now.
+    """
+
+    def __init__(self, read_tags: TagReader) -> None:
+        self._read_tags = read_tags
+        self._known: dict[tuple[str, str, str], tuple[int, dict[str, str]]] = {}
+
+    def change(self, account: str, region: str, resource_id: str) -> Event | None:
+        """The event of the resource's tags, or None if none of them changed or nobody is told of its type."""
+        prefix = resource_id.partition("-")[0] + "-"
+        if prefix not in _TAGGED_TYPES:
+            return None
+        key = (account, region, resource_id)
+        version, before = self._known.get(key, (0, {}))
+        after = self._read_tags(account, region, resource_id)
+        changed = sorted(tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag))
+        if not changed:
+            return None
+        self._known[key] = (version + 1, after)
+        kind = _TAGGED_TYPES[prefix]
+        detail = {
+            "changed-tag-keys": changed,
+            "service": "ec2",
+            "resource-type": kind,
+            "version": version + 1,
+            "tags": after,
+        }
+        arn = f"arn:aws:ec2:{region}:{account}:{kind}/{resource_id}"
+        return Event(account, region, "aws.tag", "Tag Change on Resource", detail, (arn,))
+
+
+class EventEmitter:
+    """Makes events of calls and delivers them by one worker thread."""
+
+    def __init__(self, proxy: Proxy, emitter: str, read_tags: TagReader) -> None:
+        self._proxy = proxy
+        self._emitter = emitter
+        self._tags = TagHistory(read_tags)
+        self._dropping = threading.Event()
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._worker = threading.Thread(target=self._deliver_all, name="sandbox-events", daemon=True)
+        self._worker.start()
+
+    def drop(self, dropping: bool) -> None:
+        """While dropping, events are lost: those of calls made meanwhile and those not delivered yet."""
+        if dropping:
+            self._dropping.set()
+        else:
+            self._dropping.clear()
+
+    def observe(self, request: AwsRequest, response: Response, principal: Principal) -> None:
+        """Takes note of one answered EC2 call. To be called in the order in which the calls took effect."""
+        if not cloudtrail.is_write(request.action):
+            return
+        # Also while dropping: the history of tags must go on.
+        for event in self._events_of(request, response, principal):
+            if not self._dropping.is_set():
+                self._queue.put(event)
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._worker.join(timeout=5)
+
+    def _events_of(self, request: AwsRequest, response: Response, principal: Principal) -> list[Event]:
+        error = cloudtrail.failure(response.body) if response.status >= 400 else None
+        detail = cloudtrail.record(request, response, principal, error)
+        account, region = principal.account, request.region
+        events = [Event(account, region, "aws.ec2", "AWS API Call via CloudTrail", detail)]
+        if error is None:
+            changes = (self._tags.change(account, region, resource) for resource in tagged_resources(detail))
+            events += [change for change in changes if change is not None]
+        return events
+
+    def _deliver_all(self) -> None:
+        while (event := self._queue.get()) is not None:
+            if self._dropping.is_set():
+                continue
+            try:
+                self._deliver(event)
+            except Exception as error:  # the thread must go on for the events that follow
+                print(f"sandbox: event {event.detail_type} of {event.account} lost: {error!r}", file=sys.stderr)
+
+    def _deliver(self, event: Event) -> None:
+        entry = {
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Detail": json.dumps(event.detail, separators=(",", ":")),
+            "Resources": list(event.resources),
+        }
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": "AWSEvents.PutEvents",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={event.account}/20260101/{event.region}/events/aws4_request, "
+            "SignedHeaders=host, Signature=0",
+        }
+        body = json.dumps({"Entries": [entry], "SandboxEmitter": self._emitter}).encode()
+        answer = self._proxy.send("POST", "/", headers, body)
+        if answer.status != 200 or json.loads(answer.body)["FailedEntryCount"]:
+            raise RuntimeError(f"PutEvents answered {answer.status}: {answer.body[:300]!r}")
+
+
+def tagged_resources(detail: dict[str, Any]) -> list[str]:
+    """The ids of the resources whose tags a successful call may have changed, from its CloudTrail record."""
+    name, parameters, elements = detail["eventName"], detail["requestParameters"], detail["responseElements"] or {}
+    if name in ("CreateTags", "DeleteTags"):
+        items = parameters.get("resourcesSet", {}).get("items", [])
+        return [item["resourceId"] for item in items]
+    if "tagSpecificationSet" not in parameters:
+        return []
+    found = [elements[outer][inner] for outer, inner in _ID_ELEMENTS if inner in elements.get(outer, {})]
+    return found + ([elements["groupId"]] if "groupId" in elements else [])

@@ -1,0 +1,207 @@
+"""The one endpoint of the sandbox: takes every AWS request and passes it to moto (in this process) or ministack (a child).
+
+A request's service is read from its signature scope. On the way the gateway applies latency and faults, writes the call
+log, and hands EC2's calls to the event emitter. It knows no service's semantics.
+"""
+
+import io
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import waitress
+from moto.ec2.models import ec2_backends
+from waitress.server import BaseWSGIServer
+
+from sandbox.control import CallLog, ControlPlane, Fault, Faults
+from sandbox.ec2 import identity
+from sandbox.events import EventEmitter
+from sandbox.proxy import Proxy
+from sandbox.settings import SETTINGS
+from sandbox.wire import (
+    AwsRequest,
+    NotSigned,
+    Response,
+    error_code,
+    error_response,
+    parse_request,
+    unsigned_response,
+)
+
+IN_PROCESS = {"ec2", "sts", "organizations", "servicequotas"}
+# A request that waits (latency, a delaying fault, a long poll) holds a thread.
+_THREADS = 64
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Gateway:
+    """The WSGI application."""
+
+    def __init__(
+        self,
+        moto: WsgiApp,
+        proxy: Proxy,
+        emitter: EventEmitter,
+        faults: Faults,
+        calls: CallLog,
+        control: ControlPlane,
+    ) -> None:
+        self._moto = moto
+        self._proxy = proxy
+        self._emitter = emitter
+        self._faults = faults
+        self._calls = calls
+        self._control = control
+        # moto's state is not made for threads; and the order of events must be the order of changes.
+        self._moto_lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method, target = environ["REQUEST_METHOD"], environ["REQUEST_URI"]
+        body = environ["wsgi.input"].read()
+        path = target.partition("?")[0]
+        if path.startswith("/_sandbox/"):
+            response = self._control.answer(method, path, body)
+        else:
+            response = self._answer_aws(method, target, _headers(environ), body)
+        lengths = [] if method == "HEAD" else [("Content-Length", str(len(response.body)))]
+        start_response(f"{response.status} {_phrase(response.status)}", [*response.headers, *lengths])
+        return [response.body]
+
+    def _answer_aws(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
+        try:
+            request = parse_request(method, target, headers, body)
+        except NotSigned as reason:
+            return unsigned_response(reason)
+        caller = identity.principal(request.access_key)
+        account = _target_account(request) or caller.account
+        if latency := SETTINGS.latency_ms:
+            time.sleep(latency / 1000)
+        fault = self._faults.take(request.service, request.action, account, request.region)
+        if fault is not None and fault.delay_ms:
+            time.sleep(fault.delay_ms / 1000)
+        try:
+            response = self._serve(request, caller, fault)
+        except Exception as error:  # one request's failure is that request's answer, never the server's end
+            traceback.print_exc(file=sys.stderr)
+            message = f"the sandbox failed at {request.service} {request.action}: {error!r}"
+            response = error_response(request, "InternalFailure", message, 500)
+        self._calls.add(
+            request.service,
+            request.action,
+            account,
+            request.region,
+            caller.arn,
+            error_code(request, response),
+        )
+        return response
+
+    def _serve(self, request: AwsRequest, caller: identity.Principal, fault: Fault | None) -> Response:
+        fails = fault is not None and fault.code is not None
+        if fails and fault.when == "before":
+            refusal = _refusal(request, fault)
+            if request.service == "ec2":
+                with self._moto_lock:
+                    self._emitter.observe(request, refusal, caller)
+            return refusal
+        response = self._pass_on(request, caller)
+        return _refusal(request, fault) if fails else response
+
+    def _pass_on(self, request: AwsRequest, caller: identity.Principal) -> Response:
+        if request.service not in IN_PROCESS:
+            return self._proxy.forward(request, caller.account)
+        with self._moto_lock:
+            response = call_wsgi(self._moto, request)
+            if request.service == "ec2":
+                self._emitter.observe(request, response, caller)
+        return response
+
+
+def _refusal(request: AwsRequest, fault: Fault) -> Response:
+    return error_response(request, fault.code, fault.answer_message, fault.answer_status)
+
+
+def _target_account(request: AwsRequest) -> str | None:
+    """AssumeRole counts as a call of the account whose role it is."""
+    role = request.form.get("RoleArn", "").split(":")
+    if request.service == "sts" and request.action == "AssumeRole" and len(role) > 5:
+        return role[4]
+    return None
+
+
+def call_wsgi(app: WsgiApp, request: AwsRequest) -> Response:
+    """Runs a WSGI application in this thread on a request that has been read already."""
+    path, _, query = request.target.partition("?")
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": request.header("content-type"),
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers:
+        key = "HTTP_" + name.upper().replace("-", "_")
+        if key not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
+            environ[key] = value
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        started[:] = [status, headers]
+
+    chunks = app(environ, start_response)
+    try:
+        body = b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    status, headers = started
+    kept = [(n, v) for n, v in headers if n.lower() not in ("content-length", "connection")]
+    return Response(int(status.split()[0]), kept, body)
+
+
+def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [
+        (key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key.startswith("HTTP_")
+    ]
+    if environ.get("CONTENT_TYPE"):
+        found.append(("Content-Type", environ["CONTENT_TYPE"]))
+    return found
+
+
+def _phrase(status: int) -> str:
+    return {200: "OK", 202: "Accepted", 204: "No Content", 400: "Bad Request", 403: "Forbidden"}.get(status, "Answer")
+
+
+def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:
+    """A server on a socket that listens already; `run()` serves until the process ends."""
+    return waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=_THREADS,
+        channel_timeout=600,  # SDKs keep idle connections and must not find them closed
+        ident=None,
+        clear_untrusted_proxy_headers=False,
+        max_request_body_size=2**31,
+    )
+
+
+def read_tags(account: str, region: str, resource_id: str) -> dict[str, str]:
+    """All tags that a resource wears now, as its own account and Region see them."""
+    return dict(ec2_backends[account][region].tags.get(resource_id, {}))

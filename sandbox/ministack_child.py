@@ -1,0 +1,215 @@
+"""ministack as the sandbox runs it: `python -m sandbox.ministack_child`, with AWS's behaviour patched in where it lacks.
+
+Every patch says what AWS does. ministack is pinned to one version (requirements.txt), since the patches reach into its
+modules; `install` fails at start-up when one of the patched names is gone. It knows the gateway by three variables:
+PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret that may put aws.* events), PEERD_SANDBOX_LOGS (a folder).
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import ministack.app
+from ministack.core import lambda_runtime
+from ministack.core.concurrency import esm_wake
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import eventbridge, lambda_svc, sqs
+
+EMITTER_FIELD = "SandboxEmitter"
+# How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks once a
+# second; AWS polls all the time.
+_POLL_EVERY_S = 0.05
+# AWS's largest batch of a standard queue. More than 10 need a batching window:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+_LARGEST_BATCH = 10_000
+_BATCH_WITHOUT_WINDOW = 10
+
+
+def install() -> None:
+    """Patches ministack. Raises AttributeError when ministack no longer has what a patch replaces."""
+    _patch(eventbridge, "_put_events", _let_the_gateway_emit(eventbridge._put_events))
+    _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
+    _patch(sqs, "_receive_messages_for_esm", _receive_batch)
+    _patch(lambda_runtime, "execution_credentials", _role_credentials)
+    _patch(lambda_svc, "execution_credentials", _role_credentials)
+    _patch(lambda_runtime.ProvidedWorker, "_pump_output", _tee(lambda_runtime.ProvidedWorker._pump_output))
+    # Queue URLs name the endpoint that outsiders use, not this process's private port.
+    _patch(sqs, "DEFAULT_PORT", os.environ["PEERD_SANDBOX_GATEWAY_PORT"])
+    _patch(sqs, "_CANONICAL_NETLOC", f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}")
+
+
+def _patch(owner: Any, name: str, replacement: Any) -> None:
+    getattr(owner, name)
+    setattr(owner, name, replacement)
+
+
+# ---------------------------------------------------------------- EventBridge
+
+
+def _let_the_gateway_emit(put_events: Any) -> Any:
+    """Only AWS services put events of source aws.*; the gateway stands in for CloudTrail and the tag service.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+    """
+    secret = os.environ["PEERD_SANDBOX_EMITTER"]
+
+    def put(data: dict[str, Any], allow_aws_source: bool = False) -> Any:
+        emitted = data.pop(EMITTER_FIELD, None) == secret
+        return put_events(data, allow_aws_source=allow_aws_source or emitted)
+
+    return put
+
+
+def _deliver_to_bus(
+    spec: Any, event: dict[str, Any], rule: dict[str, Any], path: set[str], payload: Any = None
+) -> None:
+    """Delivers to a bus of any account and Region; the event keeps the account and Region of its origin.
+
+    ministack delivers within one account and Region only, and overwrites the Region. An event that came from another
+    account is not sent on to a third one:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html
+    """
+    bus = spec.resource.removeprefix("event-bus/")
+    here = (get_account_id(), get_region())
+    if event.get("Account", here[0]) != here[0] and spec.account_id != here[0]:
+        eventbridge.logger.warning("%s: not sent on, it came from account %s", spec, event["Account"])
+        return
+    rule_key = eventbridge._rule_key(rule.get("Name"), rule.get("EventBusName", "default"))
+    step = "/".join((*here, str(rule_key)))
+    if step in path:
+        eventbridge.logger.warning("%s: not delivered, it came through this rule already", spec)
+        return
+    with request_scope(spec.account_id, spec.region):
+        if bus != "default" and bus not in eventbridge._event_buses:
+            eventbridge.logger.warning("%s: not delivered, there is no such event bus", spec)
+            return
+        forwarded = event | {
+            "EventBusName": bus,
+            "Account": event.get("Account", here[0]),
+            "Region": event.get("Region", here[1]),
+            "_DispatchPath": [*path, step],
+        }
+        if payload is not None:
+            forwarded["Detail"] = payload
+        eventbridge._dispatch_event(forwarded)
+
+
+# ---------------------------------------------------------------- SQS event sources
+
+
+def _receive_batch(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
+    """Up to BatchSize messages, once the oldest of them has waited for the batching window.
+
+    ministack caps a batch at 10 and knows no window. The window ends early when the batch is full:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html#invocation-eventsourcemapping-batching
+    """
+    window = _batching_window(queue_url)
+    most = min(int(batch_size or 1), _LARGEST_BATCH if window else _BATCH_WITHOUT_WINDOW)
+    with sqs._queues_lock:
+        queue = sqs._get_q(queue_url)
+        now = time.time()
+        sqs._expire_retained(queue)
+        waiting = [m["visible_at"] for m in queue["messages"] if m["visible_at"] <= now]
+        if not waiting or (len(waiting) < most and now - min(waiting) < window):
+            return []
+        sqs._dlq_sweep(queue)
+        return sqs._collect_msgs(queue, most, int(queue["attributes"].get("VisibilityTimeout", "30")))
+
+
+def _batching_window(queue_url: str) -> float:
+    queue_arn = sqs._get_q(queue_url)["attributes"].get("QueueArn")
+    for mapping in lambda_svc._esms.values():
+        if mapping.get("EventSourceArn") == queue_arn:
+            return float(mapping.get("MaximumBatchingWindowInSeconds") or 0)
+    return 0.0
+
+
+def _keep_polling() -> None:
+    while True:
+        time.sleep(_POLL_EVERY_S)
+        esm_wake.set()
+
+
+# ---------------------------------------------------------------- functions
+
+
+def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
+    """Keys of the function's own role, made known to the gateway; ministack gives every function its account's key."""
+    role_arn, function_arn = config["Role"], config["FunctionArn"]
+    account = function_arn.split(":")[4]
+    digest = hashlib.sha256(f"{function_arn} {role_arn}".encode()).hexdigest().upper()
+    access_key = f"ASIA{digest[:16]}"
+    _tell_gateway(
+        {
+            "access_key": access_key,
+            "account": account,
+            "role_arn": role_arn,
+            "session_name": config["FunctionName"],
+        }
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": digest[16:56],
+        "AWS_SESSION_TOKEN": f"sandbox-{digest[:32]}",
+    }
+
+
+def _tell_gateway(key: dict[str, str]) -> None:
+    port = os.environ["PEERD_SANDBOX_GATEWAY_PORT"]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/_sandbox/function-keys", data=json.dumps(key).encode(), method="POST"
+    )
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+class _TeedStream:
+    """A function's output, copied line by line to its log file while ministack reads it."""
+
+    def __init__(self, stream: Any, log: Path) -> None:
+        self._stream = stream
+        self._log = log.open("ab", buffering=0)
+
+    def readline(self) -> bytes:
+        line = self._stream.readline()
+        self._log.write(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+        self._log.close()
+
+
+def _tee(pump_output: Any) -> Any:
+    """The function's log is also a file, at once: ministack shows it only when the invocation has ended."""
+    folder = Path(os.environ["PEERD_SANDBOX_LOGS"])
+
+    def pump(worker: Any, stream: Any, log_queue: Any) -> None:
+        pump_output(worker, _TeedStream(stream, folder / f"{worker.func_name}.log"), log_queue)
+
+    return pump
+
+
+def _end_with_parent(parent: int) -> None:
+    """A gateway that was killed could not end its children."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="sandbox-parent", daemon=True).start()
+    install()
+    threading.Thread(target=_keep_polling, name="sandbox-poll", daemon=True).start()
+    sys.argv = ["ministack"]
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()

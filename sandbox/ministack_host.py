@@ -1,0 +1,109 @@
+"""Runs ministack (EventBridge, SQS, Lambda, Scheduler, DynamoDB, CloudFormation, IAM, S3) as a child process.
+
+It starts the child on a private port of 127.0.0.1, waits until it answers, and ends it with everything that it started
+(the Lambda functions are its children, in its process group). What ministack does is in ministack_child.
+"""
+
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# Variables of the user's shell that would make the child, or a function in it, behave in another way.
+_NOT_INHERITED = ("AWS_", "MINISTACK_", "LAMBDA_", "PEERD_", "S3_", "SERVICES", "PERSIST_STATE", "EDGE_PORT", "USE_SSL")
+_START_WITHIN_S = 30
+_STOP_WITHIN_S = 5
+
+
+class MinistackFailed(RuntimeError):
+    """The child did not start; the message says what it said."""
+
+
+class MinistackHost:
+    """The child process. `port` is where it listens, `emitter` the secret that lets an aws.* event in."""
+
+    def __init__(self, state: Path, gateway_port: int, hub_account: str, hub_region: str) -> None:
+        self.port = free_port()
+        self.emitter = secrets.token_hex(16)
+        self.log = state / "ministack.log"
+        scratch = state / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        endpoint = f"http://127.0.0.1:{gateway_port}"
+        own = {
+            "BIND_HOST": "127.0.0.1",  # its default is every interface
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": hub_region,
+            "MINISTACK_ACCOUNT_ID": hub_account,
+            "TMPDIR": str(scratch),  # code of functions, its pid file
+            "LOG_LEVEL": "INFO",
+            "PEERD_SANDBOX_GATEWAY_PORT": str(gateway_port),
+            "PEERD_SANDBOX_EMITTER": self.emitter,
+            "PEERD_SANDBOX_LOGS": str(state),
+            # What the functions inherit: every SDK call of theirs goes to the gateway.
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)}
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "sandbox.ministack_child"],
+                env=kept | own,
+                cwd=Path(__file__).resolve().parent.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + _START_WITHIN_S
+        while not self._answers():
+            if (code := self._child.poll()) is not None:
+                raise MinistackFailed(f"ministack ended with exit code {code}:\n{self._last_lines()}")
+            if time.monotonic() > deadline:
+                raise MinistackFailed(f"ministack did not answer within {_START_WITHIN_S} s:\n{self._last_lines()}")
+            time.sleep(0.03)
+
+    def is_running(self) -> bool:
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """Ends the child and its process group; nothing that a function started in it survives."""
+        if self.is_running():
+            self._child.terminate()
+            try:
+                self._child.wait(timeout=_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                pass  # the group is killed below
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the whole group has ended by itself
+        self._child.wait()
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/_ministack/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _last_lines(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:]) or "(it said nothing)"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,68 @@
+"""Says whether a role may be assumed: by the role's trust policy, which CloudFormation put into ministack's IAM.
+
+It judges what trust policies of this project hold: principals of the kinds AWS (role, account or *), the actions
+sts:AssumeRole, and conditions that ask for an external id. A condition that it cannot judge refuses, with a word on it.
+"""
+
+import json
+from typing import Any
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
+
+from sandbox.ec2.identity import Principal
+from sandbox.proxy import Proxy
+
+
+class TrustPolicies:
+    """Asks ministack's IAM for the role each time: stacks come and go."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def check(self, role_arn: str, external_id: str | None, caller: Principal) -> str | None:
+        """None if `caller` may assume the role, else AWS's message, followed by what it lacks."""
+        refusal = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+        document = self._trust_policy(role_arn)
+        if document is None:
+            return f"{refusal} (the role does not exist)"
+        reasons = [_why_not(statement, external_id, caller) for statement in _as_list(document.get("Statement"))]
+        if None in reasons:
+            return None
+        return f"{refusal} ({'; '.join(reason for reason in reasons if reason) or 'its trust policy is empty'})"
+
+    def _trust_policy(self, role_arn: str) -> dict[str, Any] | None:
+        account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/iam/aws4_request, "
+            "SignedHeaders=host, Signature=0",
+        }
+        body = f"Action=GetRole&Version=2010-05-08&RoleName={quote(name)}".encode()
+        answer = self._proxy.send("POST", "/", headers, body)
+        if answer.status != 200:
+            return None
+        text = ElementTree.fromstring(answer.body).findtext(".//{*}AssumeRolePolicyDocument") or "{}"
+        return json.loads(unquote(text))
+
+
+def _why_not(statement: dict[str, Any], external_id: str | None, caller: Principal) -> str | None:
+    if statement.get("Effect") != "Allow" or "sts:AssumeRole" not in _as_list(statement.get("Action")):
+        return "a statement does not allow sts:AssumeRole"
+    principal = statement.get("Principal", {})
+    trusted = ["*"] if principal == "*" else _as_list(principal.get("AWS"))
+    is_caller = {"*", caller.arn, caller.session_issuer_arn, caller.account, f"arn:aws:iam::{caller.account}:root"}
+    if not is_caller & set(trusted):
+        return f"its trust policy names {', '.join(trusted) or 'no AWS principal'}"
+    for operator, keys in statement.get("Condition", {}).items():
+        for key, wanted in keys.items():
+            if (operator, key.lower()) != ("StringEquals", "sts:externalid"):
+                return f"the sandbox cannot judge the condition {operator} {key}"
+            if external_id not in _as_list(wanted):
+                return "the external id is not the one that its trust policy asks for"
+    return None
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,96 @@
+"""One running sandbox: starts its parts in order, waits, and ends them.
+
+ministack starts while moto is imported, which takes longest; the gateway answers before the stacks are deployed, since
+`sam deploy` itself comes through it.
+"""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from sandbox import deploy
+from sandbox.control import CallLog, ControlPlane, Faults
+from sandbox.ministack_host import MinistackFailed, MinistackHost
+from sandbox.proxy import Proxy
+
+FAILURES = (deploy.DeploymentFailed, MinistackFailed)
+_LOOK_EVERY_S = 0.5
+
+
+class Sandbox:
+    """Use as a context manager, so that what was started is ended whatever happens."""
+
+    def __init__(
+        self, templates: Path, functions: Path, state: Path, listener: socket.socket, verbose: bool
+    ) -> None:
+        self._project = deploy.Project(templates, functions)
+        self._state = state
+        self._listener = listener
+        self._verbose = verbose
+        self._port = listener.getsockname()[1]
+        self._ministack: MinistackHost | None = None
+        self.endpoint = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        if self._ministack is not None:
+            self._ministack.stop()
+
+    def start(self, progress: Callable[[str], None]) -> None:
+        """Returns when the stacks are deployed and the functions take events."""
+        deploy.check_binaries(self._project)
+        self._ministack = ministack = MinistackHost(self._state, self._port, deploy.HUB, deploy.HUB_REGION)
+        if self._verbose:
+            threading.Thread(target=self._tee_logs, name="sandbox-logs", daemon=True).start()
+        calls = self._serve(ministack)
+        ministack.wait_ready()
+        progress("gateway, moto and ministack answer")
+        private = f"http://127.0.0.1:{ministack.port}"
+        deploy.deploy_all(self.endpoint, private, self._project, self._state, progress)
+        calls.clear()  # the log begins with what users do
+
+    def wait(self) -> None:
+        """Until an interrupt is raised here; MinistackFailed if the child ends by itself."""
+        while self._ministack is not None and self._ministack.is_running():
+            time.sleep(_LOOK_EVERY_S)
+        raise MinistackFailed("ministack has ended unexpectedly; its log is ministack.log in the folder of --state")
+
+    def _serve(self, ministack: MinistackHost) -> CallLog:
+        # Imported here, not above: moto takes over a second, in which ministack starts.
+        from sandbox import ec2, gateway
+        from sandbox.ec2 import identity
+        from sandbox.events import EventEmitter
+        from sandbox.roles import TrustPolicies
+
+        ec2.install()
+        proxy = Proxy(ministack.port)
+        identity.ROLE_CHECK = TrustPolicies(proxy).check
+        emitter = EventEmitter(proxy, ministack.emitter, gateway.read_tags)
+        faults, calls = Faults(), CallLog()
+        clients = deploy.Clients(f"http://127.0.0.1:{ministack.port}")
+        control = ControlPlane(
+            faults, calls, lambda: deploy.fire_schedules(clients), emitter.drop, identity.register_key
+        )
+        app = gateway.Gateway(ec2.application(), proxy, emitter, faults, calls, control)
+        server = gateway.make_server(app, self._listener)
+        threading.Thread(target=server.run, name="sandbox-gateway", daemon=True).start()
+        return calls
+
+    def _tee_logs(self) -> None:
+        """Copies new lines of every log to stderr."""
+        read: dict[Path, int] = {}
+        while True:
+            for log in sorted(self._state.glob("*.log")):
+                with log.open("rb") as file:
+                    file.seek(read.get(log, 0))
+                    for line in file:
+                        print(f"{log.stem}: {line.decode(errors='replace').rstrip()}", file=sys.stderr)
+                    read[log] = file.tell()
+            time.sleep(_LOOK_EVERY_S)

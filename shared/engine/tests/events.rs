@@ -1,0 +1,63 @@
+//! Every event that the rules let through, in the shapes that AWS sends: `events/*.json`, one event each, with what peerd
+//! is to make of it under `expect`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::Path;
+
+use peerd_engine::{Expect, event};
+use serde_json::Value;
+
+fn describe(event: &Value) -> String {
+    match event::focus_of(event) {
+        Err(ignored) => format!("ignored: {ignored}"),
+        Ok(focus) => {
+            let vpcs = focus.vpcs.iter().map(|(vpc, expect)| match expect {
+                Expect::Anything => format!("{vpc} changed"),
+                Expect::Exists => format!("{vpc} exists"),
+                Expect::Gone => format!("{vpc} is gone"),
+                Expect::Tagged(tag) => format!("{vpc} asks for {:?}", peerd_core::tags::join_meshes(&tag.meshes)),
+            });
+            let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            let tables = focus.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            vpcs.chain(peerings).chain(tables).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[test]
+fn every_event_shape_is_understood_or_ignored_with_a_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 20, "only {} events", files.len());
+    for file in files {
+        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy();
+        assert_eq!(describe(&case["event"]), case["expect"].as_str().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn no_mutilation_of_an_event_makes_it_panic() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let case: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        for pointer in pointers(&case["event"], "") {
+            for wrong in [Value::Null, Value::from(7), Value::from(""), serde_json::json!({}), serde_json::json!([])] {
+                let mut event = case["event"].clone();
+                *event.pointer_mut(&pointer).unwrap() = wrong;
+                describe(&event);
+            }
+        }
+    }
+}
+
+fn pointers(value: &Value, at: &str) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(key, inner)| (key.replace('/', "~1"), inner)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(n, inner)| (n.to_string(), inner)).collect(),
+        _ => Vec::new(),
+    };
+    let deeper = children.into_iter().flat_map(|(key, inner)| pointers(inner, &format!("{at}/{key}")));
+    std::iter::once(at.to_owned()).chain(deeper).collect()
+}
