@@ -94,7 +94,7 @@ lock: ## Write requirements.txt anew from requirements.in; needs uv (https://doc
 deploy: toolchain $(VENV) ## Build for AWS and deploy the hub with your credentials; asks for what samconfig.toml lacks
 	@cargo metadata --locked --format-version 1 >/dev/null # sam cannot hand --locked on to cargo
 	$(BIN)/sam build
-	@if [[ -e samconfig.toml ]]; then set -x; $(BIN)/sam deploy; \
+	@if grep -qs '^\[default\.deploy\.parameters\]' samconfig.toml; then set -x; $(BIN)/sam deploy; \
 	else set -x; $(BIN)/sam deploy --guided --stack-name peerd --capabilities CAPABILITY_NAMED_IAM; fi
 
 clean: ## Remove what was built: Rust's target folder, the virtual environments and .aws-sam

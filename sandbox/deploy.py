@@ -22,6 +22,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
+from sandbox.ministack_host import inherited_environment
+
 HUB = "111111111111"
 ACCOUNTS = (HUB, "222222222222", "333333333333")
 REGIONS = ("us-east-1", "eu-west-1")
@@ -55,7 +57,7 @@ class Clients:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._session = boto3.Session()  # one for all: each parses the services' models anew
-        self._config = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1})
+        self._config = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, proxies={})
 
     def client(self, service: str, account: str = HUB, region: str = HUB_REGION) -> Any:
         return self._session.client(
@@ -140,8 +142,8 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> N
     command += ["--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
     command += ["--no-confirm-changeset", "--no-progressbar", "--parameter-overrides"]
     command += [f"{name}={value}" for name, value in parameters.items()]
-    home = work / "home"  # SAM keeps its own files in the home folder
-    home.mkdir(parents=True, exist_ok=True)
+    home = work / "home"
+    _write_sam_settings(home)
     own = {
         "HOME": str(home),
         "AWS_ENDPOINT_URL": endpoint,
@@ -151,11 +153,10 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> N
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",  # asks ministack, which has no rate limit; the default is 5 s
     }
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "SAM_CLI_"))}
     try:
         done = subprocess.run(
             command,
-            env=inherited | own,
+            env=inherited_environment() | own,
             cwd=template.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -169,6 +170,13 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> N
     (work / "sam-deploy.log").write_text(done.stdout)
     if done.returncode:
         raise DeploymentFailed(f"sam deploy of template.yaml failed:\n{done.stdout[-3000:]}")
+
+
+def _write_sam_settings(home: Path) -> None:
+    """SAM keeps its settings in the home folder. Without these it asks PyPI for a newer version of itself."""
+    settings = home / ".aws-sam" / "metadata.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"telemetryEnabled": False, "lastVersionCheck": time.time()}))
 
 
 def _read_template(project: Project) -> dict[str, Any]:

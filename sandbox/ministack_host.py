@@ -14,8 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-# Variables of the user's shell that would make the child, or a function in it, behave in another way.
-_NOT_INHERITED = ("AWS_", "MINISTACK_", "LAMBDA_", "PEERD_", "S3_", "SERVICES", "PERSIST_STATE", "EDGE_PORT", "USE_SSL")
+# Variables of the user's shell that would make a child behave in another way. No call leaves the machine, so a proxy
+# would only be in the way.
+_NOT_INHERITED = ("AWS_", "MINISTACK_", "LAMBDA_", "PEERD_", "S3_", "SAM_CLI_", "SERVICES", "PERSIST_STATE", "EDGE_PORT")
+_NOT_INHERITED += ("USE_SSL", "LOCALSTACK_", "AUTH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_WITHIN_S = 30
 _STOP_WITHIN_S = 5
 
@@ -42,6 +44,9 @@ class MinistackHost:
             "MINISTACK_ACCOUNT_ID": hub_account,
             "TMPDIR": str(scratch),  # code of functions, its pid file
             "LOG_LEVEL": "INFO",
+            # Listeners of services that nobody needs here, on fixed ports of every interface.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
             "PEERD_SANDBOX_GATEWAY_PORT": str(gateway_port),
             "PEERD_SANDBOX_EMITTER": self.emitter,
             "PEERD_SANDBOX_LOGS": str(state),
@@ -50,11 +55,10 @@ class MinistackHost:
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
         }
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)}
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "sandbox.ministack_child"],
-                env=kept | own,
+                env=inherited_environment() | own,
                 cwd=Path(__file__).resolve().parent.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -100,6 +104,11 @@ class MinistackHost:
 
     def _last_lines(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:]) or "(it said nothing)"
+
+
+def inherited_environment() -> dict[str, str]:
+    """The environment of a child, before its own variables."""
+    return {key: value for key, value in os.environ.items() if not key.upper().startswith(_NOT_INHERITED)}
 
 
 def free_port() -> int:

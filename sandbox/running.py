@@ -39,7 +39,6 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
         if self._ministack is not None:
             self._ministack.stop()
 

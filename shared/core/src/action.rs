@@ -141,7 +141,7 @@ pub enum Effect {
     /// What was ensured holds, whether or not something had to be changed.
     Done,
     /// The answer to a create: the new peering, or one that already stood.
-    Peering(PeeringView),
+    Peering(Box<PeeringView>),
     /// The state that a peering has now.
     Status(PeeringStatus),
 }
@@ -183,7 +183,7 @@ impl Observed {
     pub fn absorb(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
             (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
-                self.add_peering(&pair.requester().scope, view);
+                self.add_peering(&pair.requester().scope, *view);
             }
             (Action::AcceptPeering { peering, scope }, Effect::Status(status)) => {
                 if let Some(peering) = self.peerings.get_mut(peering) {

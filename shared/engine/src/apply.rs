@@ -125,7 +125,7 @@ impl Applier<'_> {
         if let Err(error) = self.store.settle_claim(&claim, &view.id).await {
             tracing::warn!(peering = %view.id, error = chain(&error), "claim not settled");
         }
-        Ok(Some(Effect::Peering(view)))
+        Ok(Some(Effect::Peering(Box::new(view))))
     }
 
     /// Reads once more the tables from which something is taken: EC2 has no compare-and-set, and a route that somebody

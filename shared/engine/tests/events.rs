@@ -1,6 +1,5 @@
 //! Every event that the rules let through, in the shapes that AWS sends: `events/*.json`, one event each, with what peerd
 //! is to make of it under `expect`.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 

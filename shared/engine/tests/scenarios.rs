@@ -1,7 +1,6 @@
 //! What peerd does when people and AWS do what they do, on the in-memory cloud and virtual time.
 //!
 //! Every scenario ends at rest: no message is waiting, and none has to come again.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use peerd_core::{PeeringStatus, RouteTarget, VpcRef};
 use peerd_engine::ErrorKind;

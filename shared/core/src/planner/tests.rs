@@ -116,14 +116,14 @@ impl World {
         let effect = match action {
             Action::CreatePeering { pair, tags, .. } => {
                 self.made += 1;
-                Effect::Peering(PeeringView {
+                Effect::Peering(Box::new(PeeringView {
                     id: format!("pcx-new{}", self.made).parse().unwrap(),
                     requester: pair.requester().clone(),
                     accepter: pair.accepter().clone(),
                     status: PeeringStatus::PendingAcceptance,
                     message: String::new(),
                     tags: tags.clone(),
-                })
+                }))
             }
             Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
             _ => Effect::Done,
