@@ -1,7 +1,8 @@
 """`python -m sandbox --functions DIR`: a local AWS with peerd deployed in it, until it is interrupted.
 
-Prints one line on stdout when it is ready; all else goes to stderr. Ends every process that it started, also when it
-fails. Its files are in one folder: a temporary one is removed at the end, of a given one (--state) the logs are kept.
+Prints one line on stdout when it is ready; all else goes to stderr. Ends every process that it started, also
+when it fails. Its files are in one folder: a temporary one is removed at the end, in a given one (--state)
+the logs are kept.
 """
 
 import argparse
@@ -60,7 +61,8 @@ def _run(options: argparse.Namespace, state: Path, listener: socket.socket) -> N
     from sandbox import running
 
     try:
-        with running.Sandbox(options.templates, options.functions, state, listener, options.verbose) as sandbox:
+        places = running.Places(options.templates, options.functions, state)
+        with running.Sandbox(places, listener, options.verbose) as sandbox:
             sandbox.start(progress)
             print(f"sandbox ready: {sandbox.endpoint}", flush=True)
             sandbox.wait()
@@ -78,12 +80,17 @@ def _parse_options() -> argparse.Namespace:
         help="folder of the functions' binaries, as cargo build leaves them (default: %(default)s)",
     )
     parser.add_argument(
-        "--state", type=Path, metavar="DIR", help="folder for its files (default: a temporary one, removed at the end)"
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="folder for its files; its logs stay (default: a temporary one)",
     )
     parser.add_argument(
         "--templates", type=Path, default=ROOT, metavar="DIR", help="folder of template.yaml and spoke.yaml"
     )
-    parser.add_argument("--verbose", action="store_true", help="show the logs of the functions and of ministack, too")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show the logs of the functions and of ministack, too"
+    )
     return parser.parse_args()
 
 
@@ -114,26 +121,27 @@ def _listen(port: int) -> socket.socket:
 
 
 def _make_state(given: Path | None) -> Path:
+    """A folder of the sandbox's own: never the given one itself, which may hold other things."""
     if given is None:
         return Path(tempfile.mkdtemp(prefix="peerd-sandbox-")).resolve()
+    state = given.resolve() / "peerd-sandbox"
     try:
-        given.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(state, ignore_errors=True)  # of an earlier run
+        state.mkdir(parents=True)
     except OSError as error:
-        raise StartFailed(f"cannot make the folder {given} (--state): {error.strerror}") from error
-    _clear_state(given, keep_logs=False, keep_folder=True)
-    return given.resolve()
+        raise StartFailed(f"cannot make the folder {state} (--state): {error.strerror}") from error
+    return state
 
 
-def _clear_state(state: Path, keep_logs: bool, keep_folder: bool = False) -> None:
-    """Removes what the sandbox itself writes, and never anything else that a given folder may hold."""
-    for name in ("build", "home", "tmp"):
-        shutil.rmtree(state / name, ignore_errors=True)
-    if keep_logs:
+def _clear_state(state: Path, keep_logs: bool) -> None:
+    if not keep_logs:
+        shutil.rmtree(state)
         return
-    for log in state.glob("*.log"):
-        log.unlink()
-    if not keep_folder:
-        state.rmdir()
+    for entry in state.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.suffix != ".log":
+            entry.unlink()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

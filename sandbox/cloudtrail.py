@@ -1,8 +1,8 @@
 """Turns one EC2 call and its answer into the record that CloudTrail would keep of it.
 
-The shapes follow records seen in public: parameters and elements in camelCase, a list as `{"items": [...]}`, an empty one
-as `{}`, `<return>` as `_return`, numbers and booleans typed, and a second style for newer calls, which wraps everything
-into `<Action>Request` (capitalised members) and `<Action>Response`.
+The shapes follow records seen in public: parameters and elements in camelCase, a list as `{"items": [...]}`,
+an empty one as `{}`, `<return>` as `_return`, numbers and booleans typed, and a second style for newer calls,
+which wraps everything into `<Action>Request` (capitalised members) and `<Action>Response`.
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
-
 from sandbox.ec2.identity import Principal
+
 from sandbox.wire import AwsRequest, Response
 
 _READS = ("Describe", "Get", "List", "Search", "Export")
@@ -35,7 +35,7 @@ def is_write(action: str) -> bool:
 def record(
     request: AwsRequest, response: Response, principal: Principal, error: tuple[str, str] | None
 ) -> dict[str, Any]:
-    """The `detail` of an "AWS API Call via CloudTrail" event. `error` is (code, message) of a call that failed."""
+    """The `detail` of an "AWS API Call via CloudTrail" event; `error` is (code, message) of a failed call."""
     detail = {
         "eventVersion": "1.09",
         "userIdentity": _user_identity(principal, request.access_key),
@@ -112,6 +112,11 @@ def _model() -> ServiceModel:
     return ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 
 
+def load_model() -> None:
+    """Reads EC2's model now, which takes half a second, lest the first call waits for it."""
+    _model()
+
+
 def _operation(action: str) -> Any:
     return _model().operation_model(action) if action in _model().operation_names else None
 
@@ -167,6 +172,8 @@ def _items(shape: Shape, given: Any, wrapped: bool) -> dict[str, Any]:
     values = [_value(shape.member, given[key], wrapped) for key in numbers]
     if shape.member.type_name != "structure":
         name = shape.member.serialization.get("name", "item")
+        if name == "item":  # the values have no name of their own, so CloudTrail gives them the parameter's
+            name = shape.serialization.get("name", name)
         # The one list of plain values that matters here: resourcesSet.items[].resourceId.
         values = [{name[:1].lower() + name[1:]: value} for value in values]
     return {"items": values}

@@ -1,6 +1,7 @@
 """The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, the clock.
 
-It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway asks.
+It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway
+asks.
 """
 
 import json
@@ -11,8 +12,9 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.wire import Response
 from sandbox.settings import SETTINGS
+
+from sandbox.wire import Response
 
 
 class BadRequest(ValueError):
@@ -142,15 +144,17 @@ def parse_fault(given: Any, where: str) -> Fault:
     if fault.status is not None and not 400 <= fault.status <= 599:
         raise BadRequest(f"{where}.status: must be an HTTP error status (400 to 599), is {fault.status}")
     if fault.code is None and not fault.delay_ms:
-        raise BadRequest(f"{where}: needs a code (the error to answer) or a delay_ms (how long to wait), has neither")
+        raise BadRequest(
+            f"{where}: needs a code (the error to answer) or a delay_ms (how long to wait), has neither"
+        )
     return fault
 
 
 class ControlPlane:
     """Routes `/_sandbox/*`. What other parts of the sandbox do on request comes in as functions.
 
-    `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of events;
-    `register_key` makes an access key belong to a Lambda function's role.
+    `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of
+    events; `register_key` makes an access key belong to a Lambda function's role.
     """
 
     def __init__(

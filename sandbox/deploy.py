@@ -1,7 +1,7 @@
 """Deploys the real template.yaml (by `sam deploy`) and spoke.yaml (by CreateStack) into the sandbox.
 
-It does what `sam build` does, without compiling: a template whose CodeUri leads to packages of ready binaries. Everything
-else of the templates goes in as it is.
+It does what `sam build` does, without compiling: a template whose CodeUri leads to packages of ready
+binaries. Everything else of the templates goes in as it is.
 """
 
 import concurrent.futures
@@ -57,7 +57,9 @@ class Clients:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._session = boto3.Session()  # one for all: each parses the services' models anew
-        self._config = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, proxies={})
+        self._config = Config(
+            connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, proxies={}
+        )
 
     def client(self, service: str, account: str = HUB, region: str = HUB_REGION) -> Any:
         return self._session.client(
@@ -75,7 +77,9 @@ def check_binaries(project: Project) -> None:
     for name in _function_binaries(_read_template(project)).values():
         binary = project.functions / name
         if not os.access(binary, os.X_OK):
-            raise DeploymentFailed(f"{binary} is missing or not executable: build the functions first (make build)")
+            raise DeploymentFailed(
+                f"{binary} is missing or not executable: build the functions first (make build)"
+            )
 
 
 def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
@@ -112,7 +116,7 @@ def _all_at_once(work: Callable[[Any], None], items: list[Any]) -> None:
 
 
 def write_build_folder(project: Project, build: Path) -> Path:
-    """What `sam build` leaves: the template, and per function a package with its `bootstrap`. Answers the template."""
+    """What `sam build` leaves: a package with its `bootstrap` per function, and the template (answered)."""
     template = _read_template(project)
     build.mkdir(parents=True, exist_ok=True)
     for logical_id, binary in _function_binaries(template).items():
@@ -156,6 +160,7 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> N
     try:
         done = subprocess.run(
             command,
+            check=False,
             env=inherited_environment() | own,
             cwd=template.parent,
             stdin=subprocess.DEVNULL,
@@ -166,7 +171,9 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> N
         )
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"").decode(errors="replace")
-        raise DeploymentFailed(f"sam deploy did not end within {_DEPLOY_WITHIN_S} s:\n{said[-3000:]}") from error
+        raise DeploymentFailed(
+            f"sam deploy did not end within {_DEPLOY_WITHIN_S} s:\n{said[-3000:]}"
+        ) from error
     (work / "sam-deploy.log").write_text(done.stdout)
     if done.returncode:
         raise DeploymentFailed(f"sam deploy of template.yaml failed:\n{done.stdout[-3000:]}")
@@ -270,7 +277,7 @@ def _ping(functions: Any, name: str) -> None:
 
 
 def fire_schedules(clients: Clients) -> list[str]:
-    """Sends every enabled schedule's input to its target now, as EventBridge Scheduler would. Says what went where."""
+    """Sends every enabled schedule's input to its target, as EventBridge Scheduler does; answers what."""
     scheduler, queues = clients.client("scheduler"), clients.client("sqs")
     sent = []
     for summary in scheduler.list_schedules()["Schedules"]:

@@ -1,9 +1,9 @@
 """The events that AWS makes of EC2 calls: "AWS API Call via CloudTrail" and "Tag Change on Resource".
 
-A call's events are put together while nobody else changes EC2 (the gateway calls `observe` under its lock), so that the
-order of a resource's events is the order of its changes. One thread delivers them to the default bus of the caller's
-account and Region; it never delays or fails the call. What cannot be delivered is told on stderr: AWS delivers these
-events at best effort, too.
+A call's events are put together while nobody else changes EC2 (the gateway calls `observe` under its lock),
+so that the order of a resource's events is the order of its changes. One thread delivers them to the default
+bus of the caller's account and Region; it never delays or fails the call. What cannot be delivered is told on
+stderr: AWS delivers these events at best effort, too.
 https://docs.aws.amazon.com/eventbridge/latest/ref/event-delivery-level.html
 """
 
@@ -15,15 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox import cloudtrail
 from sandbox.ec2.identity import Principal
-from sandbox.proxy import Proxy
+
+from sandbox import cloudtrail
+from sandbox.proxy import Proxy, authorization
 from sandbox.wire import AwsRequest, Response
 
 TagReader = Callable[[str, str, str], dict[str, str]]
 
-# Resource types whose tag changes are told: the prefix of their ids, and the element of the create call's answer that
-# holds the id.
+# Resource types whose tag changes are told: the prefix of their ids, and the element of the create call's
+# answer that holds the id.
 _TAGGED_TYPES = {
     "vpc-": "vpc",
     "rtb-": "route-table",
@@ -135,8 +136,9 @@ class EventEmitter:
                 continue
             try:
                 self._deliver(event)
-            except Exception as error:  # the thread must go on for the events that follow
-                print(f"sandbox: event {event.detail_type} of {event.account} lost: {error!r}", file=sys.stderr)
+            except Exception as error:  # noqa: BLE001 - the thread must go on for the events that follow
+                lost = f"event {event.detail_type} of {event.account} {event.region}"
+                print(f"sandbox: {lost} is lost: {error!r}", file=sys.stderr)
 
     def _deliver(self, event: Event) -> None:
         entry = {
@@ -148,8 +150,7 @@ class EventEmitter:
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": "AWSEvents.PutEvents",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={event.account}/20260101/{event.region}/events/aws4_request, "
-            "SignedHeaders=host, Signature=0",
+            "Authorization": authorization(event.account, event.region, "events"),
         }
         body = json.dumps({"Entries": [entry], "SandboxEmitter": self._emitter}).encode()
         answer = self._proxy.send("POST", "/", headers, body)
@@ -159,8 +160,8 @@ class EventEmitter:
 
 def tagged_resources(detail: dict[str, Any]) -> list[str]:
     """The ids of the resources whose tags a successful call may have changed, from its CloudTrail record."""
-    name, parameters, elements = detail["eventName"], detail["requestParameters"], detail["responseElements"] or {}
-    if name in ("CreateTags", "DeleteTags"):
+    parameters, elements = detail["requestParameters"], detail["responseElements"] or {}
+    if detail["eventName"] in ("CreateTags", "DeleteTags"):
         items = parameters.get("resourcesSet", {}).get("items", [])
         return [item["resourceId"] for item in items]
     if "tagSpecificationSet" not in parameters:

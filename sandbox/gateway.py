@@ -1,9 +1,10 @@
-"""The one endpoint of the sandbox: takes every AWS request and passes it to moto (in this process) or ministack (a child).
+"""The one endpoint of the sandbox: passes every AWS request to moto (in this process) or ministack (a child).
 
-A request's service is read from its signature scope. On the way the gateway applies latency and faults, writes the call
-log, and hands EC2's calls to the event emitter. It knows no service's semantics.
+A request's service is read from its signature scope. On the way the gateway applies latency and faults,
+writes the call log, and hands EC2's calls to the event emitter. It knows no service's semantics.
 """
 
+import http.client
 import io
 import socket
 import sys
@@ -16,13 +17,13 @@ from urllib.parse import unquote_to_bytes
 
 import waitress
 from moto.ec2.models import ec2_backends
+from sandbox.ec2 import identity
+from sandbox.settings import SETTINGS
 from waitress.server import BaseWSGIServer
 
 from sandbox.control import CallLog, ControlPlane, Fault, Faults
-from sandbox.ec2 import identity
 from sandbox.events import EventEmitter
 from sandbox.proxy import Proxy
-from sandbox.settings import SETTINGS
 from sandbox.wire import (
     AwsRequest,
     NotSigned,
@@ -70,7 +71,10 @@ class Gateway:
         else:
             response = self._answer_aws(method, target, _headers(environ), body)
         lengths = [] if method == "HEAD" else [("Content-Length", str(len(response.body)))]
-        start_response(f"{response.status} {_phrase(response.status)}", [*response.headers, *lengths])
+        start_response(
+            f"{response.status} {http.client.responses.get(response.status, 'Unknown')}",
+            [*response.headers, *lengths],
+        )
         return [response.body]
 
     def _answer_aws(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
@@ -87,7 +91,7 @@ class Gateway:
             time.sleep(fault.delay_ms / 1000)
         try:
             response = self._serve(request, caller, fault)
-        except Exception as error:  # one request's failure is that request's answer, never the server's end
+        except Exception as error:  # noqa: BLE001 - it is this request's answer, never the server's end
             traceback.print_exc(file=sys.stderr)
             message = f"the sandbox failed at {request.service} {request.action}: {error!r}"
             response = error_response(request, "InternalFailure", message, 500)
@@ -178,15 +182,13 @@ def call_wsgi(app: WsgiApp, request: AwsRequest) -> Response:
 
 def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
     found = [
-        (key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key.startswith("HTTP_")
+        (key[5:].replace("_", "-").title(), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
     ]
     if environ.get("CONTENT_TYPE"):
         found.append(("Content-Type", environ["CONTENT_TYPE"]))
     return found
-
-
-def _phrase(status: int) -> str:
-    return {200: "OK", 202: "Accepted", 204: "No Content", 400: "Bad Request", 403: "Forbidden"}.get(status, "Answer")
 
 
 def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:

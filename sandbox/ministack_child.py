@@ -1,8 +1,9 @@
-"""ministack as the sandbox runs it: `python -m sandbox.ministack_child`, with AWS's behaviour patched in where it lacks.
+"""ministack as the sandbox runs it (`python -m sandbox.ministack_child`): with patches.
 
-Every patch says what AWS does. ministack is pinned to one version (requirements.txt), since the patches reach into its
-modules; `install` fails at start-up when one of the patched names is gone. It knows the gateway by three variables:
-PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret that may put aws.* events), PEERD_SANDBOX_LOGS (a folder).
+Every patch says what AWS does. ministack is pinned to one version (requirements.txt), since the patches reach
+into its modules; `install` fails at start-up when one of the patched names is gone. It knows the gateway by
+three variables: PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret that may put aws.* events),
+PEERD_SANDBOX_LOGS (a folder).
 """
 
 import hashlib
@@ -21,10 +22,11 @@ from ministack.core import lambda_runtime
 from ministack.core.concurrency import esm_wake
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sqs
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 EMITTER_FIELD = "SandboxEmitter"
-# How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks once a
-# second; AWS polls all the time.
+# How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks
+# once a second; AWS polls all the time.
 _POLL_EVERY_S = 0.05
 # AWS's largest batch of a standard queue. More than 10 need a batching window:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -37,9 +39,13 @@ def install() -> None:
     _patch(eventbridge, "_put_events", _let_the_gateway_emit(eventbridge._put_events))
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
     _patch(sqs, "_receive_messages_for_esm", _receive_batch)
+    _patch(sqs, "_delete_messages_for_esm", _delete_batch)
     _patch(lambda_runtime, "execution_credentials", _role_credentials)
     _patch(lambda_svc, "execution_credentials", _role_credentials)
     _patch(lambda_runtime.ProvidedWorker, "_pump_output", _tee(lambda_runtime.ProvidedWorker._pump_output))
+    evaluate = _with_values_resolved(engine._evaluate_conditions)
+    for module in (changesets, engine, handlers, stacks):
+        _patch(module, "_evaluate_conditions", evaluate)
     # Queue URLs name the endpoint that outsiders use, not this process's private port.
     _patch(sqs, "DEFAULT_PORT", os.environ["PEERD_SANDBOX_GATEWAY_PORT"])
     _patch(sqs, "_CANONICAL_NETLOC", f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}")
@@ -72,8 +78,8 @@ def _deliver_to_bus(
 ) -> None:
     """Delivers to a bus of any account and Region; the event keeps the account and Region of its origin.
 
-    ministack delivers within one account and Region only, and overwrites the Region. An event that came from another
-    account is not sent on to a third one:
+    ministack delivers within one account and Region only, and overwrites the Region. An event that came from
+    another account is not sent on to a third one:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html
     """
     bus = spec.resource.removeprefix("event-bus/")
@@ -101,6 +107,32 @@ def _deliver_to_bus(
         eventbridge._dispatch_event(forwarded)
 
 
+# ---------------------------------------------------------------- CloudFormation
+
+
+def _with_values_resolved(evaluate: Any) -> Any:
+    """Conditions may compare pseudo parameters and the values of functions; ministack compares their names.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html
+    """
+
+    def resolved(value: Any, template: dict[str, Any], parameters: dict[str, Any]) -> Any:
+        if isinstance(value, list):
+            return [resolved(item, template, parameters) for item in value]
+        if not isinstance(value, dict):
+            return value
+        is_pseudo = str(value.get("Ref", "")).startswith("AWS::")
+        if is_pseudo or value.keys() & {"Fn::Join", "Fn::Sub", "Fn::FindInMap", "Fn::Split"}:
+            return engine._resolve_refs(value, {}, parameters, {}, template.get("Mappings", {}), "", "")
+        return {key: resolved(item, template, parameters) for key, item in value.items()}
+
+    def evaluate_all(template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, bool]:
+        conditions = resolved(template.get("Conditions", {}), template, parameters)
+        return evaluate(template | {"Conditions": conditions}, parameters)
+
+    return evaluate_all
+
+
 # ---------------------------------------------------------------- SQS event sources
 
 
@@ -112,15 +144,27 @@ def _receive_batch(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
     """
     window = _batching_window(queue_url)
     most = min(int(batch_size or 1), _LARGEST_BATCH if window else _BATCH_WITHOUT_WINDOW)
-    with sqs._queues_lock:
-        queue = sqs._get_q(queue_url)
-        now = time.time()
-        sqs._expire_retained(queue)
-        waiting = [m["visible_at"] for m in queue["messages"] if m["visible_at"] <= now]
-        if not waiting or (len(waiting) < most and now - min(waiting) < window):
-            return []
-        sqs._dlq_sweep(queue)
-        return sqs._collect_msgs(queue, most, int(queue["attributes"].get("VisibilityTimeout", "30")))
+    queue = sqs._get_q(queue_url)
+    now = time.time()
+    waiting = [message for message in list(queue["messages"]) if message["visible_at"] <= now]
+    if any(message["receive_count"] for message in waiting):
+        sqs._dlq_sweep(queue)  # only then may there be one that has failed too often; see _delete_batch
+    oldest = min((message["visible_at"] for message in waiting), default=now)
+    if not waiting or (len(waiting) < most and now - oldest < window):
+        return []
+    return sqs._collect_msgs(queue, most, int(queue["attributes"].get("VisibilityTimeout", "30")))
+
+
+def _delete_batch(queue_url: str, receipt_handles: set[str]) -> None:
+    """Deletes in place.
+
+    ministack puts a new list in the place of the old one, in another thread than the one that appends new
+    messages, and so can lose a message that comes meanwhile.
+    """
+    messages = sqs._get_q(queue_url)["messages"]
+    for message in list(messages):
+        if message.get("receipt_handle") in receipt_handles:
+            messages.remove(message)
 
 
 def _batching_window(queue_url: str) -> float:
@@ -141,7 +185,7 @@ def _keep_polling() -> None:
 
 
 def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
-    """Keys of the function's own role, made known to the gateway; ministack gives every function its account's key."""
+    """Keys of the function's own role, told to the gateway; ministack gives it its account's key."""
     role_arn, function_arn = config["Role"], config["FunctionArn"]
     account = function_arn.split(":")[4]
     digest = hashlib.sha256(f"{function_arn} {role_arn}".encode()).hexdigest().upper()
@@ -204,7 +248,9 @@ def _end_with_parent(parent: int) -> None:
 
 
 def main() -> None:
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="sandbox-parent", daemon=True).start()
+    threading.Thread(
+        target=_end_with_parent, args=(os.getppid(),), name="sandbox-parent", daemon=True
+    ).start()
     install()
     threading.Thread(target=_keep_polling, name="sandbox-poll", daemon=True).start()
     sys.argv = ["ministack"]

@@ -1,9 +1,11 @@
 """Runs ministack (EventBridge, SQS, Lambda, Scheduler, DynamoDB, CloudFormation, IAM, S3) as a child process.
 
-It starts the child on a private port of 127.0.0.1, waits until it answers, and ends it with everything that it started
-(the Lambda functions are its children, in its process group). What ministack does is in ministack_child.
+It starts the child on a private port of 127.0.0.1, waits until it answers, and ends it with everything that
+it started (the Lambda functions are its children, in its process group). What ministack does is in
+ministack_child.
 """
 
+import contextlib
 import http.client
 import os
 import secrets
@@ -14,12 +16,21 @@ import sys
 import time
 from pathlib import Path
 
-# Variables of the user's shell that would make a child behave in another way. No call leaves the machine, so a proxy
-# would only be in the way.
-_NOT_INHERITED = ("AWS_", "MINISTACK_", "LAMBDA_", "PEERD_", "S3_", "SAM_CLI_", "SERVICES", "PERSIST_STATE", "EDGE_PORT")
-_NOT_INHERITED += ("USE_SSL", "LOCALSTACK_", "AUTH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+# Variables of the user's shell that would make a child behave in another way. No call leaves the machine, so
+# a proxy would only be in the way.
+_NOT_INHERITED = (
+    "AWS_",
+    "SAM_CLI_",
+    "PEERD_",
+    "MINISTACK_",
+    "LOCALSTACK_",
+    "LAMBDA_",
+    "S3_",
+    "SERVICES",
+    "AUTH",
+)
+_NOT_INHERITED += ("PERSIST_STATE", "EDGE_PORT", "USE_SSL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_WITHIN_S = 30
-_STOP_WITHIN_S = 5
 
 
 class MinistackFailed(RuntimeError):
@@ -72,7 +83,9 @@ class MinistackHost:
             if (code := self._child.poll()) is not None:
                 raise MinistackFailed(f"ministack ended with exit code {code}:\n{self._last_lines()}")
             if time.monotonic() > deadline:
-                raise MinistackFailed(f"ministack did not answer within {_START_WITHIN_S} s:\n{self._last_lines()}")
+                raise MinistackFailed(
+                    f"ministack did not answer within {_START_WITHIN_S} s:\n{self._last_lines()}"
+                )
             time.sleep(0.03)
 
     def is_running(self) -> bool:
@@ -80,16 +93,9 @@ class MinistackHost:
 
     def stop(self) -> None:
         """Ends the child and its process group; nothing that a function started in it survives."""
-        if self.is_running():
-            self._child.terminate()
-            try:
-                self._child.wait(timeout=_STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                pass  # the group is killed below
-        try:
+        with contextlib.suppress(ProcessLookupError):  # the whole group may have ended by itself
+            # It has nothing to save, and to end politely takes it seconds.
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # the whole group has ended by itself
         self._child.wait()
 
     def _answers(self) -> bool:

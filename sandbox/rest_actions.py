@@ -11,7 +11,7 @@ _MODEL_NAMES = {"s3": "s3", "lambda": "lambda", "scheduler": "scheduler", "execu
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """`lambda`, `POST`, `/2015-03-31/functions/f/invocations` is `Invoke`; what no model names keeps method and path."""
+    """`Invoke` for lambda's POST /2015-03-31/functions/f/invocations; "POST /path" if no model names it."""
     if service != "s3":  # S3 tells its operations apart by query string and headers, too
         for op_method, pattern, name in _operations(service):
             if op_method == method and pattern.fullmatch(path):

@@ -1,7 +1,8 @@
-"""Says whether a role may be assumed: by the role's trust policy, which CloudFormation put into ministack's IAM.
+"""Says whether a role may be assumed, by the trust policy that CloudFormation put into ministack's IAM.
 
-It judges what trust policies of this project hold: principals of the kinds AWS (role, account or *), the actions
-sts:AssumeRole, and conditions that ask for an external id. A condition that it cannot judge refuses, with a word on it.
+It judges what trust policies of this project hold: principals of the kinds AWS (role, account or *), the
+actions sts:AssumeRole, and conditions that ask for an external id. A condition that it cannot judge refuses,
+with a word on it.
 """
 
 import json
@@ -10,7 +11,8 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from sandbox.ec2.identity import Principal
-from sandbox.proxy import Proxy
+
+from sandbox.proxy import Proxy, authorization
 
 
 class TrustPolicies:
@@ -25,17 +27,20 @@ class TrustPolicies:
         document = self._trust_policy(role_arn)
         if document is None:
             return f"{refusal} (the role does not exist)"
-        reasons = [_why_not(statement, external_id, caller) for statement in _as_list(document.get("Statement"))]
+        reasons = [
+            _why_not(statement, external_id, caller) for statement in _as_list(document.get("Statement"))
+        ]
         if None in reasons:
             return None
-        return f"{refusal} ({'; '.join(reason for reason in reasons if reason) or 'its trust policy is empty'})"
+        return (
+            f"{refusal} ({'; '.join(reason for reason in reasons if reason) or 'its trust policy is empty'})"
+        )
 
     def _trust_policy(self, role_arn: str) -> dict[str, Any] | None:
         account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/iam/aws4_request, "
-            "SignedHeaders=host, Signature=0",
+            "Authorization": authorization(account, "us-east-1", "iam"),
         }
         body = f"Action=GetRole&Version=2010-05-08&RoleName={quote(name)}".encode()
         answer = self._proxy.send("POST", "/", headers, body)
@@ -50,7 +55,13 @@ def _why_not(statement: dict[str, Any], external_id: str | None, caller: Princip
         return "a statement does not allow sts:AssumeRole"
     principal = statement.get("Principal", {})
     trusted = ["*"] if principal == "*" else _as_list(principal.get("AWS"))
-    is_caller = {"*", caller.arn, caller.session_issuer_arn, caller.account, f"arn:aws:iam::{caller.account}:root"}
+    is_caller = {
+        "*",
+        caller.arn,
+        caller.session_issuer_arn,
+        caller.account,
+        f"arn:aws:iam::{caller.account}:root",
+    }
     if not is_caller & set(trusted):
         return f"its trust policy names {', '.join(trusted) or 'no AWS principal'}"
     for operator, keys in statement.get("Condition", {}).items():

@@ -1,7 +1,7 @@
 """One running sandbox: starts its parts in order, waits, and ends them.
 
-ministack starts while moto is imported, which takes longest; the gateway answers before the stacks are deployed, since
-`sam deploy` itself comes through it.
+ministack starts while moto is imported, which takes longest; the gateway answers before the stacks are
+deployed, since `sam deploy` itself comes through it.
 """
 
 import socket
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -21,14 +22,21 @@ FAILURES = (deploy.DeploymentFailed, MinistackFailed)
 _LOOK_EVERY_S = 0.5
 
 
+@dataclass(frozen=True)
+class Places:
+    """The folders of the templates, of the functions' binaries, and of the sandbox's own files."""
+
+    templates: Path
+    functions: Path
+    state: Path
+
+
 class Sandbox:
     """Use as a context manager, so that what was started is ended whatever happens."""
 
-    def __init__(
-        self, templates: Path, functions: Path, state: Path, listener: socket.socket, verbose: bool
-    ) -> None:
-        self._project = deploy.Project(templates, functions)
-        self._state = state
+    def __init__(self, places: Places, listener: socket.socket, verbose: bool) -> None:
+        self._project = deploy.Project(places.templates, places.functions)
+        self._state = places.state
         self._listener = listener
         self._verbose = verbose
         self._port = listener.getsockname()[1]
@@ -59,12 +67,15 @@ class Sandbox:
         """Until an interrupt is raised here; MinistackFailed if the child ends by itself."""
         while self._ministack is not None and self._ministack.is_running():
             time.sleep(_LOOK_EVERY_S)
-        raise MinistackFailed("ministack has ended unexpectedly; its log is ministack.log in the folder of --state")
+        raise MinistackFailed(
+            "ministack has ended unexpectedly; its log is ministack.log in the folder of --state"
+        )
 
     def _serve(self, ministack: MinistackHost) -> CallLog:
         # Imported here, not above: moto takes over a second, in which ministack starts.
-        from sandbox import ec2, gateway
         from sandbox.ec2 import identity
+
+        from sandbox import cloudtrail, ec2, gateway
         from sandbox.events import EventEmitter
         from sandbox.roles import TrustPolicies
 
@@ -80,6 +91,7 @@ class Sandbox:
         app = gateway.Gateway(ec2.application(), proxy, emitter, faults, calls, control)
         server = gateway.make_server(app, self._listener)
         threading.Thread(target=server.run, name="sandbox-gateway", daemon=True).start()
+        threading.Thread(target=cloudtrail.load_model, name="sandbox-model", daemon=True).start()
         return calls
 
     def _tee_logs(self) -> None:

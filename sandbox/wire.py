@@ -1,7 +1,8 @@
 """Reads what an AWS request is from its HTTP form: the service, the action, the caller's key, the protocol.
 
-It knows the wire protocols (EC2 and plain query, JSON 1.0/1.1, rest-json, rest-xml) just far enough to name the
-action and to answer an error in the caller's own protocol. It does not check signatures: any keys are good here.
+It knows the wire protocols (EC2 and plain query, JSON 1.0/1.1, rest-json, rest-xml) just far enough to name
+the action and to answer an error in the caller's own protocol. It does not check signatures: any keys are
+good here.
 """
 
 import json
@@ -68,7 +69,7 @@ class Response:
 
 
 def parse_request(method: str, target: str, headers: Headers, body: bytes) -> AwsRequest:
-    """Raises NotSigned when neither the Authorization header nor the query string holds a credential scope."""
+    """Raises NotSigned when neither Authorization header nor query string holds a credential scope."""
     query = dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
     names = {name.lower(): value for name, value in headers}
     scope = _CREDENTIAL.search(names.get("authorization", "")) or _CREDENTIAL.search(
@@ -76,9 +77,9 @@ def parse_request(method: str, target: str, headers: Headers, body: bytes) -> Aw
     )
     if scope is None:
         raise NotSigned(
-            f"{method} {target.partition('?')[0]} carries no AWS signature (an Authorization header or X-Amz-Credential "
-            "with <key>/<date>/<region>/<service>/aws4_request); the service is read from it, so sign the request: any "
-            "keys will do"
+            f"{method} {target.partition('?')[0]} carries no AWS signature (an Authorization header or "
+            "X-Amz-Credential with <key>/<date>/<region>/<service>/aws4_request); the service is read from "
+            "it, so sign the request: any keys will do"
         )
     form = query
     if names.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -93,7 +94,11 @@ def error_response(request: AwsRequest, code: str, message: str, status: int) ->
     request_id = str(uuid.uuid4())
     if request.header("x-amz-target"):
         return _json_error(
-            request_id, code, message, status, content_type=request.header("content-type") or "application/json"
+            request_id,
+            code,
+            message,
+            status,
+            content_type=request.header("content-type") or "application/json",
         )
     if request.service == "ec2":
         return _xml(
@@ -120,7 +125,7 @@ def error_response(request: AwsRequest, code: str, message: str, status: int) ->
 
 
 def unsigned_response(reason: NotSigned) -> Response:
-    """What AWS calls a request without a signature; XML, as there is no service to ask for a better protocol."""
+    """What AWS calls a request without a signature; XML, as no service says which protocol it speaks."""
     return _xml(
         403,
         str(uuid.uuid4()),

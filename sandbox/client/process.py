@@ -50,6 +50,7 @@ class SandboxProcess:
         self.state = state
         self.tail: deque[str] = deque(maxlen=_KEPT_LINES)
         self._on_progress = on_progress or (lambda line: None)
+        self._is_ready = threading.Event()
         self._ready: queue.Queue[str | None] = queue.Queue()
         command = [sys.executable, "-m", "sandbox", "--functions", str(functions), "--state", str(state)]
         # A session of its own: Ctrl-C at the terminal reaches us alone, and we end the sandbox in order.
@@ -83,6 +84,7 @@ class SandboxProcess:
             code = self._child.wait()
             self._stderr.join(timeout=2)  # the reason may still be in the pipe
             raise SandboxFailed(f"the sandbox ended with exit code {code} before it was ready\n{self.said()}")
+        self._is_ready.set()
         return endpoint
 
     def stop(self, within: float = 30) -> int:
@@ -121,4 +123,5 @@ class SandboxProcess:
     def _watch_stderr(self, pipe: IO[str]) -> None:
         for line in pipe:
             self.tail.append(line.rstrip("\n"))
-            self._on_progress(line.rstrip("\n"))
+            if not self._is_ready.is_set():
+                self._on_progress(line.rstrip("\n"))

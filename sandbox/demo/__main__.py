@@ -10,6 +10,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sandbox.client.process import SandboxFailed, SandboxProcess, choose_port
 from sandbox.client.sessions import Sessions
 from sandbox.demo import ending, screen
@@ -53,6 +55,9 @@ def _run(display: screen.Screen, functions: Path, state: Path) -> int:
             measured, members = story.tell()
         except NotConverged as failure:
             ending.explain(display, failure, sessions, sandbox)
+            return 1
+        except (BotoCoreError, ClientError) as error:
+            display.say(f"an AWS call that should have worked did not: {error}\n{sandbox.said()}")
             return 1
         counts = ending.show_tables(sessions, display, story.names, members)
     if sandbox.exit_code != 0:

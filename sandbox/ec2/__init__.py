@@ -1,0 +1,33 @@
+"""EC2, STS, Organizations and Service Quotas: moto, with the behaviour of AWS that peerd depends on and moto lacks.
+
+Each rule stands beside its source. Faults, latency, events and the call log are the gateway's; the gateway also calls
+the application from one thread at a time, which moto's state needs.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from sandbox.ec2 import calls, identity, peerings, routes, tags, vpcs
+
+_installed = False
+
+
+def install() -> None:
+    """Lays the overlay over moto; a second call changes nothing."""
+    global _installed
+    if _installed:
+        return
+    for part in (identity, tags, vpcs, routes, peerings, calls):
+        part.install()
+    # moto warns that its own service model lacks AccessDenied, which every AWS service answers.
+    warnings.filterwarnings("ignore", message="Exception.*does not match an error shape")
+    _installed = True
+
+
+def application() -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+    """The WSGI application of the four services."""
+    install()
+    return DomainDispatcherApplication(create_backend_app)

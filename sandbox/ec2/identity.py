@@ -1,0 +1,89 @@
+"""Who calls: access keys, the accounts and roles behind them, and which roles may be assumed.
+
+A key is one that AssumeRole gave out, one that was registered for a Lambda function's role, a 12-digit account id, or
+anything else, which is a user of the hub's account.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from moto.core.responses import ActionResult, BaseResponse
+from moto.sts.exceptions import STSClientError
+from moto.sts.responses import TokenResponse
+
+HUB_ACCOUNT = "111111111111"
+ADMIN_ROLE = "sandbox-admin"
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/([\w+=,.@/-]+)")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller as GetCallerIdentity and CloudTrail name it."""
+
+    account: str
+    arn: str
+    session_issuer_arn: str | None
+
+
+# Says whether a role other than sandbox-admin may be assumed, given its ARN, the external id and the caller: None, or
+# why not. The gateway sets it; without it no such role exists.
+ROLE_CHECK: Callable[[str, str | None, Principal], str | None] = lambda *_: "the role does not exist"  # noqa: E731
+
+_keys: dict[str, Principal] = {}
+
+
+def register_key(access_key: str, account: str, role_arn: str, session_name: str) -> None:
+    """Makes a key belong to a session of a role."""
+    role = role_arn.rpartition("/")[2]
+    arn = f"arn:aws:sts::{account}:assumed-role/{role}/{session_name}"
+    _keys[access_key] = Principal(account, arn, role_arn)
+
+
+def principal(access_key: str) -> Principal:
+    """Who a key belongs to."""
+    if known := _keys.get(access_key):
+        return known
+    account = access_key if re.fullmatch(r"\d{12}", access_key) else HUB_ACCOUNT
+    return Principal(account, f"arn:aws:iam::{account}:user/anybody", None)
+
+
+def install() -> None:
+    """Makes moto take accounts from here, and STS refuse what AWS refuses."""
+    BaseResponse.get_current_account = lambda self: principal(self.get_access_key()).account
+    TokenResponse.assume_role = _assume_role(TokenResponse.assume_role)
+    TokenResponse.get_caller_identity = _get_caller_identity
+
+
+def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[TokenResponse], ActionResult]:
+    def assume_role(self: TokenResponse) -> ActionResult:
+        role_arn, external_id = self._get_param("RoleArn"), self._get_param("ExternalId")
+        caller = principal(self.get_access_key())
+        if refusal := _refusal(role_arn, external_id, caller):
+            raise STSClientError(
+                "AccessDenied",
+                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn} ({refusal})",
+            )
+        answer = assume(self)
+        account = role_arn.split(":")[4]
+        register_key(
+            answer.result["Credentials"].access_key_id, account, role_arn, self._get_param("RoleSessionName")
+        )
+        return answer
+
+    return assume_role
+
+
+def _refusal(role_arn: str, external_id: str | None, caller: Principal) -> str | None:
+    found = _ROLE_ARN.fullmatch(role_arn or "")
+    if not found:
+        return "this is not the ARN of a role"
+    if found[2] == ADMIN_ROLE:
+        return None
+    return ROLE_CHECK(role_arn, external_id, caller)
+
+
+def _get_caller_identity(self: TokenResponse) -> ActionResult:
+    caller = principal(self.get_access_key())
+    user = f"AROASANDBOX:{caller.arn.rpartition('/')[2]}" if caller.session_issuer_arn else "AIDASANDBOX"
+    return ActionResult({"UserId": user, "Account": caller.account, "Arn": caller.arn})

@@ -1,0 +1,96 @@
+"""The peering calls of the API: parameters in, one side's view out, with all of AWS's filters."""
+
+import fnmatch
+from collections.abc import Callable
+
+from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
+from moto.ec2.responses import EC2Response
+
+from sandbox.ec2.errors import fail
+from sandbox.ec2.peerings import GhostVpc, Peering, View
+
+
+def install() -> None:
+    """Replaces moto's responses."""
+    EC2Response.create_vpc_peering_connection = _create
+    EC2Response.describe_vpc_peering_connections = _describe
+    EC2Response.accept_vpc_peering_connection = _accept
+
+
+def _view(self: EC2Response, peering: Peering) -> ActionResult:
+    return ActionResult({"VpcPeeringConnection": View(peering, self.ec2_backend)})
+
+
+def _create(self: EC2Response) -> ActionResult:
+    tags = self._parse_tag_specification().get("vpc-peering-connection", {})
+    account = self._get_param("PeerOwnerId") or self.current_account
+    region = self._get_param("PeerRegion") or self.region
+    vpc, peer_id = self.ec2_backend.get_vpc(self._get_param("VpcId")), self._get_param("PeerVpcId")
+    elsewhere = (account, region) != (self.current_account, self.region)
+    theirs = ec2_backends[account][region]
+    # A wrong id in one's own account and Region is refused at once; elsewhere AWS cannot tell yet.
+    peer = theirs.vpcs.get(peer_id) or (
+        GhostVpc(peer_id, account, region) if elsewhere else theirs.get_vpc(peer_id)
+    )
+    known = set(self.ec2_backend.vpc_pcxs)
+    peering = self.ec2_backend.create_vpc_peering_connection(vpc, peer, tags)
+    view = View(peering, self.ec2_backend)
+    if peering.id not in known:
+        view.status = {"Code": "initiating-request", "Message": f"Initiating Request to {account}"}
+    return ActionResult({"VpcPeeringConnection": view})
+
+
+def _accept(self: EC2Response) -> ActionResult:
+    peering = self.ec2_backend.accept_vpc_peering_connection(self._get_param("VpcPeeringConnectionId"))
+    answer = View(peering, self.ec2_backend)
+    return ActionResult({"VpcPeeringConnection": answer})
+
+
+def _describe(self: EC2Response) -> ActionResult:
+    backend, ids = self.ec2_backend, self._get_param("VpcPeeringConnectionIds", [])
+    if ids:
+        seen = [backend.get_vpc_peering_connection(one) for one in ids]
+    else:
+        seen = [peering for peering in backend.vpc_pcxs.values() if peering.is_seen_by(backend)]
+    views = [View(peering, backend) for peering in seen]
+    filters = self._filters_from_querystring()
+    return ActionResult({"VpcPeeringConnections": [view for view in views if _matches(view, filters)]})
+
+
+def _side(name: str, field: str) -> Callable[[View], list[str]]:
+    def read(view: View) -> list[str]:
+        info = getattr(view, f"{name}_vpc_info")
+        if field == "CidrBlock":
+            return [block["CidrBlock"] for block in info.get("CidrBlockSet", [])]
+        return [info[field]]
+
+    return read
+
+
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcPeeringConnections.html
+_FILTERS: dict[str, Callable[[View], list[str]]] = {
+    "status-code": lambda view: [view.status["Code"]],
+    "status-message": lambda view: [view.status["Message"]],
+    "vpc-peering-connection-id": lambda view: [view.id],
+    "expiration-time": lambda view: [view.expiration_time.isoformat()] if view.expiration_time else [],
+    "tag-key": lambda view: [tag["Key"] for tag in view.tags],
+    **{
+        f"{side}-vpc-info.{name}": _side(side, field)
+        for side in ("requester", "accepter")
+        for name, field in (("owner-id", "OwnerId"), ("vpc-id", "VpcId"), ("cidr-block", "CidrBlock"))
+    },
+}
+
+
+def _matches(view: View, filters: dict[str, list[str]]) -> bool:
+    for name, patterns in filters.items():
+        if name.startswith("tag:"):
+            values = [tag["Value"] for tag in view.tags if tag["Key"] == name.removeprefix("tag:")]
+        elif name in _FILTERS:
+            values = _FILTERS[name](view)
+        else:
+            raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
+        if not any(fnmatch.fnmatchcase(value, pattern) for value in values for pattern in patterns):
+            return False
+    return True

@@ -1,0 +1,330 @@
+"""VPC peering connections: one connection with two sides, its states over time, and who sees it when.
+
+https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html names the states and how long each stays visible.
+"""
+
+import datetime
+from typing import Any
+
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.vpc_peering_connections import VPCPeeringConnection, VPCPeeringConnectionBackend
+from moto.ec2.models.vpcs import VPC
+from moto.ec2.utils import random_vpc_peering_connection_id
+
+from sandbox.ec2.errors import fail
+from sandbox.ec2.tags import tags_of
+from sandbox.ec2.timeline import Timeline, is_describing, moment
+from sandbox.ec2.vpcs import blocks, first_overlap
+from sandbox.settings import SETTINGS
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+PENDING_FOR = 7 * DAY
+OUTSTANDING = 25
+LIVE = {"initiating-request", "pending-acceptance", "provisioning", "active"}
+_MESSAGES = {
+    "provisioning": "Provisioning",
+    "active": "Active",
+    "rejected": "Inactive",
+    "expired": "Expired",
+    "failed": "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range",
+}
+
+
+class GhostVpc:
+    """The accepter of a request that names a VPC which nobody has: AWS takes the request, and fails it.
+
+    https://github.com/hashicorp/terraform-provider-aws/issues/2948
+    """
+
+    def __init__(self, vpc_id: str, account: str, region: str) -> None:
+        self.id, self.owner_id, self.region, self.cidr_block = vpc_id, account, region, None
+        self.ec2_backend = ec2_backends[account][region]
+
+    def get_cidr_block_association_set(self, ipv6: bool = False) -> list[dict[str, Any]]:
+        """It has no blocks."""
+        return []
+
+
+class Peering(VPCPeeringConnection):
+    """One connection; both sides' backends hold this same object."""
+
+    def __init__(self, requester: VPC, accepter: VPC | GhostVpc) -> None:
+        self.id = random_vpc_peering_connection_id()
+        self.requester, self.accepter = requester, accepter
+        self.requester_options = dict(self.DEFAULT_OPTIONS)
+        self.accepter_options = dict(self.DEFAULT_OPTIONS)
+        self.created = SETTINGS.clock()
+        self.arrives = self.created + SETTINGS.visibility_ms / 1000
+        self.deleted_by: str | None = None
+        self._states = Timeline("initiating-request", at=self.created)
+        failed = isinstance(accepter, GhostVpc) or first_overlap(blocks(requester), blocks(accepter))
+        self._states.set("failed" if failed else "pending-acceptance", at=self.arrives)
+        if not failed:
+            self._plan("expired", self.created + PENDING_FOR)
+
+    def _plan(self, state: str, at: float) -> None:
+        self._states.set(state, at=at)
+
+    def status_at(self, when: float) -> str:
+        """The state at a moment."""
+        return self._states.at(when)
+
+    @property
+    def status(self) -> str:
+        """The state as it is."""
+        return self._states.now
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it stands or may still come to stand."""
+        return self.status in LIVE
+
+    def other(self, vpc: VPC) -> Any:
+        """The VPC at the other end."""
+        return self.accepter if self.requester is vpc else self.requester
+
+    def is_within_one_account(self) -> bool:
+        """Whether one account owns both VPCs."""
+        return self.requester.owner_id == self.accepter.owner_id
+
+    def accept(self) -> None:
+        """Provisioning for as long as the settings say, then active."""
+        now = SETTINGS.clock()
+        self._states.set("provisioning", at=now)
+        self._plan("active", now + SETTINGS.provisioning_ms / 1000)
+
+    def reject(self) -> None:
+        """Refused by the accepter."""
+        self._states.set("rejected")
+
+    def delete(self, by: EC2Backend) -> None:
+        """`deleting` is a state of inter-Region peerings only."""
+        now = SETTINGS.clock()
+        self.deleted_by = by.account_id
+        if self.requester.region != self.accepter.region and SETTINGS.provisioning_ms:
+            self._states.set("deleting", at=now)
+            self._plan("deleted", now + SETTINGS.provisioning_ms / 1000)
+        else:
+            self._states.set("deleted", at=now)
+
+    def is_seen_by(self, backend: EC2Backend) -> bool:
+        """Whether a side sees it: the accepter's later than the requester's, and a dead one not for ever."""
+        mine = {(vpc.owner_id, vpc.region) for vpc in (self.requester,)}
+        requests = (backend.account_id, backend.region_name) in mine
+        now = SETTINGS.clock()
+        if not requests and now < self.arrives:
+            return False
+        return now - self._states.since(now) < self._lifetime(backend, requests)
+
+    def _lifetime(self, backend: EC2Backend, requests: bool) -> float:
+        match self.status:
+            case "failed":
+                return 2 * HOUR if requests else 0.0
+            case "expired":
+                return 2 * DAY
+            case "rejected":
+                return 2 * DAY if requests and not self.is_within_one_account() else 2 * HOUR
+            case "deleted":
+                return (
+                    2 * HOUR
+                    if self.is_within_one_account() or backend.account_id == self.deleted_by
+                    else 2 * DAY
+                )
+            case _:
+                return float("inf")
+
+
+class View:
+    """What one side sees of a peering, in the fields of the API."""
+
+    def __init__(self, peering: Peering, backend: EC2Backend) -> None:
+        self._peering, self._backend = peering, backend
+        self.vpc_peering_connection_id = self.id = peering.id
+        state = peering.status_at(moment()) if is_describing() else peering.status
+        self.status = {"Code": state, "Message": _message(peering, state)}
+        self.requester_vpc_info = _info(peering.requester, peering.requester_options, True)
+        # Blocks are shown of an active peering only:
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcPeeringConnectionVpcInfo.html
+        self.accepter_vpc_info = _info(peering.accepter, peering.accepter_options, state == "active")
+        pending = state in ("initiating-request", "pending-acceptance")
+        expires = datetime.datetime.fromtimestamp(peering.created + PENDING_FOR, datetime.UTC)
+        self.expiration_time = expires.replace(tzinfo=None) if pending else None
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """This side's tags."""
+        return [{"Key": tag["key"], "Value": tag["value"]} for tag in tags_of(self._backend, self.id)]
+
+
+def _message(peering: Peering, state: str) -> str:
+    account = peering.accepter.owner_id
+    dynamic = {
+        "initiating-request": f"Initiating Request to {account}",
+        "pending-acceptance": f"Pending Acceptance by {account}",
+        "deleting": f"Deleting by {peering.deleted_by}",
+        "deleted": f"Deleted by {peering.deleted_by}",
+    }
+    return dynamic.get(state) or _MESSAGES[state]
+
+
+def _info(vpc: Any, options: dict[str, bool], with_blocks: bool) -> dict[str, Any]:
+    info: dict[str, Any] = {"OwnerId": vpc.owner_id, "Region": vpc.region, "VpcId": vpc.id}
+    if with_blocks and vpc.cidr_block:
+        own = blocks(vpc)
+        info |= {
+            "CidrBlock": vpc.cidr_block,
+            "CidrBlockSet": [{"CidrBlock": str(block)} for block in own if block.version == 4],
+            "Ipv6CidrBlockSet": [{"Ipv6CidrBlock": str(block)} for block in own if block.version == 6],
+            "PeeringOptions": options,
+        }
+    return info
+
+
+def install() -> None:
+    """Replaces moto's peerings."""
+    backend = VPCPeeringConnectionBackend
+    backend.get_vpc_peering_connection = _get
+    backend.create_vpc_peering_connection = _create
+    backend.accept_vpc_peering_connection = _accept
+    backend.reject_vpc_peering_connection = _reject
+    backend.delete_vpc_peering_connection = _delete
+    backend.modify_vpc_peering_connection_options = _modify
+    backend.peerings_of = peerings_of
+    from sandbox.ec2 import peering_calls
+
+    peering_calls.install()
+
+
+def peerings_of(self: EC2Backend, vpc: VPC) -> list[Peering]:
+    """Every peering that a VPC of this account and Region ever had."""
+    return [peering for peering in self.vpc_pcxs.values() if vpc in (peering.requester, peering.accepter)]
+
+
+def _get(self: EC2Backend, vpc_pcx_id: str) -> Peering:
+    """AWS spells it ID: moto's Id is the code of a malformed one."""
+    peering = self.vpc_pcxs.get(vpc_pcx_id)
+    if peering is None or not peering.is_seen_by(self):
+        message = f"The vpcPeeringConnection ID '{vpc_pcx_id}' does not exist"
+        raise fail("InvalidVpcPeeringConnectionID.NotFound", message)
+    return peering
+
+
+def _create(self: EC2Backend, vpc: VPC, peer_vpc: Any, tags: dict[str, str] | None = None) -> Peering:
+    if vpc.id == peer_vpc.id:
+        raise fail("InvalidParameterValue", f"A VPC cannot be peered with itself ({vpc.id})")
+    own = peerings_of(self, vpc)
+    for peering in own:
+        # The same direction again answers with the connection that stands; the reverse is a new one.
+        # https://github.com/hashicorp/terraform-provider-aws/issues/27750
+        if peering.is_live and peering.requester is vpc and peering.accepter is peer_vpc:
+            return peering
+    requested = [
+        p for p in self.vpc_pcxs.values() if p.requester.ec2_backend is self and p.status in _UNANSWERED
+    ]
+    if len(requested) >= OUTSTANDING:
+        message = f"Vpc peering connection request limit exceeded: {OUTSTANDING} are outstanding"
+        raise fail("OutstandingVpcPeeringConnectionLimitExceeded", message)
+    peering = Peering(vpc, peer_vpc)
+    self.vpc_pcxs[peering.id] = peering
+    peer_vpc.ec2_backend.vpc_pcxs[peering.id] = peering
+    if tags:
+        self.create_tags([peering.id], tags)
+    return peering
+
+
+_UNANSWERED = {"initiating-request", "pending-acceptance"}
+
+
+def _require_accepter(self: EC2Backend, peering: Peering, verb: str) -> None:
+    accepter = peering.accepter
+    if self.account_id != accepter.owner_id:
+        # https://github.com/hashicorp/terraform/issues/20473
+        raise fail("OperationNotPermitted", f"User {self.account_id} cannot {verb} peering {peering.id}")
+    if self.region_name != accepter.region:
+        # https://github.com/hashicorp/terraform-provider-aws/pull/2508
+        raise fail(
+            "OperationNotPermitted",
+            f"Incorrect region ({self.region_name}) specified for this request. VPC peering connection {peering.id} must "
+            f"be {verb}ed in region {accepter.region}",
+        )
+    if peering.status != "pending-acceptance":
+        wanted = "active" if verb == "accept" else "rejected"
+        raise _transition(peering, wanted)
+
+
+def _transition(peering: Peering, wanted: str) -> Exception:
+    return fail(
+        "InvalidStateTransition",
+        f"Invalid state transition for {peering.id}, attempted to transition from {peering.status} to {wanted}",
+    )
+
+
+def _accept(self: EC2Backend, vpc_pcx_id: str) -> Peering:
+    peering = self.get_vpc_peering_connection(vpc_pcx_id)
+    _require_accepter(self, peering, "accept")
+    ends = {peering.requester, peering.accepter}
+    for vpc in ends:
+        standing = [p for p in vpc.ec2_backend.peerings_of(vpc) if p.status in ("provisioning", "active")]
+        if any({p.requester, p.accepter} == ends for p in standing):
+            # https://github.com/hashicorp/terraform-provider-aws/issues/44315
+            message = f"The vpc peering connection identified by {peering.id} already exists."
+            raise fail("VpcPeeringConnectionAlreadyExists", message)
+        if len(standing) >= SETTINGS.quota_peerings:
+            message = f"{vpc.id} has reached its {SETTINGS.quota_peerings} active peerings"
+            raise fail("ActiveVpcPeeringConnectionPerVpcLimitExceeded", message)
+    peering.accept()
+    return peering
+
+
+def _reject(self: EC2Backend, vpc_pcx_id: str) -> Peering:
+    peering = self.get_vpc_peering_connection(vpc_pcx_id)
+    _require_accepter(self, peering, "reject")
+    peering.reject()
+    return peering
+
+
+def _delete(self: EC2Backend, vpc_pcx_id: str) -> Peering:
+    """Either owner while active, only the requester while pending.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html
+    """
+    peering = self.get_vpc_peering_connection(vpc_pcx_id)
+    if not peering.is_live:
+        raise _transition(peering, "deleting")
+    if peering.status in _UNANSWERED and peering.requester.owner_id != self.account_id:
+        raise fail(
+            "OperationNotPermitted",
+            f"User {self.account_id} cannot delete pending peering {peering.id}; reject it",
+        )
+    peering.delete(self)
+    return peering
+
+
+def _modify(
+    self: EC2Backend,
+    vpc_pcx_id: str,
+    accepter_options: dict[str, Any] | None = None,
+    requester_options: dict[str, Any] | None = None,
+) -> Peering:
+    """Each side's owner sets its own side, in its own Region.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVpcPeeringConnectionOptions.html
+    """
+    peering = self.get_vpc_peering_connection(vpc_pcx_id)
+    if peering.status != "active":
+        message = f"Peering {peering.id} is not active. Peering options can be added only to active peerings."
+        raise fail("OperationNotPermitted", message)
+    sides = [
+        (accepter_options, peering.accepter, peering.accepter_options, "accepter"),
+        (requester_options, peering.requester, peering.requester_options, "requester"),
+    ]
+    for change, vpc, _, side in sides:
+        if change and (vpc.owner_id, vpc.region) != (self.account_id, self.region_name):
+            message = (
+                f"User {self.account_id} does not have permission to modify the {side} side peering options"
+            )
+            raise fail("OperationNotPermitted", message)
+    for change, _, options, _ in sides:
+        options.update(change or {})
+    return peering

@@ -1,0 +1,186 @@
+"""Routes and route tables: canonical blocks, no silent overwrite, blackholes, quotas.
+
+https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+from moto.ec2.exceptions import InvalidRouteTableIdError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.route_tables import Route, RouteBackend, RouteTable
+
+from sandbox.ec2.errors import fail
+from sandbox.ec2.timeline import Timeline, is_describing, moment
+from sandbox.ec2.vpcs import is_seen
+from sandbox.settings import SETTINGS
+
+
+def install() -> None:
+    """Lays the rules below over moto's route tables."""
+    RouteTable.__init__ = _dated(RouteTable.__init__)
+    RouteTable.routes = property(_routes)
+    Route.state = property(_state)
+    RouteBackend.create_route = _remembering(_checked(RouteBackend.create_route))
+    RouteBackend.replace_route = _remembering(_canonical(RouteBackend.replace_route))
+    RouteBackend.delete_route = _remembering(_canonical(RouteBackend.delete_route))
+    RouteBackend.describe_route_tables = _delayed(RouteBackend.describe_route_tables)
+
+
+def _dated(init: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: RouteTable, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        self.seen_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
+        self.history = Timeline[list[Route]]([])
+
+    return __init__
+
+
+def _routes(self: RouteTable) -> list[Route]:
+    """A created route may be missing from a describe for a while: https://github.com/hashicorp/terraform/issues/9756"""
+    return self.history.at(moment()) if is_describing() and SETTINGS.stale_ms else list(self._routes.values())
+
+
+def _state(self: Route) -> str:
+    """A route to a peering that is not active is a blackhole, before as after.
+
+    https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-routing.html
+    """
+    return (
+        "blackhole" if self.vpc_pcx is not None and self.vpc_pcx.status_at(moment()) != "active" else "active"
+    )
+
+
+def _remembering(change: Callable[..., Any]) -> Callable[..., Any]:
+    def changed(self: EC2Backend, route_table_id: str, *args: Any, **kwargs: Any) -> Any:
+        answer = change(self, route_table_id, *args, **kwargs)
+        # A copy of each route: ReplaceRoute changes a route in place.
+        table = self.route_tables[route_table_id]
+        table.history.set([_copy(route) for route in table._routes.values()])
+        return answer
+
+    return changed
+
+
+def _copy(route: Route) -> Route:
+    twin = Route.__new__(Route)
+    twin.__dict__.update(route.__dict__)
+    return twin
+
+
+def _canonical(change: Callable[..., Any]) -> Callable[..., Any]:
+    """AWS clears host bits: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html"""
+
+    def changed(
+        self: EC2Backend,
+        route_table_id: str,
+        destination: str | None = None,
+        ipv6: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        destination = kwargs.pop("destination_cidr_block", destination)
+        ipv6 = kwargs.pop("destination_ipv6_cidr_block", ipv6)
+        return change(self, route_table_id, _block(destination, 4), _block(ipv6, 6), *args, **kwargs)
+
+    return changed
+
+
+def _block(text: str | None, version: int) -> str | None:
+    if not text:
+        return None
+    try:
+        block = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        block = None
+    if block is None or block.version != version:
+        name = "destinationCidrBlock" if version == 4 else "destinationIpv6CidrBlock"
+        raise fail(
+            "InvalidParameterValue",
+            f"Value ({text}) for parameter {name} is invalid. This is not a valid CIDR block.",
+        )
+    return str(block)
+
+
+def _checked(create: Callable[..., Route]) -> Callable[..., Route]:
+    def create_route(
+        self: EC2Backend,
+        route_table_id: str,
+        destination_cidr_block: str | None = None,
+        destination_ipv6_cidr_block: str | None = None,
+        destination_prefix_list_id: str | None = None,
+        **target: Any,
+    ) -> Route:
+        v4, v6 = _block(destination_cidr_block, 4), _block(destination_ipv6_cidr_block, 6)
+        if not target.get("local"):
+            _refuse(self, self.get_route_table(route_table_id), v4, v6, destination_prefix_list_id, target)
+        return create(self, route_table_id, v4, v6, destination_prefix_list_id, **target)
+
+    return create_route
+
+
+def _refuse(
+    backend: EC2Backend,
+    table: RouteTable,
+    v4: str | None,
+    v6: str | None,
+    prefix_list: str | None,
+    target: dict[str, Any],
+) -> None:
+    destination = v4 or v6 or prefix_list
+    routes = table._routes.values()
+    for route in routes:
+        if destination in (
+            route.destination_cidr_block,
+            route.destination_ipv6_cidr_block,
+            route.destination_prefix_list_id,
+        ):
+            raise fail("RouteAlreadyExists", f"The route identified by {destination} already exists.")
+    if any("igw-" in (one.get("GatewayId") or "") for one in table.associations):
+        raise fail(
+            "InvalidParameterValue", f"{table.id} is associated with a gateway and takes no such route"
+        )
+    if peering_id := target.get("vpc_peering_connection_id"):
+        peering = backend.get_vpc_peering_connection(peering_id)
+        if table.vpc_id not in (peering.requester.id, peering.accepter.id):
+            raise fail(
+                "InvalidParameterValue",
+                f"route table {table.id} and network gateway {peering_id} belong to different networks",
+            )
+        if not peering.is_live:
+            raise fail("InvalidStateTransition", f"VpcPeeringConnection {peering_id} is {peering.status}")
+        if (v4 or v6) and _inside_own(table, ipaddress.ip_network(v4 or v6)):
+            # https://github.com/hashicorp/terraform/issues/26018
+            raise fail(
+                "InvalidParameterValue",
+                "Route target is not supported. This route only supports interface and instance targets.",
+            )
+    # IPv4 and IPv6 are counted apart: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+    same_family = [
+        route for route in routes if not route.local and bool(route.destination_ipv6_cidr_block) == bool(v6)
+    ]
+    if len(same_family) >= SETTINGS.quota_routes:
+        raise fail("RouteLimitExceeded", f"The maximum number of routes has been reached in {table.id}.")
+
+
+def _inside_own(table: RouteTable, block: Any) -> bool:
+    local = (
+        route.destination_cidr_block or route.destination_ipv6_cidr_block
+        for route in table._routes.values()
+        if route.local
+    )
+    own = (ipaddress.ip_network(text) for text in local if text)
+    return any(block.version == mine.version and block != mine and block.subnet_of(mine) for mine in own)
+
+
+def _delayed(describe: Callable[..., list[RouteTable]]) -> Callable[..., list[RouteTable]]:
+    def describe_route_tables(
+        self: EC2Backend, route_table_ids: list[str] | None = None, filters: Any = None
+    ) -> list[RouteTable]:
+        for table_id in route_table_ids or []:
+            if table_id not in self.route_tables or not is_seen(self.route_tables[table_id]):
+                raise InvalidRouteTableIdError(table_id)
+        return [table for table in describe(self, route_table_ids, filters) if is_seen(table)]
+
+    return describe_route_tables

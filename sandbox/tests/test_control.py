@@ -1,0 +1,186 @@
+"""The control plane: what it obeys, and how it refuses what it does not understand."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
+from sandbox.settings import SETTINGS
+
+
+class Plane:
+    """A control plane whose other ends only take notes."""
+
+    def __init__(self) -> None:
+        self.faults, self.calls = Faults(), CallLog()
+        self.dropped: list[bool] = []
+        self.keys: list[tuple[str, ...]] = []
+        self._plane = ControlPlane(
+            self.faults,
+            self.calls,
+            sweep=lambda: ["sweep -> queue"],
+            drop_events=self.dropped.append,
+            register_key=lambda *key: self.keys.append(key),
+        )
+
+    def ask(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Any]:
+        sent = raw if raw is not None else json.dumps(body).encode()
+        answer = self._plane.answer(method, f"/_sandbox{path}", sent)
+        return answer.status, json.loads(answer.body)
+
+
+@pytest.fixture
+def plane() -> Plane:
+    return Plane()
+
+
+def take(plane: Plane, service: str = "ec2", action: str = "DescribeVpcs") -> str | None:
+    fault = plane.faults.take(service, action, "111111111111", "us-east-1")
+    return fault.code if fault else None
+
+
+def test_a_fault_ends_after_its_times_and_one_without_times_never_ends(plane: Plane) -> None:
+    plane.ask("POST", "/faults", [{"code": "A", "times": 2}, {"code": "B"}])
+    assert [take(plane) for _ in range(4)] == ["A", "A", "B", "B"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "hits"),
+    [
+        ({}, True),
+        ({"service": "ec2"}, True),
+        ({"service": "sts"}, False),
+        ({"action": "Describe*"}, True),
+        ({"action": "describe*"}, False),
+        ({"account": "1111*", "region": "us-*"}, True),
+        ({"account": "222222222222"}, False),
+        ({"region": "eu-west-1"}, False),
+        ({"service": None, "account": None}, True),
+    ],
+)
+def test_a_fault_matches_by_globs_and_a_missing_field_matches_all(
+    plane: Plane, fault: dict[str, Any], hits: bool
+) -> None:
+    plane.ask("POST", "/faults", [fault | {"code": "X"}])
+    assert (take(plane) == "X") is hits
+
+
+def test_a_new_list_of_faults_replaces_the_old_one(plane: Plane) -> None:
+    plane.ask("POST", "/faults", [{"code": "Old"}])
+    plane.ask("POST", "/faults", [{"code": "New", "service": "sts"}])
+    assert (take(plane), take(plane, "sts")) == (None, "New")
+    plane.ask("POST", "/faults", [])
+    assert take(plane, "sts") is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ({"cod": "X"}, "faults[1].cod: no such field"),
+        ({"code": "X", "times": "2"}, "faults[1].times: must be a whole number"),
+        ({"code": "X", "times": True}, "faults[1].times: must be a whole number"),
+        ({"code": "X", "times": -1}, "faults[1].times: must not be negative"),
+        ({"code": 5}, "faults[1].code: must be a string"),
+        ({"code": "X", "status": 200}, "faults[1].status: must be an HTTP error status"),
+        ({"code": "X", "when": "later"}, "faults[1].when: must be"),
+        ({"service": "ec2"}, "faults[1]: needs a code"),
+        ("X", "faults[1]: must be an object"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_by_the_name_of_its_field_and_changes_nothing(
+    plane: Plane, fault: Any, named: str
+) -> None:
+    plane.ask("POST", "/faults", [{"code": "Kept"}])
+    status, answer = plane.ask("POST", "/faults", [{"code": "Fine"}, fault])
+    assert status == 400
+    assert answer["error"].startswith(named)
+    assert take(plane) == "Kept"
+
+
+def test_a_throttling_fault_has_ec2s_own_status_unless_it_names_another() -> None:
+    assert parse_fault({"code": "RequestLimitExceeded"}, "f").answer_status == 503
+    assert parse_fault({"code": "UnauthorizedOperation"}, "f").answer_status == 400
+    assert parse_fault({"code": "Unavailable", "status": 500}, "f").answer_status == 500
+
+
+def test_the_call_log_is_listed_and_emptied(plane: Plane) -> None:
+    plane.calls.add("ec2", "CreateVpc", "222222222222", "eu-west-1", "arn:someone", "VpcLimitExceeded")
+    status, (call,) = plane.ask("GET", "/calls")
+    assert status == 200
+    assert call.pop("time") > 0
+    assert call == {
+        "service": "ec2",
+        "action": "CreateVpc",
+        "account": "222222222222",
+        "region": "eu-west-1",
+        "principal": "arn:someone",
+        "error": "VpcLimitExceeded",
+    }
+    assert plane.ask("DELETE", "/calls") == (200, {})
+    assert plane.ask("GET", "/calls") == (200, [])
+
+
+def test_settings_are_changed_by_name_and_the_others_stay(plane: Plane) -> None:
+    before = plane.ask("GET", "/settings")[1]
+    try:
+        status, after = plane.ask("POST", "/settings", {"provisioning_ms": 7})
+        assert (status, after) == (200, before | {"provisioning_ms": 7})
+    finally:
+        plane.ask("POST", "/settings", before)
+    assert plane.ask("GET", "/settings") == (200, before)
+
+
+@pytest.mark.parametrize("body", [{"latency": 1}, {"latency_ms": -1}, {"latency_ms": "1"}, {"latency_ms": True}])
+def test_a_setting_that_makes_no_sense_is_refused_by_its_name(plane: Plane, body: dict[str, Any]) -> None:
+    status, answer = plane.ask("POST", "/settings", body)
+    assert status == 400
+    assert next(iter(body)) in answer["error"]
+
+
+def test_the_clock_jumps_ahead(plane: Plane) -> None:
+    before = SETTINGS.clock()
+    status, _ = plane.ask("POST", "/clock", {"advance_s": 3600})
+    assert status == 200
+    assert 3600 <= SETTINGS.clock() - before < 3660
+
+
+@pytest.mark.parametrize("seconds", [-1, "60", None, True])
+def test_the_clock_does_not_take_anything_else_for_seconds(plane: Plane, seconds: Any) -> None:
+    status, answer = plane.ask("POST", "/clock", {"advance_s": seconds})
+    assert status == 400
+    assert answer["error"].startswith("advance_s: must be a number of seconds")
+
+
+def test_events_are_dropped_and_let_through_again(plane: Plane) -> None:
+    assert plane.ask("POST", "/events/drop", {"drop": True}) == (200, {"drop": True})
+    assert plane.ask("POST", "/events/drop", {"drop": False}) == (200, {"drop": False})
+    assert plane.dropped == [True, False]
+    status, answer = plane.ask("POST", "/events/drop", {"drop": "yes"})
+    assert (status, answer["error"]) == (400, 'drop: must be true or false, is "yes"')
+
+
+def test_a_sweep_says_what_it_sent(plane: Plane) -> None:
+    assert plane.ask("POST", "/sweep", {}) == (200, {"sent": ["sweep -> queue"]})
+
+
+def test_a_functions_key_must_be_whole(plane: Plane) -> None:
+    key = {"access_key": "ASIA1", "account": "1" * 12, "role_arn": "arn:r", "session_name": "f"}
+    assert plane.ask("POST", "/function-keys", key) == (200, {})
+    assert plane.keys == [("ASIA1", "1" * 12, "arn:r", "f")]
+    del key["role_arn"]
+    assert plane.ask("POST", "/function-keys", key)[1]["error"].startswith("role_arn: must be a string")
+
+
+def test_a_body_that_is_not_json_and_a_path_or_method_that_does_not_exist_are_refused(plane: Plane) -> None:
+    assert plane.ask("POST", "/faults", raw=b"[{")[1]["error"].startswith("the body is not JSON")
+    assert plane.ask("POST", "/faults", {"code": "X"})[1]["error"].startswith("the body must be a JSON list")
+    status, answer = plane.ask("PUT", "/calls")
+    assert (status, answer["error"]) == (405, "/_sandbox/calls takes DELETE or GET, not PUT")
+    status, answer = plane.ask("GET", "/call")
+    assert status == 404
+    assert "/_sandbox/calls" in answer["error"]
+
+
+def test_health_is_answered(plane: Plane) -> None:
+    assert plane.ask("GET", "/health") == (200, {"status": "ok"})

@@ -1,0 +1,306 @@
+"""CloudTrail records and tag changes: their shapes, and when there are none."""
+
+import json
+import threading
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from sandbox import cloudtrail
+from sandbox.ec2.identity import Principal
+from sandbox.events import EventEmitter, TagHistory, tagged_resources
+from sandbox.wire import AwsRequest, Response, parse_request
+
+ACCOUNT, REGION = "222222222222", "eu-west-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sandbox-admin"
+SESSION = Principal(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/sandbox-admin/someone", ROLE)
+USER = Principal(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/someone", None)
+
+
+def ec2_request(action: str, **parameters: str) -> AwsRequest:
+    headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Authorization", f"AWS4-HMAC-SHA256 Credential=ASIAKEY/20260101/{REGION}/ec2/aws4_request, x"),
+    ]
+    form = {"Action": action, "Version": "2016-11-15"} | {k.replace("_", "."): v for k, v in parameters.items()}
+    return parse_request("POST", "/", headers, urlencode(form).encode())
+
+
+def xml(action: str, inner: str) -> Response:
+    body = f'<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">{inner}</{action}Response>'
+    return Response(200, [], body.encode())
+
+
+def detail_of(
+    request: AwsRequest, inner: str = "<return>true</return>", who: Principal = SESSION
+) -> dict[str, Any]:
+    return cloudtrail.record(request, xml(request.action, inner), who, None)
+
+
+TAGS = {"TagSpecification_1_ResourceType": "vpc", "TagSpecification_1_Tag_1_Key": "peerd:env"} | {
+    "TagSpecification_1_Tag_1_Value": "prod"
+}
+
+
+def test_create_vpc_is_recorded_with_typed_elements_and_empty_sets() -> None:
+    inner = """<requestId>r-1</requestId><vpc><vpcId>vpc-1</vpcId><ownerId>222222222222</ownerId>
+      <isDefault>false</isDefault><cidrBlockAssociationSet><item><cidrBlock>10.0.0.0/16</cidrBlock>
+      <cidrBlockState><state>associated</state></cidrBlockState></item></cidrBlockAssociationSet>
+      <ipv6CidrBlockAssociationSet/><tagSet/></vpc>"""
+    detail = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16", **TAGS), inner)
+    assert detail["requestParameters"] == {
+        "cidrBlock": "10.0.0.0/16",
+        "tagSpecificationSet": {
+            "items": [{"resourceType": "vpc", "tags": [{"key": "peerd:env", "value": "prod"}]}]
+        },
+    }
+    assert detail["responseElements"] == {
+        "requestId": "r-1",
+        "vpc": {
+            "vpcId": "vpc-1",
+            "ownerId": "222222222222",
+            "isDefault": False,
+            "cidrBlockAssociationSet": {
+                "items": [{"cidrBlock": "10.0.0.0/16", "cidrBlockState": {"state": "associated"}}]
+            },
+            "ipv6CidrBlockAssociationSet": {},
+            "tagSet": {},
+        },
+    }
+
+
+def test_create_tags_and_delete_tags_name_their_resources_and_tags() -> None:
+    request = ec2_request("CreateTags", ResourceId_1="vpc-1", ResourceId_2="vpc-2", Tag_1_Key="a", Tag_1_Value="b")
+    assert detail_of(request)["requestParameters"] == {
+        "resourcesSet": {"items": [{"resourceId": "vpc-1"}, {"resourceId": "vpc-2"}]},
+        "tagSet": {"items": [{"key": "a", "value": "b"}]},
+    }
+    assert detail_of(request)["responseElements"] == {"_return": True}
+    request = ec2_request("DeleteTags", ResourceId_1="vpc-1", Tag_1_Key="a")
+    assert detail_of(request)["requestParameters"] == {
+        "resourcesSet": {"items": [{"resourceId": "vpc-1"}]},
+        "tagSet": {"items": [{"key": "a"}]},
+    }
+
+
+def test_list_items_keep_their_numbers_order_beyond_nine() -> None:
+    tags = {f"Tag_{n}_Key": f"k{n}" for n in range(1, 12)}
+    detail = detail_of(ec2_request("DeleteTags", ResourceId_1="vpc-1", **tags))
+    keys = [tag["key"] for tag in detail["requestParameters"]["tagSet"]["items"]]
+    assert keys == [f"k{n}" for n in range(1, 12)]
+
+
+def test_cidr_associations_are_recorded_in_the_wrapped_style() -> None:
+    request = ec2_request("AssociateVpcCidrBlock", VpcId="vpc-1", CidrBlock="10.1.0.0/16")
+    detail = detail_of(request, "<vpcId>vpc-1</vpcId>")
+    assert detail["requestParameters"] == {
+        "AssociateVpcCidrBlockRequest": {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"}
+    }
+    assert detail["responseElements"]["AssociateVpcCidrBlockResponse"]["vpcId"] == "vpc-1"
+    request = ec2_request("DisassociateVpcCidrBlock", AssociationId="vpc-cidr-assoc-1")
+    detail = detail_of(request, "<vpcId>vpc-1</vpcId>")
+    assert detail["requestParameters"] == {
+        "DisassociateVpcCidrBlockRequest": {"AssociationId": "vpc-cidr-assoc-1"}
+    }
+    assert detail["responseElements"]["DisassociateVpcCidrBlockResponse"]["vpcId"] == "vpc-1"
+
+
+def test_security_group_permissions_are_recorded_with_numbers_and_nested_items() -> None:
+    permission = {
+        "IpPermissions_1_IpProtocol": "tcp",
+        "IpPermissions_1_FromPort": "443",
+        "IpPermissions_1_IpRanges_1_CidrIp": "10.0.0.0/8",
+    }
+    detail = detail_of(ec2_request("AuthorizeSecurityGroupIngress", GroupId="sg-1", **permission))
+    assert detail["requestParameters"] == {
+        "groupId": "sg-1",
+        "ipPermissions": {
+            "items": [
+                {"ipProtocol": "tcp", "fromPort": 443, "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}]}}
+            ]
+        },
+    }
+
+
+def test_a_failed_call_is_recorded_with_its_code_and_null_elements() -> None:
+    request = ec2_request("DeleteVpc", VpcId="vpc-1")
+    body = b"<Response><Errors><Error><Code>DependencyViolation</Code><Message>in use</Message></Error></Errors></Response>"
+    error = cloudtrail.failure(body)
+    detail = cloudtrail.record(request, Response(400, [], body), SESSION, error)
+    assert detail["errorCode"] == "Client.DependencyViolation"
+    assert detail["errorMessage"] == "in use"
+    assert detail["responseElements"] is None
+    assert detail["requestParameters"] == {"vpcId": "vpc-1"}
+
+
+def test_a_succeeded_call_has_no_error_code_at_all() -> None:
+    assert "errorCode" not in detail_of(ec2_request("DeleteVpc", VpcId="vpc-1"))
+
+
+def test_an_assumed_role_is_told_by_its_session_issuer_and_a_user_has_none() -> None:
+    request = ec2_request("DeleteVpc", VpcId="vpc-1")
+    identity = detail_of(request)["userIdentity"]
+    assert (identity["type"], identity["arn"]) == ("AssumedRole", SESSION.arn)
+    assert identity["sessionContext"]["sessionIssuer"]["arn"] == ROLE
+    identity = detail_of(request, who=USER)["userIdentity"]
+    assert identity["type"] == "IAMUser"
+    assert "sessionContext" not in identity
+
+
+def test_the_record_says_where_and_for_whom_it_happened() -> None:
+    detail = detail_of(ec2_request("DeleteVpc", VpcId="vpc-1"))
+    assert detail["awsRegion"] == REGION
+    assert detail["recipientAccountId"] == ACCOUNT
+    assert detail["eventSource"] == "ec2.amazonaws.com"
+    assert detail["readOnly"] is False
+
+
+@pytest.mark.parametrize(
+    ("action", "write"),
+    [("DescribeVpcs", False), ("GetSubnetCidrReservations", False), ("CreateVpc", True), ("DeleteRoute", True)],
+)
+def test_only_writes_are_recorded(action: str, write: bool) -> None:
+    assert cloudtrail.is_write(action) is write
+
+
+# ---------------------------------------------------------------- tag changes
+
+
+class Tags:
+    """The tags as they are now."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, dict[str, str]] = {}
+        self.history = TagHistory(lambda account, region, resource: dict(self.now.get(resource, {})))
+
+    def change(self, resource: str) -> dict[str, Any] | None:
+        event = self.history.change(ACCOUNT, REGION, resource)
+        return event.detail if event else None
+
+
+def test_a_tag_change_tells_the_changed_keys_and_all_tags_after_it() -> None:
+    tags = Tags()
+    tags.now["vpc-1"] = {"peerd:env": "prod", "Name": "x"}
+    assert tags.change("vpc-1") == {
+        "changed-tag-keys": ["Name", "peerd:env"],
+        "service": "ec2",
+        "resource-type": "vpc",
+        "version": 1,
+        "tags": {"peerd:env": "prod", "Name": "x"},
+    }
+    tags.now["vpc-1"] = {"Name": "y"}
+    detail = tags.change("vpc-1")
+    assert detail is not None
+    assert (detail["changed-tag-keys"], detail["tags"]) == (["Name", "peerd:env"], {"Name": "y"})
+
+
+def test_versions_rise_per_resource() -> None:
+    tags = Tags()
+    versions = []
+    for resource in ("vpc-1", "vpc-1", "vpc-2", "vpc-1"):
+        tags.now.setdefault(resource, {})[f"k{len(versions)}"] = "v"
+        detail = tags.change(resource)
+        versions.append(detail["version"] if detail else None)
+    assert versions == [1, 2, 1, 3]
+
+
+def test_tagging_with_what_is_there_already_tells_nothing() -> None:
+    tags = Tags()
+    tags.now["vpc-1"] = {"a": "b"}
+    assert tags.change("vpc-1") is not None
+    assert tags.change("vpc-1") is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind"),
+    [("rtb-1", "route-table"), ("sg-1", "security-group"), ("pcx-1", "vpc-peering-connection"), ("eni-1", None)],
+)
+def test_the_resource_type_follows_from_the_id_and_other_types_tell_nothing(
+    resource: str, kind: str | None
+) -> None:
+    tags = Tags()
+    tags.now[resource] = {"a": "b"}
+    detail = tags.change(resource)
+    assert (detail["resource-type"] if detail else None) == kind
+
+
+def test_a_resource_made_with_tags_is_found_in_the_answer() -> None:
+    made = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16", **TAGS), "<vpc><vpcId>vpc-9</vpcId></vpc>")
+    assert tagged_resources(made) == ["vpc-9"]
+    plain = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16"), "<vpc><vpcId>vpc-9</vpcId></vpc>")
+    assert tagged_resources(plain) == []
+
+
+# ---------------------------------------------------------------- delivery
+
+
+class Bus:
+    """Stands in for the proxy to ministack: keeps what was put, or fails as told."""
+
+    def __init__(self) -> None:
+        self.put: list[tuple[str, dict[str, Any]]] = []
+        self.arrived = threading.Semaphore(0)
+        self.failing = False
+
+    def send(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
+        if self.failing:
+            self.failing = False
+            self.arrived.release()
+            raise ConnectionRefusedError("gone")
+        self.put.append((headers["Authorization"], json.loads(body)))
+        self.arrived.release()
+        return Response(200, [], b'{"FailedEntryCount": 0}')
+
+    def wait(self, count: int) -> list[str]:
+        for _ in range(count):
+            assert self.arrived.acquire(timeout=5), "an event did not arrive"
+        return [json.loads(body["Entries"][0]["Detail"]).get("eventName", "tags") for _, body in self.put]
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus()
+
+
+@pytest.fixture
+def emitter(bus: Bus) -> Any:
+    made = EventEmitter(bus, "secret", lambda account, region, resource: {"peerd:env": "prod"})
+    yield made
+    made.stop()
+
+
+def observe(emitter: EventEmitter, action: str, inner: str = "<return>true</return>", **parameters: str) -> None:
+    emitter.observe(ec2_request(action, **parameters), xml(action, inner), SESSION)
+
+
+def test_events_arrive_in_order_on_the_callers_own_bus_with_the_emitters_secret(
+    bus: Bus, emitter: EventEmitter
+) -> None:
+    observe(emitter, "CreateTags", ResourceId_1="vpc-1", Tag_1_Key="peerd:env", Tag_1_Value="prod")
+    observe(emitter, "DescribeVpcs")
+    observe(emitter, "DeleteVpc", VpcId="vpc-1")
+    assert bus.wait(3) == ["CreateTags", "tags", "DeleteVpc"]
+    authorization, body = bus.put[1]
+    assert f"Credential={ACCOUNT}/20260101/{REGION}/events/" in authorization
+    assert body["SandboxEmitter"] == "secret"
+    assert body["Entries"][0]["Source"] == "aws.tag"
+    assert body["Entries"][0]["Resources"] == [f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1"]
+
+
+def test_dropped_events_never_arrive_and_later_ones_do(bus: Bus, emitter: EventEmitter) -> None:
+    emitter.drop(True)
+    observe(emitter, "DeleteVpc", VpcId="vpc-1")
+    emitter.drop(False)
+    observe(emitter, "DeleteRoute", RouteTableId="rtb-1")
+    assert bus.wait(1) == ["DeleteRoute"]
+
+
+def test_an_event_that_cannot_be_delivered_is_told_and_the_next_one_arrives(
+    bus: Bus, emitter: EventEmitter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus.failing = True
+    observe(emitter, "DeleteVpc", VpcId="vpc-1")
+    observe(emitter, "DeleteRoute", RouteTableId="rtb-1")
+    assert bus.wait(2) == ["DeleteRoute"]
+    assert "is lost: ConnectionRefusedError" in capsys.readouterr().err
