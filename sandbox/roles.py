@@ -22,19 +22,15 @@ class TrustPolicies:
         self._proxy = proxy
 
     def check(self, role_arn: str, external_id: str | None, caller: Principal) -> str | None:
-        """None if `caller` may assume the role, else AWS's message, followed by what it lacks."""
-        refusal = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+        """None if `caller` may assume the role, else why not."""
         document = self._trust_policy(role_arn)
         if document is None:
-            return f"{refusal} (the role does not exist)"
-        reasons = [
-            _why_not(statement, external_id, caller) for statement in _as_list(document.get("Statement"))
-        ]
+            return "the role does not exist"
+        statements = _as_list(document.get("Statement"))
+        reasons = [_why_not(statement, external_id, caller) for statement in statements]
         if None in reasons:
             return None
-        return (
-            f"{refusal} ({'; '.join(reason for reason in reasons if reason) or 'its trust policy is empty'})"
-        )
+        return "; ".join(reason for reason in reasons if reason) or "its trust policy is empty"
 
     def _trust_policy(self, role_arn: str) -> dict[str, Any] | None:
         account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]

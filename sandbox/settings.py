@@ -1,4 +1,4 @@
-"""What can be turned at run time: delays, quotas, and the clock. Holds values only; the overlay and the gateway obey."""
+"""What can be turned at run time: delays, quotas, and the clock. Holds values only; others obey them."""
 
 import threading
 import time

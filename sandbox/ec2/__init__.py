@@ -1,7 +1,7 @@
-"""EC2, STS, Organizations and Service Quotas: moto, with the behaviour of AWS that peerd depends on and moto lacks.
+"""EC2, STS, Organizations and Service Quotas: moto, with what moto lacks of AWS and peerd needs.
 
-Each rule stands beside its source. Faults, latency, events and the call log are the gateway's; the gateway also calls
-the application from one thread at a time, which moto's state needs.
+Each rule stands beside its source. Faults, latency, events and the call log are the gateway's; the gateway
+also calls the application from one thread at a time, which moto's state needs.
 """
 
 import warnings
@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.ec2 import calls, identity, peerings, routes, tags, vpcs
+from sandbox.ec2 import calls, filters, identity, peerings, routes, tags, vpcs
 
 _installed = False
 
@@ -20,7 +20,7 @@ def install() -> None:
     global _installed
     if _installed:
         return
-    for part in (identity, tags, vpcs, routes, peerings, calls):
+    for part in (identity, filters, tags, vpcs, routes, peerings, calls):
         part.install()
     # moto warns that its own service model lacks AccessDenied, which every AWS service answers.
     warnings.filterwarnings("ignore", message="Exception.*does not match an error shape")

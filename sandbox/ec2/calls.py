@@ -51,8 +51,10 @@ def _dry_run() -> None:
 def _page(self: EC2Response, method: Callable[[], ActionResult], key: str, largest: int) -> ActionResult:
     size, token = self._get_param("MaxResults"), self._get_param("NextToken")
     if size is not None and not _SMALLEST_PAGE <= int(size) <= largest:
-        message = f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value between {_SMALLEST_PAGE} and {largest}."
-        raise fail("InvalidParameterValue", message)
+        expected = f"Expecting a value between {_SMALLEST_PAGE} and {largest}."
+        raise fail(
+            "InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid. {expected}"
+        )
     answer = method()
     if size is None and token is None:
         return answer

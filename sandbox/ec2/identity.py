@@ -1,7 +1,7 @@
 """Who calls: access keys, the accounts and roles behind them, and which roles may be assumed.
 
-A key is one that AssumeRole gave out, one that was registered for a Lambda function's role, a 12-digit account id, or
-anything else, which is a user of the hub's account.
+A key is one that AssumeRole gave out, one that was registered for a Lambda function's role, a 12-digit
+account id, or anything else, which is a user of the hub's account.
 """
 
 import re
@@ -26,8 +26,8 @@ class Principal:
     session_issuer_arn: str | None
 
 
-# Says whether a role other than sandbox-admin may be assumed, given its ARN, the external id and the caller: None, or
-# why not. The gateway sets it; without it no such role exists.
+# Says whether a role other than sandbox-admin may be assumed, given its ARN, the external id and the caller:
+# None, or why not. The gateway sets it; without it no such role exists.
 ROLE_CHECK: Callable[[str, str | None, Principal], str | None] = lambda *_: "the role does not exist"  # noqa: E731
 
 _keys: dict[str, Principal] = {}
@@ -60,10 +60,8 @@ def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[T
         role_arn, external_id = self._get_param("RoleArn"), self._get_param("ExternalId")
         caller = principal(self.get_access_key())
         if refusal := _refusal(role_arn, external_id, caller):
-            raise STSClientError(
-                "AccessDenied",
-                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn} ({refusal})",
-            )
+            what = f"sts:AssumeRole on resource: {role_arn} ({refusal})"
+            raise STSClientError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {what}")
         answer = assume(self)
         account = role_arn.split(":")[4]
         register_key(

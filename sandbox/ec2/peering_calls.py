@@ -1,6 +1,5 @@
 """The peering calls of the API: parameters in, one side's view out, with all of AWS's filters."""
 
-import fnmatch
 from collections.abc import Callable
 
 from moto.core.responses import ActionResult
@@ -8,6 +7,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 
 from sandbox.ec2.errors import fail
+from sandbox.ec2.filters import matches_any
 from sandbox.ec2.peerings import GhostVpc, Peering, View
 
 
@@ -91,6 +91,6 @@ def _matches(view: View, filters: dict[str, list[str]]) -> bool:
             values = _FILTERS[name](view)
         else:
             raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
-        if not any(fnmatch.fnmatchcase(value, pattern) for value in values for pattern in patterns):
+        if not matches_any(values, patterns):
             return False
     return True

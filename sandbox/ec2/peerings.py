@@ -1,6 +1,6 @@
 """VPC peering connections: one connection with two sides, its states over time, and who sees it when.
 
-https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html names the states and how long each stays visible.
+The states and how long each stays visible: https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html
 """
 
 import datetime
@@ -243,21 +243,17 @@ def _require_accepter(self: EC2Backend, peering: Peering, verb: str) -> None:
         raise fail("OperationNotPermitted", f"User {self.account_id} cannot {verb} peering {peering.id}")
     if self.region_name != accepter.region:
         # https://github.com/hashicorp/terraform-provider-aws/pull/2508
-        raise fail(
-            "OperationNotPermitted",
-            f"Incorrect region ({self.region_name}) specified for this request. VPC peering connection {peering.id} must "
-            f"be {verb}ed in region {accepter.region}",
-        )
+        right = f"VPC peering connection {peering.id} must be {verb}ed in region {accepter.region}"
+        message = f"Incorrect region ({self.region_name}) specified for this request. {right}"
+        raise fail("OperationNotPermitted", message)
     if peering.status != "pending-acceptance":
         wanted = "active" if verb == "accept" else "rejected"
         raise _transition(peering, wanted)
 
 
 def _transition(peering: Peering, wanted: str) -> Exception:
-    return fail(
-        "InvalidStateTransition",
-        f"Invalid state transition for {peering.id}, attempted to transition from {peering.status} to {wanted}",
-    )
+    attempt = f"attempted to transition from {peering.status} to {wanted}"
+    return fail("InvalidStateTransition", f"Invalid state transition for {peering.id}, {attempt}")
 
 
 def _accept(self: EC2Backend, vpc_pcx_id: str) -> Peering:

@@ -1,4 +1,4 @@
-"""Tags: per account and Region, so that the two sides of a peering have sets of their own, unless they share both.
+"""Tags: per account and Region, so that the sides of a peering have their own sets, unless they share both.
 
 https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html
 """
@@ -25,7 +25,7 @@ def install() -> None:
 
 
 def tags_of(backend: EC2Backend, resource: str) -> list[dict[str, str]]:
-    """The tags of a resource as of the moment of reading. moto's own way looks through every tag of the account."""
+    """The tags of a resource as of the moment of reading. moto itself looks through every tag there is."""
     history = _histories(backend).get(resource)
     tags = history.at(moment()) if history else {}
     return [{"key": key, "value": value} for key, value in tags.items()]

@@ -1,4 +1,4 @@
-"""VPCs and their blocks: when a new VPC is seen, which blocks may be associated, and what goes with a deleted VPC."""
+"""VPCs and their blocks: when a new VPC is seen, which blocks it may take, what goes with a deleted one."""
 
 import ipaddress
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def install() -> None:
-    """Lays the rules below over moto's VPCs. Those that need peerings ask the backend, which has them by then."""
+    """Lays the rules below over moto's VPCs. Those about peerings ask the backend, which has them by then."""
     VPC.__init__ = _dated(VPC.__init__)
     VPCBackend.describe_vpcs = _delayed(VPCBackend.describe_vpcs)
     VPCBackend.associate_vpc_cidr_block = _checked(VPCBackend.associate_vpc_cidr_block)
@@ -138,11 +138,11 @@ def _drop_local(table: Any, block: str) -> None:
 
 
 def _with_peerings(delete: Callable[..., VPC]) -> Callable[..., VPC]:
-    """Deleting a VPC deletes its peerings, but an incoming request from another account must be rejected first.
+    """Deleting a VPC deletes its peerings; a request from another account must be rejected first.
 
-    https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html. Reports of DependencyViolation while
-    a peering is active exist too (https://github.com/hashicorp/terraform-provider-aws/issues/3118); this sandbox takes the
-    documentation's word.
+    https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html
+    Reports of DependencyViolation while a peering is active exist too; this sandbox takes the documentation's
+    word. https://github.com/hashicorp/terraform-provider-aws/issues/3118
     """
 
     def delete_vpc(self: EC2Backend, vpc_id: str) -> VPC:
