@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
-from sandbox.ec2.identity import Principal
 
+from sandbox.ec2.identity import Principal
 from sandbox.wire import AwsRequest, Response
 
 _READS = ("Describe", "Get", "List", "Search", "Export")
@@ -171,10 +171,7 @@ def _items(shape: Shape, given: Any, wrapped: bool) -> dict[str, Any]:
     numbers = sorted((key for key in given if key.isdigit()), key=int)
     values = [_value(shape.member, given[key], wrapped) for key in numbers]
     if shape.member.type_name != "structure":
-        name = shape.member.serialization.get("name", "item")
-        if name == "item":  # the values have no name of their own, so CloudTrail gives them the parameter's
-            name = shape.serialization.get("name", name)
-        # The one list of plain values that matters here: resourcesSet.items[].resourceId.
+        name = shape.serialization.get("name", "item")  # resourcesSet.items[].resourceId
         values = [{name[:1].lower() + name[1:]: value} for value in values]
     return {"items": values}
 

@@ -13,7 +13,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sandbox.settings import SETTINGS
-
 from sandbox.wire import Response
 
 

@@ -119,10 +119,12 @@ def write_build_folder(project: Project, build: Path) -> Path:
     """What `sam build` leaves: a package with its `bootstrap` per function, and the template (answered)."""
     template = _read_template(project)
     build.mkdir(parents=True, exist_ok=True)
-    for logical_id, binary in _function_binaries(template).items():
-        package = build / f"{logical_id}.zip"
-        _zip_bootstrap(project.functions / binary, package)
-        resource = template["Resources"][logical_id]
+    packages = {build / f"{name}.zip": binary for name, binary in _function_binaries(template).items()}
+    _all_at_once(
+        lambda package: _zip_bootstrap(project.functions / packages[package], package), list(packages)
+    )
+    for package in packages:
+        resource = template["Resources"][package.stem]
         resource["Properties"]["CodeUri"] = package.name
         for key in ("BuildMethod", "BuildProperties"):
             resource["Metadata"].pop(key, None)
@@ -199,11 +201,11 @@ def _function_binaries(template: dict[str, Any]) -> dict[str, str]:
 
 
 def _zip_bootstrap(binary: Path, package: Path) -> None:
-    """Stored, not compressed: the package only moves within this machine."""
+    """Compressed a little: a debug build is large, and is copied several times on its way."""
     info = zipfile.ZipInfo("bootstrap")
     info.external_attr = 0o100755 << 16
-    with zipfile.ZipFile(package, "w", zipfile.ZIP_STORED) as archive, archive.open(info, "w") as entry:
-        entry.write(binary.read_bytes())
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr(info, binary.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 # ---------------------------------------------------------------- the spokes

@@ -15,9 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.ec2.identity import Principal
-
 from sandbox import cloudtrail
+from sandbox.ec2.identity import Principal
 from sandbox.proxy import Proxy, authorization
 from sandbox.wire import AwsRequest, Response
 

@@ -17,13 +17,13 @@ from urllib.parse import unquote_to_bytes
 
 import waitress
 from moto.ec2.models import ec2_backends
-from sandbox.ec2 import identity
-from sandbox.settings import SETTINGS
 from waitress.server import BaseWSGIServer
 
 from sandbox.control import CallLog, ControlPlane, Fault, Faults
+from sandbox.ec2 import identity
 from sandbox.events import EventEmitter
 from sandbox.proxy import Proxy
+from sandbox.settings import SETTINGS
 from sandbox.wire import (
     AwsRequest,
     NotSigned,

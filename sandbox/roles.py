@@ -11,7 +11,6 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from sandbox.ec2.identity import Principal
-
 from sandbox.proxy import Proxy, authorization
 
 

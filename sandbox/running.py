@@ -73,9 +73,8 @@ class Sandbox:
 
     def _serve(self, ministack: MinistackHost) -> CallLog:
         # Imported here, not above: moto takes over a second, in which ministack starts.
-        from sandbox.ec2 import identity
-
         from sandbox import cloudtrail, ec2, gateway
+        from sandbox.ec2 import identity
         from sandbox.events import EventEmitter
         from sandbox.roles import TrustPolicies
 

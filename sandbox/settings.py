@@ -1,5 +1,6 @@
 """What can be turned at run time: delays, quotas, and the clock. Holds values only; others obey them."""
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -52,7 +53,8 @@ class Settings:
 
     def advance(self, seconds: float) -> None:
         """Lets time pass for EC2: requests expire, dead peerings age out."""
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+        is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if not is_number or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(f"advance_s: must be a number of seconds, 0 or more, is {seconds!r}")
         with self._lock:
             self._advanced += seconds

@@ -107,9 +107,9 @@ class SandboxProcess:
         return "\n".join(f"  | {line}" for line in self.tail) or "  (it said nothing)"
 
     def logs(self, lines: int = 40) -> str:
-        """The last lines of every log file of the running sandbox, the functions' among them."""
+        """The last lines that each function of the running sandbox logged."""
         parts = []
-        for log in sorted(self.state.rglob("*.log")):
+        for log in sorted(self.state.rglob("peerd-*.log")):
             last = log.read_text(errors="replace").splitlines()[-lines:]
             parts += [f"{log.relative_to(self.state)}:"] + [f"  | {line}" for line in last]
         return "\n".join(parts) or "  (no log files)"

@@ -11,6 +11,7 @@ from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 
 from sandbox.ec2.errors import fail
+from sandbox.ec2.tags import refuse_reserved
 from sandbox.ec2.timeline import reading_stale
 
 # The list in the answer, and the largest page: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html
@@ -36,6 +37,8 @@ def _call_action(call: Callable[[EC2Response], Any]) -> Callable[[EC2Response], 
             setattr(self, name, _dry_run)
         elif method is not None and action in _PAGED:
             setattr(self, name, lambda: _page(self, method, *_PAGED[action]))
+        elif method is not None and action.startswith("Create"):
+            setattr(self, name, lambda: refuse_reserved(self) or method())
         if action.startswith("Describe"):
             with reading_stale():
                 return call(self)

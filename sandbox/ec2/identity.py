@@ -14,6 +14,7 @@ from moto.sts.responses import TokenResponse
 
 HUB_ACCOUNT = "111111111111"
 ADMIN_ROLE = "sandbox-admin"
+_CREDENTIAL = re.compile(r"Credential=([^/\s]+)/")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/([\w+=,.@/-]+)")
 
 
@@ -50,9 +51,19 @@ def principal(access_key: str) -> Principal:
 
 def install() -> None:
     """Makes moto take accounts from here, and STS refuse what AWS refuses."""
+    BaseResponse.get_access_key = _access_key
     BaseResponse.get_current_account = lambda self: principal(self.get_access_key()).account
     TokenResponse.assume_role = _assume_role(TokenResponse.assume_role)
     TokenResponse.get_caller_identity = _get_caller_identity
+
+
+def _access_key(self: BaseResponse) -> str:
+    """The key that signed. moto finds keys of 20 characters only, and takes any other for one of its own."""
+    presigned = self.querystring.get("X-Amz-Credential", [""])[0]
+    found = _CREDENTIAL.search(self.headers.get("Authorization", "")) or _CREDENTIAL.search(
+        f"Credential={presigned}"
+    )
+    return found[1] if found else ""
 
 
 def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[TokenResponse], ActionResult]:

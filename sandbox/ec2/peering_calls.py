@@ -55,6 +55,7 @@ def _describe(self: EC2Response) -> ActionResult:
         seen = [peering for peering in backend.vpc_pcxs.values() if peering.is_seen_by(backend)]
     views = [View(peering, backend) for peering in seen]
     filters = self._filters_from_querystring()
+    _refuse_unknown(filters)
     return ActionResult({"VpcPeeringConnections": [view for view in views if _matches(view, filters)]})
 
 
@@ -83,14 +84,18 @@ _FILTERS: dict[str, Callable[[View], list[str]]] = {
 }
 
 
+def _refuse_unknown(filters: dict[str, list[str]]) -> None:
+    for name in filters:
+        if not name.startswith("tag:") and name not in _FILTERS:
+            raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
 def _matches(view: View, filters: dict[str, list[str]]) -> bool:
     for name, patterns in filters.items():
         if name.startswith("tag:"):
             values = [tag["Value"] for tag in view.tags if tag["Key"] == name.removeprefix("tag:")]
-        elif name in _FILTERS:
-            values = _FILTERS[name](view)
         else:
-            raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
+            values = _FILTERS[name](view)
         if not matches_any(values, patterns):
             return False
     return True

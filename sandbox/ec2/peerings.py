@@ -22,6 +22,7 @@ DAY = 24 * HOUR
 PENDING_FOR = 7 * DAY
 OUTSTANDING = 25
 LIVE = {"initiating-request", "pending-acceptance", "provisioning", "active"}
+_UNANSWERED = {"initiating-request", "pending-acceptance"}
 _MESSAGES = {
     "provisioning": "Provisioning",
     "active": "Active",
@@ -80,6 +81,11 @@ class Peering(VPCPeeringConnection):
         """Whether it stands or may still come to stand."""
         return self.status in LIVE
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it was asked for, and neither accepted nor refused."""
+        return self.status in _UNANSWERED
+
     def other(self, vpc: VPC) -> Any:
         """The VPC at the other end."""
         return self.accepter if self.requester is vpc else self.requester
@@ -98,6 +104,10 @@ class Peering(VPCPeeringConnection):
         """Refused by the accepter."""
         self._states.set("rejected")
 
+    def fail(self) -> None:
+        """It turned out that it cannot be, before it was answered."""
+        self._states.set("failed")
+
     def delete(self, by: EC2Backend) -> None:
         """`deleting` is a state of inter-Region peerings only."""
         now = SETTINGS.clock()
@@ -110,8 +120,7 @@ class Peering(VPCPeeringConnection):
 
     def is_seen_by(self, backend: EC2Backend) -> bool:
         """Whether a side sees it: the accepter's later than the requester's, and a dead one not for ever."""
-        mine = {(vpc.owner_id, vpc.region) for vpc in (self.requester,)}
-        requests = (backend.account_id, backend.region_name) in mine
+        requests = backend is self.requester.ec2_backend
         now = SETTINGS.clock()
         if not requests and now < self.arrives:
             return False
@@ -219,9 +228,7 @@ def _create(self: EC2Backend, vpc: VPC, peer_vpc: Any, tags: dict[str, str] | No
         # https://github.com/hashicorp/terraform-provider-aws/issues/27750
         if peering.is_live and peering.requester is vpc and peering.accepter is peer_vpc:
             return peering
-    requested = [
-        p for p in self.vpc_pcxs.values() if p.requester.ec2_backend is self and p.status in _UNANSWERED
-    ]
+    requested = [p for p in self.vpc_pcxs.values() if p.requester.ec2_backend is self and p.is_unanswered]
     if len(requested) >= OUTSTANDING:
         message = f"Vpc peering connection request limit exceeded: {OUTSTANDING} are outstanding"
         raise fail("OutstandingVpcPeeringConnectionLimitExceeded", message)
@@ -231,9 +238,6 @@ def _create(self: EC2Backend, vpc: VPC, peer_vpc: Any, tags: dict[str, str] | No
     if tags:
         self.create_tags([peering.id], tags)
     return peering
-
-
-_UNANSWERED = {"initiating-request", "pending-acceptance"}
 
 
 def _require_accepter(self: EC2Backend, peering: Peering, verb: str) -> None:
@@ -288,7 +292,7 @@ def _delete(self: EC2Backend, vpc_pcx_id: str) -> Peering:
     peering = self.get_vpc_peering_connection(vpc_pcx_id)
     if not peering.is_live:
         raise _transition(peering, "deleting")
-    if peering.status in _UNANSWERED and peering.requester.owner_id != self.account_id:
+    if peering.is_unanswered and peering.requester.owner_id != self.account_id:
         raise fail(
             "OperationNotPermitted",
             f"User {self.account_id} cannot delete pending peering {peering.id}; reject it",

@@ -20,10 +20,11 @@ from sandbox.settings import SETTINGS
 def install() -> None:
     """Lays the rules below over moto's route tables."""
     RouteTable.__init__ = _dated(RouteTable.__init__)
+    RouteTable.remember = _remember
     RouteTable.routes = property(_routes)
     Route.state = property(_state)
     RouteBackend.create_route = _remembering(_checked(RouteBackend.create_route))
-    RouteBackend.replace_route = _remembering(_canonical(RouteBackend.replace_route))
+    RouteBackend.replace_route = _remembering(_canonical(_of_one_network(RouteBackend.replace_route)))
     RouteBackend.delete_route = _remembering(_canonical(RouteBackend.delete_route))
     RouteBackend.describe_route_tables = _delayed(RouteBackend.describe_route_tables)
 
@@ -52,12 +53,15 @@ def _state(self: Route) -> str:
     )
 
 
+def _remember(self: RouteTable) -> None:
+    # A copy of each route: ReplaceRoute changes a route in place.
+    self.history.set([_copy(route) for route in self._routes.values()])
+
+
 def _remembering(change: Callable[..., Any]) -> Callable[..., Any]:
     def changed(self: EC2Backend, route_table_id: str, *args: Any, **kwargs: Any) -> Any:
         answer = change(self, route_table_id, *args, **kwargs)
-        # A copy of each route: ReplaceRoute changes a route in place.
-        table = self.route_tables[route_table_id]
-        table.history.set([_copy(route) for route in table._routes.values()])
+        self.route_tables[route_table_id].remember()
         return answer
 
     return changed
@@ -142,12 +146,7 @@ def _refuse(
             "InvalidParameterValue", f"{table.id} is associated with a gateway and takes no such route"
         )
     if peering_id := target.get("vpc_peering_connection_id"):
-        peering = backend.get_vpc_peering_connection(peering_id)
-        if table.vpc_id not in (peering.requester.id, peering.accepter.id):
-            raise fail(
-                "InvalidParameterValue",
-                f"route table {table.id} and network gateway {peering_id} belong to different networks",
-            )
+        peering = _peering_of(backend, table, peering_id)
         if not peering.is_live:
             raise fail("InvalidStateTransition", f"VpcPeeringConnection {peering_id} is {peering.status}")
         if (v4 or v6) and _inside_own(table, ipaddress.ip_network(v4 or v6)):
@@ -162,6 +161,24 @@ def _refuse(
     ]
     if len(same_family) >= SETTINGS.quota_routes:
         raise fail("RouteLimitExceeded", f"The maximum number of routes has been reached in {table.id}.")
+
+
+def _of_one_network(replace: Callable[..., Any]) -> Callable[..., Any]:
+    def replace_route(self: EC2Backend, route_table_id: str, *destination: str | None, **target: Any) -> Any:
+        if peering_id := target.get("vpc_peering_connection_id"):
+            _peering_of(self, self.get_route_table(route_table_id), peering_id)
+        return replace(self, route_table_id, *destination, **target)
+
+    return replace_route
+
+
+def _peering_of(backend: EC2Backend, table: RouteTable, peering_id: str) -> Any:
+    peering = backend.get_vpc_peering_connection(peering_id)
+    if table.vpc_id not in (peering.requester.id, peering.accepter.id):
+        # https://github.com/hashicorp/terraform/issues/2185
+        message = f"route table {table.id} and network gateway {peering_id} belong to different networks"
+        raise fail("InvalidParameterValue", message)
+    return peering
 
 
 def _inside_own(table: RouteTable, block: Any) -> bool:

@@ -20,7 +20,6 @@ def install() -> None:
     for name in ("create_tags", "delete_tags", "delete_tag_keys"):
         setattr(TagBackend, name, _remembering(getattr(TagBackend, name)))
     TaggedEC2Resource.get_tags = lambda self: tags_of(self.ec2_backend, self.id)
-    EC2Response.create_tags = _refusing_reserved(EC2Response.create_tags)
     EC2Backend.do_resources_exist = _seeing_peerings(EC2Backend.do_resources_exist)
 
 
@@ -47,18 +46,16 @@ def _remembering(change: Callable[..., bool]) -> Callable[..., bool]:
     return changed
 
 
-def _refusing_reserved(create: Callable[[EC2Response], Any]) -> Callable[[EC2Response], Any]:
-    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html: `aws:` is for AWS's own use."""
+def refuse_reserved(call: EC2Response) -> None:
+    """`aws:` is for AWS's own use: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html"""
+    listed = [call._get_param("Tags", []), *(one.get("Tags", []) for one in _specifications(call))]
+    for tag in (tag for tags in listed for tag in tags):
+        if tag.get("Key", "").startswith("aws:"):
+            raise fail("InvalidParameterValue", f"Tag keys starting with 'aws:' are reserved ({tag['Key']})")
 
-    def create_tags(self: EC2Response) -> Any:
-        for tag in self._get_param("Tags", []):
-            if tag.get("Key", "").startswith("aws:"):
-                raise fail(
-                    "InvalidParameterValue", f"Tag keys starting with 'aws:' are reserved ({tag['Key']})"
-                )
-        return create(self)
 
-    return create_tags
+def _specifications(call: EC2Response) -> list[dict[str, Any]]:
+    return call._get_param("TagSpecifications", []) or call._get_param("TagSpecification", [])
 
 
 def _seeing_peerings(

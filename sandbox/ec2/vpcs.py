@@ -78,7 +78,12 @@ def _checked(associate: Callable[..., Any]) -> Callable[..., Any]:
         vpc = self.get_vpc(vpc_id)
         if cidr_block:
             _refuse_block(self, vpc, ipaddress.ip_network(cidr_block, strict=False))
-        return associate(self, vpc_id, cidr_block, amazon_provided_ipv6_cidr_block)
+        answer = associate(self, vpc_id, cidr_block, amazon_provided_ipv6_cidr_block)
+        for peering in self.peerings_of(vpc):
+            # The accepter may take a block that overlaps: the request that waits for it then fails.
+            if peering.is_unanswered and first_overlap(blocks(vpc), blocks(peering.other(vpc))):
+                peering.fail()
+        return answer
 
     return associate_vpc_cidr_block
 
@@ -100,15 +105,14 @@ def _refuse_block(backend: EC2Backend, vpc: VPC, block: Network) -> None:
                     f"The CIDR '{block}' is the same as or larger than route {to} of {table.id}",
                 )
     for peering in backend.peerings_of(vpc):
-        if peering.status == "pending-acceptance" and peering.requester is vpc:
+        if peering.is_unanswered and peering.requester is vpc:
             raise fail(
                 "OperationNotPermitted", f"{vpc.id} has requested {peering.id}, which is pending acceptance"
             )
-        if peering.status == "active" and first_overlap([block], blocks(peering.other(vpc))):
-            raise fail(
-                "InvalidVpc.Range",
-                f"The CIDR '{block}' overlaps a block of {peering.other(vpc).id}, peered by {peering.id}",
-            )
+        peer = peering.other(vpc)
+        if peering.status in ("provisioning", "active") and first_overlap([block], blocks(peer)):
+            message = f"The CIDR '{block}' overlaps a block of {peer.id}, peered by {peering.id}"
+            raise fail("InvalidVpc.Range", message)
 
 
 def _covers(block: Network, other: Network) -> bool:
@@ -125,6 +129,7 @@ def _without_local_route(disassociate: Callable[..., Any]) -> Callable[..., Any]
                 for table in self.route_tables.values():
                     if table.vpc_id == vpc.id:
                         _drop_local(table, answer["cidr_block"])
+                        table.remember()
                 return answer
         return disassociate(self, association_id)
 

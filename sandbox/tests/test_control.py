@@ -131,7 +131,9 @@ def test_settings_are_changed_by_name_and_the_others_stay(plane: Plane) -> None:
     assert plane.ask("GET", "/settings") == (200, before)
 
 
-@pytest.mark.parametrize("body", [{"latency": 1}, {"latency_ms": -1}, {"latency_ms": "1"}, {"latency_ms": True}])
+@pytest.mark.parametrize(
+    "body", [{"latency": 1}, {"latency_ms": -1}, {"latency_ms": "1"}, {"latency_ms": True}]
+)
 def test_a_setting_that_makes_no_sense_is_refused_by_its_name(plane: Plane, body: dict[str, Any]) -> None:
     status, answer = plane.ask("POST", "/settings", body)
     assert status == 400

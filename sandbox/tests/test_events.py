@@ -23,7 +23,9 @@ def ec2_request(action: str, **parameters: str) -> AwsRequest:
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Authorization", f"AWS4-HMAC-SHA256 Credential=ASIAKEY/20260101/{REGION}/ec2/aws4_request, x"),
     ]
-    form = {"Action": action, "Version": "2016-11-15"} | {k.replace("_", "."): v for k, v in parameters.items()}
+    form = {"Action": action, "Version": "2016-11-15"} | {
+        k.replace("_", "."): v for k, v in parameters.items()
+    }
     return parse_request("POST", "/", headers, urlencode(form).encode())
 
 
@@ -71,7 +73,9 @@ def test_create_vpc_is_recorded_with_typed_elements_and_empty_sets() -> None:
 
 
 def test_create_tags_and_delete_tags_name_their_resources_and_tags() -> None:
-    request = ec2_request("CreateTags", ResourceId_1="vpc-1", ResourceId_2="vpc-2", Tag_1_Key="a", Tag_1_Value="b")
+    request = ec2_request(
+        "CreateTags", ResourceId_1="vpc-1", ResourceId_2="vpc-2", Tag_1_Key="a", Tag_1_Value="b"
+    )
     assert detail_of(request)["requestParameters"] == {
         "resourcesSet": {"items": [{"resourceId": "vpc-1"}, {"resourceId": "vpc-2"}]},
         "tagSet": {"items": [{"key": "a", "value": "b"}]},
@@ -125,9 +129,9 @@ def test_security_group_permissions_are_recorded_with_numbers_and_nested_items()
 
 def test_a_failed_call_is_recorded_with_its_code_and_null_elements() -> None:
     request = ec2_request("DeleteVpc", VpcId="vpc-1")
-    body = b"<Response><Errors><Error><Code>DependencyViolation</Code><Message>in use</Message></Error></Errors></Response>"
-    error = cloudtrail.failure(body)
-    detail = cloudtrail.record(request, Response(400, [], body), SESSION, error)
+    error = b"<Error><Code>DependencyViolation</Code><Message>in use</Message></Error>"
+    body = b"<Response><Errors>" + error + b"</Errors></Response>"
+    detail = cloudtrail.record(request, Response(400, [], body), SESSION, cloudtrail.failure(body))
     assert detail["errorCode"] == "Client.DependencyViolation"
     assert detail["errorMessage"] == "in use"
     assert detail["responseElements"] is None
@@ -158,7 +162,12 @@ def test_the_record_says_where_and_for_whom_it_happened() -> None:
 
 @pytest.mark.parametrize(
     ("action", "write"),
-    [("DescribeVpcs", False), ("GetSubnetCidrReservations", False), ("CreateVpc", True), ("DeleteRoute", True)],
+    [
+        ("DescribeVpcs", False),
+        ("GetSubnetCidrReservations", False),
+        ("CreateVpc", True),
+        ("DeleteRoute", True),
+    ],
 )
 def test_only_writes_are_recorded(action: str, write: bool) -> None:
     assert cloudtrail.is_write(action) is write
@@ -214,7 +223,12 @@ def test_tagging_with_what_is_there_already_tells_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("resource", "kind"),
-    [("rtb-1", "route-table"), ("sg-1", "security-group"), ("pcx-1", "vpc-peering-connection"), ("eni-1", None)],
+    [
+        ("rtb-1", "route-table"),
+        ("sg-1", "security-group"),
+        ("pcx-1", "vpc-peering-connection"),
+        ("eni-1", None),
+    ],
 )
 def test_the_resource_type_follows_from_the_id_and_other_types_tell_nothing(
     resource: str, kind: str | None
@@ -226,7 +240,9 @@ def test_the_resource_type_follows_from_the_id_and_other_types_tell_nothing(
 
 
 def test_a_resource_made_with_tags_is_found_in_the_answer() -> None:
-    made = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16", **TAGS), "<vpc><vpcId>vpc-9</vpcId></vpc>")
+    made = detail_of(
+        ec2_request("CreateVpc", CidrBlock="10.0.0.0/16", **TAGS), "<vpc><vpcId>vpc-9</vpcId></vpc>"
+    )
     assert tagged_resources(made) == ["vpc-9"]
     plain = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16"), "<vpc><vpcId>vpc-9</vpcId></vpc>")
     assert tagged_resources(plain) == []
@@ -270,7 +286,9 @@ def emitter(bus: Bus) -> Any:
     made.stop()
 
 
-def observe(emitter: EventEmitter, action: str, inner: str = "<return>true</return>", **parameters: str) -> None:
+def observe(
+    emitter: EventEmitter, action: str, inner: str = "<return>true</return>", **parameters: str
+) -> None:
     emitter.observe(ec2_request(action, **parameters), xml(action, inner), SESSION)
 
 

@@ -1,4 +1,4 @@
-"""The gateway between its parts: where a request goes, what faults do to it, what the call log says, who may assume."""
+"""The gateway between its parts: where a request goes, faults, the call log, protocols, trust policies."""
 
 import json
 import time
@@ -91,7 +91,9 @@ def test_moto_serves_its_services(parts: Parts, service: str) -> None:
 
 
 def test_every_other_service_is_forwarded_in_the_name_of_the_callers_account(parts: Parts) -> None:
-    identity.register_key("ASIAFUNCTION", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events")
+    identity.register_key(
+        "ASIAFUNCTION", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events"
+    )
     parts.send("sqs", key="ASIAFUNCTION", Action="SendMessage")
     parts.send_json("dynamodb", "DynamoDB_20120810.PutItem")
     assert parts.forwarded == [("SendMessage", HUB), ("PutItem", MEMBER)]
@@ -224,13 +226,17 @@ def test_an_error_is_one_that_the_services_own_parser_understands(
         ("nonesuch", "GET", "/x", "GET /x"),
     ],
 )
-def test_rest_calls_are_named_by_the_services_model(service: str, method: str, path: str, action: str) -> None:
+def test_rest_calls_are_named_by_the_services_model(
+    service: str, method: str, path: str, action: str
+) -> None:
     assert rest_action(service, method, path) == action
 
 
 # ---------------------------------------------------------------- roles
 
-TRUSTED = Principal(HUB, f"arn:aws:sts::{HUB}:assumed-role/peerd-vpc-events/f", f"arn:aws:iam::{HUB}:role/peerd-vpc-events")
+TRUSTED = Principal(
+    HUB, f"arn:aws:sts::{HUB}:assumed-role/peerd-vpc-events/f", f"arn:aws:iam::{HUB}:role/peerd-vpc-events"
+)
 STRANGER = Principal(HUB, f"arn:aws:iam::{HUB}:user/anybody", None)
 
 
@@ -266,7 +272,12 @@ def policy(condition: dict[str, Any] | None = None) -> dict[str, Any]:
         (policy(), "secret", TRUSTED, None),
         (policy(), "wrong", TRUSTED, "the external id is not the one"),
         (policy(), None, TRUSTED, "the external id is not the one"),
-        (policy(), "secret", STRANGER, "its trust policy names arn:aws:iam::111111111111:role/peerd-vpc-events"),
+        (
+            policy(),
+            "secret",
+            STRANGER,
+            "its trust policy names arn:aws:iam::111111111111:role/peerd-vpc-events",
+        ),
         (policy({"Bool": {"aws:Mfa": "true"}}), "secret", TRUSTED, "cannot judge the condition Bool aws:Mfa"),
         ({"Statement": []}, "secret", TRUSTED, "its trust policy is empty"),
         (None, "secret", TRUSTED, "the role does not exist"),

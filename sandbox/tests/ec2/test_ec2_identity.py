@@ -1,0 +1,73 @@
+"""Who calls: roles that may be assumed, and the names that callers go by."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sandbox.ec2 import identity
+from sandbox.tests.ec2.sides import Refused, client
+
+# moto's own service model lacks AccessDenied, which every AWS service answers.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception.*does not match an error shape")
+
+RefusedType = type[Refused]
+ADMIN = "arn:aws:iam::444455556666:role/sandbox-admin"
+SPOKE = "arn:aws:iam::444455556666:role/peerd-spoke"
+
+
+def _assume(role: str, **more: Any) -> dict[str, Any]:
+    return client("sts", "anything").assume_role(RoleArn=role, RoleSessionName="me", **more)["Credentials"]
+
+
+def _of(credentials: dict[str, Any], service: str) -> Any:
+    return client(service, credentials["AccessKeyId"], token=credentials["SessionToken"])
+
+
+def test_anybody_assumes_the_admin_of_any_account_and_acts_in_it() -> None:
+    credentials = _assume(ADMIN)
+    caller = _of(credentials, "sts").get_caller_identity()
+    assert caller["Account"] == "444455556666"
+    assert caller["Arn"] == "arn:aws:sts::444455556666:assumed-role/sandbox-admin/me"
+    vpc = _of(credentials, "ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]
+    assert vpc["OwnerId"] == "444455556666"
+
+
+def test_unknown_keys_belong_to_the_hub() -> None:
+    assert client("sts", "AKIAEXAMPLE").get_caller_identity()["Account"] == identity.HUB_ACCOUNT
+
+
+def test_another_role_needs_the_consent_of_the_check(refused: RefusedType) -> None:
+    with refused("AccessDenied"):
+        _assume(SPOKE)
+    asked: list[tuple[str, str | None, str]] = []
+
+    def check(role: str, external_id: str | None, caller: identity.Principal) -> str | None:
+        asked.append((role, external_id, caller.account))
+        return None if external_id == "right" else "the external id differs"
+
+    identity.ROLE_CHECK = check
+    with refused("AccessDenied") as why:
+        _assume(SPOKE, ExternalId="wrong")
+    assert "the external id differs" in why.message
+    credentials = _assume(SPOKE, ExternalId="right")
+    assert _of(credentials, "sts").get_caller_identity()["Arn"].endswith("assumed-role/peerd-spoke/me")
+    assert asked == [(SPOKE, "wrong", identity.HUB_ACCOUNT), (SPOKE, "right", identity.HUB_ACCOUNT)]
+
+
+@pytest.mark.parametrize("role", ["arn:aws:iam::12:role/sandbox-admin", "arn:aws:iam::444455556666:user/bob"])
+def test_what_is_not_the_arn_of_a_role_is_refused(role: str, refused: RefusedType) -> None:
+    with refused("AccessDenied"):
+        _assume(role)
+
+
+def test_credentials_expire_when_asked_to() -> None:
+    expires = _assume(ADMIN, DurationSeconds=900)["Expiration"]
+    assert timedelta(seconds=880) < expires - datetime.now(UTC) < timedelta(seconds=920)
+
+
+def test_a_registered_key_is_a_session_of_its_role() -> None:
+    identity.register_key("ASIAFUNCTION", "111111111111", "arn:aws:iam::111111111111:role/fn-role", "fn")
+    caller = client("sts", "ASIAFUNCTION").get_caller_identity()
+    assert caller["Arn"] == "arn:aws:sts::111111111111:assumed-role/fn-role/fn"
+    assert identity.principal("ASIAFUNCTION").session_issuer_arn == "arn:aws:iam::111111111111:role/fn-role"

@@ -1,0 +1,351 @@
+"""The whole sandbox as a process, with a stand-in for the functions: its start, its services, its end."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.client.control import Control
+from sandbox.client.process import SandboxFailed, SandboxProcess
+from sandbox.client.sessions import Sessions
+from sandbox.deploy import ACCOUNTS, EXTERNAL_ID, HUB, REGIONS
+
+STAND_IN = Path(__file__).parent / "fixtures" / "bootstrap"
+FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
+READY_WITHIN_S = 60
+SPOKE_ROLE = "arn:aws:iam::222222222222:role/peerd-spoke"
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("functions")
+    for name in FUNCTIONS:
+        shutil.copy(STAND_IN, folder / name)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Running:
+    """A running sandbox and what the tests ask of it."""
+
+    def __init__(self, process: SandboxProcess, endpoint: str) -> None:
+        self.process = process
+        self.endpoint = endpoint
+        self.control = Control(endpoint)
+        self.sessions = Sessions(endpoint)
+
+    def said(self, function: str) -> list[dict[str, Any]]:
+        log = self.process.state / "peerd-sandbox" / f"peerd-{function}.log"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def bodies(self, function: str) -> list[dict[str, Any]]:
+        return [json.loads(body) for line in self.said(function) for body in line.get("batch", [])]
+
+    def send(self, function: str, body: dict[str, Any], delay: int = 0) -> None:
+        queues = self.sessions.client("sqs")
+        url = queues.get_queue_url(QueueName=f"peerd-{function}")["QueueUrl"]
+        queues.send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay)
+
+
+def eventually(look: Callable[[], Any], within: float = 15) -> Any:
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"still not after {within} s; last seen: {seen!r}"
+        time.sleep(0.02)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def sandbox(functions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    process = SandboxProcess(functions, tmp_path_factory.mktemp("state"), free_port())
+    try:
+        yield Running(process, process.wait_ready(READY_WITHIN_S))
+    finally:
+        code = process.stop()
+    assert code == 0
+
+
+# ---------------------------------------------------------------- what it serves
+
+
+def test_every_stack_is_complete_and_the_call_log_begins_empty(sandbox: Running) -> None:
+    assert sandbox.control.calls() == []
+    for account in ACCOUNTS:
+        for region in REGIONS:
+            stacks = sandbox.sessions.client("cloudformation", account, region).describe_stacks()["Stacks"]
+            hub = {"peerd"} if (account, region) == (HUB, REGIONS[0]) else set()
+            assert {s["StackName"]: s["StackStatus"] for s in stacks} == dict.fromkeys(
+                {"peerd-spoke"} | hub, "CREATE_COMPLETE"
+            )
+
+
+def test_a_tagged_vpc_reaches_the_function_as_both_events_with_its_own_account_and_region(
+    sandbox: Running,
+) -> None:
+    ec2 = sandbox.sessions.client("ec2", "222222222222", "eu-west-1")
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "peerd:env", "Value": "prod"}]}]
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+
+    def arrived() -> dict[str, dict[str, Any]] | None:
+        found = {e["source"]: e for e in sandbox.bodies("vpc-events") if vpc in json.dumps(e)}
+        return found if len(found) == 2 else None
+
+    events = eventually(arrived)
+    assert {(e["account"], e["region"]) for e in events.values()} == {("222222222222", "eu-west-1")}
+    assert events["aws.tag"]["resources"] == [f"arn:aws:ec2:eu-west-1:222222222222:vpc/{vpc}"]
+    assert events["aws.tag"]["detail"]["tags"] == {"peerd:env": "prod"}
+    identity = events["aws.ec2"]["detail"]["userIdentity"]
+    assert identity["sessionContext"]["sessionIssuer"]["arn"] == (
+        "arn:aws:iam::222222222222:role/sandbox-admin"
+    )
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_dropped_events_reach_no_function(sandbox: Running) -> None:
+    ec2 = sandbox.sessions.client("ec2", "333333333333", "us-east-1")
+    sandbox.control.drop_events(True)
+    try:
+        lost = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    finally:
+        sandbox.control.drop_events(False)
+    told = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    eventually(lambda: told in json.dumps(sandbox.bodies("vpc-events")))
+    assert lost not in json.dumps(sandbox.bodies("vpc-events"))
+    for vpc in (lost, told):
+        ec2.delete_vpc(VpcId=vpc)
+
+
+def test_a_sweep_sends_the_schedules_own_input_to_its_queue(sandbox: Running) -> None:
+    before = sandbox.bodies("drift-repair").count({"peerd": 1, "attempt": 0, "work": {"sweep": {}}})
+    sandbox.control.sweep()
+    eventually(
+        lambda: (
+            sandbox.bodies("drift-repair").count({"peerd": 1, "attempt": 0, "work": {"sweep": {}}}) > before
+        )
+    )
+
+
+def test_a_message_is_taken_at_once_and_a_delayed_one_when_its_time_has_come(sandbox: Running) -> None:
+    sent = time.time()
+    sandbox.send("drift-repair", {"which": "prompt"})
+    sandbox.send("drift-repair", {"which": "delayed"}, delay=2)
+    taken = {}
+    for which in ("prompt", "delayed"):
+        taken[which] = eventually(
+            lambda which=which: next(
+                (s["at"] for s in sandbox.said("drift-repair") if which in str(s.get("batch"))), None
+            )
+        )
+    assert taken["prompt"] - sent < 1
+    assert 1.5 < taken["delayed"] - sent < 3.5
+
+
+def test_what_comes_within_the_batching_window_comes_in_one_batch_beyond_ten(sandbox: Running) -> None:
+    for n in range(25):
+        sandbox.send("peering-events", {"storm": n})
+    eventually(lambda: len([b for b in sandbox.bodies("peering-events") if "storm" in b]) == 25)
+    sizes = [len(s["batch"]) for s in sandbox.said("peering-events") if "storm" in str(s.get("batch"))]
+    assert max(sizes) > 10
+
+
+def test_messages_are_worked_on_beside_each_other(sandbox: Running) -> None:
+    for n in range(3):
+        sandbox.send("drift-repair", {"slow": n, "sleep_s": 1})
+    started = eventually(
+        lambda: (
+            [s for s in sandbox.said("drift-repair") if "slow" in str(s.get("batch"))][2:]
+            and [s for s in sandbox.said("drift-repair") if "slow" in str(s.get("batch"))]
+        )
+    )
+    assert len({s["pid"] for s in started}) == 3
+    assert max(s["at"] for s in started) - min(s["at"] for s in started) < 1
+
+
+def test_a_function_that_crashed_is_started_again_for_the_next_message(sandbox: Running) -> None:
+    sandbox.send("drift-repair", {"crash": True})
+    eventually(lambda: {"crash": True} in sandbox.bodies("drift-repair"))
+    sandbox.send("drift-repair", {"after": "the crash"})
+    eventually(lambda: {"after": "the crash"} in sandbox.bodies("drift-repair"))
+
+
+def test_a_message_that_keeps_failing_goes_to_the_dead_letter_queue_and_its_batch_does_not(
+    sandbox: Running,
+) -> None:
+    queues, functions = sandbox.sessions.client("sqs"), sandbox.sessions.client("lambda")
+    dead = queues.create_queue(QueueName="test-dead")["QueueUrl"]
+    redrive = json.dumps(
+        {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{HUB}:test-dead", "maxReceiveCount": 2}
+    )
+    url = queues.create_queue(
+        QueueName="test-work", Attributes={"VisibilityTimeout": "1", "RedrivePolicy": redrive}
+    )["QueueUrl"]
+    mapping = functions.create_event_source_mapping(
+        EventSourceArn=f"arn:aws:sqs:us-east-1:{HUB}:test-work",
+        FunctionName="peerd-drift-repair",
+        BatchSize=10,
+        MaximumBatchingWindowInSeconds=1,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    for body in ({"fail": True}, {"fine": True}):
+        queues.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    message = eventually(lambda: queues.receive_message(QueueUrl=dead).get("Messages"))[0]
+    assert json.loads(message["Body"]) == {"fail": True}
+    assert sandbox.bodies("drift-repair").count({"fail": True}) == 2
+    assert sandbox.bodies("drift-repair").count({"fine": True}) == 1
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_a_function_calls_aws_as_its_own_role(sandbox: Running) -> None:
+    sandbox.control.forget_calls()
+    sandbox.send("drift-repair", {"describe": True})
+    call = eventually(lambda: [c for c in sandbox.control.calls() if c["action"] == "DescribeVpcs"])[0]
+    assert call["principal"] == f"arn:aws:sts::{HUB}:assumed-role/peerd-drift-repair/peerd-drift-repair"
+    assert (call["account"], call["region"], call["error"]) == (HUB, "us-east-1", None)
+
+
+def test_the_spoke_role_is_refused_to_strangers_and_roles_that_do_not_exist_to_everybody(
+    sandbox: Running,
+) -> None:
+    sts = sandbox.sessions.client("sts", HUB)
+    for role, why in ((SPOKE_ROLE, "its trust policy names"), (f"{SPOKE_ROLE}x", "does not exist")):
+        with pytest.raises(ClientError, match="AccessDenied") as refused:
+            sts.assume_role(RoleArn=role, RoleSessionName="stranger", ExternalId=EXTERNAL_ID)
+        assert why in str(refused.value)
+
+
+def test_ordinary_callers_cannot_put_events_of_aws_services(sandbox: Running) -> None:
+    entry = {"Source": "aws.ec2", "DetailType": "x", "Detail": "{}"}
+    answer = sandbox.sessions.client("events").put_events(Entries=[entry])
+    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+# ---------------------------------------------------------------- beginning and end
+
+
+def processes_naming(text: str) -> list[str]:
+    """The command lines and environments of all processes that name `text`, this one's own apart."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if text.encode() in (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes():
+                found.append(entry.name)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is not ours
+    return found
+
+
+def start(functions: Path, port: int, *options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "--functions", str(functions), *options],
+        env=os.environ | {"PEERD_SANDBOX_PORT": str(port)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_every_process_and_removes_every_file(
+    functions: Path, tmp_path: Path, signal_number: int
+) -> None:
+    port = free_port()
+    child = start(functions, port, TMPDIR=str(tmp_path))
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == f"sandbox ready: http://127.0.0.1:{port}\n"
+        assert len(processes_naming(str(tmp_path))) >= 5  # itself, ministack and three functions
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_sandbox/health") as answer:
+            assert json.loads(answer.read()) == {"status": "ok"}
+        child.send_signal(signal_number)
+        stdout, stderr = child.communicate(timeout=15)
+    finally:
+        child.kill()
+    assert (child.returncode, stdout) == (0, ""), stderr
+    assert "Traceback" not in stderr
+    eventually(lambda: not processes_naming(str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+def test_an_interrupt_while_it_starts_leaves_nothing(functions: Path, tmp_path: Path) -> None:
+    child = start(functions, free_port(), TMPDIR=str(tmp_path))
+    try:
+        assert child.stderr is not None
+        assert "answer" in child.stderr.readline()  # sam deploy runs now
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=15)
+    finally:
+        child.kill()
+    assert child.returncode == 0, stderr
+    eventually(lambda: not processes_naming(str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+def test_a_killed_sandbox_takes_its_children_along(functions: Path, tmp_path: Path) -> None:
+    child = start(functions, free_port(), "--state", str(tmp_path))
+    assert child.stdout is not None
+    assert child.stdout.readline().startswith("sandbox ready")
+    child.kill()
+    child.wait()
+    eventually(lambda: not processes_naming(str(tmp_path)))
+
+
+def failed_start(functions: Path, port: int, tmp_path: Path, *options: str) -> str:
+    child = start(functions, port, *options, TMPDIR=str(tmp_path))
+    stdout, stderr = child.communicate(timeout=READY_WITHIN_S)
+    assert (child.returncode, stdout) == (1, "")
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
+    return stderr
+
+
+def test_a_port_in_use_is_told_and_ends_it(functions: Path, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert f"cannot listen on 127.0.0.1:{port}" in failed_start(functions, port, tmp_path)
+
+
+def test_a_missing_binary_is_named_and_ends_it(functions: Path, tmp_path: Path) -> None:
+    nowhere = functions / "nowhere"
+    assert f"{nowhere}/" in failed_start(nowhere, free_port(), tmp_path)
+
+
+def test_a_template_that_cannot_be_deployed_is_told_and_ends_it(functions: Path, tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent.parent
+    templates = functions / "templates"
+    templates.mkdir()
+    shutil.copy(root / "template.yaml", templates)
+    (templates / "spoke.yaml").write_text("Resources: {Broken: {Type: 'AWS::Nonesuch::Thing'}}")
+    said = failed_start(functions, free_port(), tmp_path, "--templates", str(templates))
+    assert "spoke.yaml in" in said
+    assert "failed" in said
+
+
+def test_a_sandbox_that_fails_tells_its_starter_why(functions: Path, tmp_path: Path) -> None:
+    with (
+        SandboxProcess(functions / "nowhere", tmp_path, free_port()) as process,
+        pytest.raises(SandboxFailed, match="is missing or not executable"),
+    ):
+        process.wait_ready(READY_WITHIN_S)
