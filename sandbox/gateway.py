@@ -35,8 +35,9 @@ from sandbox.wire import (
 )
 
 IN_PROCESS = {"ec2", "sts", "organizations", "servicequotas"}
-# A request that waits (latency, a delaying fault, a long poll) holds a thread.
-_THREADS = 64
+# A request that waits (latency, a delaying fault, EC2's turn) holds a thread, and none may keep out the calls
+# that the waiting ones wait for.
+_THREADS = 256
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -59,7 +60,7 @@ class Gateway:
         self._faults = faults
         self._calls = calls
         self._control = control
-        # moto's state is not made for threads; and the order of events must be the order of changes.
+        # moto's EC2 is not made for threads; and the order of events must be the order of changes.
         self._moto_lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -119,10 +120,13 @@ class Gateway:
     def _pass_on(self, request: AwsRequest, caller: identity.Principal) -> Response:
         if request.service not in IN_PROCESS:
             return self._proxy.forward(request, caller.account)
+        if request.service != "ec2":
+            # Not under the lock: AssumeRole asks ministack for the role, and ministack may be waiting for this
+            # very gateway to take a function's keys.
+            return call_wsgi(self._moto, request)
         with self._moto_lock:
             response = call_wsgi(self._moto, request)
-            if request.service == "ec2":
-                self._emitter.observe(request, response, caller)
+            self._emitter.observe(request, response, caller)
         return response
 
 
@@ -198,6 +202,8 @@ def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:
         sockets=[listener],
         threads=_THREADS,
         channel_timeout=600,  # SDKs keep idle connections and must not find them closed
+        connection_limit=10_000,  # each function process keeps dozens; past the limit newcomers wait for minutes
+        asyncore_use_poll=True,  # select() ends at 1,024 files
         ident=None,
         clear_untrusted_proxy_headers=False,
         max_request_body_size=2**31,

@@ -12,8 +12,8 @@ ROLE = "arn:aws:iam::{account}:role/sandbox-admin"
 SESSION_NAME = "outsider"
 _CONFIG = Config(
     connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "max_attempts": 6},
+    read_timeout=20,
+    retries={"mode": "standard", "max_attempts": 4},
 )
 
 

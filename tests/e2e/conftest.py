@@ -1,6 +1,7 @@
 """One sandbox for the whole session, and a clean world for each test."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from tests.e2e.world import World, address_ranges
 ROOT = Path(__file__).parents[2]
 READY_WITHIN = 120.0
 _process = pytest.StashKey[SandboxProcess]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets SIGTERM end the session in order, as Ctrl-C does: the sandbox is not to outlive it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def functions_folder() -> Path:

@@ -70,12 +70,14 @@ def test_the_route_table_of_a_gateway_is_never_written(world: World) -> None:
     assert [route.target for route in gateway_tables[0].routes] == ["local"]
 
 
-def test_vpcs_that_overlap_stay_unpeered_and_all_others_are_connected(world: World) -> None:
+def test_vpcs_that_overlap_stay_unpeered_and_all_others_are_connected(
+    world: World, pair: tuple[Vpc, Vpc]
+) -> None:
+    third, fourth = pair
     block = world.cidr()
     half = block.replace("/20", "/21")
     one = world.vpc(HUB, HOME, mesh="prod", cidrs=[block])
     overlapping = world.vpc(SECOND, AWAY, mesh="prod", cidrs=[half])
-    third, fourth = world.vpc(THIRD, HOME, mesh="prod"), world.vpc(HUB, HOME, mesh="prod")
 
     def disconnected() -> list[str]:
         seen = world.see(one, overlapping, third, fourth)

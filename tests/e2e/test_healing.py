@@ -117,13 +117,13 @@ def test_a_blackhole_that_somebody_left_for_the_addresses_of_a_member_is_taken_o
 
 
 @pytest.fixture
-def newcomer(mesh: Mesh) -> Vpc:
+def newcomer(mesh: Mesh, world: World) -> Vpc:
     """A new member whose peering with the second one is stuck at the accepter, whichever of them that is."""
     faults = [
         {"service": "ec2", "action": "AcceptVpcPeeringConnection", "code": "InternalError", "status": 500}
     ]
     mesh.world.control.faults(*faults)
-    return mesh.world.vpc(THIRD, AWAY, mesh="prod")
+    return world.vpc(THIRD, AWAY, mesh="prod")
 
 
 def _stuck(mesh: Mesh, newcomer: Vpc) -> str:

@@ -16,6 +16,8 @@ from sandbox.client.polling import wait_until
 from sandbox.client.sessions import Sessions
 
 WITHIN = 30.0
+# More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
+_DELETES_AT_ONCE = 10
 _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associate", "Disassociate")
 
 
@@ -247,14 +249,16 @@ class World:
         """Takes every VPC of this test out of its meshes, waits until peerd has let go, and deletes it."""
         self.control.faults()
         self.control.drop_events(False)
-        made = list(self.see(*self._made))
-        for vpc in made:
-            self.untag(vpc)
+        seen = self.see(*self._made)
+        peerings = {it.id for view in seen.values() for it in view.peerings if it.live and it.managed}
         try:
-            if made:
-                self.until_clean(*made)
+            for vpc in seen:
+                self.untag(vpc)
+                if len(peerings) > _DELETES_AT_ONCE:
+                    self.until_clean(vpc)
+            self.until_clean(*seen)
         finally:
-            self._delete(made)
+            self._delete(list(seen))
 
     def _delete(self, vpcs: list[Vpc]) -> None:
         for vpc, view in self.see(*vpcs).items():
