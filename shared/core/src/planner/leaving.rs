@@ -100,16 +100,18 @@ fn report_kept(peering: &Peering, pair: &Pair, membership: &Membership<'_>, draf
     }
 }
 
+/// Whether a route is moved to where it belongs by this plan, and so must not be taken out.
+fn is_moved(table: &RouteTableId, block: &IpNet, draft: &Draft) -> bool {
+    draft.work.iter().any(|action| {
+        matches!(action, Action::ReplaceRoute { table: t, destination, .. } if t == table && destination == block)
+    })
+}
+
 /// Routes that lead to a peering and that no other step of this plan moves elsewhere.
 fn routes_of(peering: &Peering, observed: &Observed, draft: &Draft) -> Vec<(Scope, RouteTableId, IpNet)> {
-    let moved = |table: &RouteTableId, block: &IpNet| {
-        draft.work.iter().any(|action| {
-            matches!(action, Action::ReplaceRoute { table: t, destination, .. } if t == table && destination == block)
-        })
-    };
     observed
         .routes_via(&peering.id)
-        .filter(|(table, route)| !moved(&table.id, &route.destination))
+        .filter(|(table, route)| !is_moved(&table.id, &route.destination, draft))
         .map(|(table, route)| (table.vpc.scope.clone(), table.id.clone(), route.destination))
         .collect()
 }
@@ -118,7 +120,7 @@ fn withdraw_given_up_blocks(peering: &Peering, observed: &Observed, membership: 
     for (table, route) in observed.routes_via(&peering.id) {
         let Some(peer) = peering.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
         let Some(blocks) = membership.cidrs_of(peer).filter(|_| membership.is_present(peer)) else { continue };
-        if !blocks.has(&route.destination) {
+        if !blocks.has(&route.destination) && !is_moved(&table.id, &route.destination, draft) {
             draft.work.insert(remove(&table.vpc.scope, &table.id, &route.destination, &peering.id));
         }
     }

@@ -445,6 +445,20 @@ fn a_block_that_joins_is_routed_and_one_that_leaves_is_withdrawn() {
 }
 
 #[test]
+fn a_route_that_somebody_sent_over_another_managed_peering_is_moved_back_and_not_taken_out() {
+    let (mut world, ..) = joined();
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    world.settle();
+    let to_c = world.observed.tables[&"rtb-a".parse().unwrap()].created_route(&cidr::parse("10.3.0.0/16").unwrap());
+    let (to_c, block) = (to_c.unwrap().target.clone(), cidr::parse("10.2.0.0/16").unwrap());
+    let routes = &mut world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes;
+    routes.iter_mut().find(|route| route.destination == block).unwrap().target = to_c;
+    let (done, _) = world.settle();
+    let work: Vec<&String> = done.iter().filter(|line| !line.contains(" status ")).collect();
+    assert_eq!(work, ["* route rtb-a in 111111111111/us-east-1 10.2.0.0/16 pcx-new2 -> pcx-new1"]);
+}
+
+#[test]
 fn of_two_managed_peerings_of_a_pair_the_active_one_stays_and_takes_over_the_routes() {
     let (mut world, a, b) = joined();
     let tags = world.managed([&a, &b], "prod");
