@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
@@ -189,6 +190,23 @@ impl Store for DynamoStore {
             .expression_attribute_values(":peering", text(peering.as_str()));
         let answer = request.send().await.map(drop);
         answer.map_err(|error| errors::port(format!("UpdateItem of the claim to {}", claim.pair), error))
+    }
+
+    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
+        let request = self
+            .dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression("claimed_by = :owner")
+            .expression_attribute_values(":owner", text(&claim.owner));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(errors::port(format!("DeleteItem of the claim to {}", claim.pair), error)),
+            },
+        }
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {

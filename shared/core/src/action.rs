@@ -144,6 +144,8 @@ pub enum Effect {
     Peering(Box<PeeringView>),
     /// The state that a peering has now.
     Status(PeeringStatus),
+    /// Nothing: a quota of AWS is used up, in AWS's words.
+    Refused(String),
 }
 
 /// Actions in the order of their kinds; those of one plan depend on nothing but what was observed, so they may run at
@@ -178,10 +180,28 @@ impl fmt::Display for Plan {
     }
 }
 
+impl Action {
+    /// The pair that it serves; none for a status.
+    fn pair(&self, observed: &Observed) -> Option<Pair> {
+        match self {
+            Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
+            Self::AcceptPeering { peering, .. }
+            | Self::TagPeering { peering, .. }
+            | Self::AddRoute { peering, .. }
+            | Self::ReplaceRoute { peering, .. }
+            | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
+            Self::SetStatus { .. } => None,
+        }
+    }
+}
+
 impl Observed {
     /// Folds in what an action's own call returned, so that the next pass need not read everything again.
     pub fn absorb(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
+            (_, Effect::Refused(why)) => {
+                self.refused.extend(action.pair(self).map(|pair| (pair, why)));
+            }
             (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
                 self.add_peering(&pair.requester().scope, *view);
             }

@@ -230,6 +230,8 @@ pub struct Observed {
     pub peerings: BTreeMap<PeeringId, Peering>,
     /// The route tables of the scopes that answered.
     pub tables: BTreeMap<RouteTableId, RouteTable>,
+    /// Pairs for which AWS refused a call of this run because a quota is used up, and its words.
+    pub refused: BTreeMap<Pair, String>,
 }
 
 impl Observed {

@@ -8,7 +8,7 @@ use peerd_core::observed::RouteTarget;
 use peerd_core::tags;
 use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
 
-use crate::ports::{Claim, Clock, Cloud, CloudError, Store, Timestamp};
+use crate::ports::{Claim, Clock, Cloud, CloudError, ErrorKind, Store, Timestamp};
 
 /// How many calls are under way at once; the cloud keeps each scope below EC2's rate limits by itself.
 const CONCURRENCY: usize = 32;
@@ -120,7 +120,16 @@ impl Applier<'_> {
         if !self.store.claim(&claim).await.map_err(passing)? {
             return Ok(None);
         }
-        let view = self.cloud.create_peering(pair, tags).await.map_err(|error| failed(&error))?;
+        let view = match self.cloud.create_peering(pair, tags).await {
+            Ok(view) => view,
+            Err(error) => {
+                // Whether or not it took effect: AWS answers a repeated request with the peering that stands.
+                if let Err(error) = self.store.release_claim(&claim).await {
+                    tracing::warn!(%pair, error = chain(&error), "claim not released");
+                }
+                return Err(failed(&error));
+            }
+        };
         // The claim lapses by itself if this write is lost; the peering carries its tags already.
         if let Err(error) = self.store.settle_claim(&claim, &view.id).await {
             tracing::warn!(peering = %view.id, error = chain(&error), "claim not settled");
@@ -170,7 +179,11 @@ impl Reread {
 }
 
 fn failed(error: &CloudError) -> Applied {
-    if error.kind.is_passing() { Applied::Passing(chain(error)) } else { Applied::Failed(chain(error)) }
+    match error.kind {
+        ErrorKind::Limit => Applied::Done(Effect::Refused(error.context.clone())),
+        kind if kind.is_passing() => Applied::Passing(chain(error)),
+        _ => Applied::Failed(chain(error)),
+    }
 }
 
 /// An error with all its causes in one line, for logs and reports.

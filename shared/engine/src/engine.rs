@@ -16,8 +16,8 @@ use crate::survey::{Departure, SurveyError};
 
 /// Follow-ups of one cause; then the sweep takes over. With the delays below they span about ten minutes.
 const MOST_ATTEMPTS: u32 = 14;
-/// Stale reads of one event before the read is believed: a later change may have overtaken the event.
-const MOST_STALE_READS: u32 = 6;
+/// Stale reads of one event before the read is believed, some 15 seconds: a later change may have overtaken the event.
+const MOST_STALE_READS: u32 = 4;
 /// The longest delay between follow-ups, in seconds.
 const LONGEST_DELAY: u32 = 60;
 

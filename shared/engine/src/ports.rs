@@ -185,6 +185,8 @@ pub trait Store: Send + Sync {
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError>;
     /// Notes in the claim which peering came of it.
     async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError>;
+    /// Gives a claim up before it lapses; one that another run holds by now stays.
+    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError>;
     /// Keeps how a run ended, for a while.
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
 }

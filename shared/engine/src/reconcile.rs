@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, Limits, MeshName, Report, Scope, lint, plan};
+use peerd_core::{Action, Effect, Limits, MeshName, Report, Scope, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
@@ -68,9 +68,10 @@ impl Progress {
         (!todo.is_empty()).then_some(todo)
     }
 
-    fn note(&mut self, action: &Action, applied: Applied) -> Option<peerd_core::Effect> {
+    fn note(&mut self, action: &Action, applied: Applied) -> Option<Effect> {
         self.tried.insert(action.clone());
         match applied {
+            Applied::Done(effect @ Effect::Refused(_)) => return Some(effect), // the next plan reports it
             Applied::Done(effect) => {
                 tracing::info!(%action, "applied");
                 self.applied.push(action.clone());

@@ -263,7 +263,7 @@ async fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_come
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.fail_next("CreateVpcPeeringConnection", ErrorKind::Limit);
+    world.fail_next("CreateVpcPeeringConnection", ErrorKind::Invalid);
     assert!(world.deliver().await > 0);
     let connected = [(&a, &b), (&a, &c), (&b, &c)].into_iter().filter(|(x, y)| world.connected(x, y)).count();
     assert_eq!(connected, 2);

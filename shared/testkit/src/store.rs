@@ -100,6 +100,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
+        let mut tables = self.tables();
+        if tables.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
+            tables.claims.remove(&claim.pair);
+        }
+        Ok(())
+    }
+
     async fn record_run(&self, run: &Run, _now: Timestamp) -> Result<(), PortError> {
         self.tables().runs.push(run.clone());
         Ok(())

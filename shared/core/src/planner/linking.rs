@@ -103,6 +103,12 @@ pub fn request(links: &[Link<'_>], desired: &Desired, observed: &Observed, limit
         }
     }
     for link in links {
+        if let Some(why) = observed.refused.get(&link.pair) {
+            let remedy = "have the quota raised (Service Quotas), or make the mesh smaller; every sweep tries again";
+            draft.report.find(FindingKind::Quota, &link.pair, why, remedy);
+            draft.notes.of_link(link, Word::Refused, "a quota of AWS is used up");
+            continue;
+        }
         match &link.state {
             State::Missing { dead } => request_one(link, dead, desired, observed, limits, &mut outstanding, draft),
             State::Overlapping(ours, theirs) => {
@@ -162,6 +168,9 @@ fn request_one<'a>(
 pub fn accept(links: &[Link<'_>], observed: &Observed, draft: &mut Draft) {
     for link in links {
         let State::Live(peering) = link.state else { continue };
+        if observed.refused.contains_key(&link.pair) {
+            continue;
+        }
         match &peering.status {
             PeeringStatus::Active => {}
             PeeringStatus::PendingAcceptance | PeeringStatus::InitiatingRequest => {

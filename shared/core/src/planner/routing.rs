@@ -120,6 +120,9 @@ fn standing_routes<'a>(
 fn fulfil(wish: &Wish<'_>, table: &RouteTable, desired: &Desired, observed: &Observed, draft: &mut Draft) {
     let (scope, destination) = (table.vpc.scope.clone(), wish.destination);
     let Some(route) = table.created_route(&destination) else {
+        if observed.refused.contains_key(&wish.link.pair) {
+            return; // every table of the pair was tried in this run already
+        }
         draft.notes.of_link(wish.link, Word::Waiting, "routes are being added");
         draft.work.insert(Action::AddRoute {
             scope,

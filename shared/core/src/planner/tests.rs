@@ -509,6 +509,20 @@ fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
 }
 
 #[test]
+fn what_a_quota_refuses_is_reported_and_the_rest_of_the_mesh_stands() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    let create = world.plan().0.work[0].clone();
+    world.observed.absorb(&create, Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned()));
+    let (_, findings) = world.settle();
+    assert_eq!(kinds(&findings), [FindingKind::Quota]);
+    assert_eq!(world.targets("rtb-a"), ["10.3.0.0/16 pcx-new1"]);
+    assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: a quota of AWS is used up"));
+}
+
+#[test]
 fn a_status_that_aws_adds_later_is_waited_for() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
