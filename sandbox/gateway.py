@@ -121,8 +121,8 @@ class Gateway:
         if request.service not in IN_PROCESS:
             return self._proxy.forward(request, caller.account)
         if request.service != "ec2":
-            # Not under the lock: AssumeRole asks ministack for the role, and ministack may be waiting for this
-            # very gateway to take a function's keys.
+            # Not under the lock: AssumeRole asks ministack for the role, which may be waiting for this very
+            # gateway to take the keys of a function.
             return call_wsgi(self._moto, request)
         with self._moto_lock:
             response = call_wsgi(self._moto, request)
@@ -202,7 +202,7 @@ def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:
         sockets=[listener],
         threads=_THREADS,
         channel_timeout=600,  # SDKs keep idle connections and must not find them closed
-        connection_limit=10_000,  # each function process keeps dozens; past the limit newcomers wait for minutes
+        connection_limit=10_000,  # a function process keeps dozens; past the limit newcomers wait
         asyncore_use_poll=True,  # select() ends at 1,024 files
         ident=None,
         clear_untrusted_proxy_headers=False,

@@ -85,24 +85,18 @@ def test_a_peering_that_takes_its_time_is_waited_for_and_the_status_says_so(worl
     world.until_status(one, "joined prod")
 
 
-def test_a_newcomer_waits_while_a_quota_is_full_and_the_rest_of_the_mesh_stands(world: World) -> None:
+def test_a_full_quota_is_reported_and_the_rest_of_the_mesh_stands(world: World) -> None:
     world.control.settings(quota_peerings=1)
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
 
-    world.control.forget_calls()
     third = world.vpc(THIRD, HOME, mesh="prod")
-
-    def not_refused() -> list[str]:
-        refused = [call for call in world.peerd_writes() if "Limit" in (call["error"] or "")]
-        return [] if refused else ["AWS has not refused a peering for the quota yet"]
-
-    world.eventually(not_refused)
-    world.until_status(third, "waiting prod")
+    world.until_status(third, "refused prod", "quota")
     assert not judge.not_connected(world.see(one, two), one, two)
 
     world.control.settings(quota_peerings=50)
     _sweep_until_connected(world, one, two, third)
+    world.eventually(lambda: [it for it in [world.status(third)] if it != "joined prod"])
 
 
 def test_with_every_event_lost_the_sweep_alone_brings_the_same_end(world: World) -> None:
