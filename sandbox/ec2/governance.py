@@ -1,7 +1,7 @@
 """Organizations and Service Quotas, as far as an account's own view of them goes.
 
-https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: only the management account (or a
-delegated administrator) may list accounts, and an account outside an organisation is told so.
+Only the management account (or a delegated administrator) may list accounts, and an account outside of an
+organisation is told so: https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
 """
 
 import json
