@@ -1,0 +1,1 @@
+"""What the sandbox answers where AWS is known to answer something definite."""

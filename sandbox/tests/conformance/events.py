@@ -1,0 +1,234 @@
+"""EventBridge: patterns, targets, buses of other accounts and Regions, CloudTrail."""
+
+import json
+import time
+import uuid
+from typing import Any
+
+from botocore.exceptions import ClientError
+from sandbox.tests.conformance.probe import (
+    AWAY,
+    FIRST,
+    HOME,
+    HUB,
+    check,
+    client,
+    failure,
+    make_vpc,
+    record,
+)
+
+PATTERNS = [
+    ("prefix", {"source": [{"prefix": "aws."}]}, True),
+    ("anything-but", {"source": [{"anything-but": ["aws.ec2"]}]}, False),
+    ("exists false", {"detail": {"errorCode": [{"exists": False}]}}, True),
+    ("suffix", {"detail": {"eventName": [{"suffix": "Vpc"}]}}, True),
+    ("wildcard", {"detail": {"eventName": [{"wildcard": "Create*"}]}}, True),
+    ("equals-ignore-case", {"source": [{"equals-ignore-case": "AWS.EC2"}]}, True),
+    ("numeric", {"detail": {"n": [{"numeric": [">", 3, "<=", 5]}]}}, True),
+    ("cidr", {"detail": {"sourceIPAddress": [{"cidr": "10.0.0.0/8"}]}}, True),
+    ("$or", {"$or": [{"source": ["x"]}, {"detail": {"eventName": ["CreateVpc"]}}]}, True),
+    (
+        "nested+list",
+        {
+            "source": ["aws.ec2"],
+            "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {"eventSource": ["ec2.amazonaws.com"], "eventName": ["CreateVpc", "DeleteVpc"]},
+        },
+        True,
+    ),
+    ("non-match", {"detail": {"eventName": ["DeleteVpc"]}}, False),
+    ("anything-but prefix", {"detail": {"eventName": [{"anything-but": {"prefix": "Describe"}}]}}, True),
+]
+EVENT = {
+    "version": "0",
+    "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+    "detail-type": "AWS API Call via CloudTrail",
+    "source": "aws.ec2",
+    "account": FIRST,
+    "time": "2026-01-01T00:00:00Z",
+    "region": HOME,
+    "resources": [],
+    "detail": {
+        "eventVersion": "1.08",
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "CreateVpc",
+        "awsRegion": HOME,
+        "sourceIPAddress": "10.1.2.3",
+        "n": 5,
+        "responseElements": {"vpc": {"vpcId": "vpc-1"}},
+    },
+}
+
+
+def run() -> None:
+    def mk(service: str, account: str = HUB, region: str = HOME) -> Any:
+        return client(service, account, region)
+
+    ev, sq = mk("events"), mk("sqs")
+    bad = []
+    for n, pat, want in PATTERNS:
+        x = failure(ev.test_event_pattern, EventPattern=json.dumps(pat), Event=json.dumps(EVENT))
+        if x:
+            bad.append((n, x[0]))
+        elif failure.value.get("Result") != want:
+            bad.append((n, failure.value.get("Result")))
+        if x and x[2] in (404, 500, 501) and len(bad) > 2:
+            break
+    check("eb.TestEventPattern (12 cases)", not bad, bad)
+    q = sq.create_queue(QueueName="q" + uuid.uuid4().hex[:6])["QueueUrl"]
+    qa = sq.get_queue_attributes(QueueUrl=q, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def drain(url: str | None = None, wait: float = 3, queues: Any = None) -> list[str]:
+        out = []
+        t0 = time.time()
+        while time.time() - t0 < wait:
+            m = (
+                (queues or sq)
+                .receive_message(QueueUrl=url or q, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+                .get("Messages", [])
+            )
+            for x in m:
+                out.append(x["Body"])
+                (queues or sq).delete_message(QueueUrl=url or q, ReceiptHandle=x["ReceiptHandle"])
+            if m and wait <= 3:
+                break
+        return out
+
+    ev.put_rule(
+        Name="r1",
+        EventPattern=json.dumps({"source": ["peerd.test"], "detail": {"eventName": [{"prefix": "Create"}]}}),
+    )
+    ev.put_targets(Rule="r1", Targets=[{"Id": "1", "Arn": qa}])
+    r = ev.put_events(
+        Entries=[
+            {"Source": "peerd.test", "DetailType": "t", "Detail": json.dumps({"eventName": "CreateVpc"})},
+            {"Source": "peerd.test", "DetailType": "t", "Detail": json.dumps({"eventName": "DeleteVpc"})},
+        ]
+    )
+    m = drain()
+    check(
+        "eb.PutEvents -> SQS, pattern filtered",
+        len(m) == 1 and json.loads(m[0])["detail"]["eventName"] == "CreateVpc",
+        m[:1] or r.get("Entries"),
+    )
+    if m:
+        b = json.loads(m[0])
+        check(
+            "eb.envelope fields",
+            all(
+                k in b
+                for k in (
+                    "version",
+                    "id",
+                    "detail-type",
+                    "source",
+                    "account",
+                    "time",
+                    "region",
+                    "resources",
+                    "detail",
+                )
+            )
+            and b["region"] == HOME,
+            {k: b.get(k) for k in ("account", "time", "region", "resources")},
+        )
+    x = failure(
+        ev.put_events,
+        Entries=[
+            {
+                "Source": "aws.ec2",
+                "DetailType": "AWS API Call via CloudTrail",
+                "Detail": json.dumps({"eventName": "CreateVpc"}),
+            }
+        ],
+    )
+    record("eb.PutEvents source aws.*", "note", x or failure.value.get("Entries"))
+    try:
+        ev.put_rule(Name="r2", EventPattern=json.dumps({"source": ["peerd.tr"]}))
+        ev.put_targets(
+            Rule="r2",
+            Targets=[
+                {
+                    "Id": "1",
+                    "Arn": qa,
+                    "InputTransformer": {
+                        "InputPathsMap": {"n": "$.detail.eventName", "a": "$.account"},
+                        "InputTemplate": '{"name": <n>, "acct": <a>}',
+                    },
+                }
+            ],
+        )
+        ev.put_events(
+            Entries=[
+                {"Source": "peerd.tr", "DetailType": "t", "Detail": json.dumps({"eventName": "CreateVpc"})}
+            ]
+        )
+        m = drain()
+        check("eb.InputTransformer", len(m) == 1 and json.loads(m[0]).get("name") == "CreateVpc", m)
+    except (ClientError, KeyError, ValueError) as x:
+        record("eb.InputTransformer", "wrong", x)
+    try:  # cross account / region bus
+        ev2 = mk("events", FIRST, HOME)
+        evh = mk("events", HUB, HOME)
+        evh.create_event_bus(Name="hub-bus")
+        evh.put_rule(Name="rb", EventBusName="hub-bus", EventPattern=json.dumps({"source": ["peerd.x"]}))
+        evh.put_targets(Rule="rb", EventBusName="hub-bus", Targets=[{"Id": "1", "Arn": qa}])
+        ev2.put_rule(Name="fwd", EventPattern=json.dumps({"source": ["peerd.x"]}))
+        ev2.put_targets(
+            Rule="fwd",
+            Targets=[
+                {
+                    "Id": "1",
+                    "Arn": f"arn:aws:events:{HOME}:{HUB}:event-bus/hub-bus",
+                    "RoleArn": f"arn:aws:iam::{FIRST}:role/fwd",
+                }
+            ],
+        )
+        ev2.put_events(Entries=[{"Source": "peerd.x", "DetailType": "t", "Detail": "{}"}])
+        m = drain()
+        check("eb.rule -> other account's bus -> SQS", len(m) == 1, m)
+        ev3 = mk("events", FIRST, AWAY)
+        ev3.put_rule(Name="fwd", EventPattern=json.dumps({"source": ["peerd.x"]}))
+        ev3.put_targets(
+            Rule="fwd",
+            Targets=[
+                {
+                    "Id": "1",
+                    "Arn": f"arn:aws:events:{HOME}:{HUB}:event-bus/hub-bus",
+                    "RoleArn": f"arn:aws:iam::{FIRST}:role/fwd",
+                }
+            ],
+        )
+        ev3.put_events(Entries=[{"Source": "peerd.x", "DetailType": "t", "Detail": "{}"}])
+        m = drain()
+        check("eb.rule -> other region's bus -> SQS", len(m) == 1, m)
+    except (ClientError, KeyError, ValueError) as x:
+        record("eb.rule -> other account's bus -> SQS", "wrong", x)
+    try:
+        ev.put_rule(Name="sch", ScheduleExpression="rate(1 minute)")
+        ev.put_targets(Rule="sch", Targets=[{"Id": "1", "Arn": qa}])
+        record("eb.schedule rule accepted", "ok", "firing checked apart (65 s)")
+    except (ClientError, KeyError, ValueError) as x:
+        record("eb.schedule rule accepted", "wrong", x)
+    # cloudtrail style native event
+    try:
+        ea = mk("events", FIRST, HOME)
+        sa = mk("sqs", FIRST, HOME)
+        q2 = sa.create_queue(QueueName="ct")["QueueUrl"]
+        q2a = sa.get_queue_attributes(QueueUrl=q2, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        ea.put_rule(Name="ct", EventPattern=json.dumps({"source": ["aws.ec2"]}))
+        ea.put_targets(Rule="ct", Targets=[{"Id": "1", "Arn": q2a}])
+        make_vpc(FIRST, HOME, "10.120.0.0/16", "ct")
+        m = drain(q2, 4, sa)
+        check("ct.CreateVpc -> 'AWS API Call via CloudTrail' event", len(m) > 0, m[:1] or "no event")
+    except (ClientError, KeyError, ValueError) as x:
+        record("ct.CreateVpc -> 'AWS API Call via CloudTrail' event", "wrong", x)
+    try:
+        ct = mk("cloudtrail", FIRST, HOME)
+        e = ct.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateVpc"}])[
+            "Events"
+        ]
+        record("ct.LookupEvents", "ok" if e else "wrong", f"{len(e)} events")
+    except (ClientError, KeyError, ValueError) as x:
+        record("ct.LookupEvents", "missing", x)

@@ -1,0 +1,318 @@
+"""Routes and route tables: targets, duplicates, blackholes, quotas, prefix lists."""
+
+from botocore.exceptions import ClientError
+from sandbox.tests.conformance.probe import (
+    AWAY,
+    FIRST,
+    HOME,
+    SECOND,
+    THIRD,
+    as_dict,
+    check,
+    client,
+    describe_peering,
+    failure,
+    make_vpc,
+    record,
+    refused,
+    request_peering,
+    route_to,
+    tables_of,
+    tags,
+)
+
+
+def run() -> None:
+    a = make_vpc(FIRST, HOME, "10.70.0.0/16", "ra", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
+    b = make_vpc(SECOND, AWAY, "10.71.0.0/16", "rb", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
+    e = client("ec2", FIRST, HOME)
+    main = tables_of(FIRST, HOME, a)
+    check(
+        "rtb.main exists w/ local route",
+        len(main) == 1 and main[0]["Routes"][0]["GatewayId"] == "local",
+        main[0]["Routes"] if main else main,
+    )
+    check(
+        "rtb.local IPv6 route",
+        bool(main) and any("DestinationIpv6CidrBlock" in r for r in main[0]["Routes"]),
+        list(main[0]["Routes"]) if main else "",
+    )
+    rt = e.create_route_table(
+        VpcId=a,
+        TagSpecifications=[
+            {"ResourceType": "route-table", "Tags": tags({"peerd:route": "yes", "Name": "app"})}
+        ],
+    )["RouteTable"]
+    rid = rt["RouteTableId"]
+    check("rtb.create + tags", as_dict(rt.get("Tags")).get("peerd:route") == "yes", rt.get("Tags"))
+    for _ in range(6):
+        e.create_route_table(VpcId=a)
+    f = e.describe_route_tables(Filters=[{"Name": "tag:peerd:route", "Values": ["yes"]}])["RouteTables"]
+    check("rtb.filter tag:", [x["RouteTableId"] for x in f] == [rid], len(f))
+    f = e.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [a]}])["RouteTables"]
+    check("rtb.filter vpc-id", len(f) == 8, len(f))
+    f = e.describe_route_tables(
+        Filters=[{"Name": "association.main", "Values": ["true"]}, {"Name": "vpc-id", "Values": [a]}]
+    )["RouteTables"]
+    check("rtb.filter association.main", len(f) == 1, len(f))
+    p = e.describe_route_tables(MaxResults=5)
+    tot = sum(
+        len(x["RouteTables"])
+        for x in e.get_paginator("describe_route_tables").paginate(PaginationConfig={"PageSize": 5})
+    )
+    check(
+        "rtb.pagination",
+        len(p["RouteTables"]) == 5 and "NextToken" in p and tot >= 8,
+        f"page={len(p['RouteTables'])} token={'NextToken' in p} total={tot}",
+    )
+    pid = request_peering(FIRST, HOME, a, SECOND, AWAY, b)["VpcPeeringConnectionId"]
+    # route on pending pcx
+    x = failure(
+        e.create_route, RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid
+    )
+    r = None if x else route_to(FIRST, HOME, rid, "10.71.0.0/16")
+    check("route.on pending pcx -> blackhole", x is None and r and r.get("State") == "blackhole", x or r)
+    client("ec2", SECOND, AWAY).accept_vpc_peering_connection(VpcPeeringConnectionId=pid)
+    if x:
+        e.create_route(RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid)
+    r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
+    check(
+        "route.via active pcx -> active",
+        r
+        and r.get("State") == "active"
+        and r.get("VpcPeeringConnectionId") == pid
+        and r.get("Origin") == "CreateRoute",
+        r,
+    )
+    refused(
+        "route.duplicate same target refused",
+        "RouteAlreadyExists",
+        e.create_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.71.0.0/16",
+        VpcPeeringConnectionId=pid,
+    )
+    # second pcx
+    c = make_vpc(THIRD, HOME, "10.72.0.0/16", "rc")["VpcId"]
+    pid2 = request_peering(FIRST, HOME, a, THIRD, HOME, c)["VpcPeeringConnectionId"]
+    client("ec2", THIRD, HOME).accept_vpc_peering_connection(VpcPeeringConnectionId=pid2)
+    refused(
+        "route.duplicate other target refused",
+        "RouteAlreadyExists",
+        e.create_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.71.0.0/16",
+        VpcPeeringConnectionId=pid2,
+    )
+    hb = e.create_route_table(VpcId=make_vpc(FIRST, HOME, "10.170.0.0/16")["VpcId"])["RouteTable"][
+        "RouteTableId"
+    ]
+    hp = request_peering(
+        FIRST, HOME, e.describe_route_tables(RouteTableIds=[hb])["RouteTables"][0]["VpcId"], THIRD, HOME, c
+    )["VpcPeeringConnectionId"]
+    client("ec2", THIRD, HOME).accept_vpc_peering_connection(VpcPeeringConnectionId=hp)
+    x = failure(
+        e.create_route, RouteTableId=hb, DestinationCidrBlock="10.73.1.5/16", VpcPeeringConnectionId=hp
+    )
+    check(
+        "route.host bits set -> canonical form",
+        x is None and route_to(FIRST, HOME, hb, "10.73.0.0/16") is not None,
+        x
+        or [
+            r.get("DestinationCidrBlock")
+            for r in e.describe_route_tables(RouteTableIds=[hb])["RouteTables"][0]["Routes"]
+        ],
+    )
+    e.replace_route(RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid2)
+    r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
+    check("route.ReplaceRoute", r and r.get("VpcPeeringConnectionId") == pid2, r)
+    refused(
+        "route.ReplaceRoute missing",
+        "InvalidParameterValue",
+        e.replace_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.199.0.0/16",
+        VpcPeeringConnectionId=pid2,
+    )
+    e.replace_route(RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid)
+    x = failure(
+        e.create_route,
+        RouteTableId=rid,
+        DestinationIpv6CidrBlock="2600:1f18:1:100::/56",
+        VpcPeeringConnectionId=pid,
+    )
+    r = None if x else route_to(FIRST, HOME, rid, "2600:1f18:1:100::/56")
+    check("route.IPv6 via pcx", r and r.get("VpcPeeringConnectionId") == pid, x or r)
+    refused(
+        "route.IPv6 duplicate refused",
+        "RouteAlreadyExists",
+        e.create_route,
+        RouteTableId=rid,
+        DestinationIpv6CidrBlock="2600:1f18:1:100::/56",
+        VpcPeeringConnectionId=pid,
+    )
+    x = failure(e.delete_route, RouteTableId=rid, DestinationIpv6CidrBlock="2600:1f18:1:100::/56")
+    r = route_to(FIRST, HOME, rid, "2600:1f18:1:100::/56")
+    check("route.IPv6 delete", x is None and r is None, x or r)
+    x = failure(
+        e.create_route, RouteTableId=rid, DestinationCidrBlock="10.70.1.0/24", VpcPeeringConnectionId=pid
+    )
+    record("route.inside own VPC CIDR", "note", x or route_to(FIRST, HOME, rid, "10.70.1.0/24"))
+    refused(
+        "route.equal to local refused",
+        ["RouteAlreadyExists", "InvalidParameterValue"],
+        e.create_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.70.0.0/16",
+        VpcPeeringConnectionId=pid,
+    )
+    refused(
+        "route.unknown pcx",
+        "InvalidVpcPeeringConnectionID.NotFound",
+        e.create_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.80.0.0/16",
+        VpcPeeringConnectionId="pcx-0123456789abcdef0",
+    )
+    foreign = request_peering(SECOND, HOME, make_vpc(SECOND, HOME, "10.81.0.0/16")["VpcId"], THIRD, HOME, c)[
+        "VpcPeeringConnectionId"
+    ]
+    x = failure(
+        e.create_route, RouteTableId=rid, DestinationCidrBlock="10.81.0.0/16", VpcPeeringConnectionId=foreign
+    )
+    check("route.pcx of other VPCs refused", x is not None, x)
+    other = e.create_route_table(VpcId=make_vpc(FIRST, HOME, "10.82.0.0/16")["VpcId"])["RouteTable"][
+        "RouteTableId"
+    ]
+    x = failure(
+        e.create_route, RouteTableId=other, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid
+    )
+    check("route.pcx not of this VPC refused", x is not None, x)
+    refused(
+        "route.unknown route table",
+        "InvalidRouteTableID.NotFound",
+        e.create_route,
+        RouteTableId="rtb-0123456789abcdef0",
+        DestinationCidrBlock="10.80.0.0/16",
+        VpcPeeringConnectionId=pid,
+    )
+    refused(
+        "route.DryRun",
+        "DryRunOperation",
+        e.create_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.83.0.0/16",
+        VpcPeeringConnectionId=pid,
+        DryRun=True,
+    )
+    refused(
+        "route.delete missing",
+        "InvalidRoute.NotFound",
+        e.delete_route,
+        RouteTableId=rid,
+        DestinationCidrBlock="10.199.0.0/16",
+    )
+    f = e.describe_route_tables(Filters=[{"Name": "route.vpc-peering-connection-id", "Values": [pid]}])[
+        "RouteTables"
+    ]
+    check(
+        "rtb.filter route.vpc-peering-connection-id",
+        len(f) >= 1 and rid in [x["RouteTableId"] for x in f] and len(f) < 4,
+        len(f),
+    )
+    f = e.describe_route_tables(
+        Filters=[{"Name": "route.destination-cidr-block", "Values": ["10.71.0.0/16"]}]
+    )["RouteTables"]
+    check("rtb.filter route.destination-cidr-block", rid in [x["RouteTableId"] for x in f], len(f))
+    # prefix list
+    try:
+        pl = e.create_managed_prefix_list(
+            PrefixListName="peers",
+            AddressFamily="IPv4",
+            MaxEntries=10,
+            Entries=[{"Cidr": "10.90.0.0/16", "Description": "x"}],
+            TagSpecifications=[{"ResourceType": "prefix-list", "Tags": tags({"probe:mesh": "prod"})}],
+        )["PrefixList"]
+        plid = pl["PrefixListId"]
+        check("pl.create", pl.get("Version") == 1, (pl.get("State"), pl.get("Version"), pl.get("Tags")))
+        m = e.modify_managed_prefix_list(
+            PrefixListId=plid,
+            CurrentVersion=1,
+            AddEntries=[{"Cidr": "10.91.0.0/16"}],
+            RemoveEntries=[{"Cidr": "10.90.0.0/16"}],
+        )["PrefixList"]
+        en = [x["Cidr"] for x in e.get_managed_prefix_list_entries(PrefixListId=plid)["Entries"]]
+        check(
+            "pl.modify + entries",
+            en == ["10.91.0.0/16"] and m.get("Version") == 2,
+            (en, m.get("Version"), m.get("State")),
+        )
+        refused(
+            "pl.stale CurrentVersion refused",
+            ["PrefixListVersionMismatch", "IncorrectState"],
+            e.modify_managed_prefix_list,
+            PrefixListId=plid,
+            CurrentVersion=1,
+            AddEntries=[{"Cidr": "10.92.0.0/16"}],
+        )
+        refused(
+            "pl.over MaxEntries refused",
+            ["PrefixListMaxEntriesExceeded", "InvalidParameterValue"],
+            e.modify_managed_prefix_list,
+            PrefixListId=plid,
+            CurrentVersion=2,
+            AddEntries=[{"Cidr": f"10.1.{i}.0/24"} for i in range(12)],
+        )
+        x = failure(
+            e.create_route, RouteTableId=rid, DestinationPrefixListId=plid, VpcPeeringConnectionId=pid
+        )
+        r = None if x else route_to(FIRST, HOME, rid, plid)
+        check("pl.route via pcx", r is not None, x or r)
+        d = e.describe_managed_prefix_lists(Filters=[{"Name": "owner-id", "Values": [FIRST]}])["PrefixLists"]
+        check("pl.describe filter", len(d) == 1, len(d))
+    except (ClientError, KeyError) as x:
+        record("pl.create", "missing", x)
+    # limit
+    n = 0
+    x = None
+    big = e.create_route_table(VpcId=a)["RouteTable"]["RouteTableId"]
+    for i in range(51):
+        x = failure(
+            e.create_route,
+            RouteTableId=big,
+            DestinationCidrBlock=f"172.20.{i}.0/24",
+            VpcPeeringConnectionId=pid,
+        )
+        if x:
+            break
+        n += 1
+    check("route.quota 50 per table enforced", bool(x) and x[0] == "RouteLimitExceeded", f"{n} made; {x}")
+    # blackhole
+    client("ec2", SECOND, AWAY).delete_vpc_peering_connection(VpcPeeringConnectionId=pid)
+    r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
+    check("route.blackhole after pcx deleted", r and r.get("State") == "blackhole", r)
+    x = failure(e.delete_route, RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16")
+    check("route.DeleteRoute", x is None and route_to(FIRST, HOME, rid, "10.71.0.0/16") is None, x)
+    x = failure(
+        e.create_route, RouteTableId=rid, DestinationCidrBlock="10.84.0.0/16", VpcPeeringConnectionId=pid
+    )
+    check("route.to deleted pcx refused", x is not None, x)
+    # peer VPC deleted
+    e.create_route(RouteTableId=rid, DestinationCidrBlock="10.72.0.0/16", VpcPeeringConnectionId=pid2)
+    d = client("ec2", THIRD, HOME)
+    x = failure(d.delete_vpc, VpcId=c)
+    if x:
+        record("vpc.delete with pcx", "note", x)
+    else:
+        st = None
+        try:
+            st = describe_peering(FIRST, HOME, pid2)["Status"]
+        except ClientError as y:
+            st = y
+        r = route_to(FIRST, HOME, rid, "10.72.0.0/16")
+        check(
+            "route.blackhole after peer VPC deleted",
+            r and r.get("State") == "blackhole",
+            f"pcx={st} route={r}",
+        )
+    refused("vpc.delete with dependencies refused", "DependencyViolation", e.delete_vpc, VpcId=a)
