@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import (
     AWAY,
     FIRST,

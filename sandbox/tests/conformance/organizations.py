@@ -1,6 +1,7 @@
 """Organizations as its management account, a member and a stranger see it."""
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import (
     THIRD,
     check,

@@ -1,6 +1,7 @@
 """Peering connections: the handshake across accounts and Regions, duplicates, filters, options, quotas."""
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import (
     AWAY,
     FAR,

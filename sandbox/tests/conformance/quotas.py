@@ -1,6 +1,7 @@
 """Service Quotas."""
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import FIRST, HOME, check, client, record
 
 

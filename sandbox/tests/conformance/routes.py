@@ -1,6 +1,7 @@
 """Routes and route tables: targets, duplicates, blackholes, quotas, prefix lists."""
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import (
     AWAY,
     FIRST,

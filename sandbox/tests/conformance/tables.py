@@ -5,6 +5,7 @@ import time
 import uuid
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import HOME, HUB, check, client, record, refused
 
 

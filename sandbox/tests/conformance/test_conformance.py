@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from sandbox.client.control import Control
 from sandbox.client.process import SandboxProcess, choose_port
 from sandbox.tests.conformance import (

@@ -1,6 +1,7 @@
 """VPCs, their blocks, filters, pages and tags."""
 
 from botocore.exceptions import ClientError
+
 from sandbox.tests.conformance.probe import (
     AWAY,
     FAR,
