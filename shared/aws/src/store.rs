@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
@@ -131,6 +133,16 @@ impl Store for DynamoStore {
         request.send().await.map(drop).map_err(|error| errors::port(format!("TransactWriteItems of {pk}"), error))
     }
 
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
+        let request = self
+            .dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key("meshes".to_owned(), mesh.to_string())))
+            .condition_expression("attribute_not_exists(policy)");
+        done_or_not_ours(request.send().await, &format!("mesh {mesh}"))
+    }
+
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
         #[derive(serde::Deserialize)]
         struct Account {
@@ -200,13 +212,7 @@ impl Store for DynamoStore {
             .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
             .condition_expression("claimed_by = :owner")
             .expression_attribute_values(":owner", text(&claim.owner));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(errors::port(format!("DeleteItem of the claim to {}", claim.pair), error)),
-            },
-        }
+        done_or_not_ours(request.send().await, &format!("the claim to {}", claim.pair))
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
@@ -224,6 +230,20 @@ impl Store for DynamoStore {
             .item("findings", lines(run.report.findings.iter().map(ToString::to_string).collect()))
             .item("expires", number(now / 1000 + RUN_KEPT));
         request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
+    }
+}
+
+/// A conditional delete whose condition does not hold left alone what is not ours to delete.
+fn done_or_not_ours(
+    answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
+    what: &str,
+) -> Result<(), PortError> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) => match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
+        },
     }
 }
 

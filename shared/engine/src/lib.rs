@@ -5,6 +5,7 @@
 //! what must wait is a follow-up message with a delay. This crate knows no AWS client.
 
 pub mod apply;
+pub mod batch;
 pub mod engine;
 pub mod event;
 pub mod focus;
@@ -16,7 +17,8 @@ pub mod reconcile;
 pub mod survey;
 pub mod sweep;
 
-pub use engine::{Delivery, Engine, Settings};
+pub use batch::Delivery;
+pub use engine::{Engine, Settings};
 pub use focus::{Expect, Focus};
 pub use message::{Message, Work};
 pub use outcome::{Outcome, Run};

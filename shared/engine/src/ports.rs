@@ -177,6 +177,8 @@ pub trait Store: Send + Sync {
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError>;
     /// Remembers a VPC as it is now; `before` is what was remembered. A member of no mesh is forgotten.
     async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError>;
+    /// Forgets a mesh that nobody asks for; one that is declared in the store stays.
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError>;
     /// Registered accounts and their Regions.
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError>;
     /// Registers a scope.

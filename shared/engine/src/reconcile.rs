@@ -43,6 +43,7 @@ impl Engine<'_> {
         let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
         let limits = Limits::default();
         let mut report = Report::default();
+        let mut at_rest = false;
         for _ in 0..MOST_PASSES {
             let (plan, said) = plan(&desired, &observed, &limits);
             report = said;
@@ -51,14 +52,22 @@ impl Engine<'_> {
                 return Err(ReconcileError::UnsoundPlan(broken));
             }
             let todo = progress.untried(plan.work).or_else(|| progress.untried(plan.labels));
-            let Some(todo) = todo else { break };
+            let Some(todo) = todo else {
+                at_rest = true;
+                break;
+            };
             for (action, applied) in applier.apply(todo).await {
                 if let Some(effect) = progress.note(&action, applied) {
                     observed.absorb(&action, effect);
                 }
             }
         }
-        Ok(progress.end(mesh.clone(), report))
+        progress.passing |= !at_rest;
+        let run = progress.end(mesh.clone(), report);
+        if matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) {
+            self.forget_who_left(&desired, &observed).await?;
+        }
+        Ok(run)
     }
 }
 

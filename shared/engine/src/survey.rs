@@ -1,29 +1,15 @@
 //! Reading tags and writing the membership index.
 //!
-//! A VPC that joins is remembered at once. One that leaves is forgotten only when the meshes that it left have been
-//! reconciled: should this worker die in between, the message comes again and still finds what to clean up.
+//! A VPC that joins is remembered at once. One that leaves is forgotten only when the meshes that it left are as they
+//! should be: should a worker die in between, the next one still finds where to clean up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::tags::MeshTag;
-use peerd_core::{AccountId, Member, MeshName, Scope, Vpc, VpcRef};
+use peerd_core::{AccountId, Desired, Member, MeshName, Observed, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
 use crate::ports::{CloudError, PortError};
-
-/// An index entry that is to be written when the meshes that the VPC left are reconciled.
-#[derive(Debug, Clone)]
-pub struct Departure {
-    before: Member,
-    now: Member,
-}
-
-impl Departure {
-    /// The meshes that were left.
-    pub fn left(&self) -> BTreeSet<MeshName> {
-        &self.before.meshes - &self.now.meshes
-    }
-}
 
 /// What surveying one VPC brought to light.
 #[derive(Debug, Clone)]
@@ -32,8 +18,6 @@ pub struct Surveyed {
     pub touched: BTreeSet<MeshName>,
     /// Whether the index did not know.
     pub changed: bool,
-    /// What is to be written later.
-    pub departure: Option<Departure>,
 }
 
 /// What surveying an account brought to light.
@@ -46,32 +30,52 @@ pub struct AccountSurvey {
 }
 
 impl Engine<'_> {
-    /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new.
+    /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new. What it left
+    /// is remembered until [`Engine::forget_who_left`].
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>) -> Result<Surveyed, PortError> {
         let before = self.store.member(vpc).await?;
-        let now = member_of(vpc, read);
+        let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let old = before.as_ref().map(|member| member.meshes.clone()).unwrap_or_default();
-        let touched = &old | &now.meshes;
-        if before.as_ref() == Some(&now) || (before.is_none() && now.meshes.is_empty()) {
-            return Ok(Surveyed { touched, changed: false, departure: None });
+        let touched = &old | &asked;
+        let known = before.as_ref().map(|member| member.cidrs.clone());
+        let cidrs = read.map(|vpc| vpc.cidrs.clone()).or(known).unwrap_or_default();
+        let now = Member { vpc: vpc.clone(), cidrs, meshes: touched.clone() };
+        let changed = before.as_ref() != Some(&now) && !touched.is_empty();
+        if changed {
+            self.store.remember(before.as_ref(), &now).await?;
         }
-        let for_now = Member { meshes: touched.clone(), ..now.clone() };
-        if before.as_ref() != Some(&for_now) {
-            self.store.remember(before.as_ref(), &for_now).await?;
-        }
-        let departure = (for_now != now).then_some(Departure { before: for_now, now });
-        Ok(Surveyed { touched, changed: true, departure })
+        Ok(Surveyed { touched, changed })
     }
 
-    /// Writes what a reconcile of the left meshes has made true.
+    /// Forgets those whose own tags were read and no longer ask for the mesh, and the mesh itself if nobody asks for it
+    /// and nobody declared it. To be called when the mesh is as it should be: until then whoever comes next must find
+    /// where there is something to clean up.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn depart(&self, departure: &Departure) -> Result<(), PortError> {
-        self.store.remember(Some(&departure.before), &departure.now).await
+    /// When the store cannot be read or written.
+    pub async fn forget_who_left(&self, desired: &Desired, observed: &Observed) -> Result<(), PortError> {
+        let mesh = &desired.mesh;
+        let asks =
+            |vpc: &VpcRef| observed.vpcs.get(vpc).is_some_and(|seen| MeshTag::of(&seen.tags).meshes.contains(mesh));
+        let mut stayed = observed.vpcs.keys().any(asks);
+        for member in desired.remembered.values().filter(|member| member.meshes.contains(mesh)) {
+            if asks(&member.vpc) || !observed.answered(&member.vpc.scope) {
+                stayed = true;
+                continue;
+            }
+            if let Some(before) = self.store.member(&member.vpc).await? {
+                let mut now = before.clone();
+                now.meshes.remove(mesh);
+                self.store.remember(Some(&before), &now).await?;
+            }
+        }
+        if !stayed && !desired.declared.contains_key(mesh) {
+            self.store.forget_mesh(mesh).await?;
+        }
+        Ok(())
     }
 
     /// Surveys every VPC of an account, those that are only remembered too, and tells which meshes changed where, and
@@ -113,12 +117,6 @@ impl Engine<'_> {
         }
         Ok(changed)
     }
-}
-
-fn member_of(vpc: &VpcRef, read: Option<&Vpc>) -> Member {
-    let meshes = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
-    let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
-    Member { vpc: vpc.clone(), cidrs, meshes }
 }
 
 /// A scope that could not be surveyed.

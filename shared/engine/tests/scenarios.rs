@@ -180,6 +180,12 @@ async fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     world.sweep();
     world.rest().await;
     assert_eq!((world.traces(&a), world.traces(&c)), (Vec::new(), Vec::new()));
+    assert_eq!(world.store.everybody().len(), 1);
+    world.cloud.take_calls();
+    world.sweep();
+    world.rest().await;
+    let calls = world.cloud.take_calls().len();
+    assert_eq!(calls, 6 + 6 * 3 * 2, "the mesh that nobody asks for any more is forgotten");
 }
 
 #[tokio::test]

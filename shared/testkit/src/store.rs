@@ -71,6 +71,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
+        self.tables().meshes.retain(|known, policy| known != mesh || policy.is_some());
+        Ok(())
+    }
+
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
         Ok(self.tables().accounts.clone())
     }

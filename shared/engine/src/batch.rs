@@ -1,0 +1,346 @@
+//! A batch of messages: what each is about, one reconcile per touched mesh, and what is left for later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use peerd_core::tags::MeshTag;
+use peerd_core::{MeshName, PeeringId, RouteTableId, Scope, Vpc, VpcId, VpcRef};
+use serde_json::Value;
+
+use crate::apply::chain;
+use crate::engine::Engine;
+use crate::event;
+use crate::focus::{Expect, Focus};
+use crate::message::{Message, Work};
+use crate::outcome::{Outcome, Run};
+use crate::ports::{CloudError, PortError, Timestamp};
+use crate::survey::SurveyError;
+
+/// Follow-ups of one cause; then the sweep takes over. With the delays below they span about ten minutes.
+const MOST_ATTEMPTS: u32 = 14;
+/// Stale reads of one event before the read is believed, some 15 seconds: a later change may have overtaken the event.
+const MOST_STALE_READS: u32 = 4;
+/// The longest delay between follow-ups, in seconds.
+const LONGEST_DELAY: u32 = 60;
+
+/// One message as the queue delivered it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The queue's id of it.
+    pub id: String,
+    /// Its body.
+    pub body: String,
+}
+
+/// A message that asks for something, and the place of its delivery in the batch.
+struct Letter {
+    place: usize,
+    attempt: u32,
+    matter: Matter,
+}
+
+enum Matter {
+    Event { focus: Focus, event: Value },
+    Work(Work),
+}
+
+/// What a batch asks of one mesh.
+#[derive(Debug, Default)]
+struct Ask {
+    scopes: BTreeSet<Scope>,
+    everywhere: bool,
+    /// The least attempt among the messages: fresh news resets the patience.
+    attempt: Option<u32>,
+    /// Whether an event asked, whose reads may be stale: then one more look follows.
+    verify: bool,
+    deliveries: BTreeSet<usize>,
+}
+
+/// What a batch comes to while it is worked on.
+#[derive(Default)]
+struct Batch {
+    asks: BTreeMap<MeshName, Ask>,
+    retry: BTreeSet<usize>,
+}
+
+/// The VPCs that the events of a batch name, as each scope showed them.
+type Reads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
+
+/// Whether what an event says could be looked up.
+enum Sighting {
+    /// It was, or it can never be.
+    Clear,
+    /// The read contradicts the event or failed in passing: look again.
+    Stale,
+}
+
+impl Engine<'_> {
+    /// Handles a batch and returns the ids of the deliveries that the queue is to deliver again.
+    ///
+    /// Nothing new is begun after `deadline`; what is left goes into follow-up messages.
+    pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
+        let mut batch = Batch::default();
+        let letters: Vec<Letter> =
+            deliveries.iter().enumerate().filter_map(|(place, delivery)| open(place, delivery)).collect();
+        let reads = self.read_vpcs(&letters).await;
+        for letter in letters {
+            let place = letter.place;
+            if let Err(error) = self.take(letter, &reads, &mut batch).await {
+                tracing::error!(delivery = deliveries[place].id, error = chain(&error), "message not handled");
+                batch.retry.insert(place);
+            }
+        }
+        let Batch { asks, mut retry } = batch;
+        let answers = asks.iter().map(|(mesh, ask)| self.answer(mesh, ask, deadline));
+        for (ask, done) in asks.values().zip(join_all(answers).await) {
+            if !done {
+                retry.extend(&ask.deliveries);
+            }
+        }
+        retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
+    }
+
+    /// Every VPC that the batch's events name, with one call per scope.
+    async fn read_vpcs(&self, letters: &[Letter]) -> Reads {
+        let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
+        for letter in letters {
+            if let Matter::Event { focus, .. } = &letter.matter {
+                for vpc in focus.vpcs.keys() {
+                    wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
+                }
+            }
+        }
+        let reads = wanted.into_iter().map(|(scope, ids)| async move {
+            let read = self.cloud.vpcs_by_id(&scope, &ids).await;
+            let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)).collect());
+            (scope, by_ref)
+        });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    async fn take(&self, letter: Letter, reads: &Reads, batch: &mut Batch) -> Result<(), SurveyError> {
+        let Letter { place, attempt, matter } = letter;
+        match matter {
+            Matter::Event { focus, event } => {
+                if self.take_event(place, attempt, focus, reads, batch).await? && attempt < MOST_STALE_READS {
+                    let again = Message::new(attempt + 1, Work::Event { event });
+                    self.queue.send(&again, delay(attempt + 1)).await?;
+                }
+                Ok(())
+            }
+            Matter::Work(Work::Sweep {}) => Ok(self.sweep().await?),
+            Matter::Work(Work::Survey { account }) => self.survey_and_ask(&account).await,
+            Matter::Work(Work::Reconcile { mesh, scopes, everywhere }) => {
+                let ask = batch.ask(mesh, place, attempt);
+                ask.scopes.extend(scopes);
+                ask.everywhere |= everywhere;
+                Ok(())
+            }
+            Matter::Work(Work::Event { .. }) => Ok(()), // opened as the event itself
+        }
+    }
+
+    /// Asks for a reconcile of every mesh that an event concerns; true if it must be looked at again.
+    async fn take_event(
+        &self,
+        place: usize,
+        attempt: u32,
+        focus: Focus,
+        reads: &Reads,
+        batch: &mut Batch,
+    ) -> Result<bool, SurveyError> {
+        let Focus { vpcs, peerings, tables } = focus;
+        let mut concerned: Vec<(MeshName, BTreeSet<Scope>)> = Vec::new();
+        let mut stale = false;
+        for (vpc, expect) in &vpcs {
+            let patient = attempt < MOST_STALE_READS;
+            stale |= matches!(self.look_at_vpc(vpc, expect, patient, reads, &mut concerned).await?, Sighting::Stale);
+        }
+        for (scope, id) in &peerings {
+            stale |= matches!(self.look_at_peering(scope, id, &mut concerned).await?, Sighting::Stale);
+        }
+        for (scope, id) in &tables {
+            stale |= matches!(self.look_at_table(scope, id, &mut concerned).await?, Sighting::Stale);
+        }
+        for (mesh, scopes) in concerned {
+            let ask = batch.ask(mesh, place, attempt);
+            ask.verify = true;
+            ask.scopes.extend(scopes);
+        }
+        Ok(stale)
+    }
+
+    async fn look_at_vpc(
+        &self,
+        vpc: &VpcRef,
+        expect: &Expect,
+        patient: bool,
+        reads: &Reads,
+        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
+    ) -> Result<Sighting, SurveyError> {
+        let read = match reads.get(&vpc.scope) {
+            Some(Ok(read)) => read.get(vpc),
+            Some(Err(error)) => return Ok(unreadable(&vpc.scope, error)),
+            None => return Ok(Sighting::Clear),
+        };
+        if !expect.allows(read) && patient {
+            tracing::info!(%vpc, "stale read: it contradicts the event");
+            return Ok(Sighting::Stale);
+        }
+        self.register(&vpc.scope).await?;
+        let touched = self.survey_vpc(vpc, read).await?.touched;
+        concerned.extend(touched.into_iter().map(|mesh| (mesh, [vpc.scope.clone()].into())));
+        Ok(Sighting::Clear)
+    }
+
+    async fn look_at_peering(
+        &self,
+        scope: &Scope,
+        id: &PeeringId,
+        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
+    ) -> Result<Sighting, PortError> {
+        let view = match self.cloud.peering(scope, id).await {
+            Ok(Some(view)) => view,
+            Ok(None) => return Ok(Sighting::Stale),
+            Err(error) => return Ok(unreadable(scope, &error)),
+        };
+        let ends = [&view.requester, &view.accepter];
+        let mut meshes = MeshTag::of(&view.tags).meshes;
+        for end in ends {
+            meshes.extend(self.meshes_remembered_of(end).await?);
+        }
+        let scopes = BTreeSet::from(ends.map(|vpc| vpc.scope.clone()));
+        concerned.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
+        Ok(Sighting::Clear)
+    }
+
+    async fn look_at_table(
+        &self,
+        scope: &Scope,
+        id: &RouteTableId,
+        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
+    ) -> Result<Sighting, PortError> {
+        match self.cloud.route_table(scope, id).await {
+            Ok(Some(table)) => {
+                let meshes = self.meshes_remembered_of(&table.vpc).await?;
+                concerned.extend(meshes.into_iter().map(|mesh| (mesh, [scope.clone()].into())));
+                Ok(Sighting::Clear)
+            }
+            Ok(None) => Ok(Sighting::Clear), // a table that is gone routes nothing
+            Err(error) => Ok(unreadable(scope, &error)),
+        }
+    }
+
+    async fn meshes_remembered_of(&self, vpc: &VpcRef) -> Result<BTreeSet<MeshName>, PortError> {
+        Ok(self.store.member(vpc).await?.map(|member| member.meshes).unwrap_or_default())
+    }
+
+    /// Reconciles one mesh and leaves a follow-up where one is due; false if the messages that asked must come again.
+    async fn answer(&self, mesh: &MeshName, ask: &Ask, deadline: Timestamp) -> bool {
+        match self.try_answer(mesh, ask, deadline).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(%mesh, error = chain(error.as_ref()), "mesh not reconciled");
+                false
+            }
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        mesh: &MeshName,
+        ask: &Ask,
+        deadline: Timestamp,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        let mut scopes = ask.scopes.clone();
+        if ask.everywhere {
+            scopes.extend(self.scopes().await?);
+        }
+        let run = self.reconcile(mesh, &scopes, deadline).await?;
+        tell(&run);
+        if !matches!(run.outcome, Outcome::Unchanged) {
+            self.store.record_run(&run, self.clock.now()).await?;
+        }
+        if let Some(attempt) = next_attempt(&run, ask) {
+            if attempt > MOST_ATTEMPTS {
+                tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");
+            } else {
+                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere };
+                self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
+            }
+        }
+        Ok(run.outcome != Outcome::Partial)
+    }
+}
+
+impl Batch {
+    fn ask(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut Ask {
+        let ask = self.asks.entry(mesh).or_default();
+        ask.deliveries.insert(place);
+        ask.attempt = Some(ask.attempt.map_or(attempt, |least| least.min(attempt)));
+        ask
+    }
+}
+
+/// Reads a delivery; one that asks for nothing is told and dropped.
+fn open(place: usize, delivery: &Delivery) -> Option<Letter> {
+    let dropped = |why: &str| {
+        tracing::info!(delivery = delivery.id, why, "ignored");
+        None
+    };
+    let body: Value = match serde_json::from_str(&delivery.body) {
+        Ok(body) => body,
+        Err(error) => return dropped(&format!("not JSON: {error}")),
+    };
+    let (attempt, event) = if Message::claims(&body) {
+        match Message::parse(body) {
+            Ok(Message { attempt, work: Work::Event { event }, .. }) => (attempt, event),
+            Ok(Message { attempt, work, .. }) => return Some(Letter { place, attempt, matter: Matter::Work(work) }),
+            Err(why) => return dropped(&why),
+        }
+    } else {
+        (0, body)
+    };
+    match event::focus_of(&event) {
+        Ok(focus) => Some(Letter { place, attempt, matter: Matter::Event { focus, event } }),
+        Err(ignored) => dropped(&ignored.0),
+    }
+}
+
+/// A scope that failed in passing is worth another look; one that is denied is a gap until the next sweep.
+fn unreadable(scope: &Scope, error: &CloudError) -> Sighting {
+    if error.kind.is_passing() {
+        return Sighting::Stale;
+    }
+    tracing::warn!(%scope, error = chain(error), "gap: the event's scope cannot be read");
+    Sighting::Clear
+}
+
+/// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified once more, and so is a
+/// fresh event that seemed to ask for nothing: its reads may have been stale.
+fn next_attempt(run: &Run, ask: &Ask) -> Option<u32> {
+    let attempt = ask.attempt.unwrap_or_default();
+    match run.outcome {
+        Outcome::Waiting | Outcome::Busy if !run.applied.is_empty() => Some(1),
+        Outcome::Waiting | Outcome::Busy | Outcome::Applied => Some(attempt + 1),
+        Outcome::Unchanged => (ask.verify && attempt == 0).then_some(1),
+        Outcome::Partial | Outcome::Blocked => None,
+    }
+}
+
+/// 1, 2, 4, 8 ... seconds.
+fn delay(attempt: u32) -> u32 {
+    1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY)
+}
+
+fn tell(run: &Run) {
+    for finding in &run.report.findings {
+        let (kind, subject, text, remedy) = (finding.kind, &finding.subject, &finding.text, &finding.remedy);
+        tracing::warn!(mesh = %run.mesh, %kind, subject, text, remedy, "finding");
+    }
+    for wait in &run.report.waits {
+        tracing::info!(mesh = %run.mesh, subject = wait.subject, text = wait.text, "waiting");
+    }
+    let (applied, failed) = (run.applied.len(), run.failed.len());
+    tracing::info!(mesh = %run.mesh, outcome = %run.outcome, applied, failed, "reconciled");
+}
