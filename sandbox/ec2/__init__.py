@@ -10,7 +10,18 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.ec2 import calls, filters, governance, identity, peerings, prefix_lists, routes, tags, vpcs
+from sandbox.ec2 import (
+    calls,
+    filters,
+    governance,
+    identity,
+    peering_calls,
+    peerings,
+    prefix_lists,
+    routes,
+    tags,
+    vpcs,
+)
 
 _installed = False
 
@@ -20,7 +31,18 @@ def install() -> None:
     global _installed
     if _installed:
         return
-    for part in (identity, filters, tags, vpcs, prefix_lists, routes, peerings, calls, governance):
+    for part in (
+        identity,
+        filters,
+        tags,
+        vpcs,
+        prefix_lists,
+        routes,
+        peerings,
+        peering_calls,
+        calls,
+        governance,
+    ):
         part.install()
     # moto warns that its own service model lacks AccessDenied, which every AWS service answers.
     warnings.filterwarnings("ignore", message="Exception.*does not match an error shape")

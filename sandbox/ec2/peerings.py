@@ -200,9 +200,6 @@ def install() -> None:
     backend.delete_vpc_peering_connection = _delete
     backend.modify_vpc_peering_connection_options = _modify
     backend.peerings_of = peerings_of
-    from sandbox.ec2 import peering_calls
-
-    peering_calls.install()
 
 
 def peerings_of(self: EC2Backend, vpc: VPC) -> list[Peering]:

@@ -1,5 +1,7 @@
 """Peering connections: the handshake across accounts and Regions, duplicates, filters, options, quotas."""
 
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from sandbox.tests.conformance.probe import (
@@ -23,12 +25,31 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
+    """Asks everything; later steps use the peerings of earlier ones."""
     a = make_vpc(FIRST, HOME, "10.50.0.0/16", "pa")
     b = make_vpc(SECOND, AWAY, "10.51.0.0/16", "pb")
     bb = make_vpc(SECOND, HOME, "10.52.0.0/16", "pbb")
     va, vb, vbb = a["VpcId"], b["VpcId"], bb["VpcId"]
     p = request_peering(FIRST, HOME, va, SECOND, AWAY, vb, {"peerd:side": "requester"})
     pid = p["VpcPeeringConnectionId"]
+    requested(p)
+    seen_and_accepted(pid)
+    tagged(pid)
+    repeated(pid, va, vb)
+    failing(va, vb)
+    p2 = request_peering(FIRST, HOME, va, SECOND, HOME, vbb)["VpcPeeringConnectionId"]
+    filtered(pid, p2, vbb)
+    with_options(pid, p2)
+    rejected(p2)
+    dry(pid, va, vbb)
+    deleted(pid, va, vb)
+    within_one_account()
+    paged()
+    up_to_the_quota()
+
+
+def requested(p: dict[str, Any]) -> None:
+    """What a create answers."""
     check(
         "pcx.create x-account x-region",
         p["Status"]["Code"] in ("initiating-request", "pending-acceptance"),
@@ -43,6 +64,10 @@ def run() -> None:
     )
     check("pcx.create has CidrBlockSet", bool(ri.get("CidrBlockSet")), ri.get("CidrBlockSet"))
     check("pcx.ExpirationTime while pending", "ExpirationTime" in p, p.get("ExpirationTime"))
+
+
+def seen_and_accepted(pid: str) -> None:
+    """Who sees a request, and who may accept it where."""
     pr, pa = None, None
     try:
         pr, pa = describe_peering(FIRST, HOME, pid), describe_peering(SECOND, AWAY, pid)
@@ -99,6 +124,10 @@ def run() -> None:
         client("ec2", SECOND, AWAY).accept_vpc_peering_connection,
         VpcPeeringConnectionId=pid,
     )
+
+
+def tagged(pid: str) -> None:
+    """The accepter tags its own side."""
     try:
         client("ec2", SECOND, AWAY).create_tags(Resources=[pid], Tags=tags({"peerd:side": "accepter"}))
         tr, ta = (
@@ -112,6 +141,10 @@ def run() -> None:
         )
     except ClientError as x:
         record("pcx.tags independent after CreateTags", "wrong", x)
+
+
+def repeated(pid: str, va: str, vb: str) -> None:
+    """The same request again, and the reverse one."""
     e = failure(request_peering, FIRST, HOME, va, SECOND, AWAY, vb)
     check(
         "pcx.duplicate same direction -> same id",
@@ -129,7 +162,10 @@ def run() -> None:
             rv != pid and e2 and e2[0] == "VpcPeeringConnectionAlreadyExists",
             e2 or "second connection became active",
         )
-    # overlap
+
+
+def failing(va: str, vb: str) -> None:
+    """Requests that AWS takes and then fails, and one that it refuses."""
     o = make_vpc(THIRD, HOME, "10.50.128.0/17", "ov")["VpcId"]
     e = failure(request_peering, FIRST, HOME, va, THIRD, HOME, o)
     if e:
@@ -162,8 +198,10 @@ def run() -> None:
         AWAY,
         vb,
     )
-    # same-region one: filters
-    p2 = request_peering(FIRST, HOME, va, SECOND, HOME, vbb)["VpcPeeringConnectionId"]
+
+
+def filtered(pid: str, p2: str, vbb: str) -> None:
+    """Filters of the describe call."""
     try:
         f = client("ec2", FIRST, HOME).describe_vpc_peering_connections(
             Filters=[{"Name": "status-code", "Values": ["pending-acceptance"]}]
@@ -194,7 +232,10 @@ def run() -> None:
         )
     except ClientError as x:
         record("pcx.filters", "wrong", x)
-    # options
+
+
+def with_options(pid: str, p2: str) -> None:
+    """DNS options, each side its own."""
     refused(
         "pcx.options on pending refused",
         ["OperationNotPermitted", "InvalidStateTransition"],
@@ -224,7 +265,10 @@ def run() -> None:
         VpcPeeringConnectionId=pid,
         AccepterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
     )
-    # reject
+
+
+def rejected(p2: str) -> None:
+    """A request that the accepter rejects."""
     try:
         client("ec2", SECOND, HOME).reject_vpc_peering_connection(VpcPeeringConnectionId=p2)
         check(
@@ -234,6 +278,10 @@ def run() -> None:
         )
     except ClientError as x:
         record("pcx.reject", "wrong", x)
+
+
+def dry(pid: str, va: str, vbb: str) -> None:
+    """Dry runs change nothing."""
     refused(
         "pcx.DryRun create",
         "DryRunOperation",
@@ -250,7 +298,10 @@ def run() -> None:
         VpcPeeringConnectionId=pid,
         DryRun=True,
     )
-    # delete by accepter
+
+
+def deleted(pid: str, va: str, vb: str) -> None:
+    """The accepter deletes; the pair may then be peered anew."""
     if (describe_peering(SECOND, AWAY, pid) or {}).get("Status", {}).get("Code") == "active":
         client("ec2", SECOND, AWAY).delete_vpc_peering_connection(VpcPeeringConnectionId=pid)
         try:
@@ -270,7 +321,10 @@ def run() -> None:
         )
         e = failure(request_peering, FIRST, HOME, va, SECOND, AWAY, vb, {"again": "1"})
         check("pcx.recreate after delete", e is None, e or failure.value["VpcPeeringConnectionId"] != pid)
-    # inter-account same region same-account self accept
+
+
+def within_one_account() -> None:
+    """Both sides in one account and Region."""
     x1, x2 = make_vpc(FIRST, HOME, "10.60.0.0/16")["VpcId"], make_vpc(FIRST, HOME, "10.61.0.0/16")["VpcId"]
     q = client("ec2", FIRST, HOME).create_vpc_peering_connection(VpcId=x1, PeerVpcId=x2)[
         "VpcPeeringConnection"
@@ -281,6 +335,10 @@ def run() -> None:
         describe_peering(FIRST, HOME, q)["Status"]["Code"] == "active",
         describe_peering(FIRST, HOME, q)["Status"],
     )
+
+
+def paged() -> None:
+    """Pages of the describe call."""
     e = failure(client("ec2", FIRST, HOME).describe_vpc_peering_connections, MaxResults=5)
     check(
         "pcx.pagination",
@@ -289,6 +347,10 @@ def run() -> None:
         and (len(failure.value["VpcPeeringConnections"]) < 5 or "NextToken" in failure.value),
         e or (len(failure.value["VpcPeeringConnections"]), "NextToken" in failure.value),
     )
+
+
+def up_to_the_quota() -> None:
+    """Active peerings of one VPC are limited."""
     lim = make_vpc(THIRD, AWAY, "172.16.0.0/24", "lim")["VpcId"]
     n = 0
     e = None

@@ -1,5 +1,7 @@
 """Routes and route tables: targets, duplicates, blackholes, quotas, prefix lists."""
 
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from sandbox.tests.conformance.probe import (
@@ -24,9 +26,40 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
+    """Asks everything; later steps use the tables and peerings of earlier ones."""
     a = make_vpc(FIRST, HOME, "10.70.0.0/16", "ra", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
     b = make_vpc(SECOND, AWAY, "10.71.0.0/16", "rb", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
     e = client("ec2", FIRST, HOME)
+    main_table(a)
+    rt = e.create_route_table(
+        VpcId=a,
+        TagSpecifications=[
+            {"ResourceType": "route-table", "Tags": tags({"peerd:route": "yes", "Name": "app"})}
+        ],
+    )["RouteTable"]
+    rid = rt["RouteTableId"]
+    tables(e, a, rid, rt)
+    pid = request_peering(FIRST, HOME, a, SECOND, AWAY, b)["VpcPeeringConnectionId"]
+    over_one_peering(e, rid, pid)
+    c = make_vpc(THIRD, HOME, "10.72.0.0/16", "rc")["VpcId"]
+    pid2 = request_peering(FIRST, HOME, a, THIRD, HOME, c)["VpcPeeringConnectionId"]
+    client("ec2", THIRD, HOME).accept_vpc_peering_connection(VpcPeeringConnectionId=pid2)
+    taken(e, rid, pid2)
+    written_otherwise(e, c)
+    replaced(e, rid, pid, pid2)
+    of_ipv6(e, rid, pid)
+    within_the_vpc(e, rid, pid)
+    to_a_wrong_target(e, rid, pid, c)
+    missing_or_dry(e, rid, pid)
+    filtered(e, rid, pid)
+    to_prefix_lists(e, rid, pid)
+    up_to_the_quota(e, a, pid)
+    without_a_peering(e, rid, pid)
+    without_a_peer(e, a, c, rid, pid2)
+
+
+def main_table(a: str) -> None:
+    """Every VPC has a main table with local routes."""
     main = tables_of(FIRST, HOME, a)
     check(
         "rtb.main exists w/ local route",
@@ -38,13 +71,10 @@ def run() -> None:
         bool(main) and any("DestinationIpv6CidrBlock" in r for r in main[0]["Routes"]),
         list(main[0]["Routes"]) if main else "",
     )
-    rt = e.create_route_table(
-        VpcId=a,
-        TagSpecifications=[
-            {"ResourceType": "route-table", "Tags": tags({"peerd:route": "yes", "Name": "app"})}
-        ],
-    )["RouteTable"]
-    rid = rt["RouteTableId"]
+
+
+def tables(e: Any, a: str, rid: str, rt: dict[str, Any]) -> None:
+    """Tables, their tags, filters and pages."""
     check("rtb.create + tags", as_dict(rt.get("Tags")).get("peerd:route") == "yes", rt.get("Tags"))
     for _ in range(6):
         e.create_route_table(VpcId=a)
@@ -66,8 +96,10 @@ def run() -> None:
         len(p["RouteTables"]) == 5 and "NextToken" in p and tot >= 8,
         f"page={len(p['RouteTables'])} token={'NextToken' in p} total={tot}",
     )
-    pid = request_peering(FIRST, HOME, a, SECOND, AWAY, b)["VpcPeeringConnectionId"]
-    # route on pending pcx
+
+
+def over_one_peering(e: Any, rid: str, pid: str) -> None:
+    """Routes before and after the peering is active."""
     x = failure(
         e.create_route, RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid
     )
@@ -93,10 +125,10 @@ def run() -> None:
         DestinationCidrBlock="10.71.0.0/16",
         VpcPeeringConnectionId=pid,
     )
-    # second pcx
-    c = make_vpc(THIRD, HOME, "10.72.0.0/16", "rc")["VpcId"]
-    pid2 = request_peering(FIRST, HOME, a, THIRD, HOME, c)["VpcPeeringConnectionId"]
-    client("ec2", THIRD, HOME).accept_vpc_peering_connection(VpcPeeringConnectionId=pid2)
+
+
+def taken(e: Any, rid: str, pid2: str) -> None:
+    """A destination that is taken stays as it is."""
     refused(
         "route.duplicate other target refused",
         "RouteAlreadyExists",
@@ -105,6 +137,10 @@ def run() -> None:
         DestinationCidrBlock="10.71.0.0/16",
         VpcPeeringConnectionId=pid2,
     )
+
+
+def written_otherwise(e: Any, c: str) -> None:
+    """Host bits are cleared."""
     hb = e.create_route_table(VpcId=make_vpc(FIRST, HOME, "10.170.0.0/16")["VpcId"])["RouteTable"][
         "RouteTableId"
     ]
@@ -124,6 +160,10 @@ def run() -> None:
             for r in e.describe_route_tables(RouteTableIds=[hb])["RouteTables"][0]["Routes"]
         ],
     )
+
+
+def replaced(e: Any, rid: str, pid: str, pid2: str) -> None:
+    """A route moves to another peering and back."""
     e.replace_route(RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid2)
     r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
     check("route.ReplaceRoute", r and r.get("VpcPeeringConnectionId") == pid2, r)
@@ -136,6 +176,10 @@ def run() -> None:
         VpcPeeringConnectionId=pid2,
     )
     e.replace_route(RouteTableId=rid, DestinationCidrBlock="10.71.0.0/16", VpcPeeringConnectionId=pid)
+
+
+def of_ipv6(e: Any, rid: str, pid: str) -> None:
+    """IPv6 destinations."""
     x = failure(
         e.create_route,
         RouteTableId=rid,
@@ -155,6 +199,10 @@ def run() -> None:
     x = failure(e.delete_route, RouteTableId=rid, DestinationIpv6CidrBlock="2600:1f18:1:100::/56")
     r = route_to(FIRST, HOME, rid, "2600:1f18:1:100::/56")
     check("route.IPv6 delete", x is None and r is None, x or r)
+
+
+def within_the_vpc(e: Any, rid: str, pid: str) -> None:
+    """Destinations within the VPC's own block."""
     x = failure(
         e.create_route, RouteTableId=rid, DestinationCidrBlock="10.70.1.0/24", VpcPeeringConnectionId=pid
     )
@@ -167,6 +215,10 @@ def run() -> None:
         DestinationCidrBlock="10.70.0.0/16",
         VpcPeeringConnectionId=pid,
     )
+
+
+def to_a_wrong_target(e: Any, rid: str, pid: str, c: str) -> None:
+    """Peerings that are unknown or of other VPCs, and unknown tables."""
     refused(
         "route.unknown pcx",
         "InvalidVpcPeeringConnectionID.NotFound",
@@ -197,6 +249,10 @@ def run() -> None:
         DestinationCidrBlock="10.80.0.0/16",
         VpcPeeringConnectionId=pid,
     )
+
+
+def missing_or_dry(e: Any, rid: str, pid: str) -> None:
+    """A dry run changes nothing; a route that is not there cannot be deleted."""
     refused(
         "route.DryRun",
         "DryRunOperation",
@@ -213,6 +269,10 @@ def run() -> None:
         RouteTableId=rid,
         DestinationCidrBlock="10.199.0.0/16",
     )
+
+
+def filtered(e: Any, rid: str, pid: str) -> None:
+    """Filters by what the routes hold."""
     f = e.describe_route_tables(Filters=[{"Name": "route.vpc-peering-connection-id", "Values": [pid]}])[
         "RouteTables"
     ]
@@ -225,7 +285,10 @@ def run() -> None:
         Filters=[{"Name": "route.destination-cidr-block", "Values": ["10.71.0.0/16"]}]
     )["RouteTables"]
     check("rtb.filter route.destination-cidr-block", rid in [x["RouteTableId"] for x in f], len(f))
-    # prefix list
+
+
+def to_prefix_lists(e: Any, rid: str, pid: str) -> None:
+    """Managed prefix lists and routes to them."""
     try:
         pl = e.create_managed_prefix_list(
             PrefixListName="peers",
@@ -273,7 +336,10 @@ def run() -> None:
         check("pl.describe filter", len(d) == 1, len(d))
     except (ClientError, KeyError) as x:
         record("pl.create", "missing", x)
-    # limit
+
+
+def up_to_the_quota(e: Any, a: str, pid: str) -> None:
+    """Routes of one table are limited."""
     n = 0
     x = None
     big = e.create_route_table(VpcId=a)["RouteTable"]["RouteTableId"]
@@ -288,7 +354,10 @@ def run() -> None:
             break
         n += 1
     check("route.quota 50 per table enforced", bool(x) and x[0] == "RouteLimitExceeded", f"{n} made; {x}")
-    # blackhole
+
+
+def without_a_peering(e: Any, rid: str, pid: str) -> None:
+    """What a deleted peering leaves behind."""
     client("ec2", SECOND, AWAY).delete_vpc_peering_connection(VpcPeeringConnectionId=pid)
     r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
     check("route.blackhole after pcx deleted", r and r.get("State") == "blackhole", r)
@@ -298,7 +367,10 @@ def run() -> None:
         e.create_route, RouteTableId=rid, DestinationCidrBlock="10.84.0.0/16", VpcPeeringConnectionId=pid
     )
     check("route.to deleted pcx refused", x is not None, x)
-    # peer VPC deleted
+
+
+def without_a_peer(e: Any, a: str, c: str, rid: str, pid2: str) -> None:
+    """What a deleted peer VPC leaves behind."""
     e.create_route(RouteTableId=rid, DestinationCidrBlock="10.72.0.0/16", VpcPeeringConnectionId=pid2)
     d = client("ec2", THIRD, HOME)
     x = failure(d.delete_vpc, VpcId=c)
