@@ -62,11 +62,38 @@ EVENT = {
 }
 
 
-def run() -> None:
-    def mk(service: str, account: str = HUB, region: str = HOME) -> Any:
-        return client(service, account, region)
+def _of_hub(service: str, account: str = HUB, region: str = HOME) -> Any:
+    return client(service, account, region)
 
-    ev, sq = mk("events"), mk("sqs")
+
+def drain(sq: Any, url: str, wait: float = 3) -> list[str]:
+    out = []
+    t0 = time.time()
+    while time.time() - t0 < wait:
+        m = sq.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        for x in m:
+            out.append(x["Body"])
+            sq.delete_message(QueueUrl=url, ReceiptHandle=x["ReceiptHandle"])
+        if m and wait <= 3:
+            break
+    return out
+
+
+def run() -> None:
+    """Asks everything; all rules lead to one queue."""
+    ev, sq = _of_hub("events"), _of_hub("sqs")
+    q = sq.create_queue(QueueName="q" + uuid.uuid4().hex[:6])["QueueUrl"]
+    qa = sq.get_queue_attributes(QueueUrl=q, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    patterns(ev)
+    filtered(ev, sq, q, qa)
+    transformed(ev, sq, q, qa)
+    over_buses(ev, sq, q, qa)
+    scheduled(ev, qa)
+    of_calls()
+
+
+def patterns(ev: Any) -> None:
+    """TestEventPattern with a dozen kinds of patterns."""
     bad = []
     for n, pat, want in PATTERNS:
         x = failure(ev.test_event_pattern, EventPattern=json.dumps(pat), Event=json.dumps(EVENT))
@@ -77,25 +104,10 @@ def run() -> None:
         if x and x[2] in (404, 500, 501) and len(bad) > 2:
             break
     check("eb.TestEventPattern (12 cases)", not bad, bad)
-    q = sq.create_queue(QueueName="q" + uuid.uuid4().hex[:6])["QueueUrl"]
-    qa = sq.get_queue_attributes(QueueUrl=q, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    def drain(url: str | None = None, wait: float = 3, queues: Any = None) -> list[str]:
-        out = []
-        t0 = time.time()
-        while time.time() - t0 < wait:
-            m = (
-                (queues or sq)
-                .receive_message(QueueUrl=url or q, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-                .get("Messages", [])
-            )
-            for x in m:
-                out.append(x["Body"])
-                (queues or sq).delete_message(QueueUrl=url or q, ReceiptHandle=x["ReceiptHandle"])
-            if m and wait <= 3:
-                break
-        return out
 
+def filtered(ev: Any, sq: Any, q: str, qa: str) -> None:
+    """A rule, its envelope, and events that only AWS puts."""
     ev.put_rule(
         Name="r1",
         EventPattern=json.dumps({"source": ["peerd.test"], "detail": {"eventName": [{"prefix": "Create"}]}}),
@@ -107,7 +119,7 @@ def run() -> None:
             {"Source": "peerd.test", "DetailType": "t", "Detail": json.dumps({"eventName": "DeleteVpc"})},
         ]
     )
-    m = drain()
+    m = drain(sq, q)
     check(
         "eb.PutEvents -> SQS, pattern filtered",
         len(m) == 1 and json.loads(m[0])["detail"]["eventName"] == "CreateVpc",
@@ -145,6 +157,10 @@ def run() -> None:
         ],
     )
     record("eb.PutEvents source aws.*", "note", x or failure.value.get("Entries"))
+
+
+def transformed(ev: Any, sq: Any, q: str, qa: str) -> None:
+    """An input transformer."""
     try:
         ev.put_rule(Name="r2", EventPattern=json.dumps({"source": ["peerd.tr"]}))
         ev.put_targets(
@@ -165,13 +181,17 @@ def run() -> None:
                 {"Source": "peerd.tr", "DetailType": "t", "Detail": json.dumps({"eventName": "CreateVpc"})}
             ]
         )
-        m = drain()
+        m = drain(sq, q)
         check("eb.InputTransformer", len(m) == 1 and json.loads(m[0]).get("name") == "CreateVpc", m)
     except (ClientError, KeyError, ValueError) as x:
         record("eb.InputTransformer", "wrong", x)
+
+
+def over_buses(ev: Any, sq: Any, q: str, qa: str) -> None:
+    """Buses of other accounts and Regions."""
     try:  # cross account / region bus
-        ev2 = mk("events", FIRST, HOME)
-        evh = mk("events", HUB, HOME)
+        ev2 = _of_hub("events", FIRST, HOME)
+        evh = _of_hub("events", HUB, HOME)
         evh.create_event_bus(Name="hub-bus")
         evh.put_rule(Name="rb", EventBusName="hub-bus", EventPattern=json.dumps({"source": ["peerd.x"]}))
         evh.put_targets(Rule="rb", EventBusName="hub-bus", Targets=[{"Id": "1", "Arn": qa}])
@@ -187,9 +207,9 @@ def run() -> None:
             ],
         )
         ev2.put_events(Entries=[{"Source": "peerd.x", "DetailType": "t", "Detail": "{}"}])
-        m = drain()
+        m = drain(sq, q)
         check("eb.rule -> other account's bus -> SQS", len(m) == 1, m)
-        ev3 = mk("events", FIRST, AWAY)
+        ev3 = _of_hub("events", FIRST, AWAY)
         ev3.put_rule(Name="fwd", EventPattern=json.dumps({"source": ["peerd.x"]}))
         ev3.put_targets(
             Rule="fwd",
@@ -202,10 +222,14 @@ def run() -> None:
             ],
         )
         ev3.put_events(Entries=[{"Source": "peerd.x", "DetailType": "t", "Detail": "{}"}])
-        m = drain()
+        m = drain(sq, q)
         check("eb.rule -> other region's bus -> SQS", len(m) == 1, m)
     except (ClientError, KeyError, ValueError) as x:
         record("eb.rule -> other account's bus -> SQS", "wrong", x)
+
+
+def scheduled(ev: Any, qa: str) -> None:
+    """A rule with a schedule."""
     try:
         ev.put_rule(Name="sch", ScheduleExpression="rate(1 minute)")
         ev.put_targets(Rule="sch", Targets=[{"Id": "1", "Arn": qa}])
@@ -213,20 +237,24 @@ def run() -> None:
     except (ClientError, KeyError, ValueError) as x:
         record("eb.schedule rule accepted", "wrong", x)
     # cloudtrail style native event
+
+
+def of_calls() -> None:
+    """What CloudTrail makes of a call."""
     try:
-        ea = mk("events", FIRST, HOME)
-        sa = mk("sqs", FIRST, HOME)
+        ea = _of_hub("events", FIRST, HOME)
+        sa = _of_hub("sqs", FIRST, HOME)
         q2 = sa.create_queue(QueueName="ct")["QueueUrl"]
         q2a = sa.get_queue_attributes(QueueUrl=q2, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         ea.put_rule(Name="ct", EventPattern=json.dumps({"source": ["aws.ec2"]}))
         ea.put_targets(Rule="ct", Targets=[{"Id": "1", "Arn": q2a}])
         make_vpc(FIRST, HOME, "10.120.0.0/16", "ct")
-        m = drain(q2, 4, sa)
+        m = drain(sa, q2, 4)
         check("ct.CreateVpc -> 'AWS API Call via CloudTrail' event", len(m) > 0, m[:1] or "no event")
     except (ClientError, KeyError, ValueError) as x:
         record("ct.CreateVpc -> 'AWS API Call via CloudTrail' event", "wrong", x)
     try:
-        ct = mk("cloudtrail", FIRST, HOME)
+        ct = _of_hub("cloudtrail", FIRST, HOME)
         e = ct.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateVpc"}])[
             "Events"
         ]

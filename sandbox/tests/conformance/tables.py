@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +19,7 @@ def item(pk: str, sk: str, **more: str | int) -> dict[str, dict[str, str]]:
 
 
 def run() -> None:
+    """Asks everything of one table; later steps use the items of earlier ones."""
     d = client("dynamodb", HUB, HOME)
     t = "peerd-" + uuid.uuid4().hex[:6]
     d.create_table(
@@ -39,6 +41,12 @@ def run() -> None:
     )
     d.get_waiter("table_exists").wait(TableName=t, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
     record("ddb.create table+GSI+stream", "ok")
+    for step in (conditions, transactions, repeated, indexes, lifetime, mistakes, stream, races):
+        step(d, t)
+
+
+def conditions(d: Any, t: str) -> None:
+    """Conditional writes."""
     d.put_item(
         TableName=t,
         Item=item("a", "1", ver=1, gpk="G", gsk="1"),
@@ -88,6 +96,10 @@ def run() -> None:
         ConditionExpression="ver = :v",
         ExpressionAttributeValues={":n": {"N": "3"}, ":v": {"N": "1"}},
     )
+
+
+def transactions(d: Any, t: str) -> None:
+    """All or nothing."""
     d.transact_write_items(
         TransactItems=[
             {
@@ -131,6 +143,10 @@ def run() -> None:
             and "Item" not in d.get_item(TableName=t, Key=item("c", "1")),
             rs,
         )
+
+
+def repeated(d: Any, t: str) -> None:
+    """The same transaction again."""
     try:
         tok = "tok" + uuid.uuid4().hex[:8]
         k = {
@@ -152,6 +168,10 @@ def run() -> None:
         check("ddb.transact idempotency token", n == {"N": "1"}, n)
     except ClientError as e:
         record("ddb.transact idempotency token", "wrong", e)
+
+
+def indexes(d: Any, t: str) -> None:
+    """A global secondary index."""
     q = d.query(
         TableName=t,
         IndexName="gsi1",
@@ -182,6 +202,10 @@ def run() -> None:
         ExpressionAttributeValues={":g": {"S": "G"}},
         ConsistentRead=True,
     )
+
+
+def lifetime(d: Any, t: str) -> None:
+    """Items that expire."""
     d.update_time_to_live(TableName=t, TimeToLiveSpecification={"Enabled": True, "AttributeName": "exp"})
     r = d.describe_time_to_live(TableName=t)["TimeToLiveDescription"]
     check("ddb.TTL set", r.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"), r)
@@ -194,6 +218,10 @@ def run() -> None:
         if "Item" not in d.get_item(TableName=t, Key=item("ttl", "1"))
         else "item stays (AWS: removed within days; code must filter)",
     )
+
+
+def mistakes(d: Any, t: str) -> None:
+    """Writes that are refused for their form."""
     refused(
         "ddb.reserved word refused",
         "ValidationException",
@@ -219,6 +247,10 @@ def run() -> None:
         TableName=t,
         Item=item("big", "1", blob="x" * 420000),
     )
+
+
+def stream(d: Any, t: str) -> None:
+    """What was written, in order."""
     try:
         s = client("dynamodbstreams", HUB, HOME)
         arn = d.describe_table(TableName=t)["Table"]["LatestStreamArn"]
@@ -230,6 +262,10 @@ def run() -> None:
         check("ddb.streams records", len(rc) > 3, len(rc))
     except (ClientError, KeyError) as e:
         record("ddb.streams records", "missing", e)
+
+
+def races(d: Any, t: str) -> None:
+    """Compare-and-set from four threads."""
     tot = {"n": 0, "fail": 0}
 
     def w() -> None:

@@ -1,5 +1,7 @@
 """VPCs, their blocks, filters, pages and tags."""
 
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from sandbox.tests.conformance.probe import (
@@ -19,6 +21,7 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
+    """Asks everything; later steps count what earlier ones made."""
     for a, r, c in ((FIRST, HOME, "10.0.0.0/16"), (FIRST, AWAY, "10.1.0.0/16"), (FIRST, FAR, "10.2.0.0/16")):
         v = make_vpc(a, r, c, f"vpc-{r}")
         check(
@@ -28,6 +31,24 @@ def run() -> None:
         )
     e = client("ec2", FIRST, HOME)
     v = make_vpc(FIRST, HOME, "10.3.0.0/16", "cidrs")["VpcId"]
+    blocks(e, v)
+    d = make_vpc(FIRST, HOME, "10.5.0.0/16", "six", AmazonProvidedIpv6CidrBlock=True)
+    d = e.describe_vpcs(VpcIds=[d["VpcId"]])["Vpcs"][0]
+    check(
+        "vpc.IPv6 at create", bool(d.get("Ipv6CidrBlockAssociationSet")), d.get("Ipv6CidrBlockAssociationSet")
+    )
+    filtered(e, v)
+    paged(e)
+    tagged(e, v)
+    refused(
+        "vpc.limit 5 per region",
+        "VpcLimitExceeded",
+        lambda: [make_vpc(THIRD, FAR, f"10.{20 + i}.0.0/16", "pg") for i in range(6)],
+    )
+
+
+def blocks(e: Any, v: str) -> None:
+    """Blocks that are associated and disassociated."""
     try:
         r = e.associate_vpc_cidr_block(VpcId=v, CidrBlock="10.4.0.0/16")
         st = r.get("CidrBlockAssociation", {}).get("CidrBlockState", {}).get("State")
@@ -65,11 +86,10 @@ def run() -> None:
         check("vpc.IPv6 Amazon-provided", bool(i6) and i6[0].get("Ipv6CidrBlock", "").endswith("/56"), i6)
     except ClientError as x:
         record("vpc.second CIDR AssociateVpcCidrBlock", "missing", x)
-    d = make_vpc(FIRST, HOME, "10.5.0.0/16", "six", AmazonProvidedIpv6CidrBlock=True)
-    d = e.describe_vpcs(VpcIds=[d["VpcId"]])["Vpcs"][0]
-    check(
-        "vpc.IPv6 at create", bool(d.get("Ipv6CidrBlockAssociationSet")), d.get("Ipv6CidrBlockAssociationSet")
-    )
+
+
+def filtered(e: Any, v: str) -> None:
+    """Filters of the describe call."""
     f = e.describe_vpcs(Filters=[{"Name": "tag-key", "Values": ["probe:mesh"]}])["Vpcs"]
     check("vpc.filter tag-key", len(f) == 3, len(f))
     f = e.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["cidrs"]}])["Vpcs"]
@@ -85,6 +105,10 @@ def run() -> None:
         ]
     )["Vpcs"]
     check("vpc.filters AND/OR", len(f) == 2, len(f))
+
+
+def paged(e: Any) -> None:
+    """Pages, what does not exist, and a dry run."""
     for i in range(8):
         make_vpc(FIRST, HOME, f"10.{20 + i}.0.0/16", "pg")
     p = e.describe_vpcs(MaxResults=5)
@@ -99,6 +123,10 @@ def run() -> None:
     )
     refused("vpc.NotFound", "InvalidVpcID.NotFound", e.describe_vpcs, VpcIds=["vpc-0123456789abcdef0"])
     refused("vpc.DryRun create", "DryRunOperation", e.create_vpc, CidrBlock="10.99.0.0/16", DryRun=True)
+
+
+def tagged(e: Any, v: str) -> None:
+    """Tags that are set, removed and refused."""
     e.create_tags(Resources=[v], Tags=tags({"k1": "v1", "k2": "v2"}))
     d = as_dict(e.describe_vpcs(VpcIds=[v])["Vpcs"][0]["Tags"])
     check("tags.create", d.get("k1") == "v1" and d.get("k2") == "v2", d)
@@ -128,8 +156,3 @@ def run() -> None:
     )
     d = e.describe_tags(Filters=[{"Name": "resource-id", "Values": [v]}])["Tags"]
     check("tags.describe_tags", any(t["Key"] == "probe:mesh" for t in d), len(d))
-    refused(
-        "vpc.limit 5 per region",
-        "VpcLimitExceeded",
-        lambda: [make_vpc(THIRD, FAR, f"10.{20 + i}.0.0/16", "pg") for i in range(6)],
-    )
