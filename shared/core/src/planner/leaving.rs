@@ -77,14 +77,17 @@ fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair) 
         && links.iter().any(|link| link.pair == *pair && matches!(link.state, State::Missing { .. } | State::Live(_)))
 }
 
-/// Proof that a pair is no longer wanted: both ends were read and share no mesh; or one was read and asks for none of
-/// the meshes that the other is remembered for, nor of those that the peering was made for.
+/// Proof that a pair is no longer wanted: both ends were read and share no mesh; or one was read and asks for no mesh at
+/// all; or for none that the other is remembered for, nor any that the peering is known to have been made for.
 fn is_let_go(peering: &Peering, pair: &Pair, membership: &Membership<'_>) -> bool {
-    let shared = membership.asked_by_both(pair);
-    let [a, b] = pair.ends().map(|vpc| membership.is_proven(vpc));
     let made_for = peering.tagged_meshes();
-    let left = |vpc: &VpcRef| membership.is_proven(vpc) && membership.meshes_of(vpc).is_disjoint(&made_for);
-    shared.is_empty() && ((a && b) || pair.ends().into_iter().any(left))
+    let left = |(vpc, other): (&VpcRef, &VpcRef)| {
+        let asked = membership.meshes_of(vpc);
+        let known = membership.is_proven(other) || (membership.is_known(other) && !made_for.is_empty());
+        membership.is_proven(vpc) && (asked.is_empty() || (known && asked.is_disjoint(&made_for)))
+    };
+    let both_read = pair.ends().into_iter().all(|vpc| membership.is_proven(vpc));
+    membership.asked_by_both(pair).is_empty() && (both_read || pair.directions().into_iter().any(left))
 }
 
 fn report_kept(peering: &Peering, pair: &Pair, membership: &Membership<'_>, draft: &mut Draft) {

@@ -66,6 +66,11 @@ impl<'a> Membership<'a> {
         self.observed.answered(&vpc.scope)
     }
 
+    /// Whether anything is known of the VPC's meshes, by its tags or by the index.
+    pub fn is_known(&self, vpc: &VpcRef) -> bool {
+        self.standings.contains_key(vpc)
+    }
+
     /// Whether the VPC was seen in this run.
     pub fn is_present(&self, vpc: &VpcRef) -> bool {
         self.observed.vpcs.contains_key(vpc)

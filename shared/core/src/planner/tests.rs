@@ -267,6 +267,22 @@ fn a_lost_index_deletes_nothing_because_the_tags_still_ask() {
 }
 
 #[test]
+fn a_gap_together_with_a_lost_index_and_a_stripped_tag_is_still_no_proof() {
+    let (mut world, a, b) = joined();
+    let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
+    peering.tags.get_mut(&a.scope).unwrap().remove(tags::ENV);
+    world.close(&b.scope);
+    world.desired.remembered.clear();
+    for meshes in ["prod", "staging"] {
+        world.set_meshes(&a, meshes);
+        assert_eq!(world.plan().0.work, [], "while the VPC asks for {meshes}");
+    }
+    world.set_meshes(&a, "");
+    let (done, _) = world.settle();
+    assert_eq!(world.targets("rtb-a"), Vec::<String>::new(), "{done:#?}");
+}
+
+#[test]
 fn a_mesh_that_is_no_longer_declared_connects_nobody_and_tears_nothing_down() {
     let (mut world, _, b) = joined();
     world.desired.declared.remove(&mesh("prod"));
