@@ -9,11 +9,11 @@ use crate::cidr::IpNet;
 use crate::desired::Desired;
 use crate::ids::{Pair, PeeringId, RouteTableId};
 use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
-use crate::planner::Membership;
+use crate::planner::View;
 
 /// The rules that a plan breaks, one sentence each; none for a sound plan.
 pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> {
-    let rules = Rules { desired, observed, membership: Membership::new(desired, observed) };
+    let rules = Rules { desired, observed, view: View::new(desired, observed) };
     let mut broken: Vec<String> =
         plan.actions().filter_map(|action| rules.broken_by(action).map(|rule| format!("{action}: {rule}"))).collect();
     broken.extend(twice(plan));
@@ -40,7 +40,7 @@ fn twice(plan: &Plan) -> Vec<String> {
 struct Rules<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
-    membership: Membership<'a>,
+    view: View<'a>,
 }
 
 impl Rules<'_> {
@@ -73,9 +73,9 @@ impl Rules<'_> {
         let mut of_pair = self.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
         if of_pair.any(|peering| peering.status.is_live()) {
             Some("a live peering stands")
-        } else if self.membership.connecting(pair).is_empty() {
+        } else if self.view.connecting(pair).is_empty() {
             Some("no mesh connects the pair")
-        } else if pair.ends().into_iter().any(|vpc| !self.membership.is_present(vpc)) {
+        } else if pair.ends().into_iter().any(|vpc| !self.view.is_present(vpc)) {
             Some("one of the VPCs was not seen")
         } else {
             None
@@ -87,7 +87,7 @@ impl Rules<'_> {
             Ok(peering) => peering,
             Err(rule) => return Some(rule),
         };
-        let connected = peering.pair().is_some_and(|pair| !self.membership.connecting(&pair).is_empty());
+        let connected = peering.pair().is_some_and(|pair| !self.view.connecting(&pair).is_empty());
         (!connected).then_some("no mesh connects the pair")
     }
 
@@ -99,7 +99,7 @@ impl Rules<'_> {
             return Some("the table was not seen");
         };
         let overlaps_own = self
-            .membership
+            .view
             .cidrs_of(&table.vpc)
             .is_some_and(|own| own.iter().any(|block| crate::cidr::overlap(block, destination)));
         if peering.status != PeeringStatus::Active {
@@ -136,9 +136,9 @@ impl Rules<'_> {
             Some(rule)
         } else if self.observed.routes_via(id).next().is_some() {
             Some("routes still lead to it")
-        } else if pair.ends().into_iter().any(|vpc| !self.membership.is_proven(vpc)) {
+        } else if pair.ends().into_iter().any(|vpc| !self.view.is_proven(vpc)) {
             Some("a side could not be read")
-        } else if !self.membership.asked_by_both(pair).is_empty() && !another && !self.overlapping(pair) {
+        } else if !self.view.asked_by_both(pair).is_empty() && !another && !self.overlapping(pair) {
             Some("both VPCs still ask for a mesh")
         } else {
             None
@@ -146,7 +146,7 @@ impl Rules<'_> {
     }
 
     fn overlapping(&self, pair: &Pair) -> bool {
-        match pair.ends().map(|vpc| self.membership.cidrs_of(vpc)) {
+        match pair.ends().map(|vpc| self.view.cidrs_of(vpc)) {
             [Some(ours), Some(theirs)] => ours.first_overlap(theirs).is_some(),
             _ => false,
         }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
 use super::linking::{Link, State};
-use super::membership::Membership;
+use super::view::View;
 use crate::action::Action;
 use crate::cidr::IpNet;
-use crate::desired::{Desired, Policy};
+use crate::desired::Policy;
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
-use crate::observed::{Observed, Peering, PeeringStatus};
+use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
 
 /// A managed peering that is proven unwanted, or a dead one whose routes are left over.
@@ -21,53 +21,45 @@ pub struct Leaving<'a> {
 }
 
 /// Managed peerings that go, and routes of peerings that stay to blocks that their peer gave up.
-pub fn find<'a>(
-    links: &[Link<'a>],
-    desired: &Desired,
-    observed: &'a Observed,
-    membership: &Membership<'_>,
-    draft: &mut Draft,
-) -> Vec<Leaving<'a>> {
-    let used: BTreeMap<&PeeringId, &Link<'_>> = links
-        .iter()
-        .filter_map(|link| match link.state {
-            State::Live(peering) => Some((&peering.id, link)),
-            _ => None,
-        })
-        .collect();
+pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<Leaving<'a>> {
+    let in_use = |link: &Link<'a>| match link.state {
+        State::Live(peering) => Some(&peering.id),
+        _ => None,
+    };
+    let used: BTreeSet<&PeeringId> = links.iter().filter_map(in_use).collect();
     let linked: BTreeSet<&Pair> = links.iter().map(|link| &link.pair).collect();
     let mut leaving = Vec::new();
-    for peering in observed.peerings.values().filter(|peering| peering.is_managed_by(&desired.deployment)) {
+    for peering in view.observed.peerings.values().filter(|peering| view.manages(peering)) {
         let Some(pair) = peering.pair() else { continue };
-        if used.contains_key(&peering.id) {
-            withdraw_given_up_blocks(peering, observed, membership, draft);
+        if used.contains(&peering.id) {
+            withdraw_given_up_blocks(peering, view, draft);
             continue;
         }
-        if !concerns(peering, &pair, desired, membership) {
+        if !concerns(peering, &pair, view) {
             continue;
         }
-        let wanted = !membership.connecting(&pair).is_empty();
+        let wanted = !view.connecting(&pair).is_empty();
         let duplicate = linked.contains(&pair);
         let goes = if wanted {
             duplicate && !routes_await_a_successor(peering, links, &pair)
         } else {
-            is_let_go(peering, &pair, membership)
+            is_let_go(peering, &pair, view)
         };
         if goes {
-            leaving.push(Leaving { routes: routes_of(peering, observed, draft), peering, pair });
+            leaving.push(Leaving { routes: routes_of(peering, view, draft), peering, pair });
         } else if !wanted && peering.status.is_live() {
-            report_kept(peering, &pair, membership, draft);
+            report_kept(peering, &pair, view, draft);
         }
     }
-    hold_back_mass_deletes(leaving, desired, observed, draft)
+    hold_back_mass_deletes(leaving, view, draft)
 }
 
 /// Whether this run may judge a peering: it was made for this mesh, or all that there is to know of it was read.
-fn concerns(peering: &Peering, pair: &Pair, desired: &Desired, membership: &Membership<'_>) -> bool {
+fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let made_for = peering.tagged_meshes();
     made_for.is_empty()
-        || made_for.contains(&desired.mesh)
-        || pair.ends().into_iter().all(|vpc| membership.is_proven(vpc))
+        || made_for.contains(&view.desired.mesh)
+        || pair.ends().into_iter().all(|vpc| view.is_proven(vpc))
 }
 
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
@@ -79,19 +71,19 @@ fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair) 
 
 /// Proof that a pair is no longer wanted: both ends were read and share no mesh; or one was read and asks for no mesh at
 /// all; or for none that the other is remembered for, nor any that the peering is known to have been made for.
-fn is_let_go(peering: &Peering, pair: &Pair, membership: &Membership<'_>) -> bool {
+fn is_let_go(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let made_for = peering.tagged_meshes();
     let left = |(vpc, other): (&VpcRef, &VpcRef)| {
-        let asked = membership.meshes_of(vpc);
-        let known = membership.is_proven(other) || (membership.is_known(other) && !made_for.is_empty());
-        membership.is_proven(vpc) && (asked.is_empty() || (known && asked.is_disjoint(&made_for)))
+        let asked = view.meshes_of(vpc);
+        let known = view.is_proven(other) || (view.is_known(other) && !made_for.is_empty());
+        view.is_proven(vpc) && (asked.is_empty() || (known && asked.is_disjoint(&made_for)))
     };
-    let both_read = pair.ends().into_iter().all(|vpc| membership.is_proven(vpc));
-    membership.asked_by_both(pair).is_empty() && (both_read || pair.directions().into_iter().any(left))
+    let both_read = pair.ends().into_iter().all(|vpc| view.is_proven(vpc));
+    view.asked_by_both(pair).is_empty() && (both_read || pair.directions().into_iter().any(left))
 }
 
-fn report_kept(peering: &Peering, pair: &Pair, membership: &Membership<'_>, draft: &mut Draft) {
-    let shared = membership.asked_by_both(pair);
+fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {
+    let shared = view.asked_by_both(pair);
     if shared.is_empty() {
         let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
         draft.report.find(FindingKind::Gap, pair, text, "let both accounts be read; the next sweep decides");
@@ -111,18 +103,18 @@ fn is_moved(table: &RouteTableId, block: &IpNet, draft: &Draft) -> bool {
 }
 
 /// Routes that lead to a peering and that no other step of this plan moves elsewhere.
-fn routes_of(peering: &Peering, observed: &Observed, draft: &Draft) -> Vec<(Scope, RouteTableId, IpNet)> {
-    observed
+fn routes_of(peering: &Peering, view: &View<'_>, draft: &Draft) -> Vec<(Scope, RouteTableId, IpNet)> {
+    view.observed
         .routes_via(&peering.id)
         .filter(|(table, route)| !is_moved(&table.id, &route.destination, draft))
         .map(|(table, route)| (table.vpc.scope.clone(), table.id.clone(), route.destination))
         .collect()
 }
 
-fn withdraw_given_up_blocks(peering: &Peering, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
-    for (table, route) in observed.routes_via(&peering.id) {
+fn withdraw_given_up_blocks(peering: &Peering, view: &View<'_>, draft: &mut Draft) {
+    for (table, route) in view.observed.routes_via(&peering.id) {
         let Some(peer) = peering.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
-        let Some(blocks) = membership.cidrs_of(peer).filter(|_| membership.is_present(peer)) else { continue };
+        let Some(blocks) = view.cidrs_of(peer).filter(|_| view.is_present(peer)) else { continue };
         if !blocks.has(&route.destination) && !is_moved(&table.id, &route.destination, draft) {
             draft.work.insert(remove(&table.vpc.scope, &table.id, &route.destination, &peering.id));
         }
@@ -130,13 +122,8 @@ fn withdraw_given_up_blocks(peering: &Peering, observed: &Observed, membership: 
 }
 
 /// Keeps all deletes of a mesh that would lose more than its policy lets go unasked.
-fn hold_back_mass_deletes<'a>(
-    leaving: Vec<Leaving<'a>>,
-    desired: &Desired,
-    observed: &Observed,
-    draft: &mut Draft,
-) -> Vec<Leaving<'a>> {
-    let live = observed.peerings.values().filter(|p| p.is_managed_by(&desired.deployment) && p.status.is_live());
+fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft: &mut Draft) -> Vec<Leaving<'a>> {
+    let live = view.observed.peerings.values().filter(|p| view.manages(p) && p.status.is_live());
     let mut standing: BTreeMap<MeshName, usize> = BTreeMap::new();
     for mesh in live.flat_map(Peering::tagged_meshes) {
         *standing.entry(mesh).or_default() += 1;
@@ -147,7 +134,7 @@ fn hold_back_mass_deletes<'a>(
     }
     let mut held = BTreeSet::new();
     for (mesh, count) in going {
-        let limits = desired.declared.get(&mesh).map_or_else(Policy::default, Clone::clone).deletes;
+        let limits = view.desired.declared.get(&mesh).map_or_else(Policy::default, Clone::clone).deletes;
         let live = standing.get(&mesh).copied().unwrap_or_default();
         if limits.exceeded_by(count, live) {
             let text = format!(
@@ -181,9 +168,9 @@ fn remove(scope: &Scope, table: &RouteTableId, destination: &IpNet, peering: &Pe
 ///
 /// Either owner may delete an active peering, only the requester a pending one
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html>).
-pub fn delete_peerings(leaving: &[Leaving<'_>], observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+pub fn delete_peerings(leaving: &[Leaving<'_>], view: &View<'_>, draft: &mut Draft) {
     for Leaving { peering, pair, .. } in leaving.iter().filter(|one| one.peering.status.is_live()) {
-        let unread = pair.ends().into_iter().find(|vpc| !membership.is_proven(vpc));
+        let unread = pair.ends().into_iter().find(|vpc| !view.is_proven(vpc));
         if let Some(unread) = unread {
             let text = format!("{} is unwanted, but routes of {unread} may still lead to it", peering.id);
             draft.report.find(
@@ -194,7 +181,7 @@ pub fn delete_peerings(leaving: &[Leaving<'_>], observed: &Observed, membership:
             );
             continue;
         }
-        if observed.routes_via(&peering.id).next().is_some() {
+        if view.observed.routes_via(&peering.id).next().is_some() {
             continue; // this pass takes the routes out
         }
         match &peering.status {

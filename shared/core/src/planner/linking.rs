@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
-use super::membership::Membership;
+use super::view::View;
 use crate::action::Action;
 use crate::cidr::IpNet;
-use crate::desired::{Desired, Limits};
+use crate::desired::Limits;
 use crate::ids::{MeshName, Pair, PeeringId, Scope};
-use crate::observed::{Observed, Peering, PeeringStatus};
+use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
 use crate::status::Word;
 use crate::tags;
@@ -38,43 +38,43 @@ pub enum State<'a> {
 }
 
 /// The links that this run looks after: those that its mesh wants, and those whose peering is still tagged for it.
-pub fn find<'a>(desired: &Desired, observed: &'a Observed, membership: &Membership<'a>) -> Vec<Link<'a>> {
+pub fn find<'a>(view: &View<'a>) -> Vec<Link<'a>> {
     let mut by_pair: BTreeMap<Pair, Vec<&Peering>> = BTreeMap::new();
-    for peering in observed.peerings.values() {
+    for peering in view.observed.peerings.values() {
         if let Some(pair) = peering.pair() {
             by_pair.entry(pair).or_default().push(peering);
         }
     }
     let mut pairs = BTreeSet::new();
-    let members: Vec<_> = membership.asking_for(&desired.mesh).collect();
+    let members: Vec<_> = view.asking_for(&view.desired.mesh).collect();
     for (n, a) in members.iter().enumerate() {
         pairs.extend(members[n + 1..].iter().filter_map(|b| Pair::of(a, b)));
     }
     let tagged = |peerings: &Vec<&Peering>| {
-        peerings.iter().any(|p| p.is_managed_by(&desired.deployment) && p.tagged_meshes().contains(&desired.mesh))
+        peerings.iter().any(|p| view.manages(p) && p.tagged_meshes().contains(&view.desired.mesh))
     };
     pairs.extend(by_pair.iter().filter(|(_, peerings)| tagged(peerings)).map(|(pair, _)| pair.clone()));
 
     let link = |pair: Pair| {
-        let meshes = membership.connecting(&pair);
+        let meshes = view.connecting(&pair);
         (!meshes.is_empty()).then(|| {
             let peerings = by_pair.get(&pair).map_or(&[][..], Vec::as_slice);
-            let state = state(&pair, peerings, desired, membership);
+            let state = state(&pair, peerings, view);
             Link { pair, meshes, state }
         })
     };
     pairs.into_iter().filter_map(link).collect()
 }
 
-fn state<'a>(pair: &Pair, peerings: &[&'a Peering], desired: &Desired, membership: &Membership<'_>) -> State<'a> {
+fn state<'a>(pair: &Pair, peerings: &[&'a Peering], view: &View<'_>) -> State<'a> {
     let (managed, foreign): (Vec<&Peering>, Vec<&Peering>) =
-        peerings.iter().copied().partition(|peering| peering.is_managed_by(&desired.deployment));
+        peerings.iter().copied().partition(|peering| view.manages(peering));
     let furthest = managed.iter().copied().filter(|peering| peering.status.is_live()).min_by_key(|peering| {
         let active = peering.status == PeeringStatus::Active;
         let provisioning = peering.status == PeeringStatus::Provisioning;
         (!active, !provisioning, peering.id.clone())
     });
-    let overlap = match pair.ends().map(|vpc| membership.cidrs_of(vpc)) {
+    let overlap = match pair.ends().map(|vpc| view.cidrs_of(vpc)) {
         [Some(ours), Some(theirs)] => ours.first_overlap(theirs),
         _ => None,
     };
@@ -95,22 +95,22 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], desired: &Desired, membershi
 }
 
 /// Requests what is missing, and says what stands against the rest.
-pub fn request(links: &[Link<'_>], desired: &Desired, observed: &Observed, limits: &Limits, draft: &mut Draft) {
+pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut Draft) {
     let mut outstanding: BTreeMap<&Scope, usize> = BTreeMap::new();
-    for peering in observed.peerings.values() {
+    for peering in view.observed.peerings.values() {
         if matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance) {
             *outstanding.entry(&peering.requester.scope).or_default() += 1;
         }
     }
     for link in links {
-        if let Some(why) = observed.refused.get(&link.pair) {
+        if let Some(why) = view.observed.refused.get(&link.pair) {
             let remedy = "have the quota raised (Service Quotas), or make the mesh smaller; every sweep tries again";
             draft.report.find(FindingKind::Quota, &link.pair, why, remedy);
             draft.notes.of_link(link, Word::Refused, "a quota of AWS is used up");
             continue;
         }
         match &link.state {
-            State::Missing { dead } => request_one(link, dead, desired, observed, limits, &mut outstanding, draft),
+            State::Missing { dead } => request_one(link, dead, view, limits, &mut outstanding, draft),
             State::Overlapping(ours, theirs) => {
                 let text = format!("{ours} overlaps {theirs}, so AWS does not peer them");
                 let remedy = "disassociate one of the two blocks, or take one VPC out of the mesh";
@@ -118,7 +118,7 @@ pub fn request(links: &[Link<'_>], desired: &Desired, observed: &Observed, limit
                 draft.notes.of_link(link, Word::Refused, &format!("{ours} overlaps {theirs}"));
             }
             State::Foreign(peering) => {
-                let text = format!("{} already peers them and was not made by {}", peering.id, desired.deployment);
+                let text = format!("{} already peers them and was not made by {}", peering.id, view.desired.deployment);
                 let remedy =
                     format!("delete {} and peerd makes its own, or keep it and its routes as they are", peering.id);
                 draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
@@ -139,13 +139,12 @@ pub fn request(links: &[Link<'_>], desired: &Desired, observed: &Observed, limit
 fn request_one<'a>(
     link: &'a Link<'_>,
     dead: &[PeeringId],
-    desired: &Desired,
-    observed: &Observed,
+    view: &View<'_>,
     limits: &Limits,
     outstanding: &mut BTreeMap<&'a Scope, usize>,
     draft: &mut Draft,
 ) {
-    if let Some(unread) = link.pair.ends().into_iter().find(|vpc| !observed.answered(&vpc.scope)) {
+    if let Some(unread) = link.pair.ends().into_iter().find(|vpc| !view.observed.answered(&vpc.scope)) {
         draft.notes.of_link(link, Word::Waiting, &format!("{} cannot be read", unread.scope));
         return;
     }
@@ -159,16 +158,16 @@ fn request_one<'a>(
     draft.notes.of_link(link, Word::Waiting, "peering is requested");
     draft.work.insert(Action::CreatePeering {
         pair: link.pair.clone(),
-        tags: tags::of_peering(&desired.deployment, &link.meshes, &link.pair),
+        tags: tags::of_peering(&view.desired.deployment, &link.meshes, &link.pair),
         dead: dead.to_vec(),
     });
 }
 
 /// Accepts what is pending. Only a link is accepted: both VPCs are members, and the peering is managed.
-pub fn accept(links: &[Link<'_>], observed: &Observed, draft: &mut Draft) {
+pub fn accept(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links {
         let State::Live(peering) = link.state else { continue };
-        if observed.refused.contains_key(&link.pair) {
+        if view.observed.refused.contains_key(&link.pair) {
             continue;
         }
         match &peering.status {
@@ -176,7 +175,7 @@ pub fn accept(links: &[Link<'_>], observed: &Observed, draft: &mut Draft) {
             PeeringStatus::PendingAcceptance | PeeringStatus::InitiatingRequest => {
                 let scope = peering.accepter.scope.clone();
                 draft.notes.of_link(link, Word::Waiting, "peering is pending");
-                if observed.answered(&scope) {
+                if view.observed.answered(&scope) {
                     draft.work.insert(Action::AcceptPeering { peering: peering.id.clone(), scope });
                 } else {
                     draft.report.wait(&link.pair, format!("{} is pending and {scope} cannot be read", peering.id));
@@ -193,17 +192,17 @@ pub fn accept(links: &[Link<'_>], observed: &Observed, draft: &mut Draft) {
 /// Keeps the tags of both sides as they should be; a mesh that joins or lets go changes them in place.
 ///
 /// The accepter's side is tagged from its acceptance on: earlier the peering may not be visible there.
-pub fn tag(links: &[Link<'_>], desired: &Desired, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
+pub fn tag(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links {
         let State::Live(peering) = link.state else { continue };
-        if !link.pair.ends().into_iter().all(|vpc| membership.is_proven(vpc)) {
+        if !link.pair.ends().into_iter().all(|vpc| view.is_proven(vpc)) {
             continue; // the meshes of an end that cannot be read are only remembered
         }
-        let wanted = tags::of_peering(&desired.deployment, &link.meshes, &link.pair);
+        let wanted = tags::of_peering(&view.desired.deployment, &link.meshes, &link.pair);
         let accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, worn) in &peering.tags {
             let missing = tags::missing(&wanted, worn);
-            if observed.answered(scope) && !missing.is_empty() && (accepted || *scope == peering.requester.scope) {
+            if view.observed.answered(scope) && !missing.is_empty() && (accepted || *scope == peering.requester.scope) {
                 let (peering, scope) = (peering.id.clone(), scope.clone());
                 draft.work.insert(Action::TagPeering { peering, scope, tags: missing });
             }

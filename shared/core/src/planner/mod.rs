@@ -5,15 +5,15 @@
 
 mod leaving;
 mod linking;
-mod membership;
 mod routing;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeSet;
 
-pub use membership::Membership;
+pub use view::View;
 
 use crate::action::{Action, Plan};
 use crate::desired::{Desired, Limits};
@@ -25,19 +25,19 @@ use crate::report::Report;
 /// Total, deterministic and pure: equal inputs give byte-equal plans, and applying a plan in full leaves the next one
 /// empty or one step further. A scope that did not answer never causes a delete.
 pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, Report) {
-    let membership = Membership::new(desired, observed);
+    let view = View::new(desired, observed);
     let mut draft = Draft::default();
 
     draft.report_gaps(observed);
-    let links = linking::find(desired, observed, &membership);
-    linking::request(&links, desired, observed, limits, &mut draft);
-    linking::accept(&links, observed, &mut draft);
-    linking::tag(&links, desired, observed, &membership, &mut draft);
-    routing::route(&links, desired, observed, &membership, &mut draft);
-    let leaving = leaving::find(&links, desired, observed, &membership, &mut draft);
+    let links = linking::find(&view);
+    linking::request(&links, &view, limits, &mut draft);
+    linking::accept(&links, &view, &mut draft);
+    linking::tag(&links, &view, &mut draft);
+    routing::route(&links, &view, &mut draft);
+    let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);
-    leaving::delete_peerings(&leaving, observed, &membership, &mut draft);
-    telling::set_status(desired, observed, &membership, &mut draft);
+    leaving::delete_peerings(&leaving, &view, &mut draft);
+    telling::set_status(&view, &mut draft);
 
     draft.finish()
 }

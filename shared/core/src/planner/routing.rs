@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Draft;
 use super::linking::{Link, State};
-use super::membership::Membership;
+use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
-use crate::desired::Desired;
 use crate::ids::{PeeringId, VpcRef};
-use crate::observed::{Observed, Peering, PeeringStatus, RouteTable, RouteTarget};
+use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::report::FindingKind;
 use crate::status::Word;
 
@@ -22,26 +21,16 @@ struct Wish<'a> {
 }
 
 /// Adds what is missing, moves what leads to another managed peering, and leaves what is foreign.
-pub fn route(
-    links: &[Link<'_>],
-    desired: &Desired,
-    observed: &Observed,
-    membership: &Membership<'_>,
-    draft: &mut Draft,
-) {
-    for (vpc, wishes) in wishes(links, observed, membership) {
-        for table in observed.tables_of(vpc) {
-            route_table(table, &wishes, desired, observed, membership, draft);
+pub fn route(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
+    for (vpc, wishes) in wishes(links, view) {
+        for table in view.observed.tables_of(vpc) {
+            route_table(table, &wishes, view, draft);
         }
     }
 }
 
 /// Per VPC that was read, what its tables should hold, by peer and block.
-fn wishes<'a>(
-    links: &'a [Link<'a>],
-    observed: &Observed,
-    membership: &Membership<'_>,
-) -> BTreeMap<&'a VpcRef, Vec<Wish<'a>>> {
+fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Vec<Wish<'a>>> {
     let mut wishes: BTreeMap<&VpcRef, Vec<Wish<'_>>> = BTreeMap::new();
     for link in links {
         let State::Live(peering) = link.state else { continue };
@@ -49,10 +38,10 @@ fn wishes<'a>(
             continue; // before, the route would be a blackhole
         }
         for (vpc, peer) in link.pair.directions() {
-            if !observed.answered(&vpc.scope) {
+            if !view.observed.answered(&vpc.scope) {
                 continue;
             }
-            let blocks = membership.cidrs_of(peer).into_iter().flat_map(cidr::CidrSet::iter);
+            let blocks = view.cidrs_of(peer).into_iter().flat_map(cidr::CidrSet::iter);
             let wish = |destination: &IpNet| Wish { link, peering: &peering.id, peer, destination: *destination };
             wishes.entry(vpc).or_default().extend(blocks.map(wish));
         }
@@ -63,15 +52,8 @@ fn wishes<'a>(
     wishes
 }
 
-fn route_table(
-    table: &RouteTable,
-    wishes: &[Wish<'_>],
-    desired: &Desired,
-    observed: &Observed,
-    membership: &Membership<'_>,
-    draft: &mut Draft,
-) {
-    let mut taken = standing_routes(table, desired, observed, membership);
+fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: &mut Draft) {
+    let mut taken = standing_routes(table, view);
     for wish in wishes {
         let rival = taken.iter().find(|(block, peer)| *peer != wish.peer && cidr::overlap(block, &wish.destination));
         if let Some((block, peer)) = rival {
@@ -84,29 +66,24 @@ fn route_table(
             continue;
         }
         taken.push((wish.destination, wish.peer));
-        fulfil(wish, table, desired, observed, draft);
+        fulfil(wish, table, view, draft);
     }
 }
 
 /// Blocks that the table already leads to members over managed peerings which some mesh wants: whoever is routed stays
 /// routed, and a newcomer with the same addresses waits.
-fn standing_routes<'a>(
-    table: &RouteTable,
-    desired: &Desired,
-    observed: &'a Observed,
-    membership: &Membership<'_>,
-) -> Vec<(IpNet, &'a VpcRef)> {
+fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a VpcRef)> {
     let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
         let RouteTarget::Peering(id) = target else { return None };
-        let peering = observed.peerings.get(id)?;
+        let peering = view.observed.peerings.get(id)?;
         let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc)?;
         Some((peering, peer))
     };
     let standing = |(peering, peer): &(&Peering, &VpcRef), block: &IpNet| {
         peering.status == PeeringStatus::Active
-            && peering.is_managed_by(&desired.deployment)
-            && peering.pair().is_some_and(|pair| !membership.connecting(&pair).is_empty())
-            && membership.cidrs_of(peer).is_some_and(|blocks| blocks.has(block))
+            && view.manages(peering)
+            && peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty())
+            && view.cidrs_of(peer).is_some_and(|blocks| blocks.has(block))
     };
     let created = table.routes.iter().filter(|route| route.created);
     created
@@ -117,10 +94,10 @@ fn standing_routes<'a>(
         .collect()
 }
 
-fn fulfil(wish: &Wish<'_>, table: &RouteTable, desired: &Desired, observed: &Observed, draft: &mut Draft) {
+fn fulfil(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut Draft) {
     let (scope, destination) = (table.vpc.scope.clone(), wish.destination);
     let Some(route) = table.created_route(&destination) else {
-        if observed.refused.contains_key(&wish.link.pair) {
+        if view.observed.refused.contains_key(&wish.link.pair) {
             return; // every table of the pair was tried in this run already
         }
         draft.notes.of_link(wish.link, Word::Waiting, "routes are being added");
@@ -134,7 +111,7 @@ fn fulfil(wish: &Wish<'_>, table: &RouteTable, desired: &Desired, observed: &Obs
     };
     match &route.target {
         RouteTarget::Peering(id) if id == wish.peering => {}
-        RouteTarget::Peering(id) if observed.peerings.get(id).is_some_and(|p| p.is_managed_by(&desired.deployment)) => {
+        RouteTarget::Peering(id) if view.observed.peerings.get(id).is_some_and(|p| view.manages(p)) => {
             draft.notes.of_link(wish.link, Word::Waiting, "routes are being moved");
             draft.work.insert(Action::ReplaceRoute {
                 scope,

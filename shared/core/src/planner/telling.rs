@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
 use super::linking::Link;
-use super::membership::Membership;
+use super::view::View;
 use crate::action::Action;
-use crate::desired::Desired;
 use crate::ids::VpcRef;
-use crate::observed::{Observed, Vpc};
+use crate::observed::Vpc;
 use crate::report::FindingKind;
 use crate::status::{self, Sentence, Word};
 use crate::tags::{self, MeshTag};
@@ -27,19 +26,19 @@ impl Notes {
 }
 
 /// Writes the status of every VPC that was read: this mesh's sentences anew, the others' as they were.
-pub fn set_status(desired: &Desired, observed: &Observed, membership: &Membership<'_>, draft: &mut Draft) {
-    for vpc in observed.vpcs.values() {
+pub fn set_status(view: &View<'_>, draft: &mut Draft) {
+    for vpc in view.observed.vpcs.values() {
         let asked = MeshTag::of(&vpc.tags);
         let worn = vpc.tags.get(tags::STATUS);
         let mut sentences = worn.map(|line| status::parse(line)).unwrap_or_default();
         sentences.retain(|old| {
-            old.mesh != desired.mesh.as_str() && asked.meshes.iter().any(|mesh| mesh.as_str() == old.mesh)
+            old.mesh != view.desired.mesh.as_str() && asked.meshes.iter().any(|mesh| mesh.as_str() == old.mesh)
         });
         for word in &asked.malformed {
             sentences.insert(Sentence::because(Word::Refused, word, None, "not a mesh name"));
         }
-        if asked.meshes.contains(&desired.mesh) {
-            sentences.extend(of_mesh(vpc, desired, membership, draft));
+        if asked.meshes.contains(&view.desired.mesh) {
+            sentences.extend(of_mesh(vpc, view, draft));
         }
         let line = status::line(&sentences);
         if line.as_ref() != worn {
@@ -48,9 +47,9 @@ pub fn set_status(desired: &Desired, observed: &Observed, membership: &Membershi
     }
 }
 
-fn of_mesh(vpc: &Vpc, desired: &Desired, membership: &Membership<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
-    let mesh = &desired.mesh;
-    if !desired.declared.contains_key(mesh) {
+fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
+    let mesh = &view.desired.mesh;
+    if !view.desired.declared.contains_key(mesh) {
         let remedy = format!("declare {mesh} (stack parameter Meshes), or correct the tag `peerd:env`");
         draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}, which is not declared"), remedy);
         return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, "mesh is not declared")]);
@@ -60,7 +59,7 @@ fn of_mesh(vpc: &Vpc, desired: &Desired, membership: &Membership<'_>, draft: &mu
     }
     let mut by_reason: BTreeMap<(Word, &str), Vec<&VpcRef>> = BTreeMap::new();
     for ((word, peer), why) in draft.notes.0.get(&vpc.at).into_iter().flatten() {
-        if membership.meshes_of(peer).contains(mesh) {
+        if view.meshes_of(peer).contains(mesh) {
             by_reason.entry((*word, why)).or_default().push(peer);
         }
     }

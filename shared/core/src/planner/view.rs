@@ -1,11 +1,11 @@
-//! Who is in which mesh, and how well that is known.
+//! What a plan looks at: what is wanted, what was seen, and who, by both, is in which mesh and how well that is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cidr::CidrSet;
 use crate::desired::Desired;
 use crate::ids::{MeshName, Pair, VpcRef};
-use crate::observed::Observed;
+use crate::observed::{Observed, Peering};
 use crate::tags::MeshTag;
 
 /// What is believed of a VPC: by its own tag where its scope answered, by the index where it did not.
@@ -14,14 +14,16 @@ struct Standing<'a> {
     cidrs: Option<&'a CidrSet>,
 }
 
-/// The meshes and blocks of every VPC that this run knows of.
-pub struct Membership<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
+/// The inputs of a plan, with the meshes and blocks of every VPC that they know of.
+pub struct View<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// What was seen.
+    pub observed: &'a Observed,
     standings: BTreeMap<&'a VpcRef, Standing<'a>>,
 }
 
-impl<'a> Membership<'a> {
+impl<'a> View<'a> {
     /// Lays the tags that were read over the index.
     pub fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let remembered = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
@@ -64,6 +66,11 @@ impl<'a> Membership<'a> {
     /// Whether the VPC's scope answered, so that its tags, or its absence, are known for certain.
     pub fn is_proven(&self, vpc: &VpcRef) -> bool {
         self.observed.answered(&vpc.scope)
+    }
+
+    /// Whether this deployment made a peering.
+    pub fn manages(&self, peering: &Peering) -> bool {
+        peering.is_managed_by(&self.desired.deployment)
     }
 
     /// Whether anything is known of the VPC's meshes, by its tags or by the index.
