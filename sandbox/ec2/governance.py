@@ -6,11 +6,15 @@ organisation is told so: https://docs.aws.amazon.com/organizations/latest/APIRef
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from moto.organizations.exceptions import AWSOrganizationsNotInUseException, OrganizationsClientError
 from moto.organizations.models import organizations_backends
 from moto.organizations.responses import OrganizationsResponse
+from moto.servicequotas.models import ServiceQuotasBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
+
+from sandbox.settings import SETTINGS
 
 
 def install() -> None:
@@ -18,6 +22,7 @@ def install() -> None:
     for name in ("list_accounts", "list_accounts_for_parent"):
         setattr(OrganizationsResponse, name, _of_management(getattr(OrganizationsResponse, name)))
     ServiceQuotasResponse.list_service_quotas = _list_service_quotas
+    ServiceQuotasBackend.get_service_quota = _enforced(ServiceQuotasBackend.get_service_quota)
 
 
 def _of_management(call: Callable[[OrganizationsResponse], str]) -> Callable[[OrganizationsResponse], str]:
@@ -33,6 +38,21 @@ def _of_management(call: Callable[[OrganizationsResponse], str]) -> Callable[[Or
 
 
 def _list_service_quotas(self: ServiceQuotasResponse) -> str:
-    """The quotas that apply; nobody raised one here, so they are the defaults."""
+    """The quotas that apply: the defaults, but for those that the settings turn."""
     service = str(json.loads(self.body).get("ServiceCode"))
-    return json.dumps({"Quotas": self.backend.list_aws_default_service_quotas(service)})
+    defaults = self.backend.list_aws_default_service_quotas(service)
+    return json.dumps({"Quotas": [_as_enforced(quota) for quota in defaults]})
+
+
+def _enforced(get: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict[str, Any]:
+        return _as_enforced(get(self, service_code, quota_code))
+
+    return get_service_quota
+
+
+def _as_enforced(quota: dict[str, Any]) -> dict[str, Any]:
+    """What Service Quotas says is what EC2 enforces."""
+    turned = {"L-7E9ECCDB": SETTINGS.quota_peerings, "L-93826ACB": SETTINGS.quota_routes}
+    value = turned.get(quota["QuotaCode"])
+    return quota if value is None else quota | {"Value": float(value)}

@@ -1,4 +1,8 @@
-"""Where the sandbox is known to differ from AWS, by the name of the result, with the reason."""
+"""Where the sandbox is known to differ from AWS, by the name of the result, with the reason.
+
+What AWS does: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html and
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+"""
 
 DEVIATIONS = {
     "vpc.limit 5 per region": "the default quota would stop every test, and it is adjustable",

@@ -181,7 +181,7 @@ def failing(va: str, vb: str) -> None:
     if e:
         record(
             "pcx.peer VPC does not exist -> failed",
-            "wrong" if True else "",
+            "wrong",
             f"{e} (AWS x-account: created, then status failed)",
         )
     else:

@@ -1,6 +1,6 @@
 """The sandbox against AWS's known answers: everything is asked once, and what differs is counted."""
 
-import os
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +22,9 @@ from sandbox.tests.conformance import (
     throttling,
     vpcs,
 )
+from sandbox.tests.conformance.events import drain
 from sandbox.tests.conformance.known import DEVIATIONS
-from sandbox.tests.conformance.probe import RESULTS, Result
+from sandbox.tests.conformance.probe import AWAY, RESULTS, THIRD, Result, client, make_vpc
 
 SECTIONS = (
     identities,
@@ -54,8 +55,14 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def results(endpoint: str) -> dict[str, Result]:
-    os.environ["PEERD_PROBE_URL"] = endpoint
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def results(endpoint: str, patch: pytest.MonkeyPatch) -> dict[str, Result]:
+    patch.setenv("PEERD_PROBE_URL", endpoint)
     # The quota of routes that the probe asks about is the one that AWS had for years.
     Control(endpoint).settings(quota_routes=50)
     for section in SECTIONS:
@@ -77,3 +84,23 @@ def test_no_more_answers_than_four_differ_from_awss_and_all_are_known(results: d
 def test_every_deviation_that_is_called_known_is_one(results: dict[str, Result]) -> None:
     mended = [name for name in DEVIATIONS if results[name].verdict not in ("wrong", "missing")]
     assert mended == [], "take these out of known.py"
+
+
+def test_a_tag_change_reaches_the_callers_own_default_bus_with_all_tags(results: dict[str, Result]) -> None:
+    bus, queues, ec2 = (client(service, THIRD, AWAY) for service in ("events", "sqs", "ec2"))
+    url = queues.create_queue(QueueName="tag-changes")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    vpc_tags = {"source": ["aws.tag"], "detail": {"resource-type": ["vpc"]}}
+    bus.put_rule(Name="tag-changes", EventPattern=json.dumps(vpc_tags))
+    bus.put_targets(Rule="tag-changes", Targets=[{"Id": "queue", "Arn": arn}])
+    vpc = make_vpc(THIRD, AWAY, "10.130.0.0/16", "tagged")["VpcId"]
+    ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "probe:mesh"}])
+
+    seen = [json.loads(body) for body in drain(queues, url, wait=4)]
+    made, untagged = sorted(seen, key=lambda event: event["detail"]["version"])
+    assert made["detail-type"] == "Tag Change on Resource"
+    assert made["resources"] == [f"arn:aws:ec2:{AWAY}:{THIRD}:vpc/{vpc}"]
+    assert made["detail"]["tags"] == {"Name": "tagged", "probe:mesh": "prod"}
+    assert sorted(made["detail"]["changed-tag-keys"]) == ["Name", "probe:mesh"]
+    assert untagged["detail"]["tags"] == {"Name": "tagged"}
+    assert untagged["detail"]["changed-tag-keys"] == ["probe:mesh"]
