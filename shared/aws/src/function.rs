@@ -34,9 +34,24 @@ pub async fn serve() -> Result<(), Error> {
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let cloud = AwsCloud::new(sessions);
-    let engine = Engine { cloud: &cloud, store: &store, queue: &queue, clock: &SystemClock, settings: &settings };
+    let worker = worker();
+    let engine = Engine {
+        cloud: &cloud,
+        store: &store,
+        queue: &queue,
+        clock: &SystemClock,
+        settings: &settings,
+        worker: &worker,
+    };
     let engine = &engine;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| answer(engine, event))).await
+}
+
+/// A name that no other worker has: Lambda gives each execution environment, which runs one batch at a time, a log
+/// stream of its own; outside Lambda the process and its start tell workers apart.
+fn worker() -> String {
+    let stream = std::env::var("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+    format!("{stream}#{}@{}", std::process::id(), SystemClock.now())
 }
 
 /// Reports the messages that are to come again; the others of the batch are done.

@@ -31,6 +31,8 @@ pub struct Engine<'a> {
     pub clock: &'a dyn Clock,
     /// What the deployment was given.
     pub settings: &'a Settings,
+    /// The name of this worker in claims; no two that run at once have the same.
+    pub worker: &'a str,
 }
 
 impl Engine<'_> {

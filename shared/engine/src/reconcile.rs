@@ -38,7 +38,7 @@ impl Engine<'_> {
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
         let Sight { desired, mut observed, passing_gaps } = self.observe(mesh, scopes).await?;
-        let owner = format!("{mesh}-{}", self.clock.now());
+        let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
         let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
         let limits = Limits::default();

@@ -3,7 +3,7 @@
 //! Every scenario ends at rest: no message is waiting, and none has to come again.
 
 use peerd_core::{PeeringStatus, RouteTarget, VpcRef};
-use peerd_engine::ErrorKind;
+use peerd_engine::{ErrorKind, Outcome};
 use peerd_testkit::{World, scope};
 
 /// Three members of prod in three accounts and two Regions, at rest.
@@ -295,14 +295,15 @@ async fn two_workers_at_the_same_instant_make_one_peering() {
     world.rest().await;
     world.tag(&a, "prod");
     world.tag(&b, "prod");
-    let (engine, mesh) = (world.engine(), "prod".parse().unwrap());
+    let (first, second, mesh) = (world.engine("first"), world.engine("second"), "prod".parse().unwrap());
     let scopes = [scope(1, 0), scope(2, 0)].into();
     let runs = futures::join!(
-        engine.reconcile(&mesh, &scopes, u64::MAX),
-        engine.reconcile(&mesh, &scopes, u64::MAX),
+        first.reconcile(&mesh, &scopes, u64::MAX),
+        second.reconcile(&mesh, &scopes, u64::MAX),
         world.deliver()
     );
-    assert!(runs.0.is_ok() && runs.1.is_ok());
+    let outcomes = [runs.0.unwrap().outcome, runs.1.unwrap().outcome];
+    assert!(outcomes.contains(&Outcome::Busy), "{outcomes:?}");
     world.rest().await;
     assert_connected(&world, &[&a, &b]);
     let created = world.cloud.take_calls().into_iter().filter(|call| call.name == "CreateVpcPeeringConnection");

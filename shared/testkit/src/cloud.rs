@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
@@ -123,36 +124,55 @@ impl State {
     }
 }
 
+/// Lets other workers take their turn: every call does, so that what runs at once is interleaved.
+async fn turn() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[async_trait]
 impl CloudRead for SimCloud {
     async fn vpcs(&self, scope: &Scope) -> Result<Vec<Vpc>, CloudError> {
+        turn().await;
         let state = self.call("DescribeVpcs", scope)?;
         let known: BTreeSet<&VpcRef> = state.vpcs.keys().chain(state.stale.keys()).collect();
         Ok(known.into_iter().filter(|vpc| vpc.scope == *scope).filter_map(|vpc| state.seen_vpc(vpc)).collect())
     }
 
     async fn vpcs_by_id(&self, scope: &Scope, ids: &BTreeSet<VpcId>) -> Result<Vec<Vpc>, CloudError> {
+        turn().await;
         let state = self.call("DescribeVpcs", scope)?;
         Ok(ids.iter().filter_map(|id| state.seen_vpc(&VpcRef::new(scope.clone(), id.clone()))).collect())
     }
 
     async fn peerings(&self, scope: &Scope) -> Result<Vec<PeeringView>, CloudError> {
+        turn().await;
         let state = self.call("DescribeVpcPeeringConnections", scope)?;
         Ok(state.peerings.values().filter_map(|peering| state.view(scope, peering)).collect())
     }
 
     async fn peering(&self, scope: &Scope, id: &PeeringId) -> Result<Option<PeeringView>, CloudError> {
+        turn().await;
         let state = self.call("DescribeVpcPeeringConnections", scope)?;
         Ok(state.peerings.get(id).and_then(|peering| state.view(scope, peering)))
     }
 
     async fn route_tables(&self, scope: &Scope) -> Result<Vec<RouteTable>, CloudError> {
+        turn().await;
         let state = self.call("DescribeRouteTables", scope)?;
         let here = state.tables.values().filter(|table| table.vpc.scope == *scope);
         Ok(here.map(|table| state.seen_table(table)).collect())
     }
 
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
+        turn().await;
         let state = self.call("DescribeRouteTables", scope)?;
         Ok(state.tables.get(id).filter(|table| table.vpc.scope == *scope).map(|table| state.seen_table(table)))
     }
@@ -163,6 +183,7 @@ impl CloudWrite for SimCloud {
     /// The same direction again answers with the peering that stands
     /// (<https://github.com/hashicorp/terraform-provider-aws/issues/27750>).
     async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError> {
+        turn().await;
         let scope = &pair.requester().scope;
         let mut state = self.call("CreateVpcPeeringConnection", scope)?;
         let standing = state.peerings.values().find(|peering| {
@@ -190,6 +211,7 @@ impl CloudWrite for SimCloud {
     }
 
     async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
+        turn().await;
         let mut state = self.call("AcceptVpcPeeringConnection", scope)?;
         let status = if state.slow { PeeringStatus::Provisioning } else { PeeringStatus::Active };
         let peering = state.peering(id)?;
@@ -203,12 +225,14 @@ impl CloudWrite for SimCloud {
     }
 
     async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("DeleteVpcPeeringConnection", scope)?;
         state.peering(id)?.view.status = PeeringStatus::Deleted;
         Ok(())
     }
 
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("CreateTags", scope)?;
         state.peering(id)?.tags.entry(scope.clone()).or_default().extend(tags.clone());
         Ok(())
@@ -221,6 +245,7 @@ impl CloudWrite for SimCloud {
         destination: &IpNet,
         peering: &PeeringId,
     ) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("CreateRoute", scope)?;
         let found = state.tables.get_mut(table);
         let table = found.ok_or_else(|| CloudError::new(ErrorKind::NotReady, "InvalidRouteTableID.NotFound"))?;
@@ -242,6 +267,7 @@ impl CloudWrite for SimCloud {
         destination: &IpNet,
         peering: &PeeringId,
     ) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("ReplaceRoute", scope)?;
         let mut routes = state.tables.get_mut(table).into_iter().flat_map(|table| &mut table.routes);
         match routes.find(|route| route.created && route.destination == *destination) {
@@ -254,6 +280,7 @@ impl CloudWrite for SimCloud {
     }
 
     async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("DeleteRoute", scope)?;
         if let Some(table) = state.tables.get_mut(table) {
             table.routes.retain(|route| !(route.created && route.destination == *destination));
@@ -262,6 +289,7 @@ impl CloudWrite for SimCloud {
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+        turn().await;
         let mut state = self.call("TagVpc", &vpc.scope)?;
         if let Some(vpc) = state.vpcs.get_mut(vpc) {
             match value {

@@ -97,10 +97,10 @@ impl Default for World {
 }
 
 impl World {
-    /// The deployment's engine.
-    pub fn engine(&self) -> Engine<'_> {
+    /// The deployment's engine in one worker.
+    pub fn engine<'w>(&'w self, worker: &'w str) -> Engine<'w> {
         let Self { cloud, store, mail, settings, .. } = self;
-        Engine { cloud, store, queue: mail, clock: &mail.time, settings }
+        Engine { cloud, store, queue: mail, clock: &mail.time, settings, worker }
     }
 
     /// Somebody makes a VPC with a main route table of the same name, and tags it if `meshes` is not blank.
@@ -284,7 +284,7 @@ impl World {
         };
         let delivery = |(n, body): (usize, &String)| Delivery { id: n.to_string(), body: body.clone() };
         let batch: Vec<Delivery> = bodies.iter().enumerate().map(delivery).collect();
-        let again = self.engine().handle(&batch, now + 50_000).await;
+        let again = self.engine("worker").handle(&batch, now + 50_000).await;
         for delivery in batch.into_iter().filter(|delivery| again.contains(&delivery.id)) {
             self.mail.post(now + VISIBILITY_TIMEOUT_MS, delivery.body);
         }
