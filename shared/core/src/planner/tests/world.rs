@@ -1,0 +1,173 @@
+//! The world that the planner's scenarios play in: every scope answers unless it is closed, and what is planned is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cidr;
+use crate::lint::lint;
+use crate::report::{Finding, FindingKind};
+use crate::tags::{self, Tags};
+use crate::*;
+
+const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+
+/// A world in which every scope answers unless it is closed.
+pub struct World {
+    pub desired: Desired,
+    pub observed: Observed,
+    pub made: u32,
+}
+
+pub fn scope(account: u8, region: usize) -> Scope {
+    Scope::new(account.to_string().repeat(12).parse().unwrap(), REGIONS[region].parse().unwrap())
+}
+
+pub fn mesh(name: &str) -> MeshName {
+    name.parse().unwrap()
+}
+
+impl World {
+    /// Meshes `prod` and `staging` are declared; runs are about `prod`.
+    pub fn new() -> Self {
+        let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
+        let desired =
+            Desired { deployment: "peerd".parse().unwrap(), mesh: mesh("prod"), declared, remembered: BTreeMap::new() };
+        let observed = Observed::default();
+        let mut world = Self { desired, observed, made: 0 };
+        for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
+            world.observed.scopes.insert(scope(account, region), Ok(()));
+        }
+        world
+    }
+
+    /// A VPC with a main route table of the same name.
+    pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
+        let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
+        let cidrs = blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
+        let tags = if meshes.is_empty() { Tags::new() } else { Tags::from([(tags::ENV.into(), meshes.into())]) };
+        self.observed.vpcs.insert(vpc.clone(), Vpc { at: vpc.clone(), cidrs, settling: false, tags });
+        self.table(name, &vpc);
+        vpc
+    }
+
+    pub fn table(&mut self, name: &str, vpc: &VpcRef) -> RouteTableId {
+        let id: RouteTableId = format!("rtb-{name}").parse().unwrap();
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway: false, routes: Vec::new() };
+        self.observed.tables.insert(id.clone(), table);
+        id
+    }
+
+    pub fn route(&mut self, table: &str, block: &str, target: RouteTarget) {
+        let route = Route { destination: cidr::parse(block).unwrap(), target, created: true, blackhole: false };
+        self.observed.tables.get_mut(&table.parse().unwrap()).unwrap().routes.push(route);
+    }
+
+    /// A peering with these tags on both sides.
+    pub fn peering(&mut self, id: &str, requester: &VpcRef, accepter: &VpcRef, status: PeeringStatus, tags: &Tags) {
+        for side in [requester, accepter] {
+            let view = PeeringView {
+                id: id.parse().unwrap(),
+                requester: requester.clone(),
+                accepter: accepter.clone(),
+                status: status.clone(),
+                message: String::new(),
+                tags: tags.clone(),
+            };
+            if self.observed.answered(&side.scope) {
+                self.observed.add_peering(&side.scope, view);
+            }
+        }
+    }
+
+    pub fn managed(&self, pair: [&VpcRef; 2], meshes: &str) -> Tags {
+        let pair = Pair::of(pair[0], pair[1]).unwrap();
+        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair)
+    }
+
+    pub fn set_meshes(&mut self, vpc: &VpcRef, meshes: &str) {
+        let tags = &mut self.observed.vpcs.get_mut(vpc).unwrap().tags;
+        tags.insert(tags::ENV.to_owned(), meshes.to_owned());
+    }
+
+    /// The scope stops answering: what was seen there is only remembered.
+    pub fn close(&mut self, scope: &Scope) {
+        self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
+        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.observed.vpcs).into_iter().partition(|(vpc, _)| vpc.scope == *scope);
+        self.observed.vpcs = kept;
+        for (vpc, seen) in gone {
+            let meshes = tags::MeshTag::of(&seen.tags).meshes;
+            self.desired.remembered.insert(vpc.clone(), Member { vpc, cidrs: seen.cidrs, meshes });
+        }
+        self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
+        for peering in self.observed.peerings.values_mut() {
+            peering.tags.remove(scope);
+        }
+        self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
+    }
+
+    pub fn plan(&self) -> (Plan, Report) {
+        let (plan, report) = plan(&self.desired, &self.observed, &Limits::default());
+        assert_eq!(lint(&plan, &self.desired, &self.observed), Vec::<String>::new());
+        (plan, report)
+    }
+
+    pub fn apply(&mut self, action: &Action) {
+        let effect = match action {
+            Action::CreatePeering { pair, tags, .. } => {
+                self.made += 1;
+                Effect::Peering(Box::new(PeeringView {
+                    id: format!("pcx-new{}", self.made).parse().unwrap(),
+                    requester: pair.requester().clone(),
+                    accepter: pair.accepter().clone(),
+                    status: PeeringStatus::PendingAcceptance,
+                    message: String::new(),
+                    tags: tags.clone(),
+                }))
+            }
+            Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
+            _ => Effect::Done,
+        };
+        self.observed.absorb(action, effect);
+    }
+
+    /// Applies plans until one is empty; what was done, and what the last report finds.
+    pub fn settle(&mut self) -> (Vec<String>, BTreeSet<Finding>) {
+        let mut done = Vec::new();
+        for _ in 0..100 {
+            let (plan, report) = self.plan();
+            if plan.is_empty() {
+                return (done, report.findings);
+            }
+            for action in plan.actions() {
+                done.push(action.to_string());
+                self.apply(action);
+            }
+        }
+        panic!("no end of plans: {done:#?}");
+    }
+
+    pub fn status(&self, vpc: &VpcRef) -> Option<&str> {
+        self.observed.vpcs[vpc].tags.get(tags::STATUS).map(String::as_str)
+    }
+
+    pub fn targets(&self, table: &str) -> Vec<String> {
+        let table = &self.observed.tables[&table.parse().unwrap()];
+        let mut lines: Vec<String> =
+            table.routes.iter().map(|route| format!("{} {}", route.destination, route.target)).collect();
+        lines.sort();
+        lines
+    }
+}
+
+pub fn kinds(findings: &BTreeSet<Finding>) -> Vec<FindingKind> {
+    findings.iter().map(|finding| finding.kind).collect()
+}
+
+/// Two members of prod that are peered and routed.
+pub fn joined() -> (World, VpcRef, VpcRef) {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
+    world.settle();
+    (world, a, b)
+}
