@@ -147,7 +147,13 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
         }
     }
     let is_held = |one: &Leaving<'_>| one.peering.status.is_live() && !one.peering.tagged_meshes().is_disjoint(&held);
-    leaving.into_iter().filter(|one| !is_held(one)).collect()
+    let (kept, goes): (Vec<_>, Vec<_>) = leaving.into_iter().partition(is_held);
+    for one in kept {
+        for mesh in &one.peering.tagged_meshes() & &held {
+            draft.notes.of_held(&one.pair, &mesh);
+        }
+    }
+    goes
 }
 
 /// Takes out the routes of what goes.

@@ -6,21 +6,34 @@ use super::Draft;
 use super::linking::Link;
 use super::view::View;
 use crate::action::Action;
-use crate::ids::VpcRef;
+use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::Vpc;
 use crate::report::FindingKind;
 use crate::status::{self, Sentence, Word};
 use crate::tags::{self, MeshTag};
 
-/// What stands between a VPC and a peer, by VPC, word and peer; the first reason given for a peer stays.
+/// What is to be told, gathered by the other steps.
 #[derive(Default)]
-pub struct Notes(BTreeMap<VpcRef, BTreeMap<(Word, VpcRef), String>>);
+pub struct Notes {
+    /// What stands between a VPC and a peer, by VPC, word and peer; the first reason given for a peer stays.
+    of_peers: BTreeMap<VpcRef, BTreeMap<(Word, VpcRef), String>>,
+    /// Meshes of which VPCs still have peerings that would be too many to delete at once.
+    held: BTreeMap<VpcRef, BTreeSet<MeshName>>,
+}
 
 impl Notes {
     /// Tells both VPCs of a link.
     pub fn of_link(&mut self, link: &Link<'_>, word: Word, why: &str) {
         for (vpc, peer) in link.pair.directions() {
-            self.0.entry(vpc.clone()).or_default().entry((word, peer.clone())).or_insert_with(|| why.to_owned());
+            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
+            of_vpc.entry((word, peer.clone())).or_insert_with(|| why.to_owned());
+        }
+    }
+
+    /// Tells both VPCs of a pair whose peering is kept back from deletion.
+    pub fn of_held(&mut self, pair: &Pair, mesh: &MeshName) {
+        for vpc in pair.ends() {
+            self.held.entry(vpc.clone()).or_default().insert(mesh.clone());
         }
     }
 }
@@ -40,6 +53,14 @@ pub fn set_status(view: &View<'_>, draft: &mut Draft) {
         if asked.meshes.contains(&view.desired.mesh) {
             sentences.extend(of_mesh(vpc, view, draft));
         }
+        for mesh in draft.notes.held.get(&vpc.at).into_iter().flatten().filter(|mesh| !asked.meshes.contains(mesh)) {
+            sentences.insert(Sentence::because(
+                Word::Waiting,
+                mesh,
+                None,
+                "leaving is held back until it is confirmed",
+            ));
+        }
         let line = status::line(&sentences);
         if line.as_ref() != worn {
             draft.labels.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
@@ -58,7 +79,7 @@ fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> 
         draft.report.wait(&vpc.at, "its CIDR blocks are changing");
     }
     let mut by_reason: BTreeMap<(Word, &str), Vec<&VpcRef>> = BTreeMap::new();
-    for ((word, peer), why) in draft.notes.0.get(&vpc.at).into_iter().flatten() {
+    for ((word, peer), why) in draft.notes.of_peers.get(&vpc.at).into_iter().flatten() {
         if view.meshes_of(peer).contains(mesh) {
             by_reason.entry((*word, why)).or_default().push(peer);
         }

@@ -356,11 +356,14 @@ fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.starts_with("- peering") && !line.starts_with("- route")));
     assert_eq!(kinds(&findings), [FindingKind::Blocked]);
+    assert_eq!(world.status(&vpcs[0]), Some("waiting prod: leaving is held back until it is confirmed"));
+    assert_eq!(world.status(&vpcs[5]), Some("joined prod"));
     let limits = DeleteLimits { count: 100, percent: 100 };
     world.desired.declared.insert(mesh("prod"), Policy { deletes: limits });
     world.settle();
     let live = world.observed.peerings.values().filter(|peering| peering.status.is_live()).count();
     assert_eq!(live, 8 * 7 / 2);
+    assert_eq!(world.status(&vpcs[0]), None);
 }
 
 #[test]
