@@ -1,4 +1,4 @@
-//! The engine's cloud over EC2. Every write is an ensure: an answer that says "already so" is a success.
+//! The engine's cloud over EC2: each method one call, with EC2's answers as they are.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ResourceType, TagSpecification, VpcPeeringConnection};
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Scope, Tags, Vpc, VpcId,
-    VpcRef, tags,
+    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
@@ -53,10 +52,6 @@ impl AwsCloud {
         }
         Ok(vpcs)
     }
-
-    async fn peering_status(&self, scope: &Scope, id: &PeeringId) -> Result<Option<PeeringStatus>, CloudError> {
-        Ok(self.peering(scope, id).await?.map(|view| view.status))
-    }
 }
 
 #[async_trait]
@@ -96,8 +91,10 @@ impl CloudRead for AwsCloud {
                 let first = answer.vpc_peering_connections().first();
                 first.map(convert::peering).transpose().map_err(|error| malformed(&call, error))
             }
-            Err(error) if errors::code(&error) == "InvalidVpcPeeringConnectionID.NotFound" => Ok(None),
-            Err(error) => Err(errors::cloud(call, error)),
+            Err(error) => match errors::cloud(call, error) {
+                error if error.code == "InvalidVpcPeeringConnectionID.NotFound" => Ok(None),
+                error => Err(error),
+            },
         }
     }
 
@@ -121,8 +118,10 @@ impl CloudRead for AwsCloud {
                 Some(table) => convert::route_table(scope, table).map_err(|error| malformed(&call, error)),
                 None => Ok(None),
             },
-            Err(error) if errors::code(&error) == "InvalidRouteTableID.NotFound" => Ok(None),
-            Err(error) => Err(errors::cloud(call, error)),
+            Err(error) => match errors::cloud(call, error) {
+                error if error.code == "InvalidRouteTableID.NotFound" => Ok(None),
+                error => Err(error),
+            },
         }
     }
 }
@@ -153,32 +152,16 @@ impl CloudWrite for AwsCloud {
     async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
         let call = format!("AcceptVpcPeeringConnection of {id} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("AcceptVpcPeeringConnection")).await;
-        match ec2.accept_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await {
-            Ok(answer) => Ok(view(&call, answer.vpc_peering_connection())?.status),
-            Err(error) if errors::code(&error) == "InvalidStateTransition" => {
-                match self.peering_status(scope, id).await? {
-                    Some(status @ (PeeringStatus::Active | PeeringStatus::Provisioning)) => Ok(status),
-                    _ => Err(errors::cloud(call, error)),
-                }
-            }
-            Err(error) => Err(errors::cloud(call, error)),
-        }
+        let answer = ec2.accept_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await;
+        let answer = answer.map_err(|error| errors::cloud(&call, error))?;
+        Ok(view(&call, answer.vpc_peering_connection())?.status)
     }
 
     async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let call = format!("DeleteVpcPeeringConnection of {id} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("DeleteVpcPeeringConnection")).await;
-        match ec2.delete_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match errors::code(&error) {
-                "InvalidVpcPeeringConnectionID.NotFound" => Ok(()),
-                "InvalidStateTransition" => match self.peering_status(scope, id).await? {
-                    Some(status) if status.is_live() => Err(errors::cloud(call, error)),
-                    _ => Ok(()),
-                },
-                _ => Err(errors::cloud(call, error)),
-            },
-        }
+        let answer = ec2.delete_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError> {
@@ -199,17 +182,8 @@ impl CloudWrite for AwsCloud {
         let ec2 = self.ec2(scope, Bucket::Write("CreateRoute")).await;
         let (v4, v6) = by_family(destination);
         let request = ec2.create_route().route_table_id(table.as_str()).vpc_peering_connection_id(peering.as_str());
-        let answer = request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await.map(drop);
-        let Err(error) = answer else { return Ok(()) };
-        if errors::code(&error) != "RouteAlreadyExists" {
-            return Err(errors::cloud(call, error));
-        }
-        let read = self.route_table(scope, table).await?;
-        match read.as_ref().and_then(|read| read.created_route(destination)).map(|route| &route.target) {
-            Some(RouteTarget::Peering(found)) if found == peering => Ok(()),
-            Some(_) => Err(errors::cloud(call, error)),
-            None => Err(CloudError::new(ErrorKind::NotReady, format!("{call}: it exists and is not described yet"))),
-        }
+        let answer = request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
     async fn replace_route(
@@ -232,13 +206,8 @@ impl CloudWrite for AwsCloud {
         let ec2 = self.ec2(scope, Bucket::Write("DeleteRoute")).await;
         let (v4, v6) = by_family(destination);
         let request = ec2.delete_route().route_table_id(table.as_str());
-        match request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match errors::code(&error) {
-                "InvalidRoute.NotFound" | "InvalidRouteTableID.NotFound" => Ok(()),
-                _ => Err(errors::cloud(call, error)),
-            },
-        }
+        let answer = request.set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
@@ -249,11 +218,8 @@ impl CloudWrite for AwsCloud {
             return answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {vpc}"), error));
         }
         let ec2 = self.ec2(&vpc.scope, Bucket::Tag("DeleteTags")).await;
-        match ec2.delete_tags().resources(vpc.id.as_str()).tags(tag).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if errors::code(&error) == "InvalidVpcID.NotFound" => Ok(()),
-            Err(error) => Err(errors::cloud(format!("DeleteTags of {vpc}"), error)),
-        }
+        let answer = ec2.delete_tags().resources(vpc.id.as_str()).tags(tag).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {vpc}"), error))
     }
 }
 
@@ -267,7 +233,8 @@ fn view(call: &str, peering: Option<&VpcPeeringConnection>) -> Result<PeeringVie
 }
 
 fn malformed(call: &str, error: Malformed) -> CloudError {
-    CloudError { kind: ErrorKind::Invalid, context: call.to_owned(), source: Some(Box::new(error)) }
+    let source = Some(error.into());
+    CloudError { source, ..CloudError::new(ErrorKind::Invalid, call) }
 }
 
 /// EC2 takes the two families in two parameters.

@@ -8,7 +8,9 @@ use peerd_core::observed::RouteTarget;
 use peerd_core::tags;
 use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
 
-use crate::ports::{Claim, Clock, Cloud, CloudError, ErrorKind, Store, Timestamp};
+use crate::ensure;
+use crate::error::{CloudError, ErrorKind, PortError};
+use crate::ports::{Claim, Clock, Cloud, Store, Timestamp};
 
 /// How many calls are under way at once; the cloud keeps each scope below EC2's rate limits by itself.
 const CONCURRENCY: usize = 32;
@@ -86,23 +88,21 @@ impl Applier<'_> {
                 return self.request(pair, tags, dead).await;
             }
             Action::AcceptPeering { peering, scope } => {
-                return match cloud.accept_peering(scope, peering).await {
-                    Ok(status) => Ok(Some(Effect::Status(status))),
-                    Err(error) => Err(failed(&error)),
-                };
+                let accepted = ensure::accepted(cloud, scope, peering).await;
+                return accepted.map(|status| Some(Effect::Status(status))).map_err(|error| failed(&error));
             }
             Action::TagPeering { peering, scope, tags } => cloud.tag_peering(scope, peering, tags).await,
             Action::AddRoute { scope, table, destination, peering } => {
-                cloud.create_route(scope, table, destination, peering).await
+                ensure::routed(cloud, scope, table, destination, peering).await
             }
             Action::ReplaceRoute { scope, table, destination, from: _, peering } => {
                 cloud.replace_route(scope, table, destination, peering).await
             }
             Action::RemoveRoute { scope, table, destination, peering: _ } => {
-                cloud.delete_route(scope, table, destination).await
+                ensure::unrouted(cloud, scope, table, destination).await
             }
-            Action::DeletePeering { peering, scope, pair: _ } => cloud.delete_peering(scope, peering).await,
-            Action::SetStatus { vpc, line } => cloud.tag_vpc(vpc, tags::STATUS, line.as_deref()).await,
+            Action::DeletePeering { peering, scope, pair: _ } => ensure::deleted(cloud, scope, peering).await,
+            Action::SetStatus { vpc, line } => ensure::tagged(cloud, vpc, tags::STATUS, line.as_deref()).await,
         };
         done.map(|()| Some(Effect::Done)).map_err(|error| failed(&error))
     }
@@ -116,7 +116,7 @@ impl Applier<'_> {
         let now = self.clock.now();
         let (owner, until) = (self.owner.to_owned(), now + CLAIM_MS);
         let claim = Claim { pair: pair.clone(), owner, now, until, dead: dead.to_vec() };
-        let passing = |error: crate::PortError| Applied::Passing(chain(&error));
+        let passing = |error: PortError| Applied::Passing(chain(&error));
         if !self.store.claim(&claim).await.map_err(passing)? {
             return Ok(None);
         }

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::apply::chain;
 use crate::engine::Engine;
+use crate::error::{CloudError, PortError};
 use crate::event;
 use crate::focus::{Expect, Focus};
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
-use crate::ports::{CloudError, PortError, Timestamp};
+use crate::ports::Timestamp;
 use crate::survey::SurveyError;
 
 /// Follow-ups of one cause; then the sweep takes over. With the delays below they span about ten minutes.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{AccountId, Deployment, MeshName, Policy, Region, Scope};
 
-use crate::ports::{Clock, Cloud, PortError, Queue, Store};
+use crate::error::PortError;
+use crate::ports::{Clock, Cloud, Queue, Store};
 
 /// What the deployment was given.
 #[derive(Debug, Clone)]

@@ -7,6 +7,8 @@
 pub mod apply;
 pub mod batch;
 pub mod engine;
+pub mod ensure;
+pub mod error;
 pub mod event;
 pub mod focus;
 pub mod message;
@@ -19,9 +21,8 @@ pub mod sweep;
 
 pub use batch::Delivery;
 pub use engine::{Engine, Settings};
+pub use error::{CloudError, ErrorKind, PortError};
 pub use focus::{Expect, Focus};
 pub use message::{Message, Work};
 pub use outcome::{Outcome, Run};
-pub use ports::{
-    Claim, Clock, Cloud, CloudError, CloudRead, CloudWrite, ErrorKind, PortError, Queue, Store, Timestamp,
-};
+pub use ports::{Claim, Clock, Cloud, CloudRead, CloudWrite, Queue, Store, Timestamp};

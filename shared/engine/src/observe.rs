@@ -10,7 +10,7 @@ use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTabl
 
 use crate::apply::chain;
 use crate::engine::Engine;
-use crate::ports::{CloudError, PortError};
+use crate::error::{CloudError, PortError};
 
 /// How many scopes are read at once.
 const CONCURRENCY: usize = 32;

@@ -3,8 +3,6 @@
 //! Reading and writing the cloud are separate traits, so that what only looks cannot change anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::fmt;
 
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
@@ -13,88 +11,11 @@ use peerd_core::{
     Scope, Tags, Vpc, VpcId, VpcRef,
 };
 
+use crate::error::{CloudError, PortError};
 use crate::message::Message;
 
 /// Milliseconds since the Unix epoch.
 pub type Timestamp = u64;
-
-/// What kind of answer a failed call to the cloud was; decides whether trying again can help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// Credentials or permissions do not allow it.
-    Denied,
-    /// Too many calls; later ones will pass.
-    Throttled,
-    /// AWS does not know yet what it will know in a moment: eventual consistency after a create or an accept.
-    NotReady,
-    /// Something foreign is in the way.
-    Conflict,
-    /// A quota is used up.
-    Limit,
-    /// No answer, or an answer that says the service has a fault.
-    Unavailable,
-    /// The call itself was refused.
-    Invalid,
-}
-
-impl ErrorKind {
-    /// Whether the same call may succeed in seconds or minutes without anybody doing anything.
-    pub fn is_passing(self) -> bool {
-        matches!(self, Self::Throttled | Self::NotReady | Self::Unavailable)
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Denied => "denied",
-            Self::Throttled => "throttled",
-            Self::NotReady => "not ready",
-            Self::Conflict => "conflict",
-            Self::Limit => "limit",
-            Self::Unavailable => "unavailable",
-            Self::Invalid => "invalid",
-        })
-    }
-}
-
-/// A failed call to the cloud.
-#[derive(Debug, thiserror::Error)]
-#[error("{context}: {kind}")]
-pub struct CloudError {
-    /// What kind of answer it was.
-    pub kind: ErrorKind,
-    /// Which call, on what, with AWS's code.
-    pub context: String,
-    /// The SDK's error.
-    #[source]
-    pub source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl CloudError {
-    /// An error without a deeper cause.
-    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into(), source: None }
-    }
-}
-
-/// A failed call to the store or the queue. Passing: the message that led to it is tried again.
-#[derive(Debug, thiserror::Error)]
-#[error("{context}")]
-pub struct PortError {
-    /// Which call, on what.
-    pub context: String,
-    /// The SDK's error.
-    #[source]
-    pub source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl PortError {
-    /// An error without a deeper cause.
-    pub fn new(context: impl Into<String>) -> Self {
-        Self { context: context.into(), source: None }
-    }
-}
 
 /// The reading half of the cloud. Every answer is complete: all pages, or an error.
 #[async_trait]
@@ -113,18 +34,18 @@ pub trait CloudRead: Send + Sync {
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError>;
 }
 
-/// The writing half of the cloud. Every call is an ensure: what already is as it should be is a success.
+/// The writing half of the cloud: one call of EC2 each, with EC2's answers. [`crate::ensure`] makes them safe to repeat.
 #[async_trait]
 pub trait CloudWrite: Send + Sync {
     /// Requests a peering with tags on the requester's side. AWS answers a repeated request with the peering that stands.
     async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError>;
     /// Accepts a request in the accepter's scope and tells the state that follows.
     async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError>;
-    /// Deletes a peering; one that is already gone is a success.
+    /// Deletes a peering.
     async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError>;
     /// Sets tags on this scope's side of a peering.
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError>;
-    /// Routes a block to a peering. A route that leads elsewhere is a [`ErrorKind::Conflict`] and stays.
+    /// Routes a block to a peering. A route to the block that stands already is an error, wherever it leads.
     async fn create_route(
         &self,
         scope: &Scope,
@@ -140,7 +61,7 @@ pub trait CloudWrite: Send + Sync {
         destination: &IpNet,
         peering: &PeeringId,
     ) -> Result<(), CloudError>;
-    /// Takes a route out; one that is already gone is a success.
+    /// Takes a route out, wherever it leads.
     async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError>;
     /// Sets, or with no value removes, one tag of a VPC.
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;

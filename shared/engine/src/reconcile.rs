@@ -6,9 +6,10 @@ use peerd_core::{Action, Effect, Limits, MeshName, Report, Scope, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
+use crate::error::PortError;
 use crate::observe::Sight;
 use crate::outcome::{Outcome, Run};
-use crate::ports::{PortError, Timestamp};
+use crate::ports::Timestamp;
 
 /// Create, accept, tag, route and label take five passes; each further batch of outstanding requests takes two more.
 /// A bound, so that a defect costs one run and not a bill.

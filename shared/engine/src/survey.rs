@@ -9,7 +9,7 @@ use peerd_core::tags::MeshTag;
 use peerd_core::{AccountId, Desired, Member, MeshName, Observed, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
-use crate::ports::{CloudError, PortError};
+use crate::error::{CloudError, PortError};
 
 /// What surveying one VPC brought to light.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use peerd_core::AccountId;
 
 use crate::engine::Engine;
+use crate::error::PortError;
 use crate::message::{Message, Work};
-use crate::ports::PortError;
 use crate::survey::{AccountSurvey, SurveyError};
 
 impl Engine<'_> {

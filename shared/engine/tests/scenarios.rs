@@ -2,18 +2,29 @@
 //!
 //! Every scenario ends at rest: no message is waiting, and none has to come again.
 
-use peerd_core::{PeeringStatus, RouteTarget, VpcRef};
-use peerd_engine::{ErrorKind, Outcome};
-use peerd_testkit::{World, scope};
+use peerd_core::cidr::{self, IpNet};
+use peerd_core::{RouteTarget, Tags, VpcRef};
+use peerd_engine::Outcome;
+use peerd_testkit::people::table;
+use peerd_testkit::{Call, Climate, HOUR, MINUTE, Moment, Nature, Trouble, World, account, mesh, scope};
+
+fn block(text: &str) -> IpNet {
+    cidr::parse(text).unwrap()
+}
 
 /// Three members of prod in three accounts and two Regions, at rest.
-async fn prod() -> (World, VpcRef, VpcRef, VpcRef) {
-    let world = World::default();
+fn prod() -> (World, VpcRef, VpcRef, VpcRef) {
+    let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.rest().await;
+    world.rest();
     (world, a, b, c)
+}
+
+/// The calls to AWS since the last time this was asked.
+fn cloud_calls(world: &World) -> Vec<Call> {
+    world.wire.take_calls().into_iter().filter(|call| call.scope.is_some()).collect()
 }
 
 fn assert_connected(world: &World, vpcs: &[&VpcRef]) {
@@ -24,226 +35,248 @@ fn assert_connected(world: &World, vpcs: &[&VpcRef]) {
     }
 }
 
-#[tokio::test]
-async fn tagged_vpcs_are_connected_with_every_other_member() {
-    let (world, a, b, c) = prod().await;
+#[test]
+fn tagged_vpcs_are_connected_with_every_other_member() {
+    let (world, a, b, c) = prod();
     assert_connected(&world, &[&a, &b, &c]);
     assert_eq!(world.status(&a).as_deref(), Some("joined prod"));
 }
 
-#[tokio::test]
-async fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
-    let (world, a, b, c) = prod().await;
+#[test]
+fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
+    let (mut world, a, b, c) = prod();
     let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "");
-    world.rest().await;
+    world.rest();
     assert_eq!(world.traces(&d), Vec::<String>::new());
-    world.tag(&d, "prod");
-    world.rest().await;
+    world.tag(&d, "prod").unwrap();
+    world.rest();
     assert_connected(&world, &[&a, &b, &c, &d]);
-    world.untag(&d);
-    world.rest().await;
+    world.untag(&d).unwrap();
+    world.rest();
     assert_eq!(world.traces(&d), Vec::<String>::new());
     assert_connected(&world, &[&a, &b, &c]);
     assert_eq!(world.store.everybody().len(), 3);
 }
 
-#[tokio::test]
-async fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
-    let (world, a, b, c) = prod().await;
+#[test]
+fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
+    let (mut world, a, b, c) = prod();
     let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "staging");
-    world.tag(&a, "staging");
-    world.rest().await;
+    world.tag(&a, "staging").unwrap();
+    world.rest();
     assert_connected(&world, &[&a, &d]);
     assert_connected(&world, &[&b, &c]);
     assert!(!world.connected(&a, &b));
     assert_eq!(world.status(&a).as_deref(), Some("joined staging"));
 }
 
-#[tokio::test]
-async fn a_deleted_vpc_leaves_no_routes_behind() {
-    let (world, a, b, c) = prod().await;
-    world.delete_vpc(&b);
-    world.rest().await;
-    assert_eq!(world.target("rtb-a", "10.2.0.0/16"), None);
+#[test]
+fn a_deleted_vpc_leaves_no_routes_behind() {
+    let (mut world, a, b, c) = prod();
+    world.delete_vpc_and_peerings(&b).unwrap();
+    world.rest();
+    assert_eq!(world.target("a", "10.2.0.0/16"), None);
     assert_eq!(world.traces(&b), Vec::<String>::new());
     assert_connected(&world, &[&a, &c]);
     assert_eq!(world.store.everybody().len(), 2);
 }
 
-#[tokio::test]
-async fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
-    let world = World::default();
+#[test]
+fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
+    let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod+staging");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "staging prod");
-    world.rest().await;
+    world.rest();
     let before = world.peering(&a, &b).unwrap();
     assert_eq!(before.1, "prod+staging");
     assert_eq!(world.status(&a).as_deref(), Some("joined prod. joined staging"));
-    world.tag(&b, "staging");
-    world.rest().await;
+    world.tag(&b, "staging").unwrap();
+    world.rest();
     assert_eq!(world.peering(&a, &b).unwrap(), (before.0, "staging".to_owned()));
     assert_connected(&world, &[&a, &b]);
 }
 
-#[tokio::test]
-async fn blocks_and_route_tables_that_come_later_are_routed() {
-    let (world, a, b, c) = prod().await;
-    world.set_blocks(&a, "10.1.0.0/16 10.9.0.0/16");
+#[test]
+fn blocks_and_route_tables_that_come_later_are_routed() {
+    let (mut world, a, b, c) = prod();
+    world.associate(&a, &block("10.9.0.0/16")).unwrap();
     world.table("b2", &b);
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &b, &c]);
-    world.set_blocks(&a, "10.1.0.0/16");
-    world.rest().await;
-    assert_eq!(world.target("rtb-b", "10.9.0.0/16"), None);
+    world.disassociate(&a, &block("10.9.0.0/16")).unwrap();
+    world.rest();
+    assert_eq!(world.target("b", "10.9.0.0/16"), None);
     assert_connected(&world, &[&a, &b, &c]);
 }
 
-#[tokio::test]
-async fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_his() {
-    let (world, a, b, c) = prod().await;
-    world.set_route("rtb-a", "10.2.0.0/16", None);
-    world.rest().await;
+#[test]
+fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_his() {
+    let (mut world, a, b, c) = prod();
+    world.delete_route(&table("a"), &block("10.2.0.0/16")).unwrap();
+    world.rest();
     assert_connected(&world, &[&a, &b, &c]);
-    world.set_route("rtb-a", "10.2.0.0/16", Some(RouteTarget::Other("tgw-1".to_owned())));
-    world.rest().await;
-    assert_eq!(world.target("rtb-a", "10.2.0.0/16").as_deref(), Some("tgw-1"));
+    let elsewhere = RouteTarget::Other("tgw-1".to_owned());
+    world.put_route(&table("a"), &block("10.2.0.0/16"), &elsewhere).unwrap();
+    world.rest();
+    assert_eq!(world.target("a", "10.2.0.0/16").as_deref(), Some("tgw-1"));
     assert!(world.status(&a).unwrap().contains("refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
 }
 
-#[tokio::test]
-async fn a_peering_that_dies_under_our_feet_is_made_anew() {
-    for death in [PeeringStatus::Deleted, PeeringStatus::Rejected, PeeringStatus::Expired] {
-        let (world, a, b, c) = prod().await;
-        world.set_peering(&a, &b, death);
-        world.rest().await;
+#[test]
+fn a_peering_that_dies_under_our_feet_is_made_anew() {
+    let (mut world, a, b, c) = prod();
+    for side in [&a, &b] {
+        let (id, _) = world.peering(&a, &b).unwrap();
+        world.delete_peering(&side.scope, &id).unwrap();
+        world.rest();
         assert_connected(&world, &[&a, &b, &c]);
     }
 }
 
-#[tokio::test]
-async fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
-    let (world, a, ..) = prod().await;
+#[test]
+fn a_request_that_is_rejected_or_expires_is_made_anew() {
+    for rejected in [true, false] {
+        let mut world = World::default();
+        world.wire.order_trouble("AcceptVpcPeeringConnection", Trouble::Denied, Moment::Before);
+        let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+        let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+        assert!(world.deliver() > 0);
+        let (first, _) = world.peering(&a, &b).unwrap();
+        if rejected {
+            world.reject_peering(&b.scope, &first).unwrap();
+        } else {
+            world.stage.advance(world.now() + 8 * 24 * HOUR);
+        }
+        world.rest();
+        assert_connected(&world, &[&a, &b]);
+        assert_ne!(world.peering(&a, &b).unwrap().0, first);
+    }
+}
+
+#[test]
+fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
+    let (mut world, a, ..) = prod();
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "prdo");
-    world.rest().await;
+    world.rest();
     assert_eq!(world.status(&d).as_deref(), Some("refused prdo: mesh is not declared"));
-    world.tag(&d, "prod");
-    world.rest().await;
+    world.tag(&d, "prod").unwrap();
+    world.rest();
     assert_connected(&world, &[&a, &d]);
     assert_eq!(world.status(&d).as_deref(), Some("joined prod"));
 }
 
-#[tokio::test]
-async fn a_foreign_peering_is_left_alone_until_it_is_gone() {
-    let world = World::default();
+#[test]
+fn a_foreign_peering_is_left_alone_until_it_is_gone() {
+    let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    world.peer_by_hand("pcx-hand", &a, &b);
-    world.tag(&a, "prod");
-    world.rest().await;
-    assert_eq!(world.peering(&a, &b).unwrap().0, "pcx-hand");
-    assert!(world.status(&a).unwrap().contains("foreign peering pcx-hand"));
-    world.set_peering(&a, &b, PeeringStatus::Deleted);
-    world.rest().await;
+    let hand = world.request_peering(&a, &b, &Tags::new()).unwrap();
+    world.accept_peering(&b.scope, &hand).unwrap();
+    world.tag(&a, "prod").unwrap();
+    world.rest();
+    assert_eq!(world.peering(&a, &b).unwrap().0, hand);
+    assert!(world.status(&a).unwrap().contains(&format!("foreign peering {hand}")));
+    world.delete_peering(&a.scope, &hand).unwrap();
+    world.rest();
     assert_connected(&world, &[&a, &b]);
 }
 
-#[tokio::test]
-async fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
-    let (world, a, b, c) = prod().await;
-    world.set_denied(3, true);
-    world.untag(&c);
+#[test]
+fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
+    let (mut world, a, b, c) = prod();
+    world.set_denied(&account(3), true);
+    world.untag(&c).unwrap();
     let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "prod");
     world.sweep();
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &b, &d]);
     assert!(world.peering(&a, &c).is_some());
-    assert_eq!(world.target("rtb-a", "10.3.0.0/16"), world.peering(&a, &c).map(|(id, _)| id));
-    world.set_denied(3, false);
+    assert_eq!(world.target("a", "10.3.0.0/16"), world.peering(&a, &c).map(|(id, _)| id.to_string()));
+    world.set_denied(&account(3), false);
     world.sweep();
-    world.rest().await;
+    world.rest();
     assert_eq!(world.traces(&c), Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
+#[test]
+fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     let mut world = World::default();
     world.events_lost = true;
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
     let c = world.vpc("c", scope(3, 1), "10.3.0.0/16", "nosuch");
     world.sweep();
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &b]);
     assert_eq!(world.status(&c).as_deref(), Some("refused nosuch: mesh is not declared"));
-    world.untag(&c);
-    world.untag(&a);
+    world.untag(&c).unwrap();
+    world.untag(&a).unwrap();
     world.sweep();
-    world.rest().await;
+    world.rest();
     assert_eq!((world.traces(&a), world.traces(&c)), (Vec::new(), Vec::new()));
     assert_eq!(world.store.everybody().len(), 1);
-    world.cloud.take_calls();
+    cloud_calls(&world);
     world.sweep();
-    world.rest().await;
-    let calls = world.cloud.take_calls().len();
+    world.rest();
+    let calls = cloud_calls(&world).len();
     assert_eq!(calls, 6 + 6 * 3 * 2, "the mesh that nobody asks for any more is forgotten");
 }
 
-#[tokio::test]
-async fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_three_times_a_mesh() {
-    let (world, ..) = prod().await;
+#[test]
+fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_three_times_a_mesh() {
+    let (mut world, ..) = prod();
     world.sweep();
-    world.rest().await;
-    world.cloud.take_calls();
+    world.rest();
+    cloud_calls(&world);
     world.sweep();
-    world.rest().await;
-    let calls = world.cloud.take_calls();
+    world.rest();
+    let calls = cloud_calls(&world);
     assert!(calls.iter().all(|call| call.name.starts_with("Describe")), "{calls:?}");
     // six scopes, each surveyed once and read thrice for each of the two meshes
     assert_eq!(calls.len(), 6 + 6 * 3 * 2);
 }
 
-#[tokio::test]
-async fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
-    let (world, a, b, c) = prod().await;
+#[test]
+fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
+    let (mut world, a, b, c) = prod();
     let before = world.peering(&a, &b);
     world.store.lose_everything();
-    world.set_route("rtb-a", "10.2.0.0/16", None);
+    world.delete_route(&table("a"), &block("10.2.0.0/16")).unwrap();
     world.sweep();
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &b, &c]);
     assert_eq!(world.peering(&a, &b), before);
     assert_eq!(world.store.everybody().len(), 3);
 }
 
-#[tokio::test]
-async fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it() {
-    let (world, a, b, c) = prod().await;
-    world.freeze(&c);
-    world.untag(&c);
-    assert_eq!(world.deliver().await, 0);
+#[test]
+fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it() {
+    let (mut world, a, b, c) = prod();
+    world.cloud.aws().freeze(&c);
+    world.untag(&c).unwrap();
+    assert_eq!(world.deliver(), 0);
     assert_connected(&world, &[&a, &b, &c]);
-    world.catch_up();
-    world.rest().await;
+    world.cloud.aws().thaw();
+    world.rest();
     assert_eq!(world.traces(&c), Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn what_is_provisioning_is_waited_for_and_never_routed_before() {
-    let world = World::default();
-    world.set_slow(true);
+#[test]
+fn what_is_provisioning_is_waited_for_and_never_routed_before() {
+    let nature = Nature { provisioning: MINUTE..=MINUTE, ..Nature::default() };
+    let mut world = World::new(&Climate { nature, ..Climate::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    assert_eq!(world.deliver().await, 0);
-    assert_eq!(world.target("rtb-a", "10.2.0.0/16"), None);
+    assert_eq!(world.deliver(), 0);
+    assert_eq!(world.target("a", "10.2.0.0/16"), None);
     assert_eq!(world.status(&a).as_deref(), Some("waiting prod with vpc-b: peering is provisioning"));
-    assert!(world.messages() > 0);
-    world.cloud.provision();
-    world.rest().await;
+    assert!(!world.mail.is_empty());
+    world.rest();
     assert_connected(&world, &[&a, &b]);
 }
 
-#[tokio::test]
-async fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
+#[test]
+fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
     for call in [
         "CreateVpcPeeringConnection",
         "AcceptVpcPeeringConnection",
@@ -251,86 +284,80 @@ async fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
         "CreateRoute",
         "DescribeVpcs",
         "DescribeRouteTables",
-        "TagVpc",
     ] {
-        let world = World::default();
-        world.fail_next(call, ErrorKind::Throttled);
+        let mut world = World::default();
+        world.wire.order_trouble(call, Trouble::Throttled, Moment::Before);
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
         let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-        world.rest().await;
+        world.rest();
         assert_connected(&world, &[&a, &b]);
         assert_eq!(world.status(&b).as_deref(), Some("joined prod"), "after {call} failed once");
     }
 }
 
-#[tokio::test]
-async fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_again() {
-    let world = World::default();
+#[test]
+fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_again() {
+    let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.fail_next("CreateVpcPeeringConnection", ErrorKind::Invalid);
-    assert!(world.deliver().await > 0);
+    world.wire.order_trouble("CreateVpcPeeringConnection", Trouble::Denied, Moment::Before);
+    assert!(world.deliver() > 0);
     let connected = [(&a, &b), (&a, &c), (&b, &c)].into_iter().filter(|(x, y)| world.connected(x, y)).count();
     assert_eq!(connected, 2);
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &b, &c]);
 }
 
-#[tokio::test]
-async fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
-    let (world, _, _, c) = prod().await;
-    world.tag(&c, "staging");
-    world.lose_next_answer_of_the_index();
-    assert!(world.deliver().await > 0);
-    world.rest().await;
+#[test]
+fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
+    let (mut world, _, _, c) = prod();
+    world.tag(&c, "staging").unwrap();
+    world.wire.order_trouble("TransactWriteItems", Trouble::Timeout, Moment::After);
+    assert!(world.deliver() > 0);
+    world.rest();
     assert_eq!(world.traces(&c), ["joined staging"]);
 }
 
-#[tokio::test]
-async fn two_workers_at_the_same_instant_make_one_peering() {
-    let world = World::default();
+#[test]
+fn two_workers_at_the_same_instant_make_one_peering() {
+    let mut world = World::new(&Climate { batch: Some(1), ..Climate::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
-    world.rest().await;
-    world.tag(&a, "prod");
-    world.tag(&b, "prod");
-    let (first, second, mesh) = (world.engine("first"), world.engine("second"), "prod".parse().unwrap());
-    let scopes = [scope(1, 0), scope(2, 0)].into();
-    let runs = futures::join!(
-        first.reconcile(&mesh, &scopes, u64::MAX),
-        second.reconcile(&mesh, &scopes, u64::MAX),
-        world.deliver()
-    );
-    let outcomes = [runs.0.unwrap().outcome, runs.1.unwrap().outcome];
-    assert!(outcomes.contains(&Outcome::Busy), "{outcomes:?}");
-    world.rest().await;
+    world.rest();
+    cloud_calls(&world);
+    world.tag(&a, "prod").unwrap();
+    world.tag(&b, "prod").unwrap();
+    world.ask(&mesh("prod"), [scope(1, 0), scope(2, 0)].into());
+    world.rest();
     assert_connected(&world, &[&a, &b]);
-    let created = world.cloud.take_calls().into_iter().filter(|call| call.name == "CreateVpcPeeringConnection");
+    let outcomes: Vec<Outcome> = world.store.take_runs().into_iter().map(|run| run.outcome).collect();
+    assert!(outcomes.contains(&Outcome::Busy), "{outcomes:?}");
+    let created = cloud_calls(&world).into_iter().filter(|call| call.name == "CreateVpcPeeringConnection");
     assert_eq!(created.count(), 1);
 }
 
-#[tokio::test]
-async fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
-    let (world, a, ..) = prod().await;
+#[test]
+fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
+    let (mut world, a, ..) = prod();
     let stranger = world.vpc("s", scope(4, 0), "10.44.0.0/16", "prod");
-    world.rest().await;
+    world.rest();
     assert_connected(&world, &[&a, &stranger]);
     world.sweep();
-    world.rest().await;
-    assert!(world.cloud.take_calls().iter().any(|call| call.scope == scope(4, 0)));
+    world.rest();
+    assert!(cloud_calls(&world).iter().any(|call| call.scope == Some(scope(4, 0))));
 }
 
-#[tokio::test]
-async fn a_message_that_nobody_understands_is_told_and_dropped() {
-    let (world, ..) = prod().await;
+#[test]
+fn a_message_that_nobody_understands_is_told_and_dropped() {
+    let (mut world, ..) = prod();
     for event in [
         serde_json::json!({"detail-type": "Weather Report"}),
         serde_json::json!({"peerd": 9, "work": {}}),
         serde_json::json!([1, 2]),
     ] {
-        world.deliver_event(event);
+        world.deliver_event(&event);
     }
-    assert_eq!(world.deliver().await, 0);
-    assert_eq!(world.messages(), 0);
+    assert_eq!(world.deliver(), 0);
+    assert!(world.mail.is_empty());
 }

@@ -1,11 +1,23 @@
-//! What the engine's tests run against: an AWS in memory, a store, a queue and a clock, all under one virtual time.
+//! Worlds to try peerd in: an AWS in memory that behaves as AWS does, with its delays, quotas and contradictions; a
+//! deployment of peerd in it; people who meddle; and, in [`sim`], the simulator, which makes up thousands of stories,
+//! plays them in virtual time and judges every step by an oracle that knows nothing of the planner.
 //!
-//! Nothing here sleeps or uses the network, and no production code depends on it.
+//! One seed decides everything: what fails once fails again.
 
-mod cloud;
-mod store;
-mod world;
+pub mod aws;
+pub mod chance;
+pub mod ledger;
+pub mod looks;
+pub mod mail;
+pub mod people;
+pub mod stage;
+pub mod store;
+pub mod weather;
+pub mod wire;
+pub mod world;
 
-pub use cloud::{Call, SimCloud};
+pub use aws::{DAY, HOUR, MINUTE, Nature, SECOND, SimCloud};
 pub use store::MemoryStore;
-pub use world::{World, account, mesh, scope};
+pub use weather::{Moment, Trouble, Weather};
+pub use wire::Call;
+pub use world::{Climate, World, account, mesh, scope};

@@ -1,31 +1,38 @@
-//! The store in memory, with the same promises as the table: consistent reads, conditional claims.
+//! The store in memory, over the wire, with the table's rows as the real one writes them: a row per mesh and VPC, and one
+//! per VPC. What two workers write at once may disagree, as there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
 
+use crate::wire::Wire;
+
 #[derive(Default)]
-pub(crate) struct Tables {
-    pub meshes: BTreeMap<MeshName, Option<Policy>>,
-    pub members: BTreeMap<VpcRef, Member>,
-    pub accounts: BTreeMap<AccountId, BTreeSet<Region>>,
-    pub claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
-    pub runs: Vec<Run>,
-    /// How many of the next writes fail after they took effect.
-    pub lost_answers: usize,
+struct Tables {
+    meshes: BTreeMap<MeshName, Option<Policy>>,
+    by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
+    by_vpc: BTreeMap<VpcRef, Member>,
+    accounts: BTreeMap<AccountId, BTreeSet<Region>>,
+    claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
+    runs: Vec<Run>,
 }
 
 /// A store in memory.
-#[derive(Default)]
 pub struct MemoryStore {
+    wire: Arc<Wire>,
     tables: Mutex<Tables>,
 }
 
 impl MemoryStore {
-    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+    /// An empty store.
+    pub fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, tables: Mutex::default() }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,87 +41,122 @@ impl MemoryStore {
         *self.tables() = Tables::default();
     }
 
+    /// An operator declares a mesh.
+    pub fn declare(&self, mesh: &MeshName, policy: Policy) {
+        self.tables().meshes.insert(mesh.clone(), Some(policy));
+    }
+
     /// What is remembered of every VPC.
     pub fn everybody(&self) -> Vec<Member> {
-        self.tables().members.values().cloned().collect()
+        self.tables().by_vpc.values().cloned().collect()
+    }
+
+    /// Every mesh with its remembered members.
+    pub fn members_by_mesh(&self) -> BTreeMap<MeshName, BTreeSet<VpcRef>> {
+        let tables = self.tables();
+        let mesh = |(mesh, members): (&MeshName, &BTreeMap<VpcRef, Member>)| {
+            (!members.is_empty()).then(|| (mesh.clone(), members.keys().cloned().collect()))
+        };
+        tables.by_mesh.iter().filter_map(mesh).collect()
+    }
+
+    /// The recorded runs since the last time this was asked.
+    pub fn take_runs(&self) -> Vec<Run> {
+        std::mem::take(&mut self.tables().runs)
+    }
+
+    async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
+        self.wire.call(name, None, || Ok(effect(&mut self.tables()))).await
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
-        Ok(self.tables().meshes.clone())
+        self.call("Query", |tables| tables.meshes.clone()).await
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
-        Ok(self.tables().members.values().filter(|member| member.meshes.contains(mesh)).cloned().collect())
+        let members =
+            |tables: &mut Tables| tables.by_mesh.get(mesh).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        self.call("Query", members).await
     }
 
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError> {
-        Ok(self.tables().members.get(vpc).cloned())
+        self.call("GetItem", |tables| tables.by_vpc.get(vpc).cloned()).await
     }
 
-    async fn remember(&self, _before: Option<&Member>, now: &Member) -> Result<(), PortError> {
-        let mut tables = self.tables();
-        if now.meshes.is_empty() {
-            tables.members.remove(&now.vpc);
-        } else {
-            tables.members.insert(now.vpc.clone(), now.clone());
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError> {
+        let write = |tables: &mut Tables| {
             for mesh in &now.meshes {
-                tables.meshes.entry(mesh.clone()).or_default();
+                tables.by_mesh.entry(mesh.clone()).or_default().insert(now.vpc.clone(), now.clone());
+                if before.is_none_or(|before| !before.meshes.contains(mesh)) {
+                    tables.meshes.entry(mesh.clone()).or_default();
+                }
             }
-        }
-        if tables.lost_answers > 0 {
-            tables.lost_answers -= 1;
-            return Err(PortError::new("the write took effect and its answer was lost"));
-        }
-        Ok(())
+            for mesh in before.into_iter().flat_map(|before| &before.meshes - &now.meshes) {
+                tables.by_mesh.entry(mesh).or_default().remove(&now.vpc);
+            }
+            match now.meshes.is_empty() {
+                true => drop(tables.by_vpc.remove(&now.vpc)),
+                false => drop(tables.by_vpc.insert(now.vpc.clone(), now.clone())),
+            }
+        };
+        self.call("TransactWriteItems", write).await
     }
 
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
-        self.tables().meshes.retain(|known, policy| known != mesh || policy.is_some());
-        Ok(())
+        let forget = |tables: &mut Tables| tables.meshes.retain(|known, policy| known != mesh || policy.is_some());
+        self.call("DeleteItem", forget).await
     }
 
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
-        Ok(self.tables().accounts.clone())
+        self.call("Query", |tables| tables.accounts.clone()).await
     }
 
     async fn register(&self, scope: &Scope) -> Result<(), PortError> {
-        self.tables().accounts.entry(scope.account.clone()).or_default().insert(scope.region.clone());
-        Ok(())
+        let register = |tables: &mut Tables| {
+            tables.accounts.entry(scope.account.clone()).or_default().insert(scope.region.clone());
+        };
+        self.call("UpdateItem", register).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
-        let mut tables = self.tables();
-        let free = tables.claims.get(&claim.pair).is_none_or(|(held, peering)| {
-            held.until < claim.now
-                || held.owner == claim.owner
-                || peering.as_ref().is_some_and(|peering| claim.dead.contains(peering))
-        });
-        if free {
-            tables.claims.insert(claim.pair.clone(), (claim.clone(), None));
-        }
-        Ok(free)
+        let take = |tables: &mut Tables| {
+            let free = tables.claims.get(&claim.pair).is_none_or(|(held, peering)| {
+                held.until < claim.now
+                    || held.owner == claim.owner
+                    || peering.as_ref().is_some_and(|peering| claim.dead.contains(peering))
+            });
+            if free {
+                tables.claims.insert(claim.pair.clone(), (claim.clone(), None));
+            }
+            free
+        };
+        self.call("UpdateItem", take).await
     }
 
     async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError> {
-        if let Some((_, led_to)) = self.tables().claims.get_mut(&claim.pair) {
-            *led_to = Some(peering.clone());
-        }
-        Ok(())
+        let settle = |tables: &mut Tables| match tables.claims.get_mut(&claim.pair) {
+            Some((held, led_to)) if held.owner == claim.owner => {
+                *led_to = Some(peering.clone());
+                Ok(())
+            }
+            _ => Err(PortError::new("ConditionalCheckFailedException")),
+        };
+        self.call("UpdateItem", settle).await?
     }
 
     async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
-        let mut tables = self.tables();
-        if tables.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
-            tables.claims.remove(&claim.pair);
-        }
-        Ok(())
+        let release = |tables: &mut Tables| {
+            if tables.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
+                tables.claims.remove(&claim.pair);
+            }
+        };
+        self.call("DeleteItem", release).await
     }
 
     async fn record_run(&self, run: &Run, _now: Timestamp) -> Result<(), PortError> {
-        self.tables().runs.push(run.clone());
-        Ok(())
+        self.call("PutItem", |tables| tables.runs.push(run.clone())).await
     }
 }

@@ -1,0 +1,154 @@
+//! What can go wrong at the engine's ports, and whether trying again can help.
+//!
+//! Codes: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+
+use std::error::Error;
+use std::fmt;
+
+/// What kind of answer a failed call to the cloud was; decides whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Credentials or permissions do not allow it.
+    Denied,
+    /// Too many calls; later ones will pass.
+    Throttled,
+    /// AWS does not know yet what it will know in a moment: eventual consistency after a create or an accept.
+    NotReady,
+    /// Something foreign is in the way.
+    Conflict,
+    /// A quota is used up.
+    Limit,
+    /// No answer, or an answer that says the service has a fault.
+    Unavailable,
+    /// The call itself was refused.
+    Invalid,
+}
+
+impl ErrorKind {
+    /// Reads EC2's error code, and the message or the HTTP status where the code alone does not tell. Several codes mean
+    /// different things by call; [`crate::ensure`] looks first.
+    pub fn of(code: &str, message: &str, status: u16) -> Self {
+        match code {
+            "UnauthorizedOperation"
+            | "AuthFailure"
+            | "AccessDenied"
+            | "AccessDeniedException"
+            | "OptInRequired"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "Blocked"
+            | "PendingVerification" => Self::Denied,
+            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "EC2ThrottledException" => Self::Throttled,
+            "ConcurrentTagAccess" | "IncorrectState" | "InvalidStateTransition" => Self::NotReady,
+            "OperationNotPermitted" if message.contains("is not active") => Self::NotReady,
+            "RouteAlreadyExists" | "VpcPeeringConnectionAlreadyExists" => Self::Conflict,
+            "InternalError"
+            | "InternalFailure"
+            | "ServiceUnavailable"
+            | "Unavailable"
+            | "RequestExpired"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestTimeout" => Self::Unavailable,
+            _ if code.ends_with("LimitExceeded") => Self::Limit,
+            _ if code.ends_with(".NotFound") => Self::NotReady, // not visible yet, or gone: the next read tells
+            _ if status >= 500 => Self::Unavailable,
+            _ => Self::Invalid,
+        }
+    }
+
+    /// Whether the same call may succeed in seconds or minutes without anybody doing anything.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Throttled | Self::NotReady | Self::Unavailable)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::NotReady => "not ready",
+            Self::Conflict => "conflict",
+            Self::Limit => "limit",
+            Self::Unavailable => "unavailable",
+            Self::Invalid => "invalid",
+        })
+    }
+}
+
+/// A failed call to the cloud.
+#[derive(Debug, thiserror::Error)]
+#[error("{context}: {kind}")]
+pub struct CloudError {
+    /// What kind of answer it was.
+    pub kind: ErrorKind,
+    /// AWS's code, or nothing where AWS did not answer.
+    pub code: String,
+    /// Which call, on what, with AWS's code.
+    pub context: String,
+    /// The SDK's error.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl CloudError {
+    /// An error of peerd's own making.
+    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
+        Self { kind, code: String::new(), context: context.into(), source: None }
+    }
+}
+
+/// A failed call to the store or the queue. Passing: the message that led to it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("{context}")]
+pub struct PortError {
+    /// Which call, on what.
+    pub context: String,
+    /// The SDK's error.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl PortError {
+    /// An error without a deeper cause.
+    pub fn new(context: impl Into<String>) -> Self {
+        Self { context: context.into(), source: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_spellings_of_the_peering_limit_are_one_kind_and_no_throttle() {
+        for code in [
+            "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+            "OutstandingVpcPeeringConnectionLimitExceeded",
+            "PendingVpcPeeringConnectionLimitExceeded",
+            "VpcPeeringConnectionsPerVpcLimitExceeded",
+            "RouteLimitExceeded",
+            "ResourceCountLimitExceeded",
+        ] {
+            assert_eq!(ErrorKind::of(code, "", 400), ErrorKind::Limit, "{code}");
+        }
+        assert_eq!(ErrorKind::of("RequestLimitExceeded", "", 503), ErrorKind::Throttled);
+    }
+
+    #[test]
+    fn not_permitted_means_wait_only_when_the_peering_is_not_active() {
+        let not_active = "Peering pcx-1 is not active. Peering options can be added only to active peerings.";
+        assert_eq!(ErrorKind::of("OperationNotPermitted", not_active, 400), ErrorKind::NotReady);
+        assert_eq!(
+            ErrorKind::of("OperationNotPermitted", "User 1 cannot accept peering pcx-1", 400),
+            ErrorKind::Invalid
+        );
+    }
+
+    #[test]
+    fn an_unknown_code_passes_only_with_a_server_fault() {
+        assert_eq!(ErrorKind::of("Whatever", "", 500), ErrorKind::Unavailable);
+        assert_eq!(ErrorKind::of("Whatever", "", 400), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,64 @@
+//! What AWS takes its time for, how much of what it grants, and which reading of its documentation holds.
+
+use std::ops::RangeInclusive;
+
+/// Seconds, minutes, hours and days in milliseconds.
+pub const SECOND: u64 = 1_000;
+/// A minute.
+pub const MINUTE: u64 = 60 * SECOND;
+/// An hour.
+pub const HOUR: u64 = 60 * MINUTE;
+/// A day.
+pub const DAY: u64 = 24 * HOUR;
+
+/// The nature of an AWS. Times are in milliseconds; the default takes no time and grants AWS's default quotas.
+#[derive(Debug, Clone)]
+pub struct Nature {
+    /// From the create call until the request is pending, or has failed.
+    pub initiating: RangeInclusive<u64>,
+    /// From pending until the accepter sees it.
+    pub crossing: RangeInclusive<u64>,
+    /// From the accept call until the peering is active.
+    pub provisioning: RangeInclusive<u64>,
+    /// How long a peering between Regions is `deleting`.
+    pub deleting: RangeInclusive<u64>,
+    /// How long a block is `associating` or `disassociating`.
+    pub associating: RangeInclusive<u64>,
+    /// The greatest time by which describes are behind: what is older is forgotten.
+    pub memory: u64,
+    /// Peerings that a VPC may have, active and requested ones together (L-7E9ECCDB).
+    pub peerings_per_vpc: usize,
+    /// Requests that may be pending per account and Region (L-DC9F7029).
+    pub outstanding: usize,
+    /// Created routes per table and family.
+    pub routes_per_table: usize,
+    /// Size and refill per second of the token bucket of each writing API, per account and Region; none for no throttle.
+    pub write_bucket: Option<(u32, u32)>,
+    /// Whether DeleteVpc takes active peerings along, or is refused because of them. AWS's documentation says the one,
+    /// users report the other.
+    pub delete_takes_peerings: bool,
+    /// Whether a repeated create call, which answers with the request that stands, sets its tags on it. Not documented.
+    pub repeated_create_tags: bool,
+    /// Whether CreateRoute for a route that is there already, to the same target, succeeds. Not documented.
+    pub same_route_twice: bool,
+}
+
+impl Default for Nature {
+    fn default() -> Self {
+        Self {
+            initiating: 0..=0,
+            crossing: 0..=0,
+            provisioning: 0..=0,
+            deleting: 0..=0,
+            associating: 0..=0,
+            memory: 60 * SECOND,
+            peerings_per_vpc: 50,
+            outstanding: 25,
+            routes_per_table: 500,
+            write_bucket: None,
+            delete_takes_peerings: false,
+            repeated_create_tags: false,
+            same_route_twice: false,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! VPCs with their blocks and tags.
+//!
+//! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html> for blocks that come and go,
+//! <https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html> for what a VPC's deletion takes
+//! along.
+
+use peerd_core::cidr::{CidrSet, IpNet};
+use peerd_core::{PeeringId, PeeringStatus, RouteTarget, Scope, Tags, Vpc, VpcRef};
+use peerd_engine::{Clock, CloudError, Timestamp};
+
+use super::history::History;
+use super::state::{Aws, Turn, refuse};
+use crate::ledger::{Author, Deed};
+
+/// IPv4 blocks that a VPC may have, and as many IPv6 ones.
+const BLOCKS_PER_VPC: usize = 5;
+
+impl Aws {
+    /// CreateVpc. The first block is the primary one.
+    pub fn create_vpc(&mut self, by: Author, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
+        let now = self.stage.now();
+        let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), settling: false, tags: tags.clone() };
+        self.vpcs.insert(vpc.clone(), History::new(now, Some(seen)));
+        self.enter(now, by, Deed::Vpc { vpc: vpc.clone(), blocks: blocks.clone(), tags: tags.clone() });
+    }
+
+    fn change_vpc(
+        &mut self,
+        at: Timestamp,
+        by: Author,
+        vpc: &VpcRef,
+        change: impl FnOnce(&mut Vpc),
+    ) -> Result<(), CloudError> {
+        let memory = self.nature.memory;
+        let mut seen = self.vpc(vpc).cloned().ok_or_else(|| not_found(vpc))?;
+        change(&mut seen);
+        let (blocks, tags) = (seen.cidrs.clone(), seen.tags.clone());
+        if let Some(history) = self.vpcs.get_mut(vpc) {
+            history.set(at, Some(seen), memory);
+        }
+        self.enter(at, by, Deed::Vpc { vpc: vpc.clone(), blocks, tags });
+        Ok(())
+    }
+
+    /// CreateTags or DeleteTags on a VPC.
+    ///
+    /// # Errors
+    /// `InvalidVpcID.NotFound`.
+    pub fn tag_vpc(&mut self, by: Author, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+        self.change_vpc(self.stage.now(), by, vpc, |seen| match value {
+            Some(value) => drop(seen.tags.insert(key.to_owned(), value.to_owned())),
+            None => drop(seen.tags.remove(key)),
+        })
+    }
+
+    /// AssociateVpcCidrBlock.
+    ///
+    /// # Errors
+    /// `InvalidVpc.Range` for a block that overlaps the VPC's own or a peer's, `CidrConflict` for one that a route stands
+    /// against, `VpcLimitExceeded`-like codes where there are enough.
+    pub fn associate(&mut self, by: Author, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+        self.check_block(vpc, block)?;
+        let (now, block) = (self.stage.now(), *block);
+        match self.chance.within(&self.nature.associating) {
+            0 => self.change_vpc(now, by, vpc, |seen| seen.cidrs.insert(block)),
+            time => {
+                self.change_vpc(now, by, vpc, |seen| seen.settling = true)?;
+                self.joining.insert(vpc.clone(), block);
+                self.later(now + time, Turn::Settle(vpc.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn check_block(&self, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+        let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
+        let overlaps = |blocks: &CidrSet| blocks.iter().any(|known| peerd_core::cidr::overlap(known, block));
+        if overlaps(own) {
+            return Err(refuse("InvalidVpc.Range", format!("{block} overlaps a block of {}", vpc.id)));
+        }
+        if own.iter().filter(|known| is_v4(known) == is_v4(block)).count() >= BLOCKS_PER_VPC {
+            return Err(refuse("CidrBlockAssociationsLimitExceeded", format!("{} has enough blocks", vpc.id)));
+        }
+        for peering in self.peerings.values().filter(|peering| peering.ends().contains(&vpc)) {
+            let requests = peering.requester == *vpc && *peering.status() == PeeringStatus::PendingAcceptance;
+            let peer = peering.ends().into_iter().find(|end| *end != vpc).and_then(|peer| self.vpc(peer));
+            let conflicts =
+                *peering.status() == PeeringStatus::Active && peer.is_some_and(|peer| overlaps(&peer.cidrs));
+            if requests || conflicts {
+                return Err(refuse("InvalidVpc.Range", format!("{block} is not possible with {}", peering.id)));
+            }
+        }
+        let mut routes = self.tables().filter(|table| table.vpc == *vpc).flat_map(|table| &table.routes);
+        let routed = routes.find(|route| route.created && block.contains(&route.destination));
+        if let Some(destination) = routed.map(|route| route.destination) {
+            let text = format!("{block} is not narrower than the route to {destination}");
+            return Err(refuse("InvalidVpc.Range", text));
+        }
+        Ok(())
+    }
+
+    /// A block that was associating is associated.
+    pub(super) fn settle(&mut self, at: Timestamp, vpc: &VpcRef) {
+        let block = self.joining.remove(vpc);
+        // A VPC that is gone by now has nothing to settle.
+        drop(self.change_vpc(at, Author::Nature, vpc, |seen| {
+            seen.settling = false;
+            if let Some(block) = block {
+                seen.cidrs.insert(block);
+            }
+        }));
+    }
+
+    /// DisassociateVpcCidrBlock of a block that is not the only one.
+    ///
+    /// # Errors
+    /// `InvalidVpcID.NotFound`, `OperationNotPermitted` for the last block.
+    pub fn disassociate(&mut self, by: Author, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+        let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
+        let left: CidrSet = own.iter().copied().filter(|known| known != block).collect();
+        if left.is_empty() {
+            return Err(refuse("OperationNotPermitted", format!("{block} is the primary block of {}", vpc.id)));
+        }
+        self.change_vpc(self.stage.now(), by, vpc, |seen| seen.cidrs = left)
+    }
+
+    /// DeleteVpc, with its route tables. What becomes of its peerings is told in two ways: see
+    /// [`super::Nature::delete_takes_peerings`].
+    ///
+    /// # Errors
+    /// `DependencyViolation` for a request of another account that is pending, and perhaps for an active peering.
+    pub fn delete_vpc(&mut self, by: Author, vpc: &VpcRef) -> Result<(), CloudError> {
+        self.vpc(vpc).ok_or_else(|| not_found(vpc))?;
+        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let theirs: Vec<(PeeringId, PeeringStatus, Scope)> = self
+            .peerings
+            .values()
+            .filter(|peering| peering.ends().contains(&vpc) && peering.status().is_live())
+            .map(|p| (p.id.clone(), p.status().clone(), p.requester.scope.clone()))
+            .collect();
+        for (id, status, requester) in &theirs {
+            let pending = !matches!(status, PeeringStatus::Active | PeeringStatus::Provisioning);
+            let in_the_way = match pending {
+                true => requester.account != vpc.scope.account,
+                false => !self.nature.delete_takes_peerings,
+            };
+            if in_the_way {
+                return Err(refuse("DependencyViolation", format!("{} has the dependency {id}", vpc.id)));
+            }
+        }
+        for (id, ..) in theirs {
+            self.tear_down(by, now, &vpc.scope, &id);
+        }
+        let tables: Vec<_> = self.tables().filter(|table| table.vpc == *vpc).map(|table| table.id.clone()).collect();
+        for table in tables {
+            self.drop_table(by, &table);
+        }
+        if let Some(history) = self.vpcs.get_mut(vpc) {
+            history.set(now, None, memory);
+        }
+        self.enter(now, by, Deed::VpcGone { vpc: vpc.clone() });
+        Ok(())
+    }
+
+    /// Whether a route's peering carries traffic.
+    pub(super) fn is_blackhole(&self, target: &RouteTarget) -> bool {
+        match target {
+            RouteTarget::Peering(id) => {
+                self.peerings.get(id).is_none_or(|peering| *peering.status() != PeeringStatus::Active)
+            }
+            RouteTarget::Local | RouteTarget::Other(_) => false,
+        }
+    }
+}
+
+pub(super) fn is_v4(block: &IpNet) -> bool {
+    matches!(block, IpNet::V4(_))
+}
+
+fn not_found(vpc: &VpcRef) -> CloudError {
+    refuse("InvalidVpcID.NotFound", format!("the vpc ID '{}' does not exist", vpc.id))
+}

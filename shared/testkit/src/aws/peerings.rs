@@ -1,0 +1,346 @@
+//! Peerings: how they come, live and go, and who sees what of it.
+//!
+//! Sources: <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html> for states and their visibility,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html> for who may delete when.
+
+use std::collections::BTreeMap;
+
+use peerd_core::{PeeringId, PeeringStatus, PeeringView, Scope, Tags, VpcRef};
+use peerd_engine::{Clock, CloudError, Timestamp};
+
+use super::history::History;
+use super::nature::{DAY, HOUR};
+use super::state::{Aws, Turn, refuse};
+use crate::ledger::{Author, Deed};
+
+const OVERLAP: &str = "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range";
+
+/// A peering as AWS keeps it.
+#[derive(Debug, Clone)]
+pub struct Peering {
+    /// Which.
+    pub id: PeeringId,
+    /// Whose VPC asked.
+    pub requester: VpcRef,
+    /// Whose VPC was asked.
+    pub accepter: VpcRef,
+    status: History<PeeringStatus>,
+    tags: BTreeMap<Scope, History<Tags>>,
+    seen_from: BTreeMap<Scope, Timestamp>,
+    seen_until: BTreeMap<Scope, Timestamp>,
+}
+
+impl Peering {
+    /// Its state.
+    pub fn status(&self) -> &PeeringStatus {
+        self.status.now()
+    }
+
+    /// Its tags on a side.
+    pub fn tags(&self, scope: &Scope) -> Tags {
+        self.tags.get(scope).map(|tags| tags.now().clone()).unwrap_or_default()
+    }
+
+    /// Both VPCs, requester first.
+    pub fn ends(&self) -> [&VpcRef; 2] {
+        [&self.requester, &self.accepter]
+    }
+
+    fn is_outstanding(&self) -> bool {
+        matches!(self.status(), PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance)
+    }
+
+    fn is_visible(&self, scope: &Scope, time: Timestamp) -> bool {
+        self.seen_from.get(scope).is_some_and(|from| *from <= time)
+            && self.seen_until.get(scope).is_none_or(|until| time < *until)
+    }
+
+    /// What a describe shows that is as old as `time`.
+    pub(super) fn view(&self, scope: &Scope, time: Timestamp, now: Timestamp) -> Option<PeeringView> {
+        if !self.is_visible(scope, time) || !self.is_visible(scope, now) {
+            return None;
+        }
+        let status = self.status.as_of(time)?.clone();
+        let message = if status == PeeringStatus::Failed { OVERLAP.to_owned() } else { String::new() };
+        let tags = self.tags.get(scope).and_then(|tags| tags.as_of(time)).cloned().unwrap_or_default();
+        let (id, requester, accepter) = (self.id.clone(), self.requester.clone(), self.accepter.clone());
+        Some(PeeringView { id, requester, accepter, status, message, tags })
+    }
+}
+
+impl Aws {
+    /// A peering, if this scope knows it already and still.
+    fn known(&self, scope: &Scope, id: &PeeringId) -> Result<&Peering, CloudError> {
+        let peering = self.peerings.get(id).filter(|peering| peering.is_visible(scope, self.stage.now()));
+        peering.ok_or_else(|| refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")))
+    }
+
+    /// CreateVpcPeeringConnection. The same request again answers with the one that stands; the reverse is a new one
+    /// (<https://github.com/hashicorp/terraform-provider-aws/issues/27750>, issue 44315 there).
+    pub fn create_peering(
+        &mut self,
+        by: Author,
+        requester: &VpcRef,
+        accepter: &VpcRef,
+        tags: &Tags,
+    ) -> Result<PeeringView, CloudError> {
+        let now = self.stage.now();
+        if self.vpc(requester).is_none() {
+            return Err(refuse("InvalidVpcID.NotFound", format!("the vpc ID '{}' does not exist", requester.id)));
+        }
+        let standing = self.peerings.values().find(|p| p.ends() == [requester, accepter] && p.status().is_live());
+        if let Some(standing) = standing.map(|peering| peering.id.clone()) {
+            if self.nature.repeated_create_tags {
+                self.set_tags(by, &requester.scope, &standing, |worn| worn.extend(tags.clone()));
+            }
+            return Ok(self.answer(&requester.scope, &standing));
+        }
+        self.check_room_for_request(requester)?;
+        self.made += 1;
+        let id: PeeringId = format!("pcx-{:04}", self.made).parse().map_err(|_| refuse("InternalError", "no id"))?;
+        let (initiating, crossing) =
+            (self.chance.within(&self.nature.initiating), self.chance.within(&self.nature.crossing));
+        let mut seen_from = BTreeMap::from([(accepter.scope.clone(), now + initiating + crossing)]);
+        seen_from.insert(requester.scope.clone(), now);
+        let peering = Peering {
+            id: id.clone(),
+            requester: requester.clone(),
+            accepter: accepter.clone(),
+            status: History::new(now, PeeringStatus::InitiatingRequest),
+            tags: BTreeMap::from([(requester.scope.clone(), History::new(now, tags.clone()))]),
+            seen_from,
+            seen_until: BTreeMap::new(),
+        };
+        self.peerings.insert(id.clone(), peering);
+        self.enter(now, by, Deed::Peering { id: id.clone(), requester: requester.clone(), accepter: accepter.clone() });
+        let (scope, tags) = (requester.scope.clone(), tags.clone());
+        self.enter(now, by, Deed::Tags { id: id.clone(), scope, tags });
+        let answer = self.answer(&requester.scope, &id);
+        match initiating {
+            0 => self.arrive(now, &id),
+            _ => self.later(now + initiating, Turn::Arrive(id)),
+        }
+        Ok(answer)
+    }
+
+    fn answer(&self, scope: &Scope, id: &PeeringId) -> PeeringView {
+        let peering = &self.peerings[id];
+        PeeringView {
+            id: id.clone(),
+            requester: peering.requester.clone(),
+            accepter: peering.accepter.clone(),
+            status: peering.status().clone(),
+            message: String::new(),
+            tags: peering.tags(scope),
+        }
+    }
+
+    fn check_room_for_request(&self, requester: &VpcRef) -> Result<(), CloudError> {
+        let outstanding =
+            self.peerings.values().filter(|p| p.is_outstanding() && p.requester.scope == requester.scope).count();
+        if outstanding >= self.nature.outstanding {
+            let code = "OutstandingVpcPeeringConnectionLimitExceeded";
+            return Err(refuse(code, format!("{outstanding} requests are pending in {}", requester.scope)));
+        }
+        let theirs = self.peerings.values().filter(|p| p.status().is_live() && p.ends().contains(&requester)).count();
+        if theirs >= self.nature.peerings_per_vpc {
+            let code = "VpcPeeringConnectionsPerVpcLimitExceeded";
+            return Err(refuse(code, format!("{} has {theirs} peerings", requester.id)));
+        }
+        Ok(())
+    }
+
+    /// The request is with its accepter, or AWS has found out that it cannot be.
+    pub(super) fn arrive(&mut self, at: Timestamp, id: &PeeringId) {
+        if !self.is(id, &PeeringStatus::InitiatingRequest) {
+            return;
+        }
+        if self.cannot_be(id) {
+            self.fail(at, id);
+        } else {
+            self.set_status(at, Author::Nature, id, PeeringStatus::PendingAcceptance);
+            self.later(at + 7 * DAY, Turn::Expire(id.clone()));
+        }
+    }
+
+    fn cannot_be(&self, id: &PeeringId) -> bool {
+        match self.peerings[id].ends().map(|vpc| self.vpc(vpc)) {
+            [Some(one), Some(other)] => one.cidrs.first_overlap(&other.cidrs).is_some(),
+            _ => true,
+        }
+    }
+
+    fn fail(&mut self, at: Timestamp, id: &PeeringId) {
+        self.set_status(at, Author::Nature, id, PeeringStatus::Failed);
+        self.hide(id, |peering| [(peering.requester.scope.clone(), 2 * HOUR), (peering.accepter.scope.clone(), 0)], at);
+    }
+
+    /// AcceptVpcPeeringConnection.
+    pub fn accept_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
+        let now = self.stage.now();
+        let peering = self.known(scope, id)?.clone();
+        if peering.accepter.scope != *scope {
+            let account = &scope.account;
+            return Err(refuse("OperationNotPermitted", format!("User {account} cannot accept peering {id}")));
+        }
+        if *peering.status() != PeeringStatus::PendingAcceptance {
+            let from = peering.status();
+            return Err(refuse("InvalidStateTransition", format!("{id}, from {from} to provisioning")));
+        }
+        let pair = peering.ends();
+        let twin = self.peerings.values().find(|p| {
+            p.id != *id && pair.iter().all(|end| p.ends().contains(end)) && *p.status() == PeeringStatus::Active
+        });
+        if let Some(twin) = twin {
+            return Err(refuse("VpcPeeringConnectionAlreadyExists", format!("{} already exists", twin.id)));
+        }
+        for vpc in pair {
+            let active = self
+                .peerings
+                .values()
+                .filter(|p| p.ends().contains(&vpc))
+                .filter(|p| matches!(p.status(), PeeringStatus::Active | PeeringStatus::Provisioning));
+            let active = active.count();
+            if active >= self.nature.peerings_per_vpc {
+                let code = "ActiveVpcPeeringConnectionPerVpcLimitExceeded";
+                return Err(refuse(code, format!("{} has {active} active peerings", vpc.id)));
+            }
+        }
+        if self.cannot_be(id) {
+            self.fail(now, id);
+            return Ok(PeeringStatus::Failed);
+        }
+        self.set_status(now, by, id, PeeringStatus::Provisioning);
+        let accepters_tags = self.peerings[id].tags.contains_key(scope);
+        if let (false, Some(peering)) = (accepters_tags, self.peerings.get_mut(id)) {
+            peering.tags.insert(scope.clone(), History::new(now, Tags::new()));
+        }
+        match self.chance.within(&self.nature.provisioning) {
+            0 => self.activate(now, id),
+            provisioning => self.later(now + provisioning, Turn::Activate(id.clone())),
+        }
+        Ok(self.peerings[id].status().clone())
+    }
+
+    pub(super) fn activate(&mut self, at: Timestamp, id: &PeeringId) {
+        if self.is(id, &PeeringStatus::Provisioning) {
+            self.set_status(at, Author::Nature, id, PeeringStatus::Active);
+        }
+    }
+
+    pub(super) fn expire(&mut self, at: Timestamp, id: &PeeringId) {
+        if self.is(id, &PeeringStatus::PendingAcceptance) {
+            self.set_status(at, Author::Nature, id, PeeringStatus::Expired);
+            self.hide(id, |peering| peering.ends().map(|vpc| (vpc.scope.clone(), 2 * DAY)), at);
+        }
+    }
+
+    /// RejectVpcPeeringConnection.
+    pub fn reject_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+        let now = self.stage.now();
+        let peering = self.known(scope, id)?;
+        if peering.accepter.scope != *scope {
+            return Err(refuse("OperationNotPermitted", format!("{} cannot reject {id}", scope.account)));
+        }
+        if *peering.status() != PeeringStatus::PendingAcceptance {
+            return Err(refuse("InvalidStateTransition", format!("{id}, from {} to rejected", peering.status())));
+        }
+        self.set_status(now, by, id, PeeringStatus::Rejected);
+        let seen = |peering: &Peering| {
+            let one_account = peering.requester.scope.account == peering.accepter.scope.account;
+            let requester = if one_account { 2 * HOUR } else { 2 * DAY };
+            [(peering.requester.scope.clone(), requester), (peering.accepter.scope.clone(), 2 * HOUR)]
+        };
+        self.hide(id, seen, now);
+        Ok(())
+    }
+
+    /// DeleteVpcPeeringConnection: either owner while active, the requester while pending.
+    pub fn delete_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+        let now = self.stage.now();
+        let peering = self.known(scope, id)?;
+        let may = match peering.status() {
+            PeeringStatus::Active => true,
+            PeeringStatus::PendingAcceptance => peering.requester.scope == *scope,
+            _ => false,
+        };
+        if !may {
+            return Err(refuse("InvalidStateTransition", format!("{id}, from {} to deleting", peering.status())));
+        }
+        self.tear_down(by, now, scope, id);
+        Ok(())
+    }
+
+    pub(super) fn tear_down(&mut self, by: Author, at: Timestamp, scope: &Scope, id: &PeeringId) {
+        let Some(peering) = self.peerings.get(id) else { return };
+        let crosses = peering.requester.scope.region != peering.accepter.scope.region;
+        let deleting = if crosses { self.chance.within(&self.nature.deleting) } else { 0 };
+        let deleter = scope.account.clone();
+        if deleting > 0 {
+            self.set_status(at, by, id, PeeringStatus::Deleting);
+            self.later(at + deleting, Turn::Vanish(id.clone()));
+        } else {
+            self.set_status(at, by, id, PeeringStatus::Deleted);
+        }
+        let seen = |peering: &Peering| {
+            peering.ends().map(|vpc| {
+                let hours = if vpc.scope.account == deleter { 2 * HOUR } else { 2 * DAY };
+                (vpc.scope.clone(), deleting + hours)
+            })
+        };
+        self.hide(id, seen, at);
+    }
+
+    pub(super) fn vanish(&mut self, at: Timestamp, id: &PeeringId) {
+        if self.is(id, &PeeringStatus::Deleting) {
+            self.set_status(at, Author::Nature, id, PeeringStatus::Deleted);
+        }
+    }
+
+    /// CreateTags or DeleteTags on one side of a peering.
+    pub fn tag_peering(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        id: &PeeringId,
+        change: impl FnOnce(&mut Tags),
+    ) -> Result<(), CloudError> {
+        self.known(scope, id)?;
+        self.set_tags(by, scope, id, change);
+        Ok(())
+    }
+
+    fn set_tags(&mut self, by: Author, scope: &Scope, id: &PeeringId, change: impl FnOnce(&mut Tags)) {
+        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let Some(peering) = self.peerings.get_mut(id) else { return };
+        let worn = peering.tags.entry(scope.clone()).or_insert_with(|| History::new(now, Tags::new()));
+        let mut tags = worn.now().clone();
+        change(&mut tags);
+        if tags != *worn.now() {
+            worn.set(now, tags.clone(), memory);
+            self.enter(now, by, Deed::Tags { id: id.clone(), scope: scope.clone(), tags });
+        }
+    }
+
+    fn is(&self, id: &PeeringId, status: &PeeringStatus) -> bool {
+        self.peerings.get(id).is_some_and(|peering| peering.status() == status)
+    }
+
+    fn set_status(&mut self, at: Timestamp, by: Author, id: &PeeringId, status: PeeringStatus) {
+        let memory = self.nature.memory;
+        if let Some(peering) = self.peerings.get_mut(id) {
+            peering.status.set(at, status.clone(), memory);
+            self.enter(at, by, Deed::Status { id: id.clone(), status });
+        }
+    }
+
+    /// Says how long each side still sees a dead peering; where both sides are one scope, the longer time holds.
+    fn hide(&mut self, id: &PeeringId, seen: impl FnOnce(&Peering) -> [(Scope, u64); 2], at: Timestamp) {
+        if let Some(peering) = self.peerings.get_mut(id) {
+            for (scope, time) in seen(peering) {
+                let until = peering.seen_until.entry(scope).or_default();
+                *until = (*until).max(at + time);
+            }
+        }
+    }
+}

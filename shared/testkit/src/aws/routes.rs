@@ -1,0 +1,181 @@
+//! Route tables and routes.
+//!
+//! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html> for tables,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> for the codes, and users' reports where the
+//! functions name them.
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{PeeringId, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_engine::{Clock, CloudError};
+
+use super::history::History;
+use super::networks::is_v4;
+use super::state::{Aws, refuse};
+use crate::ledger::{Author, Deed};
+
+impl Aws {
+    /// CreateRouteTable, or a gateway's table.
+    pub fn create_table(&mut self, by: Author, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
+        let now = self.stage.now();
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, routes: Vec::new() };
+        self.tables.insert(id.clone(), History::new(now, Some(table)));
+        self.enter(now, by, Deed::Table { table: id.clone(), vpc: vpc.clone(), of_gateway });
+    }
+
+    /// DeleteRouteTable.
+    pub fn drop_table(&mut self, by: Author, id: &RouteTableId) {
+        let (now, memory) = (self.stage.now(), self.nature.memory);
+        if let Some(history) = self.tables.get_mut(id).filter(|table| table.now().is_some()) {
+            history.set(now, None, memory);
+            self.enter(now, by, Deed::TableGone { table: id.clone() });
+        }
+    }
+
+    /// A table as a describe shows it: local routes and blackholes included.
+    pub(super) fn described(&self, table: &RouteTable) -> RouteTable {
+        let mut seen = table.clone();
+        for route in &mut seen.routes {
+            route.blackhole = self.is_blackhole(&route.target);
+        }
+        let local =
+            |block: &IpNet| Route { destination: *block, target: RouteTarget::Local, created: false, blackhole: false };
+        seen.routes.extend(self.vpc(&table.vpc).into_iter().flat_map(|vpc| vpc.cidrs.iter().map(local)));
+        seen
+    }
+
+    fn writable(&self, scope: &Scope, id: &RouteTableId) -> Result<&RouteTable, CloudError> {
+        self.table(id)
+            .filter(|table| table.vpc.scope == *scope)
+            .ok_or_else(|| refuse("InvalidRouteTableID.NotFound", format!("the routeTable ID '{id}' does not exist")))
+    }
+
+    /// CreateRoute.
+    ///
+    /// # Errors
+    /// `RouteAlreadyExists`, `InvalidParameterValue` for a block of the VPC's own
+    /// (<https://github.com/hashicorp/terraform/issues/26018>) or a peering of other VPCs (issue 2185 there),
+    /// `RouteLimitExceeded`, and `NotFound` for what does not exist or is not seen yet.
+    pub fn create_route(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        id: &RouteTableId,
+        block: &IpNet,
+        target: &RouteTarget,
+    ) -> Result<(), CloudError> {
+        let table = self.writable(scope, id)?;
+        let own = self.vpc(&table.vpc).map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+        if let RouteTarget::Peering(peering) = target {
+            self.check_target(table, peering)?;
+            if own.iter().any(|own| own.contains(block)) {
+                let text = "Route target is not supported. This route only supports interface and instance targets.";
+                return Err(refuse("InvalidParameterValue", text));
+            }
+        }
+        let standing = table.created_route(block).map(|route| &route.target);
+        if standing == Some(target) && self.nature.same_route_twice {
+            return Ok(());
+        }
+        if standing.is_some() || own.has(block) {
+            let text = format!("The route identified by {block} already exists.");
+            return Err(refuse("RouteAlreadyExists", text));
+        }
+        let of_family = |route: &&Route| route.created && is_v4(&route.destination) == is_v4(block);
+        let count = table.routes.iter().filter(of_family).count();
+        if count >= self.nature.routes_per_table {
+            return Err(refuse("RouteLimitExceeded", format!("{id} has {count} routes")));
+        }
+        self.lead(by, id, block, Some(target.clone()));
+        Ok(())
+    }
+
+    /// ReplaceRoute.
+    ///
+    /// # Errors
+    /// As [`Aws::create_route`], and `InvalidParameterValue` where no route stands.
+    pub fn replace_route(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        id: &RouteTableId,
+        block: &IpNet,
+        target: &RouteTarget,
+    ) -> Result<(), CloudError> {
+        let table = self.writable(scope, id)?;
+        if let RouteTarget::Peering(peering) = target {
+            self.check_target(table, peering)?;
+        }
+        if table.created_route(block).is_none() {
+            let text = format!("There is no route defined for '{block}' in the route table. Use CreateRoute instead.");
+            return Err(refuse("InvalidParameterValue", text));
+        }
+        self.lead(by, id, block, Some(target.clone()));
+        Ok(())
+    }
+
+    /// DeleteRoute.
+    ///
+    /// # Errors
+    /// `InvalidRoute.NotFound`, `InvalidRouteTableID.NotFound`.
+    pub fn delete_route(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        id: &RouteTableId,
+        block: &IpNet,
+    ) -> Result<(), CloudError> {
+        if self.writable(scope, id)?.created_route(block).is_none() {
+            return Err(refuse("InvalidRoute.NotFound", format!("no route with destination {block} in {id}")));
+        }
+        self.lead(by, id, block, None);
+        Ok(())
+    }
+
+    /// A virtual private gateway propagates a route: it stands beside created ones and behind them.
+    pub fn propagate(&mut self, id: &RouteTableId, block: &IpNet) {
+        let target = RouteTarget::Other("vgw-1".to_owned());
+        let route = Route { destination: *block, target, created: false, blackhole: false };
+        self.change_table(id, |table| {
+            if !table.routes.contains(&route) {
+                table.routes.push(route);
+            }
+        });
+    }
+
+    fn check_target(&self, table: &RouteTable, id: &PeeringId) -> Result<(), CloudError> {
+        let now = self.stage.now();
+        let peering = self.peerings.get(id).filter(|peering| peering.view(&table.vpc.scope, now, now).is_some());
+        let peering = peering.filter(|peering| peering.status().is_live());
+        let Some(peering) = peering else {
+            return Err(refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")));
+        };
+        if table.of_gateway || !peering.ends().contains(&&table.vpc) {
+            let text = format!("route table {} and network gateway {id} belong to different networks", table.id);
+            return Err(refuse("InvalidParameterValue", text));
+        }
+        Ok(())
+    }
+
+    fn lead(&mut self, by: Author, id: &RouteTableId, block: &IpNet, target: Option<RouteTarget>) {
+        let destination = block.trunc();
+        let was = self.table(id).and_then(|table| table.created_route(&destination)).map(|route| route.target.clone());
+        let route = target.clone().map(|target| Route { destination, target, created: true, blackhole: false });
+        self.change_table(id, |table| {
+            table.routes.retain(|route| !(route.created && route.destination == destination));
+            table.routes.extend(route);
+        });
+        let deed = Deed::Route { table: id.clone(), block: destination, was, now: target };
+        self.enter(self.stage.now(), by, deed);
+    }
+
+    fn change_table(&mut self, id: &RouteTableId, change: impl FnOnce(&mut RouteTable)) {
+        let (now, memory) = (self.stage.now(), self.nature.memory);
+        if let Some(history) = self.tables.get_mut(id) {
+            let mut table = history.now().clone();
+            if let Some(table) = &mut table {
+                change(table);
+            }
+            history.set(now, table, memory);
+        }
+    }
+}

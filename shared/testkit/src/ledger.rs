@@ -1,0 +1,145 @@
+//! What really happened in AWS, in order: the only thing that the oracle knows of a world.
+
+use std::fmt;
+
+use peerd_core::cidr::{CidrSet, IpNet};
+use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
+use peerd_engine::Timestamp;
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Author {
+    /// AWS itself, in the course of time.
+    Nature,
+    /// Somebody with the console, or another tool.
+    Person,
+    /// A worker of peerd's.
+    Peerd(u32),
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Author,
+    /// What.
+    pub deed: Deed,
+}
+
+/// Kinds of change; each says what there is afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A VPC was made, or its blocks or tags changed.
+    Vpc {
+        /// Which.
+        vpc: VpcRef,
+        /// Its associated blocks.
+        blocks: CidrSet,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// A VPC was deleted.
+    VpcGone {
+        /// Which.
+        vpc: VpcRef,
+    },
+    /// A route table was made.
+    Table {
+        /// Which.
+        table: RouteTableId,
+        /// Whose.
+        vpc: VpcRef,
+        /// Whether it is a gateway's.
+        of_gateway: bool,
+    },
+    /// A route table was deleted.
+    TableGone {
+        /// Which.
+        table: RouteTableId,
+    },
+    /// A peering was requested.
+    Peering {
+        /// Which.
+        id: PeeringId,
+        /// By which VPC.
+        requester: VpcRef,
+        /// Of which VPC.
+        accepter: VpcRef,
+    },
+    /// A peering has another state.
+    Status {
+        /// Which.
+        id: PeeringId,
+        /// The new state.
+        status: PeeringStatus,
+    },
+    /// One side of a peering has other tags.
+    Tags {
+        /// Which.
+        id: PeeringId,
+        /// Which side.
+        scope: Scope,
+        /// The tags.
+        tags: Tags,
+    },
+    /// A created route leads somewhere, or no longer leads anywhere.
+    Route {
+        /// In which table.
+        table: RouteTableId,
+        /// The block.
+        block: IpNet,
+        /// Where it led before.
+        was: Option<RouteTarget>,
+        /// Where it leads now.
+        now: Option<RouteTarget>,
+    },
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nature => f.pad("AWS"),
+            Self::Person => f.pad("somebody"),
+            Self::Peerd(worker) => f.pad(&format!("worker {worker}")),
+        }
+    }
+}
+
+fn tags_of(tags: &Tags) -> String {
+    let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if tags.is_empty() { "no tags".to_owned() } else { tags.join(", ") }
+}
+
+fn target(target: Option<&RouteTarget>) -> String {
+    target.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vpc { vpc, blocks, tags } => {
+                let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+                write!(f, "{vpc} has {} and {}", blocks.join(" "), tags_of(tags))
+            }
+            Self::VpcGone { vpc } => write!(f, "{vpc} is gone"),
+            Self::Table { table, vpc, of_gateway } => {
+                write!(f, "{table} of {vpc} is there{}", if *of_gateway { ", a gateway's" } else { "" })
+            }
+            Self::TableGone { table } => write!(f, "{table} is gone"),
+            Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} of {accepter}"),
+            Self::Status { id, status } => write!(f, "{id} is {status}"),
+            Self::Tags { id, scope, tags } => write!(f, "{id} in {scope} wears {}", tags_of(tags)),
+            Self::Route { table, block, was, now } => {
+                write!(f, "{table} leads {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>12}  {}: {}", crate::wire::clock(self.at), self.by, self.deed)
+    }
+}

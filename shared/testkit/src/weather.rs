@@ -1,0 +1,122 @@
+//! What goes wrong by itself, and how often.
+
+use std::ops::RangeInclusive;
+
+use peerd_engine::{CloudError, ErrorKind, PortError};
+
+/// A way in which a call fails that has nothing to do with what it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// `RequestLimitExceeded`.
+    Throttled,
+    /// `InternalError`, 500.
+    ServerFault,
+    /// No answer.
+    Timeout,
+    /// `UnauthorizedOperation`.
+    Denied,
+    /// `RequestExpired`: the credentials ran out.
+    Expired,
+}
+
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Throttled, Self::ServerFault, Self::Timeout, Self::Denied, Self::Expired];
+
+    /// What the caller is told: EC2's code and HTTP status. A timeout tells nothing.
+    pub fn code(self) -> (&'static str, u16) {
+        match self {
+            Self::Throttled => ("RequestLimitExceeded", 503),
+            Self::ServerFault => ("InternalError", 500),
+            Self::Timeout => ("", 0),
+            Self::Denied => ("UnauthorizedOperation", 403),
+            Self::Expired => ("RequestExpired", 400),
+        }
+    }
+
+    /// Whether a call may have taken effect although it ended so.
+    pub fn may_come_after(self) -> bool {
+        matches!(self, Self::ServerFault | Self::Timeout)
+    }
+}
+
+/// An error of a port that can be made of trouble.
+pub trait Troubled {
+    /// The error of a call that met trouble.
+    fn troubled(call: &str, trouble: Trouble) -> Self;
+}
+
+impl Troubled for CloudError {
+    fn troubled(call: &str, trouble: Trouble) -> Self {
+        let (code, status) = trouble.code();
+        let kind = match trouble {
+            Trouble::Timeout => ErrorKind::Unavailable,
+            _ => ErrorKind::of(code, "", status),
+        };
+        Self { code: code.to_owned(), ..Self::new(kind, format!("{call} ({trouble:?})")) }
+    }
+}
+
+impl Troubled for PortError {
+    fn troubled(call: &str, trouble: Trouble) -> Self {
+        Self::new(format!("{call} ({trouble:?})"))
+    }
+}
+
+/// Whether trouble strikes before a call takes effect or after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// Nothing happened.
+    Before,
+    /// It happened, and nobody was told.
+    After,
+}
+
+/// How often things go wrong, in a thousand, and how long they take, in milliseconds. The default is a fine day.
+#[derive(Debug, Clone)]
+pub struct Weather {
+    /// One way of a call.
+    pub latency: RangeInclusive<u64>,
+    /// Calls that take as long as this instead: long enough to be overtaken by others.
+    pub slow: u32,
+    /// The latency of such a call.
+    pub slow_latency: RangeInclusive<u64>,
+    /// How far behind a describe may be.
+    pub staleness: u64,
+    /// Calls to the cloud that meet trouble.
+    pub trouble: u32,
+    /// Calls to the store and the queue that meet trouble.
+    pub port_trouble: u32,
+    /// Calls at which the function dies.
+    pub death: u32,
+    /// Events that never come.
+    pub lost: u32,
+    /// Events that come twice.
+    pub doubled: u32,
+    /// Events that come minutes late.
+    pub late: u32,
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self {
+            latency: 1..=1,
+            slow: 0,
+            slow_latency: 1_000..=20_000,
+            staleness: 0,
+            trouble: 0,
+            port_trouble: 0,
+            death: 0,
+            lost: 0,
+            doubled: 0,
+            late: 0,
+        }
+    }
+}
+
+impl Weather {
+    /// The same delays without any trouble.
+    pub fn calmed(&self) -> Self {
+        Self { trouble: 0, port_trouble: 0, death: 0, lost: 0, doubled: 0, late: 0, ..self.clone() }
+    }
+}
