@@ -1,10 +1,11 @@
-"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, the clock.
+"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, kills, the clock.
 
 It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway
 asks.
 """
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -22,13 +23,16 @@ class BadRequest(ValueError):
 
 @dataclass
 class Fault:
-    """What shall go wrong with the calls that match. `times` counts down; None never ends."""
+    """What shall go wrong with `percent` of the calls that match. `times` counts down; None never ends."""
 
     service: str = "*"
     action: str = "*"
     account: str = "*"
     region: str = "*"
+    principal: str = "*"
     times: int | None = None
+    percent: int = 100
+    seed: int | None = None
     code: str | None = None
     status: int | None = None
     message: str | None = None
@@ -44,35 +48,47 @@ class Fault:
     def answer_message(self) -> str:
         return self.message or "The sandbox was told to answer this error (POST /_sandbox/faults)."
 
-    def matches(self, service: str, action: str, account: str, region: str) -> bool:
-        wanted = (self.service, self.action, self.account, self.region)
-        given = (service, action, account, region)
+    def matches(self, service: str, action: str, account: str, region: str, principal: str) -> bool:
+        wanted = (self.service, self.action, self.account, self.region, self.principal)
+        given = (service, action, account, region, principal)
         return all(fnmatchcase(value, pattern) for value, pattern in zip(given, wanted, strict=True))
 
 
 class Faults:
-    """The list of faults; the first that matches a call and is not used up takes it."""
+    """The list of faults; the first that matches a call, is not used up and does not spare it takes it.
+
+    Which calls a fault with a `percent` strikes is drawn by a generator of its own: a list that is posted
+    again strikes the same ones of a sequence of calls.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._faults: list[Fault] = []
+        self._faults: list[tuple[Fault, random.Random]] = []
 
     def replace(self, faults: list[Fault]) -> None:
+        seeded = [(fault, random.Random(_or(fault.seed, place))) for place, fault in enumerate(faults)]
         with self._lock:
-            self._faults = faults
+            self._faults = seeded
 
     def listed(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [asdict(fault) for fault in self._faults]
+            return [asdict(fault) for fault, _ in self._faults]
 
-    def take(self, service: str, action: str, account: str, region: str) -> Fault | None:
+    def take(self, service: str, action: str, account: str, region: str, principal: str) -> Fault | None:
         with self._lock:
-            for fault in self._faults:
-                if fault.times != 0 and fault.matches(service, action, account, region):
-                    if fault.times is not None:
-                        fault.times -= 1
-                    return fault
+            for fault, draw in self._faults:
+                if fault.times == 0 or not fault.matches(service, action, account, region, principal):
+                    continue
+                if draw.randrange(100) >= fault.percent:
+                    continue
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
         return None
+
+
+def _or(given: int | None, default: int) -> int:
+    return default if given is None else given
 
 
 class CallLog:
@@ -111,7 +127,10 @@ _FAULT_FIELDS: dict[str, type] = {
     "action": str,
     "account": str,
     "region": str,
+    "principal": str,
     "times": int,
+    "percent": int,
+    "seed": int,
     "code": str,
     "status": int,
     "message": str,
@@ -140,6 +159,8 @@ def parse_fault(given: Any, where: str) -> Fault:
     fault = Fault(**values)
     if fault.when not in ("before", "after"):
         raise BadRequest(f'{where}.when: must be "before" or "after", is {json.dumps(fault.when)}')
+    if not 1 <= fault.percent <= 100:
+        raise BadRequest(f"{where}.percent: must be a share of the calls (1 to 100), is {fault.percent}")
     if fault.status is not None and not 400 <= fault.status <= 599:
         raise BadRequest(f"{where}.status: must be an HTTP error status (400 to 599), is {fault.status}")
     if fault.code is None and not fault.delay_ms:
@@ -153,7 +174,8 @@ class ControlPlane:
     """Routes `/_sandbox/*`. What other parts of the sandbox do on request comes in as functions.
 
     `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of
-    events; `register_key` makes an access key belong to a Lambda function's role.
+    events; `kill_functions` ends the functions' processes and says how many; `register_key` makes an access
+    key belong to a Lambda function's role.
     """
 
     def __init__(
@@ -162,6 +184,7 @@ class ControlPlane:
         calls: CallLog,
         sweep: Callable[[], list[str]],
         drop_events: Callable[[bool], None],
+        kill_functions: Callable[[], dict[str, int]],
         register_key: Callable[[str, str, str, str], None],
     ) -> None:
         self._faults = faults
@@ -179,6 +202,7 @@ class ControlPlane:
             ("POST", "/_sandbox/settings"): self._post_settings,
             ("POST", "/_sandbox/sweep"): lambda body: {"sent": self._sweep()},
             ("POST", "/_sandbox/events/drop"): self._post_drop,
+            ("POST", "/_sandbox/kill"): lambda body: kill_functions(),
             ("POST", "/_sandbox/clock"): self._post_clock,
             # For the sandbox's own Lambda host, not for users: see ministack_child.
             ("POST", "/_sandbox/function-keys"): self._post_function_key,

@@ -87,7 +87,7 @@ class Gateway:
         account = _target_account(request) or caller.account
         if latency := SETTINGS.latency_ms:
             time.sleep(latency / 1000)
-        fault = self._faults.take(request.service, request.action, account, request.region)
+        fault = self._faults.take(request.service, request.action, account, request.region, caller.arn)
         if fault is not None and fault.delay_ms:
             time.sleep(fault.delay_ms / 1000)
         try:

@@ -6,6 +6,7 @@ three variables: PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret t
 PEERD_SANDBOX_LOGS (a folder).
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +25,8 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
+from sandbox.ministack_host import KILL_PATH
+
 EMITTER_FIELD = "SandboxEmitter"
 # How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks
 # once a second; AWS polls all the time.
@@ -40,9 +43,11 @@ def install() -> None:
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
     _patch(sqs, "_receive_messages_for_esm", _receive_batch)
     _patch(sqs, "_delete_messages_for_esm", _delete_batch)
+    _patch(sqs, "_dlq_sweep", _in_place(sqs._dlq_sweep))
     _patch(lambda_runtime, "execution_credentials", _role_credentials)
     _patch(lambda_svc, "execution_credentials", _role_credentials)
     _patch(lambda_runtime.ProvidedWorker, "_pump_output", _tee(lambda_runtime.ProvidedWorker._pump_output))
+    _patch(ministack.app, "app", _killing(ministack.app.app))
     evaluate = _with_values_resolved(engine._evaluate_conditions)
     for module in (changesets, engine, handlers, stacks):
         _patch(module, "_evaluate_conditions", evaluate)
@@ -167,6 +172,22 @@ def _delete_batch(queue_url: str, receipt_handles: set[str]) -> None:
             messages.remove(message)
 
 
+def _in_place(dlq_sweep: Any) -> Any:
+    """Takes dead letters out of their queue in place, for the same reason as `_delete_batch`."""
+
+    def sweep(queue: dict[str, Any]) -> None:
+        messages = list(queue["messages"])
+        copy = queue | {"messages": messages}
+        dlq_sweep(copy)
+        kept = {id(message) for message in copy["messages"]}
+        for message in messages:
+            if id(message) not in kept:
+                with contextlib.suppress(ValueError):  # its last try has just succeeded
+                    queue["messages"].remove(message)
+
+    return sweep
+
+
 def _batching_window(queue_url: str) -> float:
     queue_arn = sqs._get_q(queue_url)["attributes"].get("QueueArn")
     for mapping in lambda_svc._esms.values():
@@ -238,6 +259,37 @@ def _tee(pump_output: Any) -> Any:
         pump_output(worker, _TeedStream(stream, folder / f"{worker.func_name}.log"), log_queue)
 
     return pump
+
+
+def _killing(app: Any) -> Any:
+    """Takes one request more, from the sandbox's own control plane: to kill the functions' processes.
+
+    On AWS, too, a process may end at any moment. Its messages come back when they are visible again, and the
+    next invocation starts another process: that much ministack does by itself.
+    """
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != KILL_PATH:
+            await app(scope, receive, send)
+            return
+        body = json.dumps(_kill_functions()).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def _kill_functions() -> dict[str, int]:
+    """Returns when they are dead."""
+    with lambda_runtime._lock:
+        workers = [worker for pool in lambda_runtime._workers.values() for worker in pool]
+        processes = [(worker._proc, worker.in_use) for worker in workers]
+    running = [(process, in_use) for process, in_use in processes if process and process.poll() is None]
+    for process, _ in running:
+        process.kill()
+    for process, _ in running:
+        process.wait()
+    return {"killed": len(running), "working": sum(in_use for _, in_use in running)}
 
 
 def _end_with_parent(parent: int) -> None:

@@ -7,6 +7,7 @@ ministack_child.
 
 import contextlib
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -31,6 +32,8 @@ _NOT_INHERITED = (
 )
 _NOT_INHERITED += ("PERSIST_STATE", "EDGE_PORT", "USE_SSL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_WITHIN_S = 30
+# Where the child takes the order to kill the functions' processes; it is on its private port only.
+KILL_PATH = "/_sandbox/kill"
 
 
 class MinistackFailed(RuntimeError):
@@ -90,6 +93,15 @@ class MinistackHost:
 
     def is_running(self) -> bool:
         return self._child.poll() is None
+
+    def kill_functions(self) -> dict[str, int]:
+        """Kills the functions' processes, whatever they are doing: how many, and how many were at work."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("POST", KILL_PATH)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """Ends the child and its process group; nothing that a function started in it survives."""

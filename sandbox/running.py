@@ -85,7 +85,12 @@ class Sandbox:
         faults, calls = Faults(), CallLog()
         clients = deploy.Clients(f"http://127.0.0.1:{ministack.port}")
         control = ControlPlane(
-            faults, calls, lambda: deploy.fire_schedules(clients), emitter.drop, identity.register_key
+            faults,
+            calls,
+            sweep=lambda: deploy.fire_schedules(clients),
+            drop_events=emitter.drop,
+            kill_functions=ministack.kill_functions,
+            register_key=identity.register_key,
         )
         app = gateway.Gateway(ec2.application(), proxy, emitter, faults, calls, control)
         server = gateway.make_server(app, self._listener)

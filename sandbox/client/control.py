@@ -1,4 +1,4 @@
-"""Asks the sandbox's control plane: faults, settings, the call log, sweeps, lost events, the clock."""
+"""Asks the sandbox's control plane: faults, settings, the call log, sweeps, lost events, kills, the clock."""
 
 import json
 import urllib.error
@@ -43,6 +43,10 @@ class Control:
     def drop_events(self, drop: bool) -> None:
         """Loses every event from now on, or none."""
         self._ask("POST", "/events/drop", {"drop": drop})
+
+    def kill(self) -> dict[str, int]:
+        """Kills the functions' processes: how many were `killed`, and how many of those were `working`."""
+        return self._ask("POST", "/kill", {})
 
     def advance_clock(self, seconds: int) -> None:
         """Lets EC2's clock jump ahead. There is no way back."""

@@ -75,6 +75,16 @@ def dead_routes(snapshot: Snapshot) -> Problems:
     return problems
 
 
+def orphans(peerings: Iterable[Peering], members: Iterable[Vpc]) -> Problems:
+    """Live managed peerings of pairs that no full mesh of these members wants."""
+    members = set(members)
+    return [
+        f"{_show(peering)} between {peering.requester} and {peering.accepter} is wanted by nobody"
+        for peering in peerings
+        if peering.live and peering.managed and not {peering.requester, peering.accepter} <= members
+    ]
+
+
 def wanted_routes(snapshot: Snapshot, members: Iterable[Vpc]) -> set[tuple[str, str, Vpc]]:
     """Each (route table, destination, peer) that a full mesh of these members needs."""
     views = [snapshot[vpc] for vpc in members if vpc in snapshot]

@@ -8,6 +8,8 @@ import pytest
 from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
 from sandbox.settings import SETTINGS
 
+CALLER = "arn:aws:sts::111111111111:assumed-role/peerd-spoke/peerd"
+
 
 class Plane:
     """A control plane whose other ends only take notes."""
@@ -21,6 +23,7 @@ class Plane:
             self.calls,
             sweep=lambda: ["sweep -> queue"],
             drop_events=self.dropped.append,
+            kill_functions=lambda: {"killed": 3, "working": 1},
             register_key=lambda *key: self.keys.append(key),
         )
 
@@ -36,7 +39,7 @@ def plane() -> Plane:
 
 
 def take(plane: Plane, service: str = "ec2", action: str = "DescribeVpcs") -> str | None:
-    fault = plane.faults.take(service, action, "111111111111", "us-east-1")
+    fault = plane.faults.take(service, action, "111111111111", "us-east-1", CALLER)
     return fault.code if fault else None
 
 
@@ -56,6 +59,8 @@ def test_a_fault_ends_after_its_times_and_one_without_times_never_ends(plane: Pl
         ({"account": "1111*", "region": "us-*"}, True),
         ({"account": "222222222222"}, False),
         ({"region": "eu-west-1"}, False),
+        ({"principal": "*:assumed-role/peerd-*"}, True),
+        ({"principal": "*:assumed-role/sandbox-admin/*"}, False),
         ({"service": None, "account": None}, True),
     ],
 )
@@ -64,6 +69,39 @@ def test_a_fault_matches_by_globs_and_a_missing_field_matches_all(
 ) -> None:
     plane.ask("POST", "/faults", [fault | {"code": "X"}])
     assert (take(plane) == "X") is hits
+
+
+def struck(plane: Plane, *faults: dict[str, Any], calls: int = 1000) -> list[str | None]:
+    plane.ask("POST", "/faults", list(faults))
+    return [take(plane) for _ in range(calls)]
+
+
+def test_a_fault_with_a_percent_strikes_that_share_of_the_calls(plane: Plane) -> None:
+    assert 250 < struck(plane, {"code": "A", "percent": 30}).count("A") < 350
+    assert struck(plane, {"code": "A", "percent": 100}).count("A") == 1000
+    assert 0 < struck(plane, {"code": "A", "percent": 1}).count("A") < 30
+
+
+def test_the_same_faults_posted_again_strike_the_same_calls_and_another_seed_strikes_others(
+    plane: Plane,
+) -> None:
+    fault = {"code": "A", "percent": 50}
+    first = struck(plane, fault)
+    assert struck(plane, fault) == first == struck(plane, fault | {"seed": 0})
+    assert struck(plane, fault | {"seed": 1}) != first
+
+
+def test_a_call_that_a_fault_spares_goes_on_to_the_next_fault(plane: Plane) -> None:
+    taken = struck(plane, {"code": "A", "percent": 50}, {"code": "B", "percent": 50}, {"code": "C"})
+    assert None not in taken
+    assert 450 < taken.count("A") < 550
+    assert 200 < taken.count("B") < 300
+
+
+def test_the_times_of_a_fault_count_its_strikes_and_not_the_calls_that_it_spares(plane: Plane) -> None:
+    taken = struck(plane, {"code": "A", "percent": 20, "times": 10})
+    assert taken.count("A") == 10
+    assert taken[:10].count("A") < 10
 
 
 def test_a_new_list_of_faults_replaces_the_old_one(plane: Plane) -> None:
@@ -81,6 +119,12 @@ def test_a_new_list_of_faults_replaces_the_old_one(plane: Plane) -> None:
         ({"code": "X", "times": "2"}, "faults[1].times: must be a whole number"),
         ({"code": "X", "times": True}, "faults[1].times: must be a whole number"),
         ({"code": "X", "times": -1}, "faults[1].times: must not be negative"),
+        ({"code": "X", "percent": 0}, "faults[1].percent: must be a share of the calls (1 to 100), is 0"),
+        ({"code": "X", "percent": 101}, "faults[1].percent: must be a share of the calls (1 to 100), is 101"),
+        ({"code": "X", "percent": 1.5}, "faults[1].percent: must be a whole number"),
+        ({"code": "X", "percent": "30"}, "faults[1].percent: must be a whole number"),
+        ({"code": "X", "seed": -1}, "faults[1].seed: must not be negative"),
+        ({"code": "X", "seed": True}, "faults[1].seed: must be a whole number"),
         ({"code": 5}, "faults[1].code: must be a string"),
         ({"code": "X", "status": 200}, "faults[1].status: must be an HTTP error status"),
         ({"code": "X", "when": "later"}, "faults[1].when: must be"),
@@ -164,6 +208,11 @@ def test_events_are_dropped_and_let_through_again(plane: Plane) -> None:
 
 def test_a_sweep_says_what_it_sent(plane: Plane) -> None:
     assert plane.ask("POST", "/sweep", {}) == (200, {"sent": ["sweep -> queue"]})
+
+
+def test_a_kill_says_how_many_processes_it_ended_and_how_many_of_them_worked(plane: Plane) -> None:
+    assert plane.ask("POST", "/kill", {}) == (200, {"killed": 3, "working": 1})
+    assert plane.ask("GET", "/kill") == (405, {"error": "/_sandbox/kill takes POST, not GET"})
 
 
 def test_a_functions_key_must_be_whole(plane: Plane) -> None:

@@ -32,7 +32,7 @@ class Parts:
         self.served: list[str] = []
         self.forwarded: list[tuple[str, str]] = []
         self.observed: list[tuple[str, int]] = []
-        control = ControlPlane(self.faults, self.calls, list, lambda drop: None, identity.register_key)
+        control = ControlPlane(self.faults, self.calls, list, lambda drop: None, dict, identity.register_key)
         self._gateway = Gateway(self._moto, self, self, self.faults, self.calls, control)
 
     def _moto(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -141,6 +141,13 @@ def test_a_fault_after_the_call_answers_an_error_though_the_call_took_effect(par
     assert len(parts.served) == 1
     assert parts.observed == [("CreateVpc", 200)]
     assert parts.logged() == [("ec2", "CreateVpc", MEMBER, "InternalError")]
+
+
+def test_a_fault_may_strike_the_calls_of_one_caller_alone(parts: Parts) -> None:
+    identity.register_key("ASIASTRUCK", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events")
+    parts.fault(principal="*:assumed-role/peerd-*", code="InternalError", status=500)
+    assert parts.send("ec2", key="ASIASTRUCK", Action="DescribeVpcs")[0] == 500
+    assert parts.send("ec2", key=MEMBER, Action="DescribeVpcs")[0] == 200
 
 
 def test_a_fault_with_only_a_delay_delays(parts: Parts) -> None:

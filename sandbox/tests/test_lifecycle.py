@@ -184,6 +184,32 @@ def test_a_function_that_crashed_is_started_again_for_the_next_message(sandbox: 
     eventually(lambda: {"after": "the crash"} in sandbox.bodies("drift-repair"))
 
 
+def test_a_kill_ends_the_functions_alone_and_the_message_that_was_worked_on_comes_again(
+    sandbox: Running,
+) -> None:
+    sandbox.send("drift-repair", {"which": "before the kill"})
+    eventually(lambda: {"which": "before the kill"} in sandbox.bodies("drift-repair"))
+    queues = sandbox.sessions.client("sqs")
+    url = queues.get_queue_url(QueueName="peerd-drift-repair")["QueueUrl"]
+    queues.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "3"})
+    work = {"which": "killed", "sleep_s": 2}
+    sandbox.send("drift-repair", work)
+    eventually(lambda: work in sandbox.bodies("drift-repair"))
+
+    killed = sandbox.control.kill()
+
+    assert killed["killed"] >= len(FUNCTIONS)
+    assert killed["working"] >= 1
+    assert sandbox.control.kill() == {"killed": 0, "working": 0}
+    eventually(lambda: sandbox.bodies("drift-repair").count(work) == 2)
+    eventually(lambda: sandbox.said("drift-repair")[-1].get("done"))
+    taken = [
+        said["pid"] for said in sandbox.said("drift-repair") if work in map(json.loads, said.get("batch", []))
+    ]
+    assert len(set(taken)) == 2
+    queues.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1800"})
+
+
 def test_a_message_that_keeps_failing_goes_to_the_dead_letter_queue_and_its_batch_does_not(
     sandbox: Running,
 ) -> None:

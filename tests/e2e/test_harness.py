@@ -96,6 +96,12 @@ def test_what_is_left_after_a_leave_is_found() -> None:
     assert "vpc-1 has a dead route 10.1.0.0/16 -> pcx-1" in "; ".join(judge.dead_routes(snapshot))
 
 
+def test_a_live_managed_peering_of_a_pair_that_nobody_wants_is_an_orphan() -> None:
+    assert judge.orphans([PEERING], [ONE, TWO]) == []
+    assert "pcx-1 (active) between vpc-1 and vpc-2" in judge.orphans([PEERING], [ONE])[0]
+    assert judge.orphans([replace(PEERING, status="deleted"), replace(PEERING, tags={})], []) == []
+
+
 def test_routes_that_stand_are_counted_against_those_that_a_full_mesh_wants() -> None:
     members = [ONE, TWO]
     assert len(judge.wanted_routes(whole(), members)) == 3

@@ -1,23 +1,11 @@
 """AWS refuses, is slow, or loses things: nothing is concluded from silence, and all comes right."""
 
 from sandbox.client import judge
-from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from sandbox.client.model import ACCOUNTS, REGIONS
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
-
-
-def _sweep_until_connected(world: World, *vpcs: Vpc) -> None:
-    """Sweeps as the schedule would, again and again, until these are connected."""
-
-    def problems() -> list[str]:
-        found = judge.not_all_connected(world.see(*vpcs), vpcs)
-        if found:
-            world.control.sweep()
-        return found
-
-    world.eventually(problems, within=60)
 
 
 def test_an_account_whose_role_cannot_be_assumed_deletes_nothing_and_holds_nobody_up(world: World) -> None:
@@ -41,7 +29,7 @@ def test_an_account_whose_role_cannot_be_assumed_deletes_nothing_and_holds_nobod
     world.control.faults()
 
     assert not judge.not_all_connected(world.see(one, two, locked), (one, two, locked))
-    _sweep_until_connected(world, one, two, locked, newcomer)
+    world.sweep_until_connected(one, two, locked, newcomer)
     world.until_status(newcomer, "joined prod")
 
 
@@ -53,7 +41,7 @@ def test_a_storm_of_throttled_calls_delays_the_mesh_and_does_not_break_it(world:
     )
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
 
-    _sweep_until_connected(world, one, two)
+    world.sweep_until_connected(one, two)
 
     assert len(world.look(one).live_peerings(two)) == 1
 
@@ -71,7 +59,7 @@ def test_a_create_call_whose_answer_is_lost_leads_to_one_peering(world: World) -
     )
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(THIRD, AWAY, mesh="prod")
 
-    _sweep_until_connected(world, one, two)
+    world.sweep_until_connected(one, two)
 
     assert len({peering.id for peering in world.look(one).peerings}) == 1
 
@@ -95,7 +83,7 @@ def test_a_full_quota_is_reported_and_the_rest_of_the_mesh_stands(world: World) 
     assert not judge.not_connected(world.see(one, two), one, two)
 
     world.control.settings(quota_peerings=50)
-    _sweep_until_connected(world, one, two, third)
+    world.sweep_until_connected(one, two, third)
     world.eventually(lambda: [it for it in [world.status(third)] if it != "joined prod"])
 
 
@@ -103,20 +91,14 @@ def test_with_every_event_lost_the_sweep_alone_brings_the_same_end(world: World)
     world.control.drop_events(True)
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod", cidrs=[world.cidr()])
     leaver = world.vpc(THIRD, HOME, mesh="prod")
-    _sweep_until_connected(world, one, two, leaver)
+    world.sweep_until_connected(one, two, leaver)
 
     table, block = world.main_table(one), next(iter(world.look(two).blocks))
     world.ec2(one).delete_route(RouteTableId=table, DestinationCidrBlock=block)
-    _sweep_until_connected(world, one, two, leaver)
+    world.sweep_until_connected(one, two, leaver)
 
     world.untag(leaver)
 
-    def left_over() -> list[str]:
-        found = judge.not_clean(world.see(leaver), leaver)
-        if found:
-            world.control.sweep()
-        return found
-
-    world.eventually(left_over, within=60)
+    world.sweep_until(lambda: judge.not_clean(world.see(leaver), leaver))
     assert not judge.dead_routes(world.see(one, two))
-    _sweep_until_connected(world, one, two)
+    world.sweep_until_connected(one, two)

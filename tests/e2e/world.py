@@ -5,17 +5,31 @@ A `World` remembers what it made, so that it can take everything away again and 
 
 import ipaddress
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sandbox.client import judge
 from sandbox.client.control import Control
-from sandbox.client.model import ENV, HOME_REGION, HUB, Peering, Snapshot, Vpc, VpcView
-from sandbox.client.observe import observe
+from sandbox.client.model import (
+    ACCOUNTS,
+    ENV,
+    HOME_REGION,
+    HUB,
+    REGIONS,
+    Peering,
+    Scope,
+    Snapshot,
+    Vpc,
+    VpcView,
+)
+from sandbox.client.observe import live_peerings, observe
 from sandbox.client.polling import wait_until
 from sandbox.client.sessions import Sessions
 
 WITHIN = 30.0
+# How often to sweep while waiting: a sweep is seven messages here, and more of them than are done pile up.
+SWEEP_EVERY = 3.0
 # More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
 _DELETES_AT_ONCE = 10
 _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associate", "Disassociate")
@@ -35,6 +49,7 @@ class World:
         self._ranges = ranges
         self._made: list[Vpc] = []
         self._lock = threading.Lock()
+        self._visibility: dict[str, str] = {}
 
     # -- doing -----------------------------------------------------------------------------------------------
 
@@ -133,6 +148,15 @@ class World:
         ec2.delete_vpc(VpcId=vpc.id)
         self._made.remove(vpc)
 
+    def redeliver_after(self, seconds: int) -> None:
+        """Lets a message that failed come back after these seconds, until the end of the test.
+
+        The stack's own times are six minutes and more. A run that takes longer than this gets company.
+        """
+        for url in self._urls(_is_queue).values():
+            self._visibility.setdefault(url, self._attributes(url, "VisibilityTimeout")["VisibilityTimeout"])
+            self._set_visibility(url, str(seconds))
+
     # -- seeing ----------------------------------------------------------------------------------------------
 
     def ec2(self, vpc: Vpc) -> Any:
@@ -173,6 +197,12 @@ class World:
         """Those of `peerd_calls` that change something."""
         return [call for call in self.peerd_calls() if call["action"].startswith(_WRITES)]
 
+    def orphans(self, *members: Vpc) -> list[str]:
+        """What of peerd's stands anywhere although no mesh of these members wants it."""
+        scopes = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
+        peerings = [peering for scope in scopes for peering in live_peerings(self.sessions, scope)]
+        return judge.orphans(peerings, members) + judge.dead_routes(self.see(*self._made))
+
     # -- waiting ---------------------------------------------------------------------------------------------
 
     def eventually(self, problems: Callable[[], list[str]], within: float = WITHIN) -> float:
@@ -185,6 +215,26 @@ class World:
     def until_connected(self, *vpcs: Vpc, meshes: str | None = None, within: float = WITHIN) -> float:
         """Waits until every pair of these is connected."""
         return self.eventually(lambda: judge.not_all_connected(self.see(*vpcs), vpcs, meshes), within)
+
+    def sweep_until(
+        self, problems: Callable[[], list[str]], within: float = 60.0, every: float = SWEEP_EVERY
+    ) -> float:
+        """Sweeps as the schedule would, again and again, until nothing is wrong."""
+        next_sweep = 0.0
+
+        def swept() -> list[str]:
+            nonlocal next_sweep
+            found = problems()
+            if found and time.monotonic() >= next_sweep:
+                self.control.sweep()
+                next_sweep = time.monotonic() + every
+            return found
+
+        return self.eventually(swept, within)
+
+    def sweep_until_connected(self, *vpcs: Vpc, within: float = 60.0) -> float:
+        """Sweeps until every pair of these is connected."""
+        return self.sweep_until(lambda: judge.not_all_connected(self.see(*vpcs), vpcs), within)
 
     def until_apart(self, one: Vpc, other: Vpc, within: float = WITHIN) -> float:
         """Waits until nothing connects these two."""
@@ -226,26 +276,34 @@ class World:
 
         Those being worked on show as calls, and those that failed are hidden until their next try.
         """
-        return self._counts(lambda name: name.endswith("QueueUrl") and "Dead" not in name)
+        return self._counts(_is_queue, _WAITING)
+
+    def unfinished(self) -> dict[str, int]:
+        """How many messages of each of the functions' queues are due, worked on, or to come again."""
+        return self._counts(_is_queue, _UNFINISHED)
 
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds."""
-        counts = self._counts(lambda name: "Dead" in name and name.endswith("Url"))
+        counts = self._counts(lambda name: "Dead" in name and name.endswith("Url"), _WAITING)
         assert counts, "the hub's stack names no dead-letter queues in its outputs"
         return counts
 
-    def _counts(self, wanted: Callable[[str], bool]) -> dict[str, int]:
-        sqs = self.sessions.client("sqs")
+    def _counts(self, wanted: Callable[[str], bool], attributes: list[str]) -> dict[str, int]:
         return {
-            name: sum(
-                int(count)
-                for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)[
-                    "Attributes"
-                ].values()
-            )
-            for name, url in hub_outputs(self.sessions).items()
-            if wanted(name)
+            name: sum(map(int, self._attributes(url, *attributes).values()))
+            for name, url in self._urls(wanted).items()
         }
+
+    def _urls(self, wanted: Callable[[str], bool]) -> dict[str, str]:
+        return {name: url for name, url in hub_outputs(self.sessions).items() if wanted(name)}
+
+    def _attributes(self, url: str, *names: str) -> dict[str, str]:
+        sqs = self.sessions.client("sqs")
+        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
+
+    def _set_visibility(self, url: str, seconds: str) -> None:
+        sqs = self.sessions.client("sqs")
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": seconds})
 
     # -- leaving ---------------------------------------------------------------------------------------------
 
@@ -253,6 +311,8 @@ class World:
         """Takes every VPC of this test out of its meshes, waits until peerd has let go, and deletes it."""
         self.control.faults()
         self.control.drop_events(False)
+        for url, seconds in self._visibility.items():
+            self._set_visibility(url, seconds)
         # A VPC may not be described yet, and one that is forgotten here would stay in its mesh.
         self.eventually(
             lambda: [f"{vpc} cannot be seen" for vpc in set(self._made) - set(self.see(*self._made))]
@@ -277,7 +337,8 @@ class World:
             self.delete_vpc(vpc)
 
 
-_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+_WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+_UNFINISHED = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
 def hub_outputs(sessions: Sessions) -> dict[str, str]:
@@ -287,6 +348,10 @@ def hub_outputs(sessions: Sessions) -> dict[str, str]:
         if "VpcEventsQueueUrl" in outputs:
             return outputs
     raise AssertionError("no stack in the hub's account has the output VpcEventsQueueUrl")
+
+
+def _is_queue(output: str) -> bool:
+    return output.endswith("QueueUrl") and "Dead" not in output
 
 
 def _outsiders(call: dict[str, Any]) -> bool:

@@ -1,0 +1,154 @@
+"""Much goes wrong at once and for long: the mesh still forms, nothing is orphaned, no retry is in vain."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.client import judge
+from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from sandbox.client.polling import wait_until
+from tests.e2e.world import World
+
+HUB, SECOND, THIRD = ACCOUNTS
+HOME, AWAY = REGIONS
+LATE = {"latency_ms": 20, "provisioning_ms": 500, "visibility_ms": 300}
+# Five tries that fail are over before a test is: what no retry saved is in a dead-letter queue by then.
+RETRY_AFTER_S = 6
+THROTTLED, BROKEN, BROKEN_TABLE = "RequestLimitExceeded", "InternalError", "InternalServerError"
+# Everybody else's calls are spared: those who look on do not make the mesh.
+FUNCTIONS = ":assumed-role/peerd-"
+
+
+def _fails(service: str, percent: int, code: str, status: int = 500, when: str = "before") -> dict[str, Any]:
+    return {
+        "service": service,
+        "principal": f"*{FUNCTIONS}*",
+        "percent": percent,
+        "code": code,
+        "status": status,
+        "when": when,
+    }
+
+
+# The throttling spares 70 % of the calls; 14 % of those are a tenth of all. Half of them take effect.
+STORM = (
+    _fails("ec2", 30, THROTTLED, 503),
+    _fails("ec2", 7, BROKEN),
+    _fails("ec2", 7, BROKEN, when="after"),
+)
+STORM_AT_THE_HUB = (
+    _fails("dynamodb", 5, BROKEN_TABLE),
+    _fails("dynamodb", 5, BROKEN_TABLE, when="after"),
+    _fails("sqs", 5, BROKEN),
+    _fails("sqs", 5, BROKEN, when="after"),
+    _fails("sts", 10, BROKEN),
+)
+
+
+def _begin(world: World, *storm: dict[str, Any]) -> None:
+    world.control.settings(**LATE)
+    world.redeliver_after(RETRY_AFTER_S)
+    world.control.forget_calls()
+    world.control.faults(*storm)
+
+
+def _four(world: World) -> list[Vpc]:
+    """Members of one mesh, over three accounts and two Regions."""
+    places = ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME), (HUB, AWAY))
+    return [world.vpc(account, region, mesh="prod") for account, region in places]
+
+
+def _not_one_mesh(world: World, members: list[Vpc]) -> list[str]:
+    """Why these are not one mesh or, if they are, what stands although nobody wants it."""
+    return judge.not_all_connected(world.see(*members), members) or world.orphans(*members)
+
+
+def _not_ended(world: World, *left: Vpc) -> list[str]:
+    """What is left on those who left."""
+    seen = world.see(*left)
+    return [problem for vpc in left for problem in judge.not_clean(seen, vpc)]
+
+
+def _form_and_change(world: World, until: Callable[[Callable[[], list[str]]], float]) -> list[Vpc]:
+    """A mesh forms; then one leaves it while another joins. Answers who is in it at the end."""
+    members = _four(world)
+    until(lambda: _not_one_mesh(world, members))
+    leaver, *stayers = members
+    world.untag(leaver)
+    now = [*stayers, world.vpc(SECOND, HOME, mesh="prod")]
+    until(lambda: _not_ended(world, leaver) or _not_one_mesh(world, now))
+    return now
+
+
+def _share(calls: list[dict[str, Any]], *codes: str) -> float:
+    return sum(call["error"] in codes for call in calls) / len(calls)
+
+
+def _assert_the_storm_was_real(world: World) -> None:
+    calls = world.peerd_calls()
+    assert 0.2 < _share(calls, THROTTLED) < 0.4
+    assert 0.05 < _share(calls, BROKEN) < 0.15
+
+
+def _assert_nothing_is_given_up(world: World) -> None:
+    """The faults end: what failed comes again and succeeds, and nothing had failed too often before."""
+    world.control.faults()
+    world.eventually(lambda: [f"{name} holds {count}" for name, count in world.unfinished().items() if count])
+    assert not any(world.dead_letters().values()), world.dead_letters()
+
+
+def _kill_at(world: World, action: str) -> None:
+    """Kills the functions' processes when one has made this call and is still at work."""
+
+    def too_early() -> list[str]:
+        called = any(call["action"] == action for call in world.peerd_calls())
+        return [] if called and world.control.kill()["working"] else [f"none at work made the call {action}"]
+
+    world.control.forget_calls()
+    _, left = wait_until(too_early, within=30, every=0.02)
+    assert not left, left
+
+
+def test_a_mesh_forms_changes_and_ends_while_two_calls_of_five_fail(world: World) -> None:
+    _begin(world, *STORM, *STORM_AT_THE_HUB)
+
+    def until(problems: Callable[[], list[str]]) -> float:
+        return world.sweep_until(problems, every=5)
+
+    members = _form_and_change(world, until)
+    for vpc in members:
+        world.untag(vpc)
+    until(lambda: _not_ended(world, *members) or world.orphans())
+
+    _assert_the_storm_was_real(world)
+    functions = [call for call in world.control.calls() if FUNCTIONS in call["principal"]]
+    for service in ("dynamodb", "sqs", "sts"):
+        assert _share([call for call in functions if call["service"] == service], BROKEN, BROKEN_TABLE)
+    _assert_nothing_is_given_up(world)
+
+
+def test_with_every_event_lost_besides_the_sweeps_alone_bring_the_same_mesh(world: World) -> None:
+    world.control.drop_events(True)
+    _begin(world, *STORM)
+
+    members = _form_and_change(world, world.sweep_until)
+
+    _assert_the_storm_was_real(world)
+    _assert_nothing_is_given_up(world)
+    assert not _not_one_mesh(world, members)
+
+
+def test_functions_killed_at_every_step_leave_one_peering_for_each_pair_and_all_routes(world: World) -> None:
+    world.control.settings(latency_ms=30)
+    world.redeliver_after(3)
+
+    members = _four(world)
+    for step in ("CreateVpcPeeringConnection", "AcceptVpcPeeringConnection", "CreateRoute"):
+        _kill_at(world, step)
+    world.eventually(lambda: _not_one_mesh(world, members), within=90)
+    _assert_nothing_is_given_up(world)
+
+    leaver, *stayers = members
+    world.untag(leaver)
+    _kill_at(world, "DeleteRoute")
+    world.eventually(lambda: _not_ended(world, leaver) or _not_one_mesh(world, stayers))
+    _assert_nothing_is_given_up(world)
