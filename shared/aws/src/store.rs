@@ -19,7 +19,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
@@ -62,16 +64,35 @@ impl DynamoStore {
         Ok(items)
     }
 
-    fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<TransactWriteItem, PortError> {
+    fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, PortError> {
         let mut item: Item = serde_dynamo::to_item(member).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, sk));
-        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
-        put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(incomplete)
+        Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(incomplete)
     }
 
-    fn delete(&self, pk: String, sk: String) -> Result<TransactWriteItem, PortError> {
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk))).build();
-        delete.map(|delete| TransactWriteItem::builder().delete(delete).build()).map_err(incomplete)
+    fn delete(&self, pk: String, sk: String) -> Result<Delete, PortError> {
+        Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk))).build().map_err(incomplete)
+    }
+
+    /// The write of the member's own row, which decides whether anything is written: two who write at once would leave
+    /// rows that contradict each other.
+    fn own_row(&self, before: Option<&Member>, now: &Member) -> Result<TransactWriteItem, PortError> {
+        let (condition, values) = match before {
+            Some(before) => ("version = :version", HashMap::from([(":version".to_owned(), number(before.version))])),
+            None => ("attribute_not_exists(pk)", HashMap::new()),
+        };
+        let (condition, values) = (Some(condition.to_owned()), (!values.is_empty()).then_some(values));
+        let (pk, sk) = (by_vpc(&now.vpc), "vpc".to_owned());
+        let write = TransactWriteItem::builder();
+        Ok(if now.meshes.is_empty() {
+            let mut delete = self.delete(pk, sk)?;
+            (delete.condition_expression, delete.expression_attribute_values) = (condition, values);
+            write.delete(delete).build()
+        } else {
+            let mut put = self.put_member(pk, sk, now)?;
+            (put.condition_expression, put.expression_attribute_values) = (condition, values);
+            write.put(put).build()
+        })
     }
 
     fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, PortError> {
@@ -110,27 +131,32 @@ impl Store for DynamoStore {
         item.map(|item| read(&pk, item)).transpose()
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError> {
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError> {
         let none = BTreeSet::new();
         let old = before.map_or(&none, |member| &member.meshes);
         let sk = in_mesh(&now.vpc);
-        let mut writes = Vec::new();
+        let mut writes = vec![self.own_row(before, now)?];
         for mesh in &now.meshes {
-            writes.push(self.put_member(format!("mesh#{mesh}"), sk.clone(), now)?);
+            let put = self.put_member(format!("mesh#{mesh}"), sk.clone(), now)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
             if !old.contains(mesh) {
                 writes.push(self.know_mesh(mesh)?);
             }
         }
         for mesh in old - &now.meshes {
-            writes.push(self.delete(format!("mesh#{mesh}"), sk.clone())?);
+            let delete = self.delete(format!("mesh#{mesh}"), sk.clone())?;
+            writes.push(TransactWriteItem::builder().delete(delete).build());
         }
-        let pk = by_vpc(&now.vpc);
-        writes.push(match now.meshes.is_empty() {
-            true => self.delete(pk.clone(), "vpc".to_owned())?,
-            false => self.put_member(pk.clone(), "vpc".to_owned(), now)?,
-        });
         let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
-        request.send().await.map(drop).map_err(|error| errors::port(format!("TransactWriteItems of {pk}"), error))
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) if overtaken(cancelled) => {
+                    Ok(false)
+                }
+                _ => Err(errors::port(format!("TransactWriteItems of {}", by_vpc(&now.vpc)), error)),
+            },
+        }
     }
 
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
@@ -245,6 +271,12 @@ fn done_or_not_ours(
             _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
         },
     }
+}
+
+/// Whether somebody else wrote in between, or is just writing.
+fn overtaken(cancelled: &TransactionCanceledException) -> bool {
+    let mut reasons = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    reasons.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 fn key(pk: String, sk: String) -> Item {

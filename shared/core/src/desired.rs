@@ -49,8 +49,24 @@ pub struct Member {
     pub vpc: VpcRef,
     /// Its associated blocks when it was last read.
     pub cidrs: CidrSet,
-    /// The meshes that its tag named.
+    /// The meshes that its tag names, and those that it left and that may still have to be cleaned up after.
     pub meshes: BTreeSet<MeshName>,
+    /// The ones that it left.
+    #[serde(default)]
+    pub left: BTreeSet<MeshName>,
+    /// When it was first seen to ask for the last of them, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub since: u64,
+    /// Grows with every write, so that of two workers who write at once one notices.
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl Member {
+    /// The meshes that it asked for when it was last read.
+    pub fn asked(&self) -> BTreeSet<MeshName> {
+        &self.meshes - &self.left
+    }
 }
 
 /// What is wanted of one mesh, with as much of the other meshes as its pairs need.

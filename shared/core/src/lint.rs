@@ -50,7 +50,7 @@ impl Rules<'_> {
         }
         match action {
             Action::CreatePeering { pair, .. } => self.request(pair),
-            Action::AcceptPeering { peering, .. } => self.wanted(peering),
+            Action::AcceptPeering { peering, .. } => self.wanted(peering).or_else(|| self.unproven(peering)),
             Action::TagPeering { peering, .. } => self.managed(peering).err(),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
@@ -89,6 +89,11 @@ impl Rules<'_> {
         };
         let connected = peering.pair().is_some_and(|pair| !self.view.connecting(&pair).is_empty());
         (!connected).then_some("no mesh connects the pair")
+    }
+
+    fn unproven(&self, id: &PeeringId) -> Option<&'static str> {
+        let ends = self.observed.peerings.get(id)?.ends();
+        ends.into_iter().any(|vpc| !self.view.is_proven(vpc)).then_some("a side could not be read")
     }
 
     fn route(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {

@@ -20,6 +20,12 @@ pub enum Word {
     Joined,
     /// Not connected, and not going to be until somebody acts.
     Refused,
+    /// There is more to say than there is room for.
+    More,
+}
+
+impl Word {
+    const ALL: [Self; 4] = [Self::Waiting, Self::Joined, Self::Refused, Self::More];
 }
 
 impl fmt::Display for Word {
@@ -28,6 +34,7 @@ impl fmt::Display for Word {
             Self::Waiting => "waiting",
             Self::Joined => "joined",
             Self::Refused => "refused",
+            Self::More => "more",
         })
     }
 }
@@ -57,7 +64,7 @@ impl Sentence {
 
     fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.split_once(' ')?;
-        let word = [Word::Waiting, Word::Joined, Word::Refused].into_iter().find(|known| known.to_string() == word)?;
+        let word = Word::ALL.into_iter().find(|known| known.to_string() == word)?;
         let end = rest.find([' ', ':']).unwrap_or(rest.len());
         Some(Self { mesh: rest[..end].to_owned(), word, rest: rest[end..].to_owned() })
     }
@@ -74,19 +81,40 @@ pub fn parse(line: &str) -> BTreeSet<Sentence> {
     line.split(SEPARATOR).filter_map(Sentence::parse).collect()
 }
 
-/// The line of these sentences, or none where there is nothing to say. What does not fit is counted.
+/// As many sentences of one mesh as fit into its share of a line that tells of so many meshes, at least one; the rest is
+/// counted.
+///
+/// Each mesh keeps to its share, so that the run of one never has to cut what the run of another wrote: they would take
+/// turns for ever.
+pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
+    let share = (LONGEST / meshes.max(1)).saturating_sub(SEPARATOR.len());
+    let length = |sentence: &Sentence| sentence.to_string().chars().count() + SEPARATOR.len();
+    if sentences.len() == 1 || sentences.iter().map(length).sum::<usize>() <= share {
+        return sentences;
+    }
+    let all = sentences.len();
+    let mut kept = BTreeSet::new();
+    let mut room = share;
+    for sentence in sentences {
+        let more = Sentence::because(Word::More, &sentence.mesh, None, &format!("{} not shown", all - kept.len()));
+        if !kept.is_empty() && length(&sentence) + length(&more) > room {
+            kept.insert(more);
+            break;
+        }
+        room = room.saturating_sub(length(&sentence));
+        kept.insert(sentence);
+    }
+    kept
+}
+
+/// The line of these sentences, or none where there is nothing to say. What a tag cannot hold is left out at the end.
 pub fn line(sentences: &BTreeSet<Sentence>) -> Option<String> {
     let mut line = String::new();
-    for (written, sentence) in sentences.iter().map(ToString::to_string).enumerate() {
-        let more = format!("{SEPARATOR}and {} more", sentences.len() - written);
+    for sentence in sentences.iter().map(ToString::to_string) {
+        let sentence: String = sentence.chars().take(LONGEST).collect();
         let separator = if line.is_empty() { "" } else { SEPARATOR };
-        let room = LONGEST.saturating_sub(line.chars().count() + separator.len() + more.len());
-        if sentence.chars().count() > room {
-            if line.is_empty() {
-                return Some(sentence.chars().take(LONGEST).collect());
-            }
-            line.push_str(&more);
-            return Some(line);
+        if line.chars().count() + separator.len() + sentence.chars().count() > LONGEST {
+            break;
         }
         line.push_str(separator);
         line.push_str(&sentence);
@@ -115,12 +143,27 @@ mod tests {
 
     #[test]
     fn a_line_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
-        let sentences: BTreeSet<Sentence> = (100..140)
-            .map(|n| Sentence::because(Word::Waiting, "prod", Some(&format!("vpc-{n}")), "peering is provisioning"))
-            .collect();
-        let written = line(&sentences).unwrap();
+        let of = |mesh: &str| {
+            let sentence = |n| Sentence::because(Word::Waiting, mesh, Some(&format!("vpc-{n}")), "peering is pending");
+            fit((100..140).map(sentence).collect(), 2)
+        };
+        let (prod, staging) = (of("prod"), of("staging"));
+        let written = line(&(&prod | &staging)).unwrap();
         assert!(written.len() <= LONGEST, "{}", written.len());
-        assert!(written.ends_with(" more"), "{written}");
+        assert!(written.contains("more prod: 38 not shown. waiting staging"), "{written}");
+        assert!(written.ends_with("more staging: 39 not shown"), "{written}");
+        assert_eq!(parse(&written), &prod | &staging);
+    }
+
+    #[test]
+    fn a_line_of_more_meshes_than_fit_is_the_same_whoever_writes_it() {
+        let sentence = |n| Sentence::joined(format!("mesh-number-{n}"));
+        let written = line(&(10..40).map(sentence).collect()).unwrap();
+        for n in 10..40 {
+            let mut sentences = parse(&written);
+            sentences.extend(fit(BTreeSet::from([sentence(n)]), 30));
+            assert!(line(&sentences).unwrap().starts_with("joined mesh-number-10. joined mesh-number-11"));
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::survey::SurveyError;
 const MOST_ATTEMPTS: u32 = 14;
 /// Stale reads of one event before the read is believed, some 15 seconds: a later change may have overtaken the event.
 const MOST_STALE_READS: u32 = 4;
+/// The attempt at which a mesh that seems to be as it should is looked at for the last time, 8 seconds after the look
+/// before: describes are mostly less than a second behind, and seldom as far as that.
+const LAST_LOOK: u32 = 4;
 /// The longest delay between follow-ups, in seconds.
 const LONGEST_DELAY: u32 = 60;
 
@@ -317,14 +320,15 @@ fn unreadable(scope: &Scope, error: &CloudError) -> Sighting {
     Sighting::Clear
 }
 
-/// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified once more, and so is a
-/// fresh event that seemed to ask for nothing: its reads may have been stale.
+/// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified, and so is a fresh event
+/// that seemed to ask for nothing: after a second and once more, for its reads may have been stale.
 fn next_attempt(run: &Run, ask: &Ask) -> Option<u32> {
     let attempt = ask.attempt.unwrap_or_default();
     match run.outcome {
-        Outcome::Waiting | Outcome::Busy if !run.applied.is_empty() => Some(1),
+        Outcome::Waiting | Outcome::Busy if run.changed_the_network() => Some(1),
         Outcome::Waiting | Outcome::Busy | Outcome::Applied => Some(attempt + 1),
-        Outcome::Unchanged => (ask.verify && attempt == 0).then_some(1),
+        Outcome::Unchanged if attempt == 0 => ask.verify.then_some(1),
+        Outcome::Unchanged => (attempt < LAST_LOOK).then_some(LAST_LOOK),
         Outcome::Partial | Outcome::Blocked => None,
     }
 }

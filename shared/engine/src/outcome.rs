@@ -48,3 +48,10 @@ pub struct Run {
     /// What the last pass found and waits for.
     pub report: Report,
 }
+
+impl Run {
+    /// Whether anything was done but telling VPCs how they stand.
+    pub fn changed_the_network(&self) -> bool {
+        self.applied.iter().any(|action| !matches!(action, Action::SetStatus { .. }))
+    }
+}

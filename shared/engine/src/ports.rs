@@ -96,8 +96,9 @@ pub trait Store: Send + Sync {
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError>;
     /// What is remembered of a VPC.
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError>;
-    /// Remembers a VPC as it is now; `before` is what was remembered. A member of no mesh is forgotten.
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError>;
+    /// Remembers a VPC as it is now, if `before` is still what is remembered, and tells whether it was. A member of no
+    /// mesh is forgotten.
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError>;
     /// Forgets a mesh that nobody asks for; one that is declared in the store stays.
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError>;
     /// Registered accounts and their Regions.

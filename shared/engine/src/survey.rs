@@ -11,6 +11,12 @@ use peerd_core::{AccountId, Desired, Member, MeshName, Observed, Scope, Vpc, Vpc
 use crate::engine::Engine;
 use crate::error::{CloudError, PortError};
 
+/// How far behind describes may be: minutes at worst
+/// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), mostly less than a second.
+const SETTLED_MS: u64 = 60_000;
+/// Times to write what is remembered of a VPC while others write it too.
+const MOST_TRIES: usize = 4;
+
 /// What surveying one VPC brought to light.
 #[derive(Debug, Clone)]
 pub struct Surveyed {
@@ -36,21 +42,41 @@ impl Engine<'_> {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>) -> Result<Surveyed, PortError> {
-        let before = self.store.member(vpc).await?;
-        let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
-        let old = before.as_ref().map(|member| member.meshes.clone()).unwrap_or_default();
-        let touched = &old | &asked;
-        let known = before.as_ref().map(|member| member.cidrs.clone());
-        let cidrs = read.map(|vpc| vpc.cidrs.clone()).or(known).unwrap_or_default();
-        let now = Member { vpc: vpc.clone(), cidrs, meshes: touched.clone() };
-        let changed = before.as_ref() != Some(&now) && !touched.is_empty();
-        if changed {
-            self.store.remember(before.as_ref(), &now).await?;
+        for _ in 0..MOST_TRIES {
+            let before = self.store.member(vpc).await?;
+            let now = self.member_now(vpc, read, before.as_ref());
+            let touched = now.meshes.clone();
+            if touched.is_empty() || before.as_ref() == Some(&now) {
+                return Ok(Surveyed { touched, changed: false });
+            }
+            let version = self.next_version(before.as_ref());
+            if self.store.remember(before.as_ref(), &Member { version, ..now }).await? {
+                return Ok(Surveyed { touched, changed: true });
+            }
         }
-        Ok(Surveyed { touched, changed })
+        Err(PortError::new(format!("others keep writing what is remembered of {vpc}")))
     }
 
-    /// Forgets those whose own tags were read and no longer ask for the mesh, and the mesh itself if nobody asks for it
+    /// What is to be remembered of a VPC that was read so.
+    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, before: Option<&Member>) -> Member {
+        let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+        let meshes = before.map_or_else(|| asked.clone(), |before| &before.meshes | &asked);
+        let known = before.map(|member| member.cidrs.clone());
+        let cidrs = read.map(|vpc| vpc.cidrs.clone()).or(known).unwrap_or_default();
+        let since = match before {
+            Some(before) if asked.is_subset(&before.asked()) => before.since,
+            _ => self.clock.now(),
+        };
+        let version = before.map_or(0, |before| before.version);
+        Member { vpc: vpc.clone(), cidrs, left: &meshes - &asked, meshes, since, version }
+    }
+
+    fn next_version(&self, before: Option<&Member>) -> u64 {
+        before.map_or(0, |before| before.version + 1).max(self.clock.now())
+    }
+
+    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago: then the
+    /// read may be older than their tag, and a sweep forgets them if it was not. Forgets also the mesh itself if nobody asks for it
     /// and nobody declared it. To be called when the mesh is as it should be: until then whoever comes next must find
     /// where there is something to clean up.
     ///
@@ -66,11 +92,16 @@ impl Engine<'_> {
                 stayed = true;
                 continue;
             }
-            if let Some(before) = self.store.member(&member.vpc).await? {
-                let mut now = before.clone();
-                now.meshes.remove(mesh);
-                self.store.remember(Some(&before), &now).await?;
+            if self.clock.now() < member.since + SETTLED_MS {
+                stayed = true;
+                continue;
             }
+            let before = self.store.member(&member.vpc).await?;
+            let mut now = before.clone().unwrap_or_else(|| member.clone());
+            now.meshes.remove(mesh);
+            now.left.remove(mesh);
+            now.version = self.next_version(before.as_ref());
+            stayed |= !self.store.remember(before.as_ref(), &now).await?;
         }
         if !stayed && !desired.declared.contains_key(mesh) {
             self.store.forget_mesh(mesh).await?;

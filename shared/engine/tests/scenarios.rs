@@ -19,6 +19,7 @@ fn prod() -> (World, VpcRef, VpcRef, VpcRef) {
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.rest();
+    world.pass(MINUTE); // whoever joined just now is not forgotten at once
     (world, a, b, c)
 }
 
@@ -51,6 +52,7 @@ fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
     world.tag(&d, "prod").unwrap();
     world.rest();
     assert_connected(&world, &[&a, &b, &c, &d]);
+    world.pass(MINUTE);
     world.untag(&d).unwrap();
     world.rest();
     assert_eq!(world.traces(&d), Vec::<String>::new());
@@ -209,6 +211,7 @@ fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     world.rest();
     assert_connected(&world, &[&a, &b]);
     assert_eq!(world.status(&c).as_deref(), Some("refused nosuch: mesh is not declared"));
+    world.pass(MINUTE);
     world.untag(&c).unwrap();
     world.untag(&a).unwrap();
     world.sweep();

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod looks;
 pub mod mail;
 pub mod people;
+pub mod sim;
 pub mod stage;
 pub mod store;
 pub mod weather;

@@ -122,8 +122,8 @@ impl Future for Sleep<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.begun, true) && self.stage.now() >= self.until {
-            return Poll::Ready(());
+        if std::mem::replace(&mut self.begun, true) {
+            return if self.stage.now() >= self.until { Poll::Ready(()) } else { Poll::Pending };
         }
         let number = self.stage.asleep.fetch_add(1, Ordering::Relaxed);
         let sleeper = Sleeper { until: self.until, number, waker: context.waker().clone() };

@@ -86,8 +86,11 @@ impl Store for MemoryStore {
         self.call("GetItem", |tables| tables.by_vpc.get(vpc).cloned()).await
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<(), PortError> {
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError> {
         let write = |tables: &mut Tables| {
+            if tables.by_vpc.get(&now.vpc).map(|known| known.version) != before.map(|before| before.version) {
+                return false;
+            }
             for mesh in &now.meshes {
                 tables.by_mesh.entry(mesh.clone()).or_default().insert(now.vpc.clone(), now.clone());
                 if before.is_none_or(|before| !before.meshes.contains(mesh)) {
@@ -101,6 +104,7 @@ impl Store for MemoryStore {
                 true => drop(tables.by_vpc.remove(&now.vpc)),
                 false => drop(tables.by_vpc.insert(now.vpc.clone(), now.clone())),
             }
+            true
         };
         self.call("TransactWriteItems", write).await
     }

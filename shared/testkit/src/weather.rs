@@ -115,8 +115,8 @@ impl Default for Weather {
 }
 
 impl Weather {
-    /// The same delays without any trouble.
+    /// A fine day with describes that are as far behind.
     pub fn calmed(&self) -> Self {
-        Self { trouble: 0, port_trouble: 0, death: 0, lost: 0, doubled: 0, late: 0, ..self.clone() }
+        Self { latency: 1..=100, staleness: self.staleness, ..Self::default() }
     }
 }

@@ -93,10 +93,9 @@ impl Wire {
             Some(Strike::Trouble(trouble, Moment::Before)) => Err(E::troubled(name, trouble)),
             None | Some(Strike::Death(Moment::After) | Strike::Trouble(_, Moment::After)) => effect(),
         };
-        self.diarise(|| match &answer {
-            Ok(_) => format!("{name}{}", at(scope)),
-            Err(error) => format!("{name}{}: {error}", at(scope)),
-        });
+        if let Err(error) = &answer {
+            self.diarise(|| format!("{name}{}: {error}", at(scope)));
+        }
         self.stage.sleep(fate.back).await;
         match fate.strike {
             Some(Strike::Death(Moment::After)) => self.stage.die().await,

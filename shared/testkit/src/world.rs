@@ -1,6 +1,6 @@
 //! A whole deployment in memory: AWS, the index, the queue, and workers who take messages from it as Lambda does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peerd_core::{AccountId, MeshName, Scope};
@@ -77,7 +77,8 @@ pub struct World {
     batch: usize,
     workers: Vec<Busy>,
     hired: u32,
-    events: u64,
+    begun: Vec<Timestamp>,
+    fates: BTreeMap<&'static str, u64>,
 }
 
 /// A worker with the messages that it took.
@@ -120,7 +121,8 @@ impl World {
             batch: climate.batch.unwrap_or(100),
             workers: Vec::new(),
             hired: 0,
-            events: 0,
+            begun: Vec::new(),
+            fates: BTreeMap::new(),
         }
     }
 
@@ -134,25 +136,38 @@ impl World {
         &self.settings.accounts
     }
 
-    /// Since when a worker works; nothing of one that is done.
-    pub fn since(&self, worker: u32) -> Option<Timestamp> {
-        self.workers.iter().find(|busy| busy.worker.number() == worker).map(|busy| busy.since)
+    /// When a worker began.
+    pub fn since(&self, worker: u32) -> Timestamp {
+        let place = (worker as usize).checked_sub(1);
+        place.and_then(|place| self.begun.get(place)).copied().unwrap_or_default()
+    }
+
+    /// What became of events on their way, and how often.
+    pub fn fates(&self) -> BTreeMap<&'static str, u64> {
+        self.fates.clone()
+    }
+
+    fn befalls(&mut self, fate: &'static str, permille: u32) -> bool {
+        let happens = self.chance.permille(permille);
+        if happens {
+            *self.fates.entry(fate).or_default() += 1;
+        }
+        happens
     }
 
     /// An event sets out for the queue; whether, when and how often it arrives is the weather's to say.
     pub fn deliver_event(&mut self, event: &Value) {
         let weather = self.wire.weather();
-        if self.events_lost || self.chance.permille(weather.lost) {
+        if self.events_lost || self.befalls("lost", weather.lost) {
             return;
         }
-        let times = if self.chance.permille(weather.doubled) { 2 } else { 1 };
+        let times = if self.befalls("doubled", weather.doubled) { 2 } else { 1 };
         for _ in 0..times {
-            let late = self.chance.permille(weather.late);
-            let delay =
-                if late { self.chance.scaled(&(SECOND..=10 * MINUTE)) } else { self.chance.within(&weather.latency) };
+            let late = self.befalls("late", weather.late);
+            let delay = if late { &(SECOND..=10 * MINUTE) } else { &weather.latency };
+            let delay = self.chance.scaled(delay);
             self.mail.post(self.stage.now() + delay, event.to_string());
         }
-        self.events += 1;
     }
 
     /// The schedule fires.
@@ -177,6 +192,7 @@ impl World {
             return false;
         }
         self.hired += 1;
+        self.begun.push(now);
         let (number, deadline) = (self.hired, now + DEADLINE);
         let batch: Vec<_> = parcels.iter().map(Parcel::delivery).collect();
         let Self { cloud, store, mail, stage, settings, .. } = self;

@@ -40,11 +40,11 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
         }
         let wanted = !view.connecting(&pair).is_empty();
         let duplicate = linked.contains(&pair);
-        let goes = if wanted {
-            duplicate && !routes_await_a_successor(peering, links, &pair)
-        } else {
-            is_let_go(peering, &pair, view)
-        };
+        if wanted && duplicate && routes_await_a_successor(peering, links, &pair, view) {
+            withdraw_given_up_blocks(peering, view, draft);
+            continue;
+        }
+        let goes = if wanted { duplicate } else { is_let_go(&pair, view) };
         if goes {
             leaving.push(Leaving { routes: routes_of(peering, view, draft), peering, pair });
         } else if !wanted && peering.status.is_live() {
@@ -63,23 +63,25 @@ fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
 }
 
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
-/// moment in which the traffic falls to a broader route.
-fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair) -> bool {
+/// moment in which the traffic falls to a broader route. Where none can come for now they go: when AWS forgets the dead
+/// peering, in 2 hours, nobody could tell any more whose they were.
+fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair, view: &View<'_>) -> bool {
+    let comes = |link: &Link<'_>| match link.state {
+        State::Missing { .. } => pair.ends().into_iter().all(|vpc| view.is_proven(vpc)),
+        State::Live(successor) => successor.status != PeeringStatus::Active,
+        State::Overlapping(..) | State::Foreign(_) | State::Failed(_) => false,
+    };
     !peering.status.is_live()
-        && links.iter().any(|link| link.pair == *pair && matches!(link.state, State::Missing { .. } | State::Live(_)))
+        && !view.observed.refused.contains_key(pair)
+        && links.iter().any(|link| link.pair == *pair && comes(link))
 }
 
-/// Proof that a pair is no longer wanted: both ends were read and share no mesh; or one was read and asks for no mesh at
-/// all; or for none that the other is remembered for, nor any that the peering is known to have been made for.
-fn is_let_go(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
-    let made_for = peering.tagged_meshes();
-    let left = |(vpc, other): (&VpcRef, &VpcRef)| {
-        let asked = view.meshes_of(vpc);
-        let known = view.is_proven(other) || (view.is_known(other) && !made_for.is_empty());
-        view.is_proven(vpc) && (asked.is_empty() || (known && asked.is_disjoint(&made_for)))
-    };
+/// Proof that a pair is no longer wanted: both ends were read and share no mesh, or one was read and asks for no mesh at
+/// all. What the index remembers of the other is no proof: its tag may name another mesh by now.
+fn is_let_go(pair: &Pair, view: &View<'_>) -> bool {
+    let left = |vpc: &&VpcRef| view.is_proven(vpc) && view.meshes_of(vpc).is_empty();
     let both_read = pair.ends().into_iter().all(|vpc| view.is_proven(vpc));
-    view.asked_by_both(pair).is_empty() && (both_read || pair.directions().into_iter().any(left))
+    view.asked_by_both(pair).is_empty() && (both_read || pair.ends().iter().any(left))
 }
 
 fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {

@@ -7,7 +7,7 @@ use super::view::View;
 use crate::action::Action;
 use crate::cidr::IpNet;
 use crate::desired::Limits;
-use crate::ids::{MeshName, Pair, PeeringId, Scope};
+use crate::ids::{MeshName, Pair, PeeringId, Scope, VpcRef};
 use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
 use crate::status::Word;
@@ -78,7 +78,10 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], view: &View<'_>) -> State<'a
         [Some(ours), Some(theirs)] => ours.first_overlap(theirs),
         _ => None,
     };
+    let active = |peering: &&Peering| peering.status == PeeringStatus::Active;
+    let taken = foreign.iter().copied().find(active).filter(|_| !furthest.as_ref().is_some_and(active));
     match (furthest, overlap) {
+        (Some(_), None) if let Some(foreign) = taken => State::Foreign(foreign), // AWS accepts no second one
         (Some(peering), None) => State::Live(peering),
         (Some(peering), Some(_)) if peering.status == PeeringStatus::Active => State::Live(peering),
         (_, Some((ours, theirs))) => State::Overlapping(ours, theirs),
@@ -92,6 +95,25 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], view: &View<'_>) -> State<'a
             }
         }
     }
+}
+
+/// Whether the scope that requested a peering shows it, by now or at all.
+fn is_seen_by_requester(peering: &Peering) -> bool {
+    peering.tags.contains_key(&peering.requester.scope)
+}
+
+/// The end of a pair that cannot be read.
+fn unread<'a>(link: &'a Link<'_>, view: &View<'_>) -> Option<&'a VpcRef> {
+    link.pair.ends().into_iter().find(|vpc| !view.is_proven(vpc))
+}
+
+/// Tells both VPCs if one cannot be read.
+fn note_unread(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) -> bool {
+    let unread = unread(link, view);
+    if let Some(vpc) = unread {
+        draft.notes.of_link(link, Word::Waiting, &format!("{} cannot be read", vpc.scope));
+    }
+    unread.is_some()
 }
 
 /// Requests what is missing, and says what stands against the rest.
@@ -116,6 +138,13 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut
                 let remedy = "disassociate one of the two blocks, or take one VPC out of the mesh";
                 draft.report.find(FindingKind::Overlap, &link.pair, text, remedy);
                 draft.notes.of_link(link, Word::Refused, &format!("{ours} overlaps {theirs}"));
+            }
+            State::Foreign(peering) if !is_seen_by_requester(peering) => {
+                // It may be ours: the create call tags the requester's side, and that is the one that was not seen.
+                draft.report.wait(&link.pair, format!("{} is not seen by its requester yet", peering.id));
+                if !note_unread(link, view, draft) {
+                    draft.notes.of_link(link, Word::Waiting, "peering is pending");
+                }
             }
             State::Foreign(peering) => {
                 let text = format!("{} already peers them and was not made by {}", peering.id, view.desired.deployment);
@@ -144,8 +173,7 @@ fn request_one<'a>(
     outstanding: &mut BTreeMap<&'a Scope, usize>,
     draft: &mut Draft,
 ) {
-    if let Some(unread) = link.pair.ends().into_iter().find(|vpc| !view.observed.answered(&vpc.scope)) {
-        draft.notes.of_link(link, Word::Waiting, &format!("{} cannot be read", unread.scope));
+    if note_unread(link, view, draft) {
         return;
     }
     let pending = outstanding.entry(&link.pair.requester().scope).or_default();
@@ -163,7 +191,8 @@ fn request_one<'a>(
     });
 }
 
-/// Accepts what is pending. Only a link is accepted: both VPCs are members, and the peering is managed.
+/// Accepts what is pending. Only a link is accepted: both VPCs are members, by their own tags, and the peering is
+/// managed. What the index remembers of a VPC that cannot be read opens nothing.
 pub fn accept(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links {
         let State::Live(peering) = link.state else { continue };
@@ -173,12 +202,16 @@ pub fn accept(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
         match &peering.status {
             PeeringStatus::Active => {}
             PeeringStatus::PendingAcceptance | PeeringStatus::InitiatingRequest => {
-                let scope = peering.accepter.scope.clone();
                 draft.notes.of_link(link, Word::Waiting, "peering is pending");
-                if view.observed.answered(&scope) {
-                    draft.work.insert(Action::AcceptPeering { peering: peering.id.clone(), scope });
-                } else {
-                    draft.report.wait(&link.pair, format!("{} is pending and {scope} cannot be read", peering.id));
+                match unread(link, view) {
+                    None => {
+                        let scope = peering.accepter.scope.clone();
+                        draft.work.insert(Action::AcceptPeering { peering: peering.id.clone(), scope });
+                    }
+                    Some(vpc) => {
+                        let text = format!("{} is pending and {} cannot be read", peering.id, vpc.scope);
+                        draft.report.wait(&link.pair, text);
+                    }
                 }
             }
             other => {

@@ -53,8 +53,14 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
 }
 
 fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: &mut Draft) {
-    let mut taken = standing_routes(table, view);
+    let mut taken = settled_routes(table, view, draft);
     for wish in wishes {
+        if overlaps_own(table, wish, view) {
+            let text = format!("{} of {} shares addresses with {}", wish.destination, wish.peer, table.vpc);
+            draft.report.find(FindingKind::Overlap, &table.id, text, "disassociate one of the two blocks");
+            draft.notes.of_link(wish.link, Word::Refused, &format!("{} overlaps", wish.destination));
+            continue;
+        }
         let rival = taken.iter().find(|(block, peer)| *peer != wish.peer && cidr::overlap(block, &wish.destination));
         if let Some((block, peer)) = rival {
             let text =
@@ -70,9 +76,31 @@ fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: 
     }
 }
 
+/// Whether a block shares addresses with the table's own VPC. AWS lets no such peering become active and no such block be
+/// added to a peered VPC; should it come to it all the same, that block alone is not routed.
+fn overlaps_own(table: &RouteTable, wish: &Wish<'_>, view: &View<'_>) -> bool {
+    let own = view.cidrs_of(&table.vpc).into_iter().flat_map(cidr::CidrSet::iter);
+    own.into_iter().any(|own| cidr::overlap(own, &wish.destination))
+}
+
+/// The standing routes of a table, of which two workers at once may have put two that share addresses: then the one to
+/// the lesser peer stays, or traffic to the one would go to the other.
+fn settled_routes<'a>(table: &RouteTable, view: &View<'a>, draft: &mut Draft) -> Vec<(IpNet, &'a VpcRef)> {
+    let mut settled: Vec<(IpNet, &VpcRef)> = Vec::new();
+    for (block, peer, peering) in standing_routes(table, view) {
+        if settled.iter().any(|(taken, by)| *by != peer && cidr::overlap(taken, &block)) {
+            let (scope, peering) = (table.vpc.scope.clone(), peering.clone());
+            draft.work.insert(Action::RemoveRoute { scope, table: table.id.clone(), destination: block, peering });
+        } else {
+            settled.push((block, peer));
+        }
+    }
+    settled
+}
+
 /// Blocks that the table already leads to members over managed peerings which some mesh wants: whoever is routed stays
-/// routed, and a newcomer with the same addresses waits.
-fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a VpcRef)> {
+/// routed, and a newcomer with the same addresses waits. In order of peers.
+fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a VpcRef, &'a PeeringId)> {
     let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
         let RouteTarget::Peering(id) = target else { return None };
         let peering = view.observed.peerings.get(id)?;
@@ -86,12 +114,14 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
             && view.cidrs_of(peer).is_some_and(|blocks| blocks.has(block))
     };
     let created = table.routes.iter().filter(|route| route.created);
-    created
+    let mut routes: Vec<_> = created
         .filter_map(|route| {
             let found = leads_to(&route.target)?;
-            standing(&found, &route.destination).then_some((route.destination, found.1))
+            standing(&found, &route.destination).then_some((route.destination, found.1, &found.0.id))
         })
-        .collect()
+        .collect();
+    routes.sort_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)));
+    routes
 }
 
 fn fulfil(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut Draft) {

@@ -44,16 +44,15 @@ pub fn set_status(view: &View<'_>, draft: &mut Draft) {
         let asked = MeshTag::of(&vpc.tags);
         let worn = vpc.tags.get(tags::STATUS);
         let mut sentences = worn.map(|line| status::parse(line)).unwrap_or_default();
-        sentences.retain(|old| {
-            old.mesh != view.desired.mesh.as_str() && asked.meshes.iter().any(|mesh| mesh.as_str() == old.mesh)
-        });
+        let mesh = &view.desired.mesh;
+        sentences.retain(|old| old.mesh != mesh.as_str() && is_anothers(old, &asked, view));
         for word in &asked.malformed {
             sentences.insert(Sentence::because(Word::Refused, word, None, "not a mesh name"));
         }
-        if asked.meshes.contains(&view.desired.mesh) {
-            sentences.extend(of_mesh(vpc, view, draft));
-        }
-        for mesh in draft.notes.held.get(&vpc.at).into_iter().flatten().filter(|mesh| !asked.meshes.contains(mesh)) {
+        let told = asked.meshes.len() + asked.malformed.len();
+        if asked.meshes.contains(mesh) {
+            sentences.extend(status::fit(of_mesh(vpc, view, draft), told));
+        } else if draft.notes.held.get(&vpc.at).is_some_and(|held| held.contains(mesh)) {
             sentences.insert(Sentence::because(
                 Word::Waiting,
                 mesh,
@@ -66,6 +65,12 @@ pub fn set_status(view: &View<'_>, draft: &mut Draft) {
             draft.labels.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
         }
     }
+}
+
+/// Whether a sentence is for the run of another mesh to judge.
+fn is_anothers(sentence: &Sentence, asked: &MeshTag, view: &View<'_>) -> bool {
+    let is_it = |mesh: &MeshName| mesh.as_str() == sentence.mesh;
+    asked.meshes.iter().any(is_it) || view.desired.declared.keys().any(is_it)
 }
 
 fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {

@@ -27,8 +27,8 @@ impl<'a> View<'a> {
     /// Lays the tags that were read over the index.
     pub fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let remembered = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
-        let remembered = remembered
-            .map(|member| (&member.vpc, Standing { meshes: member.meshes.clone(), cidrs: Some(&member.cidrs) }));
+        let remembered =
+            remembered.map(|member| (&member.vpc, Standing { meshes: member.asked(), cidrs: Some(&member.cidrs) }));
         let seen = observed
             .vpcs
             .values()
@@ -71,11 +71,6 @@ impl<'a> View<'a> {
     /// Whether this deployment made a peering.
     pub fn manages(&self, peering: &Peering) -> bool {
         peering.is_managed_by(&self.desired.deployment)
-    }
-
-    /// Whether anything is known of the VPC's meshes, by its tags or by the index.
-    pub fn is_known(&self, vpc: &VpcRef) -> bool {
-        self.standings.contains_key(vpc)
     }
 
     /// Whether the VPC was seen in this run.

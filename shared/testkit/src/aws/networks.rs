@@ -84,8 +84,8 @@ impl Aws {
         for peering in self.peerings.values().filter(|peering| peering.ends().contains(&vpc)) {
             let requests = peering.requester == *vpc && *peering.status() == PeeringStatus::PendingAcceptance;
             let peer = peering.ends().into_iter().find(|end| *end != vpc).and_then(|peer| self.vpc(peer));
-            let conflicts =
-                *peering.status() == PeeringStatus::Active && peer.is_some_and(|peer| overlaps(&peer.cidrs));
+            let accepted = matches!(peering.status(), PeeringStatus::Active | PeeringStatus::Provisioning);
+            let conflicts = accepted && peer.is_some_and(|peer| overlaps(&peer.cidrs));
             if requests || conflicts {
                 return Err(refuse("InvalidVpc.Range", format!("{block} is not possible with {}", peering.id)));
             }
@@ -99,9 +99,9 @@ impl Aws {
         Ok(())
     }
 
-    /// A block that was associating is associated.
+    /// A block that was associating is associated, or has failed because a peer has the same addresses by now.
     pub(super) fn settle(&mut self, at: Timestamp, vpc: &VpcRef) {
-        let block = self.joining.remove(vpc);
+        let block = self.joining.remove(vpc).filter(|block| self.check_block(vpc, block).is_ok());
         // A VPC that is gone by now has nothing to settle.
         drop(self.change_vpc(at, Author::Nature, vpc, |seen| {
             seen.settling = false;

@@ -96,7 +96,10 @@ impl World {
         self.observed.vpcs = kept;
         for (vpc, seen) in gone {
             let meshes = tags::MeshTag::of(&seen.tags).meshes;
-            self.desired.remembered.insert(vpc.clone(), Member { vpc, cidrs: seen.cidrs, meshes });
+            self.desired.remembered.insert(
+                vpc.clone(),
+                Member { vpc, cidrs: seen.cidrs, meshes, left: BTreeSet::new(), since: 0, version: 0 },
+            );
         }
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
         for peering in self.observed.peerings.values_mut() {

@@ -1,0 +1,218 @@
+//! How each happening is acted. Whatever AWS refuses does not happen.
+
+use peerd_core::cidr::{self, IpNet};
+use peerd_core::{PeeringId, RouteTableId, RouteTarget, Tags, VpcRef};
+
+use super::oracle::Violation;
+use super::play::{Dark, Play, STRANGER};
+use super::story::Happening;
+use crate::aws::Peering;
+use crate::ledger::Author;
+use crate::people;
+use crate::world::{account, scope};
+
+fn nth<T: Clone>(of: &[T], number: u32) -> Option<T> {
+    (!of.is_empty()).then(|| of[number as usize % of.len()].clone())
+}
+
+fn small(number: u32) -> u8 {
+    u8::try_from(number % 3).unwrap_or_default() + 1
+}
+
+impl Play<'_> {
+    /// Acts; false if AWS refused, or there was nothing to act on.
+    pub(super) fn act(&mut self, happening: &Happening) -> Result<bool, Violation> {
+        if *happening == Happening::Week {
+            return self.week().map(|()| true);
+        }
+        Ok(self
+            .on_vpcs(happening)
+            .or_else(|| self.on_routes(happening))
+            .or_else(|| self.on_peerings(happening))
+            .is_some())
+    }
+
+    fn vpcs(&self) -> Vec<VpcRef> {
+        self.world.cloud.aws().vpcs().map(|vpc| vpc.at.clone()).collect()
+    }
+
+    fn pick(&self, number: u32) -> Option<VpcRef> {
+        nth(&self.vpcs(), number)
+    }
+
+    fn tables(&self) -> Vec<RouteTableId> {
+        self.world.cloud.aws().tables().map(|table| table.id.clone()).collect()
+    }
+
+    fn created_routes(&self) -> Vec<(RouteTableId, IpNet)> {
+        let aws = self.world.cloud.aws();
+        let routes = aws.tables().flat_map(|table| table.routes.iter().map(|route| (table.id.clone(), route)));
+        routes.filter(|(_, route)| route.created).map(|(table, route)| (table, route.destination)).collect()
+    }
+
+    /// Peerings that somebody can still do something to.
+    fn peerings(&self) -> Vec<Peering> {
+        self.world.cloud.aws().peerings().filter(|peering| peering.status().is_live()).cloned().collect()
+    }
+
+    fn side(&self, number: u32, of_accepter: bool) -> Option<(peerd_core::Scope, PeeringId)> {
+        let peering = nth(&self.peerings(), number)?;
+        let end = if of_accepter { &peering.accepter } else { &peering.requester };
+        Some((end.scope.clone(), peering.id.clone()))
+    }
+
+    fn on_vpcs(&mut self, happening: &Happening) -> Option<()> {
+        match happening {
+            Happening::MakeVpc { scope: at, blocks, meshes } => {
+                let name = self.name();
+                self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
+                Some(())
+            }
+            Happening::Tag { vpc, meshes } => self.world.tag(&self.pick(*vpc)?, meshes).ok(),
+            Happening::Untag { vpc } => self.world.untag(&self.pick(*vpc)?).ok(),
+            Happening::UntagAll => {
+                self.vpcs().iter().for_each(|vpc| drop(self.world.untag(vpc)));
+                Some(())
+            }
+            Happening::DeleteVpc { vpc, peerings_first: true } => {
+                self.world.delete_vpc_and_peerings(&self.pick(*vpc)?).ok()
+            }
+            Happening::DeleteVpc { vpc, peerings_first: false } => self.world.delete_vpc(&self.pick(*vpc)?).ok(),
+            Happening::Associate { vpc, block } => {
+                self.world.associate(&self.pick(*vpc)?, &cidr::parse(block).ok()?).ok()
+            }
+            Happening::Disassociate { vpc, nth: number } => {
+                let vpc = self.pick(*vpc)?;
+                let blocks: Vec<IpNet> = self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().copied().collect();
+                self.world.disassociate(&vpc, &nth(&blocks, *number)?).ok()
+            }
+            Happening::DarkAccount { account: number, minutes } => {
+                self.darken(Dark::Account(account(small(*number))), *minutes);
+                Some(())
+            }
+            Happening::DarkRegion { region, minutes } => {
+                self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
+                Some(())
+            }
+            Happening::LoseIndex => {
+                self.world.store.lose_everything();
+                Some(())
+            }
+            Happening::Sweep => {
+                self.world.sweep();
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn on_routes(&mut self, happening: &Happening) -> Option<()> {
+        let gateway = RouteTarget::Other("tgw-1".to_owned());
+        match happening {
+            Happening::MakeTable { vpc, of_gateway } => {
+                let (vpc, name) = (self.pick(*vpc)?, self.name());
+                match of_gateway {
+                    true => self.world.gateway_table(&name, &vpc),
+                    false => self.world.table(&name, &vpc),
+                }
+                Some(())
+            }
+            Happening::DropTable { nth: number } => {
+                let table = nth(&self.tables(), *number)?;
+                self.world.cloud.aws().drop_table(Author::Person, &table);
+                Some(())
+            }
+            Happening::DeleteRoute { nth: number } => {
+                let (table, block) = nth(&self.created_routes(), *number)?;
+                self.world.delete_route(&table, &block).ok()
+            }
+            Happening::ReplaceRoute { nth: number } => {
+                let (table, block) = nth(&self.created_routes(), *number)?;
+                self.world.put_route(&table, &block, &gateway).ok()
+            }
+            Happening::PutRoute { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.put_route(&table, &block, &gateway).ok()
+            }
+            Happening::PutPeeringRoute { peering, block } => {
+                let peering = nth(&self.peerings(), *peering)?;
+                let theirs = |id: &RouteTableId| {
+                    self.world.cloud.aws().table(id).is_some_and(|table| peering.ends().contains(&&table.vpc))
+                };
+                let table = self.tables().into_iter().find(theirs)?;
+                let target = RouteTarget::Peering(peering.id.clone());
+                self.world.put_route(&table, &cidr::parse(block).ok()?, &target).ok()
+            }
+            Happening::Propagate { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.cloud.aws().propagate(&table, &block);
+                Some(())
+            }
+            Happening::Terraform { table } => {
+                let table = nth(&self.tables(), *table)?;
+                let blocks: Vec<IpNet> = {
+                    let aws = self.world.cloud.aws();
+                    let routes = aws.table(&table)?.routes.iter();
+                    let unknown = routes.filter(|route| matches!(route.target, RouteTarget::Peering(_)));
+                    unknown.map(|route| route.destination).collect()
+                };
+                blocks.iter().for_each(|block| drop(self.world.delete_route(&table, block)));
+                (!blocks.is_empty()).then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn on_peerings(&mut self, happening: &Happening) -> Option<()> {
+        match happening {
+            Happening::DeletePeering { nth, by_accepter } => {
+                let (scope, id) = self.side(*nth, *by_accepter)?;
+                self.world.delete_peering(&scope, &id).ok()
+            }
+            Happening::RejectPeering { nth: number } => {
+                let pending: Vec<Peering> = self.peerings();
+                let pending: Vec<Peering> = pending
+                    .into_iter()
+                    .filter(|peering| *peering.status() == peerd_core::PeeringStatus::PendingAcceptance)
+                    .collect();
+                let peering = nth(&pending, *number)?;
+                self.world.reject_peering(&peering.accepter.scope, &peering.id).ok()
+            }
+            Happening::PeerByHand { from, to, accept } => {
+                let (from, to) = (self.pick(*from)?, self.pick(*to)?);
+                if from == to {
+                    return None;
+                }
+                let id = self.world.request_peering(&from, &to, &Tags::new()).ok()?;
+                if *accept {
+                    // A request that is not with its accepter yet stays a request.
+                    drop(self.world.accept_peering(&to.scope, &id));
+                }
+                Some(())
+            }
+            Happening::Phish { vpc } => self.phish(&self.pick(*vpc)?),
+            Happening::StripTag { nth, of_accepter } => {
+                let (scope, id) = self.side(*nth, *of_accepter)?;
+                self.world.retag_peering(&scope, &id, "peerd:managed-by", None).ok()
+            }
+            Happening::RetagPeering { nth, of_accepter } => {
+                let (scope, id) = self.side(*nth, *of_accepter)?;
+                self.world.retag_peering(&scope, &id, "peerd:env", Some("staging")).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// A stranger's VPC wears the tag, and his request the tags of one of peerd's: on his own side, where he may.
+    fn phish(&mut self, vpc: &VpcRef) -> Option<()> {
+        let stranger = VpcRef::new(scope(STRANGER, 0), "vpc-stranger".parse().ok()?);
+        let asks = Tags::from([("peerd:env".to_owned(), "prod".to_owned())]);
+        let blocks = people::blocks_of("10.99.0.0/16");
+        self.world.cloud.aws().create_vpc(Author::Person, &stranger, &blocks, &asks);
+        let dressed = [("peerd:managed-by", "peerd"), ("peerd:env", "prod"), ("Name", "peerd")];
+        let dressed: Tags = dressed.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        self.world.request_peering(&stranger, vpc, &dressed).ok().map(drop)
+    }
+}

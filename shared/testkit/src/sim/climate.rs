@@ -1,0 +1,71 @@
+//! The conditions of a story, by chance: how AWS behaves, what goes wrong, how many workers there are.
+
+use crate::aws::{MINUTE, Nature, SECOND};
+use crate::chance::Chance;
+use crate::weather::Weather;
+use crate::world::Climate;
+
+/// How far behind describes may be in a fair story, in which events alone must do: peerd looks again after an event, for
+/// longer than that.
+const FAIR_STALENESS: u64 = 5 * SECOND;
+
+/// Makes up the conditions. Fair ones lose nothing, fail nothing and hold every promise of AWS's.
+pub fn make_up(chance: &mut Chance, seed: u64, fair: bool) -> Climate {
+    Climate {
+        seed,
+        nature: nature(chance, fair),
+        weather: if fair { fair_weather(chance) } else { weather(chance) },
+        workers: Some(usize::try_from(chance.within(&(1..=5))).unwrap_or(1)),
+        batch: Some(*chance.pick(&[1, 3, 100]).unwrap_or(&100)),
+    }
+}
+
+fn nature(chance: &mut Chance, fair: bool) -> Nature {
+    let slow = chance.permille(500);
+    let up_to = |chance: &mut Chance, most: u64| if slow { 0..=chance.scaled(&(1..=most)) } else { 0..=0 };
+    let tight = !fair && chance.permille(150);
+    Nature {
+        initiating: up_to(chance, 20 * SECOND),
+        crossing: up_to(chance, 2 * MINUTE),
+        provisioning: up_to(chance, 2 * MINUTE),
+        deleting: up_to(chance, MINUTE),
+        associating: up_to(chance, MINUTE),
+        peerings_per_vpc: if tight { *chance.pick(&[1, 2, 3, 50]).unwrap_or(&50) } else { 50 },
+        outstanding: if tight { *chance.pick(&[1, 2, 25]).unwrap_or(&25) } else { 25 },
+        routes_per_table: if tight { *chance.pick(&[1, 2, 4, 500]).unwrap_or(&500) } else { 500 },
+        write_bucket: (!fair && chance.permille(150)).then_some((2, 1)),
+        delete_takes_peerings: chance.permille(500),
+        repeated_create_tags: chance.permille(500),
+        same_route_twice: chance.permille(500),
+        ..Nature::default()
+    }
+}
+
+fn fair_weather(chance: &mut Chance) -> Weather {
+    Weather {
+        latency: 1..=chance.scaled(&(1..=300)),
+        staleness: if chance.permille(500) { chance.scaled(&(1..=FAIR_STALENESS)) } else { 0 },
+        ..Weather::default()
+    }
+}
+
+/// Each kind of trouble is absent, rare or common, each by its own chance: together they would hide one another.
+fn weather(chance: &mut Chance) -> Weather {
+    let often = |chance: &mut Chance, most: u32| match chance.within(&(0..=2)) {
+        0 => 0,
+        1 => most / 10,
+        _ => most,
+    };
+    Weather {
+        latency: 1..=chance.scaled(&(1..=2 * SECOND)),
+        slow: often(chance, 50),
+        staleness: if chance.permille(400) { chance.scaled(&(1..=20 * SECOND)) } else { 0 },
+        trouble: often(chance, 100),
+        port_trouble: often(chance, 50),
+        death: often(chance, 20),
+        lost: often(chance, 500),
+        doubled: often(chance, 200),
+        late: often(chance, 300),
+        ..Weather::default()
+    }
+}

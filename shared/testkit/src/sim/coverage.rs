@@ -1,0 +1,178 @@
+//! What the simulator has met, and what it never met.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use peerd_core::{Action, PeeringStatus};
+use peerd_engine::{Outcome, Run};
+
+use super::story::Happening;
+use crate::ledger::{Author, Deed, Entry};
+use crate::weather::{Moment, Trouble};
+use crate::wire::Strike;
+use crate::world::World;
+
+/// Counts by kind and name.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage {
+    counts: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    changes: u64,
+}
+
+fn action(action: &Action) -> &'static str {
+    match action {
+        Action::CreatePeering { .. } => "CreatePeering",
+        Action::AcceptPeering { .. } => "AcceptPeering",
+        Action::TagPeering { .. } => "TagPeering",
+        Action::AddRoute { .. } => "AddRoute",
+        Action::ReplaceRoute { .. } => "ReplaceRoute",
+        Action::RemoveRoute { .. } => "RemoveRoute",
+        Action::DeletePeering { .. } => "DeletePeering",
+        Action::SetStatus { .. } => "SetStatus",
+    }
+}
+
+const ACTIONS: [&str; 8] = [
+    "CreatePeering",
+    "AcceptPeering",
+    "TagPeering",
+    "AddRoute",
+    "ReplaceRoute",
+    "RemoveRoute",
+    "DeletePeering",
+    "SetStatus",
+];
+
+const FINDINGS: [&str; 6] = ["refused", "overlap", "conflict", "quota", "gap", "blocked"];
+
+/// EC2's refusals that the simulated AWS can give to peerd.
+const ANSWERS: [&str; 12] = [
+    "AccessDenied",
+    "InvalidRoute.NotFound",
+    "InvalidRouteTableID.NotFound",
+    "InvalidStateTransition",
+    "InvalidVpcID.NotFound",
+    "InvalidVpcPeeringConnectionID.NotFound",
+    "OutstandingVpcPeeringConnectionLimitExceeded",
+    "RequestLimitExceeded",
+    "RouteAlreadyExists",
+    "RouteLimitExceeded",
+    "VpcPeeringConnectionAlreadyExists",
+    "VpcPeeringConnectionsPerVpcLimitExceeded",
+];
+
+const MAIL: [&str; 4] = ["lost", "doubled", "late", "dead letter"];
+
+impl Coverage {
+    /// Counts one.
+    pub fn count(&mut self, kind: &'static str, name: impl Into<String>) {
+        *self.counts.entry(kind).or_default().entry(name.into()).or_default() += 1;
+    }
+
+    /// Counts what happened.
+    pub fn count_deed(&mut self, entry: &Entry) {
+        self.changes += u64::from(matches!(entry.by, Author::Peerd(_)));
+        match &entry.deed {
+            Deed::Peering { .. } => self.count("state", PeeringStatus::InitiatingRequest.to_string()),
+            Deed::Status { status, .. } => self.count("state", status.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Changes by peerd so far.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Counts how a run ended.
+    pub fn count_run(&mut self, run: &Run) {
+        self.count("outcome", run.outcome.to_string());
+        run.applied.iter().for_each(|applied| self.count("action", action(applied)));
+        run.report.findings.iter().for_each(|finding| self.count("finding", finding.kind.to_string()));
+    }
+
+    /// Counts what befell a world.
+    pub fn count_world(&mut self, world: &World) {
+        for (strike, times) in world.wire.struck() {
+            self.add("fault", name_of(strike), times);
+        }
+        for (code, times) in world.cloud.answers().into_iter().filter(|(code, _)| !code.is_empty()) {
+            self.add("answer", code, times);
+        }
+        for (fate, times) in world.fates() {
+            self.add("mail", fate.to_owned(), times);
+        }
+        self.add("mail", "dead letter".to_owned(), world.mail.dead_letters() as u64);
+    }
+
+    fn add(&mut self, kind: &'static str, name: String, times: u64) {
+        if times > 0 {
+            *self.counts.entry(kind).or_default().entry(name).or_default() += times;
+        }
+    }
+
+    /// Adds what another has met.
+    pub fn merge(&mut self, other: Self) {
+        self.changes += other.changes;
+        for (kind, names) in other.counts {
+            names.into_iter().for_each(|(name, times)| self.add(kind, name, times));
+        }
+    }
+
+    /// What there is to meet and was never met.
+    pub fn never_hit(&self) -> Vec<String> {
+        let known = known();
+        let met = |kind: &str, name: &String| self.counts.get(kind).is_some_and(|names| names.contains_key(name));
+        let missing = known.into_iter().filter(|(kind, name)| !met(kind, name));
+        missing.map(|(kind, name)| format!("{kind} {name}")).collect()
+    }
+}
+
+fn name_of(strike: Strike) -> String {
+    match strike {
+        Strike::Trouble(trouble, moment) => format!("{trouble:?} {moment:?}"),
+        Strike::Death(moment) => format!("Death {moment:?}"),
+    }
+}
+
+/// All that there is to meet.
+fn known() -> Vec<(&'static str, String)> {
+    use PeeringStatus as S;
+    let states = [
+        S::InitiatingRequest,
+        S::PendingAcceptance,
+        S::Provisioning,
+        S::Active,
+        S::Failed,
+        S::Expired,
+        S::Rejected,
+        S::Deleting,
+        S::Deleted,
+    ];
+    let outcomes = [Outcome::Applied, Outcome::Waiting, Outcome::Busy, Outcome::Partial, Outcome::Blocked];
+    let before = Trouble::ALL.map(|trouble| Strike::Trouble(trouble, Moment::Before));
+    let after = Trouble::ALL.into_iter().filter(|trouble| trouble.may_come_after());
+    let after = after.map(|trouble| Strike::Trouble(trouble, Moment::After));
+    let deaths = [Moment::Before, Moment::After].map(Strike::Death);
+    let texts = |kind, names: &[&str]| names.iter().map(|name| (kind, (*name).to_owned())).collect::<Vec<_>>();
+    let mut known: Vec<(&str, String)> = states.map(|state| ("state", state.to_string())).into();
+    known.extend(outcomes.map(|outcome| ("outcome", outcome.to_string())));
+    known.extend(before.into_iter().chain(after).chain(deaths).map(|strike| ("fault", name_of(strike))));
+    known.extend(texts("action", &ACTIONS));
+    known.extend(texts("finding", &FINDINGS));
+    known.extend(texts("answer", &ANSWERS));
+    known.extend(texts("mail", &MAIL));
+    known.extend(texts("happening", &Happening::NAMES));
+    known
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, names) in &self.counts {
+            let names: Vec<String> = names.iter().map(|(name, times)| format!("{name} {times}")).collect();
+            writeln!(f, "{kind}: {}", names.join(", "))?;
+        }
+        let never = self.never_hit();
+        writeln!(f, "never hit: {}", if never.is_empty() { "none".to_owned() } else { never.join(", ") })
+    }
+}

@@ -1,0 +1,208 @@
+//! How a world must look once it has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{MeshName, PeeringId, PeeringStatus, RouteTableId, RouteTarget, VpcRef};
+
+use super::facts::{Facts, Peering, Table, share_addresses};
+use super::{Darkness, Oracle};
+
+/// What is still wrong, and whom a quota or something foreign keeps from being told that it is connected.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// Sentences; none if all is well.
+    pub wrong: Vec<String>,
+    /// VPCs that are not connected with everybody, for a reason that is not peerd's.
+    excused: BTreeSet<VpcRef>,
+    /// Whether a quota stands against something, so that every sweep tries again.
+    pub quota: bool,
+}
+
+impl Ending {
+    fn excuse(&mut self, a: &VpcRef, b: &VpcRef) {
+        self.excused.extend([a.clone(), b.clone()]);
+    }
+}
+
+impl Oracle {
+    /// Looks at everything that can be read.
+    pub fn ending(&self, dark: &Darkness) -> Ending {
+        let mut ending = Ending::default();
+        let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
+        for (n, a) in vpcs.iter().enumerate() {
+            for b in &vpcs[n + 1..] {
+                self.look_at_pair(a, b, &mut ending);
+            }
+        }
+        for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
+            self.look_for_leftovers(id, table, dark, &mut ending);
+        }
+        if !dark.is_any() {
+            for vpc in vpcs {
+                self.look_at_status(vpc, &mut ending);
+            }
+        }
+        ending
+    }
+
+    fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, ending: &mut Ending) {
+        let (seen_a, seen_b) = (self.facts.vpc(a), self.facts.vpc(b));
+        let meshes = Facts::shared(seen_a, seen_b, &self.declared);
+        let live: Vec<_> = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live()).collect();
+        let (managed, foreign): (Vec<_>, Vec<_>) = live.into_iter().partition(|(_, peering)| peering.is_managed());
+        if meshes.is_empty() || Facts::overlap(seen_a, seen_b) {
+            let left = managed.iter().map(|(id, _)| format!("{id} is left of {a} - {b}"));
+            ending.wrong.extend(left);
+            if !meshes.is_empty() {
+                ending.excuse(a, b);
+            }
+            return;
+        }
+        match managed[..] {
+            [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
+                self.look_at_tags(id, peering, &meshes, ending);
+                self.look_at_routes(id, a, b, ending);
+                self.look_at_routes(id, b, a, ending);
+            }
+            _ if !foreign.is_empty() && managed.is_empty() => ending.excuse(a, b),
+            _ if self.is_full(a) || self.is_full(b) || self.waits_in_line(a.min(b)) => {
+                ending.quota = true;
+                ending.excuse(a, b);
+            }
+            _ => ending.wrong.push(format!("{a} - {b} has {} live managed peerings, none of use", managed.len())),
+        }
+    }
+
+    fn is_full(&self, vpc: &VpcRef) -> bool {
+        let theirs = |peering: &&Peering| peering.is_live() && peering.peer_of(vpc).is_some();
+        self.facts.peerings.values().filter(theirs).count() >= self.quotas.peerings
+    }
+
+    /// Whether as many requests are pending where this VPC's would be made as AWS grants.
+    fn waits_in_line(&self, requester: &VpcRef) -> bool {
+        use PeeringStatus::{InitiatingRequest, PendingAcceptance};
+        let pending = |peering: &&Peering| {
+            matches!(peering.status.now(), InitiatingRequest | PendingAcceptance)
+                && peering.requester.scope == requester.scope
+        };
+        self.facts.peerings.values().filter(pending).count() >= self.quotas.outstanding
+    }
+
+    fn look_at_tags(&self, id: &PeeringId, peering: &Peering, meshes: &BTreeSet<String>, ending: &mut Ending) {
+        let wanted = meshes.iter().cloned().collect::<Vec<_>>().join("+");
+        for scope in BTreeSet::from([&peering.requester.scope, &peering.accepter.scope]) {
+            let tags = peering.tags.get(scope).map(|tags| tags.now());
+            let tag = |key| tags.and_then(|tags| tags.get(key)).map(String::as_str);
+            if (tag("peerd:managed-by"), tag("peerd:env")) != (Some("peerd"), Some(&*wanted)) || tag("Name").is_none() {
+                ending.wrong.push(format!("{id} is not tagged for {wanted} in {scope}: {tags:?}"));
+            }
+        }
+    }
+
+    fn look_at_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, ending: &mut Ending) {
+        let blocks = self.facts.vpc(to).map(|vpc| vpc.blocks.clone()).unwrap_or_default();
+        let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && !table.of_gateway);
+        for (name, table) in tables {
+            for block in &blocks {
+                match table.routes.get(block).map(|route| &route.target) {
+                    Some(RouteTarget::Peering(target)) if target == id && self.has_rival(table, block, to) => {
+                        ending.wrong.push(format!("{name} leads addresses of {block} to two peers"));
+                    }
+                    Some(RouteTarget::Peering(target)) if target == id => {}
+                    Some(target) if self.is_foreign(target) => ending.excuse(from, to),
+                    _ if self.has_rival(table, block, to) => ending.excuse(from, to),
+                    None if self.has_no_room(table, block) => {
+                        ending.quota = true;
+                        ending.excuse(from, to);
+                    }
+                    found => ending.wrong.push(format!("{name} leads {block} of {to} to {found:?} instead of {id}")),
+                }
+            }
+        }
+    }
+
+    fn is_foreign(&self, target: &RouteTarget) -> bool {
+        match target {
+            RouteTarget::Peering(id) => self.facts.peerings.get(id).is_none_or(|peering| !peering.is_managed()),
+            RouteTarget::Local | RouteTarget::Other(_) => true,
+        }
+    }
+
+    /// Whether the table leads addresses of this block to another member already.
+    pub(super) fn has_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+        table.routes.iter().any(|(other, route)| {
+            let RouteTarget::Peering(id) = &route.target else { return false };
+            let managed = self.facts.peerings.get(id).filter(|peering| peering.is_managed());
+            let peer = managed.and_then(|peering| peering.peer_of(&table.vpc));
+            share_addresses(other, block) && peer.is_some_and(|peer| peer != to)
+        })
+    }
+
+    fn has_no_room(&self, table: &Table, block: &IpNet) -> bool {
+        let family = |other: &&IpNet| other.addr().is_ipv4() == block.addr().is_ipv4();
+        table.routes.keys().filter(family).count() >= self.quotas.routes
+    }
+
+    /// Routes over managed peerings to where nobody wants to go.
+    fn look_for_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Darkness, ending: &mut Ending) {
+        for (block, route) in &table.routes {
+            let RouteTarget::Peering(id) = &route.target else { continue };
+            let Some(peering) = self.facts.peerings.get(id).filter(|peering| peering.is_managed()) else { continue };
+            let Some(peer) = peering.peer_of(&table.vpc) else { continue };
+            if dark.hides(peer) {
+                continue;
+            }
+            let wanted = !Facts::shared(self.facts.vpc(&table.vpc), self.facts.vpc(peer), &self.declared).is_empty();
+            let of_peer = self.facts.vpc(peer).is_some_and(|peer| peer.blocks.contains(block));
+            let leads = *peering.status.now() == PeeringStatus::Active;
+            if !(wanted && of_peer && leads) {
+                let state = peering.status.now();
+                ending
+                    .wrong
+                    .push(format!("{name} still leads {block} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
+            }
+        }
+    }
+
+    fn look_at_status(&self, vpc: &VpcRef, ending: &mut Ending) {
+        let Some(seen) = self.facts.vpc(vpc) else { return };
+        let sentences: BTreeMap<String, String> = seen
+            .asks_for()
+            .into_iter()
+            .map(|mesh| {
+                let sentence = match mesh.parse::<MeshName>() {
+                    Err(_) => format!("refused {mesh}: not a mesh name"),
+                    Ok(_) if self.declared.contains(&mesh) => format!("joined {mesh}"),
+                    Ok(_) => format!("refused {mesh}: mesh is not declared"),
+                };
+                (mesh, sentence)
+            })
+            .collect();
+        let line = sentences.into_values().collect::<Vec<_>>().join(". ");
+        let wanted = (!line.is_empty()).then_some(line);
+        if seen.status() != wanted.as_ref() && !ending.excused.contains(vpc) {
+            ending.wrong.push(format!("{vpc} wears {:?} instead of {wanted:?}", seen.status()));
+        }
+    }
+
+    /// Whether the index knows who asks for what, and if need be, that nobody else does.
+    pub fn index(&self, index: &BTreeMap<MeshName, BTreeSet<VpcRef>>, exactly: bool) -> Vec<String> {
+        let mut asked: BTreeMap<String, BTreeSet<VpcRef>> = BTreeMap::new();
+        for vpc in self.facts.existing() {
+            let meshes = self.facts.vpc(vpc).map(|vpc| vpc.asks_for()).unwrap_or_default();
+            for mesh in meshes.into_iter().filter(|mesh| mesh.parse::<MeshName>().is_ok()) {
+                asked.entry(mesh).or_default().insert(vpc.clone());
+            }
+        }
+        let mut index: BTreeMap<String, BTreeSet<VpcRef>> =
+            index.iter().map(|(mesh, vpcs)| (mesh.to_string(), vpcs.clone())).collect();
+        if !exactly {
+            for (mesh, vpcs) in &mut index {
+                vpcs.retain(|vpc| asked.get(mesh).is_some_and(|asked| asked.contains(vpc)));
+            }
+            index.retain(|_, vpcs| !vpcs.is_empty());
+        }
+        if index == asked { Vec::new() } else { vec![format!("the index has {index:?} instead of {asked:?}")] }
+    }
+}

@@ -1,0 +1,178 @@
+//! The oracle: what must never happen, and how a world must look in the end.
+//!
+//! It reads the ledger, which AWS wrote, and shares no code with the planner or the engine. Whoever deletes acts on what
+//! he read a moment ago; so a change is judged by whether it was right at some time since the worker began, less the time
+//! by which describes may be behind.
+
+mod deeds;
+mod ending;
+mod facts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use peerd_core::{AccountId, PeeringStatus, Region, VpcRef};
+
+pub use facts::Facts;
+
+use crate::ledger::{Author, Deed, Entry};
+use crate::weather::Weather;
+
+/// A promise of peerd's that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise.
+    pub promise: &'static str,
+    /// By what.
+    pub by: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.by)
+    }
+}
+
+/// One who knows what really happened.
+pub struct Oracle {
+    facts: Facts,
+    declared: BTreeSet<String>,
+    /// Whose VPCs can be members.
+    accounts: BTreeSet<AccountId>,
+    staleness: u64,
+    /// The longest time between a look and the call that follows from it.
+    flight: u64,
+    /// Quotas that may leave a pair unconnected.
+    quotas: Quotas,
+    /// Whether some scope cannot be read, or reads fail: then a VPC counts as what it was when it was last read.
+    pub blind: bool,
+    /// Whether an operator has confirmed mass deletes.
+    pub confirmed: bool,
+    /// Peerings that each worker deleted, by mesh.
+    deleted: BTreeMap<(u32, String), usize>,
+    /// Every delete by peerd: when, and of which mesh.
+    deletes: Vec<(u64, String)>,
+}
+
+/// What AWS grants.
+#[derive(Debug, Clone)]
+pub struct Quotas {
+    /// Per VPC.
+    pub peerings: usize,
+    /// Requests per account and Region.
+    pub outstanding: usize,
+    /// Per table and family.
+    pub routes: usize,
+}
+
+/// Who cannot be read at present.
+#[derive(Debug, Clone, Default)]
+pub struct Darkness {
+    /// Accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// Regions.
+    pub regions: BTreeSet<Region>,
+}
+
+impl Darkness {
+    /// Whether there is any.
+    pub fn is_any(&self) -> bool {
+        !self.accounts.is_empty() || !self.regions.is_empty()
+    }
+
+    fn hides(&self, vpc: &VpcRef) -> bool {
+        self.accounts.contains(&vpc.scope.account) || self.regions.contains(&vpc.scope.region)
+    }
+}
+
+impl Oracle {
+    /// An oracle of a world in which nothing has happened.
+    pub fn new(declared: BTreeSet<String>, accounts: BTreeSet<AccountId>, weather: &Weather, quotas: Quotas) -> Self {
+        let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
+        let (staleness, flight) = (weather.staleness, 4 * slow);
+        let (facts, deleted) = Default::default();
+        Self {
+            facts,
+            declared,
+            accounts,
+            staleness,
+            flight,
+            quotas,
+            blind: false,
+            confirmed: false,
+            deleted,
+            deletes: Vec::new(),
+        }
+    }
+
+    /// Takes note of an entry and judges it; `since` tells when a worker began.
+    ///
+    /// # Errors
+    /// The promise that it breaks.
+    pub fn witness(&mut self, entry: &Entry, since: impl Fn(u32) -> u64) -> Result<(), Violation> {
+        let judged = match entry.by {
+            Author::Peerd(worker) => self.judge(entry, worker, since(worker)),
+            Author::Nature | Author::Person => Ok(()),
+        };
+        self.note(entry);
+        judged
+    }
+
+    fn note(&mut self, Entry { at, by, deed }: &Entry) {
+        let facts = &mut self.facts;
+        match deed.clone() {
+            Deed::Vpc { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
+            Deed::Vpc { vpc, blocks, tags } => {
+                let now = Some(facts::Vpc { blocks: blocks.iter().copied().collect(), tags });
+                match facts.vpcs.get_mut(&vpc) {
+                    Some(past) => past.set(*at, now),
+                    None => drop(facts.vpcs.insert(vpc, facts::Past::new(*at, now))),
+                }
+            }
+            Deed::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
+            Deed::Table { table, vpc, of_gateway } => {
+                facts.tables.insert(table, facts::Table { vpc, of_gateway, routes: BTreeMap::new() });
+            }
+            Deed::TableGone { table } => drop(facts.tables.remove(&table)),
+            Deed::Peering { id, requester, accepter } => {
+                let peering = facts::Peering {
+                    requester,
+                    accepter,
+                    made_at: *at,
+                    made_by_peerd: matches!(by, Author::Peerd(_)),
+                    status: facts::Past::new(*at, PeeringStatus::InitiatingRequest),
+                    tags: BTreeMap::new(),
+                    managed: facts::Past::new(*at, false),
+                };
+                facts.peerings.insert(id, peering);
+            }
+            Deed::Status { id, status } => {
+                facts.peerings.get_mut(&id).into_iter().for_each(|peering| peering.status.set(*at, status.clone()));
+            }
+            // What a stranger writes on his own side nobody else sees.
+            Deed::Tags { scope, .. } if !self.accounts.contains(&scope.account) => {}
+            Deed::Tags { id, scope, tags } => {
+                if let Some(peering) = facts.peerings.get_mut(&id) {
+                    match peering.tags.get_mut(&scope) {
+                        Some(past) => past.set(*at, tags),
+                        None => drop(peering.tags.insert(scope, facts::Past::new(*at, tags))),
+                    }
+                    let ours = |tags: &facts::Past<_>| {
+                        let tags: &peerd_core::Tags = tags.now();
+                        tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
+                    };
+                    let managed = peering.tags.values().any(ours);
+                    peering.managed.set(*at, managed);
+                }
+            }
+            Deed::Route { table, block, was: _, now } => {
+                if let Some(table) = facts.tables.get_mut(&table) {
+                    match now {
+                        Some(target) => drop(table.routes.insert(block, facts::Route { target, since: *at })),
+                        None => drop(table.routes.remove(&block)),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What happens to a world: made up by chance, told in words, and cut down when it shows a fault.
+
+use std::fmt;
+
+use crate::aws::{MINUTE, SECOND};
+use crate::chance::Chance;
+
+/// Something that somebody does, or that befalls AWS. Numbers pick among what there is when it comes to it, so that a
+/// story from which a scene was cut still makes sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant says what its numbers pick")]
+pub enum Happening {
+    /// Somebody makes a VPC and tags it in the same call.
+    MakeVpc { scope: u32, blocks: String, meshes: &'static str },
+    /// Somebody sets `peerd:env`.
+    Tag { vpc: u32, meshes: &'static str },
+    /// Somebody removes `peerd:env`.
+    Untag { vpc: u32 },
+    /// A tag policy goes wrong: every VPC loses `peerd:env`.
+    UntagAll,
+    /// Somebody deletes a VPC, after its peerings or at once.
+    DeleteVpc { vpc: u32, peerings_first: bool },
+    /// Somebody adds a block.
+    Associate { vpc: u32, block: String },
+    /// Somebody takes a block away.
+    Disassociate { vpc: u32, nth: u32 },
+    /// Somebody makes a route table, or a gateway's.
+    MakeTable { vpc: u32, of_gateway: bool },
+    /// Somebody deletes a route table.
+    DropTable { nth: u32 },
+    /// Somebody deletes a route.
+    DeleteRoute { nth: u32 },
+    /// Somebody points a route elsewhere.
+    ReplaceRoute { nth: u32 },
+    /// Somebody creates a route of his own to a member's block.
+    PutRoute { table: u32, vpc: u32 },
+    /// Somebody creates a route of his own over a peering.
+    PutPeeringRoute { peering: u32, block: String },
+    /// A virtual private gateway propagates a route to a member's block.
+    Propagate { table: u32, vpc: u32 },
+    /// A Terraform that knows nothing of peerd takes every peering route out of a table.
+    Terraform { table: u32 },
+    /// Somebody deletes a peering from one side.
+    DeletePeering { nth: u32, by_accepter: bool },
+    /// Somebody rejects a request.
+    RejectPeering { nth: u32 },
+    /// Somebody peers two VPCs by hand, and perhaps accepts it.
+    PeerByHand { from: u32, to: u32, accept: bool },
+    /// A stranger asks a VPC for a peering, and dresses his request as one of peerd's.
+    Phish { vpc: u32 },
+    /// Somebody takes `peerd:managed-by` off one side of a peering.
+    StripTag { nth: u32, of_accepter: bool },
+    /// Somebody writes another mesh on one side of a peering.
+    RetagPeering { nth: u32, of_accepter: bool },
+    /// The role of an account cannot be assumed for a while.
+    DarkAccount { account: u32, minutes: u64 },
+    /// A Region does not answer for a while.
+    DarkRegion { region: u32, minutes: u64 },
+    /// The table is lost.
+    LoseIndex,
+    /// The schedule fires out of turn.
+    Sweep,
+    /// A week goes by.
+    Week,
+}
+
+impl Happening {
+    /// The names of all of them, for those who count.
+    pub const NAMES: [&str; 26] = [
+        "MakeVpc",
+        "Tag",
+        "Untag",
+        "UntagAll",
+        "DeleteVpc",
+        "Associate",
+        "Disassociate",
+        "MakeTable",
+        "DropTable",
+        "DeleteRoute",
+        "ReplaceRoute",
+        "PutRoute",
+        "PutPeeringRoute",
+        "Propagate",
+        "Terraform",
+        "DeletePeering",
+        "RejectPeering",
+        "PeerByHand",
+        "Phish",
+        "StripTag",
+        "RetagPeering",
+        "DarkAccount",
+        "DarkRegion",
+        "LoseIndex",
+        "Sweep",
+        "Week",
+    ];
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        let told = format!("{self:?}");
+        told.split(' ').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// One happening, and how long after the one before it.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// Milliseconds.
+    pub after: u64,
+    /// What happens.
+    pub happening: Happening,
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms later: {:?}", self.after, self.happening)
+    }
+}
+
+const MESHES: [&str; 12] = [
+    "prod",
+    "prod",
+    "prod",
+    "prod",
+    "prod",
+    "staging",
+    "staging",
+    "prod+staging",
+    "prod staging",
+    "staging,prod",
+    "nosuch prod",
+    "prod/$x",
+];
+
+/// Makes up what happens. A fair story has nothing in it of which no event tells.
+pub fn make_up(chance: &mut Chance, fair: bool) -> Vec<Scene> {
+    let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
+    let members = chance.within(&crowd);
+    let mut author = Author { chance, vpcs: 0 };
+    let mut scenes: Vec<Scene> = (0..members).map(|_| author.opening()).collect();
+    let length = author.chance.scaled(&(2..=15));
+    scenes.extend((0..length).map(|_| author.scene(fair)));
+    scenes
+}
+
+struct Author<'a> {
+    chance: &'a mut Chance,
+    vpcs: u64,
+}
+
+impl Author<'_> {
+    fn opening(&mut self) -> Scene {
+        let meshes = if self.chance.permille(700) { "prod" } else { self.meshes() };
+        Scene { after: self.chance.scaled(&(1..=5 * SECOND)), happening: self.vpc(meshes) }
+    }
+
+    fn scene(&mut self, fair: bool) -> Scene {
+        let after = self.chance.scaled(&(1..=20 * MINUTE));
+        let happening = if fair || self.chance.permille(500) { self.everyday() } else { self.mischief() };
+        Scene { after, happening }
+    }
+
+    fn meshes(&mut self) -> &'static str {
+        self.chance.pick(&MESHES).copied().unwrap_or("prod")
+    }
+
+    fn any(&mut self) -> u32 {
+        u32::try_from(self.chance.within(&(0..=999))).unwrap_or_default()
+    }
+
+    /// Mostly blocks of its own; now and then one that overlaps another's.
+    fn vpc(&mut self, meshes: &'static str) -> Happening {
+        self.vpcs += 1;
+        let number = if self.chance.permille(80) { self.chance.within(&(1..=self.vpcs)) } else { self.vpcs };
+        let mut blocks = format!("10.{number}.0.0/16");
+        if self.chance.permille(200) {
+            blocks.push_str(&format!(" 2600:1f18:{number}::/56"));
+        }
+        if self.chance.permille(100) {
+            blocks.push_str(&format!(" 100.64.{number}.0/24"));
+        }
+        Happening::MakeVpc { scope: self.any(), blocks, meshes }
+    }
+
+    fn block(&mut self) -> String {
+        let number = self.chance.within(&(1..=9));
+        match self.chance.within(&(0..=3)) {
+            0 => format!("10.{number}.128.0/17"),
+            1 => format!("2600:1f18:{}::/56", 100 + number),
+            _ => format!("172.16.{number}.0/24"),
+        }
+    }
+
+    /// What people do every day, and an event tells of.
+    fn everyday(&mut self) -> Happening {
+        let vpc = self.any();
+        match self.chance.within(&(0..=15)) {
+            0 | 1 => {
+                let meshes = self.meshes();
+                self.vpc(meshes)
+            }
+            2..=4 => Happening::Tag { vpc, meshes: self.meshes() },
+            5..=7 => Happening::Untag { vpc },
+            8 => Happening::DeleteVpc { vpc, peerings_first: self.chance.permille(600) },
+            9 => Happening::Associate { vpc, block: self.block() },
+            10 => Happening::Disassociate { vpc, nth: self.any() },
+            11 => Happening::MakeTable { vpc, of_gateway: self.chance.permille(300) },
+            12 | 13 => Happening::DeleteRoute { nth: self.any() },
+            14 => Happening::ReplaceRoute { nth: self.any() },
+            _ => Happening::DeletePeering { nth: self.any(), by_accepter: self.chance.permille(500) },
+        }
+    }
+
+    /// What only a sweep can find, and what befalls AWS.
+    fn mischief(&mut self) -> Happening {
+        let (nth, of_accepter) = (self.any(), self.chance.permille(500));
+        match self.chance.within(&(0..=20)) {
+            0 => Happening::UntagAll,
+            1 => Happening::PutRoute { table: nth, vpc: self.any() },
+            2 => Happening::PutPeeringRoute { peering: nth, block: self.block() },
+            3 => Happening::Propagate { table: nth, vpc: self.any() },
+            4 | 5 => Happening::Terraform { table: nth },
+            6 | 7 => Happening::RejectPeering { nth },
+            8 | 9 => Happening::PeerByHand { from: nth, to: self.any(), accept: of_accepter },
+            10 => Happening::Phish { vpc: nth },
+            11 => Happening::StripTag { nth, of_accepter },
+            12 => Happening::RetagPeering { nth, of_accepter },
+            13..=15 => Happening::DarkAccount { account: nth, minutes: self.chance.scaled(&(1..=90)) },
+            16 => Happening::DarkRegion { region: nth, minutes: self.chance.scaled(&(1..=90)) },
+            17 => Happening::LoseIndex,
+            18 => Happening::Sweep,
+            19 => Happening::DropTable { nth },
+            _ => Happening::Week,
+        }
+    }
+}
