@@ -12,6 +12,7 @@ pub mod lint;
 pub mod observed;
 pub mod planner;
 pub mod report;
+pub mod rules;
 pub mod status;
 pub mod tags;
 
@@ -22,4 +23,5 @@ pub use ids::{AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTab
 pub use observed::{Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
 pub use planner::plan;
 pub use report::{Finding, FindingKind, Report, Wait};
+pub use rules::Rule;
 pub use tags::Tags;

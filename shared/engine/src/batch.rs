@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use peerd_core::tags::MeshTag;
-use peerd_core::{MeshName, PeeringId, RouteTableId, Scope, Vpc, VpcId, VpcRef};
+use peerd_core::{MeshName, PeeringId, RouteTableId, Rule, Scope, Vpc, VpcId, VpcRef};
 use serde_json::Value;
 
 use crate::apply::chain;
@@ -187,7 +187,7 @@ impl Engine<'_> {
             Some(Err(error)) => return Ok(unreadable(&vpc.scope, error)),
             None => return Ok(Sighting::Clear),
         };
-        if !expect.allows(read) && patient {
+        if !expect.allows(read) && patient && Rule::StaleReadsAreReadAgain.is_kept() {
             tracing::info!(%vpc, "stale read: it contradicts the event");
             return Ok(Sighting::Stale);
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Scope, Vpc};
+use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, Vpc};
 
 use crate::apply::chain;
 use crate::engine::Engine;
@@ -39,6 +39,10 @@ impl Engine<'_> {
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
+        let early = match Rule::PeeringsBeforeMembership.is_kept() {
+            true => None,
+            false => Some(self.vpcs_of(needed.iter().cloned().collect()).await),
+        };
         loop {
             let unread: Vec<Scope> =
                 needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
@@ -46,12 +50,19 @@ impl Engine<'_> {
                 break;
             }
             for (scope, network) in self.networks(unread).await {
+                if network.is_err() && !Rule::FailuresStayAlone.is_kept() {
+                    return Err(PortError::new(format!("{scope} cannot be read")));
+                }
                 passing_gaps |= add_network(&mut observed, scope, network);
             }
             needed.extend(far_scopes(&observed, mesh, &self.settings.deployment));
         }
         let answering: Vec<Scope> = observed.scopes.keys().filter(|scope| observed.answered(scope)).cloned().collect();
-        for (scope, vpcs) in self.vpcs_of(answering).await {
+        let vpcs = match early {
+            None => self.vpcs_of(answering).await,
+            Some(early) => early,
+        };
+        for (scope, vpcs) in vpcs {
             passing_gaps |= add_vpcs(&mut observed, scope, vpcs);
         }
         let desired = self.desired(mesh, &observed).await?;

@@ -96,12 +96,11 @@ impl Engine<'_> {
                 stayed = true;
                 continue;
             }
-            let before = self.store.member(&member.vpc).await?;
-            let mut now = before.clone().unwrap_or_else(|| member.clone());
+            let mut now = Member { version: self.next_version(Some(member)), ..member.clone() };
             now.meshes.remove(mesh);
             now.left.remove(mesh);
-            now.version = self.next_version(before.as_ref());
-            stayed |= !self.store.remember(before.as_ref(), &now).await?;
+            // Whoever was surveyed since this run looked may have come back.
+            stayed |= !self.store.remember(Some(member), &now).await?;
         }
         if !stayed && !desired.declared.contains_key(mesh) {
             self.store.forget_mesh(mesh).await?;

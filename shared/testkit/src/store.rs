@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
+use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
 
 use crate::wire::Wire;
@@ -128,7 +128,8 @@ impl Store for MemoryStore {
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
         let take = |tables: &mut Tables| {
             let free = tables.claims.get(&claim.pair).is_none_or(|(held, peering)| {
-                held.until < claim.now
+                !Rule::OneRequester.is_kept()
+                    || held.until < claim.now
                     || held.owner == claim.owner
                     || peering.as_ref().is_some_and(|peering| claim.dead.contains(peering))
             });

@@ -11,6 +11,7 @@ use crate::desired::Policy;
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
 use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
+use crate::rules::Rule;
 
 /// A managed peering that is proven unwanted, or a dead one whose routes are left over.
 pub struct Leaving<'a> {
@@ -138,7 +139,7 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
     for (mesh, count) in going {
         let limits = view.desired.declared.get(&mesh).map_or_else(Policy::default, Clone::clone).deletes;
         let live = standing.get(&mesh).copied().unwrap_or_default();
-        if limits.exceeded_by(count, live) {
+        if limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept() {
             let text = format!(
                 "this run would delete {count} of {live} peerings; the policy lets {} or {} % go unasked",
                 limits.count, limits.percent

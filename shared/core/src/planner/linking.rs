@@ -10,6 +10,7 @@ use crate::desired::Limits;
 use crate::ids::{MeshName, Pair, PeeringId, Scope, VpcRef};
 use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
+use crate::rules::Rule;
 use crate::status::Word;
 use crate::tags;
 
@@ -57,7 +58,7 @@ pub fn find<'a>(view: &View<'a>) -> Vec<Link<'a>> {
 
     let link = |pair: Pair| {
         let meshes = view.connecting(&pair);
-        (!meshes.is_empty()).then(|| {
+        (!meshes.is_empty() || !Rule::OnlyWantedAccepted.is_kept()).then(|| {
             let peerings = by_pair.get(&pair).map_or(&[][..], Vec::as_slice);
             let state = state(&pair, peerings, view);
             Link { pair, meshes, state }

@@ -10,6 +10,7 @@ use crate::cidr::{self, IpNet};
 use crate::ids::{PeeringId, VpcRef};
 use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::report::FindingKind;
+use crate::rules::Rule;
 use crate::status::Word;
 
 /// One route that a link wants in a table.
@@ -34,7 +35,7 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
     let mut wishes: BTreeMap<&VpcRef, Vec<Wish<'_>>> = BTreeMap::new();
     for link in links {
         let State::Live(peering) = link.state else { continue };
-        if peering.status != PeeringStatus::Active {
+        if peering.status != PeeringStatus::Active && Rule::ActiveBeforeRoute.is_kept() {
             continue; // before, the route would be a blackhole
         }
         for (vpc, peer) in link.pair.directions() {

@@ -6,6 +6,7 @@ use crate::cidr::CidrSet;
 use crate::desired::Desired;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Observed, Peering};
+use crate::rules::Rule;
 use crate::tags::MeshTag;
 
 /// What is believed of a VPC: by its own tag where its scope answered, by the index where it did not.
@@ -50,12 +51,19 @@ impl<'a> View<'a> {
     pub fn connecting(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let mut meshes = self.asked_by_both(pair);
         meshes.retain(|mesh| self.desired.declared.contains_key(mesh));
+        if !Rule::AnyMeshKeepsAPair.is_kept() {
+            meshes.retain(|mesh| *mesh == self.desired.mesh);
+        }
         meshes
     }
 
     /// The meshes that both VPCs ask for, declared or not: undeclaring a mesh is no proof that anybody left it.
     pub fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter())
+        let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
+        if !Rule::AnyMeshKeepsAPair.is_kept() {
+            meshes.retain(|mesh| *mesh == self.desired.mesh);
+        }
+        meshes
     }
 
     /// The blocks of a VPC, as read or as remembered.
@@ -65,12 +73,12 @@ impl<'a> View<'a> {
 
     /// Whether the VPC's scope answered, so that its tags, or its absence, are known for certain.
     pub fn is_proven(&self, vpc: &VpcRef) -> bool {
-        self.observed.answered(&vpc.scope)
+        self.observed.answered(&vpc.scope) || !Rule::ProofBeforeDelete.is_kept()
     }
 
     /// Whether this deployment made a peering.
     pub fn manages(&self, peering: &Peering) -> bool {
-        peering.is_managed_by(&self.desired.deployment)
+        peering.is_managed_by(&self.desired.deployment) || !Rule::OnlyManaged.is_kept()
     }
 
     /// Whether the VPC was seen in this run.

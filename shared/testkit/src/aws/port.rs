@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Scope, Tags, Vpc, VpcId, VpcRef,
+    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Rule, Scope, Tags, Vpc, VpcId,
+    VpcRef,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
 
@@ -169,7 +170,11 @@ impl CloudRead for SimCloud {
 #[async_trait]
 impl CloudWrite for SimCloud {
     async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError> {
-        let (requester, accepter) = (pair.requester(), pair.accepter());
+        let either_way = !Rule::OneRequester.is_kept() && self.aws().chance.permille(500);
+        let (requester, accepter) = match either_way {
+            true => (pair.accepter(), pair.requester()),
+            false => (pair.requester(), pair.accepter()),
+        };
         let create = |aws: &mut Aws, by| aws.create_peering(by, requester, accepter, tags);
         self.write("CreateVpcPeeringConnection", &requester.scope, create).await
     }
