@@ -75,8 +75,8 @@ impl Engine<'_> {
         before.map_or(0, |before| before.version + 1).max(self.clock.now())
     }
 
-    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago: then the
-    /// read may be older than their tag, and a sweep forgets them if it was not. Forgets also the mesh itself if nobody asks for it
+    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago and
+    /// no survey saw them leave: then the read may be older than their tag, and a sweep forgets them if it was not. Forgets also the mesh itself if nobody asks for it
     /// and nobody declared it. To be called when the mesh is as it should be: until then whoever comes next must find
     /// where there is something to clean up.
     ///
@@ -92,7 +92,7 @@ impl Engine<'_> {
                 stayed = true;
                 continue;
             }
-            if self.clock.now() < member.since + SETTLED_MS {
+            if !member.left.contains(mesh) && self.clock.now() < member.since + SETTLED_MS {
                 stayed = true;
                 continue;
             }

@@ -37,9 +37,13 @@ impl<'a> View<'a> {
         Self { desired, observed, standings: remembered.chain(seen).collect() }
     }
 
-    /// The VPCs that ask for a mesh, in order.
+    /// The VPCs that ask for a mesh, in order. One in a scope that this run did not even try to read is not among them: it
+    /// is not the index that says who is a member.
     pub fn asking_for<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
-        self.standings.iter().filter(move |(_, standing)| standing.meshes.contains(mesh)).map(|(vpc, _)| *vpc)
+        let asks = move |(vpc, standing): &(&&VpcRef, &Standing<'_>)| {
+            standing.meshes.contains(mesh) && self.observed.scopes.contains_key(&vpc.scope)
+        };
+        self.standings.iter().filter(asks).map(|(vpc, _)| *vpc)
     }
 
     /// The meshes that a VPC asks for, declared or not; none of one that is not known.

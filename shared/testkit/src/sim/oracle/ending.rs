@@ -112,6 +112,7 @@ impl Oracle {
                     Some(RouteTarget::Peering(target)) if target == id => {}
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
                     _ if self.has_rival(table, block, to) => ending.excuse(from, to),
+                    None if self.has_hindered_rival(table, block, to) => ending.excuse(from, to),
                     None if self.has_no_room(table, block) => {
                         ending.quota = true;
                         ending.excuse(from, to);
@@ -136,6 +137,20 @@ impl Oracle {
             let managed = self.facts.peerings.get(id).filter(|peering| peering.is_managed());
             let peer = managed.and_then(|peering| peering.peer_of(&table.vpc));
             share_addresses(other, block) && peer.is_some_and(|peer| peer != to)
+        })
+    }
+
+    /// Whether another member has a claim to these addresses that somebody's own route stands against.
+    fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+        let own = self.facts.vpc(&table.vpc);
+        self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
+            let seen = self.facts.vpc(rival);
+            let mut blocks = seen.into_iter().flat_map(|seen| &seen.blocks);
+            !Facts::shared(own, seen, &self.declared).is_empty()
+                && blocks.any(|claim| {
+                    let target = table.routes.get(claim).map(|route| &route.target);
+                    share_addresses(claim, block) && target.is_some_and(|target| self.is_foreign(target))
+                })
         })
     }
 
