@@ -53,12 +53,7 @@ pub fn set_status(view: &View<'_>, draft: &mut Draft) {
         if asked.meshes.contains(mesh) {
             sentences.extend(status::fit(of_mesh(vpc, view, draft), told));
         } else if draft.notes.held.get(&vpc.at).is_some_and(|held| held.contains(mesh)) {
-            sentences.insert(Sentence::because(
-                Word::Waiting,
-                mesh,
-                None,
-                "leaving is held back until it is confirmed",
-            ));
+            sentences.insert(Sentence::because(Word::Waiting, mesh, None, HELD));
         }
         let line = status::line(&sentences);
         if line.as_ref() != worn {
@@ -67,10 +62,13 @@ pub fn set_status(view: &View<'_>, draft: &mut Draft) {
     }
 }
 
-/// Whether a sentence is for the run of another mesh to judge.
+/// What a VPC is told that asks for a mesh no more and whose peerings stay until an operator confirms.
+const HELD: &str = "leaving is held back until it is confirmed";
+
+/// Whether a sentence is for the run of another mesh to judge: one that the VPC asks for, or that it cannot leave yet.
 fn is_anothers(sentence: &Sentence, asked: &MeshTag, view: &View<'_>) -> bool {
     let is_it = |mesh: &MeshName| mesh.as_str() == sentence.mesh;
-    asked.meshes.iter().any(is_it) || view.desired.declared.keys().any(is_it)
+    asked.meshes.iter().any(is_it) || (sentence.rest.ends_with(HELD) && view.desired.declared.keys().any(is_it))
 }
 
 fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {

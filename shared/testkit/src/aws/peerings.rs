@@ -77,6 +77,9 @@ impl Aws {
 
     /// CreateVpcPeeringConnection. The same request again answers with the one that stands; the reverse is a new one
     /// (<https://github.com/hashicorp/terraform-provider-aws/issues/27750>, issue 44315 there).
+    ///
+    /// # Errors
+    /// `InvalidVpcID.NotFound`, and the limits' codes.
     pub fn create_peering(
         &mut self,
         by: Author,
@@ -176,6 +179,10 @@ impl Aws {
     }
 
     /// AcceptVpcPeeringConnection.
+    ///
+    /// # Errors
+    /// `InvalidVpcPeeringConnectionID.NotFound` for one that is not seen yet, `OperationNotPermitted` on the wrong side,
+    /// `InvalidStateTransition`, `VpcPeeringConnectionAlreadyExists` for the twin of an active one, and the limit's code.
     pub fn accept_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?.clone();
@@ -236,6 +243,9 @@ impl Aws {
     }
 
     /// RejectVpcPeeringConnection.
+    ///
+    /// # Errors
+    /// As [`Aws::accept_peering`].
     pub fn reject_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?;
@@ -256,6 +266,9 @@ impl Aws {
     }
 
     /// DeleteVpcPeeringConnection: either owner while active, the requester while pending.
+    ///
+    /// # Errors
+    /// `InvalidVpcPeeringConnectionID.NotFound`, `InvalidStateTransition`.
     pub fn delete_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?;
@@ -298,6 +311,9 @@ impl Aws {
     }
 
     /// CreateTags or DeleteTags on one side of a peering.
+    ///
+    /// # Errors
+    /// `InvalidVpcPeeringConnectionID.NotFound`.
     pub fn tag_peering(
         &mut self,
         by: Author,

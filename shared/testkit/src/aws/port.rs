@@ -92,7 +92,10 @@ impl Aws {
 
     /// A token bucket per account, Region and API
     /// (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
-    fn take_token(&mut self, scope: &Scope, api: &'static str) -> Result<(), CloudError> {
+    ///
+    /// # Errors
+    /// `RequestLimitExceeded` where it is empty.
+    pub fn take_token(&mut self, scope: &Scope, api: &'static str) -> Result<(), CloudError> {
         let Some((size, refill)) = self.nature.write_bucket else { return Ok(()) };
         let now = self.stage.now();
         let (tokens, since) = self.buckets.entry((scope.clone(), api)).or_insert((f64::from(size), now));
@@ -107,19 +110,22 @@ impl Aws {
         Ok(())
     }
 
-    fn seen_vpc(&self, vpc: &VpcRef, time: Timestamp) -> Option<Vpc> {
+    /// A VPC as a describe shows it that is as old as `time`.
+    pub fn seen_vpc(&self, vpc: &VpcRef, time: Timestamp) -> Option<Vpc> {
         match self.frozen.get(vpc) {
             Some(frozen) => frozen.clone(),
             None => self.vpcs.get(vpc)?.as_of(time)?.clone(),
         }
     }
 
-    fn seen_table(&self, id: &RouteTableId, scope: &Scope, time: Timestamp) -> Option<RouteTable> {
+    /// A route table of a scope as a describe shows it that is as old as `time`.
+    pub fn seen_table(&self, id: &RouteTableId, scope: &Scope, time: Timestamp) -> Option<RouteTable> {
         let table = self.tables.get(id)?.as_of(time)?.as_ref().filter(|table| table.vpc.scope == *scope)?;
         Some(self.described(table))
     }
 
-    fn seen_peering(&self, id: &PeeringId, scope: &Scope, time: Timestamp) -> Option<PeeringView> {
+    /// A peering as a scope's describe shows it that is as old as `time`.
+    pub fn seen_peering(&self, id: &PeeringId, scope: &Scope, time: Timestamp) -> Option<PeeringView> {
         self.peerings.get(id)?.view(scope, time, self.stage.now())
     }
 }

@@ -1,0 +1,179 @@
+//! What the simulated AWS does with VPCs, route tables and callers, behaviour by behaviour. Sources stand at the functions.
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{PeeringId, RouteTable, RouteTarget, Tags, VpcRef};
+use peerd_engine::CloudError;
+use peerd_testkit::people::table;
+use peerd_testkit::{Climate, MINUTE, Nature, SECOND, World, account, scope};
+
+fn two(nature: Nature) -> (World, VpcRef, VpcRef) {
+    let mut world = World::new(&Climate { nature, ..Climate::default() });
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "");
+    (world, a, b)
+}
+
+fn active(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
+    let id = world.request_peering(a, b, &Tags::new()).unwrap();
+    world.accept_peering(&b.scope, &id).unwrap();
+    id
+}
+
+fn block(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn seen(world: &World, vpc: &VpcRef, name: &str) -> RouteTable {
+    world.cloud.aws().seen_table(&table(name), &vpc.scope, world.now()).unwrap()
+}
+
+fn code<T>(answer: Result<T, CloudError>) -> String {
+    answer.err().map(|error| error.code).unwrap_or_default()
+}
+
+#[test]
+fn a_route_is_a_blackhole_before_its_peering_is_active_and_after_it_is_gone() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = world.request_peering(&a, &b, &Tags::new()).unwrap();
+    let to = RouteTarget::Peering(id.clone());
+    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
+    let blackhole = |world: &World| seen(world, &a, "a").created_route(&block("10.2.0.0/16")).unwrap().blackhole;
+    assert!(blackhole(&world));
+    world.accept_peering(&b.scope, &id).unwrap();
+    assert!(!blackhole(&world));
+    world.delete_peering(&a.scope, &id).unwrap();
+    assert!(blackhole(&world));
+}
+
+#[test]
+fn a_second_route_to_the_same_block_already_exists_and_to_the_same_target_perhaps_not() {
+    for same_route_twice in [false, true] {
+        let (mut world, a, b) = two(Nature { same_route_twice, ..Nature::default() });
+        let to = RouteTarget::Peering(active(&mut world, &a, &b));
+        let mut aws = world.cloud.aws();
+        let by = peerd_testkit::ledger::Author::Person;
+        let mut create = |to: &RouteTarget| aws.create_route(by, &a.scope, &table("a"), &block("10.2.0.0/16"), to);
+        create(&to).unwrap();
+        assert_eq!(code(create(&to)).is_empty(), same_route_twice);
+        assert_eq!(code(create(&RouteTarget::Other("tgw-1".to_owned()))), "RouteAlreadyExists");
+    }
+}
+
+#[test]
+fn a_route_to_addresses_of_the_own_vpc_is_refused_and_its_local_route_is_described() {
+    let (mut world, a, b) = two(Nature::default());
+    let to = RouteTarget::Peering(active(&mut world, &a, &b));
+    assert_eq!(code(world.put_route(&table("a"), &block("10.1.1.0/24"), &to)), "InvalidParameterValue");
+    let local = seen(&world, &a, "a").routes.into_iter().find(|route| route.target == RouteTarget::Local).unwrap();
+    assert_eq!((local.destination, local.created), (block("10.1.0.0/16"), false));
+}
+
+#[test]
+fn a_route_over_a_peering_of_other_vpcs_or_in_a_gateways_table_or_over_nothing_is_refused() {
+    let (mut world, a, b) = two(Nature::default());
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
+    world.gateway_table("gateway", &a);
+    let to = RouteTarget::Peering(active(&mut world, &a, &b));
+    assert_eq!(code(world.put_route(&table("gateway"), &block("10.2.0.0/16"), &to)), "InvalidParameterValue");
+    let other = RouteTarget::Peering(active(&mut world, &b, &c));
+    let refused = code(world.put_route(&table("a"), &block("10.2.0.0/16"), &other));
+    assert_eq!(refused, "InvalidVpcPeeringConnectionID.NotFound", "account 1 does not see it");
+    let gone = code(world.delete_route(&table("a"), &block("10.2.0.0/16")));
+    assert_eq!(gone, "InvalidRoute.NotFound");
+}
+
+#[test]
+fn a_propagated_route_stands_beside_a_created_one() {
+    let (mut world, a, b) = two(Nature::default());
+    let to = RouteTarget::Peering(active(&mut world, &a, &b));
+    world.cloud.aws().propagate(&table("a"), &block("10.2.0.0/16"));
+    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
+    let routes = seen(&world, &a, "a").routes;
+    assert_eq!(routes.iter().filter(|route| route.destination == block("10.2.0.0/16")).count(), 2);
+}
+
+#[test]
+fn a_table_has_so_many_routes_of_each_family_and_no_more() {
+    let (mut world, a, b) = two(Nature { routes_per_table: 1, ..Nature::default() });
+    let to = RouteTarget::Peering(active(&mut world, &a, &b));
+    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
+    world.put_route(&table("a"), &block("2600:1f18:2::/56"), &to).unwrap();
+    assert_eq!(code(world.put_route(&table("a"), &block("10.9.0.0/16"), &to)), "RouteLimitExceeded");
+}
+
+#[test]
+fn deleting_a_vpc_takes_its_active_peerings_along_or_is_refused_because_of_them() {
+    for delete_takes_peerings in [false, true] {
+        let (mut world, a, b) = two(Nature { delete_takes_peerings, ..Nature::default() });
+        active(&mut world, &a, &b);
+        assert_eq!(world.delete_vpc(&b).is_ok(), delete_takes_peerings);
+        assert_eq!(world.peering(&a, &b).is_none(), delete_takes_peerings);
+        assert!(world.delete_vpc_and_peerings(&a).is_ok());
+    }
+}
+
+#[test]
+fn a_vpc_with_a_request_of_another_account_is_not_deleted_and_one_with_its_own_request_takes_it_along() {
+    let (mut world, a, b) = two(Nature::default());
+    world.request_peering(&a, &b, &Tags::new()).unwrap();
+    assert_eq!(code(world.delete_vpc(&b)), "DependencyViolation");
+    world.delete_vpc(&a).unwrap();
+    assert!(world.peering(&a, &b).is_none());
+}
+
+#[test]
+fn a_block_is_refused_that_overlaps_a_peers_or_covers_a_route_or_comes_while_a_request_is_pending() {
+    let (mut world, a, b) = two(Nature::default());
+    let to = RouteTarget::Peering(active(&mut world, &a, &b));
+    world.put_route(&table("a"), &block("172.16.0.0/24"), &to).unwrap();
+    for refused in ["10.2.128.0/17", "172.16.0.0/16", "10.1.0.0/17"] {
+        assert_eq!(code(world.associate(&a, &block(refused))), "InvalidVpc.Range", "{refused}");
+    }
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
+    world.request_peering(&c, &b, &Tags::new()).unwrap();
+    assert_eq!(code(world.associate(&c, &block("192.168.0.0/16"))), "InvalidVpc.Range");
+    assert!(world.associate(&b, &block("192.168.0.0/16")).is_ok());
+}
+
+#[test]
+fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
+    let (mut world, a, _) = two(Nature { associating: MINUTE..=MINUTE, ..Nature::default() });
+    world.associate(&a, &block("10.9.0.0/16")).unwrap();
+    let vpc = |world: &World| world.cloud.aws().vpc(&a).unwrap().clone();
+    assert_eq!((vpc(&world).settling, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (true, false));
+    world.stage.advance(world.now() + MINUTE);
+    assert_eq!((vpc(&world).settling, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (false, true));
+}
+
+#[test]
+fn a_primary_block_stays() {
+    let (mut world, a, _) = two(Nature::default());
+    assert_eq!(code(world.disassociate(&a, &block("10.1.0.0/16"))), "OperationNotPermitted");
+}
+
+#[test]
+fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
+    let (world, a, b) = two(Nature { write_bucket: Some((2, 1)), ..Nature::default() });
+    let take = |scope, api| world.cloud.aws().take_token(scope, api);
+    assert!(take(&a.scope, "CreateRoute").is_ok() && take(&a.scope, "CreateRoute").is_ok());
+    assert_eq!(code(take(&a.scope, "CreateRoute")), "RequestLimitExceeded");
+    assert!(take(&a.scope, "DeleteRoute").is_ok() && take(&b.scope, "CreateRoute").is_ok());
+    world.stage.advance(world.now() + SECOND);
+    assert!(take(&a.scope, "CreateRoute").is_ok());
+    assert_eq!(code(take(&a.scope, "CreateRoute")), "RequestLimitExceeded");
+}
+
+#[test]
+fn an_account_or_a_region_that_is_dark_answers_nobody() {
+    let (mut world, a, b) = two(Nature::default());
+    world.tag(&a, "prod").unwrap();
+    world.tag(&b, "prod").unwrap();
+    world.set_denied(&account(1), true);
+    world.rest();
+    assert_eq!(world.status(&a), None);
+    world.set_denied(&account(1), false);
+    world.cloud.aws().set_region_dark(&b.scope.region, true);
+    world.sweep();
+    world.pass(10 * MINUTE);
+    assert_eq!(world.status(&a).as_deref(), Some("waiting prod with vpc-b: 222222222222/eu-west-1 cannot be read"));
+}

@@ -1,0 +1,218 @@
+//! What the simulated AWS does with peerings, behaviour by behaviour. Sources stand at the functions.
+
+use peerd_core::{PeeringId, PeeringStatus, Scope, Tags, VpcRef};
+use peerd_engine::CloudError;
+use peerd_testkit::{Climate, DAY, HOUR, MINUTE, Nature, SECOND, World, scope};
+
+fn world(nature: Nature) -> World {
+    World::new(&Climate { nature, ..Climate::default() })
+}
+
+/// VPCs of two accounts in two Regions.
+fn two(nature: Nature) -> (World, VpcRef, VpcRef) {
+    let mut world = world(nature);
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "");
+    (world, a, b)
+}
+
+/// Lets time pass in which nobody works.
+fn wait(world: &World, milliseconds: u64) {
+    world.stage.advance(world.now() + milliseconds);
+}
+
+fn request(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
+    world.request_peering(a, b, &Tags::new()).unwrap()
+}
+
+fn active(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
+    let id = request(world, a, b);
+    world.accept_peering(&b.scope, &id).unwrap();
+    id
+}
+
+/// What a scope's describe shows.
+fn seen(world: &World, scope: &Scope, id: &PeeringId) -> Option<PeeringStatus> {
+    world.cloud.aws().seen_peering(id, scope, world.now()).map(|view| view.status)
+}
+
+fn code<T>(answer: Result<T, CloudError>) -> String {
+    answer.err().map(|error| error.code).unwrap_or_default()
+}
+
+#[test]
+fn requester_and_accepter_see_a_new_peering_at_different_times() {
+    let nature = Nature { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..Nature::default() };
+    let (mut world, a, b) = two(nature);
+    let id = request(&mut world, &a, &b);
+    assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::InitiatingRequest));
+    assert_eq!(seen(&world, &b.scope, &id), None);
+    wait(&world, SECOND);
+    assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::PendingAcceptance));
+    assert_eq!(code(world.accept_peering(&b.scope, &id)), "InvalidVpcPeeringConnectionID.NotFound");
+    wait(&world, MINUTE);
+    assert_eq!(seen(&world, &b.scope, &id), Some(PeeringStatus::PendingAcceptance));
+    assert!(world.accept_peering(&b.scope, &id).is_ok());
+}
+
+#[test]
+fn an_accepted_peering_is_provisioning_for_a_while_and_then_active() {
+    let (mut world, a, b) = two(Nature { provisioning: MINUTE..=MINUTE, ..Nature::default() });
+    let id = active(&mut world, &a, &b);
+    assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Provisioning));
+    assert_eq!(code(world.accept_peering(&b.scope, &id)), "InvalidStateTransition");
+    wait(&world, MINUTE);
+    assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Active));
+}
+
+#[test]
+fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_create() {
+    let (mut world, a, _) = two(Nature::default());
+    let twin = world.vpc("c", scope(3, 0), "10.1.128.0/17", "");
+    let nobody = VpcRef::new(scope(2, 0), "vpc-nobody".parse().unwrap());
+    for accepter in [twin, nobody] {
+        let id = request(&mut world, &a, &accepter);
+        assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Failed));
+        assert_eq!(seen(&world, &accepter.scope, &id), None);
+        assert_eq!(code(world.delete_peering(&a.scope, &id)), "InvalidStateTransition");
+        wait(&world, 2 * HOUR);
+        assert_eq!(seen(&world, &a.scope, &id), None, "a failed one is seen for 2 hours");
+    }
+}
+
+#[test]
+fn a_block_that_comes_to_overlap_before_the_acceptance_fails_the_request() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = request(&mut world, &a, &b);
+    world.associate(&b, &"10.1.128.0/17".parse().unwrap()).unwrap();
+    world.accept_peering(&b.scope, &id).unwrap();
+    assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Failed));
+}
+
+#[test]
+fn a_request_expires_after_seven_days_and_is_seen_for_two_more() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = request(&mut world, &a, &b);
+    wait(&world, 7 * DAY);
+    for side in [&a.scope, &b.scope] {
+        assert_eq!(seen(&world, side, &id), Some(PeeringStatus::Expired));
+    }
+    wait(&world, 2 * DAY);
+    assert_eq!((seen(&world, &a.scope, &id), seen(&world, &b.scope, &id)), (None, None));
+}
+
+#[test]
+fn a_rejected_request_is_seen_two_days_by_its_requester_and_two_hours_by_its_accepter() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = request(&mut world, &a, &b);
+    assert_eq!(code(world.reject_peering(&a.scope, &id)), "OperationNotPermitted");
+    world.reject_peering(&b.scope, &id).unwrap();
+    assert_eq!(seen(&world, &b.scope, &id), Some(PeeringStatus::Rejected));
+    wait(&world, 2 * HOUR);
+    assert_eq!((seen(&world, &a.scope, &id), seen(&world, &b.scope, &id)), (Some(PeeringStatus::Rejected), None));
+    wait(&world, 2 * DAY);
+    assert_eq!(seen(&world, &a.scope, &id), None);
+}
+
+#[test]
+fn a_deleted_peering_is_seen_two_hours_by_who_deleted_it_and_two_days_by_the_other() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = active(&mut world, &a, &b);
+    world.delete_peering(&b.scope, &id).unwrap();
+    wait(&world, 2 * HOUR);
+    assert_eq!((seen(&world, &a.scope, &id), seen(&world, &b.scope, &id)), (Some(PeeringStatus::Deleted), None));
+    wait(&world, 2 * DAY);
+    assert_eq!(seen(&world, &a.scope, &id), None);
+}
+
+#[test]
+fn only_peerings_between_regions_are_deleting_before_they_are_deleted() {
+    let (mut world, a, b) = two(Nature { deleting: MINUTE..=MINUTE, ..Nature::default() });
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
+    let (far, near) = (active(&mut world, &a, &b), active(&mut world, &a, &c));
+    world.delete_peering(&a.scope, &far).unwrap();
+    world.delete_peering(&a.scope, &near).unwrap();
+    assert_eq!(seen(&world, &a.scope, &far), Some(PeeringStatus::Deleting));
+    assert_eq!(seen(&world, &a.scope, &near), Some(PeeringStatus::Deleted));
+    wait(&world, MINUTE);
+    assert_eq!(seen(&world, &a.scope, &far), Some(PeeringStatus::Deleted));
+}
+
+#[test]
+fn a_pending_request_is_deleted_by_its_requester_only_and_an_active_peering_by_either() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = request(&mut world, &a, &b);
+    assert_eq!(code(world.delete_peering(&b.scope, &id)), "InvalidStateTransition");
+    world.delete_peering(&a.scope, &id).unwrap();
+    let id = active(&mut world, &a, &b);
+    world.delete_peering(&b.scope, &id).unwrap();
+    assert_eq!(code(world.delete_peering(&a.scope, &id)), "InvalidStateTransition");
+}
+
+#[test]
+fn the_same_request_again_answers_with_the_one_that_stands() {
+    for repeated_create_tags in [false, true] {
+        let (mut world, a, b) = two(Nature { repeated_create_tags, ..Nature::default() });
+        let id = active(&mut world, &a, &b);
+        let tags = Tags::from([("Name".to_owned(), "again".to_owned())]);
+        assert_eq!(world.request_peering(&a, &b, &tags).unwrap(), id);
+        let worn = world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().tags;
+        assert_eq!(worn.contains_key("Name"), repeated_create_tags);
+    }
+}
+
+#[test]
+fn the_reversed_request_is_a_new_one_and_its_acceptance_is_refused() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = active(&mut world, &a, &b);
+    let reversed = request(&mut world, &b, &a);
+    assert_ne!(reversed, id);
+    assert_eq!(code(world.accept_peering(&a.scope, &reversed)), "VpcPeeringConnectionAlreadyExists");
+}
+
+#[test]
+fn only_the_accepters_account_and_region_accept() {
+    let (mut world, a, b) = two(Nature::default());
+    let id = request(&mut world, &a, &b);
+    assert_eq!(code(world.accept_peering(&a.scope, &id)), "OperationNotPermitted");
+    assert_eq!(code(world.accept_peering(&scope(2, 0), &id)), "InvalidVpcPeeringConnectionID.NotFound");
+}
+
+#[test]
+fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_set() {
+    let (mut world, a, b) = two(Nature::default());
+    let near = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
+    let (far, shared) = (active(&mut world, &a, &b), active(&mut world, &a, &near));
+    for id in [&far, &shared] {
+        world.retag_peering(&a.scope, id, "Name", Some("mine")).unwrap();
+    }
+    let worn = |side: &Scope, id: &PeeringId| world.cloud.aws().seen_peering(id, side, world.now()).unwrap().tags;
+    assert_eq!((worn(&a.scope, &far).len(), worn(&b.scope, &far).len()), (1, 0));
+    assert_eq!(worn(&near.scope, &shared).len(), 1);
+}
+
+#[test]
+fn a_describe_may_show_what_was_and_not_what_is() {
+    let (mut world, a, b) = two(Nature::default());
+    let before = world.now();
+    wait(&world, SECOND);
+    let id = active(&mut world, &a, &b);
+    let aws = world.cloud.aws();
+    assert!(aws.seen_peering(&id, &a.scope, before).is_none());
+    assert!(aws.seen_peering(&id, &a.scope, world.stage.next_wake().unwrap_or(before + SECOND)).is_some());
+}
+
+#[test]
+fn a_vpc_has_so_many_peerings_and_an_account_so_many_requests_and_no_more() {
+    let nature = Nature { peerings_per_vpc: 1, outstanding: 2, ..Nature::default() };
+    let (mut world, a, b) = two(nature);
+    let c = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
+    let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "");
+    let tags = Tags::new();
+    let first = request(&mut world, &a, &b);
+    assert_eq!(code(world.request_peering(&a, &c, &tags)), "VpcPeeringConnectionsPerVpcLimitExceeded");
+    let second = request(&mut world, &c, &b);
+    assert_eq!(code(world.request_peering(&d, &b, &tags)), "OutstandingVpcPeeringConnectionLimitExceeded");
+    world.accept_peering(&b.scope, &first).unwrap();
+    assert_eq!(code(world.accept_peering(&b.scope, &second)), "ActiveVpcPeeringConnectionPerVpcLimitExceeded");
+}
