@@ -37,14 +37,15 @@ pub struct AccountSurvey {
 
 impl Engine<'_> {
     /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new. What it left
-    /// is remembered until [`Engine::forget_who_left`].
+    /// is remembered until [`Engine::forget_who_left`]. A read of which no event told (`told`) may be older than a tag of
+    /// a moment ago, and then nobody is taken to have left.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>) -> Result<Surveyed, PortError> {
+    pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>, told: bool) -> Result<Surveyed, PortError> {
         for _ in 0..MOST_TRIES {
             let before = self.store.member(vpc).await?;
-            let now = self.member_now(vpc, read, before.as_ref());
+            let now = self.member_now(vpc, read, told, before.as_ref());
             let touched = now.meshes.clone();
             if touched.is_empty() || before.as_ref() == Some(&now) {
                 return Ok(Surveyed { touched, changed: false });
@@ -58,7 +59,7 @@ impl Engine<'_> {
     }
 
     /// What is to be remembered of a VPC that was read so.
-    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, before: Option<&Member>) -> Member {
+    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: bool, before: Option<&Member>) -> Member {
         let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let meshes = before.map_or_else(|| asked.clone(), |before| &before.meshes | &asked);
         let known = before.map(|member| member.cidrs.clone());
@@ -67,8 +68,12 @@ impl Engine<'_> {
             Some(before) if asked.is_subset(&before.asked()) => before.since,
             _ => self.clock.now(),
         };
+        let left = match before {
+            Some(before) if !told && self.clock.now() < since + SETTLED_MS => &before.left - &asked,
+            _ => &meshes - &asked,
+        };
         let version = before.map_or(0, |before| before.version);
-        Member { vpc: vpc.clone(), cidrs, left: &meshes - &asked, meshes, since, version }
+        Member { vpc: vpc.clone(), cidrs, left, meshes, since, version }
     }
 
     fn next_version(&self, before: Option<&Member>) -> u64 {
@@ -140,7 +145,7 @@ impl Engine<'_> {
         vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.at.clone(), Some(vpc))));
         let mut changed = BTreeSet::new();
         for (vpc, read) in &vpcs {
-            let surveyed = self.survey_vpc(vpc, read.as_ref()).await?;
+            let surveyed = self.survey_vpc(vpc, read.as_ref(), false).await?;
             if surveyed.changed {
                 changed.extend(surveyed.touched);
             }

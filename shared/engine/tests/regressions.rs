@@ -1,0 +1,188 @@
+//! What the simulator found, each as the shortest story that showed it. The names say what is promised now.
+
+use peerd_testkit::sim::{Coverage, Happening, Scene, Story};
+use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather};
+
+/// Account by number and Region 0 or 1, as a happening counts them.
+fn at(account: u32, region: u32) -> u32 {
+    (0..18).find(|place| place % 3 + 1 == account && place / 3 % 2 == region).unwrap()
+}
+
+fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Happening {
+    Happening::MakeVpc { scope, blocks: blocks.to_owned(), meshes }
+}
+
+/// Plays happenings, each so many milliseconds after the one before.
+fn play(fair: bool, climate: Climate, scenes: &[(u64, Happening)]) {
+    let scenes = scenes.iter().map(|(after, happening)| Scene { after: *after, happening: happening.clone() });
+    let story = Story { climate, scenes: scenes.collect(), fair };
+    if let Err(violation) = story.play(&mut Coverage::default()) {
+        panic!("{violation}\n{}", story.transcript().join("\n"));
+    }
+}
+
+fn nature(nature: Nature) -> Climate {
+    Climate { nature, ..Climate::default() }
+}
+
+/// A run whose describe was older than a VPC's tag forgot the VPC, and no later event about its routes found its mesh.
+#[test]
+fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
+    for seed in 0..40 {
+        let weather = Weather { staleness: 2 * SECOND, ..Weather::default() };
+        let climate = Climate { seed, weather, batch: Some(1), workers: Some(3), ..Climate::default() };
+        let block = "172.16.2.0/24".to_owned();
+        let scenes = [
+            (1, vpc(at(2, 1), "10.4.0.0/16", "prod staging")),
+            (5, Happening::Associate { vpc: 0, block }),
+            (215, Happening::MakeTable { vpc: 0, of_gateway: false }),
+        ];
+        play(true, climate, &scenes);
+    }
+}
+
+/// A mesh whose reads kept failing rewrote status tags every second for hours: each counted as progress.
+#[test]
+fn telling_vpcs_how_they_stand_renews_no_patience() {
+    let nature = Nature { peerings_per_vpc: 2, delete_takes_peerings: true, ..Nature::default() };
+    let weather = Weather { trouble: 100, port_trouble: 50, ..Weather::default() };
+    let climate = Climate { seed: 183, nature, weather, workers: Some(1), batch: Some(3) };
+    let scenes = [
+        (10, vpc(at(2, 0), "10.1.0.0/16", "prod")),
+        (442, vpc(at(1, 0), "10.2.0.0/16", "prod")),
+        (1020, vpc(at(3, 0), "10.3.0.0/16", "prod")),
+        (10 * MINUTE, vpc(at(1, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod staging")),
+        (MINUTE, Happening::Week),
+    ];
+    play(false, climate, &scenes);
+}
+
+/// A route over a peering that died stayed for ever if its block was nobody's any more.
+#[test]
+fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
+    let scenes = [
+        (1, vpc(at(1, 0), "10.1.0.0/16", "prod")),
+        (500, vpc(at(2, 0), "10.3.0.0/16 100.64.3.0/24", "prod")),
+        (9 * SECOND, Happening::PutPeeringRoute { peering: 0, block: "2600:1f18:104::/56".to_owned() }),
+        (1, Happening::DeletePeering { nth: 0, by_accepter: true }),
+    ];
+    play(true, Climate::default(), &scenes);
+}
+
+/// Blackholes of a peering that a quota kept from being made anew stayed until AWS had forgotten whose they were.
+#[test]
+fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
+    let climate = nature(Nature { peerings_per_vpc: 2, outstanding: 1, ..Nature::default() });
+    let scenes = [
+        (76, vpc(at(2, 0), "10.2.0.0/16", "prod")),
+        (5, vpc(at(3, 0), "10.3.0.0/16", "prod")),
+        (206, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56 100.64.4.0/24", "staging")),
+        (12, vpc(at(3, 1), "10.5.0.0/16 2600:1f18:5::/56", "prod")),
+        (1, Happening::Tag { vpc: 290, meshes: "prod staging" }),
+        (7255, Happening::DeletePeering { nth: 472, by_accepter: true }),
+    ];
+    play(false, climate, &scenes);
+}
+
+/// The runs of two meshes kept rewriting a status line that was too long for both.
+#[test]
+fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
+    let scenes = [
+        (1, vpc(at(3, 0), "10.1.0.0/16", "nosuch prod")),
+        (1, vpc(at(2, 0), "10.1.0.0/17", "prod")),
+        (1, vpc(at(1, 0), "10.1.0.0/18", "prod")),
+        (1, vpc(at(1, 1), "10.1.0.0/19", "prod")),
+        (1, vpc(at(2, 1), "10.1.0.0/20 10.7.0.0/16", "prod")),
+    ];
+    play(false, Climate::default(), &scenes);
+}
+
+/// A request of peerd's beside an active peering of somebody's was accepted in vain for ever.
+#[test]
+fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
+    for seed in 0..20 {
+        let climate = Climate { seed, ..nature(Nature { crossing: 20 * SECOND..=20 * SECOND, ..Nature::default() }) };
+        let scenes = [
+            (14, vpc(at(1, 1), "10.1.0.0/16", "prod")),
+            (95, vpc(at(3, 0), "10.3.0.0/16", "prod")),
+            (5 * SECOND, Happening::PeerByHand { from: 1, to: 0, accept: false }),
+            (MINUTE, Happening::Sweep),
+        ];
+        play(false, climate, &scenes);
+    }
+}
+
+/// An account that could not be read was taken for what the index remembered, and its peering torn down.
+#[test]
+fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
+    let climate = Climate { weather: Weather { lost: 1000, ..Weather::default() }, ..Climate::default() };
+    let scenes = [
+        (55, vpc(at(2, 1), "10.1.0.0/16", "prod")),
+        (5 * SECOND, vpc(at(1, 0), "10.3.0.0/16", "prod")),
+        (20 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod staging" }),
+        (SECOND, Happening::Tag { vpc: 0, meshes: "staging" }),
+        (SECOND, Happening::DarkAccount { account: 1, minutes: 51 }),
+    ];
+    play(false, climate, &scenes);
+}
+
+/// Two workers at once led the same addresses to two peers, and each later run held the one against the other.
+#[test]
+fn of_two_routes_to_the_same_addresses_one_goes() {
+    for seed in 0..60 {
+        let weather = Weather { latency: 1..=1067, late: 300, ..Weather::default() };
+        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let scenes = [
+            (1, vpc(at(3, 0), "10.3.0.0/16", "prod")),
+            (30, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
+            (297, vpc(at(3, 0), "10.6.0.0/16", "prod")),
+            (14, Happening::Associate { vpc: 2, block: "10.4.128.0/17".to_owned() }),
+        ];
+        play(false, climate, &scenes);
+    }
+}
+
+/// A VPC in a scope that a run had no reason to read was routed to because the index said so.
+#[test]
+fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
+    for seed in 0..60 {
+        let weather = Weather { latency: 1..=300, ..Weather::default() };
+        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let scenes = [
+            (1, vpc(at(1, 0), "10.1.0.0/16", "prod staging")),
+            (834, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "staging")),
+            (15 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod" }),
+            (517, Happening::Untag { vpc: 1 }),
+            (441, Happening::DeleteRoute { nth: 1 }),
+        ];
+        play(true, climate, &scenes);
+    }
+}
+
+/// One batch with two meshes left a VPC wearing the sentence of the mesh that it had left.
+#[test]
+fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
+    let climate = Climate { workers: Some(1), batch: Some(3), ..Climate::default() };
+    let scenes = [
+        (5345, vpc(at(2, 1), "10.2.0.0/16", "prod+staging")),
+        (11 * MINUTE, vpc(at(1, 0), "10.5.0.0/16", "staging,prod")),
+        (6, Happening::Tag { vpc: 1, meshes: "prod/$x" }),
+    ];
+    play(true, climate, &scenes);
+}
+
+/// A run that had looked before a VPC came back made the index forget it.
+#[test]
+fn who_comes_back_while_a_run_forgets_him_is_remembered() {
+    for seed in 0..60 {
+        let weather = Weather { latency: 1..=134, ..Weather::default() };
+        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let scenes = [
+            (56, vpc(at(1, 1), "10.3.0.0/16", "prod")),
+            (8, vpc(at(2, 1), "10.4.0.0/16", "prod")),
+            (10 * MINUTE, Happening::Untag { vpc: 0 }),
+            (1580, Happening::Tag { vpc: 0, meshes: "prod" }),
+        ];
+        play(true, climate, &scenes);
+    }
+}
