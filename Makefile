@@ -22,6 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 FUNCTION_NAMES := vpc-events peering-events drift-repair
 FUNCTIONS := $(CARGO_TARGET_DIR)/debug
 PURE := peerd-core peerd-engine peerd-testkit
+MUTANTS := $(CACHE)/tools/bin/cargo-mutants
 SOURCES := sandbox tests
 
 .PHONY: help
@@ -40,15 +41,30 @@ build: toolchain patience ## Compile the three Lambda functions for this machine
 	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES))
 
 # ---------------------------------------------------------------- check it
-.PHONY: test lint unit sandbox-test e2e
+.PHONY: test lint unit
 test: lint unit sandbox-test e2e ## Everything that CI runs: lint, unit, sandbox-test, e2e
 
 lint: lint-python lint-templates lint-rust purity ## Formatting, warnings as errors, templates, crate purity
 
 unit: toolchain patience ## Rust tests: the crates without the AWS SDK first, then the rest
 	cargo test --locked $(addprefix -p ,$(PURE))
+	cargo test --locked -p peerd-testkit --features breakable --test breaches
 	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
 
+# ---------------------------------------------------------------- doubt it
+.PHONY: sim mutants
+SEEDS ?= 10000
+FROM ?= 0
+sim: toolchain ## Play SEEDS=10000 made-up stories against the loop, or replay one with SEED=n
+	cargo run --locked --quiet --profile sim -p peerd-testkit --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+
+mutants: toolchain $(MUTANTS) ## Change core and engine line by line and list what no test notices (an hour on two cores)
+	$(MUTANTS) mutants --output "$(CACHE)/mutants" --jobs 2 --package peerd-core --package peerd-engine
+
+$(MUTANTS):
+	cargo install --locked --root "$(CACHE)/tools" cargo-mutants --version 27.1.0
+
+.PHONY: sandbox-test e2e
 sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed)
 	$(BIN)/pytest sandbox/tests
 
@@ -77,7 +93,10 @@ purity: toolchain
 	refuse peerd-core 'aws|tokio|hyper'; \
 	refuse peerd-engine 'aws'; \
 	refuse peerd-testkit 'aws'; \
-	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime"
+	for function in $(FUNCTION_NAMES); do \
+	  if cargo tree --locked --package "$$function" --edges features --prefix none | grep -F 'feature "breakable"' >&2; then \
+	    echo "$$function must not be built with breakable rules" >&2; exit 1; fi; done; \
+	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime, no function can break a rule"
 
 # ---------------------------------------------------------------- change it, ship it
 .PHONY: fmt lock deploy clean

@@ -84,7 +84,7 @@ fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
     }
 }
 
-/// A mesh forms whoever dies.
+/// A worker may die at any call, before it took effect or after; whoever comes next brings the same end.
 #[test]
 fn form() {
     assert_survives_a_death_at_every_call(&Scenario { before: |_| {}, happens: three });

@@ -41,7 +41,7 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
     }
 }
 
-/// A mesh whose reads kept failing rewrote status tags every second for hours: each counted as progress.
+/// Telling VPCs how they stand is no progress: a mesh that cannot go on is left to the sweep after some ten minutes.
 #[test]
 fn telling_vpcs_how_they_stand_renews_no_patience() {
     let nature = Nature { peerings_per_vpc: 2, delete_takes_peerings: true, ..Nature::default() };
@@ -112,7 +112,7 @@ fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
     }
 }
 
-/// An account that could not be read was taken for what the index remembered, and its peering torn down.
+/// What the index remembers of an account that cannot be read is no proof of anything.
 #[test]
 fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
     let climate = Climate { weather: Weather { lost: 1000, ..Weather::default() }, ..Climate::default() };
@@ -126,7 +126,7 @@ fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
     play(false, climate, &scenes);
 }
 
-/// Two workers at once led the same addresses to two peers, and each later run held the one against the other.
+/// Of two routes in one table to the same addresses, put there at the same time by two runs, one goes.
 #[test]
 fn of_two_routes_to_the_same_addresses_one_goes() {
     for seed in 0..60 {

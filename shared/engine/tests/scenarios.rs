@@ -36,6 +36,8 @@ fn assert_connected(world: &World, vpcs: &[&VpcRef]) {
     }
 }
 
+/// Every VPC that wears the tag of a declared mesh is peered with, and routed to, every other member, in any account
+/// and Region.
 #[test]
 fn tagged_vpcs_are_connected_with_every_other_member() {
     let (world, a, b, c) = prod();
@@ -43,6 +45,7 @@ fn tagged_vpcs_are_connected_with_every_other_member() {
     assert_eq!(world.status(&a).as_deref(), Some("joined prod"));
 }
 
+/// A VPC that leaves a mesh keeps no peering, route or status of it, and its former peers keep no route to it.
 #[test]
 fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
     let (mut world, a, b, c) = prod();
@@ -60,6 +63,7 @@ fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
     assert_eq!(world.store.everybody().len(), 3);
 }
 
+/// A VPC that moves to another mesh lets go of the first.
 #[test]
 fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
     let (mut world, a, b, c) = prod();
@@ -72,6 +76,7 @@ fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
     assert_eq!(world.status(&a).as_deref(), Some("joined staging"));
 }
 
+/// A VPC that is deleted leaves no route behind.
 #[test]
 fn a_deleted_vpc_leaves_no_routes_behind() {
     let (mut world, a, b, c) = prod();
@@ -98,6 +103,7 @@ fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
     assert_connected(&world, &[&a, &b]);
 }
 
+/// Blocks and route tables that come later are routed, and routes to blocks that go are taken out.
 #[test]
 fn blocks_and_route_tables_that_come_later_are_routed() {
     let (mut world, a, b, c) = prod();
@@ -111,6 +117,7 @@ fn blocks_and_route_tables_that_come_later_are_routed() {
     assert_connected(&world, &[&a, &b, &c]);
 }
 
+/// A route that somebody deletes comes back.
 #[test]
 fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_his() {
     let (mut world, a, b, c) = prod();
@@ -124,6 +131,7 @@ fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_
     assert!(world.status(&a).unwrap().contains("refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
 }
 
+/// A peering that somebody deletes is made anew, with its routes.
 #[test]
 fn a_peering_that_dies_under_our_feet_is_made_anew() {
     let (mut world, a, b, c) = prod();
@@ -135,6 +143,7 @@ fn a_peering_that_dies_under_our_feet_is_made_anew() {
     }
 }
 
+/// A request that is rejected or expires is made anew.
 #[test]
 fn a_request_that_is_rejected_or_expires_is_made_anew() {
     for rejected in [true, false] {
@@ -155,6 +164,7 @@ fn a_request_that_is_rejected_or_expires_is_made_anew() {
     }
 }
 
+/// VPCs whose tag names no declared mesh are told so, and nothing is founded.
 #[test]
 fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
     let (mut world, a, ..) = prod();
@@ -167,6 +177,7 @@ fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
     assert_eq!(world.status(&d).as_deref(), Some("joined prod"));
 }
 
+/// A foreign peering between two members is used for nothing until it is gone.
 #[test]
 fn a_foreign_peering_is_left_alone_until_it_is_gone() {
     let mut world = World::default();
@@ -183,6 +194,7 @@ fn a_foreign_peering_is_left_alone_until_it_is_gone() {
     assert_connected(&world, &[&a, &b]);
 }
 
+/// An account that cannot be read loses nothing and holds nobody up.
 #[test]
 fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
     let (mut world, a, b, c) = prod();
@@ -200,6 +212,7 @@ fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
     assert_eq!(world.traces(&c), Vec::<String>::new());
 }
 
+/// With every event lost, sweeps alone bring the same end.
 #[test]
 fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     let mut world = World::default();
@@ -225,6 +238,7 @@ fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     assert_eq!(calls, 6 + 6 * 3 * 2, "the mesh that nobody asks for any more is forgotten");
 }
 
+/// A sweep that finds nothing wrong writes nothing.
 #[test]
 fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_three_times_a_mesh() {
     let (mut world, ..) = prod();
@@ -239,6 +253,7 @@ fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_three_ti
     assert_eq!(calls.len(), 6 + 6 * 3 * 2);
 }
 
+/// A lost index is rebuilt by one sweep, and nothing is torn down meanwhile.
 #[test]
 fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
     let (mut world, a, b, c) = prod();
@@ -322,6 +337,7 @@ fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
     assert_eq!(world.traces(&c), ["joined staging"]);
 }
 
+/// Two workers at the same instant make one peering.
 #[test]
 fn two_workers_at_the_same_instant_make_one_peering() {
     let mut world = World::new(&Climate { batch: Some(1), ..Climate::default() });

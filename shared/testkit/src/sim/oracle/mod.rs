@@ -89,7 +89,7 @@ impl Oracle {
     /// An oracle of a world in which nothing has happened.
     pub fn new(declared: BTreeSet<String>, accounts: BTreeSet<AccountId>, weather: &Weather, quotas: Quotas) -> Self {
         let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
-        let (staleness, flight) = (weather.staleness, 4 * slow);
+        let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
         let (facts, deleted) = Default::default();
         Self {
             facts,
