@@ -55,11 +55,6 @@ impl CidrSet {
         self.0.contains(block)
     }
 
-    /// Whether there is no block.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The first block of this set that overlaps one of the other, with that one.
     pub fn first_overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
         self.0

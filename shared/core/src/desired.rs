@@ -103,10 +103,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_member_reads_back_as_it_was_written_and_one_of_an_older_peerd_too() {
+        let text = r#"{"vpc":{"scope":{"account":"111111111111","region":"us-east-1"},"id":"vpc-1"},
+            "cidrs":["10.1.2.3/16"],"meshes":["prod","staging"]}"#;
+        let member: Member = serde_json::from_str(text).unwrap();
+        assert!(member.cidrs.has(&"10.1.0.0/16".parse().unwrap()));
+        assert_eq!((member.asked(), member.version), (member.meshes.clone(), 0));
+        let left = Member { left: ["prod".parse().unwrap()].into(), since: 5, version: 7, ..member };
+        assert_eq!(left.asked(), ["staging".parse().unwrap()].into());
+        let written = serde_json::to_string(&left).unwrap();
+        assert_eq!(serde_json::from_str::<Member>(&written).unwrap(), left);
+    }
+
+    #[test]
     fn deletes_are_too_many_only_above_both_the_count_and_the_share() {
         let limits = DeleteLimits::default();
         assert!(!limits.exceeded_by(10, 10));
         assert!(!limits.exceeded_by(11, 100));
         assert!(limits.exceeded_by(11, 36));
+        assert!(!limits.exceeded_by(12, 40), "a share that is just reached");
     }
 }

@@ -197,6 +197,8 @@ mod tests {
         assert!("us-east".parse::<Region>().is_err());
         assert!("prod/eu".parse::<MeshName>().is_err());
         assert!("".parse::<MeshName>().is_err());
+        assert!(format!("vpc-{}", "a".repeat(33)).parse::<VpcId>().is_err());
+        assert!("vpc-a b".parse::<VpcId>().is_err());
     }
 
     #[test]

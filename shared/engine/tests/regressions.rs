@@ -1,4 +1,5 @@
 //! What the simulator found, each as the shortest story that showed it. The names say what is promised now.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use peerd_testkit::sim::{Coverage, Happening, Scene, Story};
 use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather};
@@ -185,4 +186,18 @@ fn who_comes_back_while_a_run_forgets_him_is_remembered() {
         ];
         play(true, climate, &scenes);
     }
+}
+
+/// A block that a VPC had got before its account went dark was routed to a newcomer as well.
+#[test]
+fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
+    let climate = nature(Nature { associating: 10 * SECOND..=10 * SECOND, ..Nature::default() });
+    let scenes = [
+        (26, vpc(at(1, 0), "10.1.0.0/16", "prod")),
+        (355, vpc(at(3, 0), "10.2.0.0/16", "prod")),
+        (MINUTE, Happening::Associate { vpc: 1, block: "10.7.128.0/17".to_owned() }),
+        (4 * MINUTE, Happening::DarkAccount { account: 2, minutes: 44 }),
+        (8 * MINUTE, vpc(at(1, 1), "10.7.0.0/16", "prod")),
+    ];
+    play(false, climate, &scenes);
 }

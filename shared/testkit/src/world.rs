@@ -270,7 +270,6 @@ impl World {
     }
 
     /// Lets time pass until no worker is at work and no message is left.
-    #[expect(clippy::panic, reason = "a world without rest is what a test is to find")]
     pub fn rest(&mut self) {
         let latest = self.stage.now() + MOST_HOURS_OF_WORK * 60 * MINUTE;
         while self.step(latest) {}

@@ -1,4 +1,5 @@
 //! What the simulated AWS does with VPCs, route tables and callers, behaviour by behaviour. Sources stand at the functions.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringId, RouteTable, RouteTarget, Tags, VpcRef};

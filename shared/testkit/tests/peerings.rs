@@ -1,4 +1,5 @@
 //! What the simulated AWS does with peerings, behaviour by behaviour. Sources stand at the functions.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::{PeeringId, PeeringStatus, Scope, Tags, VpcRef};
 use peerd_engine::CloudError;

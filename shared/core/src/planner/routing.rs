@@ -112,7 +112,8 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
         peering.status == PeeringStatus::Active
             && view.manages(peering)
             && peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty())
-            && view.cidrs_of(peer).is_some_and(|blocks| blocks.has(block))
+            // Of a VPC that cannot be read nobody can tell that it gave the block up.
+            && (!view.is_proven(peer) || view.cidrs_of(peer).is_some_and(|blocks| blocks.has(block)))
     };
     let created = table.routes.iter().filter(|route| route.created);
     let mut routes: Vec<_> = created

@@ -118,7 +118,7 @@ impl Aws {
     pub fn disassociate(&mut self, by: Author, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
         let left: CidrSet = own.iter().copied().filter(|known| known != block).collect();
-        if left.is_empty() {
+        if left.iter().next().is_none() {
             return Err(refuse("OperationNotPermitted", format!("{block} is the primary block of {}", vpc.id)));
         }
         self.change_vpc(self.stage.now(), by, vpc, |seen| seen.cidrs = left)

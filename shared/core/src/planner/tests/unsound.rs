@@ -1,0 +1,173 @@
+//! Plans that the linter must refuse: the planner makes none of them, so they are made here.
+
+use super::world::{World, joined, scope};
+use crate::action::{Action, Plan};
+use crate::cidr;
+use crate::lint::lint;
+use crate::observed::{PeeringStatus, RouteTarget};
+use crate::tags::Tags;
+use crate::*;
+
+const MADE: &str = "pcx-new1";
+
+/// What the linter says of a plan of these actions.
+fn said(world: &World, actions: impl IntoIterator<Item = Action>) -> Vec<String> {
+    let plan = Plan { work: actions.into_iter().collect(), labels: Vec::new() };
+    lint(&plan, &world.desired, &world.observed)
+}
+
+fn assert_refused(world: &World, action: Action, why: &str) {
+    let text = format!("{action}: {why}");
+    assert_eq!(said(world, [action]), [text]);
+}
+
+fn assert_sound(world: &World, action: Action) {
+    assert_eq!(said(world, [action]), Vec::<String>::new());
+}
+
+fn create(a: &VpcRef, b: &VpcRef) -> Action {
+    Action::CreatePeering { pair: Pair::of(a, b).unwrap(), tags: Tags::new(), dead: Vec::new() }
+}
+
+fn accept(id: &str, vpc: &VpcRef) -> Action {
+    Action::AcceptPeering { peering: id.parse().unwrap(), scope: vpc.scope.clone() }
+}
+
+fn add(table: &str, vpc: &VpcRef, block: &str, id: &str) -> Action {
+    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(block).unwrap(), id.parse().unwrap());
+    Action::AddRoute { scope: vpc.scope.clone(), table, destination, peering }
+}
+
+fn remove(table: &str, vpc: &VpcRef, block: &str, id: &str) -> Action {
+    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(block).unwrap(), id.parse().unwrap());
+    Action::RemoveRoute { scope: vpc.scope.clone(), table, destination, peering }
+}
+
+fn replace(table: &str, vpc: &VpcRef, block: &str, from: &str, id: &str) -> Action {
+    let (table, destination, from) = (table.parse().unwrap(), cidr::parse(block).unwrap(), from.parse().unwrap());
+    let peering = id.parse().unwrap();
+    Action::ReplaceRoute { scope: vpc.scope.clone(), table, destination, from, peering }
+}
+
+fn delete(id: &str, a: &VpcRef, b: &VpcRef) -> Action {
+    Action::DeletePeering { peering: id.parse().unwrap(), scope: a.scope.clone(), pair: Pair::of(a, b).unwrap() }
+}
+
+#[test]
+fn nothing_is_done_in_a_scope_that_did_not_answer() {
+    let (mut world, a, _) = joined();
+    world.observed.scopes.insert(a.scope.clone(), Err("denied".to_owned()));
+    assert_refused(&world, Action::SetStatus { vpc: a, line: None }, "its scope did not answer");
+}
+
+#[test]
+fn a_request_needs_two_members_that_were_seen_and_no_live_peering_between_them() {
+    let (mut world, a, b) = joined();
+    assert_refused(&world, create(&a, &b), "a live peering stands");
+    let stranger = world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
+    assert_refused(&world, create(&a, &stranger), "no mesh connects the pair");
+    let member = world.vpc("d", scope(3, 0), "10.4.0.0/16", "prod");
+    assert_sound(&world, create(&a, &member));
+    assert_eq!(said(&world, [create(&a, &member), create(&a, &member)]).len(), 1, "once is enough");
+    world.close(&scope(3, 0));
+    assert_refused(&world, create(&a, &member), "one of the VPCs was not seen");
+}
+
+#[test]
+fn an_acceptance_needs_a_managed_request_of_two_members_who_were_both_read() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
+    assert_refused(&world, accept("pcx-none", &b), "the peering was not seen");
+    world.peering("pcx-hand", &a, &b, PeeringStatus::PendingAcceptance, &Tags::new());
+    assert_refused(&world, accept("pcx-hand", &b), "the peering is foreign");
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-ours", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    assert_sound(&world, accept("pcx-ours", &b));
+    world.set_meshes(&a, "staging");
+    assert_refused(&world, accept("pcx-ours", &b), "no mesh connects the pair");
+    world.set_meshes(&a, "prod");
+    world.close(&a.scope);
+    assert_refused(&world, accept("pcx-ours", &b), "a side could not be read");
+}
+
+#[test]
+fn only_managed_peerings_are_tagged() {
+    let (mut world, a, b) = joined();
+    world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
+    let tag = |id: &str| Action::TagPeering { peering: id.parse().unwrap(), scope: a.scope.clone(), tags: Tags::new() };
+    assert_refused(&world, tag("pcx-hand"), "the peering is foreign");
+    assert_sound(&world, tag(MADE));
+}
+
+#[test]
+fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_block() {
+    let (mut world, a, b) = joined();
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    assert_sound(&world, add("rtb-a", &a, "10.2.0.0/16", MADE));
+    let twice = [add("rtb-a", &a, "10.2.0.0/16", MADE), remove("rtb-a", &a, "10.2.0.0/16", MADE)];
+    assert!(said(&world, twice).iter().any(|line| line.ends_with("touched twice")));
+    assert_refused(&world, add("rtb-b", &b, "10.1.0.0/16", MADE), "the block is already routed");
+    assert_refused(&world, add("rtb-none", &a, "10.2.0.0/16", MADE), "the table was not seen");
+    assert_refused(&world, add("rtb-c", &c, "10.2.0.0/16", MADE), "the table is of neither VPC");
+    assert_refused(&world, add("rtb-a", &a, "10.1.1.0/24", MADE), "the block overlaps the VPC's own");
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().of_gateway = true;
+    assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "a gateway's table takes no peering routes");
+    world.observed.peerings.get_mut(&MADE.parse().unwrap()).unwrap().status = PeeringStatus::Provisioning;
+    assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "the peering is not active");
+}
+
+#[test]
+fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
+    let (mut world, a, b) = joined();
+    let elsewhere = "the route does not lead to that peering";
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-old", &a, &b, PeeringStatus::Deleted, &tags);
+    world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
+    assert_refused(&world, remove("rtb-a", &a, "10.2.0.0/16", "pcx-old"), elsewhere);
+    assert_refused(&world, replace("rtb-a", &a, "10.2.0.0/16", "pcx-old", MADE), elsewhere);
+    assert_sound(&world, remove("rtb-a", &a, "10.2.0.0/16", MADE));
+    world.route("rtb-a", "10.7.0.0/16", RouteTarget::Peering("pcx-old".parse().unwrap()));
+    assert_sound(&world, replace("rtb-a", &a, "10.7.0.0/16", "pcx-old", MADE));
+    world.route("rtb-a", "10.8.0.0/16", RouteTarget::Peering("pcx-hand".parse().unwrap()));
+    assert_refused(&world, remove("rtb-a", &a, "10.8.0.0/16", "pcx-hand"), "the peering is foreign");
+    world.route("rtb-a", "10.9.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
+    assert_refused(&world, remove("rtb-a", &a, "10.9.0.0/16", MADE), elsewhere);
+}
+
+#[test]
+fn a_peering_is_deleted_only_without_routes_and_with_proof_that_nobody_wants_it() {
+    let (mut world, a, b) = joined();
+    assert_refused(&world, delete(MADE, &a, &b), "routes still lead to it");
+    for table in world.observed.tables.values_mut() {
+        table.routes.clear();
+    }
+    assert_refused(&world, delete(MADE, &a, &b), "both VPCs still ask for a mesh");
+    world.set_meshes(&b, "");
+    assert_sound(&world, delete(MADE, &a, &b));
+    world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
+    assert_refused(&world, delete("pcx-hand", &a, &b), "the peering is foreign");
+    world.set_meshes(&b, "prod");
+    assert_sound(&world, delete(MADE, &a, &b));
+    world.close(&b.scope);
+    assert_refused(&world, delete(MADE, &a, &b), "a side could not be read");
+}
+
+#[test]
+fn a_peering_of_members_that_came_to_overlap_may_be_deleted() {
+    let (mut world, a, b) = joined();
+    for table in world.observed.tables.values_mut() {
+        table.routes.clear();
+    }
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = [cidr::parse("10.1.0.0/17").unwrap()].into_iter().collect();
+    assert_sound(&world, delete(MADE, &a, &b));
+}
+
+#[test]
+fn only_a_vpc_that_was_seen_is_told_anything() {
+    let (world, a, _) = joined();
+    let nobody = VpcRef::new(a.scope.clone(), "vpc-nobody".parse().unwrap());
+    assert_sound(&world, Action::SetStatus { vpc: a, line: None });
+    assert_refused(&world, Action::SetStatus { vpc: nobody, line: None }, "the VPC was not seen");
+}
