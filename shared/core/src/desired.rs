@@ -57,6 +57,9 @@ pub struct Member {
     /// When it was first seen to ask for the last of them, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub since: u64,
+    /// The number of the last tag change of which an event told: an older event told of an older tag.
+    #[serde(default)]
+    pub tag_version: u64,
     /// Grows with every write, so that of two workers who write at once one notices.
     #[serde(default)]
     pub version: u64,

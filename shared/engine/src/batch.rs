@@ -192,8 +192,7 @@ impl Engine<'_> {
             return Ok(Sighting::Stale);
         }
         self.register(&vpc.scope).await?;
-        let told = *expect != Expect::Anything;
-        let touched = self.survey_vpc(vpc, read, told).await?.touched;
+        let touched = self.survey_vpc(vpc, read, expect.told()).await?.touched;
         concerned.extend(touched.into_iter().map(|mesh| (mesh, [vpc.scope.clone()].into())));
         Ok(Sighting::Clear)
     }

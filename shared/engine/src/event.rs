@@ -44,7 +44,15 @@ fn tag_change(event: &Value) -> Result<Focus, Ignored> {
     let vpc = vpc_of_arn(arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()))?)?;
     let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
         .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
-    Ok(Focus::of_vpc(vpc, Expect::Tagged(MeshTag::of(&tags))))
+    Ok(Focus::of_vpc(vpc, Expect::Tagged(MeshTag::of(&tags), version(detail))))
+}
+
+/// The number of the tag change: an integer, or a float where something has written the event anew; 0 if there is none.
+fn version(detail: &Value) -> u64 {
+    let number = detail.get("version");
+    let float = || number.and_then(Value::as_f64).filter(|float| (0.0..1e15).contains(float));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number in range")]
+    number.and_then(Value::as_u64).or_else(|| float().map(|float| float as u64)).unwrap_or_default()
 }
 
 /// `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`: the ARN, not the envelope, says whose VPC it is.

@@ -14,19 +14,30 @@ pub enum Expect {
     Exists,
     /// It was deleted.
     Gone,
-    /// It asks for exactly these meshes.
-    Tagged(MeshTag),
+    /// It asks for exactly these meshes since the tag change of this number, which rises with each
+    /// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>).
+    Tagged(MeshTag, u64),
 }
 
 impl Expect {
+    /// The tag change after which a read that the event allows must have been made; nothing if it allows any.
+    pub fn told(&self) -> Option<u64> {
+        match self {
+            Self::Anything => None,
+            Self::Exists => Some(0),
+            Self::Gone => Some(u64::MAX),
+            Self::Tagged(_, version) => Some(*version),
+        }
+    }
+
     /// Whether what was read can be the state after the event.
     pub fn allows(&self, read: Option<&Vpc>) -> bool {
         match (self, read) {
             (Self::Anything, _) | (Self::Exists, Some(_)) | (Self::Gone, None) => true,
             (Self::Exists, None) | (Self::Gone, Some(_)) => false,
-            (Self::Tagged(tag), Some(vpc)) => MeshTag::of(&vpc.tags) == *tag,
+            (Self::Tagged(tag, _), Some(vpc)) => MeshTag::of(&vpc.tags) == *tag,
             // A VPC without a mesh may have been untagged because it is about to be deleted.
-            (Self::Tagged(tag), None) => tag.meshes.is_empty(),
+            (Self::Tagged(tag, _), None) => tag.meshes.is_empty(),
         }
     }
 }

@@ -37,12 +37,12 @@ pub struct AccountSurvey {
 
 impl Engine<'_> {
     /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new. What it left
-    /// is remembered until [`Engine::forget_who_left`]. A read of which no event told (`told`) may be older than a tag of
-    /// a moment ago, and then nobody is taken to have left.
+    /// is remembered until [`Engine::forget_who_left`]. A read of which no event told, or one of an older tag change
+    /// (`told`), may be older than a tag of a moment ago, and then nobody is taken to have left.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>, told: bool) -> Result<Surveyed, PortError> {
+    pub async fn survey_vpc(&self, vpc: &VpcRef, read: Option<&Vpc>, told: Option<u64>) -> Result<Surveyed, PortError> {
         for _ in 0..MOST_TRIES {
             let before = self.store.member(vpc).await?;
             let now = self.member_now(vpc, read, told, before.as_ref());
@@ -59,7 +59,7 @@ impl Engine<'_> {
     }
 
     /// What is to be remembered of a VPC that was read so.
-    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: bool, before: Option<&Member>) -> Member {
+    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: Option<u64>, before: Option<&Member>) -> Member {
         let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let meshes = before.map_or_else(|| asked.clone(), |before| &before.meshes | &asked);
         let known = before.map(|member| member.cidrs.clone());
@@ -68,12 +68,15 @@ impl Engine<'_> {
             Some(before) if asked.is_subset(&before.asked()) => before.since,
             _ => self.clock.now(),
         };
+        let seen = before.map_or(0, |before| before.tag_version);
+        let is_told = told.is_some_and(|version| version >= seen);
         let left = match before {
-            Some(before) if !told && self.clock.now() < since + SETTLED_MS => &before.left - &asked,
+            Some(before) if !is_told && self.clock.now() < since + SETTLED_MS => &before.left - &asked,
             _ => &meshes - &asked,
         };
         let version = before.map_or(0, |before| before.version);
-        Member { vpc: vpc.clone(), cidrs, left, meshes, since, version }
+        let tag_version = told.filter(|_| read.is_some()).unwrap_or_default().max(seen);
+        Member { vpc: vpc.clone(), cidrs, left, meshes, since, tag_version, version }
     }
 
     fn next_version(&self, before: Option<&Member>) -> u64 {
@@ -145,7 +148,7 @@ impl Engine<'_> {
         vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.at.clone(), Some(vpc))));
         let mut changed = BTreeSet::new();
         for (vpc, read) in &vpcs {
-            let surveyed = self.survey_vpc(vpc, read.as_ref(), false).await?;
+            let surveyed = self.survey_vpc(vpc, read.as_ref(), None).await?;
             if surveyed.changed {
                 changed.extend(surveyed.touched);
             }

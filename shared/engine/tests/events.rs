@@ -14,7 +14,7 @@ fn describe(event: &Value) -> String {
                 Expect::Anything => format!("{vpc} changed"),
                 Expect::Exists => format!("{vpc} exists"),
                 Expect::Gone => format!("{vpc} is gone"),
-                Expect::Tagged(tag) => format!("{vpc} asks for {:?}", peerd_core::tags::join_meshes(&tag.meshes)),
+                Expect::Tagged(tag, _) => format!("{vpc} asks for {:?}", peerd_core::tags::join_meshes(&tag.meshes)),
             });
             let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
             let tables = focus.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));

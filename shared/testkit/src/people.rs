@@ -216,13 +216,14 @@ impl World {
 
     fn told_of_tags(&mut self, vpc: &VpcRef) {
         let Some(tags) = self.cloud.aws().vpc(vpc).map(|seen| seen.tags.clone()) else { return };
+        let version = self.tag_version(vpc);
         let Scope { account, region } = &vpc.scope;
         let arn = format!("arn:aws:ec2:{region}:{account}:vpc/{}", vpc.id);
         self.deliver_event(&json!({
             "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
             "resources": [arn],
             "detail": {
-                "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": 1.0, "tags": tags
+                "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": version, "tags": tags
             }
         }));
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peerd_core::{AccountId, MeshName, Scope};
+use peerd_core::{AccountId, MeshName, Scope, VpcRef};
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
@@ -79,6 +79,7 @@ pub struct World {
     hired: u32,
     begun: Vec<Timestamp>,
     fates: BTreeMap<&'static str, u64>,
+    tag_versions: BTreeMap<VpcRef, u64>,
 }
 
 /// A worker with the messages that it took.
@@ -123,6 +124,7 @@ impl World {
             hired: 0,
             begun: Vec::new(),
             fates: BTreeMap::new(),
+            tag_versions: BTreeMap::new(),
         }
     }
 
@@ -145,6 +147,13 @@ impl World {
     /// What became of events on their way, and how often.
     pub fn fates(&self) -> BTreeMap<&'static str, u64> {
         self.fates.clone()
+    }
+
+    /// The number of a VPC's next tag change.
+    pub(crate) fn tag_version(&mut self, vpc: &VpcRef) -> u64 {
+        let version = self.tag_versions.entry(vpc.clone()).or_default();
+        *version += 1;
+        *version
     }
 
     fn befalls(&mut self, fate: &'static str, permille: u32) -> bool {

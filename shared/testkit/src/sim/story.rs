@@ -132,11 +132,13 @@ const MESHES: [&str; 12] = [
     "prod/$x",
 ];
 
-/// Makes up what happens. A fair story has nothing in it of which no event tells.
+/// Makes up what happens. A fair story has nothing in it of which no event tells, and that includes what one mesh gives up
+/// and another waits for: its VPCs share addresses only where there is one mesh.
 pub fn make_up(chance: &mut Chance, fair: bool) -> Vec<Scene> {
     let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
     let members = chance.within(&crowd);
-    let mut author = Author { chance, vpcs: 0 };
+    let one_mesh = fair && chance.permille(500);
+    let mut author = Author { chance, vpcs: 0, one_mesh, overlaps: one_mesh || !fair };
     let mut scenes: Vec<Scene> = (0..members).map(|_| author.opening()).collect();
     let length = author.chance.scaled(&(2..=15));
     scenes.extend((0..length).map(|_| author.scene(fair)));
@@ -146,6 +148,8 @@ pub fn make_up(chance: &mut Chance, fair: bool) -> Vec<Scene> {
 struct Author<'a> {
     chance: &'a mut Chance,
     vpcs: u64,
+    one_mesh: bool,
+    overlaps: bool,
 }
 
 impl Author<'_> {
@@ -161,6 +165,9 @@ impl Author<'_> {
     }
 
     fn meshes(&mut self) -> &'static str {
+        if self.one_mesh {
+            return "prod";
+        }
         self.chance.pick(&MESHES).copied().unwrap_or("prod")
     }
 
@@ -171,7 +178,8 @@ impl Author<'_> {
     /// Mostly blocks of its own; now and then one that overlaps another's.
     fn vpc(&mut self, meshes: &'static str) -> Happening {
         self.vpcs += 1;
-        let number = if self.chance.permille(80) { self.chance.within(&(1..=self.vpcs)) } else { self.vpcs };
+        let number =
+            if self.overlaps && self.chance.permille(80) { self.chance.within(&(1..=self.vpcs)) } else { self.vpcs };
         let mut blocks = format!("10.{number}.0.0/16");
         if self.chance.permille(200) {
             blocks.push_str(&format!(" 2600:1f18:{number}::/56"));
@@ -183,6 +191,10 @@ impl Author<'_> {
     }
 
     fn block(&mut self) -> String {
+        if !self.overlaps {
+            self.vpcs += 1;
+            return format!("10.{}.0.0/16", self.vpcs);
+        }
         let number = self.chance.within(&(1..=9));
         match self.chance.within(&(0..=3)) {
             0 => format!("10.{number}.128.0/17"),

@@ -98,7 +98,7 @@ impl World {
             let meshes = tags::MeshTag::of(&seen.tags).meshes;
             self.desired.remembered.insert(
                 vpc.clone(),
-                Member { vpc, cidrs: seen.cidrs, meshes, left: BTreeSet::new(), since: 0, version: 0 },
+                Member { vpc, cidrs: seen.cidrs, meshes, left: BTreeSet::new(), since: 0, tag_version: 0, version: 0 },
             );
         }
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
