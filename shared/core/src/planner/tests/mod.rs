@@ -10,6 +10,7 @@ use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 
+mod found;
 mod unsound;
 mod world;
 

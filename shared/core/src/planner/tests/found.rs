@@ -1,0 +1,209 @@
+//! What the simulator and the mutants showed to be missing among the scenarios.
+
+use super::world::{World, joined, kinds, mesh, scope};
+use crate::cidr;
+use crate::observed::{PeeringStatus, RouteTarget};
+use crate::report::FindingKind;
+use crate::tags::{self, Tags};
+use crate::*;
+
+fn target(id: &str) -> RouteTarget {
+    RouteTarget::Peering(id.parse().unwrap())
+}
+
+fn work(done: &[String]) -> Vec<&str> {
+    done.iter().map(String::as_str).filter(|line| !line.contains(" status")).collect()
+}
+
+fn two() -> (World, VpcRef, VpcRef) {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
+    (world, a, b)
+}
+
+#[test]
+fn a_peering_that_its_requester_does_not_show_yet_is_waited_for_and_not_called_foreign() {
+    let (mut world, a, b) = two();
+    let view = PeeringView {
+        id: "pcx-1".parse().unwrap(),
+        requester: a.clone(),
+        accepter: b.clone(),
+        status: PeeringStatus::PendingAcceptance,
+        message: String::new(),
+        tags: Tags::new(),
+    };
+    world.observed.add_peering(&b.scope, view.clone());
+    let (plan, report) = world.plan();
+    assert!(plan.work.is_empty() && report.findings.is_empty(), "{plan}{report}");
+    assert_eq!(report.waits.len(), 1);
+    for action in &plan.labels {
+        world.apply(action);
+    }
+    assert_eq!(world.status(&a), Some("waiting prod with vpc-b: peering is pending"));
+    world.observed.add_peering(&a.scope, view);
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict]);
+}
+
+#[test]
+fn a_request_beside_somebodys_active_peering_is_withdrawn_and_an_active_one_of_ours_stays() {
+    for (ours, left) in [(PeeringStatus::PendingAcceptance, 1), (PeeringStatus::Active, 0)] {
+        let (mut world, a, b) = two();
+        let tags = world.managed([&a, &b], "prod");
+        world.peering("pcx-ours", &a, &b, ours, &tags);
+        world.peering("pcx-hand", &b, &a, PeeringStatus::Active, &Tags::new());
+        let (done, findings) = world.settle();
+        let deleted = done.iter().filter(|line| line.starts_with("- peering pcx-ours")).count();
+        assert_eq!((deleted, findings.len()), (left, left), "{done:#?}");
+    }
+}
+
+#[test]
+fn of_several_managed_peerings_the_one_furthest_along_is_used_and_the_others_go() {
+    let (mut world, a, b) = two();
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    world.peering("pcx-2", &b, &a, PeeringStatus::Active, &tags);
+    world.peering("pcx-3", &b, &a, PeeringStatus::Provisioning, &tags);
+    let (plan, report) = world.plan();
+    let text = plan.to_string();
+    assert!(text.contains("- peering pcx-1") && !text.contains("accept") && text.contains("-> pcx-2"), "{text}");
+    assert!(report.waits.iter().any(|wait| wait.text.starts_with("pcx-3 is provisioning")), "{report}");
+}
+
+#[test]
+fn a_pending_request_is_retagged_on_its_requesters_side_only() {
+    let (mut world, a, b) = two();
+    let tags = world.managed([&a, &b], "staging");
+    world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    let (plan, _) = world.plan();
+    assert_eq!(
+        plan.to_string().lines().filter(|line| line.contains("tags")).collect::<Vec<_>>(),
+        ["* peering pcx-1 in 111111111111/us-east-1 tags peerd:env=prod"]
+    );
+}
+
+#[test]
+fn a_dead_peerings_routes_are_moved_to_its_successor_and_those_to_nobodys_block_taken_out() {
+    let (mut world, a, b) = joined();
+    world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
+    world.route("rtb-a", "10.9.0.0/16", target("pcx-new1"));
+    let (first, _) = world.plan();
+    assert!(first.work.iter().any(|action| action.to_string().starts_with("- route rtb-a in")), "{first}");
+    assert_eq!(first.work.iter().filter(|action| action.to_string().starts_with("- route")).count(), 1, "{first}");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new2", "2600:1f18:2::/56 pcx-new2"]);
+    assert_eq!((world.status(&a), world.status(&b)), (Some("joined prod"), Some("joined prod")));
+}
+
+#[test]
+fn a_dead_peerings_routes_go_where_no_successor_can_come_for_now() {
+    let refused = |world: &mut World, pair: Pair| drop(world.observed.refused.insert(pair, "quota".to_owned()));
+    let dark = |world: &mut World, pair: Pair| world.close(&pair.accepter().scope.clone());
+    let hinder: [fn(&mut World, Pair); 2] = [refused, dark];
+    for hinder in hinder {
+        let (mut world, a, b) = joined();
+        world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
+        hinder(&mut world, Pair::of(&a, &b).unwrap());
+        let (plan, _) = world.plan();
+        let taken = work(&plan.work.iter().map(ToString::to_string).collect::<Vec<_>>()).join("\n");
+        assert!(taken.contains("- route rtb-a in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1"), "{taken}");
+    }
+}
+
+#[test]
+fn a_peering_that_stays_though_it_looks_unwanted_is_reported_with_the_reason() {
+    let (mut world, _, b) = joined();
+    world.set_meshes(&b, "staging");
+    world.close(&scope(1, 0));
+    let (_, findings) = world.settle();
+    assert!(findings.iter().any(|finding| finding.text.contains("looks unwanted, but neither VPC's tags prove it")));
+    let (mut world, ..) = joined();
+    world.desired.declared.remove(&mesh("prod"));
+    let (_, findings) = world.settle();
+    assert!(
+        findings.iter().any(|finding| finding.text.contains("stays: both VPCs ask for prod, which is not declared"))
+    );
+}
+
+#[test]
+fn an_end_that_asks_for_another_mesh_proves_nothing_while_the_other_cannot_be_read() {
+    let (mut world, _, b) = joined();
+    world.close(&scope(1, 0));
+    world.set_meshes(&b, "staging");
+    assert_eq!(work(&world.settle().0), Vec::<&str>::new());
+    world.set_meshes(&b, "");
+    assert!(!work(&world.settle().0).is_empty(), "an end that asks for no mesh at all is proof");
+}
+
+#[test]
+fn a_vpc_whose_scope_was_not_asked_is_no_member_whatever_the_index_says() {
+    let (mut world, _, b) = two();
+    world.close(&b.scope);
+    world.observed.scopes.remove(&b.scope);
+    let (done, findings) = world.settle();
+    assert_eq!((work(&done).len(), findings.len()), (0, 0));
+    assert!(done.iter().all(|line| !line.contains("waiting")), "{done:#?}");
+}
+
+#[test]
+fn what_left_is_remembered_for_cleaning_up_and_wants_nothing() {
+    let (mut world, _, b) = joined();
+    world.close(&b.scope);
+    let member = world.desired.remembered.get_mut(&b).unwrap();
+    member.left = member.meshes.clone();
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    assert_eq!(work(&world.settle().0), Vec::<&str>::new());
+}
+
+#[test]
+fn of_two_routes_to_the_same_addresses_the_one_to_the_lesser_peer_stays() {
+    let (mut world, a, _) = joined();
+    let c = world.vpc("c", scope(3, 0), "10.2.128.0/17", "prod");
+    let tags = world.managed([&a, &c], "prod");
+    world.peering("pcx-c", &a, &c, PeeringStatus::Active, &tags);
+    world.route("rtb-a", "10.2.128.0/17", target("pcx-c"));
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "2600:1f18:2::/56 pcx-new1"]);
+}
+
+#[test]
+fn a_block_that_the_own_vpc_has_too_is_not_routed_and_holds_nothing_else_up() {
+    let (mut world, _, b) = joined();
+    let blocks = "10.1.128.0/17 10.2.0.0/16 10.7.0.0/16";
+    let blocks = blocks.split(' ').map(|block| cidr::parse(block).unwrap()).collect();
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = blocks;
+    let (_, findings) = world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.7.0.0/16 pcx-new1"]);
+    assert!(kinds(&findings).contains(&FindingKind::Overlap));
+}
+
+#[test]
+fn more_than_ten_deletes_that_are_a_small_share_of_the_mesh_go_unasked() {
+    let mut world = World::new();
+    for n in 1..=12 {
+        world.vpc(&format!("v{n}"), scope(1, 0), &format!("10.{n}.0.0/16"), "prod");
+    }
+    world.settle();
+    let leaver = world.observed.vpcs.keys().next().unwrap().clone();
+    world.set_meshes(&leaver, "");
+    let (done, findings) = world.settle();
+    assert_eq!(done.iter().filter(|line| line.starts_with("- peering")).count(), 11);
+    assert_eq!(findings.len(), 0);
+}
+
+#[test]
+fn a_status_keeps_what_another_mesh_says_only_as_long_as_the_vpc_asks_for_it_or_cannot_leave_it() {
+    let (mut world, a, _) = joined();
+    world.set_meshes(&a, "prod $x");
+    let told = |world: &mut World, line: &str| {
+        world.observed.vpcs.get_mut(&a).unwrap().tags.insert(tags::STATUS.to_owned(), line.to_owned());
+        world.settle();
+        world.status(&a).unwrap_or_default().to_owned()
+    };
+    assert_eq!(told(&mut world, "joined staging"), "refused $x: not a mesh name. joined prod");
+    let held = "waiting staging: leaving is held back until it is confirmed";
+    assert_eq!(told(&mut world, held), format!("refused $x: not a mesh name. joined prod. {held}"));
+    let gone = "waiting gone: leaving is held back until it is confirmed";
+    assert_eq!(told(&mut world, gone), "refused $x: not a mesh name. joined prod");
+}
