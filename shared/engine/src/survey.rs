@@ -61,32 +61,45 @@ impl Engine<'_> {
     /// What is to be remembered of a VPC that was read so.
     fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: Option<u64>, before: Option<&Member>) -> Member {
         let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
-        let meshes = before.map_or_else(|| asked.clone(), |before| &before.meshes | &asked);
-        let known = before.map(|member| member.cidrs.clone());
-        let cidrs = read.map(|vpc| vpc.cidrs.clone()).or(known).unwrap_or_default();
-        let since = match before {
-            Some(before) if asked.is_subset(&before.asked()) => before.since,
-            _ => self.clock.now(),
+        let Some(before) = before else {
+            let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+            let (since, tag_version) = (self.clock.now(), told.filter(|_| read.is_some()).unwrap_or_default());
+            return Member {
+                vpc: vpc.clone(),
+                cidrs,
+                meshes: asked,
+                left: BTreeSet::new(),
+                since,
+                tag_version,
+                version: 0,
+            };
         };
-        let seen = before.map_or(0, |before| before.tag_version);
-        let is_told = told.is_some_and(|version| version >= seen);
-        let left = match before {
-            Some(before) if !is_told && self.clock.now() < since + SETTLED_MS => &before.left - &asked,
-            _ => &meshes - &asked,
-        };
-        let version = before.map_or(0, |before| before.version);
-        let tag_version = told.filter(|_| read.is_some()).unwrap_or_default().max(seen);
-        Member { vpc: vpc.clone(), cidrs, left, meshes, since, tag_version, version }
+        let meshes = &before.meshes | &asked;
+        let since = if asked.is_subset(&before.asked()) { before.since } else { self.clock.now() };
+        let is_told = told.is_some_and(|version| version >= before.tag_version);
+        let is_young = self.clock.now() < before.since + SETTLED_MS;
+        if is_young && !is_told && !before.asked().is_subset(&asked) {
+            return Member { left: &before.left - &asked, meshes, since, ..before.clone() };
+        }
+        Member {
+            vpc: vpc.clone(),
+            cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
+            left: &meshes - &asked,
+            meshes,
+            since,
+            tag_version: told.filter(|_| read.is_some()).unwrap_or_default().max(before.tag_version),
+            version: before.version,
+        }
     }
 
     fn next_version(&self, before: Option<&Member>) -> u64 {
         before.map_or(0, |before| before.version + 1).max(self.clock.now())
     }
 
-    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago and
-    /// no survey saw them leave: then the read may be older than their tag, and a sweep forgets them if it was not. Forgets also the mesh itself if nobody asks for it
-    /// and nobody declared it. To be called when the mesh is as it should be: until then whoever comes next must find
-    /// where there is something to clean up.
+    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago and no
+    /// survey saw them leave: then the read may be older than their tag, and a sweep forgets them if it was not. Forgets
+    /// also the mesh itself if nobody asks for it and nobody declared it. To be called when the mesh is as it should be:
+    /// until then whoever comes next must find where there is something to clean up.
     ///
     /// # Errors
     /// When the store cannot be read or written.
