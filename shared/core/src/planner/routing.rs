@@ -89,7 +89,9 @@ fn overlaps_own(table: &RouteTable, wish: &Wish<'_>, view: &View<'_>) -> bool {
 fn settled_routes<'a>(table: &RouteTable, view: &View<'a>, draft: &mut Draft) -> Vec<(IpNet, &'a VpcRef)> {
     let mut settled: Vec<(IpNet, &VpcRef)> = Vec::new();
     for (block, peer, peering) in standing_routes(table, view) {
-        if settled.iter().any(|(taken, by)| *by != peer && cidr::overlap(taken, &block)) {
+        // What leads to a VPC that cannot be read keeps newcomers out, but it neither goes nor takes anything away.
+        let rivals = |by: &VpcRef| *by != *peer && view.is_proven(by) && view.is_proven(peer);
+        if settled.iter().any(|(taken, by)| rivals(by) && cidr::overlap(taken, &block)) {
             let (scope, peering) = (table.vpc.scope.clone(), peering.clone());
             draft.work.insert(Action::RemoveRoute { scope, table: table.id.clone(), destination: block, peering });
         } else {

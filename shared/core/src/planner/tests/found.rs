@@ -207,3 +207,21 @@ fn a_status_keeps_what_another_mesh_says_only_as_long_as_the_vpc_asks_for_it_or_
     let gone = "waiting gone: leaving is held back until it is confirmed";
     assert_eq!(told(&mut world, gone), "refused $x: not a mesh name. joined prod");
 }
+
+#[test]
+fn a_route_to_a_vpc_that_cannot_be_read_neither_goes_nor_takes_another_away() {
+    let (mut world, a, _) = joined();
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    let tags = world.managed([&a, &c], "prod");
+    world.peering("pcx-c", &a, &c, PeeringStatus::Active, &tags);
+    world.route("rtb-a", "10.2.128.0/17", target("pcx-c"));
+    world.close(&c.scope);
+    world.settle();
+    let kept = ["10.2.0.0/16 pcx-new1", "10.2.128.0/17 pcx-c", "10.3.0.0/16 pcx-c", "2600:1f18:2::/56 pcx-new1"];
+    assert_eq!(world.targets("rtb-a"), kept);
+    let newcomer = world.vpc("d", scope(1, 0), "10.2.192.0/18", "prod");
+    let tags = world.managed([&a, &newcomer], "prod");
+    world.peering("pcx-d", &a, &newcomer, PeeringStatus::Active, &tags);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), kept);
+}

@@ -32,7 +32,7 @@ impl Oracle {
         let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
         for (n, a) in vpcs.iter().enumerate() {
             for b in &vpcs[n + 1..] {
-                self.look_at_pair(a, b, &mut ending);
+                self.look_at_pair(a, b, dark, &mut ending);
             }
         }
         for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
@@ -46,7 +46,7 @@ impl Oracle {
         ending
     }
 
-    fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, ending: &mut Ending) {
+    fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Darkness, ending: &mut Ending) {
         let (seen_a, seen_b) = (self.facts.vpc(a), self.facts.vpc(b));
         let meshes = Facts::shared(seen_a, seen_b, &self.declared);
         let live: Vec<_> = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live()).collect();
@@ -62,8 +62,8 @@ impl Oracle {
         match managed[..] {
             [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
                 self.look_at_tags(id, peering, &meshes, ending);
-                self.look_at_routes(id, a, b, ending);
-                self.look_at_routes(id, b, a, ending);
+                self.look_at_routes(id, a, b, dark, ending);
+                self.look_at_routes(id, b, a, dark, ending);
             }
             _ if !foreign.is_empty() && managed.is_empty() => ending.excuse(a, b),
             _ if self.is_full(a) || self.is_full(b) || self.waits_in_line(a.min(b)) => {
@@ -100,13 +100,15 @@ impl Oracle {
         }
     }
 
-    fn look_at_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, ending: &mut Ending) {
+    fn look_at_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, dark: &Darkness, ending: &mut Ending) {
         let blocks = self.facts.vpc(to).map(|vpc| vpc.blocks.clone()).unwrap_or_default();
         let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && !table.of_gateway);
         for (name, table) in tables {
             for block in &blocks {
                 match table.routes.get(block).map(|route| &route.target) {
-                    Some(RouteTarget::Peering(target)) if target == id && self.has_rival(table, block, to) => {
+                    Some(RouteTarget::Peering(target))
+                        if target == id && !dark.is_any() && self.has_rival(table, block, to) =>
+                    {
                         ending.wrong.push(format!("{name} leads addresses of {block} to two peers"));
                     }
                     Some(RouteTarget::Peering(target)) if target == id => {}
