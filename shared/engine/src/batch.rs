@@ -192,7 +192,8 @@ impl Engine<'_> {
             return Ok(Sighting::Stale);
         }
         self.register(&vpc.scope).await?;
-        let touched = self.survey_vpc(vpc, read, expect.told()).await?.touched;
+        let told = expect.told().filter(|_| expect.allows(read));
+        let touched = self.survey_vpc(vpc, read, told).await?.touched;
         concerned.extend(touched.into_iter().map(|mesh| (mesh, [vpc.scope.clone()].into())));
         Ok(Sighting::Clear)
     }
