@@ -164,6 +164,9 @@ impl<'a> Play<'a> {
     fn light_up(&mut self, now: Timestamp) {
         let (over, on): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.darkness).into_iter().partition(|(end, _)| *end <= now);
+        if !over.is_empty() {
+            self.oracle.blind_until = now;
+        }
         over.iter().for_each(|(_, what)| set_dark(&self.world, what, false));
         on.iter().for_each(|(_, what)| set_dark(&self.world, what, true));
         self.darkness = on;
@@ -191,7 +194,9 @@ impl<'a> Play<'a> {
             transcript.extend(self.world.wire.take_diary());
             transcript.extend(entries.iter().map(ToString::to_string));
         }
-        self.oracle.blind = self.dark().is_any() || self.world.wire.weather().trouble > 0;
+        if self.dark().is_any() || self.world.wire.weather().trouble > 0 {
+            self.oracle.blind_until = self.world.now();
+        }
         for entry in entries {
             self.coverage.count_deed(&entry);
             self.oracle.witness(&entry, |worker| self.world.since(worker))?;
@@ -204,6 +209,9 @@ impl<'a> Play<'a> {
             return self.end_by_events();
         }
         self.tell(|now| format!("{:>12}  --- the weather calms down", clock(now)));
+        if script.climate.weather.trouble > 0 {
+            self.oracle.blind_until = self.world.now();
+        }
         self.world.wire.set_weather(script.climate.weather.calmed());
         if self.dark().is_any() {
             self.darkness.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);

@@ -31,7 +31,8 @@ impl Oracle {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, block, was, now.is_none(), from, raced)?;
                 }
-                now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from))
+                let known = if since <= self.blind_until { 0 } else { from };
+                now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
             Deed::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
             Deed::VpcGone { .. } | Deed::Table { .. } | Deed::TableGone { .. } => {
@@ -111,6 +112,7 @@ impl Oracle {
         block: &IpNet,
         target: &RouteTarget,
         from: u64,
+        known: u64,
     ) -> Result<(), Violation> {
         let routed = || format!("{id} leads {block} to {target}");
         let RouteTarget::Peering(peering) = target else { return broken("peerd routes to peerings only", routed()) };
@@ -124,11 +126,10 @@ impl Oracle {
         let Some(peer) = peering.peer_of(&table.vpc) else {
             return broken("a route leads to its own peering", routed());
         };
-        let from = if self.blind { 0 } else { from };
         let offered = |vpc: Option<&Vpc>, peer: Option<&Vpc>| {
             !Facts::shared(vpc, peer, &self.declared).is_empty() && peer.is_some_and(|peer| peer.blocks.contains(block))
         };
-        if !self.facts.sometime(&table.vpc, peer, from, offered) {
+        if !self.facts.sometime(&table.vpc, peer, known, offered) {
             return broken("only blocks of members are routed", routed());
         }
         Ok(())

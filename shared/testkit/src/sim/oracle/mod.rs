@@ -44,8 +44,9 @@ pub struct Oracle {
     flight: u64,
     /// Quotas that may leave a pair unconnected.
     quotas: Quotas,
-    /// Whether some scope cannot be read, or reads fail: then a VPC counts as what it was when it was last read.
-    pub blind: bool,
+    /// Until when some scope could not be read, or reads failed: to whoever began by then, a VPC counts as what it was when
+    /// it was last read.
+    pub blind_until: u64,
     /// Whether an operator has confirmed mass deletes.
     pub confirmed: bool,
     /// Peerings that each worker deleted, by mesh.
@@ -98,7 +99,7 @@ impl Oracle {
             staleness,
             flight,
             quotas,
-            blind: false,
+            blind_until: 0,
             confirmed: false,
             deleted,
             deletes: Vec::new(),
