@@ -197,3 +197,30 @@ pub fn chain(error: &dyn Error) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::PortError;
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes() {
+        let deepest = PortError::new("connection reset");
+        let middle =
+            CloudError { source: Some(Box::new(deepest)), ..CloudError::new(ErrorKind::Unavailable, "CreateRoute") };
+        let error = PortError { context: "index not read".to_owned(), source: Some(Box::new(middle)) };
+        assert_eq!(chain(&error), "index not read: CreateRoute: unavailable: connection reset");
+    }
+
+    #[test]
+    fn a_quota_is_an_effect_what_may_pass_is_tried_again_and_the_rest_has_failed() {
+        let of = |kind| failed(&CloudError::new(kind, "CreateRoute"));
+        assert!(matches!(of(ErrorKind::Limit), Applied::Done(Effect::Refused(_))));
+        for kind in [ErrorKind::Throttled, ErrorKind::NotReady, ErrorKind::Unavailable] {
+            assert!(matches!(of(kind), Applied::Passing(_)));
+        }
+        for kind in [ErrorKind::Denied, ErrorKind::Conflict, ErrorKind::Invalid] {
+            assert!(matches!(of(kind), Applied::Failed(_)));
+        }
+    }
+}
