@@ -230,8 +230,9 @@ impl<'a> Play<'a> {
             self.run(self.world.now() + MINUTE)?;
         }
         self.confirm();
-        if self.oracle.confirmed {
-            return self.settle(AT_LAST, MOST_SWEEPS); // nothing but a sweep tells peerd that an operator has confirmed
+        if self.oracle.confirmed || self.oracle.saw_a_request_fail() {
+            // Only a sweep finds that an operator has confirmed, or that AWS no longer shows a request that it failed.
+            return self.settle(AT_LAST, MOST_SWEEPS);
         }
         let wrong = self.wrong(false);
         let promise = "events alone bring a mesh to its end where none is lost and nothing fails";

@@ -119,6 +119,14 @@ impl Oracle {
         judged
     }
 
+    /// Whether AWS failed a request of peerd's, because blocks came to overlap meanwhile.
+    pub fn saw_a_request_fail(&self) -> bool {
+        let failed = |peering: &facts::Peering| {
+            peering.made_by_peerd && peering.status.since(0).any(|status| *status == PeeringStatus::Failed)
+        };
+        self.facts.peerings.values().any(failed)
+    }
+
     fn note(&mut self, Entry { at, by, deed }: &Entry) {
         let facts = &mut self.facts;
         match deed.clone() {
