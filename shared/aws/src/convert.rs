@@ -87,7 +87,9 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
     let vpc = VpcRef::new(scope.clone(), required(table.vpc_id(), "vpcId")?.parse()?);
     let of_gateway = table.associations().iter().any(|association| association.gateway_id().is_some());
     let routes = table.routes().iter().filter_map(|r| route(r).transpose()).collect::<Result<_, _>>()?;
-    Ok(Some(RouteTable { id: required(table.route_table_id(), "routeTableId")?.parse()?, vpc, of_gateway, routes }))
+    let main = table.associations().iter().any(|association| association.main() == Some(true));
+    let (id, tags) = (required(table.route_table_id(), "routeTableId")?.parse()?, tags(table.tags()));
+    Ok(Some(RouteTable { id, vpc, of_gateway, main, tags, routes }))
 }
 
 /// A route to a CIDR block; none of one to a prefix list.

@@ -5,16 +5,19 @@
 
 mod cloud;
 mod convert;
+mod deployment;
 mod environment;
 mod errors;
 pub mod function;
 mod pace;
+mod policies;
 mod queue;
 mod sessions;
 mod store;
 mod telemetry;
 
 pub use cloud::AwsCloud;
+pub use deployment::{Deployed, DeployedError, configuration};
 pub use environment::{Environment, EnvironmentError};
 pub use queue::SqsQueue;
 pub use sessions::Sessions;

@@ -27,9 +27,9 @@ use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, S
 use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
 use serde::de::DeserializeOwned;
 
-use crate::errors;
+use crate::{errors, policies};
 
-type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// How long a run is remembered, in seconds.
 const RUN_KEPT: u64 = 30 * 24 * 3600;
@@ -38,8 +38,8 @@ const RUN_LINES: usize = 200;
 
 /// The deployment's table.
 pub struct DynamoStore {
-    dynamo: Client,
-    table: String,
+    pub(crate) dynamo: Client,
+    pub(crate) table: String,
 }
 
 impl DynamoStore {
@@ -98,7 +98,7 @@ impl DynamoStore {
     fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, PortError> {
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(key("meshes".to_owned(), mesh.to_string())))
+            .set_key(Some(key(policies::PK.to_owned(), mesh.to_string())))
             .update_expression("SET known = :true")
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .build();
@@ -109,13 +109,7 @@ impl DynamoStore {
 #[async_trait]
 impl Store for DynamoStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
-        #[derive(serde::Deserialize)]
-        struct Mesh {
-            sk: MeshName,
-            policy: Option<Policy>,
-        }
-        let meshes = self.query("meshes", "").await?.into_iter().map(|item| read::<Mesh>("meshes", item));
-        meshes.map(|mesh| mesh.map(|mesh| (mesh.sk, mesh.policy))).collect()
+        self.query(policies::PK, "").await?.into_iter().map(policies::read).collect()
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
@@ -164,7 +158,7 @@ impl Store for DynamoStore {
             .dynamo
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key("meshes".to_owned(), mesh.to_string())))
+            .set_key(Some(key(policies::PK.to_owned(), mesh.to_string())))
             .condition_expression("attribute_not_exists(policy)");
         done_or_not_ours(request.send().await, &format!("mesh {mesh}"))
     }
@@ -279,7 +273,7 @@ fn overtaken(cancelled: &TransactionCanceledException) -> bool {
     reasons.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
-fn key(pk: String, sk: String) -> Item {
+pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
 }
 
@@ -303,7 +297,7 @@ fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, PortError> {
+pub(crate) fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, PortError> {
     serde_dynamo::from_item(item).map_err(|error| unreadable(pk, error))
 }
 

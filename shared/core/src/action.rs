@@ -182,7 +182,7 @@ impl fmt::Display for Plan {
 
 impl Action {
     /// The pair that it serves; none for a status.
-    fn pair(&self, observed: &Observed) -> Option<Pair> {
+    pub fn pair(&self, observed: &Observed) -> Option<Pair> {
         match self {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
             Self::AcceptPeering { peering, .. }

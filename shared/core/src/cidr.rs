@@ -32,7 +32,7 @@ pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
 
 /// CIDR blocks without host bits, sorted, none inside another; IPv4 sorts before IPv6.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "BTreeSet<IpNet>", into = "BTreeSet<IpNet>")]
+#[serde(try_from = "Vec<String>", into = "BTreeSet<IpNet>")]
 pub struct CidrSet(BTreeSet<IpNet>);
 
 impl CidrSet {
@@ -55,12 +55,39 @@ impl CidrSet {
         self.0.contains(block)
     }
 
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether some block of the set contains this one.
+    pub fn covers(&self, block: &IpNet) -> bool {
+        self.0.iter().any(|known| known.contains(block))
+    }
+
+    /// The addresses of this set that are not in the other, as few blocks as that takes.
+    pub fn without(&self, other: &Self) -> Self {
+        self.0.iter().flat_map(|block| rest_of(block, other)).collect()
+    }
+
     /// The first block of this set that overlaps one of the other, with that one.
     pub fn first_overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
         self.0
             .iter()
             .find_map(|mine| other.0.iter().find(|theirs| overlap(mine, theirs)).map(|theirs| (*mine, *theirs)))
     }
+}
+
+/// What is left of a block: halves of it, and halves of these, down to those that are free or taken as a whole.
+fn rest_of(block: &IpNet, taken: &CidrSet) -> Vec<IpNet> {
+    if taken.covers(block) {
+        return Vec::new();
+    }
+    if !taken.0.iter().any(|taken| overlap(taken, block)) {
+        return vec![*block];
+    }
+    let halves = block.subnets(block.prefix_len() + 1).into_iter().flatten();
+    halves.flat_map(|half| rest_of(&half, taken)).collect()
 }
 
 impl FromIterator<IpNet> for CidrSet {
@@ -73,9 +100,11 @@ impl FromIterator<IpNet> for CidrSet {
     }
 }
 
-impl From<BTreeSet<IpNet>> for CidrSet {
-    fn from(blocks: BTreeSet<IpNet>) -> Self {
-        blocks.into_iter().collect()
+impl TryFrom<Vec<String>> for CidrSet {
+    type Error = CidrError;
+
+    fn try_from(blocks: Vec<String>) -> Result<Self, CidrError> {
+        blocks.iter().map(|block| parse(block)).collect()
     }
 }
 
@@ -117,6 +146,17 @@ mod tests {
         assert!(set("10.9.128.0/17").first_overlap(&set("10.9.0.0/16")).is_some());
         assert_eq!(set("0.0.0.0/0").first_overlap(&set("::/0")), None);
         assert_eq!(set("10.0.0.0/16").first_overlap(&set("10.1.0.0/16")), None);
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_block_leaves_the_blocks_around_it() {
+        let without = |blocks, taken| set(blocks).without(&set(taken)).to_string();
+        assert_eq!(without("10.0.0.0/8", "10.64.0.0/10"), "10.0.0.0/10 10.128.0.0/9");
+        assert_eq!(without("10.1.0.0/16 100.64.1.0/24", "100.64.0.0/10"), "10.1.0.0/16");
+        assert_eq!(without("10.1.0.0/31", "10.1.0.1/32"), "10.1.0.0/32");
+        assert_eq!(without("2600:1f18::/56", "10.0.0.0/8"), "2600:1f18::/56");
+        assert_eq!(without("10.1.0.0/16", "10.1.0.0/16"), "");
+        assert!(set("10.0.0.0/8").covers(&parse("10.1.0.0/16").unwrap()) && set("").is_empty());
     }
 
     #[test]

@@ -8,39 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::CidrSet;
 use crate::ids::{Deployment, MeshName, VpcRef};
-
-/// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Policy {
-    /// How many peerings one run may delete before it stops and asks.
-    pub deletes: DeleteLimits,
-}
-
-/// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeleteLimits {
-    /// Peerings.
-    pub count: usize,
-    /// Per cent of the mesh's live managed peerings.
-    pub percent: usize,
-}
-
-impl Default for DeleteLimits {
-    /// Ten: a VPC that leaves a mesh of eleven goes without a question. 30 %: so does one that leaves a large mesh,
-    /// but a lost tag policy or a wrong index, which would take half the mesh, does not.
-    fn default() -> Self {
-        Self { count: 10, percent: 30 }
-    }
-}
-
-impl DeleteLimits {
-    /// Whether `deletes` of `live` peerings are too many to do unasked.
-    pub fn exceeded_by(&self, deletes: usize, live: usize) -> bool {
-        deletes > self.count && deletes.saturating_mul(100) > live.saturating_mul(self.percent)
-    }
-}
+use crate::policy::Policy;
+use crate::tags::Tags;
 
 /// What the index remembers of a VPC that wears a mesh tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +18,9 @@ pub struct Member {
     pub vpc: VpcRef,
     /// Its associated blocks when it was last read.
     pub cidrs: CidrSet,
+    /// Of its tags, those that say what it is in its meshes: `peerd:role` and `peerd:cidrs`.
+    #[serde(default)]
+    pub tags: Tags,
     /// The meshes that its tag names, and those that it left and that may still have to be cleaned up after.
     pub meshes: BTreeSet<MeshName>,
     /// The ones that it left.
@@ -116,14 +88,5 @@ mod tests {
         assert_eq!(left.asked(), ["staging".parse().unwrap()].into());
         let written = serde_json::to_string(&left).unwrap();
         assert_eq!(serde_json::from_str::<Member>(&written).unwrap(), left);
-    }
-
-    #[test]
-    fn deletes_are_too_many_only_above_both_the_count_and_the_share() {
-        let limits = DeleteLimits::default();
-        assert!(!limits.exceeded_by(10, 10));
-        assert!(!limits.exceeded_by(11, 100));
-        assert!(limits.exceeded_by(11, 36));
-        assert!(!limits.exceeded_by(12, 40), "a share that is just reached");
     }
 }

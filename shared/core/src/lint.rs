@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use crate::action::{Action, Plan};
 use crate::cidr::IpNet;
 use crate::desired::Desired;
-use crate::ids::{Pair, PeeringId, RouteTableId};
+use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
 use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
 use crate::planner::View;
 use crate::rules::Rule;
+use crate::tags::TableTag;
 
 /// The rules that a plan breaks, one sentence each; none for a sound plan.
 pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> {
@@ -51,6 +52,9 @@ impl Rules<'_> {
     fn broken_by(&self, action: &Action) -> Option<&'static str> {
         if !self.observed.answered(action.scope()) {
             return Some("its scope did not answer");
+        }
+        if action.pair(self.observed).is_some_and(|pair| self.view.is_frozen(&pair)) {
+            return Some("a mesh of the pair is paused");
         }
         match action {
             Action::CreatePeering { pair, .. } => self.request(pair),
@@ -115,6 +119,10 @@ impl Rules<'_> {
             Some("the peering is not active")
         } else if !peering.ends().contains(&&table.vpc) {
             Some("the table is of neither VPC")
+        } else if matches!(TableTag::of(&table.tags), Ok(TableTag::Ignore) | Err(_)) {
+            Some("the table is to be left alone")
+        } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination)) {
+            Some("neither VPC has the block")
         } else if table.of_gateway {
             Some("a gateway's table takes no peering routes")
         } else if overlaps_own {
@@ -122,6 +130,10 @@ impl Rules<'_> {
         } else {
             None
         }
+    }
+
+    fn has(&self, vpc: &VpcRef, block: &IpNet) -> bool {
+        self.view.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(block)))
     }
 
     fn target(&self, table: &RouteTableId, destination: &IpNet) -> Option<&RouteTarget> {
@@ -141,14 +153,16 @@ impl Rules<'_> {
             .peerings
             .values()
             .any(|peering| peering.id != *id && peering.pair().as_ref() == Some(pair) && peering.status.is_live());
-        if let Err(rule) = self.managed(id) {
-            Some(rule)
-        } else if self.observed.routes_via(id).next().is_some() {
+        let peering = match self.managed(id) {
+            Ok(peering) => peering,
+            Err(rule) => return Some(rule),
+        };
+        if self.observed.routes_via(id).next().is_some() {
             Some("routes still lead to it")
         } else if pair.ends().into_iter().any(|vpc| !self.view.is_proven(vpc)) {
             Some("a side could not be read")
-        } else if !self.view.asked_by_both(pair).is_empty() && !another && !self.overlapping(pair) {
-            Some("both VPCs still ask for a mesh")
+        } else if !self.view.holding(pair, peering).is_empty() && !another && !self.overlapping(pair) {
+            Some("a mesh still holds the pair")
         } else {
             None
         }

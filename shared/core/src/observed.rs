@@ -208,6 +208,10 @@ pub struct RouteTable {
     /// Whether it is associated with a gateway: such a table takes no peering routes
     /// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html>).
     pub of_gateway: bool,
+    /// Whether it is the VPC's main table, which its subnets use that have none of their own.
+    pub main: bool,
+    /// All its tags.
+    pub tags: Tags,
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
 }

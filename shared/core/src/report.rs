@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::action::Action;
+
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
@@ -18,6 +20,8 @@ pub enum FindingKind {
     Gap,
     /// peerd holds back on purpose until somebody acts.
     Blocked,
+    /// A pause keeps peerd from doing what is due.
+    Paused,
 }
 
 impl fmt::Display for FindingKind {
@@ -29,6 +33,7 @@ impl fmt::Display for FindingKind {
             Self::Quota => "quota",
             Self::Gap => "gap",
             Self::Blocked => "blocked",
+            Self::Paused => "paused",
         })
     }
 }
@@ -75,6 +80,8 @@ pub struct Report {
     pub findings: BTreeSet<Finding>,
     /// What the next run may find done.
     pub waits: BTreeSet<Wait>,
+    /// What would have been done, were it not for a pause.
+    pub withheld: BTreeSet<Action>,
 }
 
 impl Report {
@@ -103,8 +110,23 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits } = self;
+        let Self { findings, waits, withheld } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
-        waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))
+        waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
+        withheld.iter().try_for_each(|action| writeln!(f, "paused: {action}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_finding_of_that_kind_says_that_peerd_holds_back() {
+        let mut report = Report::default();
+        report.find(FindingKind::Gap, "x", "y", "z");
+        assert!(!report.is_blocked());
+        report.find(FindingKind::Blocked, "x", "y", "z");
+        assert!(report.is_blocked());
     }
 }

@@ -166,6 +166,34 @@ mod tests {
         }
     }
 
+    /// Sentences of exactly so many characters, in this order.
+    fn of_lengths(lengths: &[usize]) -> BTreeSet<Sentence> {
+        let sentence = |(n, length): (usize, &usize)| {
+            let start = Sentence::because(Word::Refused, "a", None, &n.to_string()).to_string().len();
+            Sentence::because(Word::Refused, "a", None, &format!("{n}{}", "x".repeat(length - start)))
+        };
+        lengths.iter().enumerate().map(sentence).collect()
+    }
+
+    #[test]
+    fn a_line_that_just_fits_is_whole() {
+        let written = |lengths: [usize; 2]| line(&of_lengths(&lengths)).unwrap().len();
+        assert_eq!(written([127, 127]), LONGEST);
+        assert_eq!(written([127, 128]), 127, "the second would be cut");
+    }
+
+    #[test]
+    fn as_many_sentences_are_kept_as_fit_with_the_count_of_the_others() {
+        let fitted =
+            |lengths: &[usize]| fit(of_lengths(lengths), 1).iter().map(|s| s.to_string().len()).collect::<Vec<_>>();
+        let more = "more a: 1 not shown".len();
+        assert_eq!(fitted(&[125, 125]), [125, 125], "254 with what separates them");
+        assert_eq!(fitted(&[125, 126]), [125, more]);
+        assert_eq!(fitted(&[100, 129, 100]), [100, 129, more], "to the last character");
+        assert_eq!(fitted(&[100, 130, 100]), [100, more]);
+        assert_eq!(fitted(&[60, 60, 60, 60]), [60, 60, 60, 60]);
+    }
+
     #[test]
     fn nothing_to_say_is_no_line_and_foreign_text_is_dropped() {
         assert_eq!(line(&BTreeSet::new()), None);

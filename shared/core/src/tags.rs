@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cidr::{self, CidrSet};
 use crate::ids::{Deployment, MeshName, Pair};
 
 /// Tags by key.
@@ -9,6 +10,14 @@ pub type Tags = BTreeMap<String, String>;
 
 /// On a VPC, read: the meshes that it asks to join. On a peering, written: the meshes that want it, joined by `+`.
 pub const ENV: &str = "peerd:env";
+/// On a VPC, read: `hub` or `spoke`, which matters where the policy's topology is hub-and-spoke.
+pub const ROLE: &str = "peerd:role";
+/// On a VPC, read: the parts of its own blocks to which its peers are routed; absent means all of them.
+pub const CIDRS: &str = "peerd:cidrs";
+/// On a route table, read: `manage` or `ignore`, whatever the policy says of tables.
+pub const ROUTES: &str = "peerd:routes";
+/// On a route table, read: the Python peerd's `true`, which counts as `manage` where the policy says tagged.
+pub const ELIGIBLE: &str = "peerd_eligible";
 /// On a peering, written: the deployment that made it. What lacks it is foreign and never changed.
 pub const MANAGED_BY: &str = "peerd:managed-by";
 /// On a VPC, written: joined, waiting, or refused and why.
@@ -42,6 +51,93 @@ impl MeshTag {
             }
         }
         tag
+    }
+}
+
+/// What a VPC is in a hub-and-spoke mesh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Connected with every member.
+    Hub,
+    /// Connected with hubs. What says nothing is one, and so is what says nothing that makes sense: a slip of the pen
+    /// opens nothing.
+    #[default]
+    Spoke,
+}
+
+impl Role {
+    /// Reads the tag out of a VPC's tags.
+    ///
+    /// # Errors
+    /// The value, if it is neither `hub` nor `spoke`.
+    pub fn of(tags: &Tags) -> Result<Self, String> {
+        match tags.get(ROLE).map_or("", |role| role.trim()) {
+            "hub" => Ok(Self::Hub),
+            "spoke" | "" => Ok(Self::Spoke),
+            other => Err(other.to_owned()),
+        }
+    }
+}
+
+/// The blocks of a VPC to which its peers are routed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advertised {
+    /// Parts of its own blocks.
+    pub cidrs: CidrSet,
+    /// Words of `peerd:cidrs` that are none, each to be reported.
+    pub refused: BTreeSet<String>,
+}
+
+impl Advertised {
+    /// Reads the tag out of a VPC's tags. A block that is not within the VPC's own would draw other people's traffic and is
+    /// refused.
+    pub fn of(tags: &Tags, own: &CidrSet) -> Self {
+        let Some(value) = tags.get(CIDRS) else { return Self { cidrs: own.clone(), refused: BTreeSet::new() } };
+        let mut advertised = Self::default();
+        for word in value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty()) {
+            match cidr::parse(word) {
+                Ok(block) if own.covers(&block) => advertised.cidrs.insert(block),
+                _ => drop(advertised.refused.insert(word.to_owned())),
+            }
+        }
+        advertised
+    }
+}
+
+/// Of a VPC's tags, those that say what it is in its meshes.
+pub fn of_member(tags: &Tags) -> Tags {
+    let kept = [ROLE, CIDRS].into_iter().filter_map(|key| tags.get_key_value(key));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What a route table's tags say of its routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableTag {
+    /// It takes routes, whatever the policy says.
+    Manage,
+    /// peerd leaves it as it is.
+    Ignore,
+    /// It takes routes where the policy says tagged.
+    Eligible,
+    /// Nothing.
+    Absent,
+}
+
+impl TableTag {
+    /// Reads the tags of a route table.
+    ///
+    /// # Errors
+    /// The value of `peerd:routes`, if it is neither `manage` nor `ignore`.
+    pub fn of(tags: &Tags) -> Result<Self, String> {
+        match tags.get(ROUTES).map(|value| value.trim()) {
+            Some("manage") => Ok(Self::Manage),
+            Some("ignore") => Ok(Self::Ignore),
+            Some(other) => Err(other.to_owned()),
+            None if tags.get(ELIGIBLE).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) => {
+                Ok(Self::Eligible)
+            }
+            None => Ok(Self::Absent),
+        }
     }
 }
 
@@ -89,6 +185,46 @@ mod tests {
         let tag = MeshTag::parse("prod $x");
         assert_eq!(join_meshes(&tag.meshes), "prod");
         assert_eq!(tag.malformed, BTreeSet::from(["$x".to_owned()]));
+    }
+
+    fn tag(key: &str, value: &str) -> Tags {
+        Tags::from([(key.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn a_vpc_is_a_spoke_unless_it_says_hub() {
+        assert_eq!(Role::of(&Tags::new()), Ok(Role::Spoke));
+        assert_eq!(Role::of(&tag(ROLE, "spoke")), Ok(Role::Spoke));
+        assert_eq!(Role::of(&tag(ROLE, " hub ")), Ok(Role::Hub));
+        assert_eq!(Role::of(&tag(ROLE, "Hub")), Err("Hub".to_owned()));
+    }
+
+    #[test]
+    fn a_vpc_advertises_parts_of_its_own_blocks_and_nothing_else() {
+        let own: CidrSet = ["10.1.0.0/16", "2600:1f18::/56"].iter().map(|block| cidr::parse(block).unwrap()).collect();
+        assert_eq!(Advertised::of(&Tags::new(), &own).cidrs, own);
+        let advertised = Advertised::of(&tag(CIDRS, "10.1.128.0/17, 2600:1f18::/60+0.0.0.0/0 x;10.2.0.0/16"), &own);
+        assert_eq!(advertised.cidrs.to_string(), "10.1.128.0/17 2600:1f18::/60");
+        assert_eq!(advertised.refused, ["0.0.0.0/0", "10.2.0.0/16", "x"].map(str::to_owned).into());
+        assert!(Advertised::of(&tag(CIDRS, ""), &own).cidrs.is_empty(), "who names no block advertises none");
+    }
+
+    #[test]
+    fn a_table_says_manage_or_ignore_and_the_old_tag_counts_only_beside_none() {
+        assert_eq!(TableTag::of(&Tags::new()), Ok(TableTag::Absent));
+        assert_eq!(TableTag::of(&tag(ROUTES, "manage")), Ok(TableTag::Manage));
+        assert_eq!(TableTag::of(&tag(ELIGIBLE, "True")), Ok(TableTag::Eligible));
+        assert_eq!(TableTag::of(&tag(ELIGIBLE, "no")), Ok(TableTag::Absent));
+        let both = tag(ELIGIBLE, "true").into_iter().chain(tag(ROUTES, "ignore")).collect();
+        assert_eq!(TableTag::of(&both), Ok(TableTag::Ignore));
+        assert_eq!(TableTag::of(&tag(ROUTES, "yes")), Err("yes".to_owned()));
+    }
+
+    #[test]
+    fn of_a_members_tags_only_role_and_blocks_are_remembered() {
+        let worn = [(ENV, "prod"), (ROLE, "hub"), (STATUS, "joined prod")];
+        let worn: Tags = worn.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(of_member(&worn), tag(ROLE, "hub"));
     }
 
     #[test]

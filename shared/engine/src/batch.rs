@@ -328,8 +328,8 @@ fn next_attempt(run: &Run, ask: &Ask) -> Option<u32> {
     match run.outcome {
         Outcome::Waiting | Outcome::Busy if run.changed_the_network() => Some(1),
         Outcome::Waiting | Outcome::Busy | Outcome::Applied => Some(attempt + 1),
-        Outcome::Unchanged if attempt == 0 => ask.verify.then_some(1),
-        Outcome::Unchanged => (attempt < LAST_LOOK).then_some(LAST_LOOK),
+        Outcome::Unchanged | Outcome::Paused if attempt == 0 => ask.verify.then_some(1),
+        Outcome::Unchanged | Outcome::Paused => (attempt < LAST_LOOK).then_some(LAST_LOOK),
         Outcome::Partial | Outcome::Blocked => None,
     }
 }
@@ -346,6 +346,9 @@ fn tell(run: &Run) {
     }
     for wait in &run.report.waits {
         tracing::info!(mesh = %run.mesh, subject = wait.subject, text = wait.text, "waiting");
+    }
+    for action in &run.report.withheld {
+        tracing::info!(mesh = %run.mesh, %action, "paused");
     }
     let (applied, failed) = (run.applied.len(), run.failed.len());
     tracing::info!(mesh = %run.mesh, outcome = %run.outcome, applied, failed, "reconciled");

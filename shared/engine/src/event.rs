@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use peerd_core::tags::{MeshTag, Tags};
+use peerd_core::tags::{self, MeshTag, Tags};
 use peerd_core::{AccountId, Region, Scope, VpcRef};
 use serde_json::Value;
 
@@ -37,14 +37,22 @@ pub fn focus_of(event: &Value) -> Result<Focus, Ignored> {
 
 fn tag_change(event: &Value) -> Result<Focus, Ignored> {
     let detail = member(event, "detail")?;
-    if (text(detail, "service")?, text(detail, "resource-type")?) != ("ec2", "vpc") {
-        return Err(Ignored("tag change of something other than a VPC".to_owned()));
-    }
     let arn = event.get("resources").and_then(|arns| arns.get(0)).and_then(Value::as_str);
-    let vpc = vpc_of_arn(arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()))?)?;
-    let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
-        .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
-    Ok(Focus::of_vpc(vpc, Expect::Tagged(MeshTag::of(&tags), version(detail))))
+    let arn = arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()));
+    match (text(detail, "service")?, text(detail, "resource-type")?) {
+        ("ec2", "vpc") => {
+            let (scope, id) = of_arn(arn?, "vpc/")?;
+            let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
+                .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
+            let (asks, tags) = (MeshTag::of(&tags), tags::of_member(&tags));
+            Ok(Focus::of_vpc(VpcRef::new(scope, id), Expect::Tagged { asks, tags, version: version(detail) }))
+        }
+        ("ec2", "route-table") => {
+            let (scope, id) = of_arn(arn?, "route-table/")?;
+            Ok(Focus::of_table(scope, id))
+        }
+        _ => Err(Ignored("tag change of something other than a VPC or a route table".to_owned())),
+    }
 }
 
 /// The number of the tag change: an integer, or a float where something has written the event anew; 0 if there is none.
@@ -55,15 +63,14 @@ fn version(detail: &Value) -> u64 {
     number.and_then(Value::as_u64).or_else(|| float().map(|float| float as u64)).unwrap_or_default()
 }
 
-/// `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`: the ARN, not the envelope, says whose VPC it is.
-fn vpc_of_arn(arn: &str) -> Result<VpcRef, Ignored> {
+/// `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`: the ARN, not the envelope, says whose thing it is.
+fn of_arn<T: FromStr<Err = peerd_core::ids::IdError>>(arn: &str, kind: &str) -> Result<(Scope, T), Ignored> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
-        ["arn", _, "ec2", region, account, resource] => {
-            let id = resource.strip_prefix("vpc/").ok_or_else(|| Ignored(format!("`{arn}` is not a VPC's ARN")))?;
-            Ok(VpcRef::new(Scope::new(parse(account)?, parse(region)?), parse(id)?))
+        ["arn", _, "ec2", region, account, resource] if let Some(id) = resource.strip_prefix(kind) => {
+            Ok((Scope::new(parse(account)?, parse(region)?), parse(id)?))
         }
-        _ => Err(Ignored(format!("`{arn}` is not a VPC's ARN"))),
+        _ => Err(Ignored(format!("`{arn}` is not the ARN of a {}", kind.trim_end_matches('/')))),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::tags::MeshTag;
-use peerd_core::{PeeringId, RouteTableId, Scope, Vpc, VpcRef};
+use peerd_core::tags::{self, MeshTag};
+use peerd_core::{PeeringId, RouteTableId, Scope, Tags, Vpc, VpcRef};
 
 /// What an event says of a VPC. A read that contradicts it is stale: nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +14,16 @@ pub enum Expect {
     Exists,
     /// It was deleted.
     Gone,
-    /// It asks for exactly these meshes since the tag change of this number, which rises with each
-    /// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>).
-    Tagged(MeshTag, u64),
+    /// It was tagged.
+    Tagged {
+        /// It asks for exactly these meshes.
+        asks: MeshTag,
+        /// What it says of itself besides ([`tags::of_member`]).
+        tags: Tags,
+        /// The number of the tag change, which rises with each
+        /// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>).
+        version: u64,
+    },
 }
 
 impl Expect {
@@ -26,7 +33,7 @@ impl Expect {
             Self::Anything => None,
             Self::Exists => Some(0),
             Self::Gone => Some(u64::MAX),
-            Self::Tagged(_, version) => Some(*version),
+            Self::Tagged { version, .. } => Some(*version),
         }
     }
 
@@ -35,9 +42,11 @@ impl Expect {
         match (self, read) {
             (Self::Anything, _) | (Self::Exists, Some(_)) | (Self::Gone, None) => true,
             (Self::Exists, None) | (Self::Gone, Some(_)) => false,
-            (Self::Tagged(tag, _), Some(vpc)) => MeshTag::of(&vpc.tags) == *tag,
+            (Self::Tagged { asks, tags, .. }, Some(vpc)) => {
+                MeshTag::of(&vpc.tags) == *asks && tags::of_member(&vpc.tags) == *tags
+            }
             // A VPC without a mesh may have been untagged because it is about to be deleted.
-            (Self::Tagged(tag, _), None) => tag.meshes.is_empty(),
+            (Self::Tagged { asks, .. }, None) => asks.meshes.is_empty(),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Outcome {
     Partial,
     /// peerd held back on purpose until somebody acts; the rest was done.
     Blocked,
+    /// A pause withheld what was due, and nothing else was to be done.
+    Paused,
 }
 
 impl fmt::Display for Outcome {
@@ -30,6 +32,7 @@ impl fmt::Display for Outcome {
             Self::Busy => "busy",
             Self::Partial => "partial",
             Self::Blocked => "blocked",
+            Self::Paused => "paused",
         })
     }
 }

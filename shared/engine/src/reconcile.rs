@@ -65,7 +65,7 @@ impl Engine<'_> {
         }
         progress.passing |= !at_rest;
         let run = progress.end(mesh.clone(), report);
-        if matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) {
+        if matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty() {
             self.forget_who_left(&desired, &observed).await?;
         }
         Ok(run)
@@ -111,10 +111,12 @@ impl Progress {
             Outcome::Busy
         } else if report.is_blocked() {
             Outcome::Blocked
-        } else if applied.is_empty() {
+        } else if !applied.is_empty() {
+            Outcome::Applied
+        } else if report.withheld.is_empty() {
             Outcome::Unchanged
         } else {
-            Outcome::Applied
+            Outcome::Paused
         };
         Run { mesh, outcome, applied, failed, report }
     }

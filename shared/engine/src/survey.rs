@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::tags::MeshTag;
+use peerd_core::tags::{self, MeshTag};
 use peerd_core::{AccountId, Desired, Member, MeshName, Observed, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
@@ -63,10 +63,12 @@ impl Engine<'_> {
         let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let Some(before) = before else {
             let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+            let tags = read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default();
             let (since, tag_version) = (self.clock.now(), told.filter(|_| read.is_some()).unwrap_or_default());
             return Member {
                 vpc: vpc.clone(),
                 cidrs,
+                tags,
                 meshes: asked,
                 left: BTreeSet::new(),
                 since,
@@ -84,6 +86,7 @@ impl Engine<'_> {
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
+            tags: read.map_or_else(|| before.tags.clone(), |vpc| tags::of_member(&vpc.tags)),
             left: &meshes - &asked,
             meshes,
             since,

@@ -162,3 +162,15 @@ fn sweep() {
     };
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
+
+/// A policy that takes away and adds holds whoever dies.
+#[test]
+fn change_a_policy() {
+    let happens = |world: &mut World| {
+        let policy = r#"{"topology":"hub-and-spoke","routes":{"exclude":["10.3.128.0/17"]}}"#;
+        world.mark(&vpc(world, "a"), tags::ROLE, Some("hub")).unwrap();
+        let policy = peerd_core::Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
+        world.declare(&peerd_testkit::mesh("prod"), policy);
+    };
+    assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
+}

@@ -14,7 +14,11 @@ fn describe(event: &Value) -> String {
                 Expect::Anything => format!("{vpc} changed"),
                 Expect::Exists => format!("{vpc} exists"),
                 Expect::Gone => format!("{vpc} is gone"),
-                Expect::Tagged(tag, _) => format!("{vpc} asks for {:?}", peerd_core::tags::join_meshes(&tag.meshes)),
+                Expect::Tagged { asks, tags, .. } => {
+                    let asks = peerd_core::tags::join_meshes(&asks.meshes);
+                    let tags: String = tags.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+                    format!("{vpc} asks for {asks:?}{tags}")
+                }
             });
             let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
             let tables = focus.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));

@@ -53,6 +53,15 @@ pub enum Deed {
         vpc: VpcRef,
         /// Whether it is a gateway's.
         of_gateway: bool,
+        /// Whether it is the VPC's main table.
+        main: bool,
+    },
+    /// A route table has other tags.
+    TableTags {
+        /// Which.
+        table: RouteTableId,
+        /// The tags.
+        tags: Tags,
     },
     /// A route table was deleted.
     TableGone {
@@ -124,9 +133,15 @@ impl fmt::Display for Deed {
                 write!(f, "{vpc} has {} and {}", blocks.join(" "), tags_of(tags))
             }
             Self::VpcGone { vpc } => write!(f, "{vpc} is gone"),
-            Self::Table { table, vpc, of_gateway } => {
-                write!(f, "{table} of {vpc} is there{}", if *of_gateway { ", a gateway's" } else { "" })
+            Self::Table { table, vpc, of_gateway, main } => {
+                let kind = match (of_gateway, main) {
+                    (true, _) => ", a gateway's",
+                    (false, true) => ", its main table",
+                    (false, false) => "",
+                };
+                write!(f, "{table} of {vpc} is there{kind}")
             }
+            Self::TableTags { table, tags } => write!(f, "{table} wears {}", tags_of(tags)),
             Self::TableGone { table } => write!(f, "{table} is gone"),
             Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} of {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),

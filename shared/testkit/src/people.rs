@@ -2,9 +2,11 @@
 //!
 //! A call that AWS refuses changes nothing and is no event: the rules let no failed calls through.
 
+use std::collections::BTreeSet;
+
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::tags::{self, Tags};
-use peerd_core::{AccountId, PeeringId, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_core::{AccountId, MeshName, PeeringId, Policy, RouteTableId, RouteTarget, Scope, VpcRef};
 use peerd_engine::CloudError;
 use serde_json::{Value, json};
 
@@ -62,9 +64,7 @@ impl World {
     /// # Errors
     /// EC2's.
     pub fn tag(&mut self, vpc: &VpcRef, meshes: &str) -> Answer {
-        self.cloud.aws().tag_vpc(BY, vpc, tags::ENV, Some(meshes))?;
-        self.told_of_tags(vpc);
-        Ok(())
+        self.mark(vpc, tags::ENV, Some(meshes))
     }
 
     /// Somebody removes `peerd:env`.
@@ -72,9 +72,36 @@ impl World {
     /// # Errors
     /// EC2's.
     pub fn untag(&mut self, vpc: &VpcRef) -> Answer {
-        self.cloud.aws().tag_vpc(BY, vpc, tags::ENV, None)?;
+        self.mark(vpc, tags::ENV, None)
+    }
+
+    /// Somebody sets or removes a tag of a VPC that peerd reads.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn mark(&mut self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Answer {
+        self.cloud.aws().tag_vpc(BY, vpc, key, value)?;
         self.told_of_tags(vpc);
         Ok(())
+    }
+
+    /// Somebody sets or removes a tag of a route table that peerd reads.
+    pub fn mark_table(&mut self, id: &RouteTableId, key: &str, value: Option<&str>) {
+        let Some(vpc) = self.owner(id) else { return };
+        self.cloud.aws().tag_table(BY, id, key, value);
+        let Scope { account, region } = &vpc.scope;
+        let arn = format!("arn:aws:ec2:{region}:{account}:route-table/{id}");
+        self.deliver_event(&json!({
+            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
+            "resources": [arn],
+            "detail": {"changed-tag-keys": [key], "service": "ec2", "resource-type": "route-table", "tags": {}}
+        }));
+    }
+
+    /// An operator declares a mesh with a policy, and has it reconciled.
+    pub fn declare(&mut self, mesh: &MeshName, policy: Policy) {
+        self.store.declare(mesh, policy);
+        self.ask(mesh, BTreeSet::new());
     }
 
     /// Somebody deletes a VPC, and with it its tables.

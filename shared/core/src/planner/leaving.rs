@@ -6,10 +6,9 @@ use super::Draft;
 use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
-use crate::cidr::IpNet;
-use crate::desired::Policy;
+use crate::cidr::{self, IpNet};
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
-use crate::observed::{Peering, PeeringStatus};
+use crate::observed::{Peering, PeeringStatus, RouteTable};
 use crate::report::FindingKind;
 use crate::rules::Rule;
 
@@ -33,7 +32,7 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
     for peering in view.observed.peerings.values().filter(|peering| view.manages(peering)) {
         let Some(pair) = peering.pair() else { continue };
         if used.contains(&peering.id) {
-            withdraw_given_up_blocks(peering, view, draft);
+            withdraw_given_up_blocks(peering, &pair, view, draft);
             continue;
         }
         if !concerns(peering, &pair, view) {
@@ -42,10 +41,10 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
         let wanted = !view.connecting(&pair).is_empty();
         let duplicate = linked.contains(&pair);
         if wanted && duplicate && routes_await_a_successor(peering, links, &pair, view) {
-            withdraw_given_up_blocks(peering, view, draft);
+            withdraw_given_up_blocks(peering, &pair, view, draft);
             continue;
         }
-        let goes = if wanted { duplicate } else { is_let_go(&pair, view) };
+        let goes = if wanted { duplicate } else { is_let_go(peering, &pair, view) };
         if goes {
             leaving.push(Leaving { routes: routes_of(peering, view, draft), peering, pair });
         } else if !wanted && peering.status.is_live() {
@@ -77,16 +76,16 @@ fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair, 
         && links.iter().any(|link| link.pair == *pair && comes(link))
 }
 
-/// Proof that a pair is no longer wanted: both ends were read and share no mesh, or one was read and asks for no mesh at
-/// all. What the index remembers of the other is no proof: its tag may name another mesh by now.
-fn is_let_go(pair: &Pair, view: &View<'_>) -> bool {
+/// Proof that a pair is no longer wanted: both ends were read and no mesh connects them, or one was read and asks for no
+/// mesh at all. What the index remembers of the other is no proof: its tag may name another mesh by now.
+fn is_let_go(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let left = |vpc: &&VpcRef| view.is_proven(vpc) && view.meshes_of(vpc).is_empty();
     let both_read = pair.ends().into_iter().all(|vpc| view.is_proven(vpc));
-    view.asked_by_both(pair).is_empty() && (both_read || pair.ends().iter().any(left))
+    view.holding(pair, peering).is_empty() && (both_read || pair.ends().iter().any(left))
 }
 
 fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {
-    let shared = view.asked_by_both(pair);
+    let shared = view.holding(pair, peering);
     if shared.is_empty() {
         let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
         draft.report.find(FindingKind::Gap, pair, text, "let both accounts be read; the next sweep decides");
@@ -114,14 +113,34 @@ fn routes_of(peering: &Peering, view: &View<'_>, draft: &Draft) -> Vec<(Scope, R
         .collect()
 }
 
-fn withdraw_given_up_blocks(peering: &Peering, view: &View<'_>, draft: &mut Draft) {
+/// Takes out routes to blocks that the peer no longer brings, and routes in tables that take none any more.
+fn withdraw_given_up_blocks(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {
+    let meshes = view.connecting(pair);
     for (table, route) in view.observed.routes_via(&peering.id) {
-        let Some(peer) = peering.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
-        let Some(blocks) = view.cidrs_of(peer).filter(|_| view.is_present(peer)) else { continue };
-        if !blocks.has(&route.destination) && !is_moved(&table.id, &route.destination, draft) {
-            draft.work.insert(remove(&table.vpc.scope, &table.id, &route.destination, &peering.id));
+        let Some(peer) = pair.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
+        if view.is_left_alone(table) || !view.is_present(peer) {
+            continue;
+        }
+        let block = &route.destination;
+        let takes = view.takes_routes(table, &meshes);
+        let offered = view.offered(peer, &meshes);
+        let refused = view.observed.refused.contains_key(pair);
+        // What the peer still brings is never unrouted: a wider or narrower route goes when those in its place stand.
+        let is_awaited = |piece: &IpNet| {
+            let missing = table.created_route(piece).is_none();
+            cidr::overlap(piece, block) && missing && (refused || is_added(table, piece, draft))
+        };
+        let stays = takes && (offered.has(block) || offered.iter().any(is_awaited));
+        if !stays && !is_moved(&table.id, block, draft) {
+            draft.work.insert(remove(&table.vpc.scope, &table.id, block, &peering.id));
         }
     }
+}
+
+fn is_added(table: &RouteTable, block: &IpNet, draft: &Draft) -> bool {
+    draft.work.iter().any(|action| {
+        matches!(action, Action::AddRoute { table: t, destination, .. } if *t == table.id && destination == block)
+    })
 }
 
 /// Keeps all deletes of a mesh that would lose more than its policy lets go unasked.
@@ -137,9 +156,9 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
     }
     let mut held = BTreeSet::new();
     for (mesh, count) in going {
-        let limits = view.desired.declared.get(&mesh).map_or_else(Policy::default, Clone::clone).deletes;
+        let limits = view.desired.declared.get(&mesh).cloned().unwrap_or_default().deletes;
         let live = standing.get(&mesh).copied().unwrap_or_default();
-        if limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept() {
+        if !view.is_draining(&mesh) && limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept() {
             let text = format!(
                 "this run would delete {count} of {live} peerings; the policy lets {} or {} % go unasked",
                 limits.count, limits.percent

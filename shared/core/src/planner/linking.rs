@@ -187,7 +187,7 @@ fn request_one<'a>(
     draft.notes.of_link(link, Word::Waiting, "peering is requested");
     draft.work.insert(Action::CreatePeering {
         pair: link.pair.clone(),
-        tags: tags::of_peering(&view.desired.deployment, &link.meshes, &link.pair),
+        tags: view.peering_tags(&link.pair, &link.meshes),
         dead: dead.to_vec(),
     });
 }
@@ -232,7 +232,7 @@ pub fn tag(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
         if !link.pair.ends().into_iter().all(|vpc| view.is_proven(vpc)) {
             continue; // the meshes of an end that cannot be read are only remembered
         }
-        let wanted = tags::of_peering(&view.desired.deployment, &link.meshes, &link.pair);
+        let wanted = view.peering_tags(&link.pair, &view.holding(&link.pair, peering));
         let accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, worn) in &peering.tags {
             let missing = tags::missing(&wanted, worn);

@@ -3,8 +3,11 @@
 //! Each step stands in a file of its own. No step knows an id that does not exist yet: create, accept, tag and route are
 //! successive passes, and so are taking routes out and deleting.
 
+mod agreeing;
 mod leaving;
 mod linking;
+mod membership;
+mod pausing;
 mod routing;
 mod telling;
 #[cfg(test)]
@@ -30,6 +33,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
 
     draft.report_gaps(observed);
     let links = linking::find(&view);
+    agreeing::report(&links, &view, &mut draft);
     linking::request(&links, &view, limits, &mut draft);
     linking::accept(&links, &view, &mut draft);
     linking::tag(&links, &view, &mut draft);
@@ -38,6 +42,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     leaving::withdraw_routes(&leaving, &mut draft);
     leaving::delete_peerings(&leaving, &view, &mut draft);
     telling::set_status(&view, &mut draft);
+    pausing::withhold(&view, &mut draft);
 
     draft.finish()
 }

@@ -12,6 +12,7 @@ use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::status::Word;
+use crate::tags::{self, TableTag};
 
 /// One route that a link wants in a table.
 struct Wish<'a> {
@@ -25,7 +26,15 @@ struct Wish<'a> {
 pub fn route(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for (vpc, wishes) in wishes(links, view) {
         for table in view.observed.tables_of(vpc) {
-            route_table(table, &wishes, view, draft);
+            match TableTag::of(&table.tags) {
+                Ok(TableTag::Ignore) => {}
+                Ok(_) => route_table(table, &wishes, view, draft),
+                Err(word) => {
+                    let text = format!("`{word}` in {} is neither manage nor ignore", tags::ROUTES);
+                    let remedy = "correct the tag; until then peerd leaves the table as it is";
+                    draft.report.find(FindingKind::Refused, &table.id, text, remedy);
+                }
+            }
         }
     }
 }
@@ -42,9 +51,9 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
             if !view.observed.answered(&vpc.scope) {
                 continue;
             }
-            let blocks = view.cidrs_of(peer).into_iter().flat_map(cidr::CidrSet::iter);
+            let blocks = view.offered(peer, &link.meshes);
             let wish = |destination: &IpNet| Wish { link, peering: &peering.id, peer, destination: *destination };
-            wishes.entry(vpc).or_default().extend(blocks.map(wish));
+            wishes.entry(vpc).or_default().extend(blocks.iter().map(wish));
         }
     }
     for of_vpc in wishes.values_mut() {
@@ -55,7 +64,7 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
 
 fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: &mut Draft) {
     let mut taken = settled_routes(table, view, draft);
-    for wish in wishes {
+    for wish in wishes.iter().filter(|wish| view.takes_routes(table, &wish.link.meshes)) {
         if overlaps_own(table, wish, view) {
             let text = format!("{} of {} shares addresses with {}", wish.destination, wish.peer, table.vpc);
             draft.report.find(FindingKind::Overlap, &table.id, text, "disassociate one of the two blocks");
@@ -113,9 +122,11 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
     let standing = |(peering, peer): &(&Peering, &VpcRef), block: &IpNet| {
         peering.status == PeeringStatus::Active
             && view.manages(peering)
-            && peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty())
-            // Of a VPC that cannot be read nobody can tell that it gave the block up.
-            && (!view.is_proven(peer) || view.cidrs_of(peer).is_some_and(|blocks| blocks.has(block)))
+            && peering.pair().map(|pair| view.connecting(&pair)).is_some_and(|meshes| {
+                // Of a VPC that cannot be read nobody can tell that it gave the block up.
+                let gave_up = || view.is_proven(peer) && !view.offered(peer, &meshes).has(block);
+                !meshes.is_empty() && view.takes_routes(table, &meshes) && !gave_up()
+            })
     };
     let created = table.routes.iter().filter(|route| route.created);
     let mut routes: Vec<_> = created

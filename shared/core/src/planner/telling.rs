@@ -73,10 +73,13 @@ fn is_anothers(sentence: &Sentence, asked: &MeshTag, view: &View<'_>) -> bool {
 
 fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
     let mesh = &view.desired.mesh;
-    if !view.desired.declared.contains_key(mesh) {
-        let remedy = format!("declare {mesh} (stack parameter Meshes), or correct the tag `peerd:env`");
-        draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}, which is not declared"), remedy);
-        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, "mesh is not declared")]);
+    if let Some(why) = view.refusal(&vpc.at, mesh) {
+        if !view.is_draining(mesh) {
+            let remedy =
+                "declare the mesh (stack parameter Meshes) or admit the VPC in its policy, or correct `peerd:env`";
+            draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}: {why}"), remedy);
+        }
+        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, &why)]);
     }
     if vpc.settling {
         draft.report.wait(&vpc.at, "its CIDR blocks are changing");
@@ -96,6 +99,11 @@ fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> 
         Sentence::because(word, mesh, with.as_deref(), why)
     };
     let mut sentences: BTreeSet<Sentence> = by_reason.into_iter().map(sentence).collect();
+    for why in view.left_out(&vpc.at, mesh) {
+        let remedy = format!("correct the VPC's tags, or `admit.cidrs` in the policy of {mesh}");
+        draft.report.find(FindingKind::Refused, &vpc.at, &why, remedy);
+        sentences.insert(Sentence::because(Word::Refused, mesh, None, &why));
+    }
     if !sentences.iter().any(|sentence| sentence.word == Word::Waiting) {
         sentences.insert(Sentence::joined(mesh));
     }

@@ -1,4 +1,4 @@
-//! What a plan looks at: what is wanted, what was seen, and who, by both, is in which mesh and how well that is known.
+//! What a plan looks at: what is wanted, what was seen, and who, by both, asks for which mesh and how well that is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,13 @@ use crate::desired::Desired;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Observed, Peering};
 use crate::rules::Rule;
-use crate::tags::MeshTag;
+use crate::tags::{MeshTag, Tags};
 
 /// What is believed of a VPC: by its own tag where its scope answered, by the index where it did not.
 struct Standing<'a> {
     meshes: BTreeSet<MeshName>,
-    cidrs: Option<&'a CidrSet>,
+    cidrs: &'a CidrSet,
+    tags: &'a Tags,
 }
 
 /// The inputs of a plan, with the meshes and blocks of every VPC that they know of.
@@ -22,19 +23,27 @@ pub struct View<'a> {
     /// What was seen.
     pub observed: &'a Observed,
     standings: BTreeMap<&'a VpcRef, Standing<'a>>,
+    /// The meshes for which the live managed peerings of a pair were made.
+    pub(super) made_for: BTreeMap<Pair, BTreeSet<MeshName>>,
 }
 
 impl<'a> View<'a> {
     /// Lays the tags that were read over the index.
     pub fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let remembered = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
-        let remembered =
-            remembered.map(|member| (&member.vpc, Standing { meshes: member.asked(), cidrs: Some(&member.cidrs) }));
-        let seen = observed
-            .vpcs
-            .values()
-            .map(|vpc| (&vpc.at, Standing { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: Some(&vpc.cidrs) }));
-        Self { desired, observed, standings: remembered.chain(seen).collect() }
+        let remembered = remembered
+            .map(|member| (&member.vpc, Standing { meshes: member.asked(), cidrs: &member.cidrs, tags: &member.tags }));
+        let seen = observed.vpcs.values().map(|vpc| {
+            (&vpc.at, Standing { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
+        });
+        let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
+        let ours = |peering: &&Peering| peering.status.is_live() && peering.is_managed_by(&desired.deployment);
+        for peering in observed.peerings.values().filter(ours) {
+            if let Some(pair) = peering.pair() {
+                made_for.entry(pair).or_default().extend(peering.tagged_meshes());
+            }
+        }
+        Self { desired, observed, standings: remembered.chain(seen).collect(), made_for }
     }
 
     /// The VPCs that ask for a mesh, in order. One in a scope that this run did not even try to read is not among them: it
@@ -51,28 +60,15 @@ impl<'a> View<'a> {
         self.standings.get(vpc).map(|standing| standing.meshes.clone()).unwrap_or_default()
     }
 
-    /// The declared meshes that connect a pair.
-    pub fn connecting(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let mut meshes = self.asked_by_both(pair);
-        meshes.retain(|mesh| self.desired.declared.contains_key(mesh));
-        if !Rule::AnyMeshKeepsAPair.is_kept() {
-            meshes.retain(|mesh| *mesh == self.desired.mesh);
-        }
-        meshes
-    }
-
-    /// The meshes that both VPCs ask for, declared or not: undeclaring a mesh is no proof that anybody left it.
-    pub fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
-        if !Rule::AnyMeshKeepsAPair.is_kept() {
-            meshes.retain(|mesh| *mesh == self.desired.mesh);
-        }
-        meshes
-    }
-
     /// The blocks of a VPC, as read or as remembered.
     pub fn cidrs_of(&self, vpc: &VpcRef) -> Option<&'a CidrSet> {
-        self.standings.get(vpc).and_then(|standing| standing.cidrs)
+        self.standings.get(vpc).map(|standing| standing.cidrs)
+    }
+
+    /// The tags of a VPC, as read or as remembered: of the latter only those that say what it is in its meshes.
+    pub(super) fn tags_of(&self, vpc: &VpcRef) -> &Tags {
+        static NONE: Tags = Tags::new();
+        self.standings.get(vpc).map_or(&NONE, |standing| standing.tags)
     }
 
     /// Whether the VPC's scope answered, so that its tags, or its absence, are known for certain.

@@ -14,12 +14,25 @@ use super::state::{Aws, refuse};
 use crate::ledger::{Author, Deed};
 
 impl Aws {
-    /// CreateRouteTable, or a gateway's table.
+    /// CreateRouteTable, or a gateway's table. The first of a VPC is its main table, as CreateVpc makes it.
     pub fn create_table(&mut self, by: Author, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
         let now = self.stage.now();
-        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, routes: Vec::new() };
+        let main = !self.tables().any(|table| table.vpc == *vpc);
+        let (tags, routes) = Default::default();
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, main, tags, routes };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
-        self.enter(now, by, Deed::Table { table: id.clone(), vpc: vpc.clone(), of_gateway });
+        self.enter(now, by, Deed::Table { table: id.clone(), vpc: vpc.clone(), of_gateway, main });
+    }
+
+    /// CreateTags or DeleteTags on a route table.
+    pub fn tag_table(&mut self, by: Author, id: &RouteTableId, key: &str, value: Option<&str>) {
+        self.change_table(id, |table| match value {
+            Some(value) => drop(table.tags.insert(key.to_owned(), value.to_owned())),
+            None => drop(table.tags.remove(key)),
+        });
+        if let Some(tags) = self.table(id).map(|table| table.tags.clone()) {
+            self.enter(self.stage.now(), by, Deed::TableTags { table: id.clone(), tags });
+        }
     }
 
     /// DeleteRouteTable.

@@ -1,7 +1,8 @@
 //! How each happening is acted. Whatever AWS refuses does not happen.
 
 use peerd_core::cidr::{self, IpNet};
-use peerd_core::{PeeringId, RouteTableId, RouteTarget, Tags, VpcRef};
+use peerd_core::tags;
+use peerd_core::{PeeringId, Policy, RouteTableId, RouteTarget, Tags, VpcRef};
 
 use super::oracle::Violation;
 use super::play::{Dark, Play, STRANGER};
@@ -95,8 +96,19 @@ impl Play<'_> {
                 Some(())
             }
             Happening::LoseIndex => {
-                self.world.store.lose_everything();
+                self.lose_index();
                 Some(())
+            }
+            Happening::Declare { mesh, policy } => {
+                let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).ok()?;
+                self.declare(&crate::world::mesh(mesh), policy);
+                Some(())
+            }
+            Happening::Role { vpc, role } => self.world.mark(&self.pick(*vpc)?, tags::ROLE, *role).ok(),
+            Happening::Advertise { vpc, parts } => {
+                let vpc = self.pick(*vpc)?;
+                let value = parts.map(|parts| self.advertise(&vpc, parts));
+                self.world.mark(&vpc, tags::CIDRS, value.as_deref()).ok()
             }
             Happening::Sweep => {
                 self.world.sweep();
@@ -104,6 +116,24 @@ impl Play<'_> {
             }
             _ => None,
         }
+    }
+
+    /// What `peerd:cidrs` says: of each block the first half, the second, both, or the block; and what is not the VPC's.
+    fn advertise(&self, vpc: &VpcRef, parts: u32) -> String {
+        let aws = self.world.cloud.aws();
+        let blocks = aws.vpc(vpc).into_iter().flat_map(|seen| seen.cidrs.iter());
+        let part = |block: &IpNet| {
+            let halves: Vec<IpNet> = block.subnets(block.prefix_len() + 1).into_iter().flatten().collect();
+            match parts % 4 {
+                0 => halves[..1].to_vec(),
+                1 => halves[1..].to_vec(),
+                2 => halves,
+                _ => vec![*block],
+            }
+        };
+        let foreign = (parts / 4).is_multiple_of(4).then(|| "0.0.0.0/0".to_owned());
+        let words = blocks.flat_map(part).map(|block| block.to_string()).chain(foreign);
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn on_routes(&mut self, happening: &Happening) -> Option<()> {
@@ -115,6 +145,11 @@ impl Play<'_> {
                     true => self.world.gateway_table(&name, &vpc),
                     false => self.world.table(&name, &vpc),
                 }
+                Some(())
+            }
+            Happening::MarkTable { table, key, value } => {
+                let table = nth(&self.tables(), *table)?;
+                self.world.mark_table(&table, key, *value);
                 Some(())
             }
             Happening::DropTable { nth: number } => {

@@ -1,5 +1,6 @@
 //! A story, played: scene by scene in virtual time, every change judged as it happens, and then the ending.
 
+use peerd_core::policy::Mode;
 use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, Policy, Region};
 use peerd_engine::Timestamp;
 
@@ -71,8 +72,7 @@ impl<'a> Play<'a> {
             outstanding: nature.outstanding,
             routes: nature.routes_per_table,
         };
-        let declared = world.declared().iter().map(ToString::to_string).collect();
-        let oracle = Oracle::new(declared, world.accounts().clone(), weather, quotas);
+        let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, quotas);
         let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);
         let transcript = keep_transcript.then(Vec::new);
         Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, steps: 0 }
@@ -145,9 +145,10 @@ impl<'a> Play<'a> {
         self.world.sweep();
     }
 
-    /// A week in which nobody sweeps, after an hour in which everything could be read: AWS forgets a dead peering within
+    /// A week in which nobody sweeps, after an hour in which everything could be read and nothing was paused: AWS forgets a dead peering within
     /// two hours, and whose its routes were.
     pub(super) fn week(&mut self) -> Result<(), Violation> {
+        self.resume();
         let light = self.darkness.iter().map(|(until, _)| *until).max();
         self.run(light.unwrap_or_default().max(self.world.now()) + HOUR)?;
         let schedule = self.next_sweep.take();
@@ -205,6 +206,7 @@ impl<'a> Play<'a> {
     }
 
     fn end(&mut self, script: &Script<'_>) -> Result<(), Violation> {
+        self.resume();
         if script.fair {
             return self.end_by_events();
         }
@@ -276,8 +278,33 @@ impl<'a> Play<'a> {
             for mesh in blocked.filter_map(|finding| finding.subject.parse::<MeshName>().ok()) {
                 self.tell(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
                 let deletes = DeleteLimits { count: usize::MAX, percent: 100 };
-                self.world.store.declare(&mesh, Policy { deletes });
+                let policy = Policy { deletes, ..self.oracle.policy(&mesh) };
+                self.world.store.declare(&mesh, policy.clone());
+                self.oracle.declare(self.world.now(), &mesh, policy);
                 self.oracle.confirmed = true;
+            }
+        }
+    }
+
+    /// An operator declares a mesh and has it reconciled.
+    pub(super) fn declare(&mut self, mesh: &MeshName, policy: Policy) {
+        self.oracle.declare(self.world.now(), mesh, policy.clone());
+        self.world.declare(mesh, policy);
+    }
+
+    /// The table is lost.
+    pub(super) fn lose_index(&mut self) {
+        self.world.store.lose_everything();
+        self.oracle.lose_policies(self.world.now(), self.world.declared());
+    }
+
+    /// An operator resumes what is paused.
+    fn resume(&mut self) {
+        for mesh in self.world.declared().clone() {
+            let policy = self.oracle.policy(&mesh);
+            if policy.mode == Mode::Paused {
+                self.tell(|now| format!("{:>12}  --- an operator resumes {mesh}", clock(now)));
+                self.declare(&mesh, Policy { mode: Mode::Active, ..policy });
             }
         }
     }

@@ -56,6 +56,14 @@ pub enum Happening {
     DarkAccount { account: u32, minutes: u64 },
     /// A Region does not answer for a while.
     DarkRegion { region: u32, minutes: u64 },
+    /// An operator declares a mesh with a policy.
+    Declare { mesh: &'static str, policy: &'static str },
+    /// Somebody sets or removes `peerd:role`.
+    Role { vpc: u32, role: Option<&'static str> },
+    /// Somebody sets `peerd:cidrs` to parts of the VPC's blocks, or removes it.
+    Advertise { vpc: u32, parts: Option<u32> },
+    /// Somebody sets or removes a tag of a route table.
+    MarkTable { table: u32, key: &'static str, value: Option<&'static str> },
     /// The table is lost.
     LoseIndex,
     /// The schedule fires out of turn.
@@ -66,7 +74,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 26] = [
+    pub const NAMES: [&str; 30] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -90,6 +98,10 @@ impl Happening {
         "RetagPeering",
         "DarkAccount",
         "DarkRegion",
+        "Declare",
+        "Role",
+        "Advertise",
+        "MarkTable",
         "LoseIndex",
         "Sweep",
         "Week",
@@ -132,13 +144,38 @@ const MESHES: [&str; 12] = [
     "prod/$x",
 ];
 
+const POLICIES: [&str; 12] = [
+    "{}",
+    "{}",
+    r#"{"topology":"hub-and-spoke"}"#,
+    r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#,
+    r#"{"admit":{"regions":["us-east-1"]}}"#,
+    r#"{"admit":{"cidrs":["10.0.0.0/8"]},"tags":{"team":"red"}}"#,
+    r#"{"routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}}"#,
+    r#"{"routes":{"tables":"main"},"tags":{"team":"blue"}}"#,
+    r#"{"routes":{"tables":"tagged"}}"#,
+    r#"{"mode":"draining"}"#,
+    PAUSED,
+    PAUSED,
+];
+const PAUSED: &str = r#"{"mode":"paused"}"#;
+
+const MARKS: [(&str, Option<&str>); 6] = [
+    ("peerd:routes", Some("manage")),
+    ("peerd:routes", Some("ignore")),
+    ("peerd:routes", Some("yes")),
+    ("peerd:routes", None),
+    ("peerd_eligible", Some("true")),
+    ("peerd_eligible", None),
+];
+
 /// Makes up what happens. A fair story has nothing in it of which no event tells, and that includes what one mesh gives up
 /// and another waits for: its VPCs share addresses only where there is one mesh.
 pub fn make_up(chance: &mut Chance, fair: bool) -> Vec<Scene> {
     let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
     let members = chance.within(&crowd);
     let one_mesh = fair && chance.permille(500);
-    let mut author = Author { chance, vpcs: 0, one_mesh, overlaps: one_mesh || !fair };
+    let mut author = Author { chance, vpcs: 0, is_fair: fair, one_mesh, overlaps: one_mesh || !fair };
     let mut scenes: Vec<Scene> = (0..members).map(|_| author.opening()).collect();
     let length = author.chance.scaled(&(2..=15));
     scenes.extend((0..length).map(|_| author.scene(fair)));
@@ -148,6 +185,7 @@ pub fn make_up(chance: &mut Chance, fair: bool) -> Vec<Scene> {
 struct Author<'a> {
     chance: &'a mut Chance,
     vpcs: u64,
+    is_fair: bool,
     one_mesh: bool,
     overlaps: bool,
 }
@@ -206,7 +244,19 @@ impl Author<'_> {
     /// What people do every day, and an event tells of.
     fn everyday(&mut self) -> Happening {
         let vpc = self.any();
-        match self.chance.within(&(0..=15)) {
+        match self.chance.within(&(0..=21)) {
+            16 | 17 => self.policy(),
+            18 => {
+                Happening::Role { vpc, role: *self.chance.pick(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) }
+            }
+            19 | 20 => {
+                let parts = self.chance.permille(800).then(|| self.any());
+                Happening::Advertise { vpc, parts }
+            }
+            21 => {
+                let (key, value) = *self.chance.pick(&MARKS).unwrap_or(&MARKS[0]);
+                Happening::MarkTable { table: vpc, key, value }
+            }
             0 | 1 => {
                 let meshes = self.meshes();
                 self.vpc(meshes)
@@ -221,6 +271,14 @@ impl Author<'_> {
             14 => Happening::ReplaceRoute { nth: self.any() },
             _ => Happening::DeletePeering { nth: self.any(), by_accepter: self.chance.permille(500) },
         }
+    }
+
+    /// A pause of one mesh keeps back what another wants of a pair, and no event tells when it ends: then there is one mesh.
+    fn policy(&mut self) -> Happening {
+        let mesh = if self.one_mesh || self.chance.permille(700) { "prod" } else { "staging" };
+        let policy = *self.chance.pick(&POLICIES).unwrap_or(&"{}");
+        let policy = if policy == PAUSED && self.is_fair && !self.one_mesh { "{}" } else { policy };
+        Happening::Declare { mesh, policy }
     }
 
     /// What only a sweep can find, and what befalls AWS.

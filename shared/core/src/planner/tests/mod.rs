@@ -11,6 +11,8 @@ use crate::tags::{self, Tags};
 use crate::*;
 
 mod found;
+mod policies;
+mod survivors;
 mod unsound;
 mod world;
 
@@ -361,7 +363,7 @@ fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
     assert_eq!(world.status(&vpcs[0]), Some("waiting prod: leaving is held back until it is confirmed"));
     assert_eq!(world.status(&vpcs[5]), Some("joined prod"));
     let limits = DeleteLimits { count: 100, percent: 100 };
-    world.desired.declared.insert(mesh("prod"), Policy { deletes: limits });
+    world.desired.declared.insert(mesh("prod"), Policy { deletes: limits, ..Policy::default() });
     world.settle();
     let live = world.observed.peerings.values().filter(|peering| peering.status.is_live()).count();
     assert_eq!(live, 8 * 7 / 2);

@@ -128,12 +128,15 @@ fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
     assert_refused(&world, remove("rtb-a", &a, "10.2.0.0/16", "pcx-old"), elsewhere);
     assert_refused(&world, replace("rtb-a", &a, "10.2.0.0/16", "pcx-old", MADE), elsewhere);
     assert_sound(&world, remove("rtb-a", &a, "10.2.0.0/16", MADE));
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs.insert(cidr::parse("10.7.0.0/16").unwrap());
     world.route("rtb-a", "10.7.0.0/16", RouteTarget::Peering("pcx-old".parse().unwrap()));
     assert_sound(&world, replace("rtb-a", &a, "10.7.0.0/16", "pcx-old", MADE));
     world.route("rtb-a", "10.8.0.0/16", RouteTarget::Peering("pcx-hand".parse().unwrap()));
     assert_refused(&world, remove("rtb-a", &a, "10.8.0.0/16", "pcx-hand"), "the peering is foreign");
     world.route("rtb-a", "10.9.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
     assert_refused(&world, remove("rtb-a", &a, "10.9.0.0/16", MADE), elsewhere);
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = CidrSet::default();
+    assert_refused(&world, replace("rtb-a", &a, "10.7.0.0/16", "pcx-old", MADE), "neither VPC has the block");
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn a_peering_is_deleted_only_without_routes_and_with_proof_that_nobody_wants_it(
     for table in world.observed.tables.values_mut() {
         table.routes.clear();
     }
-    assert_refused(&world, delete(MADE, &a, &b), "both VPCs still ask for a mesh");
+    assert_refused(&world, delete(MADE, &a, &b), "a mesh still holds the pair");
     world.set_meshes(&b, "");
     assert_sound(&world, delete(MADE, &a, &b));
     world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());

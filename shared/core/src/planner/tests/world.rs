@@ -51,7 +51,14 @@ impl World {
 
     pub fn table(&mut self, name: &str, vpc: &VpcRef) -> RouteTableId {
         let id: RouteTableId = format!("rtb-{name}").parse().unwrap();
-        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway: false, routes: Vec::new() };
+        let table = RouteTable {
+            id: id.clone(),
+            vpc: vpc.clone(),
+            of_gateway: false,
+            main: name == vpc.id.as_str().trim_start_matches("vpc-"),
+            tags: Tags::new(),
+            routes: Vec::new(),
+        };
         self.observed.tables.insert(id.clone(), table);
         id
     }
@@ -83,9 +90,22 @@ impl World {
         tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair)
     }
 
+    pub fn declare(&mut self, name: &str, policy: &str) {
+        let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
+        self.desired.declared.insert(mesh(name), policy);
+    }
+
+    pub fn tag(&mut self, vpc: &VpcRef, key: &str, value: &str) {
+        self.observed.vpcs.get_mut(vpc).unwrap().tags.insert(key.to_owned(), value.to_owned());
+    }
+
+    pub fn tag_table(&mut self, table: &str, key: &str, value: &str) {
+        let table = self.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
+        table.tags.insert(key.to_owned(), value.to_owned());
+    }
+
     pub fn set_meshes(&mut self, vpc: &VpcRef, meshes: &str) {
-        let tags = &mut self.observed.vpcs.get_mut(vpc).unwrap().tags;
-        tags.insert(tags::ENV.to_owned(), meshes.to_owned());
+        self.tag(vpc, tags::ENV, meshes);
     }
 
     /// The scope stops answering: what was seen there is only remembered.
@@ -98,7 +118,16 @@ impl World {
             let meshes = tags::MeshTag::of(&seen.tags).meshes;
             self.desired.remembered.insert(
                 vpc.clone(),
-                Member { vpc, cidrs: seen.cidrs, meshes, left: BTreeSet::new(), since: 0, tag_version: 0, version: 0 },
+                Member {
+                    vpc,
+                    cidrs: seen.cidrs,
+                    tags: tags::of_member(&seen.tags),
+                    meshes,
+                    left: BTreeSet::new(),
+                    since: 0,
+                    tag_version: 0,
+                    version: 0,
+                },
             );
         }
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
@@ -151,6 +180,15 @@ impl World {
 
     pub fn status(&self, vpc: &VpcRef) -> Option<&str> {
         self.observed.vpcs[vpc].tags.get(tags::STATUS).map(String::as_str)
+    }
+
+    /// The pairs that have a live peering, by the letters of their VPCs.
+    pub fn peered(&self) -> Vec<String> {
+        let live = self.observed.peerings.values().filter(|peering| peering.status.is_live());
+        let name = |vpc: &VpcRef| vpc.id.as_str().trim_start_matches("vpc-").to_owned();
+        let mut pairs: Vec<String> = live.map(|p| format!("{}-{}", name(&p.requester), name(&p.accepter))).collect();
+        pairs.sort();
+        pairs
     }
 
     pub fn targets(&self, table: &str) -> Vec<String> {

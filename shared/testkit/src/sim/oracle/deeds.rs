@@ -1,9 +1,11 @@
 //! What peerd must never do. Each promise stands in docs/semantics.md.
 
 use peerd_core::cidr::IpNet;
+use peerd_core::policy::Mode;
 use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcRef};
 
-use super::facts::{self, Facts, Vpc};
+use super::facts::{self, Facts};
+use super::wishes::{self, End, Policies};
 use super::{Oracle, Violation};
 use crate::ledger::{Deed, Entry};
 
@@ -18,6 +20,8 @@ impl Oracle {
     /// Judges what a worker did that began at `since`.
     pub(super) fn judge(&mut self, entry: &Entry, worker: u32, since: u64) -> Result<(), Violation> {
         let from = since.saturating_sub(self.staleness);
+        let known = if since <= self.blind_until { 0 } else { from };
+        self.judge_pause(&entry.deed, known)?;
         match &entry.deed {
             Deed::Peering { requester, accepter, .. } => self.judge_request(requester, accepter, from),
             Deed::Status { id, status: PeeringStatus::Deleting | PeeringStatus::Deleted } => {
@@ -31,14 +35,33 @@ impl Oracle {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, block, was, now.is_none(), from, raced)?;
                 }
-                let known = if since <= self.blind_until { 0 } else { from };
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
             Deed::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
-            Deed::VpcGone { .. } | Deed::Table { .. } | Deed::TableGone { .. } => {
+            Deed::VpcGone { .. } | Deed::Table { .. } | Deed::TableTags { .. } | Deed::TableGone { .. } => {
                 broken("peerd changes only what it made", entry.deed.to_string())
             }
         }
+    }
+
+    /// The VPCs whose connection a deed changes.
+    fn pair_of<'a>(&'a self, deed: &'a Deed) -> Option<(&'a VpcRef, &'a VpcRef)> {
+        let id = match deed {
+            Deed::Peering { requester, accepter, .. } => return Some((requester, accepter)),
+            Deed::Status { id, .. } | Deed::Tags { id, .. } => id,
+            Deed::Route { now: Some(RouteTarget::Peering(id)), .. }
+            | Deed::Route { was: Some(RouteTarget::Peering(id)), .. } => id,
+            _ => return None,
+        };
+        self.facts.peerings.get(id).map(|peering| (&peering.requester, &peering.accepter))
+    }
+
+    fn judge_pause(&self, deed: &Deed, known: u64) -> Result<(), Violation> {
+        let Some((a, b)) = self.pair_of(deed) else { return Ok(()) };
+        if self.facts.sometime(a, b, known, |policies, a, b| !wishes::paused(policies, a, b)) {
+            return Ok(());
+        }
+        broken("nothing of a paused mesh is changed", deed.to_string())
     }
 
     fn judge_request(&self, a: &VpcRef, b: &VpcRef, from: u64) -> Result<(), Violation> {
@@ -89,6 +112,11 @@ impl Oracle {
             let gone = self.deletes.iter().filter(|(at, of)| *at >= since && *of == mesh).count();
             let count = self.deleted.entry((worker, mesh.clone())).or_default();
             *count += 1;
+            let draining =
+                |policies: &Policies| policies.get(&mesh).is_some_and(|policy| policy.mode == Mode::Draining);
+            if self.facts.policies.since(since).any(draining) {
+                continue;
+            }
             if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
                 let by = format!("{count} peerings of {mesh} deleted at once");
                 return broken("mass deletes wait for an operator", by);
@@ -126,11 +154,13 @@ impl Oracle {
         let Some(peer) = peering.peer_of(&table.vpc) else {
             return broken("a route leads to its own peering", routed());
         };
-        let offered = |vpc: Option<&Vpc>, peer: Option<&Vpc>| {
-            !Facts::shared(vpc, peer, &self.declared).is_empty() && peer.is_some_and(|peer| peer.blocks.contains(block))
+        let offered = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+            let meshes = wishes::connecting(policies, vpc, peer);
+            let taken = |tags: &Tags| wishes::takes(policies, &meshes, table, tags);
+            wishes::brings(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
         };
         if !self.facts.sometime(&table.vpc, peer, known, offered) {
-            return broken("only blocks of members are routed", routed());
+            return broken("only blocks of members are routed, in tables that take routes", routed());
         }
         Ok(())
     }
@@ -156,12 +186,27 @@ impl Oracle {
         if !peering.managed.since(from).any(|managed| *managed) {
             return broken("a route is never taken from a foreign target", took());
         }
-        let vpc = &self.facts.tables[id].vpc;
-        let lacks = |_: Option<&Vpc>, peer: Option<&Vpc>| peer.is_none_or(|peer| !peer.blocks.contains(block));
-        let given_up = peering.peer_of(vpc).is_some_and(|peer| self.facts.sometime(vpc, peer, from, lacks));
+        let table = &self.facts.tables[id];
+        let vpc = &table.vpc;
+        let gone = table.gone.iter().filter(|(_, until)| *until >= from).map(|(block, _)| block);
+        let others: Vec<IpNet> = table.routes.keys().chain(gone).filter(|other| *other != block).copied().collect();
+        // Nothing that the peer brought is unrouted by it, or the table took no routes.
+        let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+            let meshes = wishes::connecting(policies, vpc, peer);
+            let refuses = |tags: &Tags| !wishes::is_left_alone(tags) && !wishes::takes(policies, &meshes, table, tags);
+            let mut unrouted = wishes::brings(policies, &meshes, peer).into_iter().filter_map(|piece| {
+                let shared = facts::share_addresses(&piece, block);
+                shared.then(|| if piece.contains(block) { *block } else { piece })
+            });
+            table.tags.since(from).any(refuses) || unrouted.all(|piece| wishes::is_covered(&piece, &others))
+        };
+        let given_up = peering.peer_of(vpc).is_some_and(|peer| self.facts.sometime(vpc, peer, from, serves));
         let dead = peering.status.since(from).any(|status| *status != PeeringStatus::Active);
         let peer = peering.peer_of(vpc);
         let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
+        if !dead && table.tags.since(from).all(wishes::is_left_alone) && !self.may_go(peering_id, peering, from) {
+            return broken("a table that is to be ignored is left as it is", took());
+        }
         if removed && !given_up && !dead && !ambiguous && !self.may_go(peering_id, peering, from) {
             return broken("traffic between two members is never interrupted", took());
         }
@@ -180,7 +225,7 @@ impl Oracle {
     }
 
     fn wanted_sometime(&self, a: &VpcRef, b: &VpcRef, from: u64) -> bool {
-        self.facts.sometime(a, b, from, |a, b| !Facts::shared(a, b, &self.declared).is_empty())
+        self.facts.sometime(a, b, from, |policies, a, b| !wishes::connecting(policies, a, b).is_empty())
     }
 
     /// Whether there was a reason to let go of a peering while it stood: nobody wanted it, its VPCs shared addresses, or
@@ -188,8 +233,9 @@ impl Oracle {
     fn may_go(&self, id: &PeeringId, peering: &facts::Peering, from: u64) -> bool {
         let (a, b) = (&peering.requester, &peering.accepter);
         let from = from.max(peering.made_at.saturating_sub(self.staleness));
-        let reason =
-            |a: Option<&Vpc>, b: Option<&Vpc>| Facts::shared(a, b, &self.declared).is_empty() || Facts::overlap(a, b);
+        let reason = |policies: &Policies, a: End<'_>, b: End<'_>| {
+            wishes::connecting(policies, a, b).is_empty() || Facts::overlap(a, b)
+        };
         let twin = |(other, twin): (&PeeringId, &facts::Peering)| {
             let of_use = twin.managed.since(from).any(|managed| *managed) || !peering.was_active();
             other != id && of_use && twin.status.since(from).any(facts::is_live)

@@ -6,6 +6,7 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{MeshName, PeeringId, PeeringStatus, RouteTableId, RouteTarget, VpcRef};
 
 use super::facts::{Facts, Peering, Table, share_addresses};
+use super::wishes;
 use super::{Darkness, Oracle};
 
 /// What is still wrong, and whom a quota or something foreign keeps from being told that it is connected.
@@ -47,11 +48,10 @@ impl Oracle {
     }
 
     fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Darkness, ending: &mut Ending) {
-        let (seen_a, seen_b) = (self.facts.vpc(a), self.facts.vpc(b));
-        let meshes = Facts::shared(seen_a, seen_b, &self.declared);
+        let meshes = self.facts.connecting(a, b);
         let live: Vec<_> = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live()).collect();
         let (managed, foreign): (Vec<_>, Vec<_>) = live.into_iter().partition(|(_, peering)| peering.is_managed());
-        if meshes.is_empty() || Facts::overlap(seen_a, seen_b) {
+        if meshes.is_empty() || Facts::overlap(self.facts.end(a), self.facts.end(b)) {
             let left = managed.iter().map(|(id, _)| format!("{id} is left of {a} - {b}"));
             ending.wrong.extend(left);
             if !meshes.is_empty() {
@@ -91,18 +91,23 @@ impl Oracle {
 
     fn look_at_tags(&self, id: &PeeringId, peering: &Peering, meshes: &BTreeSet<String>, ending: &mut Ending) {
         let wanted = meshes.iter().cloned().collect::<Vec<_>>().join("+");
+        let policies = self.facts.policies.now();
+        let team = meshes.iter().find_map(|mesh| policies[mesh].tags.get("team")).map(String::as_str);
         for scope in BTreeSet::from([&peering.requester.scope, &peering.accepter.scope]) {
             let tags = peering.tags.get(scope).map(|tags| tags.now());
             let tag = |key| tags.and_then(|tags| tags.get(key)).map(String::as_str);
-            if (tag("peerd:managed-by"), tag("peerd:env")) != (Some("peerd"), Some(&*wanted)) || tag("Name").is_none() {
+            let marked = (tag("peerd:managed-by"), tag("peerd:env")) == (Some("peerd"), Some(&*wanted));
+            if !marked || tag("Name").is_none() || (team.is_some() && tag("team") != team) {
                 ending.wrong.push(format!("{id} is not tagged for {wanted} in {scope}: {tags:?}"));
             }
         }
     }
 
     fn look_at_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, dark: &Darkness, ending: &mut Ending) {
-        let blocks = self.facts.vpc(to).map(|vpc| vpc.blocks.clone()).unwrap_or_default();
-        let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && !table.of_gateway);
+        let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(from, to));
+        let blocks = wishes::brings(policies, &meshes, self.facts.end(to));
+        let takes = |table: &Table| wishes::takes(policies, &meshes, table, table.tags.now());
+        let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && takes(table));
         for (name, table) in tables {
             for block in &blocks {
                 match table.routes.get(block).map(|route| &route.target) {
@@ -144,15 +149,13 @@ impl Oracle {
 
     /// Whether another member has a claim to these addresses that somebody's own route stands against.
     fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
-        let own = self.facts.vpc(&table.vpc);
         self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
-            let seen = self.facts.vpc(rival);
-            let mut blocks = seen.into_iter().flat_map(|seen| &seen.blocks);
-            !Facts::shared(own, seen, &self.declared).is_empty()
-                && blocks.any(|claim| {
-                    let target = table.routes.get(claim).map(|route| &route.target);
-                    share_addresses(claim, block) && target.is_some_and(|target| self.is_foreign(target))
-                })
+            let meshes = self.facts.connecting(&table.vpc, rival);
+            let blocks = wishes::brings(self.facts.policies.now(), &meshes, self.facts.end(rival));
+            blocks.iter().any(|claim| {
+                let target = table.routes.get(claim).map(|route| &route.target);
+                share_addresses(claim, block) && target.is_some_and(|target| self.is_foreign(target))
+            })
         })
     }
 
@@ -170,9 +173,20 @@ impl Oracle {
             if dark.hides(peer) {
                 continue;
             }
-            let wanted = !Facts::shared(self.facts.vpc(&table.vpc), self.facts.vpc(peer), &self.declared).is_empty();
-            let of_peer = self.facts.vpc(peer).is_some_and(|peer| peer.blocks.contains(block));
+            let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(&table.vpc, peer));
+            let (wanted, tags) = (!meshes.is_empty(), table.tags.now());
+            if wanted && wishes::is_left_alone(tags) {
+                continue;
+            }
+            let brought = wishes::brings(policies, &meshes, self.facts.end(peer));
+            let of_peer = brought.contains(block) && wishes::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
+            let in_place = |piece: &IpNet| share_addresses(piece, block) && !table.routes.contains_key(piece);
+            if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, block) {
+                ending.quota = true; // no room for the routes that are to take its place
+                ending.excuse(&table.vpc, peer);
+                continue;
+            }
             if !(wanted && of_peer && leads) {
                 let state = peering.status.now();
                 ending
@@ -184,14 +198,20 @@ impl Oracle {
 
     fn look_at_status(&self, vpc: &VpcRef, ending: &mut Ending) {
         let Some(seen) = self.facts.vpc(vpc) else { return };
+        let policies = self.facts.policies.now();
+        if wishes::is_told_more(policies, self.facts.end(vpc)) {
+            return; // what is told of tags and blocks is for the planner's tests to judge
+        }
         let sentences: BTreeMap<String, String> = seen
             .asks_for()
             .into_iter()
             .map(|mesh| {
                 let sentence = match mesh.parse::<MeshName>() {
                     Err(_) => format!("refused {mesh}: not a mesh name"),
-                    Ok(_) if self.declared.contains(&mesh) => format!("joined {mesh}"),
-                    Ok(_) => format!("refused {mesh}: mesh is not declared"),
+                    Ok(_) => match wishes::refusal(policies, &mesh, vpc) {
+                        None => format!("joined {mesh}"),
+                        Some(why) => format!("refused {mesh}: {why}"),
+                    },
                 };
                 (mesh, sentence)
             })

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
 
+use super::wishes::{self, End, Policies};
+
 /// A value and all that it ever was.
 #[derive(Debug, Clone)]
 pub struct Past<T>(Vec<(u64, T)>);
@@ -104,7 +106,11 @@ pub fn is_live(status: &PeeringStatus) -> bool {
 pub struct Table {
     pub vpc: VpcRef,
     pub of_gateway: bool,
+    pub main: bool,
+    pub tags: Past<Tags>,
     pub routes: BTreeMap<IpNet, Route>,
+    /// Blocks that were led somewhere, and until when.
+    pub gone: Vec<(IpNet, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -114,14 +120,20 @@ pub struct Route {
 }
 
 /// All that there is, and what the VPCs and peerings were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Facts {
+    pub policies: Past<Policies>,
     pub vpcs: BTreeMap<VpcRef, Past<Option<Vpc>>>,
     pub tables: BTreeMap<RouteTableId, Table>,
     pub peerings: BTreeMap<PeeringId, Peering>,
 }
 
 impl Facts {
+    pub fn new(policies: Policies) -> Self {
+        let (vpcs, tables, peerings) = Default::default();
+        Self { policies: Past::new(0, policies), vpcs, tables, peerings }
+    }
+
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
         self.vpcs.get(vpc)?.now().as_ref()
     }
@@ -139,28 +151,31 @@ impl Facts {
         self.peerings.iter().filter(move |(_, peering)| peering.connects(a, b))
     }
 
-    /// The declared meshes that two VPCs share in these states.
-    pub fn shared(a: Option<&Vpc>, b: Option<&Vpc>, declared: &BTreeSet<String>) -> BTreeSet<String> {
-        let asked = |vpc: Option<&Vpc>| vpc.map(Vpc::asks_for).unwrap_or_default();
-        let shared = &asked(a) & &asked(b);
-        &shared & declared
+    /// A VPC as it is.
+    pub fn end<'a>(&'a self, vpc: &'a VpcRef) -> End<'a> {
+        End { at: vpc, seen: self.vpc(vpc) }
+    }
+
+    /// The meshes that connect two VPCs as they are.
+    pub fn connecting(&self, a: &VpcRef, b: &VpcRef) -> BTreeSet<String> {
+        wishes::connecting(self.policies.now(), self.end(a), self.end(b))
     }
 
     /// Whether blocks of two VPCs share addresses.
-    pub fn overlap(a: Option<&Vpc>, b: Option<&Vpc>) -> bool {
-        let blocks = |vpc: Option<&Vpc>| vpc.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
+    pub fn overlap(a: End<'_>, b: End<'_>) -> bool {
+        let blocks = |end: End<'_>| end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
         let theirs = blocks(b);
         blocks(a).iter().any(|mine| theirs.iter().any(|theirs| share_addresses(mine, theirs)))
     }
 
-    /// Whether something held of two VPCs in states that each of them had at some time from `from` on. Each was read by a
-    /// call of its own, so the two states need not have been at the same time.
+    /// Whether something held of policies and two VPCs in states that each of them had at some time from `from` on. Each was
+    /// read by a call of its own, so the states need not have been at the same time.
     pub fn sometime(
         &self,
         a: &VpcRef,
         b: &VpcRef,
         from: u64,
-        held: impl Fn(Option<&Vpc>, Option<&Vpc>) -> bool,
+        held: impl Fn(&Policies, End<'_>, End<'_>) -> bool,
     ) -> bool {
         let states = |vpc| {
             let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
@@ -170,7 +185,13 @@ impl Facts {
             absent.into_iter().chain(present).collect::<Vec<_>>()
         };
         let theirs = states(b);
-        states(a).into_iter().any(|mine| theirs.iter().any(|theirs| held(mine, *theirs)))
+        let hold = |policies: &Policies, mine: Option<&Vpc>, theirs: Option<&Vpc>| {
+            held(policies, End { at: a, seen: mine }, End { at: b, seen: theirs })
+        };
+        let ours = states(a);
+        self.policies
+            .since(from)
+            .any(|policies| ours.iter().any(|mine| theirs.iter().any(|theirs| hold(policies, *mine, *theirs))))
     }
 }
 

@@ -7,11 +7,12 @@
 mod deeds;
 mod ending;
 mod facts;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use peerd_core::{AccountId, PeeringStatus, Region, VpcRef};
+use peerd_core::{AccountId, MeshName, PeeringStatus, Policy, Region, Tags, VpcRef};
 
 pub use facts::Facts;
 
@@ -33,10 +34,13 @@ impl fmt::Display for Violation {
     }
 }
 
+fn defaults(declared: &BTreeSet<MeshName>) -> wishes::Policies {
+    declared.iter().map(|mesh| (mesh.to_string(), Policy::default())).collect()
+}
+
 /// One who knows what really happened.
 pub struct Oracle {
     facts: Facts,
-    declared: BTreeSet<String>,
     /// Whose VPCs can be members.
     accounts: BTreeSet<AccountId>,
     staleness: u64,
@@ -88,22 +92,43 @@ impl Darkness {
 
 impl Oracle {
     /// An oracle of a world in which nothing has happened.
-    pub fn new(declared: BTreeSet<String>, accounts: BTreeSet<AccountId>, weather: &Weather, quotas: Quotas) -> Self {
+    pub fn new(
+        declared: &BTreeSet<MeshName>,
+        accounts: BTreeSet<AccountId>,
+        weather: &Weather,
+        quotas: Quotas,
+    ) -> Self {
         let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
         let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
-        let (facts, deleted) = Default::default();
+        let facts = Facts::new(defaults(declared));
         Self {
             facts,
-            declared,
             accounts,
             staleness,
             flight,
             quotas,
             blind_until: 0,
             confirmed: false,
-            deleted,
+            deleted: BTreeMap::new(),
             deletes: Vec::new(),
         }
+    }
+
+    /// An operator declares a mesh.
+    pub fn declare(&mut self, at: u64, mesh: &MeshName, policy: Policy) {
+        let mut policies = self.facts.policies.now().clone();
+        policies.insert(mesh.to_string(), policy);
+        self.facts.policies.set(at, policies);
+    }
+
+    /// The policies are lost with the table: what the stack declares is left.
+    pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
+        self.facts.policies.set(at, defaults(declared));
+    }
+
+    /// The policy of a mesh.
+    pub fn policy(&self, mesh: &MeshName) -> Policy {
+        self.facts.policies.now().get(mesh.as_str()).cloned().unwrap_or_default()
     }
 
     /// Takes note of an entry and judges it; `since` tells when a worker began.
@@ -139,8 +164,12 @@ impl Oracle {
                 }
             }
             Deed::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
-            Deed::Table { table, vpc, of_gateway } => {
-                facts.tables.insert(table, facts::Table { vpc, of_gateway, routes: BTreeMap::new() });
+            Deed::Table { table, vpc, of_gateway, main } => {
+                let (tags, routes, gone) = (facts::Past::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
+                facts.tables.insert(table, facts::Table { vpc, of_gateway, main, tags, routes, gone });
+            }
+            Deed::TableTags { table, tags } => {
+                facts.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(*at, tags.clone()));
             }
             Deed::TableGone { table } => drop(facts.tables.remove(&table)),
             Deed::Peering { id, requester, accepter } => {
@@ -167,7 +196,7 @@ impl Oracle {
                         None => drop(peering.tags.insert(scope, facts::Past::new(*at, tags))),
                     }
                     let ours = |tags: &facts::Past<_>| {
-                        let tags: &peerd_core::Tags = tags.now();
+                        let tags: &Tags = tags.now();
                         tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
                     };
                     let managed = peering.tags.values().any(ours);
@@ -178,7 +207,10 @@ impl Oracle {
                 if let Some(table) = facts.tables.get_mut(&table) {
                     match now {
                         Some(target) => drop(table.routes.insert(block, facts::Route { target, since: *at })),
-                        None => drop(table.routes.remove(&block)),
+                        None => {
+                            table.routes.remove(&block);
+                            table.gone.push((block, *at));
+                        }
                     }
                 }
             }

@@ -1,0 +1,53 @@
+//! The command line of peerd: data on stdout, talk on stderr.
+
+mod mesh;
+
+use std::io::{ErrorKind, Write, stdout};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Meshes of VPC peerings on AWS.
+#[derive(Parser)]
+#[command(name = "peerd", version, arg_required_else_help = true)]
+struct Cli {
+    /// The stack of peerd's hub; its Region, account and credentials are those of the AWS CLI
+    #[arg(long, global = true, env = "PEERD_STACK", default_value = "peerd", value_name = "NAME")]
+    stack: String,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Declare meshes and say how far peerd may go with them
+    #[command(subcommand)]
+    Mesh(mesh::Command),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Cli { stack, json, command } = Cli::parse();
+    let answer = match command {
+        Command::Mesh(command) => mesh::run(command, &stack, json).await,
+    };
+    match answer.and_then(|text| print(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let told = writeln!(std::io::stderr(), "error: {error:#}");
+            drop(told); // nobody is left to tell
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to stdout; a reader that has seen enough is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

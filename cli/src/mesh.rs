@@ -1,0 +1,251 @@
+//! `peerd mesh`: what operators declare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use peerd_aws::{Deployed, configuration};
+use peerd_core::policy::Mode;
+use peerd_core::{MeshName, Policy};
+use peerd_engine::{Message, Queue, Store, Work};
+use serde_json::json;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the meshes that are declared or that a VPC asks for
+    List,
+    /// Print the policy of a mesh
+    Show {
+        /// Which mesh
+        mesh: MeshName,
+    },
+    /// Declare a mesh, or replace its policy; it is reconciled at once
+    Declare {
+        /// Which mesh
+        mesh: MeshName,
+        /// A JSON file with the policy (docs/policies.md), or - for stdin; without it the mesh is a full mesh of every
+        /// account that the deployment knows
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Look and report, and change nothing of the mesh
+    Pause {
+        /// Which mesh
+        mesh: MeshName,
+    },
+    /// End a pause, or a drain
+    Resume {
+        /// Which mesh
+        mesh: MeshName,
+    },
+    /// Take the mesh down: routes first, then peerings; its members keep their tags
+    Drain {
+        /// Which mesh
+        mesh: MeshName,
+    },
+    /// Take a mesh's policy back. What was made for it stays; drain it first to take it down
+    Undeclare {
+        /// Which mesh
+        mesh: MeshName,
+    },
+}
+
+/// Carries a command out and answers what is to be printed.
+pub async fn run(command: Command, stack: &str, json: bool) -> Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+    match command {
+        Command::List => {
+            let declared = declarations(&deployed).await?;
+            Ok(if json { list_as_json(&declared) } else { list(&declared) })
+        }
+        Command::Show { mesh } => pretty(&policy_of(&deployed, &mesh).await?),
+        Command::Declare { mesh, policy } => {
+            let policy = policy.map_or_else(|| Ok(Policy::default()), |file| read(&file))?;
+            declare(&deployed, &mesh, &policy, "declared").await
+        }
+        Command::Pause { mesh } => set_mode(&deployed, &mesh, Mode::Paused, "paused").await,
+        Command::Resume { mesh } => set_mode(&deployed, &mesh, Mode::Active, "resumed").await,
+        Command::Drain { mesh } => set_mode(&deployed, &mesh, Mode::Draining, "draining").await,
+        Command::Undeclare { mesh } => {
+            deployed.store.undeclare(&mesh).await?;
+            let by_stack = deployed.meshes.contains(&mesh);
+            let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
+            reconcile(&deployed, &mesh, done).await
+        }
+    }
+}
+
+/// Who declares a mesh.
+#[derive(Clone, Copy)]
+enum By {
+    Policy,
+    Stack,
+    Nobody,
+}
+
+impl By {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Stack => "stack",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+type Declarations = BTreeMap<MeshName, (By, Option<Policy>)>;
+
+async fn declarations(deployed: &Deployed) -> Result<Declarations> {
+    let stored = deployed.store.meshes().await?;
+    let mut declared: Declarations = stored
+        .into_iter()
+        .map(|(mesh, policy)| (mesh, if policy.is_some() { (By::Policy, policy) } else { (By::Nobody, None) }))
+        .collect();
+    for mesh in &deployed.meshes {
+        let of_mesh = declared.entry(mesh.clone()).or_insert((By::Nobody, None));
+        if of_mesh.1.is_none() {
+            *of_mesh = (By::Stack, Some(Policy::default()));
+        }
+    }
+    Ok(declared)
+}
+
+async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
+    match declarations(deployed).await?.remove(mesh).and_then(|(_, policy)| policy) {
+        Some(Policy { mode: Mode::Unreadable(why), .. }) => {
+            bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} anew")
+        }
+        Some(policy) => Ok(policy),
+        None => bail!("{mesh} is not declared; `peerd mesh declare {mesh}` declares it"),
+    }
+}
+
+async fn set_mode(deployed: &Deployed, mesh: &MeshName, mode: Mode, done: &str) -> Result<String> {
+    let policy = Policy { mode, ..policy_of(deployed, mesh).await? };
+    declare(deployed, mesh, &policy, done).await
+}
+
+async fn declare(deployed: &Deployed, mesh: &MeshName, policy: &Policy, done: &str) -> Result<String> {
+    deployed.store.declare(mesh, policy).await?;
+    reconcile(deployed, mesh, done).await
+}
+
+/// Has the mesh reconciled at once, and says what was done.
+async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<String> {
+    let work = Work::Reconcile { mesh: mesh.clone(), scopes: BTreeSet::new(), everywhere: false };
+    let sent = deployed.queue.send(&Message::new(0, work), 0).await;
+    sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
+    let told = writeln!(std::io::stderr(), "{mesh}: {done}; it is being reconciled");
+    drop(told); // it is done, whether or not anybody hears of it
+    Ok(String::new())
+}
+
+fn read(file: &Path) -> Result<Policy> {
+    let name = file.display();
+    let mut text = String::new();
+    let source: &mut dyn Read = if file == Path::new("-") {
+        &mut std::io::stdin()
+    } else {
+        &mut std::fs::File::open(file).with_context(|| format!("{name} not read"))?
+    };
+    source.read_to_string(&mut text).with_context(|| format!("{name} not read"))?;
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let policy = Policy::read(&mut json).with_context(|| format!("{name} is no policy"))?;
+    json.end().with_context(|| format!("{name} has more in it than one policy"))?;
+    Ok(policy)
+}
+
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn mode(policy: &Policy) -> String {
+    if let Mode::Unreadable(_) = policy.mode { "unreadable".to_owned() } else { word(&policy.mode) }
+}
+
+fn list(declared: &Declarations) -> String {
+    let mut lines = vec![["MESH", "MODE", "TOPOLOGY", "DECLARED BY"].map(str::to_owned)];
+    lines.extend(declared.iter().map(|(mesh, (by, policy))| {
+        let of_policy = |say: fn(&Policy) -> String| policy.as_ref().map_or_else(|| "-".to_owned(), say);
+        [mesh.to_string(), of_policy(mode), of_policy(|policy| word(policy.topology)), by.name().to_owned()]
+    }));
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or_default();
+    let [first, second, third] = [0, 1, 2].map(width);
+    lines.iter().map(|[a, b, c, d]| format!("{a:first$}  {b:second$}  {c:third$}  {d}\n")).collect()
+}
+
+fn list_as_json(declared: &Declarations) -> String {
+    let meshes: Vec<_> = declared
+        .iter()
+        .map(|(mesh, (by, policy))| {
+            let unreadable = policy.as_ref().and_then(|policy| match &policy.mode {
+                Mode::Unreadable(why) => Some(why),
+                _ => None,
+            });
+            let readable = policy.as_ref().filter(|_| unreadable.is_none());
+            json!({"mesh": mesh, "declared_by": by.name(), "policy": readable, "unreadable": unreadable})
+        })
+        .collect();
+    format!("{}\n", json!({"meshes": meshes}))
+}
+
+fn pretty(policy: &Policy) -> Result<String> {
+    Ok(serde_json::to_string_pretty(policy)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared() -> Declarations {
+        let policy = |text: &str| Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
+        let error = peerd_core::PolicyError { field: "mode".to_owned(), why: "unknown".to_owned() };
+        [
+            ("prod", (By::Stack, Some(Policy::default()))),
+            ("shared", (By::Policy, Some(policy(r#"{"mode":"paused","topology":"hub-and-spoke"}"#)))),
+            ("typo", (By::Nobody, None)),
+            ("wrong", (By::Policy, Some(Policy::unreadable(&error)))),
+        ]
+        .map(|(mesh, of_mesh)| (mesh.parse().unwrap(), of_mesh))
+        .into()
+    }
+
+    #[test]
+    fn meshes_are_listed_with_who_declares_them() {
+        assert_eq!(
+            list(&declared()),
+            "MESH    MODE        TOPOLOGY       DECLARED BY\n\
+             prod    active      full-mesh      stack\n\
+             shared  paused      hub-and-spoke  policy\n\
+             typo    -           -              nobody\n\
+             wrong   unreadable  full-mesh      policy\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&list_as_json(&declared())).unwrap();
+        assert_eq!(json["meshes"][1]["policy"]["mode"], "paused");
+        assert_eq!(
+            json["meshes"][2],
+            json!({"mesh": "typo", "declared_by": "nobody", "policy": null, "unreadable": null})
+        );
+        assert_eq!(json["meshes"][3]["unreadable"], "policy field `mode`: unknown");
+    }
+
+    #[test]
+    fn a_file_that_is_no_policy_is_refused_by_file_and_field() {
+        let file = std::env::temp_dir().join(format!("peerd-policy-{}.json", std::process::id()));
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            super::read(&file).map_err(|error| format!("{error:#}"))
+        };
+        assert_eq!(read("{}").unwrap(), Policy::default());
+        assert!(
+            read(r#"{"topology":"ring"}"#)
+                .unwrap_err()
+                .contains("is no policy: policy field `topology`: unknown variant `ring`")
+        );
+        assert!(read("{} {}").unwrap_err().contains("more in it than one policy"));
+        std::fs::remove_file(&file).unwrap();
+        assert!(super::read(&file).unwrap_err().to_string().ends_with("not read"));
+    }
+}

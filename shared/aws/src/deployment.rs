@@ -1,0 +1,74 @@
+//! What a hub's stack was deployed as: its table and queue, by the stack's outputs.
+
+use std::collections::BTreeSet;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use peerd_core::MeshName;
+use peerd_engine::PortError;
+
+use crate::errors;
+use crate::{DynamoStore, SqsQueue};
+
+/// The parts of a deployment that somebody outside of it may use.
+pub struct Deployed {
+    /// Its table.
+    pub store: DynamoStore,
+    /// The queue that takes work for all of its meshes.
+    pub queue: SqsQueue,
+    /// The meshes that its parameter `Meshes` declares.
+    pub meshes: BTreeSet<MeshName>,
+}
+
+/// A stack that is no deployment, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployedError {
+    /// CloudFormation did not answer, or knows no such stack.
+    #[error("stack {stack} not read; is it the hub's stack, in this Region and account?")]
+    Unread {
+        /// Which.
+        stack: String,
+        /// Why.
+        #[source]
+        source: PortError,
+    },
+    /// The stack has other outputs than peerd's.
+    #[error("stack {stack} has no output {output}: it is not the stack of peerd's hub")]
+    Foreign {
+        /// Which.
+        stack: String,
+        /// What it lacks.
+        output: &'static str,
+    },
+}
+
+/// The configuration of the process: Region, credentials, profile and endpoints as the AWS CLI has them.
+pub async fn configuration() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
+}
+
+impl Deployed {
+    /// Looks a stack's outputs up.
+    ///
+    /// # Errors
+    /// When the stack cannot be read, or is not the hub's.
+    pub async fn of_stack(config: &SdkConfig, stack: &str) -> Result<Self, DeployedError> {
+        let answer = aws_sdk_cloudformation::Client::new(config).describe_stacks().stack_name(stack).send().await;
+        let answer = answer.map_err(|error| DeployedError::Unread {
+            stack: stack.to_owned(),
+            source: errors::port(format!("DescribeStacks of {stack}"), error),
+        })?;
+        let outputs: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.outputs()).collect();
+        let output = |name: &'static str| {
+            let found = outputs.iter().find(|output| output.output_key() == Some(name)).and_then(|o| o.output_value());
+            found.map(str::to_owned).ok_or_else(|| DeployedError::Foreign { stack: stack.to_owned(), output: name })
+        };
+        let parameters = answer.stacks().iter().flat_map(|stack| stack.parameters());
+        let meshes = parameters.filter(|parameter| parameter.parameter_key() == Some("Meshes"));
+        let meshes = meshes.filter_map(|parameter| parameter.parameter_value()).flat_map(|value| value.split(','));
+        Ok(Self {
+            meshes: meshes.filter_map(|mesh| mesh.trim().parse().ok()).collect(),
+            store: DynamoStore::new(config, output("TableName")?),
+            queue: SqsQueue::new(config, output("DriftRepairQueueUrl")?),
+        })
+    }
+}

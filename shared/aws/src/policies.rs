@@ -1,0 +1,96 @@
+//! What operators declare, in the table: a mesh's policy is the attribute `policy` of its item, as a map.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use peerd_core::{MeshName, Policy, PolicyError};
+use peerd_engine::{PortError, apply::chain};
+use serde_dynamo::Deserializer;
+
+use crate::errors;
+use crate::store::{DynamoStore, Item, key, read as read_item};
+
+/// Under which all meshes stand.
+pub const PK: &str = "meshes";
+
+impl DynamoStore {
+    /// Declares a mesh, or declares it anew.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn declare(&self, mesh: &MeshName, policy: &Policy) -> Result<(), PortError> {
+        let unwritable = |error| PortError { context: format!("policy of {mesh} not written"), source: Some(error) };
+        let value: AttributeValue =
+            serde_dynamo::to_attribute_value(policy).map_err(|error| unwritable(Box::new(error)))?;
+        let request =
+            self.dynamo.update_item().table_name(&self.table).set_key(Some(key(PK.to_owned(), mesh.to_string())));
+        let request = request.update_expression("SET policy = :policy").expression_attribute_values(":policy", value);
+        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
+    }
+
+    /// Takes a declaration back. Who asks for the mesh stays remembered, and what was made for it stays.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), PortError> {
+        let request =
+            self.dynamo.update_item().table_name(&self.table).set_key(Some(key(PK.to_owned(), mesh.to_string())));
+        let request = request.update_expression("REMOVE policy");
+        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
+    }
+}
+
+/// A mesh of the table. A policy that cannot be read is one that changes nothing, so that it stops its own mesh and no
+/// other.
+pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), PortError> {
+    #[derive(serde::Deserialize)]
+    struct Mesh {
+        sk: MeshName,
+    }
+    let policy = item.remove("policy").filter(|value| !value.is_null());
+    let Mesh { sk } = read_item(PK, item)?;
+    let policy = policy.map(|value| {
+        policy_of(value).unwrap_or_else(|error| {
+            tracing::error!(mesh = %sk, error = chain(&error), "policy not read; its mesh is left as it is");
+            Policy::unreadable(&error)
+        })
+    });
+    Ok((sk, policy))
+}
+
+fn policy_of(value: AttributeValue) -> Result<Policy, PolicyError> {
+    Policy::read(Deserializer::from_attribute_value(value.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(policy: AttributeValue) -> Item {
+        let mut item = key(PK.to_owned(), "prod".to_owned());
+        item.insert("policy".to_owned(), policy);
+        item
+    }
+
+    #[test]
+    fn a_policy_reads_back_as_it_was_written() {
+        let text = r#"{"topology":"hub-and-spoke","admit":{"accounts":["111111111111"],"cidrs":["10.0.0.0/8"]},
+            "routes":{"exclude":["100.64.0.0/10"]},"tags":{"team":"network"},"deletes":{"count":1}}"#;
+        let policy = Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
+        let (mesh, read) = read(item(serde_dynamo::to_attribute_value(&policy).unwrap())).unwrap();
+        assert_eq!((mesh.as_str(), read), ("prod", Some(policy)));
+    }
+
+    #[test]
+    fn a_policy_that_makes_no_sense_freezes_its_own_mesh_and_names_the_field() {
+        let wrong = [("topology".to_owned(), AttributeValue::S("ring".to_owned()))].into();
+        let (_, policy) = read(item(AttributeValue::M(wrong))).unwrap();
+        let policy = policy.unwrap();
+        assert!(policy.is_frozen());
+        assert!(format!("{:?}", policy.mode).contains("policy field `topology`: unknown variant `ring`"), "{policy:?}");
+    }
+
+    #[test]
+    fn a_mesh_that_is_only_known_has_no_policy() {
+        assert_eq!(read(key(PK.to_owned(), "prod".to_owned())).unwrap().1, None);
+        assert_eq!(read(item(AttributeValue::Null(true))).unwrap().1, None);
+    }
+}

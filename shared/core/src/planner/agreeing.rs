@@ -1,0 +1,48 @@
+//! Where meshes that connect the same pair disagree, rules decide (see [`View::peering_tags`] and [`View::offered`]), and it
+//! is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::linking::Link;
+use super::view::View;
+use crate::cidr::CidrSet;
+use crate::ids::MeshName;
+use crate::report::FindingKind;
+use crate::tags;
+
+/// Reports tags on which the meshes of a link disagree, and blocks that one of them leaves out.
+pub fn report(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
+    for link in links.iter().filter(|link| link.meshes.len() > 1) {
+        report_tags(link, view, draft);
+        report_blocks(link, view, draft);
+    }
+}
+
+fn report_tags(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
+    let mut said: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+    for (key, value) in link.meshes.iter().filter_map(|mesh| view.desired.declared.get(mesh)).flat_map(|p| &p.tags) {
+        said.entry(key).or_default().insert(value);
+    }
+    let agreed = view.peering_tags(&link.pair, &link.meshes);
+    for (key, _) in said.into_iter().filter(|(_, values)| values.len() > 1) {
+        let text = format!("{} disagree about the tag `{key}`; it is `{}`", names(link), agreed[key]);
+        draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
+    }
+}
+
+fn report_blocks(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
+    for vpc in link.pair.ends() {
+        let all = view.offered(vpc, &link.meshes);
+        let by_one = |mesh: &MeshName| view.offered(vpc, &BTreeSet::from([mesh.clone()]));
+        let offers: BTreeSet<CidrSet> = link.meshes.iter().map(by_one).collect();
+        if offers.len() > 1 {
+            let text = format!("{} route different blocks of {vpc}; all of them are routed: {all}", names(link));
+            draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
+        }
+    }
+}
+
+fn names(link: &Link<'_>) -> String {
+    tags::join_meshes(&link.meshes).replace('+', " and ")
+}

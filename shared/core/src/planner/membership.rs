@@ -1,0 +1,128 @@
+//! Who is a member, who is connected with whom, and what each brings: what the tags ask for, under the policies.
+
+use std::collections::BTreeSet;
+
+use super::view::View;
+use crate::cidr::CidrSet;
+use crate::ids::{MeshName, Pair, VpcRef};
+use crate::observed::{Peering, RouteTable};
+use crate::policy::{Mode, Policy, Tables};
+use crate::rules::Rule;
+use crate::tags::{self, Advertised, Role, TableTag, Tags};
+
+impl View<'_> {
+    /// The policies of those of the meshes that are declared, in order of their names.
+    fn policies<'m>(&'m self, meshes: &'m BTreeSet<MeshName>) -> impl Iterator<Item = &'m Policy> {
+        meshes.iter().filter_map(|mesh| self.desired.declared.get(mesh))
+    }
+
+    /// Why a mesh does not take a VPC that asks for it; nothing if the VPC is a member.
+    pub fn refusal(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<String> {
+        match self.desired.declared.get(mesh) {
+            None => Some("mesh is not declared".to_owned()),
+            Some(_) if self.is_draining(mesh) => Some("mesh is draining".to_owned()),
+            Some(policy) => policy.admit.refusal(vpc),
+        }
+    }
+
+    /// Whether an operator takes the mesh down.
+    pub fn is_draining(&self, mesh: &MeshName) -> bool {
+        self.desired.declared.get(mesh).is_some_and(|policy| policy.mode == Mode::Draining)
+    }
+
+    /// The declared meshes that connect a pair.
+    pub fn connecting(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        let mut meshes = self.asked_by_both(pair);
+        meshes.retain(|mesh| self.connects(mesh, pair));
+        meshes
+    }
+
+    /// The meshes on whose account a peering of a pair is not let go of: those that connect the pair, and those that both
+    /// VPCs ask for, that the peering was made for and that are not declared any more. Undeclaring a mesh is no proof that
+    /// anybody left it.
+    pub fn holding(&self, pair: &Pair, peering: &Peering) -> BTreeSet<MeshName> {
+        let made_for = peering.tagged_meshes();
+        let is_undeclared = |mesh: &MeshName| !self.desired.declared.contains_key(mesh) && made_for.contains(mesh);
+        let mut meshes = self.asked_by_both(pair);
+        meshes.retain(|mesh| is_undeclared(mesh) || self.connects(mesh, pair));
+        meshes
+    }
+
+    fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
+        if !Rule::AnyMeshKeepsAPair.is_kept() {
+            meshes.retain(|mesh| *mesh == self.desired.mesh);
+        }
+        meshes
+    }
+
+    fn connects(&self, mesh: &MeshName, pair: &Pair) -> bool {
+        let Some(policy) = self.desired.declared.get(mesh) else { return false };
+        let admitted = pair.ends().into_iter().all(|vpc| policy.admit.refusal(vpc).is_none());
+        admitted && policy.connects(pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default()))
+    }
+
+    /// The blocks that a VPC brings into meshes: what it advertises, within the ranges of a mesh and without what that mesh
+    /// leaves out. What one of several meshes takes is taken.
+    pub fn offered(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>) -> CidrSet {
+        let Some(own) = self.cidrs_of(vpc) else { return CidrSet::default() };
+        let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
+        let of_mesh = |policy: &Policy| {
+            let ranges = &policy.admit.cidrs;
+            let within = advertised.iter().filter(|block| ranges.is_empty() || ranges.covers(block)).copied();
+            within.collect::<CidrSet>().without(&policy.routes.exclude)
+        };
+        self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
+    }
+
+    /// What is wrong with what a VPC brings into a mesh, a sentence for each block or word that is left out.
+    pub fn left_out(&self, vpc: &VpcRef, mesh: &MeshName) -> Vec<String> {
+        let (Some(own), Some(policy)) = (self.cidrs_of(vpc), self.desired.declared.get(mesh)) else {
+            return Vec::new();
+        };
+        let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
+        let ranges = &policy.admit.cidrs;
+        let outside = cidrs.iter().filter(|block| !ranges.is_empty() && !ranges.covers(block));
+        let outside = outside.map(|block| format!("{block} is outside the ranges that {mesh} admits"));
+        let refused = refused.iter().map(|word| format!("`{word}` in {} is no part of its own blocks", tags::CIDRS));
+        let role = Role::of(self.tags_of(vpc)).err();
+        let role = role.map(|word| format!("`{word}` in {} is neither hub nor spoke", tags::ROLE));
+        outside.chain(refused).chain(role).collect()
+    }
+
+    /// Whether the table is left as it is, because its owner says so or says something that makes no sense.
+    pub fn is_left_alone(&self, table: &RouteTable) -> bool {
+        matches!(TableTag::of(&table.tags), Ok(TableTag::Ignore) | Err(_))
+    }
+
+    /// Whether a table takes the routes that these meshes want. What one of several meshes selects is selected.
+    pub fn takes_routes(&self, table: &RouteTable, meshes: &BTreeSet<MeshName>) -> bool {
+        let tag = TableTag::of(&table.tags);
+        let selects = |policy: &Policy| match policy.routes.tables {
+            Tables::All => true,
+            Tables::Main => table.main,
+            Tables::Tagged => tag == Ok(TableTag::Eligible),
+        };
+        !table.of_gateway
+            && !self.is_left_alone(table)
+            && (tag == Ok(TableTag::Manage) || self.policies(meshes).any(selects))
+    }
+
+    /// The tags of a managed peering of meshes: peerd's own, and those of the policies. Of two policies that disagree, the
+    /// one whose mesh comes first by name is followed.
+    pub fn peering_tags(&self, pair: &Pair, meshes: &BTreeSet<MeshName>) -> Tags {
+        let mut tags = tags::of_peering(&self.desired.deployment, meshes, pair);
+        for (key, value) in self.policies(meshes).flat_map(|policy| &policy.tags) {
+            tags.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        tags
+    }
+
+    /// Whether nothing of a pair may be changed: a mesh that connects it, or for which one of its peerings was made, is
+    /// paused. What another mesh wants of it waits.
+    pub fn is_frozen(&self, pair: &Pair) -> bool {
+        let made_for = self.made_for.get(pair).into_iter().flatten().cloned();
+        let meshes = self.asked_by_both(pair).into_iter().chain(made_for).collect();
+        self.policies(&meshes).any(Policy::is_frozen)
+    }
+}

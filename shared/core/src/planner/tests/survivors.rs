@@ -1,0 +1,113 @@
+//! What the mutants showed that no test noticed.
+
+use super::world::{World, joined, kinds, mesh, scope};
+use crate::observed::{PeeringStatus, RouteTarget};
+use crate::report::FindingKind;
+use crate::tags::Tags;
+use crate::*;
+
+fn two(blocks: [&str; 2]) -> (World, VpcRef, VpcRef) {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), blocks[0], "prod");
+    let b = world.vpc("b", scope(2, 1), blocks[1], "prod");
+    (world, a, b)
+}
+
+fn status_of<'a>(world: &'a World, peering: &str) -> &'a PeeringStatus {
+    &world.observed.peerings[&peering.parse().unwrap()].status
+}
+
+#[test]
+fn a_run_leaves_the_pairs_of_other_meshes_to_their_own() {
+    let (mut world, a, b) = joined();
+    world.observed.tables.values_mut().for_each(|table| table.routes.clear());
+    world.desired.mesh = mesh("staging");
+    let (plan, report) = world.plan();
+    assert!(plan.work.is_empty() && report.findings.is_empty(), "{plan}{report}");
+    world.set_meshes(&a, "");
+    world.close(&b.scope);
+    let (plan, _) = world.plan();
+    assert!(plan.work.is_empty(), "an end cannot be read, so only the run of prod may judge: {plan}");
+}
+
+#[test]
+fn of_two_peerings_of_a_pair_the_one_that_is_further_along_is_used() {
+    let (mut world, a, b) = two(["10.1.0.0/16", "10.2.0.0/16"]);
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    world.peering("pcx-2", &b, &a, PeeringStatus::Provisioning, &tags);
+    world.settle();
+    assert_eq!(*status_of(&world, "pcx-1"), PeeringStatus::Deleted);
+    assert_eq!(*status_of(&world, "pcx-2"), PeeringStatus::Provisioning);
+}
+
+#[test]
+fn a_request_between_vpcs_that_came_to_overlap_is_withdrawn() {
+    let (mut world, a, b) = two(["10.1.0.0/16", "10.1.128.0/17"]);
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    let (_, findings) = world.settle();
+    assert_eq!(*status_of(&world, "pcx-1"), PeeringStatus::Deleted);
+    assert_eq!(kinds(&findings), [FindingKind::Overlap]);
+}
+
+#[test]
+fn other_peoples_pending_requests_count_against_what_aws_allows() {
+    let (mut world, a, _) = two(["10.1.0.0/16", "10.2.0.0/16"]);
+    for n in 0..25 {
+        let stranger = VpcRef::new(scope(9, 0), format!("vpc-s{n}").parse().unwrap());
+        world.peering(&format!("pcx-s{n}"), &a, &stranger, PeeringStatus::PendingAcceptance, &Tags::new());
+    }
+    let (plan, report) = world.plan();
+    assert!(plan.work.is_empty(), "{plan}");
+    assert_eq!(report.waits.len(), 1);
+}
+
+#[test]
+fn a_route_to_somebodys_own_peering_is_a_conflict() {
+    let (mut world, a, _) = joined();
+    let stranger = VpcRef::new(scope(3, 0), "vpc-stranger".parse().unwrap());
+    world.peering("pcx-hand", &a, &stranger, PeeringStatus::Active, &Tags::new());
+    world.table("a2", &a);
+    world.route("rtb-a2", "10.2.0.0/16", RouteTarget::Peering("pcx-hand".parse().unwrap()));
+    let (_, findings) = world.settle();
+    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+    assert_eq!(world.targets("rtb-a2"), ["10.2.0.0/16 pcx-hand", "2600:1f18:2::/56 pcx-new1"]);
+}
+
+#[test]
+fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
+    let mut world = World::new();
+    let vpcs: Vec<VpcRef> =
+        (0..9).map(|n| world.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    world.settle();
+    let tags = world.managed([&vpcs[0], &vpcs[1]], "prod");
+    for n in 0..30 {
+        world.peering(&format!("pcx-d{n}"), &vpcs[0], &vpcs[1], PeeringStatus::Deleted, &tags);
+        let dressed = Tags::from([(crate::tags::ENV.to_owned(), "prod".to_owned())]);
+        world.peering(&format!("pcx-f{n}"), &vpcs[0], &vpcs[1], PeeringStatus::PendingAcceptance, &dressed);
+    }
+    for vpc in &vpcs[7..] {
+        world.set_meshes(vpc, "");
+    }
+    let (_, report) = world.plan();
+    let said: Vec<&str> = report.findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(said, ["this run would delete 15 of 36 peerings; the policy lets 10 or 30 % go unasked"]);
+}
+
+#[test]
+fn a_vpc_with_much_to_be_told_of_one_mesh_is_told_of_its_other_words_too() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.0.0.0/8", "prod $x");
+    for n in 0..9 {
+        world.vpc(
+            &format!("with-a-rather-long-name-{n}").replace('-', ""),
+            scope(2, 0),
+            &format!("10.{n}.0.0/16"),
+            "prod",
+        );
+    }
+    world.settle();
+    let told = world.status(&a).unwrap();
+    assert!(told.starts_with("refused $x: not a mesh name. ") && told.ends_with(" not shown"), "{told}");
+}

@@ -1,0 +1,316 @@
+//! What an operator declares of a mesh: who may join, who is connected with whom, what is routed where, and how far peerd
+//! may go.
+//!
+//! A policy is read once, at the edge, with [`Policy::read`], which names the field that is wrong. What it means for a VPC
+//! or a pair is said here; the planner only asks.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::cidr::CidrSet;
+use crate::ids::{AccountId, Region, VpcId, VpcRef};
+use crate::tags::{self, Role, Tags};
+
+/// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
+const MOST_TAGS: usize = 40;
+/// The longest key and the longest value of a tag, in characters.
+const LONGEST_KEY: usize = 128;
+const LONGEST_VALUE: usize = 256;
+
+/// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// How far peerd goes at present.
+    pub mode: Mode,
+    /// Which members are connected.
+    pub topology: Topology,
+    /// Who may join, and with which blocks.
+    pub admit: Admission,
+    /// What is routed, and in which tables.
+    pub routes: Routing,
+    /// Tags to put on the mesh's peerings besides peerd's own. One that is taken out of the policy stays where it is.
+    pub tags: Tags,
+    /// How many peerings one run may delete before it stops and asks.
+    pub deletes: DeleteLimits,
+}
+
+/// How far peerd goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All the way.
+    #[default]
+    Active,
+    /// It looks and reports, and changes nothing of any pair that the mesh connects or connected.
+    Paused,
+    /// It takes the mesh down: routes first, then peerings, as many as there are.
+    Draining,
+    /// As paused, because the stored policy could not be read: why.
+    #[serde(skip)]
+    Unreadable(String),
+}
+
+/// Which members are connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topology {
+    /// Every member with every other.
+    #[default]
+    FullMesh,
+    /// Members that wear `peerd:role=hub` with every member; the others with hubs only.
+    HubAndSpoke,
+}
+
+/// Who may join: a VPC that every list names which is not empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admission {
+    /// Accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// Regions.
+    pub regions: BTreeSet<Region>,
+    /// VPCs.
+    pub vpcs: BTreeSet<VpcId>,
+    /// Ranges in which what a member brings must lie. A block outside them is not routed, and reported.
+    pub cidrs: CidrSet,
+}
+
+/// What is routed, and in which tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    /// The route tables of a member that take routes. A table's own tag `peerd:routes` goes before it.
+    pub tables: Tables,
+    /// Addresses that are not routed to, such as the 100.64.0.0/10 of pod networks.
+    pub exclude: CidrSet,
+}
+
+/// Which route tables of a member take routes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tables {
+    /// All.
+    #[default]
+    All,
+    /// The main table.
+    Main,
+    /// Those that wear `peerd:routes=manage`, or the `peerd_eligible=true` of the Python peerd.
+    Tagged,
+}
+
+/// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeleteLimits {
+    /// Peerings.
+    pub count: usize,
+    /// Per cent of the mesh's live managed peerings.
+    pub percent: usize,
+}
+
+impl Default for DeleteLimits {
+    /// Ten: a VPC that leaves a mesh of eleven goes without a question. 30 %: so does one that leaves a large mesh,
+    /// but a lost tag policy or a wrong index, which would take half the mesh, does not.
+    fn default() -> Self {
+        Self { count: 10, percent: 30 }
+    }
+}
+
+impl DeleteLimits {
+    /// Whether `deletes` of `live` peerings are too many to do unasked.
+    pub fn exceeded_by(&self, deletes: usize, live: usize) -> bool {
+        deletes > self.count && deletes.saturating_mul(100) > live.saturating_mul(self.percent)
+    }
+}
+
+/// A policy that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("policy field `{field}`: {why}")]
+pub struct PolicyError {
+    /// The path of the field, such as `admit.accounts[0]`.
+    pub field: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Policy {
+    /// Reads a policy of any format and checks it.
+    ///
+    /// # Errors
+    /// The first field that is unknown, malformed or out of range.
+    pub fn read<'de>(from: impl Deserializer<'de>) -> Result<Self, PolicyError> {
+        let policy: Self = serde_path_to_error::deserialize(from).map_err(|error| {
+            let field = error.path().to_string();
+            PolicyError { field, why: error.into_inner().to_string() }
+        })?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// What takes the place of a stored policy that cannot be read: it changes nothing.
+    pub fn unreadable(error: &PolicyError) -> Self {
+        Self { mode: Mode::Unreadable(error.to_string()), ..Self::default() }
+    }
+
+    fn check(&self) -> Result<(), PolicyError> {
+        let wrong = |field: &str, why: String| Err(PolicyError { field: field.to_owned(), why });
+        if self.deletes.percent > 100 {
+            return wrong("deletes.percent", format!("{} is more than 100 %", self.deletes.percent));
+        }
+        if let Some(all) = self.routes.exclude.iter().find(|range| range.prefix_len() == 0) {
+            return wrong("routes.exclude", format!("{all} leaves nothing to route"));
+        }
+        if self.tags.len() > MOST_TAGS {
+            return wrong(
+                "tags",
+                format!("{} are more than the {MOST_TAGS} that fit beside peerd's own", self.tags.len()),
+            );
+        }
+        for (key, value) in &self.tags {
+            if let Some(why) = unfit_tag(key, value) {
+                return wrong(&format!("tags.{key}"), why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of the mesh is changed.
+    pub fn is_frozen(&self) -> bool {
+        matches!(self.mode, Mode::Paused | Mode::Unreadable(_))
+    }
+
+    /// Whether two members are connected that have these roles.
+    pub fn connects(&self, roles: [Role; 2]) -> bool {
+        self.mode != Mode::Draining
+            && match self.topology {
+                Topology::FullMesh => true,
+                Topology::HubAndSpoke => roles.contains(&Role::Hub),
+            }
+    }
+}
+
+impl Admission {
+    /// Why a VPC may not join; nothing if it may.
+    pub fn refusal(&self, vpc: &VpcRef) -> Option<String> {
+        let Self { accounts, regions, vpcs, cidrs: _ } = self;
+        let lacks = |named: bool, none: bool| !named && !none;
+        if lacks(accounts.contains(&vpc.scope.account), accounts.is_empty()) {
+            Some(format!("account {} is not admitted", vpc.scope.account))
+        } else if lacks(regions.contains(&vpc.scope.region), regions.is_empty()) {
+            Some(format!("Region {} is not admitted", vpc.scope.region))
+        } else if lacks(vpcs.contains(&vpc.id), vpcs.is_empty()) {
+            Some(format!("{} is not admitted", vpc.id))
+        } else {
+            None
+        }
+    }
+}
+
+fn unfit_tag(key: &str, value: &str) -> Option<String> {
+    let reserved = ["aws:", "peerd:"].into_iter().find(|prefix| key.to_ascii_lowercase().starts_with(prefix));
+    if let Some(prefix) = reserved {
+        Some(format!("keys that begin with `{prefix}` are not free"))
+    } else if key == tags::NAME {
+        Some("peerd names its peerings after their VPCs, and a name given by hand stays".to_owned())
+    } else if key.is_empty() || key.chars().count() > LONGEST_KEY {
+        Some(format!("a key has 1 to {LONGEST_KEY} characters"))
+    } else if value.chars().count() > LONGEST_VALUE {
+        Some(format!("a value has at most {LONGEST_VALUE} characters"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Policy, String> {
+        Policy::read(&mut serde_json::Deserializer::from_str(text)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_said_is_a_full_mesh_of_everybody_and_a_policy_reads_back_as_it_was_written() {
+        let policy = read("{}").unwrap();
+        assert_eq!(policy, Policy::default());
+        assert!(policy.connects([Role::Spoke, Role::Spoke]));
+        let text = r#"{"mode":"paused","topology":"hub-and-spoke",
+            "admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
+            "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},
+            "tags":{"team":"network"},"deletes":{"count":1,"percent":2}}"#;
+        let policy = read(text).unwrap();
+        assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
+        assert_eq!(read(&serde_json::to_string(&policy).unwrap()).unwrap(), policy);
+    }
+
+    #[test]
+    fn a_policy_that_is_wrong_is_refused_by_the_name_of_the_field() {
+        for (text, field, why) in [
+            (r#"{"topologie":"x"}"#, "topologie", "unknown field `topologie`"),
+            (r#"{"topology":"ring"}"#, "topology", "unknown variant `ring`"),
+            (r#"{"mode":"Unreadable"}"#, "mode", "unknown variant"),
+            (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
+            (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
+            (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
+            (r#"{"deletes":{"percent":101}}"#, "deletes.percent", "more than 100 %"),
+            (r#"{"deletes":{"count":-1}}"#, "deletes.count", "invalid value"),
+            (r#"{"tags":{"Peerd:env":"x"}}"#, "tags.Peerd:env", "not free"),
+            (r#"{"tags":{"aws:x":"x"}}"#, "tags.aws:x", "not free"),
+            (r#"{"tags":{"Name":"x"}}"#, "tags.Name", "given by hand"),
+            (r#"{"tags":{"":"x"}}"#, "tags.", "1 to 128"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.starts_with(&format!("policy field `{field}`: ")) && said.contains(why), "{text}: {said}");
+        }
+        let long = |length| read(&format!(r#"{{"tags":{{"team":"{}"}}}}"#, "x".repeat(length)));
+        assert!(long(256).is_ok() && long(257).is_err());
+        let tags = |count| {
+            read(&serde_json::json!({"tags": (0..count).map(|n| (format!("t{n}"), "x")).collect::<std::collections::BTreeMap<_, _>>()}).to_string())
+        };
+        assert!(tags(40).is_ok() && tags(41).is_err());
+    }
+
+    #[test]
+    fn a_vpc_is_admitted_that_every_list_names_which_is_not_empty() {
+        let policy =
+            read(r#"{"admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"]}}"#).unwrap();
+        let refusal = |account: &str, region: &str, id: &str| {
+            let scope = crate::Scope::new(account.parse().unwrap(), region.parse().unwrap());
+            policy.admit.refusal(&VpcRef::new(scope, id.parse().unwrap()))
+        };
+        assert_eq!(refusal("111111111111", "eu-west-1", "vpc-1"), None);
+        assert_eq!(refusal("222222222222", "eu-west-1", "vpc-1").unwrap(), "account 222222222222 is not admitted");
+        assert_eq!(refusal("111111111111", "us-east-1", "vpc-1").unwrap(), "Region us-east-1 is not admitted");
+        assert_eq!(refusal("111111111111", "eu-west-1", "vpc-2").unwrap(), "vpc-2 is not admitted");
+    }
+
+    #[test]
+    fn spokes_are_connected_with_hubs_only_and_a_mesh_that_drains_connects_nobody() {
+        let policy = |text| read(text).unwrap();
+        let star = policy(r#"{"topology":"hub-and-spoke"}"#);
+        assert!(star.connects([Role::Hub, Role::Spoke]) && star.connects([Role::Hub, Role::Hub]));
+        assert!(!star.connects([Role::Spoke, Role::Spoke]));
+        assert!(!policy(r#"{"mode":"draining"}"#).connects([Role::Hub, Role::Hub]));
+        assert!(policy(r#"{"mode":"paused"}"#).connects([Role::Spoke, Role::Spoke]));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_changes_nothing_and_says_why() {
+        let error = PolicyError { field: "mode".to_owned(), why: "is missing".to_owned() };
+        let policy = Policy::unreadable(&error);
+        assert!(policy.is_frozen());
+        assert_eq!(policy.mode, Mode::Unreadable("policy field `mode`: is missing".to_owned()));
+    }
+
+    #[test]
+    fn deletes_are_too_many_only_above_both_the_count_and_the_share() {
+        let limits = DeleteLimits::default();
+        assert!(!limits.exceeded_by(10, 10));
+        assert!(!limits.exceeded_by(11, 100));
+        assert!(limits.exceeded_by(11, 36));
+        assert!(!limits.exceeded_by(12, 40), "a share that is just reached");
+    }
+}

@@ -1,0 +1,202 @@
+//! What operators declare, and the tags beside `peerd:env`, from event to rest.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use peerd_core::{Policy, PolicyError, VpcRef, cidr, tags};
+use peerd_engine::Outcome;
+use peerd_testkit::people::table;
+use peerd_testkit::{MINUTE, World, mesh, scope};
+
+/// Three members of prod in three accounts, at rest.
+fn prod() -> (World, [VpcRef; 3]) {
+    let mut world = World::default();
+    let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
+        let block = format!("10.{n}.0.0/16");
+        world.vpc(name, scope(n, 0), &block, "prod")
+    });
+    world.rest();
+    world.pass(MINUTE);
+    (world, vpcs)
+}
+
+fn declare(world: &mut World, name: &str, policy: &str) {
+    let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
+    world.declare(&mesh(name), policy);
+    world.rest();
+}
+
+/// The route tables that lead somewhere, of those with these names.
+fn routed<'a>(world: &World, names: &[&'a str]) -> Vec<&'a str> {
+    let aws = world.cloud.aws();
+    let leads =
+        |name: &str| aws.table(&table(name)).is_some_and(|table| table.routes.iter().any(|route| route.created));
+    names.iter().copied().filter(|name| leads(name)).collect()
+}
+
+fn leads(world: &World, name: &str, block: &str) -> bool {
+    let block = cidr::parse(block).unwrap();
+    world.cloud.aws().table(&table(name)).unwrap().created_route(&block).is_some()
+}
+
+/// A policy holds at once: what it allows is made, and what it no longer allows goes.
+#[test]
+fn a_vpc_that_a_policy_does_not_admit_is_told_why_and_leaves_no_trace_among_the_others() {
+    let (mut world, [a, b, c]) = prod();
+    declare(&mut world, "prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
+    assert!(world.connected(&a, &c));
+    assert!(!world.connected(&a, &b) && !world.connected(&b, &c));
+    assert_eq!(world.status(&b).as_deref(), Some("refused prod: account 222222222222 is not admitted"));
+    assert_eq!(routed(&world, &["b"]), Vec::<&str>::new());
+    declare(&mut world, "prod", "{}");
+    assert!(world.connected(&a, &b) && world.connected(&b, &c));
+}
+
+/// In a hub-and-spoke mesh hubs reach everybody and spokes reach hubs only; a role that makes no sense is a spoke's.
+#[test]
+fn roles_decide_in_a_star() {
+    let (mut world, [a, b, c]) = prod();
+    world.mark(&a, tags::ROLE, Some("hub")).unwrap();
+    world.mark(&b, tags::ROLE, Some("Hub")).unwrap();
+    declare(&mut world, "prod", r#"{"topology":"hub-and-spoke"}"#);
+    assert!(world.connected(&a, &b) && world.connected(&a, &c) && !world.connected(&b, &c));
+    world.mark(&c, tags::ROLE, Some("hub")).unwrap();
+    world.rest();
+    assert!(world.connected(&b, &c));
+}
+
+/// A VPC advertises parts of its own blocks and nothing else; a change takes effect in place, and what it still brings
+/// is never unrouted.
+#[test]
+fn peers_are_routed_to_what_a_vpc_advertises() {
+    let (mut world, [a, b, _]) = prod();
+    let (peering, _) = world.peering(&a, &b).unwrap();
+    world.mark(&b, tags::CIDRS, Some("10.2.0.0/17 10.2.128.0/18 0.0.0.0/0")).unwrap();
+    world.rest();
+    assert!(leads(&world, "a", "10.2.0.0/17") && leads(&world, "a", "10.2.128.0/18"));
+    assert!(!leads(&world, "a", "10.2.0.0/16") && !leads(&world, "a", "0.0.0.0/0"));
+    assert_eq!(world.peering(&a, &b).unwrap().0, peering);
+    assert!(world.status(&b).unwrap().contains("`0.0.0.0/0` in peerd:cidrs is no part of its own blocks"));
+}
+
+/// Addresses that a policy leaves out, or that lie outside the ranges that it admits, are not routed.
+#[test]
+fn a_policy_bounds_what_is_routed() {
+    let (mut world, [_, b, _]) = prod();
+    world.associate(&b, &cidr::parse("100.64.2.0/24").unwrap()).unwrap();
+    world.associate(&b, &cidr::parse("172.16.2.0/24").unwrap()).unwrap();
+    world.rest();
+    assert!(leads(&world, "a", "100.64.2.0/24") && leads(&world, "a", "172.16.2.0/24"));
+    let policy =
+        r#"{"admit":{"cidrs":["10.0.0.0/8","100.64.0.0/10"]},"routes":{"exclude":["100.64.0.0/10","10.2.128.0/17"]}}"#;
+    declare(&mut world, "prod", policy);
+    assert!(leads(&world, "a", "10.2.0.0/17"));
+    for block in ["100.64.2.0/24", "172.16.2.0/24", "10.2.0.0/16"] {
+        assert!(!leads(&world, "a", block), "{block}");
+    }
+    assert!(world.status(&b).unwrap().contains("172.16.2.0/24 is outside the ranges that prod admits"));
+}
+
+/// Routes go into the tables that the policy selects; a table that says `manage` takes them always, and one that says
+/// `ignore` is left as it is.
+#[test]
+fn tables_take_routes_by_policy_and_by_their_own_tag() {
+    let (mut world, [a, ..]) = prod();
+    for name in ["second", "managed", "ignored", "eligible"] {
+        world.table(name, &a);
+    }
+    world.mark_table(&table("managed"), tags::ROUTES, Some("manage"));
+    world.mark_table(&table("eligible"), tags::ELIGIBLE, Some("true"));
+    world.rest();
+    world.mark_table(&table("ignored"), tags::ROUTES, Some("ignore"));
+    world.rest();
+    let names = ["a", "second", "managed", "ignored", "eligible"];
+    assert_eq!(routed(&world, &names), names);
+    declare(&mut world, "prod", r#"{"routes":{"tables":"main"}}"#);
+    assert_eq!(routed(&world, &names), ["a", "managed", "ignored"]);
+    declare(&mut world, "prod", r#"{"routes":{"tables":"tagged"}}"#);
+    assert_eq!(routed(&world, &names), ["managed", "ignored", "eligible"]);
+}
+
+/// Nothing of a paused mesh is changed, neither by its own runs nor by those of another mesh; what is due is reported,
+/// and done when it resumes.
+#[test]
+fn a_pause_withholds_what_is_due() {
+    let (mut world, [a, b, c]) = prod();
+    declare(&mut world, "prod", r#"{"mode":"paused"}"#);
+    let block = cidr::parse("10.2.0.0/16").unwrap();
+    world.delete_route(&table("a"), &block).unwrap();
+    world.untag(&c).unwrap();
+    world.tag(&a, "prod staging").unwrap();
+    world.tag(&b, "prod staging").unwrap();
+    world.rest();
+    world.sweep();
+    world.rest();
+    assert!(!leads(&world, "a", "10.2.0.0/16"));
+    assert!(world.peering(&a, &c).is_some() && world.peering(&b, &c).is_some());
+    let runs = world.store.take_runs();
+    let last = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap();
+    assert_eq!(last.outcome, Outcome::Paused);
+    assert!(last.report.withheld.iter().any(|action| action.to_string().starts_with("+ route rtb-a")));
+    declare(&mut world, "prod", "{}");
+    assert!(world.connected(&a, &b) && world.peering(&a, &c).is_none());
+    assert_eq!(world.traces(&c), Vec::<String>::new());
+}
+
+/// A mesh that drains is taken down, routes first and whatever the limits; its members keep their tags and are told.
+#[test]
+fn a_mesh_that_drains_is_taken_down() {
+    let mut world = World::default();
+    let vpcs: Vec<VpcRef> =
+        (1..=7).map(|n| world.vpc(&format!("d{n}"), scope(1, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    world.rest();
+    world.pass(MINUTE);
+    declare(&mut world, "prod", r#"{"mode":"draining"}"#);
+    for vpc in &vpcs {
+        assert_eq!(world.status(vpc).as_deref(), Some("refused prod: mesh is draining"));
+        assert!(world.cloud.aws().vpc(vpc).unwrap().tags.contains_key(tags::ENV));
+    }
+    let live = world.cloud.aws().peerings().filter(|peering| peering.status().is_live()).count();
+    assert_eq!(live, 0);
+    declare(&mut world, "prod", "{}");
+    assert!(world.connected(&vpcs[0], &vpcs[6]));
+}
+
+/// A stored policy that makes no sense freezes its own mesh, is reported by the name of its field, and stops no other.
+#[test]
+fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
+    let (mut world, [a, _, c]) = prod();
+    let error = PolicyError { field: "topology".to_owned(), why: "unknown variant `ring`".to_owned() };
+    world.declare(&mesh("prod"), Policy::unreadable(&error));
+    world.untag(&c).unwrap();
+    let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "staging");
+    let e = world.vpc("e", scope(2, 1), "10.5.0.0/16", "staging");
+    world.rest();
+    assert!(world.peering(&a, &c).is_some());
+    assert!(world.connected(&d, &e));
+    let runs = world.store.take_runs();
+    let run = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap();
+    assert!(run.report.findings.iter().any(|finding| finding.text.contains("policy field `topology`")));
+}
+
+/// Where two meshes disagree about a pair, what one of them takes is taken, the first by name gives the tags, and a pause
+/// goes before everything.
+#[test]
+fn meshes_that_disagree_are_reconciled_by_rules() {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod staging");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod staging");
+    declare(&mut world, "staging", r#"{"tags":{"team":"blue"}}"#);
+    declare(&mut world, "prod", r#"{"routes":{"exclude":["10.2.0.0/16"]},"tags":{"team":"red"}}"#);
+    assert!(world.connected(&a, &b) && leads(&world, "a", "10.2.0.0/16"));
+    let (id, _) = world.peering(&a, &b).unwrap();
+    let wears = |world: &World, vpc: &VpcRef| {
+        world.cloud.aws().peerings().find(|peering| peering.id == id).unwrap().tags(&vpc.scope)["team"].clone()
+    };
+    assert_eq!((wears(&world, &a), wears(&world, &b)), ("red".to_owned(), "red".to_owned()));
+    let runs = world.store.take_runs();
+    let findings = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap().report.findings.iter();
+    let said: Vec<&str> = findings.map(|finding| finding.text.as_str()).collect();
+    assert!(
+        said[0].contains("disagree about the tag `team`") && said[1].contains("route different blocks"),
+        "{said:?}"
+    );
+}
