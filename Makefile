@@ -37,8 +37,8 @@ run: build $(VENV) ## Watch a mesh form, heal and shrink in the sandbox, then st
 sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
 	@exec $(BIN)/python -m sandbox --functions "$(FUNCTIONS)"
 
-build: toolchain patience ## Compile the three Lambda functions for this machine (dev profile)
-	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES))
+build: toolchain patience ## Compile the three Lambda functions and the command line for this machine (dev profile)
+	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES) peerd)
 
 # ---------------------------------------------------------------- check it
 .PHONY: test lint unit
@@ -93,10 +93,10 @@ purity: toolchain
 	refuse peerd-core 'aws|tokio|hyper'; \
 	refuse peerd-engine 'aws'; \
 	refuse peerd-testkit 'aws'; \
-	for function in $(FUNCTION_NAMES); do \
-	  if cargo tree --locked --package "$$function" --edges features --prefix none | grep -F 'feature "breakable"' >&2; then \
-	    echo "$$function must not be built with breakable rules" >&2; exit 1; fi; done; \
-	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime, no function can break a rule"
+	for binary in $(FUNCTION_NAMES) peerd; do \
+	  if cargo tree --locked --package "$$binary" --edges features --prefix none | grep -F 'feature "breakable"' >&2; then \
+	    echo "$$binary must not be built with breakable rules" >&2; exit 1; fi; done; \
+	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime, no binary can break a rule"
 
 # ---------------------------------------------------------------- change it, ship it
 .PHONY: fmt lock deploy clean

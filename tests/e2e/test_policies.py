@@ -1,0 +1,274 @@
+"""What an operator declares with `peerd mesh`, and what the tags beside `peerd:env` add to it."""
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from sandbox.client import judge
+from sandbox.client.model import ACCOUNTS, HUB, REGIONS, Vpc
+from tests.e2e.cli import Peerd
+from tests.e2e.conftest import functions_folder
+from tests.e2e.world import World, hub_outputs
+
+_, SECOND, THIRD = ACCOUNTS
+HOME, AWAY = REGIONS
+_numbers = count(1)
+
+
+@pytest.fixture
+def peerd(endpoint: str) -> Peerd:
+    """The command line."""
+    return Peerd(functions_folder() / "peerd", endpoint)
+
+
+@pytest.fixture
+def mesh(peerd: Peerd, world: World) -> Iterator[str]:
+    """The name of a mesh that nobody has declared yet; its policy is gone before its VPCs leave."""
+    name = f"declared-{next(_numbers)}"
+    yield name
+    peerd.ok("mesh", "undeclare", name)
+
+
+def mark(world: World, vpc: Vpc, resource: str, key: str, value: str) -> None:
+    """Sets a tag that peerd reads."""
+    world.ec2(vpc).create_tags(Resources=[resource], Tags=[{"Key": key, "Value": value}])
+
+
+def destinations(world: World, vpc: Vpc, table: str | None = None) -> set[str]:
+    """Where the routes over peerings lead, of one table or the main one."""
+    tables = world.look(vpc).tables
+    chosen = next(it for it in tables if it.id == table) if table else tables[0]
+    return {route.destination for route in chosen.routes if route.target.startswith("pcx-")}
+
+
+def until_routed(world: World, vpc: Vpc, wanted: set[str], table: str | None = None) -> None:
+    """Waits until a table leads exactly there over peerings."""
+
+    def problems() -> list[str]:
+        found = destinations(world, vpc, table)
+        return [] if found == wanted else [f"{vpc} {table or 'main'} leads to {found}, not {wanted}"]
+
+    world.eventually(problems)
+
+
+def test_a_mesh_that_an_operator_declares_forms_at_once(world: World, peerd: Peerd, mesh: str) -> None:
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_status(one, f"refused {mesh}", "not declared")
+    world.until_status(other, f"refused {mesh}", "not declared")
+    missing = peerd.run("mesh", "show", mesh)
+    assert (missing.code, missing.out) == (1, "")
+    assert missing.err == f"error: {mesh} is not declared; `peerd mesh declare {mesh}` declares it\n"
+
+    said = peerd.run("mesh", "declare", mesh)
+
+    assert (said.code, said.out, said.err) == (0, "", f"{mesh}: declared; it is being reconciled\n")
+    world.until_connected(one, other, meshes=mesh)
+    assert json.loads(peerd.ok("mesh", "show", mesh))["topology"] == "full-mesh"
+    listed = {
+        it["mesh"]: it["declared_by"] for it in json.loads(peerd.ok("mesh", "list", "--json"))["meshes"]
+    }
+    assert (listed[mesh], listed["prod"]) == ("policy", "stack")
+
+
+def test_in_a_star_spokes_reach_hubs_only_and_a_new_hub_reaches_everybody(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    hub, one, other = (world.vpc(account, HOME, mesh=mesh) for account in ACCOUNTS)
+    mark(world, hub, hub.id, "peerd:role", "hub")
+    peerd.declare(mesh, topology="hub-and-spoke")
+
+    world.until_connected(hub, one)
+    world.until_connected(hub, other)
+    world.until_status(one, f"joined {mesh}")
+    assert not judge.not_apart(world.see(one, other), one, other)
+
+    mark(world, one, one.id, "peerd:role", "hub")
+    world.until_connected(hub, one, other)
+
+
+def test_a_vpc_is_admitted_by_account_and_region_and_a_change_holds_at_once(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    inside, abroad = world.vpc(HUB, HOME, mesh=mesh), world.vpc(HUB, AWAY, mesh=mesh)
+    stranger = world.vpc(THIRD, HOME, mesh=mesh)
+    peerd.declare(mesh, admit={"accounts": [HUB]})
+    world.until_connected(inside, abroad)
+    world.until_status(stranger, f"refused {mesh}", f"account {THIRD} is not admitted")
+
+    peerd.declare(mesh, admit={"regions": [HOME]})
+
+    world.until_connected(inside, stranger)
+    world.until_apart(inside, abroad)
+    world.until_status(abroad, f"refused {mesh}", f"Region {AWAY} is not admitted")
+
+
+def test_only_admitted_ranges_are_routed_and_excluded_addresses_are_left_out(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    block = world.cidr()
+    lower, upper = halves(block)
+    one = world.vpc(HUB, HOME, mesh=mesh)
+    world.vpc(SECOND, HOME, cidr=block, cidrs=["100.64.0.0/20", "172.20.0.0/20"], mesh=mesh)
+    admit = {"cidrs": ["10.0.0.0/8", "100.64.0.0/10"]}
+    peerd.declare(mesh, admit=admit, routes={"exclude": ["100.64.0.0/10", upper]})
+
+    until_routed(world, one, {lower})
+
+    peerd.declare(mesh, admit=admit)
+    until_routed(world, one, {block, "100.64.0.0/20"})
+
+
+def test_a_vpc_advertises_parts_of_its_own_blocks_in_place(world: World, peerd: Peerd, mesh: str) -> None:
+    block = world.cidr()
+    lower, upper = halves(block)
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
+    peerd.declare(mesh)
+    world.until_connected(one, other)
+    peering = world.peering(one, other).id
+
+    mark(world, other, other.id, "peerd:cidrs", f"{lower} {upper}")
+    until_routed(world, one, {lower, upper})
+    mark(world, other, other.id, "peerd:cidrs", f"{upper},0.0.0.0/0")
+    until_routed(world, one, {upper})
+
+    assert world.peering(one, other).id == peering
+    world.until_status(other, f"refused {mesh}", "`0.0.0.0/0` in peerd:cidrs is no part of its own blocks")
+
+
+def test_routes_go_into_the_tables_that_the_policy_and_their_own_tags_select(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    block = world.cidr()
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
+    managed, eligible = world.route_table(one), world.route_table(one)
+    mark(world, one, managed, "peerd:routes", "manage")
+    mark(world, one, eligible, "peerd_eligible", "true")
+    peerd.declare(mesh, routes={"tables": "main"})
+    until_routed(world, one, {block})
+    until_routed(world, one, {block}, managed)
+    until_routed(world, one, set(), eligible)
+
+    peerd.declare(mesh, routes={"tables": "tagged"})
+    until_routed(world, one, {block}, eligible)
+    until_routed(world, one, set())
+
+    mark(world, one, managed, "peerd:routes", "ignore")
+    world.quiet()
+    world.ec2(one).delete_route(RouteTableId=managed, DestinationCidrBlock=block)
+    mark(world, one, eligible, "peerd:routes", "manage")
+    world.quiet()
+    assert destinations(world, one, managed) == set(), "it is to be left as its owner made it"
+    assert destinations(world, one, eligible) == {block}
+    assert world.peering(one, other).managed
+
+
+def test_the_tags_of_a_policy_are_put_on_both_sides(world: World, peerd: Peerd, mesh: str) -> None:
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(THIRD, AWAY, mesh=mesh)
+    peerd.declare(mesh, tags={"team": "network"})
+    world.until_connected(one, other)
+
+    peerd.declare(mesh, tags={"team": "platform"})
+
+    def problems() -> list[str]:
+        worn = [world.peering(vpc, peer).tags.get("team") for vpc, peer in ((one, other), (other, one))]
+        return [] if worn == ["platform", "platform"] else [f"the sides wear team={worn}"]
+
+    world.eventually(problems)
+
+
+def test_a_pause_withholds_every_change_until_the_mesh_resumes(world: World, peerd: Peerd, mesh: str) -> None:
+    block = world.cidr()
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
+    peerd.declare(mesh)
+    world.settle(one, other)
+    peerd.ok("mesh", "pause", mesh)
+
+    world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=block)
+    late = world.vpc(THIRD, HOME, mesh=mesh)
+    world.control.sweep()
+    world.quiet()
+    assert destinations(world, one) == set()
+    assert not world.look(late).peerings and not world.status(late)
+
+    peerd.ok("mesh", "resume", mesh)
+    world.until_connected(one, other, late)
+
+
+def test_a_drain_takes_a_mesh_down_and_leaves_its_tags(world: World, peerd: Peerd, mesh: str) -> None:
+    vpcs = [world.vpc(account, HOME, mesh=mesh) for account in ACCOUNTS]
+    peerd.declare(mesh)
+    world.until_connected(*vpcs)
+
+    peerd.ok("mesh", "drain", mesh)
+
+    for vpc in vpcs:
+        world.until_status(vpc, f"refused {mesh}", "draining")
+        assert world.look(vpc).tags["peerd:env"] == mesh
+    world.until_apart(vpcs[0], vpcs[1])
+    world.until_apart(vpcs[1], vpcs[2])
+    peerd.ok("mesh", "resume", mesh)
+    world.until_connected(*vpcs)
+
+
+def test_a_stored_policy_that_makes_no_sense_freezes_its_own_mesh_only(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
+    peerd.declare(mesh)
+    world.settle(one, other)
+    world.sessions.client("dynamodb").update_item(
+        TableName=hub_outputs(world.sessions)["TableName"],
+        Key={"pk": {"S": "meshes"}, "sk": {"S": mesh}},
+        UpdateExpression="SET policy.topology = :ring",
+        ExpressionAttributeValues={":ring": {"S": "ring"}},
+    )
+
+    world.untag(other)
+    prod = [world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")]
+    world.until_connected(*prod)
+    world.quiet()
+
+    assert world.peering(one, other).managed
+    said = peerd.run("mesh", "pause", mesh)
+    assert said.code == 1 and "policy field `topology`: unknown variant `ring`" in said.err
+    peerd.declare(mesh)
+    world.until_apart(one, other)
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ('{"topology": "ring"}', "is no policy: policy field `topology`: unknown variant `ring`"),
+        (
+            '{"admit": {"accounts": ["12"]}}',
+            "policy field `admit.accounts[0]`: `12` is not a 12-digit account id",
+        ),
+        ('{"deletes": {"percent": 200}}', "policy field `deletes.percent`: 200 is more than 100 %"),
+        ("{", "is no policy"),
+    ],
+)
+def test_a_policy_that_is_wrong_is_refused_by_the_name_of_its_field(
+    peerd: Peerd, policy: str, said: str
+) -> None:
+    refused = peerd.run("mesh", "declare", "never-declared", "--policy", "-", stdin=policy)
+
+    assert refused.code == 1 and said in refused.err, refused.err
+    assert "never-declared" not in peerd.ok("mesh", "list")
+
+
+def test_a_stack_that_is_none_of_peerds_is_named(peerd: Peerd) -> None:
+    said = peerd.run("--stack", "nosuch", "mesh", "list")
+
+    assert said.code == 1
+    assert said.err.startswith(
+        "error: stack nosuch not read; is it the hub's stack, in this Region and account?: "
+    )
+
+
+def halves(block: str) -> tuple[str, str]:
+    """The two halves of a block."""
+    lower, upper = ipaddress.ip_network(block).subnets()
+    return str(lower), str(upper)
