@@ -15,6 +15,8 @@ pub struct Environment {
     pub table: String,
     /// `PEERD_QUEUE_URL`: the function's own queue, which takes its follow-ups.
     pub queue_url: String,
+    /// `PEERD_BUS`: the bus on which it tells what it did and found.
+    pub bus: String,
     /// `PEERD_SPOKE_ROLE`: the ARN of the role to assume, with `{account}` where the account's id belongs.
     pub spoke_role: String,
     /// `PEERD_EXTERNAL_ID`: what the role's trust policy asks for.
@@ -60,8 +62,8 @@ impl Environment {
             accounts: list("PEERD_ACCOUNTS", get("PEERD_ACCOUNTS"))?,
             regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
         };
-        let (table, queue_url) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?);
-        Ok(Self { settings, table, queue_url, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })
+        let (table, queue_url, bus) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?, required("PEERD_BUS")?);
+        Ok(Self { settings, table, queue_url, bus, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })
     }
 }
 
@@ -91,6 +93,7 @@ mod tests {
                 "PEERD_REGIONS" => "us-east-1",
                 "PEERD_TABLE" => "table",
                 "PEERD_QUEUE_URL" => "https://queue",
+                "PEERD_BUS" => "peerd",
                 "PEERD_SPOKE_ROLE" => "arn:aws:iam::{account}:role/peerd-spoke",
                 "PEERD_EXTERNAL_ID" => "secret",
                 _ => return None,

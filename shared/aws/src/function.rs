@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use peerd_engine::{Clock, Delivery, Engine, Timestamp};
 
-use crate::{AwsCloud, DynamoStore, Environment, Sessions, SqsQueue, telemetry};
+use crate::{AwsCloud, DynamoStore, Environment, EventBridgeBus, Sessions, SqsQueue, telemetry};
 
 /// Time kept for the calls under way when a batch runs out of it, and for follow-up messages, in milliseconds.
 const MARGIN_MS: Timestamp = 10_000;
@@ -29,16 +29,18 @@ pub async fn serve() -> Result<(), Error> {
     let environment = Environment::read(|name| std::env::var(name).ok()).inspect_err(|error| {
         tracing::error!(error = peerd_engine::apply::chain(error), "function not configured");
     })?;
-    let Environment { settings, table, queue_url, spoke_role, external_id } = environment;
+    let Environment { settings, table, queue_url, bus, spoke_role, external_id } = environment;
     let sessions = Sessions::load(spoke_role, external_id).await;
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
+    let bus = EventBridgeBus::new(sessions.base(), bus);
     let cloud = AwsCloud::new(sessions);
     let worker = worker();
     let engine = Engine {
         cloud: &cloud,
         store: &store,
         queue: &queue,
+        bus: &bus,
         clock: &SystemClock,
         settings: &settings,
         worker: &worker,

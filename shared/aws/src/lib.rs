@@ -3,6 +3,7 @@
 //! No SDK type leaves this crate, and no decision is made in it. aws-sdk-ec2 takes minutes to compile, so this crate
 //! should change rarely.
 
+mod bus;
 mod cloud;
 mod convert;
 mod deployment;
@@ -16,6 +17,7 @@ mod sessions;
 mod store;
 mod telemetry;
 
+pub use bus::EventBridgeBus;
 pub use cloud::AwsCloud;
 pub use deployment::{Deployed, DeployedError, configuration};
 pub use environment::{Environment, EnvironmentError};

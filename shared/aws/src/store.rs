@@ -5,6 +5,7 @@
 //! | `meshes` | mesh | a mesh that was declared or asked for; `policy` if declared |
 //! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
 //! | `mesh#<mesh>` | `run#<time>` | how a run ended; expires |
+//! | `mesh#<mesh>` | `tidings` | what is open of it, and what is still to be told |
 //! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
 //! | `accounts` | account | its registered Regions |
 //! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
@@ -19,12 +20,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
-use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
+use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::{errors, policies};
@@ -35,6 +37,8 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 const RUN_KEPT: u64 = 30 * 24 * 3600;
 /// Lines of a run that one item keeps: far below DynamoDB's 400 KB.
 const RUN_LINES: usize = 200;
+/// The sort key of what was found of a mesh.
+const TIDINGS: &str = "tidings";
 
 /// The deployment's table.
 pub struct DynamoStore {
@@ -233,6 +237,34 @@ impl Store for DynamoStore {
             .condition_expression("claimed_by = :owner")
             .expression_attribute_values(":owner", text(&claim.owner));
         done_or_not_ours(request.send().await, &format!("the claim to {}", claim.pair))
+    }
+
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
+        let pk = format!("mesh#{mesh}");
+        let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
+        let answer = request.set_key(Some(key(pk.clone(), TIDINGS.to_owned()))).send().await;
+        let item = answer.map_err(|error| errors::port(format!("GetItem of the findings of {mesh}"), error))?.item;
+        item.map(|item| read(&pk, item)).transpose()
+    }
+
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
+        let pk = format!("mesh#{mesh}");
+        let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(&pk, error))?;
+        item.extend(key(pk, TIDINGS.to_owned()));
+        let request = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
+        let request = match before {
+            Some(version) => request
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(version)),
+            None => request.condition_expression("attribute_not_exists(pk)"),
+        };
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(errors::port(format!("PutItem of the findings of {mesh}"), error)),
+            },
+        }
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {

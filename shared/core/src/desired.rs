@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cidr::CidrSet;
-use crate::ids::{Deployment, MeshName, VpcRef};
+use crate::ids::{AccountId, Deployment, MeshName, VpcRef};
 use crate::policy::Policy;
 use crate::tags::Tags;
 
@@ -54,6 +54,8 @@ pub struct Desired {
     /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,
+    /// The accounts that the deployment knows.
+    pub accounts: BTreeSet<AccountId>,
     /// The index: consulted for VPCs in scopes that did not answer.
     pub remembered: BTreeMap<VpcRef, Member>,
 }

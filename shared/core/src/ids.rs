@@ -118,6 +118,17 @@ impl fmt::Display for Scope {
     }
 }
 
+impl FromStr for Scope {
+    type Err = IdError;
+
+    /// Reads what [`Scope`] displays as: `111111111111/us-east-1`.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let expected = "an account and a Region such as 111111111111/us-east-1";
+        let (account, region) = text.split_once('/').ok_or(IdError { text: text.to_owned(), expected })?;
+        Ok(Self::new(account.parse()?, region.parse()?))
+    }
+}
+
 /// A VPC and where it is. The order (account, Region, VPC id) is total and decides who requests a peering.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VpcRef {
@@ -199,6 +210,15 @@ mod tests {
         assert!("".parse::<MeshName>().is_err());
         assert!(format!("vpc-{}", "a".repeat(33)).parse::<VpcId>().is_err());
         assert!("vpc-a b".parse::<VpcId>().is_err());
+    }
+
+    #[test]
+    fn a_scope_reads_back_as_it_is_shown() {
+        let scope: Scope = "111111111111/us-east-1".parse().unwrap();
+        assert_eq!(scope.to_string(), "111111111111/us-east-1");
+        for wrong in ["111111111111", "1/us-east-1", "111111111111/x", "vpc-1 (111111111111/us-east-1)"] {
+            assert!(wrong.parse::<Scope>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

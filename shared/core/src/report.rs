@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::action::Action;
 
 /// The kind of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FindingKind {
     /// A VPC asks for a mesh that does not take it.
     Refused,
@@ -22,6 +25,8 @@ pub enum FindingKind {
     Blocked,
     /// A pause keeps peerd from doing what is due.
     Paused,
+    /// An account that peerd does not know asks a member for a peering.
+    Stranger,
 }
 
 impl fmt::Display for FindingKind {
@@ -34,12 +39,13 @@ impl fmt::Display for FindingKind {
             Self::Gap => "gap",
             Self::Blocked => "blocked",
             Self::Paused => "paused",
+            Self::Stranger => "stranger",
         })
     }
 }
 
 /// Something that the operator should know, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// Its kind.
     pub kind: FindingKind,

@@ -140,6 +140,7 @@ impl Engine<'_> {
                 ask.everywhere |= everywhere;
                 Ok(())
             }
+            Matter::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
             Matter::Work(Work::Event { .. }) => Ok(()), // opened as the event itself
         }
     }
@@ -266,6 +267,7 @@ impl Engine<'_> {
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }
+        self.announce(&run).await?;
         if let Some(attempt) = next_attempt(&run, ask) {
             if attempt > MOST_ATTEMPTS {
                 tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::{AccountId, Deployment, MeshName, Policy, Region, Scope};
 
 use crate::error::PortError;
-use crate::ports::{Clock, Cloud, Queue, Store};
+use crate::ports::{Bus, Clock, Cloud, Queue, Store};
 
 /// What the deployment was given.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Engine<'a> {
     pub store: &'a dyn Store,
     /// The queue for follow-ups.
     pub queue: &'a dyn Queue,
+    /// Where it tells what it did and found.
+    pub bus: &'a dyn Bus,
     /// The time.
     pub clock: &'a dyn Clock,
     /// What the deployment was given.

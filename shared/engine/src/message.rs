@@ -6,6 +6,8 @@ use peerd_core::{AccountId, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::notices::Notice;
+
 /// The version of the message format, and what tells a message of ours from an event.
 const FORMAT: u8 = 1;
 
@@ -43,6 +45,11 @@ pub enum Work {
         /// Whether to read every registered scope.
         #[serde(default)]
         everywhere: bool,
+    },
+    /// Tell what the bus did not take.
+    Tell {
+        /// What.
+        notice: Notice,
     },
     /// Look again at an event whose reads contradicted it.
     Event {

@@ -97,7 +97,8 @@ impl Engine<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        Ok(Desired { deployment, mesh, declared: self.declared().await?, remembered })
+        let accounts = self.scopes().await?.into_iter().map(|scope| scope.account).collect();
+        Ok(Desired { deployment, mesh, declared: self.declared().await?, accounts, remembered })
     }
 }
 

@@ -1,11 +1,14 @@
 //! How a run ended.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use peerd_core::{Action, MeshName, Report};
+use peerd_core::{Action, MeshName, Report, Scope};
+use serde::{Deserialize, Serialize};
 
 /// Every way in which a reconcile can end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Nothing was to be done.
     Unchanged,
@@ -50,6 +53,8 @@ pub struct Run {
     pub failed: Vec<String>,
     /// What the last pass found and waits for.
     pub report: Report,
+    /// The scopes that it asked, whether or not they answered.
+    pub asked: BTreeSet<Scope>,
 }
 
 impl Run {

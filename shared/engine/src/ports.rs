@@ -13,6 +13,7 @@ use peerd_core::{
 
 use crate::error::{CloudError, PortError};
 use crate::message::Message;
+use crate::notices::{Notice, Tidings};
 
 /// Milliseconds since the Unix epoch.
 pub type Timestamp = u64;
@@ -113,6 +114,10 @@ pub trait Store: Send + Sync {
     async fn release_claim(&self, claim: &Claim) -> Result<(), PortError>;
     /// Keeps how a run ended, for a while.
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
+    /// What is known of a mesh's findings.
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError>;
+    /// Keeps it, if `before` is still the version that is kept, and tells whether it was.
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError>;
 }
 
 /// Where follow-up messages go.
@@ -120,6 +125,13 @@ pub trait Store: Send + Sync {
 pub trait Queue: Send + Sync {
     /// Sends a message that arrives no sooner than `delay` seconds from now (0 to 900).
     async fn send(&self, message: &Message, delay: u32) -> Result<(), PortError>;
+}
+
+/// Where the deployment tells what it did and found.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Puts all of the notices on the bus, or fails.
+    async fn publish(&self, notices: &[Notice]) -> Result<(), PortError>;
 }
 
 /// The time.

@@ -64,7 +64,7 @@ impl Engine<'_> {
             }
         }
         progress.passing |= !at_rest;
-        let run = progress.end(mesh.clone(), report);
+        let run = progress.end(mesh.clone(), report, observed.scopes.keys().cloned().collect());
         if matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty() {
             self.forget_who_left(&desired, &observed).await?;
         }
@@ -101,7 +101,7 @@ impl Progress {
         None
     }
 
-    fn end(self, mesh: MeshName, report: Report) -> Run {
+    fn end(self, mesh: MeshName, report: Report, asked: BTreeSet<Scope>) -> Run {
         let Self { tried: _, applied, failed, passing, busy } = self;
         let outcome = if !failed.is_empty() {
             Outcome::Partial
@@ -118,7 +118,7 @@ impl Progress {
         } else {
             Outcome::Paused
         };
-        Run { mesh, outcome, applied, failed, report }
+        Run { mesh, outcome, applied, failed, report, asked }
     }
 }
 

@@ -5,6 +5,7 @@
 //! One seed decides everything: what fails once fails again.
 
 pub mod aws;
+pub mod bus;
 pub mod chance;
 pub mod ledger;
 pub mod looks;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef};
-use peerd_engine::{Claim, PortError, Run, Store, Timestamp};
+use peerd_core::{AccountId, FindingKind, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef};
+use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 
 use crate::wire::Wire;
 
@@ -18,6 +18,7 @@ struct Tables {
     accounts: BTreeMap<AccountId, BTreeSet<Region>>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     runs: Vec<Run>,
+    tidings: BTreeMap<MeshName, Tidings>,
 }
 
 /// A store in memory.
@@ -58,6 +59,15 @@ impl MemoryStore {
             (!members.is_empty()).then(|| (mesh.clone(), members.keys().cloned().collect()))
         };
         tables.by_mesh.iter().filter_map(mesh).collect()
+    }
+
+    /// The kinds and subjects of the findings that are kept, by mesh.
+    pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
+        let tables = self.tables();
+        let of_mesh = |(mesh, tidings): (&MeshName, &Tidings)| {
+            tidings.findings.iter().map(|f| (mesh.clone(), f.kind, f.subject.clone())).collect::<Vec<_>>()
+        };
+        tables.tidings.iter().flat_map(of_mesh).collect()
     }
 
     /// The recorded runs since the last time this was asked.
@@ -159,6 +169,21 @@ impl Store for MemoryStore {
             }
         };
         self.call("DeleteItem", release).await
+    }
+
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
+        self.call("GetItem", |tables| tables.tidings.get(mesh).cloned()).await
+    }
+
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
+        let keep = |tables: &mut Tables| {
+            let unchanged = tables.tidings.get(mesh).map(|kept| kept.version) == before;
+            if unchanged {
+                tables.tidings.insert(mesh.clone(), now.clone());
+            }
+            unchanged
+        };
+        self.call("PutItem", keep).await
     }
 
     async fn record_run(&self, run: &Run, _now: Timestamp) -> Result<(), PortError> {

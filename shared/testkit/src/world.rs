@@ -8,6 +8,7 @@ use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
 use crate::aws::{Aws, MINUTE, Nature, SECOND, SimCloud};
+use crate::bus::MemoryBus;
 use crate::chance::Chance;
 use crate::mail::{Mail, Parcel};
 use crate::stage::{Stage, Turn, Worker};
@@ -65,6 +66,8 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     /// The deployment's queue.
     pub mail: Arc<Mail>,
+    /// The hub's bus.
+    pub bus: Arc<MemoryBus>,
     /// The way of all calls.
     pub wire: Arc<Wire>,
     /// The time.
@@ -113,6 +116,7 @@ impl World {
             cloud: Arc::new(SimCloud::new(wire.clone(), aws)),
             store: Arc::new(MemoryStore::new(wire.clone())),
             mail: Arc::new(Mail::new(wire.clone())),
+            bus: Arc::new(MemoryBus::new(wire.clone())),
             wire,
             stage,
             events_lost: false,
@@ -204,13 +208,13 @@ impl World {
         self.begun.push(now);
         let (number, deadline) = (self.hired, now + DEADLINE);
         let batch: Vec<_> = parcels.iter().map(Parcel::delivery).collect();
-        let Self { cloud, store, mail, stage, settings, .. } = self;
-        let (cloud, store, mail) = (cloud.clone(), store.clone(), mail.clone());
+        let Self { cloud, store, mail, bus, stage, settings, .. } = self;
+        let (cloud, store, mail, bus) = (cloud.clone(), store.clone(), mail.clone(), bus.clone());
         let (stage, settings) = (stage.clone(), settings.clone());
         let work = async move {
-            let (worker, queue) = (format!("worker-{number}"), &*mail);
+            let (worker, queue, bus) = (format!("worker-{number}"), &*mail, &*bus);
             let (cloud, store, clock, settings) = (&*cloud, &*store, &*stage, &*settings);
-            Engine { cloud, store, queue, clock, settings, worker: &worker }.handle(&batch, deadline).await
+            Engine { cloud, store, queue, bus, clock, settings, worker: &worker }.handle(&batch, deadline).await
         };
         self.workers.push(Busy { worker: Worker::new(number, work), parcels, since: now });
         true

@@ -4,6 +4,7 @@
 //! successive passes, and so are taking routes out and deleting.
 
 mod agreeing;
+mod guarding;
 mod leaving;
 mod linking;
 mod membership;
@@ -32,6 +33,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     let mut draft = Draft::default();
 
     draft.report_gaps(observed);
+    guarding::report(&view, &mut draft);
     let links = linking::find(&view);
     agreeing::report(&links, &view, &mut draft);
     linking::request(&links, &view, limits, &mut draft);

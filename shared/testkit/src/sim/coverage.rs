@@ -43,7 +43,7 @@ const ACTIONS: [&str; 8] = [
     "SetStatus",
 ];
 
-const FINDINGS: [&str; 7] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused"];
+const FINDINGS: [&str; 8] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "stranger"];
 
 /// EC2's refusals that the simulated AWS can give to peerd.
 const ANSWERS: [&str; 12] = [

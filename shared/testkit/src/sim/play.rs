@@ -249,6 +249,9 @@ impl<'a> Play<'a> {
             // Where a quota leaves a mesh unfinished, those who left it stay remembered.
             let exactly = after_sweeps && !ending.quota;
             wrong.extend(self.oracle.index(&self.world.store.members_by_mesh(), exactly));
+            let (kept, told) = (self.world.store.open_findings(), self.world.bus.open_findings());
+            let untold = kept.symmetric_difference(&told);
+            wrong.extend(untold.map(|(mesh, kind, of)| format!("of {mesh}: {kind} {of} was kept or told, not both")));
         }
         wrong
     }
@@ -295,6 +298,7 @@ impl<'a> Play<'a> {
     /// The table is lost.
     pub(super) fn lose_index(&mut self) {
         self.world.store.lose_everything();
+        self.world.bus.forget();
         self.oracle.lose_policies(self.world.now(), self.world.declared());
     }
 

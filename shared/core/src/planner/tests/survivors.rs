@@ -111,3 +111,19 @@ fn a_vpc_with_much_to_be_told_of_one_mesh_is_told_of_its_other_words_too() {
     let told = world.status(&a).unwrap();
     assert!(told.starts_with("refused $x: not a mesh name. ") && told.ends_with(" not shown"), "{told}");
 }
+
+#[test]
+fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
+    let (mut world, _, b) = joined();
+    let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
+    let dressed = world.managed([&stranger, &b], "prod");
+    world.peering("pcx-phish", &stranger, &b, PeeringStatus::PendingAcceptance, &Tags::new());
+    world.peering("pcx-old", &stranger, &b, PeeringStatus::Expired, &dressed);
+    let outsider = world.vpc("outsider", scope(3, 0), "10.8.0.0/16", "");
+    world.peering("pcx-else", &stranger, &outsider, PeeringStatus::PendingAcceptance, &Tags::new());
+    world.peering("pcx-known", &outsider, &b, PeeringStatus::PendingAcceptance, &Tags::new());
+    let (done, findings) = world.settle();
+    assert_eq!(done, Vec::<String>::new());
+    let said: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.subject.as_str())).collect();
+    assert_eq!(said, [(FindingKind::Stranger, "pcx-phish")]);
+}

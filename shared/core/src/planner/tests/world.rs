@@ -29,8 +29,13 @@ impl World {
     /// Meshes `prod` and `staging` are declared; runs are about `prod`.
     pub fn new() -> Self {
         let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
-        let desired =
-            Desired { deployment: "peerd".parse().unwrap(), mesh: mesh("prod"), declared, remembered: BTreeMap::new() };
+        let desired = Desired {
+            deployment: "peerd".parse().unwrap(),
+            mesh: mesh("prod"),
+            declared,
+            accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
+            remembered: BTreeMap::new(),
+        };
         let observed = Observed::default();
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {

@@ -1,0 +1,214 @@
+//! What the deployment tells whoever listens on the hub's bus: what it changed, and findings that open or are resolved.
+//!
+//! Findings are compared with those of the runs before, which the store keeps together with what is still to be told of
+//! them. So a notice is told at least once, whoever dies; and since late ones may come after newer ones, each has a serial
+//! number.
+
+use std::collections::BTreeSet;
+
+use peerd_core::{Action, Deployment, Finding, FindingKind, MeshName, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::apply::chain;
+use crate::engine::Engine;
+use crate::error::PortError;
+use crate::message::{Message, Work};
+use crate::outcome::{Outcome, Run};
+
+/// The version of the notices' form. A field may be added to a version; none changes its meaning.
+const FORMAT: u8 = 1;
+/// Lines of one notice: what does not fit into an event of EventBridge is counted.
+const MOST_LINES: usize = 200;
+/// Findings of a mesh that are kept and told: an item of DynamoDB holds 400 KB.
+const MOST_FINDINGS: usize = 300;
+/// Times to write what was found while others write it too.
+const MOST_TRIES: usize = 8;
+/// Seconds until what the bus did not take is tried again.
+const TELL_AGAIN: u32 = 60;
+
+/// One thing to tell (docs/events.md).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    version: u8,
+    /// Rises from notice to notice: of two about the same finding, the one with the greater number is right.
+    pub serial: u64,
+    /// Which deployment tells.
+    pub deployment: Deployment,
+    /// Of which mesh.
+    pub mesh: MeshName,
+    /// What.
+    #[serde(flatten)]
+    pub news: News,
+}
+
+/// Kinds of notices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// A run changed peerings or routes.
+    Changed {
+        /// How it ended.
+        outcome: Outcome,
+        /// What was done, one line each.
+        changes: Vec<String>,
+        /// Changes for which there is no room here.
+        more: usize,
+    },
+    /// There is something that the operator should know.
+    Opened(Finding),
+    /// A finding is the case no more.
+    Resolved(Finding),
+}
+
+impl News {
+    /// The finding that it is about.
+    pub fn finding(&self) -> Option<&Finding> {
+        match self {
+            Self::Changed { .. } => None,
+            Self::Opened(finding) | Self::Resolved(finding) => Some(finding),
+        }
+    }
+}
+
+impl Notice {
+    /// The event's `detail-type`.
+    pub fn detail_type(&self) -> &'static str {
+        match self.news {
+            News::Changed { .. } => "peerd Mesh Changed",
+            News::Opened(_) => "peerd Finding Opened",
+            News::Resolved(_) => "peerd Finding Resolved",
+        }
+    }
+}
+
+/// What is known of a mesh's findings, and what is still to be told of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tidings {
+    /// Grows with every write, so that of two workers who write at once one notices.
+    pub version: u64,
+    /// What is open.
+    pub findings: BTreeSet<Finding>,
+    /// What was not told yet, or by somebody who may have died of it.
+    pub untold: Vec<Notice>,
+}
+
+/// What makes two findings the same: a text may tell more of it as time goes by.
+fn key(finding: &Finding) -> (FindingKind, &str) {
+    (finding.kind, &finding.subject)
+}
+
+impl Engine<'_> {
+    /// Tells what a run changed and found, and keeps what it found.
+    ///
+    /// # Errors
+    /// When the store fails, or neither the bus nor the queue takes what was changed.
+    pub(crate) async fn announce(&self, run: &Run) -> Result<(), PortError> {
+        let changed = changed(run).map(|news| self.notice(&run.mesh, self.clock.now(), news));
+        let tidings = self.note_findings(run).await?;
+        let notices: Vec<Notice> = changed.iter().chain(&tidings.untold).cloned().collect();
+        if notices.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.bus.publish(&notices).await {
+            tracing::warn!(mesh = %run.mesh, error = chain(&error), "not told yet");
+            return match changed {
+                Some(notice) => self.queue.send(&Message::new(0, Work::Tell { notice }), TELL_AGAIN).await,
+                None => Ok(()), // findings are told by the next run
+            };
+        }
+        if !tidings.untold.is_empty() {
+            let told = Tidings { version: tidings.version + 1, findings: tidings.findings, untold: Vec::new() };
+            // Somebody who has written since will tell again what was told here.
+            self.store.keep_tidings(&run.mesh, Some(tidings.version), &told).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what a run found, with what is to be told of it.
+    async fn note_findings(&self, run: &Run) -> Result<Tidings, PortError> {
+        for _ in 0..MOST_TRIES {
+            let kept = self.store.tidings(&run.mesh).await?;
+            let version = kept.as_ref().map(|kept| kept.version);
+            let before = kept.unwrap_or_default();
+            let now = findings_now(run, &before.findings);
+            if now == before.findings {
+                return Ok(before);
+            }
+            let serial = self.clock.now().max(before.version + 1);
+            let had = |finding: &&Finding| before.findings.iter().any(|old| key(old) == key(finding));
+            let has = |finding: &&Finding| now.iter().any(|new| key(new) == key(finding));
+            let opened = now.iter().filter(|finding| !had(finding)).cloned().map(News::Opened);
+            let resolved = before.findings.iter().filter(|finding| !has(finding)).cloned().map(News::Resolved);
+            let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
+            let tidings = Tidings { version: serial, untold: with_news(before.untold, new.collect()), findings: now };
+            if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
+                return Ok(tidings);
+            }
+        }
+        Err(PortError::new(format!("others keep writing what was found of {}", run.mesh)))
+    }
+
+    fn notice(&self, mesh: &MeshName, serial: u64, news: News) -> Notice {
+        let deployment = self.settings.deployment.clone();
+        Notice { version: FORMAT, serial, deployment, mesh: mesh.clone(), news }
+    }
+}
+
+/// What is still to be told, of each finding only the latest.
+fn with_news(mut untold: Vec<Notice>, new: Vec<Notice>) -> Vec<Notice> {
+    let is_newer = |old: &Notice| new.iter().any(|new| new.news.finding().map(key) == old.news.finding().map(key));
+    untold.retain(|old| !is_newer(old));
+    untold.extend(new);
+    untold
+}
+
+/// What a run found, and the gaps of before in scopes that it did not ask.
+fn findings_now(run: &Run, before: &BTreeSet<Finding>) -> BTreeSet<Finding> {
+    let is_unasked = |old: &&Finding| {
+        let scope = old.subject.parse::<Scope>().ok();
+        old.kind == FindingKind::Gap && scope.is_some_and(|scope| !run.asked.contains(&scope))
+    };
+    let found = run.report.findings.len();
+    if found > MOST_FINDINGS {
+        tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to keep; the log has them all");
+    }
+    let findings = run.report.findings.iter().chain(before.iter().filter(is_unasked));
+    findings.take(MOST_FINDINGS).cloned().collect()
+}
+
+fn changed(run: &Run) -> Option<News> {
+    let network = run.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }));
+    let mut changes: Vec<String> = network.map(ToString::to_string).collect();
+    let more = changes.len().saturating_sub(MOST_LINES);
+    changes.truncate(MOST_LINES);
+    (!changes.is_empty()).then_some(News::Changed { outcome: run.outcome, changes, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(news: News) -> Notice {
+        let (deployment, mesh) = ("peerd".parse().unwrap(), "prod".parse().unwrap());
+        Notice { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, news }
+    }
+
+    #[test]
+    fn notices_have_the_form_that_the_documentation_shows() {
+        let changes = vec!["+ peering a - b for prod".to_owned()];
+        let changed = notice(News::Changed { outcome: Outcome::Applied, changes, more: 0 });
+        let finding = Finding {
+            kind: FindingKind::Overlap,
+            subject: "vpc-1".to_owned(),
+            text: "it overlaps".to_owned(),
+            remedy: "mend it".to_owned(),
+        };
+        let documented = include_str!("../../../docs/events.md");
+        for notice in [changed, notice(News::Opened(finding.clone())), notice(News::Resolved(finding))] {
+            let text = serde_json::to_string(&notice).unwrap();
+            assert!(documented.contains(&text), "{text} is not in docs/events.md");
+            assert!(documented.contains(notice.detail_type()));
+            assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), notice);
+        }
+    }
+}

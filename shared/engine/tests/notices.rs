@@ -1,0 +1,110 @@
+//! What peerd tells on the hub's bus.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use peerd_core::{FindingKind, Tags, VpcRef, cidr};
+use peerd_engine::News;
+use peerd_testkit::people::table;
+use peerd_testkit::{MINUTE, Moment, Trouble, World, account, scope};
+
+/// What was told since the last time: of changes how many, of findings kind and subject.
+fn told(world: &World) -> Vec<String> {
+    let notices = world.bus.take_notices().into_iter();
+    let line = |news: News| match news {
+        News::Changed { changes, .. } => format!("{} changes", changes.len()),
+        News::Opened(finding) => format!("opened {} {}", finding.kind, finding.subject),
+        News::Resolved(finding) => format!("resolved {} {}", finding.kind, finding.subject),
+    };
+    notices.map(|notice| format!("{} {}", notice.mesh, line(notice.news))).collect()
+}
+
+fn two() -> (World, VpcRef, VpcRef) {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.rest();
+    world.pass(MINUTE);
+    (world, a, b)
+}
+
+/// What a run changes is told, and a sweep that finds nothing wrong tells nothing.
+#[test]
+fn changes_are_told_once() {
+    let (mut world, ..) = two();
+    assert_eq!(told(&world), ["prod 5 changes"], "create, accept, tag, and a route on each side");
+    world.sweep();
+    world.rest();
+    assert_eq!(told(&world), Vec::<String>::new());
+    world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+    world.rest();
+    assert_eq!(told(&world), ["prod 1 changes"]);
+}
+
+/// A finding is told when it opens and when it is resolved, and not in between.
+#[test]
+fn findings_are_told_when_they_open_and_when_they_are_resolved() {
+    let (mut world, ..) = two();
+    let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
+    world.rest();
+    let pair = "vpc-b (222222222222/us-east-1) - vpc-c (333333333333/us-east-1)";
+    let said = told(&world);
+    assert!(said.contains(&format!("prod opened overlap {pair}")), "{said:?}");
+    world.sweep();
+    world.rest();
+    assert_eq!(told(&world), Vec::<String>::new());
+    world.untag(&c).unwrap();
+    world.rest();
+    let said = told(&world);
+    assert!(said.contains(&format!("prod resolved overlap {pair}")), "{said:?}");
+}
+
+/// A gap stays open until a run has asked that scope again.
+#[test]
+fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
+    let (mut world, a, _) = two();
+    told(&world);
+    world.set_denied(&account(3), true);
+    world.sweep();
+    world.rest();
+    let said = told(&world);
+    assert!(said.contains(&"prod opened gap 333333333333/us-east-1".to_owned()), "{said:?}");
+    world.tag(&a, "prod").unwrap();
+    world.rest();
+    assert_eq!(told(&world), Vec::<String>::new());
+    world.set_denied(&account(3), false);
+    world.sweep();
+    world.rest();
+    let said = told(&world);
+    assert!(said.contains(&"prod resolved gap 333333333333/us-east-1".to_owned()), "{said:?}");
+}
+
+/// What the bus does not take is told later.
+#[test]
+fn a_bus_that_fails_loses_no_notice() {
+    let (mut world, ..) = two();
+    told(&world);
+    world.wire.order_trouble("PutEvents", Trouble::ServerFault, Moment::Before);
+    let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
+    world.rest();
+    let said = told(&world);
+    assert!(said.iter().any(|line| line.contains("changes")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("opened overlap")), "{said:?}");
+    assert_eq!(world.status(&c).unwrap().split(". ").next(), Some("joined prod"));
+}
+
+/// A request from an account that peerd does not know is never accepted, and is reported until it is gone.
+#[test]
+fn a_stranger_who_asks_a_member_for_a_peering_is_reported() {
+    let (mut world, a, _) = two();
+    told(&world);
+    let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
+    let blocks = peerd_testkit::people::blocks_of("10.99.0.0/16");
+    world.cloud.aws().create_vpc(peerd_testkit::ledger::Author::Person, &stranger, &blocks, &Tags::new());
+    let id = world.request_peering(&stranger, &a, &Tags::new()).unwrap();
+    world.sweep();
+    world.rest();
+    assert_eq!(told(&world), [format!("prod opened {} {id}", FindingKind::Stranger)]);
+    world.pass(MINUTE);
+    world.reject_peering(&a.scope, &id).unwrap();
+    world.rest();
+    assert_eq!(told(&world), [format!("prod resolved stranger {id}")]);
+}

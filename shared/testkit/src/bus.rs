@@ -1,0 +1,75 @@
+//! The hub's bus, and somebody who listens to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use peerd_core::{FindingKind, MeshName};
+use peerd_engine::{Bus, News, Notice, PortError};
+
+use crate::wire::Wire;
+
+/// A bus in memory.
+pub struct MemoryBus {
+    wire: Arc<Wire>,
+    heard: Mutex<Heard>,
+}
+
+/// What a listener has heard.
+#[derive(Default)]
+struct Heard {
+    notices: Vec<Notice>,
+    /// Of every finding the latest notice: its serial number, and whether the finding is open.
+    findings: BTreeMap<(MeshName, FindingKind, String), (u64, bool)>,
+}
+
+impl MemoryBus {
+    /// A bus on which nothing was told yet.
+    pub fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, heard: Mutex::default() }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The findings that a listener takes to be open, by what was told.
+    pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
+        let heard = self.heard();
+        heard.findings.iter().filter(|(_, (_, open))| *open).map(|(finding, _)| finding.clone()).collect()
+    }
+
+    /// The listener starts anew, as the store did.
+    pub fn forget(&self) {
+        self.heard().findings.clear();
+    }
+
+    /// What was told since the last time this was asked.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.heard().notices)
+    }
+}
+
+#[async_trait]
+impl Bus for MemoryBus {
+    async fn publish(&self, notices: &[Notice]) -> Result<(), PortError> {
+        let tell = || {
+            let mut heard = self.heard();
+            for notice in notices {
+                let (finding, open) = match &notice.news {
+                    News::Changed { .. } => (None, false),
+                    News::Opened(finding) => (Some(finding), true),
+                    News::Resolved(finding) => (Some(finding), false),
+                };
+                if let Some(finding) = finding {
+                    let key = (notice.mesh.clone(), finding.kind, finding.subject.clone());
+                    let latest = heard.findings.entry(key).or_default();
+                    *latest = (*latest).max((notice.serial, open));
+                }
+                heard.notices.push(notice.clone());
+            }
+            Ok(())
+        };
+        self.wire.call("PutEvents", None, tell).await
+    }
+}
