@@ -1,5 +1,4 @@
 //! What peerd tells on the hub's bus.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::{FindingKind, Tags, VpcRef, cidr};
 use peerd_engine::News;
