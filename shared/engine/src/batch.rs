@@ -355,3 +355,44 @@ fn tell(run: &Run) {
     let (applied, failed) = (run.applied.len(), run.failed.len());
     tracing::info!(mesh = %run.mesh, outcome = %run.outcome, applied, failed, "reconciled");
 }
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::Action;
+
+    use super::*;
+
+    fn next(outcome: Outcome, attempt: u32, verify: bool, applied: Vec<Action>) -> Option<u32> {
+        let (failed, report, asked) = Default::default();
+        let run = Run { mesh: "prod".parse().unwrap(), outcome, applied, failed, report, asked };
+        next_attempt(&run, &Ask { attempt: Some(attempt), verify, ..Ask::default() })
+    }
+
+    #[test]
+    fn patience_is_renewed_by_progress_and_spent_by_waiting() {
+        let scope: Scope = "111111111111/us-east-1".parse().unwrap();
+        let accept = Action::AcceptPeering { peering: "pcx-1".parse().unwrap(), scope };
+        for outcome in [Outcome::Waiting, Outcome::Busy] {
+            assert_eq!(next(outcome, 6, false, Vec::new()), Some(7));
+            assert_eq!(next(outcome, 6, false, vec![accept.clone()]), Some(1));
+        }
+        assert_eq!(next(Outcome::Applied, 0, false, vec![accept]), Some(1));
+        assert_eq!(next(Outcome::Partial, 0, true, Vec::new()), None);
+        assert_eq!(next(Outcome::Blocked, 0, true, Vec::new()), None);
+    }
+
+    #[test]
+    fn a_mesh_that_is_as_it_should_be_is_looked_at_twice_more_if_an_event_asked() {
+        for outcome in [Outcome::Unchanged, Outcome::Paused] {
+            assert_eq!(next(outcome, 0, false, Vec::new()), None);
+            assert_eq!(next(outcome, 0, true, Vec::new()), Some(1));
+            assert_eq!(next(outcome, 1, false, Vec::new()), Some(LAST_LOOK));
+            assert_eq!(next(outcome, LAST_LOOK, false, Vec::new()), None);
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_a_minute() {
+        assert_eq!([0, 1, 2, 3, 4, 7, 14, 99].map(delay), [1, 1, 2, 4, 8, 60, 60, 60]);
+    }
+}

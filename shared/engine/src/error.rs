@@ -137,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn each_code_is_of_one_kind() {
+        for (code, kind) in [
+            ("UnauthorizedOperation", ErrorKind::Denied),
+            ("AccessDenied", ErrorKind::Denied),
+            ("OptInRequired", ErrorKind::Denied),
+            ("ConcurrentTagAccess", ErrorKind::NotReady),
+            ("InvalidStateTransition", ErrorKind::NotReady),
+            ("InvalidVpcPeeringConnectionID.NotFound", ErrorKind::NotReady),
+            ("RouteAlreadyExists", ErrorKind::Conflict),
+            ("ServiceUnavailable", ErrorKind::Unavailable),
+            ("ExpiredToken", ErrorKind::Unavailable),
+            ("InvalidParameterValue", ErrorKind::Invalid),
+        ] {
+            assert_eq!(ErrorKind::of(code, "", 400), kind, "{code}");
+        }
+    }
+
+    #[test]
     fn not_permitted_means_wait_only_when_the_peering_is_not_active() {
         let not_active = "Peering pcx-1 is not active. Peering options can be added only to active peerings.";
         assert_eq!(ErrorKind::of("OperationNotPermitted", not_active, 400), ErrorKind::NotReady);

@@ -78,3 +78,31 @@ impl Focus {
         Self { tables: BTreeSet::from([(scope, id)]), ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_tells_after_which_tag_change_a_read_was_made_that_it_allows() {
+        let tagged = Expect::Tagged { asks: MeshTag::parse("prod"), tags: Tags::new(), version: 7 };
+        let told = [Expect::Anything, Expect::Exists, Expect::Gone, tagged].map(|expect| expect.told());
+        assert_eq!(told, [None, Some(0), Some(u64::MAX), Some(7)]);
+    }
+
+    #[test]
+    fn a_read_with_other_meshes_or_another_role_contradicts_the_event() {
+        let read = |values: &[(&str, &str)]| Vpc {
+            at: VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap()),
+            cidrs: peerd_core::CidrSet::default(),
+            settling: false,
+            tags: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        };
+        let hub = read(&[(tags::ENV, "prod"), (tags::ROLE, "hub"), ("team", "red")]);
+        let expect = Expect::Tagged { asks: MeshTag::parse("prod"), tags: tags::of_member(&hub.tags), version: 1 };
+        assert!(expect.allows(Some(&hub)));
+        assert!(!expect.allows(Some(&read(&[(tags::ENV, "prod")]))), "the role is not seen yet");
+        assert!(!expect.allows(Some(&read(&[(tags::ROLE, "hub")]))));
+        assert!(!expect.allows(None));
+    }
+}

@@ -63,3 +63,26 @@ impl Run {
         self.applied.iter().any(|action| !matches!(action, Action::SetStatus { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telling_a_vpc_how_it_stands_changes_no_network() {
+        let vpc: peerd_core::VpcRef =
+            peerd_core::VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap());
+        let status = Action::SetStatus { vpc: vpc.clone(), line: None };
+        let accept = Action::AcceptPeering { peering: "pcx-1".parse().unwrap(), scope: vpc.scope };
+        let run = |applied| Run {
+            mesh: "prod".parse().unwrap(),
+            outcome: Outcome::Applied,
+            applied,
+            failed: Vec::new(),
+            report: Report::default(),
+            asked: BTreeSet::new(),
+        };
+        assert!(!run(vec![status.clone()]).changed_the_network());
+        assert!(run(vec![status, accept]).changed_the_network());
+    }
+}

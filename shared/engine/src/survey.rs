@@ -193,3 +193,16 @@ impl SurveyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn what_is_denied_is_not_tried_again_soon_and_everything_else_is() {
+        let of = |kind| SurveyError::from(CloudError::new(kind, "DescribeVpcs")).may_pass();
+        assert!(of(ErrorKind::Throttled) && !of(ErrorKind::Denied));
+        assert!(SurveyError::from(PortError::new("Query")).may_pass());
+    }
+}

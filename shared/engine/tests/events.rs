@@ -14,10 +14,10 @@ fn describe(event: &Value) -> String {
                 Expect::Anything => format!("{vpc} changed"),
                 Expect::Exists => format!("{vpc} exists"),
                 Expect::Gone => format!("{vpc} is gone"),
-                Expect::Tagged { asks, tags, .. } => {
+                Expect::Tagged { asks, tags, version } => {
                     let asks = peerd_core::tags::join_meshes(&asks.meshes);
                     let tags: String = tags.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-                    format!("{vpc} asks for {asks:?}{tags}")
+                    format!("{vpc} asks for {asks:?}{tags} by change {version}")
                 }
             });
             let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));

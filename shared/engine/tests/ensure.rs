@@ -1,0 +1,177 @@
+//! What EC2's errors mean for calls that are made twice: each case with the answer that EC2 gives and what a second look
+//! shows.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use peerd_core::cidr::IpNet;
+use peerd_core::{
+    Pair, PeeringId, PeeringStatus, PeeringView, Route, RouteTable, RouteTableId, RouteTarget, Scope, Tags, Vpc, VpcId,
+    VpcRef, tags,
+};
+use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
+
+/// A cloud that answers every write with one code, or with none, and every read with what it was given.
+#[derive(Default)]
+struct Canned {
+    code: &'static str,
+    status: Option<PeeringStatus>,
+    route: Option<RouteTarget>,
+}
+
+impl Canned {
+    fn answer(&self) -> Result<(), CloudError> {
+        match self.code {
+            "" => Ok(()),
+            code => {
+                Err(CloudError { code: code.to_owned(), ..CloudError::new(ErrorKind::of(code, "", 400), "the call") })
+            }
+        }
+    }
+}
+
+fn scope() -> Scope {
+    "111111111111/us-east-1".parse().unwrap()
+}
+
+fn vpc() -> VpcRef {
+    VpcRef::new(scope(), "vpc-1".parse().unwrap())
+}
+
+fn id() -> PeeringId {
+    "pcx-1".parse().unwrap()
+}
+
+fn table() -> RouteTableId {
+    "rtb-1".parse().unwrap()
+}
+
+fn block() -> IpNet {
+    "10.1.0.0/16".parse().unwrap()
+}
+
+#[async_trait]
+impl CloudRead for Canned {
+    async fn vpcs(&self, _: &Scope) -> Result<Vec<Vpc>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn vpcs_by_id(&self, _: &Scope, _: &BTreeSet<VpcId>) -> Result<Vec<Vpc>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn peerings(&self, _: &Scope) -> Result<Vec<PeeringView>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn peering(&self, _: &Scope, id: &PeeringId) -> Result<Option<PeeringView>, CloudError> {
+        let view = |status: PeeringStatus| PeeringView {
+            id: id.clone(),
+            requester: vpc(),
+            accepter: vpc(),
+            status,
+            message: String::new(),
+            tags: Tags::new(),
+        };
+        Ok(self.status.clone().map(view))
+    }
+    async fn route_tables(&self, _: &Scope) -> Result<Vec<RouteTable>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn route_table(&self, _: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
+        let route = |target: RouteTarget| Route { destination: block(), target, created: true, blackhole: false };
+        let routes = self.route.clone().map(route).into_iter().collect();
+        let (of_gateway, main, tags) = (false, true, Tags::new());
+        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes }))
+    }
+}
+
+#[async_trait]
+impl CloudWrite for Canned {
+    async fn create_peering(&self, _: &Pair, _: &Tags) -> Result<PeeringView, CloudError> {
+        Err(CloudError::new(ErrorKind::Invalid, "not canned"))
+    }
+    async fn accept_peering(&self, _: &Scope, _: &PeeringId) -> Result<PeeringStatus, CloudError> {
+        self.answer().map(|()| PeeringStatus::Provisioning)
+    }
+    async fn delete_peering(&self, _: &Scope, _: &PeeringId) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn tag_peering(&self, _: &Scope, _: &PeeringId, _: &Tags) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn create_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet, _: &PeeringId) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn replace_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet, _: &PeeringId) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn delete_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn tag_vpc(&self, _: &VpcRef, _: &str, _: Option<&str>) -> Result<(), CloudError> {
+        self.answer()
+    }
+}
+
+/// What a call comes to, whose cloud answers at once: a word.
+fn told<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CloudError>>) -> String {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(done)) => format!("{done:?}"),
+        Poll::Ready(Err(error)) => format!("{}: {}", error.code, error.kind),
+        Poll::Pending => "pending".to_owned(),
+    }
+}
+
+#[test]
+fn a_request_is_accepted_by_this_call_or_was_by_an_earlier_one() {
+    let accepted = |code, status| told(ensure::accepted(&Canned { code, status, route: None }, &scope(), &id()));
+    let late = "InvalidStateTransition";
+    assert_eq!(accepted("", None), "Provisioning");
+    assert_eq!(accepted(late, Some(PeeringStatus::Active)), "Active");
+    assert_eq!(accepted(late, Some(PeeringStatus::Provisioning)), "Provisioning");
+    for status in [Some(PeeringStatus::Deleted), Some(PeeringStatus::PendingAcceptance), None] {
+        assert_eq!(accepted(late, status), "InvalidStateTransition: not ready");
+    }
+    assert_eq!(accepted("UnauthorizedOperation", Some(PeeringStatus::Active)), "UnauthorizedOperation: denied");
+}
+
+#[test]
+fn a_peering_is_deleted_by_this_call_or_is_gone() {
+    let deleted = |code, status| told(ensure::deleted(&Canned { code, status, route: None }, &scope(), &id()));
+    let late = "InvalidStateTransition";
+    assert_eq!(deleted("", Some(PeeringStatus::Active)), "()");
+    assert_eq!(deleted("InvalidVpcPeeringConnectionID.NotFound", None), "()");
+    assert_eq!(deleted(late, Some(PeeringStatus::Deleted)), "()");
+    assert_eq!(deleted(late, None), "()");
+    assert_eq!(deleted(late, Some(PeeringStatus::Provisioning)), "InvalidStateTransition: not ready");
+    assert_eq!(deleted("UnauthorizedOperation", Some(PeeringStatus::Deleted)), "UnauthorizedOperation: denied");
+}
+
+#[test]
+fn a_route_that_stands_is_a_success_only_if_it_leads_to_the_peering() {
+    let routed = |code, route| {
+        let cloud = Canned { code, status: None, route };
+        told(ensure::routed(&cloud, &scope(), &table(), &block(), &id()))
+    };
+    let stands = "RouteAlreadyExists";
+    assert_eq!(routed("", None), "()");
+    assert_eq!(routed(stands, Some(RouteTarget::Peering(id()))), "()");
+    assert_eq!(routed(stands, Some(RouteTarget::Peering("pcx-2".parse().unwrap()))), "RouteAlreadyExists: conflict");
+    assert_eq!(routed(stands, Some(RouteTarget::Other("tgw-1".to_owned()))), "RouteAlreadyExists: conflict");
+    assert_eq!(routed(stands, None), "RouteAlreadyExists: not ready", "it exists and is not described yet");
+    assert_eq!(routed("RouteLimitExceeded", Some(RouteTarget::Peering(id()))), "RouteLimitExceeded: limit");
+}
+
+#[test]
+fn a_route_or_a_tag_that_is_gone_need_not_be_removed() {
+    let unrouted = |code| told(ensure::unrouted(&Canned { code, ..Canned::default() }, &scope(), &table(), &block()));
+    assert_eq!(unrouted("InvalidRoute.NotFound"), "()");
+    assert_eq!(unrouted("InvalidRouteTableID.NotFound"), "()");
+    assert_eq!(unrouted("UnauthorizedOperation"), "UnauthorizedOperation: denied");
+    let tagged = |code, value| told(ensure::tagged(&Canned { code, ..Canned::default() }, &vpc(), tags::STATUS, value));
+    assert_eq!(tagged("InvalidVpcID.NotFound", None), "()");
+    assert_eq!(tagged("InvalidVpcID.NotFound", Some("joined prod")), "InvalidVpcID.NotFound: not ready");
+    assert_eq!(tagged("UnauthorizedOperation", None), "UnauthorizedOperation: denied");
+    assert_eq!(tagged("", Some("joined prod")), "()");
+}

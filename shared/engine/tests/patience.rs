@@ -1,0 +1,115 @@
+//! Who is looked at again, what is remembered meanwhile, and whose trouble stays alone.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use std::collections::BTreeSet;
+
+use peerd_core::{FindingKind, VpcRef, cidr, tags};
+use peerd_testkit::people::table;
+use peerd_testkit::{MINUTE, Moment, Trouble, World, account, mesh, scope};
+
+fn two() -> (World, VpcRef, VpcRef) {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.rest();
+    world.pass(MINUTE);
+    (world, a, b)
+}
+
+#[test]
+fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
+    for call in ["DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs"] {
+        let (mut world, a, b) = two();
+        world.events_lost = true;
+        world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+        world.wire.order_trouble(call, Trouble::Throttled, Moment::Before);
+        world.ask(&mesh("prod"), BTreeSet::new());
+        world.rest();
+        assert!(world.connected(&a, &b), "{call}");
+    }
+}
+
+#[test]
+fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
+    let (mut world, a, b) = two();
+    let (id, _) = world.peering(&a, &b).unwrap();
+    world.wire.order_trouble("DescribeVpcPeeringConnections", Trouble::Throttled, Moment::Before);
+    world.delete_peering(&a.scope, &id).unwrap();
+    world.rest();
+    assert!(world.connected(&a, &b), "after a deleted peering");
+    world.wire.order_trouble("DescribeRouteTables", Trouble::Throttled, Moment::Before);
+    world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+    world.rest();
+    assert!(world.connected(&a, &b), "after a deleted route");
+}
+
+#[test]
+fn a_scope_that_its_first_event_told_of_is_swept_from_then_on() {
+    let mut world = World::default();
+    let stays = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let first = world.vpc("d", scope(4, 0), "10.4.0.0/16", "prod");
+    world.rest();
+    assert!(world.connected(&stays, &first));
+    world.pass(MINUTE);
+    world.untag(&first).unwrap();
+    world.rest();
+    world.events_lost = true;
+    let second = world.vpc("e", scope(4, 0), "10.5.0.0/16", "prod");
+    world.sweep();
+    world.rest();
+    assert!(world.connected(&stays, &second));
+}
+
+#[test]
+fn a_sweep_in_which_all_is_well_takes_nobody_to_have_left() {
+    let (mut world, ..) = two();
+    world.pass(10 * MINUTE);
+    world.sweep();
+    world.rest();
+    for member in world.store.everybody() {
+        assert!(member.left.is_empty(), "{member:?}");
+    }
+}
+
+#[test]
+fn an_account_whose_role_is_denied_is_a_gap_and_no_dead_letter() {
+    let (mut world, ..) = two();
+    world.set_denied(&account(2), true);
+    world.sweep();
+    world.rest();
+    assert_eq!(world.mail.dead_letters(), 0);
+}
+
+#[test]
+fn the_survey_of_a_scope_that_fails_in_passing_is_made_again() {
+    let mut world = World::default();
+    world.events_lost = true;
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    for _ in 0..6 {
+        world.wire.order_trouble("DescribeVpcs", Trouble::Throttled, Moment::Before);
+    }
+    world.sweep();
+    world.rest();
+    assert_eq!(world.store.everybody().len(), 2);
+}
+
+#[test]
+fn what_the_index_knows_of_the_far_end_keeps_a_pair_from_being_reported_as_unwanted() {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "staging");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "staging");
+    world.vpc("c", scope(1, 1), "10.3.0.0/16", "prod");
+    world.rest();
+    world.pass(MINUTE);
+    let (id, _) = world.peering(&a, &b).unwrap();
+    world.retag_peering(&a.scope, &id, tags::ENV, Some("prod")).unwrap();
+    world.set_denied(&account(2), true);
+    world.sweep();
+    world.rest();
+    let unwanted = |(mesh, kind, of): &(_, FindingKind, String)| {
+        *mesh == peerd_testkit::mesh("prod") && *kind == FindingKind::Gap && of.contains(" - ")
+    };
+    let open = world.store.open_findings();
+    assert!(!open.iter().any(unwanted), "{open:?}");
+}
