@@ -229,6 +229,7 @@ impl Observed {
             }
             (Action::RemoveRoute { table, destination, .. }, _) => self.forget_route(table, destination),
             (Action::DeletePeering { peering, .. }, _) => {
+                self.deleted.insert(peering.clone());
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.status = PeeringStatus::Deleted;
                 }

@@ -236,6 +236,8 @@ pub struct Observed {
     pub tables: BTreeMap<RouteTableId, RouteTable>,
     /// Pairs for which AWS refused a call of this run because a quota is used up, and its words.
     pub refused: BTreeMap<Pair, String>,
+    /// Peerings that this run has deleted.
+    pub deleted: BTreeSet<PeeringId>,
 }
 
 impl Observed {

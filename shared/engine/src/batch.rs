@@ -267,7 +267,6 @@ impl Engine<'_> {
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }
-        self.announce(&run).await?;
         if let Some(attempt) = next_attempt(&run, ask) {
             if attempt > MOST_ATTEMPTS {
                 tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");

@@ -98,30 +98,31 @@ fn key(finding: &Finding) -> (FindingKind, &str) {
 }
 
 impl Engine<'_> {
-    /// Tells what a run changed and found, and keeps what it found.
+    /// Tells what a run changed and found, keeps what it found, and answers whether all was told. To be called before a mesh
+    /// is forgotten: nobody would come back to tell.
     ///
     /// # Errors
     /// When the store fails, or neither the bus nor the queue takes what was changed.
-    pub(crate) async fn announce(&self, run: &Run) -> Result<(), PortError> {
+    pub(crate) async fn announce(&self, run: &Run) -> Result<bool, PortError> {
         let changed = changed(run).map(|news| self.notice(&run.mesh, self.clock.now(), news));
         let tidings = self.note_findings(run).await?;
         let notices: Vec<Notice> = changed.iter().chain(&tidings.untold).cloned().collect();
         if notices.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         if let Err(error) = self.bus.publish(&notices).await {
             tracing::warn!(mesh = %run.mesh, error = chain(&error), "not told yet");
-            return match changed {
-                Some(notice) => self.queue.send(&Message::new(0, Work::Tell { notice }), TELL_AGAIN).await,
-                None => Ok(()), // findings are told by the next run
-            };
+            if let Some(notice) = changed {
+                self.queue.send(&Message::new(0, Work::Tell { notice }), TELL_AGAIN).await?;
+            }
+            return Ok(false); // findings are told by the next run
         }
         if !tidings.untold.is_empty() {
             let told = Tidings { version: tidings.version + 1, findings: tidings.findings, untold: Vec::new() };
             // Somebody who has written since will tell again what was told here.
             self.store.keep_tidings(&run.mesh, Some(tidings.version), &told).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Keeps what a run found, with what is to be told of it.

@@ -65,7 +65,9 @@ impl Engine<'_> {
         }
         progress.passing |= !at_rest;
         let run = progress.end(mesh.clone(), report, observed.scopes.keys().cloned().collect());
-        if matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty() {
+        let told = self.announce(&run).await?;
+        let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty();
+        if done && told {
             self.forget_who_left(&desired, &observed).await?;
         }
         Ok(run)

@@ -1,5 +1,4 @@
 //! Who is looked at again, what is remembered meanwhile, and whose trouble stays alone.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use std::collections::BTreeSet;
 

@@ -39,11 +39,6 @@ impl MemoryBus {
         heard.findings.iter().filter(|(_, (_, open))| *open).map(|(finding, _)| finding.clone()).collect()
     }
 
-    /// The listener starts anew, as the store did.
-    pub fn forget(&self) {
-        self.heard().findings.clear();
-    }
-
     /// What was told since the last time this was asked.
     pub fn take_notices(&self) -> Vec<Notice> {
         std::mem::take(&mut self.heard().notices)

@@ -143,17 +143,13 @@ fn is_added(table: &RouteTable, block: &IpNet, draft: &Draft) -> bool {
     })
 }
 
-/// Keeps all deletes of a mesh that would lose more than its policy lets go unasked.
+/// Keeps all deletes of a mesh that would lose more than its policy lets one run let go unasked: those of this plan and
+/// those that the run has made already.
 fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft: &mut Draft) -> Vec<Leaving<'a>> {
+    let went = || view.observed.deleted.iter().filter_map(|id| view.observed.peerings.get(id));
     let live = view.observed.peerings.values().filter(|p| view.manages(p) && p.status.is_live());
-    let mut standing: BTreeMap<MeshName, usize> = BTreeMap::new();
-    for mesh in live.flat_map(Peering::tagged_meshes) {
-        *standing.entry(mesh).or_default() += 1;
-    }
-    let mut going: BTreeMap<MeshName, usize> = BTreeMap::new();
-    for mesh in leaving.iter().filter(|one| one.peering.status.is_live()).flat_map(|one| one.peering.tagged_meshes()) {
-        *going.entry(mesh).or_default() += 1;
-    }
+    let standing = by_mesh(live.chain(went()));
+    let going = by_mesh(leaving.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(went()));
     let mut held = BTreeSet::new();
     for (mesh, count) in going {
         let limits = view.desired.declared.get(&mesh).cloned().unwrap_or_default().deletes;
@@ -176,6 +172,15 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
         }
     }
     goes
+}
+
+/// How many of the peerings were made for each mesh.
+fn by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<MeshName, usize> {
+    let mut counts: BTreeMap<MeshName, usize> = BTreeMap::new();
+    for mesh in peerings.flat_map(Peering::tagged_meshes) {
+        *counts.entry(mesh).or_default() += 1;
+    }
+    counts
 }
 
 /// Takes out the routes of what goes.

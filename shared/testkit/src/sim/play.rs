@@ -1,5 +1,7 @@
 //! A story, played: scene by scene in virtual time, every change judged as it happens, and then the ending.
 
+use std::collections::BTreeSet;
+
 use peerd_core::policy::Mode;
 use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, Policy, Region};
 use peerd_engine::Timestamp;
@@ -47,6 +49,8 @@ pub struct Play<'a> {
     next_sweep: Option<Timestamp>,
     transcript: Option<Vec<String>>,
     named: u32,
+    /// Whether the table was ever lost.
+    lost: bool,
     steps: u64,
 }
 
@@ -75,7 +79,7 @@ impl<'a> Play<'a> {
         let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, quotas);
         let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);
         let transcript = keep_transcript.then(Vec::new);
-        Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, steps: 0 }
+        Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
     }
 
     /// Plays it to the end.
@@ -250,8 +254,10 @@ impl<'a> Play<'a> {
             let exactly = after_sweeps && !ending.quota;
             wrong.extend(self.oracle.index(&self.world.store.members_by_mesh(), exactly));
             let (kept, told) = (self.world.store.open_findings(), self.world.bus.open_findings());
-            let untold = kept.symmetric_difference(&told);
-            wrong.extend(untold.map(|(mesh, kind, of)| format!("of {mesh}: {kind} {of} was kept or told, not both")));
+            wrong.extend((&kept - &told).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not told")));
+            // What was resolved when the table was lost nobody can tell.
+            let stale = if self.lost { BTreeSet::new() } else { &told - &kept };
+            wrong.extend(stale.iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} is told to be open")));
         }
         wrong
     }
@@ -298,7 +304,7 @@ impl<'a> Play<'a> {
     /// The table is lost.
     pub(super) fn lose_index(&mut self) {
         self.world.store.lose_everything();
-        self.world.bus.forget();
+        self.lost = true;
         self.oracle.lose_policies(self.world.now(), self.world.declared());
     }
 

@@ -127,3 +127,20 @@ fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
     let said: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.subject.as_str())).collect();
     assert_eq!(said, [(FindingKind::Stranger, "pcx-phish")]);
 }
+
+#[test]
+fn what_a_run_has_deleted_counts_against_what_it_may_still_delete() {
+    let mut world = World::new();
+    let vpcs: Vec<VpcRef> =
+        (0..9).map(|n| world.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    world.settle();
+    world.set_meshes(&vpcs[8], "");
+    world.settle();
+    assert_eq!(world.observed.deleted.len(), 8);
+    world.set_meshes(&vpcs[7], "");
+    let (_, findings) = world.settle();
+    assert_eq!(kinds(&findings), [FindingKind::Blocked], "8 and 7 of 36");
+    world.observed.deleted.clear();
+    world.settle();
+    assert_eq!(world.peered().len(), 7 * 6 / 2);
+}

@@ -26,7 +26,7 @@ impl Oracle {
             Deed::Peering { requester, accepter, .. } => self.judge_request(requester, accepter, from),
             Deed::Status { id, status: PeeringStatus::Deleting | PeeringStatus::Deleted } => {
                 self.judge_delete(id, from)?;
-                self.judge_mass_delete(id, worker, entry.at, since)
+                self.judge_mass_delete(id, worker, entry.at, since, from)
             }
             Deed::Status { id, .. } => self.judge_accept(id, from),
             Deed::Tags { id, .. } => self.judge_tags(id, entry.at, from),
@@ -102,19 +102,30 @@ impl Oracle {
         Ok(())
     }
 
-    fn judge_mass_delete(&mut self, id: &PeeringId, worker: u32, at: u64, since: u64) -> Result<(), Violation> {
+    fn judge_mass_delete(
+        &mut self,
+        id: &PeeringId,
+        worker: u32,
+        at: u64,
+        since: u64,
+        from: u64,
+    ) -> Result<(), Violation> {
+        let (a, b) = (&self.facts.peerings[id].requester, &self.facts.peerings[id].accepter);
+        if self.facts.were_connected(a, b, since) {
+            return Ok(()); // a worker may be at several meshes, and look at one later than at another
+        }
         for mesh in self.facts.peerings[id].meshes() {
             self.deletes.push((at, mesh.clone()));
             let of_mesh = |peering: &&facts::Peering| {
                 peering.is_live() && peering.is_managed() && peering.meshes().contains(&mesh)
             };
             let live = self.facts.peerings.values().filter(of_mesh).count();
-            let gone = self.deletes.iter().filter(|(at, of)| *at >= since && *of == mesh).count();
+            let gone = self.deletes.iter().filter(|(at, of)| *at >= from && *of == mesh).count();
             let count = self.deleted.entry((worker, mesh.clone())).or_default();
             *count += 1;
             let draining =
                 |policies: &Policies| policies.get(&mesh).is_some_and(|policy| policy.mode == Mode::Draining);
-            if self.facts.policies.since(since).any(draining) {
+            if self.facts.policies.since(from).any(draining) {
                 continue;
             }
             if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {

@@ -161,6 +161,16 @@ impl Facts {
         wishes::connecting(self.policies.now(), self.end(a), self.end(b))
     }
 
+    /// Whether a mesh connected two VPCs at a time.
+    pub fn were_connected(&self, a: &VpcRef, b: &VpcRef, time: u64) -> bool {
+        let seen = |vpc| {
+            let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
+            past.and_then(|past| past.at(time)).and_then(Option::as_ref)
+        };
+        let policies = self.policies.at(time).unwrap_or(self.policies.now());
+        !wishes::connecting(policies, End { at: a, seen: seen(a) }, End { at: b, seen: seen(b) }).is_empty()
+    }
+
     /// Whether blocks of two VPCs share addresses.
     pub fn overlap(a: End<'_>, b: End<'_>) -> bool {
         let blocks = |end: End<'_>| end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
