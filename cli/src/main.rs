@@ -26,6 +26,10 @@ enum Command {
     /// Declare meshes and say how far peerd may go with them
     #[command(subcommand)]
     Mesh(mesh::Command),
+    /// Have a mesh manage an active peering that somebody else made between two of its members, as it is
+    Adopt(mesh::Handover),
+    /// Give a peering to somebody else: it loses peerd's mark, and it and its routes stay as they are
+    Release(mesh::Handover),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,6 +37,8 @@ async fn main() -> ExitCode {
     let Cli { stack, json, command } = Cli::parse();
     let answer = match command {
         Command::Mesh(command) => mesh::run(command, &stack, json).await,
+        Command::Adopt(handover) => mesh::adopt(handover, &stack).await,
+        Command::Release(handover) => mesh::release(handover, &stack).await,
     };
     match answer.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,

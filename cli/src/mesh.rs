@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use peerd_aws::{Deployed, configuration};
 use peerd_core::policy::Mode;
-use peerd_core::{MeshName, Policy};
+use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
@@ -50,6 +50,35 @@ pub enum Command {
         /// Which mesh
         mesh: MeshName,
     },
+}
+
+#[derive(Args)]
+pub struct Handover {
+    /// Which peering
+    peering: PeeringId,
+    /// The mesh whose members it connects
+    #[arg(long)]
+    mesh: MeshName,
+}
+
+/// `peerd adopt`.
+pub async fn adopt(Handover { peering, mesh }: Handover, stack: &str) -> Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+    let mut policy = policy_of(&deployed, &mesh).await?;
+    policy.release.remove(&peering);
+    let done = format!("adopts {peering}");
+    policy.adopt.insert(peering);
+    declare(&deployed, &mesh, &policy, &done).await
+}
+
+/// `peerd release`.
+pub async fn release(Handover { peering, mesh }: Handover, stack: &str) -> Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+    let mut policy = policy_of(&deployed, &mesh).await?;
+    policy.adopt.remove(&peering);
+    let done = format!("releases {peering}");
+    policy.release.insert(peering);
+    declare(&deployed, &mesh, &policy, &done).await
 }
 
 /// Carries a command out and answers what is to be printed.

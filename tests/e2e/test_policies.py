@@ -238,6 +238,36 @@ def test_a_stored_policy_that_makes_no_sense_freezes_its_own_mesh_only(
     world.until_apart(one, other)
 
 
+def test_a_peering_made_by_hand_is_adopted_and_released_without_an_interruption(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    blocks = world.cidr(), world.cidr()
+    one, other = world.vpc(HUB, HOME, cidr=blocks[0]), world.vpc(SECOND, AWAY, cidr=blocks[1])
+    peering = world.create_peering(one, other)
+    world.ec2(one).create_route(
+        RouteTableId=world.main_table(one), DestinationCidrBlock=blocks[1], VpcPeeringConnectionId=peering
+    )
+    world.tag(one, mesh)
+    world.tag(other, mesh)
+    peerd.declare(mesh)
+    world.until_status(one, f"refused {mesh}", f"foreign peering {peering}")
+
+    said = peerd.run("adopt", peering, "--mesh", mesh)
+
+    assert (said.code, said.err) == (0, f"{mesh}: adopts {peering}; it is being reconciled\n")
+    world.until_connected(one, other, meshes=mesh)
+    assert world.peering(one, other).id == peering
+
+    peerd.ok("release", peering, "--mesh", mesh)
+    world.eventually(lambda: [f"{peering} is managed"] if world.peering(one, other).managed else [])
+    world.eventually(lambda: [f"{peering} is managed"] if world.peering(other, one).managed else [])
+    world.untag(other)
+    world.quiet()
+    assert (destinations(world, one), destinations(world, other)) == ({blocks[1]}, {blocks[0]})
+    world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=blocks[1])
+    world.ec2(other).delete_route(RouteTableId=world.main_table(other), DestinationCidrBlock=blocks[0])
+
+
 @pytest.mark.parametrize(
     ("policy", "said"),
     [

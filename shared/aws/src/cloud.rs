@@ -171,6 +171,13 @@ impl CloudWrite for AwsCloud {
         answer.map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error))
     }
 
+    async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError> {
+        let tags = keys.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(*key).build()).collect();
+        let ec2 = self.ec2(scope, Bucket::Tag("DeleteTags")).await;
+        let answer = ec2.delete_tags().resources(id.as_str()).set_tags(Some(tags)).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
+    }
+
     async fn create_route(
         &self,
         scope: &Scope,

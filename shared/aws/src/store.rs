@@ -20,7 +20,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
@@ -99,6 +98,20 @@ impl DynamoStore {
         })
     }
 
+    /// Makes all of the writes or none, and tells whether their conditions held.
+    async fn transact(&self, writes: Vec<TransactWriteItem>, what: &str) -> Result<bool, PortError> {
+        let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) if overtaken(cancelled) => {
+                    Ok(false)
+                }
+                _ => Err(errors::port(format!("TransactWriteItems of {what}"), error)),
+            },
+        }
+    }
+
     fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, PortError> {
         let update = Update::builder()
             .table_name(&self.table)
@@ -145,26 +158,19 @@ impl Store for DynamoStore {
             let delete = self.delete(format!("mesh#{mesh}"), sk.clone())?;
             writes.push(TransactWriteItem::builder().delete(delete).build());
         }
-        let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) if overtaken(cancelled) => {
-                    Ok(false)
-                }
-                _ => Err(errors::port(format!("TransactWriteItems of {}", by_vpc(&now.vpc)), error)),
-            },
-        }
+        self.transact(writes, &by_vpc(&now.vpc)).await
     }
 
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
-        let request = self
-            .dynamo
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(key(policies::PK.to_owned(), mesh.to_string())))
-            .condition_expression("attribute_not_exists(policy)");
-        done_or_not_ours(request.send().await, &format!("mesh {mesh}"))
+        let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
+        known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
+        let mut tidings = self.delete(format!("mesh#{mesh}"), TIDINGS.to_owned())?;
+        tidings.condition_expression =
+            Some("attribute_not_exists(pk) OR (findings = :none AND untold = :none)".to_owned());
+        let none = HashMap::from([(":none".to_owned(), AttributeValue::L(Vec::new()))]);
+        tidings.expression_attribute_values = Some(none);
+        let writes = [known, tidings].map(|delete| TransactWriteItem::builder().delete(delete).build());
+        self.transact(writes.into(), &format!("mesh {mesh}")).await.map(drop)
     }
 
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
@@ -251,20 +257,15 @@ impl Store for DynamoStore {
         let pk = format!("mesh#{mesh}");
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, TIDINGS.to_owned()));
-        let request = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
-        let request = match before {
-            Some(version) => request
-                .condition_expression("version = :version")
-                .expression_attribute_values(":version", number(version)),
-            None => request.condition_expression("attribute_not_exists(pk)"),
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        let put = match before {
+            Some(version) => {
+                put.condition_expression("version = :version").expression_attribute_values(":version", number(version))
+            }
+            None => put.condition_expression("attribute_not_exists(pk)"),
         };
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("PutItem of the findings of {mesh}"), error)),
-            },
-        }
+        let put = TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build();
+        self.transact(vec![put, self.know_mesh(mesh)?], &format!("the findings of {mesh}")).await
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {

@@ -38,6 +38,13 @@ pub enum Action {
         /// What that side lacks.
         tags: Tags,
     },
+    /// Take the mark of this deployment off one side of a peering, which is somebody else's from then on.
+    ReleasePeering {
+        /// Which.
+        peering: PeeringId,
+        /// The side's scope.
+        scope: Scope,
+    },
     /// Route a block to an active peering.
     AddRoute {
         /// Where the table is.
@@ -99,6 +106,7 @@ impl Action {
             Self::SetStatus { vpc, .. } => &vpc.scope,
             Self::AcceptPeering { scope, .. }
             | Self::TagPeering { scope, .. }
+            | Self::ReleasePeering { scope, .. }
             | Self::AddRoute { scope, .. }
             | Self::ReplaceRoute { scope, .. }
             | Self::RemoveRoute { scope, .. }
@@ -119,6 +127,7 @@ impl fmt::Display for Action {
                 let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 write!(f, "* peering {peering} in {scope} tags {}", tags.join(" "))
             }
+            Self::ReleasePeering { peering, scope } => write!(f, "* peering {peering} in {scope} is released"),
             Self::AddRoute { scope, table, destination, peering } => {
                 write!(f, "+ route {table} in {scope} {destination} -> {peering}")
             }
@@ -187,6 +196,7 @@ impl Action {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
             Self::AcceptPeering { peering, .. }
             | Self::TagPeering { peering, .. }
+            | Self::ReleasePeering { peering, .. }
             | Self::AddRoute { peering, .. }
             | Self::ReplaceRoute { peering, .. }
             | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
@@ -215,6 +225,10 @@ impl Observed {
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.tags.entry(scope.clone()).or_default().extend(tags.clone());
                 }
+            }
+            (Action::ReleasePeering { peering, scope }, _) => {
+                let worn = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
+                worn.into_iter().for_each(|worn| tags::MARKS.iter().for_each(|key| drop(worn.remove(*key))));
             }
             (
                 Action::AddRoute { table, destination, peering, .. }

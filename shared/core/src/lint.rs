@@ -11,7 +11,7 @@ use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
 use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
 use crate::planner::View;
 use crate::rules::Rule;
-use crate::tags::TableTag;
+use crate::tags::{self, TableTag};
 
 /// The rules that a plan breaks, one sentence each; none for a sound plan.
 pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> {
@@ -35,6 +35,7 @@ fn twice(plan: &Plan) -> Vec<String> {
         | Action::RemoveRoute { table, destination, .. } => routes.insert((table.clone(), *destination)),
         Action::AcceptPeering { .. }
         | Action::TagPeering { .. }
+        | Action::ReleasePeering { .. }
         | Action::DeletePeering { .. }
         | Action::SetStatus { .. } => true,
     };
@@ -59,7 +60,8 @@ impl Rules<'_> {
         match action {
             Action::CreatePeering { pair, .. } => self.request(pair),
             Action::AcceptPeering { peering, .. } => self.wanted(peering).or_else(|| self.unproven(peering)),
-            Action::TagPeering { peering, .. } => self.managed(peering).err(),
+            Action::TagPeering { peering, .. } => self.managed(peering).err().filter(|_| !self.adopted(peering)),
+            Action::ReleasePeering { peering, .. } => self.managed(peering).err(),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
                 .or_else(|| self.target(table, destination).map(|_| "the block is already routed")),
@@ -75,6 +77,12 @@ impl Rules<'_> {
     fn managed(&self, id: &PeeringId) -> Result<&Peering, &'static str> {
         let peering = self.observed.peerings.get(id).ok_or("the peering was not seen")?;
         if peering.is_managed_by(&self.desired.deployment) { Ok(peering) } else { Err("the peering is foreign") }
+    }
+
+    fn adopted(&self, id: &PeeringId) -> bool {
+        let named = self.desired.declared.values().any(|policy| policy.adopt.contains(id));
+        let marked = |peering: &Peering| peering.tags.values().any(|worn| worn.contains_key(tags::MANAGED_BY));
+        named && self.observed.peerings.get(id).is_some_and(|p| p.status == PeeringStatus::Active && !marked(p))
     }
 
     fn request(&self, pair: &Pair) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cidr::CidrSet;
-use crate::ids::{AccountId, Region, VpcId, VpcRef};
+use crate::ids::{AccountId, PeeringId, Region, VpcId, VpcRef};
 use crate::tags::{self, Role, Tags};
 
 /// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
@@ -35,6 +35,10 @@ pub struct Policy {
     pub tags: Tags,
     /// How many peerings one run may delete before it stops and asks.
     pub deletes: DeleteLimits,
+    /// Active peerings that somebody else made between members and that peerd is to manage from now on.
+    pub adopt: BTreeSet<PeeringId>,
+    /// Peerings that peerd is to manage no more: they lose its mark, and they and their routes stay as they are.
+    pub release: BTreeSet<PeeringId>,
 }
 
 /// How far peerd goes.
@@ -169,6 +173,9 @@ impl Policy {
                 format!("{} are more than the {MOST_TAGS} that fit beside peerd's own", self.tags.len()),
             );
         }
+        if let Some(both) = self.adopt.intersection(&self.release).next() {
+            return wrong("release", format!("{both} is to be adopted as well"));
+        }
         for (key, value) in &self.tags {
             if let Some(why) = unfit_tag(key, value) {
                 return wrong(&format!("tags.{key}"), why);
@@ -240,7 +247,7 @@ mod tests {
         let text = r#"{"mode":"paused","topology":"hub-and-spoke",
             "admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
             "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},
-            "tags":{"team":"network"},"deletes":{"count":1,"percent":2}}"#;
+            "tags":{"team":"network"},"deletes":{"count":1,"percent":2},"adopt":["pcx-1"],"release":["pcx-2"]}"#;
         let policy = read(text).unwrap();
         assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
         assert_eq!(read(&serde_json::to_string(&policy).unwrap()).unwrap(), policy);
@@ -255,6 +262,8 @@ mod tests {
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
             (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
             (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
+            (r#"{"adopt":["pcx-1"],"release":["pcx-1"]}"#, "release", "pcx-1 is to be adopted as well"),
+            (r#"{"adopt":["vpc-1"]}"#, "adopt[0]", "not a peering id"),
             (r#"{"deletes":{"percent":101}}"#, "deletes.percent", "more than 100 %"),
             (r#"{"deletes":{"count":-1}}"#, "deletes.count", "invalid value"),
             (r#"{"tags":{"Peerd:env":"x"}}"#, "tags.Peerd:env", "not free"),

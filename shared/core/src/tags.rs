@@ -22,6 +22,8 @@ pub const ELIGIBLE: &str = "peerd_eligible";
 pub const MANAGED_BY: &str = "peerd:managed-by";
 /// On a VPC, written: joined, waiting, or refused and why.
 pub const STATUS: &str = "peerd:status";
+/// The tags by which a peering is known as managed, and for what.
+pub const MARKS: [&str; 2] = [MANAGED_BY, ENV];
 /// On a peering, written when absent, so that a name given by hand stays.
 pub const NAME: &str = "Name";
 

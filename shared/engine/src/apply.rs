@@ -50,7 +50,12 @@ pub struct Applier<'a> {
 
 impl Applier<'_> {
     /// Carries out actions that do not depend on each other, and pairs each with what came of it.
-    pub async fn apply(&self, actions: Vec<Action>) -> Vec<(Action, Applied)> {
+    ///
+    /// Each time they begin with another one: calls that fail every time and use up the account's rate all the same would
+    /// else always come before the others.
+    pub async fn apply(&self, mut actions: Vec<Action>) -> Vec<(Action, Applied)> {
+        let count = Timestamp::try_from(actions.len().max(1)).unwrap_or(1);
+        actions.rotate_left(usize::try_from(self.clock.now() % count).unwrap_or_default());
         let tables = self.reread(&actions).await;
         let tables = &tables;
         let mut results: Vec<(Action, Applied)> = stream::iter(actions)
@@ -92,6 +97,7 @@ impl Applier<'_> {
                 return accepted.map(|status| Some(Effect::Status(status))).map_err(|error| failed(&error));
             }
             Action::TagPeering { peering, scope, tags } => cloud.tag_peering(scope, peering, tags).await,
+            Action::ReleasePeering { peering, scope } => cloud.untag_peering(scope, peering, &tags::MARKS).await,
             Action::AddRoute { scope, table, destination, peering } => {
                 ensure::routed(cloud, scope, table, destination, peering).await
             }

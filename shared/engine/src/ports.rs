@@ -46,6 +46,8 @@ pub trait CloudWrite: Send + Sync {
     async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError>;
     /// Sets tags on this scope's side of a peering.
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError>;
+    /// Removes tags from this scope's side of a peering.
+    async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError>;
     /// Routes a block to a peering. A route to the block that stands already is an error, wherever it leads.
     async fn create_route(
         &self,
@@ -100,7 +102,8 @@ pub trait Store: Send + Sync {
     /// Remembers a VPC as it is now, if `before` is still what is remembered, and tells whether it was. A member of no
     /// mesh is forgotten.
     async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError>;
-    /// Forgets a mesh that nobody asks for; one that is declared in the store stays.
+    /// Forgets a mesh that nobody asks for. One that is declared in the store stays, and so does one of which something is
+    /// open or still to be told: nobody would come back to it.
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError>;
     /// Registered accounts and their Regions.
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError>;
@@ -116,7 +119,7 @@ pub trait Store: Send + Sync {
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
     /// What is known of a mesh's findings.
     async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError>;
-    /// Keeps it, if `before` is still the version that is kept, and tells whether it was.
+    /// Keeps it, if `before` is still the version that is kept, and tells whether it was. The mesh is known from then on.
     async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError>;
 }
 

@@ -100,6 +100,9 @@ impl CloudWrite for Canned {
     async fn tag_peering(&self, _: &Scope, _: &PeeringId, _: &Tags) -> Result<(), CloudError> {
         self.answer()
     }
+    async fn untag_peering(&self, _: &Scope, _: &PeeringId, _: &[&str]) -> Result<(), CloudError> {
+        self.answer()
+    }
     async fn create_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet, _: &PeeringId) -> Result<(), CloudError> {
         self.answer()
     }

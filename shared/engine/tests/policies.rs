@@ -200,3 +200,33 @@ fn meshes_that_disagree_are_reconciled_by_rules() {
         "{said:?}"
     );
 }
+
+/// A peering that a policy adopts is peerd's from then on, without an interruption; one that it releases loses peerd's
+/// mark, and keeps its routes.
+#[test]
+fn peerings_change_hands_without_an_interruption() {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
+    let id = world.request_peering(&a, &b, &peerd_core::Tags::new()).unwrap();
+    world.pass(MINUTE);
+    world.accept_peering(&b.scope, &id).unwrap();
+    world.pass(MINUTE);
+    let target = peerd_core::RouteTarget::Peering(id.clone());
+    world.put_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap(), &target).unwrap();
+    world.tag(&a, "prod").unwrap();
+    world.tag(&b, "prod").unwrap();
+    world.rest();
+    assert!(world.status(&a).unwrap().contains("foreign peering"), "{:?}", world.status(&a));
+    declare(&mut world, "prod", &format!(r#"{{"adopt":["{id}"]}}"#));
+    assert!(world.connected(&a, &b));
+    assert_eq!(world.peering(&a, &b).unwrap().0, id);
+    declare(&mut world, "prod", &format!(r#"{{"release":["{id}"]}}"#));
+    world.untag(&b).unwrap();
+    world.rest();
+    assert!(leads(&world, "a", "10.2.0.0/16") && leads(&world, "b", "10.1.0.0/16"));
+    let aws = world.cloud.aws();
+    let peering = aws.peerings().find(|peering| peering.id == id).unwrap();
+    assert!(peering.status().is_live());
+    assert!([&a, &b].iter().all(|vpc| !peering.tags(&vpc.scope).contains_key(tags::MANAGED_BY)));
+}

@@ -201,3 +201,23 @@ fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
     ];
     play(false, climate, &scenes);
 }
+
+/// Routes for which a full table had no room were tried first by every run, and used up the rate that others needed.
+#[test]
+fn calls_that_fail_every_time_do_not_starve_the_others() {
+    let nature =
+        Nature { routes_per_table: 2, write_bucket: Some((2, 1)), delete_takes_peerings: true, ..Nature::default() };
+    let weather = Weather { latency: 1..=20, ..Weather::default() };
+    let climate = Climate { seed: 4334, nature, weather, workers: Some(1), batch: Some(1) };
+    let scenes = [
+        (1, vpc(353, "10.1.0.0/16 100.64.1.0/24", "prod")),
+        (1009, vpc(46, "10.3.0.0/16 2600:1f18:3::/56", "prod")),
+        (312, vpc(506, "10.4.0.0/16", "prod")),
+        (63, vpc(220, "10.5.0.0/16", "prod")),
+        (2770, vpc(284, "10.6.0.0/16", "prod/$x")),
+        (656, vpc(286, "10.7.0.0/16", "prod")),
+        (1921, vpc(880, "10.8.0.0/16 2600:1f18:8::/56", "prod")),
+        (3123, Happening::DarkAccount { account: 839, minutes: 2 }),
+    ];
+    play(false, climate, &scenes);
+}

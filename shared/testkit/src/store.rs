@@ -120,7 +120,13 @@ impl Store for MemoryStore {
     }
 
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
-        let forget = |tables: &mut Tables| tables.meshes.retain(|known, policy| known != mesh || policy.is_some());
+        let forget = |tables: &mut Tables| {
+            let tidings = tables.tidings.get(mesh);
+            if tidings.is_none_or(|tidings| tidings.findings.is_empty() && tidings.untold.is_empty()) {
+                tables.tidings.remove(mesh);
+                tables.meshes.retain(|known, policy| known != mesh || policy.is_some());
+            }
+        };
         self.call("DeleteItem", forget).await
     }
 
@@ -180,6 +186,7 @@ impl Store for MemoryStore {
             let unchanged = tables.tidings.get(mesh).map(|kept| kept.version) == before;
             if unchanged {
                 tables.tidings.insert(mesh.clone(), now.clone());
+                tables.meshes.entry(mesh.clone()).or_default();
             }
             unchanged
         };

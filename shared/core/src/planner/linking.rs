@@ -81,6 +81,9 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], view: &View<'_>) -> State<'a
     };
     let active = |peering: &&Peering| peering.status == PeeringStatus::Active;
     let taken = foreign.iter().copied().find(active).filter(|_| !furthest.as_ref().is_some_and(active));
+    if let Some(adopted) = taken.filter(|peering| view.is_adopted(pair, peering)) {
+        return State::Live(adopted);
+    }
     match (furthest, overlap) {
         (Some(_), None) if let Some(foreign) = taken => State::Foreign(foreign), // AWS accepts no second one
         (Some(peering), None) => State::Live(peering),
@@ -149,8 +152,7 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut
             }
             State::Foreign(peering) => {
                 let text = format!("{} already peers them and was not made by {}", peering.id, view.desired.deployment);
-                let remedy =
-                    format!("delete {} and peerd makes its own, or keep it and its routes as they are", peering.id);
+                let remedy = format!("have peerd adopt {0}, or delete it and peerd makes its own", peering.id);
                 draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
                 draft.notes.of_link(link, Word::Refused, &format!("foreign peering {}", peering.id));
             }
@@ -190,6 +192,19 @@ fn request_one<'a>(
         tags: view.peering_tags(&link.pair, &link.meshes),
         dead: dead.to_vec(),
     });
+}
+
+/// Takes the mark off what is to be released.
+pub fn release(view: &View<'_>, draft: &mut Draft) {
+    for peering in view.observed.peerings.values().filter(|peering| view.is_released(peering)) {
+        for (scope, worn) in &peering.tags {
+            let ours = worn.get(tags::MANAGED_BY).is_some_and(|by| by == view.desired.deployment.as_str());
+            if ours && peering.status.is_live() && view.observed.answered(scope) {
+                let (peering, scope) = (peering.id.clone(), scope.clone());
+                draft.work.insert(Action::ReleasePeering { peering, scope });
+            }
+        }
+    }
 }
 
 /// Accepts what is pending. Only a link is accepted: both VPCs are members, by their own tags, and the peering is

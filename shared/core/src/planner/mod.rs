@@ -39,6 +39,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     linking::request(&links, &view, limits, &mut draft);
     linking::accept(&links, &view, &mut draft);
     linking::tag(&links, &view, &mut draft);
+    linking::release(&view, &mut draft);
     routing::route(&links, &view, &mut draft);
     let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);

@@ -47,6 +47,9 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
         if peering.status != PeeringStatus::Active && Rule::ActiveBeforeRoute.is_kept() {
             continue; // before, the route would be a blackhole
         }
+        if !view.manages(peering) {
+            continue; // it is about to be adopted
+        }
         for (vpc, peer) in link.pair.directions() {
             if !view.observed.answered(&vpc.scope) {
                 continue;

@@ -7,7 +7,7 @@ use crate::desired::Desired;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Observed, Peering};
 use crate::rules::Rule;
-use crate::tags::{MeshTag, Tags};
+use crate::tags::{self, MeshTag, Tags};
 
 /// What is believed of a VPC: by its own tag where its scope answered, by the index where it did not.
 struct Standing<'a> {
@@ -37,7 +37,10 @@ impl<'a> View<'a> {
             (&vpc.at, Standing { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
         });
         let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
-        let ours = |peering: &&Peering| peering.status.is_live() && peering.is_managed_by(&desired.deployment);
+        let released = |peering: &Peering| desired.declared.values().any(|p| p.release.contains(&peering.id));
+        let ours = |peering: &&Peering| {
+            peering.status.is_live() && peering.is_managed_by(&desired.deployment) && !released(peering)
+        };
         for peering in observed.peerings.values().filter(ours) {
             if let Some(pair) = peering.pair() {
                 made_for.entry(pair).or_default().extend(peering.tagged_meshes());
@@ -76,9 +79,23 @@ impl<'a> View<'a> {
         self.observed.answered(&vpc.scope) || !Rule::ProofBeforeDelete.is_kept()
     }
 
-    /// Whether this deployment made a peering.
+    /// Whether a peering is this deployment's to change: it wears the mark, and no policy releases it.
     pub fn manages(&self, peering: &Peering) -> bool {
-        peering.is_managed_by(&self.desired.deployment) || !Rule::OnlyManaged.is_kept()
+        let marked = peering.is_managed_by(&self.desired.deployment) && !self.is_released(peering);
+        marked || !Rule::OnlyManaged.is_kept()
+    }
+
+    /// Whether a policy says that a peering is to be managed no more.
+    pub fn is_released(&self, peering: &Peering) -> bool {
+        self.desired.declared.values().any(|policy| policy.release.contains(&peering.id))
+    }
+
+    /// Whether a mesh that connects the pair of a peering says that peerd is to manage it from now on. One that another
+    /// deployment manages is not for the taking.
+    pub fn is_adopted(&self, pair: &Pair, peering: &Peering) -> bool {
+        let named = |mesh: &MeshName| self.desired.declared.get(mesh).is_some_and(|p| p.adopt.contains(&peering.id));
+        let free = peering.tags.values().all(|worn| !worn.contains_key(tags::MANAGED_BY));
+        free && !self.is_released(peering) && self.connecting(pair).iter().any(named)
     }
 
     /// Whether the VPC was seen in this run.

@@ -198,6 +198,13 @@ impl CloudWrite for SimCloud {
         self.write("CreateTags", scope, tag).await
     }
 
+    async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError> {
+        let untag = |aws: &mut Aws, by| {
+            aws.tag_peering(by, scope, id, |worn| keys.iter().for_each(|key| drop(worn.remove(*key))))
+        };
+        self.write("DeleteTags", scope, untag).await
+    }
+
     async fn create_route(
         &self,
         scope: &Scope,

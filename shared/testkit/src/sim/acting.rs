@@ -104,6 +104,11 @@ impl Play<'_> {
                 self.declare(&crate::world::mesh(mesh), policy);
                 Some(())
             }
+            Happening::HandOver { nth: number, mesh, adopt } => {
+                let id = nth(&self.peerings(), *number)?.id;
+                self.hand_over(&crate::world::mesh(mesh), id, *adopt);
+                Some(())
+            }
             Happening::Role { vpc, role } => self.world.mark(&self.pick(*vpc)?, tags::ROLE, *role).ok(),
             Happening::Advertise { vpc, parts } => {
                 let vpc = self.pick(*vpc)?;

@@ -24,6 +24,7 @@ fn action(action: &Action) -> &'static str {
         Action::CreatePeering { .. } => "CreatePeering",
         Action::AcceptPeering { .. } => "AcceptPeering",
         Action::TagPeering { .. } => "TagPeering",
+        Action::ReleasePeering { .. } => "ReleasePeering",
         Action::AddRoute { .. } => "AddRoute",
         Action::ReplaceRoute { .. } => "ReplaceRoute",
         Action::RemoveRoute { .. } => "RemoveRoute",
@@ -32,10 +33,11 @@ fn action(action: &Action) -> &'static str {
     }
 }
 
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 9] = [
     "CreatePeering",
     "AcceptPeering",
     "TagPeering",
+    "ReleasePeering",
     "AddRoute",
     "ReplaceRoute",
     "RemoveRoute",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, Policy, Region};
+use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Region};
 use peerd_engine::Timestamp;
 
 use super::coverage::Coverage;
@@ -299,6 +299,16 @@ impl<'a> Play<'a> {
     pub(super) fn declare(&mut self, mesh: &MeshName, policy: Policy) {
         self.oracle.declare(self.world.now(), mesh, policy.clone());
         self.world.declare(mesh, policy);
+    }
+
+    /// An operator has a mesh adopt a peering, or release it.
+    pub(super) fn hand_over(&mut self, mesh: &MeshName, id: PeeringId, adopt: bool) {
+        let mut policy = self.oracle.policy(mesh);
+        let (into, out_of) =
+            if adopt { (&mut policy.adopt, &mut policy.release) } else { (&mut policy.release, &mut policy.adopt) };
+        out_of.remove(&id);
+        into.insert(id);
+        self.declare(mesh, policy);
     }
 
     /// The table is lost.

@@ -58,6 +58,8 @@ pub enum Happening {
     DarkRegion { region: u32, minutes: u64 },
     /// An operator declares a mesh with a policy.
     Declare { mesh: &'static str, policy: &'static str },
+    /// An operator has a mesh adopt a peering, or release it.
+    HandOver { nth: u32, mesh: &'static str, adopt: bool },
     /// Somebody sets or removes `peerd:role`.
     Role { vpc: u32, role: Option<&'static str> },
     /// Somebody sets `peerd:cidrs` to parts of the VPC's blocks, or removes it.
@@ -74,7 +76,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 31] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -99,6 +101,7 @@ impl Happening {
         "DarkAccount",
         "DarkRegion",
         "Declare",
+        "HandOver",
         "Role",
         "Advertise",
         "MarkTable",
@@ -284,7 +287,11 @@ impl Author<'_> {
     /// What only a sweep can find, and what befalls AWS.
     fn mischief(&mut self) -> Happening {
         let (nth, of_accepter) = (self.any(), self.chance.permille(500));
-        match self.chance.within(&(0..=20)) {
+        match self.chance.within(&(0..=22)) {
+            21 | 22 => {
+                let mesh = if self.chance.permille(800) { "prod" } else { "staging" };
+                Happening::HandOver { nth, mesh, adopt: self.chance.permille(700) }
+            }
             0 => Happening::UntagAll,
             1 => Happening::PutRoute { table: nth, vpc: self.any() },
             2 => Happening::PutPeeringRoute { peering: nth, block: self.block() },

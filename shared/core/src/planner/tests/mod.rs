@@ -11,6 +11,7 @@ use crate::tags::{self, Tags};
 use crate::*;
 
 mod found;
+mod handing_over;
 mod policies;
 mod survivors;
 mod unsound;

@@ -139,7 +139,9 @@ impl Oracle {
     fn judge_tags(&self, id: &PeeringId, at: u64, from: u64) -> Result<(), Violation> {
         let peering = &self.facts.peerings[id];
         let just_made = peering.made_at == at || peering.made_at >= from;
-        if just_made || peering.managed.since(from).any(|managed| *managed) {
+        let adopts = |policies: &Policies| policies.values().any(|policy| policy.adopt.contains(id));
+        let adopted = peering.was_active() && self.facts.policies.since(from).any(adopts);
+        if just_made || adopted || peering.managed.since(from).any(|managed| *managed) {
             return Ok(());
         }
         broken("peerd changes only what it made", format!("tagged {id}"))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{MeshName, PeeringId, PeeringStatus, RouteTableId, RouteTarget, VpcRef};
+use peerd_core::{MeshName, PeeringId, PeeringStatus, Policy, RouteTableId, RouteTarget, VpcRef};
 
 use super::facts::{Facts, Peering, Table, share_addresses};
 use super::wishes;
@@ -49,8 +49,14 @@ impl Oracle {
 
     fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Darkness, ending: &mut Ending) {
         let meshes = self.facts.connecting(a, b);
+        for (id, peering) in self.facts.peerings_of(a, b).filter(|(_, p)| p.is_live() && p.is_managed()) {
+            if self.facts.is_released(id) && !dark.is_any() {
+                ending.wrong.push(format!("{id} is not released: {:?}", peering.tags.keys()));
+            }
+        }
         let live: Vec<_> = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live()).collect();
-        let (managed, foreign): (Vec<_>, Vec<_>) = live.into_iter().partition(|(_, peering)| peering.is_managed());
+        let (managed, foreign): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|(id, peering)| self.facts.is_ours(id, peering));
         if meshes.is_empty() || Facts::overlap(self.facts.end(a), self.facts.end(b)) {
             let left = managed.iter().map(|(id, _)| format!("{id} is left of {a} - {b}"));
             ending.wrong.extend(left);
@@ -65,7 +71,20 @@ impl Oracle {
                 self.look_at_routes(id, a, b, dark, ending);
                 self.look_at_routes(id, b, a, dark, ending);
             }
-            _ if !foreign.is_empty() && managed.is_empty() => ending.excuse(a, b),
+            _ if !foreign.is_empty() && managed.is_empty() => {
+                let policies = self.facts.policies.now();
+                let names =
+                    |set: fn(&Policy) -> &BTreeSet<PeeringId>, id| policies.values().any(|p| set(p).contains(id));
+                let adopted = |mesh: &String, id| policies[mesh].adopt.contains(id);
+                for (id, peering) in foreign {
+                    let active = *peering.status.now() == PeeringStatus::Active;
+                    let asked = meshes.iter().any(|mesh| adopted(mesh, id)) && !names(|p| &p.release, id);
+                    if active && asked && !dark.is_any() {
+                        ending.wrong.push(format!("{id} is not adopted"));
+                    }
+                }
+                ending.excuse(a, b);
+            }
             _ if self.is_full(a) || self.is_full(b) || self.waits_in_line(a.min(b)) => {
                 ending.quota = true;
                 ending.excuse(a, b);
@@ -132,7 +151,9 @@ impl Oracle {
 
     fn is_foreign(&self, target: &RouteTarget) -> bool {
         match target {
-            RouteTarget::Peering(id) => self.facts.peerings.get(id).is_none_or(|peering| !peering.is_managed()),
+            RouteTarget::Peering(id) => {
+                self.facts.peerings.get(id).is_none_or(|peering| !self.facts.is_ours(id, peering))
+            }
             RouteTarget::Local | RouteTarget::Other(_) => true,
         }
     }
@@ -141,7 +162,7 @@ impl Oracle {
     pub(super) fn has_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
         table.routes.iter().any(|(other, route)| {
             let RouteTarget::Peering(id) = &route.target else { return false };
-            let managed = self.facts.peerings.get(id).filter(|peering| peering.is_managed());
+            let managed = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering));
             let peer = managed.and_then(|peering| peering.peer_of(&table.vpc));
             share_addresses(other, block) && peer.is_some_and(|peer| peer != to)
         })
@@ -168,7 +189,9 @@ impl Oracle {
     fn look_for_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Darkness, ending: &mut Ending) {
         for (block, route) in &table.routes {
             let RouteTarget::Peering(id) = &route.target else { continue };
-            let Some(peering) = self.facts.peerings.get(id).filter(|peering| peering.is_managed()) else { continue };
+            let Some(peering) = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering)) else {
+                continue;
+            };
             let Some(peer) = peering.peer_of(&table.vpc) else { continue };
             if dark.hides(peer) {
                 continue;

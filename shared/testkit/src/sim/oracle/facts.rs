@@ -161,6 +161,16 @@ impl Facts {
         wishes::connecting(self.policies.now(), self.end(a), self.end(b))
     }
 
+    /// Whether a peering is peerd's to change: it wears the mark, and no policy releases it.
+    pub fn is_ours(&self, id: &PeeringId, peering: &Peering) -> bool {
+        peering.is_managed() && !self.is_released(id)
+    }
+
+    /// Whether a policy says that peerd is to manage a peering no more.
+    pub fn is_released(&self, id: &PeeringId) -> bool {
+        self.policies.now().values().any(|policy| policy.release.contains(id))
+    }
+
     /// Whether a mesh connected two VPCs at a time.
     pub fn were_connected(&self, a: &VpcRef, b: &VpcRef, time: u64) -> bool {
         let seen = |vpc| {

@@ -1,0 +1,93 @@
+//! Peerings that change hands: adopted from somebody else, or released to somebody else.
+
+use super::world::{World, joined, kinds, scope};
+use crate::observed::{PeeringStatus, RouteTarget};
+use crate::report::FindingKind;
+use crate::tags::{self, Tags};
+use crate::*;
+
+/// Two members that somebody peered and routed by hand: the accepter's side to a part of the block only.
+fn by_hand() -> (World, VpcRef, VpcRef) {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
+    let named = Tags::from([(tags::NAME.to_owned(), "by-terraform".to_owned())]);
+    world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &named);
+    let target = || RouteTarget::Peering("pcx-hand".parse().unwrap());
+    world.route("rtb-a", "10.2.0.0/16", target());
+    world.route("rtb-b", "10.1.7.0/24", target());
+    (world, a, b)
+}
+
+#[test]
+fn an_adopted_peering_gets_its_marks_and_what_is_missing_and_is_never_interrupted() {
+    let (mut world, a, b) = by_hand();
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict]);
+    world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
+    let (done, findings) = world.settle();
+    let work: Vec<&str> = done.iter().map(String::as_str).filter(|line| !line.contains(" status ")).collect();
+    assert_eq!(
+        work,
+        [
+            "* peering pcx-hand in 111111111111/us-east-1 tags peerd:env=prod peerd:managed-by=peerd",
+            "* peering pcx-hand in 222222222222/eu-west-1 tags peerd:env=prod peerd:managed-by=peerd",
+            "+ route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 -> pcx-hand",
+            "- route rtb-b in 222222222222/eu-west-1 10.1.7.0/24 -> pcx-hand",
+        ],
+        "the wider route stands before the narrower one goes"
+    );
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!((world.status(&a), world.status(&b)), (Some("joined prod"), Some("joined prod")));
+}
+
+#[test]
+fn a_peering_is_adopted_only_by_a_mesh_that_connects_it_and_not_from_another_deployment() {
+    let (mut world, _, b) = by_hand();
+    world.declare("staging", r#"{"adopt":["pcx-hand"]}"#);
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict], "staging does not connect them");
+    world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
+    let peering = world.observed.peerings.get_mut(&"pcx-hand".parse().unwrap()).unwrap();
+    peering.tags.get_mut(&b.scope).unwrap().insert(tags::MANAGED_BY.to_owned(), "other".to_owned());
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict], "it is managed by other");
+}
+
+#[test]
+fn a_request_of_peerds_beside_an_adopted_peering_is_withdrawn() {
+    let (mut world, a, b) = by_hand();
+    let tags = world.managed([&a, &b], "prod");
+    world.peering("pcx-ours", &a, &b, PeeringStatus::PendingAcceptance, &tags);
+    world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
+    world.settle();
+    assert_eq!(world.observed.peerings[&"pcx-ours".parse().unwrap()].status, PeeringStatus::Deleted);
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-hand"]);
+}
+
+#[test]
+fn an_end_that_cannot_be_read_puts_an_adoption_off() {
+    let (mut world, _, b) = by_hand();
+    world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
+    world.close(&b.scope);
+    let (done, _) = world.settle();
+    assert!(done.iter().all(|line| !line.contains("pcx-hand")), "{done:#?}");
+}
+
+#[test]
+fn a_released_peering_loses_its_marks_and_keeps_its_routes() {
+    let (mut world, _, b) = joined();
+    world.declare("prod", r#"{"release":["pcx-new1"]}"#);
+    let routes = (world.targets("rtb-a"), world.targets("rtb-b"));
+    let (done, findings) = world.settle();
+    let work: Vec<&str> = done.iter().map(String::as_str).filter(|line| !line.contains(" status ")).collect();
+    assert_eq!(
+        work,
+        [
+            "* peering pcx-new1 in 111111111111/us-east-1 is released",
+            "* peering pcx-new1 in 222222222222/eu-west-1 is released",
+        ]
+    );
+    assert_eq!(kinds(&findings), [FindingKind::Conflict], "it stands where peerd's own would");
+    world.set_meshes(&b, "");
+    world.settle();
+    assert_eq!((world.targets("rtb-a"), world.targets("rtb-b")), routes);
+    assert_eq!(world.peered(), ["a-b"]);
+}
