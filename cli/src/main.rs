@@ -1,6 +1,8 @@
 //! The command line of peerd: data on stdout, talk on stderr.
 
 mod mesh;
+mod status;
+mod table;
 
 use std::io::{ErrorKind, Write, stdout};
 use std::process::ExitCode;
@@ -26,6 +28,10 @@ enum Command {
     /// Declare meshes and say how far peerd may go with them
     #[command(subcommand)]
     Mesh(mesh::Command),
+    /// Show the meshes: who is in them and what is open; with a mesh, all of it and what to do
+    Status(status::Status),
+    /// Show what the latest runs of a mesh did, failed and found
+    History(status::History),
     /// Have a mesh manage an active peering that somebody else made between two of its members, as it is
     Adopt(mesh::Handover),
     /// Give a peering to somebody else: it loses peerd's mark, and it and its routes stay as they are
@@ -37,6 +43,8 @@ async fn main() -> ExitCode {
     let Cli { stack, json, command } = Cli::parse();
     let answer = match command {
         Command::Mesh(command) => mesh::run(command, &stack, json).await,
+        Command::Status(what) => status::status(what, &stack, json).await,
+        Command::History(what) => status::history(what, &stack, json).await,
         Command::Adopt(handover) => mesh::adopt(handover, &stack).await,
         Command::Release(handover) => mesh::release(handover, &stack).await,
     };

@@ -12,6 +12,8 @@ use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
+use crate::table::table;
+
 #[derive(Subcommand)]
 pub enum Command {
     /// List the meshes that are declared or that a VPC asks for
@@ -106,43 +108,62 @@ pub async fn run(command: Command, stack: &str, json: bool) -> Result<String> {
     }
 }
 
-/// Who declares a mesh.
-#[derive(Clone, Copy)]
-enum By {
-    Policy,
-    Stack,
+/// Who declares a mesh, and with which policy.
+#[derive(Debug, Clone)]
+pub enum Declaration {
+    /// An operator.
+    Policy(Policy),
+    /// The stack, with the default policy.
+    Stack(Policy),
+    /// Nobody: some VPC asks for it.
     Nobody,
 }
 
-impl By {
-    fn name(self) -> &'static str {
+impl Declaration {
+    /// Its name, for tables and JSON.
+    pub fn by(&self) -> &'static str {
         match self {
-            Self::Policy => "policy",
-            Self::Stack => "stack",
+            Self::Policy(_) => "policy",
+            Self::Stack(_) => "stack",
             Self::Nobody => "nobody",
         }
     }
+
+    fn policy(&self) -> Option<&Policy> {
+        match self {
+            Self::Policy(policy) | Self::Stack(policy) => Some(policy),
+            Self::Nobody => None,
+        }
+    }
+
+    /// How far peerd goes; `-` where nobody says.
+    pub fn mode(&self) -> String {
+        let mode = |policy: &Policy| match &policy.mode {
+            Mode::Unreadable(_) => "unreadable".to_owned(),
+            mode => word(mode),
+        };
+        self.policy().map_or_else(|| "-".to_owned(), mode)
+    }
 }
 
-type Declarations = BTreeMap<MeshName, (By, Option<Policy>)>;
+type Declarations = BTreeMap<MeshName, Declaration>;
 
-async fn declarations(deployed: &Deployed) -> Result<Declarations> {
-    let stored = deployed.store.meshes().await?;
-    let mut declared: Declarations = stored
-        .into_iter()
-        .map(|(mesh, policy)| (mesh, if policy.is_some() { (By::Policy, policy) } else { (By::Nobody, None) }))
-        .collect();
+/// Every mesh of a deployment, with who declares it.
+pub async fn declarations(deployed: &Deployed) -> Result<Declarations> {
+    let stored = deployed.store.meshes().await?.into_iter();
+    let mut declared: Declarations =
+        stored.map(|(mesh, policy)| (mesh, policy.map_or(Declaration::Nobody, Declaration::Policy))).collect();
     for mesh in &deployed.meshes {
-        let of_mesh = declared.entry(mesh.clone()).or_insert((By::Nobody, None));
-        if of_mesh.1.is_none() {
-            *of_mesh = (By::Stack, Some(Policy::default()));
+        let of_mesh = declared.entry(mesh.clone()).or_insert(Declaration::Nobody);
+        if of_mesh.policy().is_none() {
+            *of_mesh = Declaration::Stack(Policy::default());
         }
     }
     Ok(declared)
 }
 
 async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
-    match declarations(deployed).await?.remove(mesh).and_then(|(_, policy)| policy) {
+    match declarations(deployed).await?.remove(mesh).and_then(|declared| declared.policy().cloned()) {
         Some(Policy { mode: Mode::Unreadable(why), .. }) => {
             bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} anew")
         }
@@ -190,31 +211,23 @@ fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn mode(policy: &Policy) -> String {
-    if let Mode::Unreadable(_) = policy.mode { "unreadable".to_owned() } else { word(&policy.mode) }
-}
-
 fn list(declared: &Declarations) -> String {
-    let mut lines = vec![["MESH", "MODE", "TOPOLOGY", "DECLARED BY"].map(str::to_owned)];
-    lines.extend(declared.iter().map(|(mesh, (by, policy))| {
-        let of_policy = |say: fn(&Policy) -> String| policy.as_ref().map_or_else(|| "-".to_owned(), say);
-        [mesh.to_string(), of_policy(mode), of_policy(|policy| word(policy.topology)), by.name().to_owned()]
-    }));
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or_default();
-    let [first, second, third] = [0, 1, 2].map(width);
-    lines.iter().map(|[a, b, c, d]| format!("{a:first$}  {b:second$}  {c:third$}  {d}\n")).collect()
+    let lines = declared.iter().map(|(mesh, declaration)| {
+        let topology = declaration.policy().map_or_else(|| "-".to_owned(), |policy| word(policy.topology));
+        [mesh.to_string(), declaration.mode(), topology, declaration.by().to_owned()]
+    });
+    table(["MESH", "MODE", "TOPOLOGY", "DECLARED BY"], lines)
 }
 
 fn list_as_json(declared: &Declarations) -> String {
     let meshes: Vec<_> = declared
         .iter()
-        .map(|(mesh, (by, policy))| {
-            let unreadable = policy.as_ref().and_then(|policy| match &policy.mode {
-                Mode::Unreadable(why) => Some(why),
-                _ => None,
-            });
-            let readable = policy.as_ref().filter(|_| unreadable.is_none());
-            json!({"mesh": mesh, "declared_by": by.name(), "policy": readable, "unreadable": unreadable})
+        .map(|(mesh, declaration)| {
+            let (policy, unreadable) = match declaration.policy() {
+                Some(Policy { mode: Mode::Unreadable(why), .. }) => (None, Some(why)),
+                readable => (readable, None),
+            };
+            json!({"mesh": mesh, "declared_by": declaration.by(), "policy": policy, "unreadable": unreadable})
         })
         .collect();
     format!("{}\n", json!({"meshes": meshes}))
@@ -232,10 +245,10 @@ mod tests {
         let policy = |text: &str| Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
         let error = peerd_core::PolicyError { field: "mode".to_owned(), why: "unknown".to_owned() };
         [
-            ("prod", (By::Stack, Some(Policy::default()))),
-            ("shared", (By::Policy, Some(policy(r#"{"mode":"paused","topology":"hub-and-spoke"}"#)))),
-            ("typo", (By::Nobody, None)),
-            ("wrong", (By::Policy, Some(Policy::unreadable(&error)))),
+            ("prod", Declaration::Stack(Policy::default())),
+            ("shared", Declaration::Policy(policy(r#"{"mode":"paused","topology":"hub-and-spoke"}"#))),
+            ("typo", Declaration::Nobody),
+            ("wrong", Declaration::Policy(Policy::unreadable(&error))),
         ]
         .map(|(mesh, of_mesh)| (mesh.parse().unwrap(), of_mesh))
         .into()

@@ -11,6 +11,7 @@ import pytest
 from sandbox.client.control import Control
 from sandbox.client.process import SandboxProcess, choose_port
 from sandbox.client.sessions import Sessions
+from tests.e2e.cli import Peerd
 from tests.e2e.world import World, address_ranges
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,12 @@ def control(endpoint: str) -> Control:
 def ranges() -> Iterator[str]:
     """Addresses, each handed out once."""
     return address_ranges()
+
+
+@pytest.fixture
+def peerd(endpoint: str) -> Peerd:
+    """The command line."""
+    return Peerd(functions_folder() / "peerd", endpoint)
 
 
 def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:

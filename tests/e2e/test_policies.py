@@ -10,18 +10,11 @@ import pytest
 from sandbox.client import judge
 from sandbox.client.model import ACCOUNTS, HUB, REGIONS, Vpc
 from tests.e2e.cli import Peerd
-from tests.e2e.conftest import functions_folder
 from tests.e2e.world import World, hub_outputs
 
 _, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 _numbers = count(1)
-
-
-@pytest.fixture
-def peerd(endpoint: str) -> Peerd:
-    """The command line."""
-    return Peerd(functions_folder() / "peerd", endpoint)
 
 
 @pytest.fixture
@@ -287,15 +280,6 @@ def test_a_policy_that_is_wrong_is_refused_by_the_name_of_its_field(
 
     assert refused.code == 1 and said in refused.err, refused.err
     assert "never-declared" not in peerd.ok("mesh", "list")
-
-
-def test_a_stack_that_is_none_of_peerds_is_named(peerd: Peerd) -> None:
-    said = peerd.run("--stack", "nosuch", "mesh", "list")
-
-    assert said.code == 1
-    assert said.err.startswith(
-        "error: stack nosuch not read; is it the hub's stack, in this Region and account?: "
-    )
 
 
 def halves(block: str) -> tuple[str, str]:

@@ -322,7 +322,7 @@ fn of_pair(pair: &Pair) -> String {
     format!("pair#{}#{}", pair.requester().id, pair.accepter().id)
 }
 
-fn text(value: &str) -> AttributeValue {
+pub(crate) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 

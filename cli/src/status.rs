@@ -1,0 +1,158 @@
+//! `peerd status` and `peerd history`: what there is, what is open, and what was done.
+
+use anyhow::Result;
+use clap::Args;
+use peerd_aws::{Deployed, PastRun, configuration};
+use peerd_core::{Finding, Member, MeshName};
+use peerd_engine::Store;
+use serde_json::json;
+
+use crate::mesh::{self, Declaration};
+use crate::table::table;
+
+/// What `peerd status` asks for.
+#[derive(Args)]
+pub struct Status {
+    /// Only this mesh, with its members and findings
+    mesh: Option<MeshName>,
+}
+
+/// What `peerd history` asks for.
+#[derive(Args)]
+pub struct History {
+    /// Which mesh
+    mesh: MeshName,
+    /// How many runs, from the newest on
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    runs: usize,
+}
+
+/// A mesh as the table knows it.
+struct Known {
+    mesh: MeshName,
+    declaration: Declaration,
+    members: Vec<Member>,
+    findings: Vec<Finding>,
+}
+
+/// `peerd status`.
+pub async fn status(Status { mesh }: Status, stack: &str, json: bool) -> Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+    let mut known = Vec::new();
+    for (name, declaration) in mesh::declarations(&deployed).await? {
+        if mesh.as_ref().is_some_and(|mesh| *mesh != name) {
+            continue;
+        }
+        let mut members = deployed.store.members(&name).await?;
+        members.retain(|member| member.asked().contains(&name));
+        let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
+        known.push(Known { mesh: name, declaration, members, findings: tidings.findings.into_iter().collect() });
+    }
+    if let (Some(mesh), []) = (&mesh, &known[..]) {
+        anyhow::bail!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes");
+    }
+    Ok(match (json, mesh) {
+        (true, _) => as_json(&known),
+        (false, None) => overview(&known),
+        (false, Some(_)) => known.iter().map(details).collect(),
+    })
+}
+
+/// `peerd history`.
+pub async fn history(History { mesh, runs }: History, stack: &str, json: bool) -> Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+    let past = deployed.store.runs(&mesh, runs).await?;
+    Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(tell).collect() })
+}
+
+fn overview(known: &[Known]) -> String {
+    let lines = known.iter().map(|of| {
+        let counts = [of.members.len(), of.findings.len()].map(|count| count.to_string());
+        let [members, findings] = counts;
+        [of.mesh.to_string(), of.declaration.mode(), members, findings]
+    });
+    table(["MESH", "MODE", "MEMBERS", "FINDINGS"], lines)
+}
+
+fn details(of: &Known) -> String {
+    let Known { mesh, declaration, members, findings } = of;
+    let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
+    text += &table(
+        ["MEMBER", "ACCOUNT", "REGION", "BLOCKS"],
+        members.iter().map(|member| {
+            let scope = &member.vpc.scope;
+            let (account, region) = (scope.account.to_string(), scope.region.to_string());
+            [member.vpc.id.to_string(), account, region, member.cidrs.to_string()]
+        }),
+    );
+    text.push('\n');
+    if findings.is_empty() {
+        text.push_str("nothing is open\n");
+    }
+    for Finding { kind, subject, text: what, remedy } in findings {
+        text += &format!("{kind}: {subject}\n  {what}\n  what to do: {remedy}\n");
+    }
+    text
+}
+
+fn tell(run: &PastRun) -> String {
+    let PastRun { at, outcome, applied, failed, findings } = run;
+    let failed = failed.iter().map(|line| format!("failed: {line}"));
+    let lines = applied.iter().cloned().chain(failed).chain(findings.iter().cloned());
+    let lines: String = lines.map(|line| format!("  {line}\n")).collect();
+    format!("{at} {outcome}\n{lines}")
+}
+
+fn as_json(known: &[Known]) -> String {
+    let meshes = known.iter().map(|Known { mesh, declaration, members, findings }| {
+        let members = members.iter().map(|member| {
+            let scope = &member.vpc.scope;
+            json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
+        });
+        let (mode, by) = (declaration.mode(), declaration.by());
+        json!({"mesh": mesh, "mode": mode, "declared_by": by, "members": members.collect::<Vec<_>>(), "findings": findings})
+    });
+    format!("{}\n", json!({"meshes": meshes.collect::<Vec<_>>()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::{FindingKind, Policy};
+
+    use super::*;
+
+    fn known() -> Known {
+        let member = r#"{"vpc":{"scope":{"account":"111111111111","region":"us-east-1"},"id":"vpc-1"},
+            "cidrs":["10.1.0.0/16"],"meshes":["prod"]}"#;
+        let [subject, text, remedy] = ["vpc-1 - vpc-2", "they overlap", "mend one"].map(str::to_owned);
+        Known {
+            mesh: "prod".parse().unwrap(),
+            declaration: Declaration::Stack(Policy::default()),
+            members: vec![serde_json::from_str(member).unwrap()],
+            findings: vec![Finding { kind: FindingKind::Overlap, subject, text, remedy }],
+        }
+    }
+
+    #[test]
+    fn meshes_are_counted_and_one_is_shown_with_what_to_do() {
+        assert_eq!(overview(&[known()]), "MESH  MODE    MEMBERS  FINDINGS\nprod  active  1        1\n");
+        assert_eq!(
+            details(&known()),
+            "prod: active, declared by stack\n\n\
+             MEMBER  ACCOUNT       REGION     BLOCKS\n\
+             vpc-1   111111111111  us-east-1  10.1.0.0/16\n\n\
+             overlap: vpc-1 - vpc-2\n  they overlap\n  what to do: mend one\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&as_json(&[known()])).unwrap();
+        assert_eq!(json["meshes"][0]["members"][0]["cidrs"][0], "10.1.0.0/16");
+        assert_eq!(json["meshes"][0]["findings"][0]["kind"], "overlap");
+    }
+
+    #[test]
+    fn a_run_is_told_with_its_time_and_every_line() {
+        let line = |text: &str| vec![text.to_owned()];
+        let (at, outcome) = ("2026-11-23T07:00:00Z".to_owned(), "partial".to_owned());
+        let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c") };
+        assert_eq!(tell(&run), "2026-11-23T07:00:00Z partial\n  + a\n  failed: b\n  ! c\n");
+    }
+}
