@@ -31,6 +31,9 @@ pub enum Command {
         /// account that the deployment knows
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
+        /// Paused from the start: `peerd status` then shows what peerd would do, and `peerd mesh resume` has it done
+        #[arg(long)]
+        paused: bool,
     },
     /// Look and report, and change nothing of the mesh
     Pause {
@@ -92,8 +95,11 @@ pub async fn run(command: Command, stack: &str, json: bool) -> Result<String> {
             Ok(if json { list_as_json(&declared) } else { list(&declared) })
         }
         Command::Show { mesh } => pretty(&policy_of(&deployed, &mesh).await?),
-        Command::Declare { mesh, policy } => {
-            let policy = policy.map_or_else(|| Ok(Policy::default()), |file| read(&file))?;
+        Command::Declare { mesh, policy, paused } => {
+            let mut policy = policy.map_or_else(|| Ok(Policy::default()), |file| read(&file))?;
+            if paused {
+                policy.mode = Mode::Paused;
+            }
             declare(&deployed, &mesh, &policy, "declared").await
         }
         Command::Pause { mesh } => set_mode(&deployed, &mesh, Mode::Paused, "paused").await,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Deployed, PastRun, configuration};
 use peerd_core::{Finding, Member, MeshName};
-use peerd_engine::Store;
+use peerd_engine::{Store, Tidings};
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};
@@ -33,6 +33,7 @@ struct Known {
     declaration: Declaration,
     members: Vec<Member>,
     findings: Vec<Finding>,
+    withheld: Vec<String>,
 }
 
 /// `peerd status`.
@@ -45,8 +46,8 @@ pub async fn status(Status { mesh }: Status, stack: &str, json: bool) -> Result<
         }
         let mut members = deployed.store.members(&name).await?;
         members.retain(|member| member.asked().contains(&name));
-        let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
-        known.push(Known { mesh: name, declaration, members, findings: tidings.findings.into_iter().collect() });
+        let Tidings { findings, withheld, .. } = deployed.store.tidings(&name).await?.unwrap_or_default();
+        known.push(Known { mesh: name, declaration, members, findings: findings.into_iter().collect(), withheld });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         anyhow::bail!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes");
@@ -75,7 +76,7 @@ fn overview(known: &[Known]) -> String {
 }
 
 fn details(of: &Known) -> String {
-    let Known { mesh, declaration, members, findings } = of;
+    let Known { mesh, declaration, members, findings, withheld } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
         ["MEMBER", "ACCOUNT", "REGION", "BLOCKS"],
@@ -92,6 +93,10 @@ fn details(of: &Known) -> String {
     for Finding { kind, subject, text: what, remedy } in findings {
         text += &format!("{kind}: {subject}\n  {what}\n  what to do: {remedy}\n");
     }
+    if !withheld.is_empty() {
+        text += "\ndue when the mesh resumes, and whatever follows from it\n";
+        text.extend(withheld.iter().map(|line| format!("  {line}\n")));
+    }
     text
 }
 
@@ -104,13 +109,16 @@ fn tell(run: &PastRun) -> String {
 }
 
 fn as_json(known: &[Known]) -> String {
-    let meshes = known.iter().map(|Known { mesh, declaration, members, findings }| {
+    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, withheld }| {
         let members = members.iter().map(|member| {
             let scope = &member.vpc.scope;
             json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
         });
         let (mode, by) = (declaration.mode(), declaration.by());
-        json!({"mesh": mesh, "mode": mode, "declared_by": by, "members": members.collect::<Vec<_>>(), "findings": findings})
+        let members: Vec<_> = members.collect();
+        json!({
+            "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "findings": findings, "withheld": withheld
+        })
     });
     format!("{}\n", json!({"meshes": meshes.collect::<Vec<_>>()}))
 }
@@ -130,6 +138,7 @@ mod tests {
             declaration: Declaration::Stack(Policy::default()),
             members: vec![serde_json::from_str(member).unwrap()],
             findings: vec![Finding { kind: FindingKind::Overlap, subject, text, remedy }],
+            withheld: vec!["+ peering".to_owned()],
         }
     }
 
@@ -141,7 +150,8 @@ mod tests {
             "prod: active, declared by stack\n\n\
              MEMBER  ACCOUNT       REGION     BLOCKS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\n\
-             overlap: vpc-1 - vpc-2\n  they overlap\n  what to do: mend one\n"
+             overlap: vpc-1 - vpc-2\n  they overlap\n  what to do: mend one\n\n\
+             due when the mesh resumes, and whatever follows from it\n  + peering\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[known()])).unwrap();
         assert_eq!(json["meshes"][0]["members"][0]["cidrs"][0], "10.1.0.0/16");

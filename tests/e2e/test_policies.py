@@ -185,6 +185,8 @@ def test_a_pause_withholds_every_change_until_the_mesh_resumes(world: World, pee
     world.quiet()
     assert destinations(world, one) == set()
     assert not world.look(late).peerings and not world.status(late)
+    due = peerd.ok("status", mesh).partition("due when the mesh resumes")[2]
+    assert f"{block} -> " in due and late.id in due
 
     peerd.ok("mesh", "resume", mesh)
     world.until_connected(one, other, late)

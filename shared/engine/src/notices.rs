@@ -88,6 +88,9 @@ pub struct Tidings {
     pub version: u64,
     /// What is open.
     pub findings: BTreeSet<Finding>,
+    /// What a pause withholds, one line each.
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// What was not told yet, or by somebody who may have died of it.
     pub untold: Vec<Notice>,
 }
@@ -118,7 +121,7 @@ impl Engine<'_> {
             return Ok(false); // findings are told by the next run
         }
         if !tidings.untold.is_empty() {
-            let told = Tidings { version: tidings.version + 1, findings: tidings.findings, untold: Vec::new() };
+            let told = Tidings { version: tidings.version + 1, untold: Vec::new(), ..tidings.clone() };
             // Somebody who has written since will tell again what was told here.
             self.store.keep_tidings(&run.mesh, Some(tidings.version), &told).await?;
         }
@@ -132,7 +135,8 @@ impl Engine<'_> {
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
             let now = findings_now(run, &before.findings);
-            if now == before.findings {
+            let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
+            if now == before.findings && withheld == before.withheld {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
@@ -141,7 +145,8 @@ impl Engine<'_> {
             let opened = now.iter().filter(|finding| !had(finding)).cloned().map(News::Opened);
             let resolved = before.findings.iter().filter(|finding| !has(finding)).cloned().map(News::Resolved);
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
-            let tidings = Tidings { version: serial, untold: with_news(before.untold, new.collect()), findings: now };
+            let untold = with_news(before.untold, new.collect());
+            let tidings = Tidings { version: serial, findings: now, withheld, untold };
             if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
                 return Ok(tidings);
             }

@@ -70,6 +70,11 @@ impl MemoryStore {
         tables.tidings.iter().flat_map(of_mesh).collect()
     }
 
+    /// What a pause of a mesh withholds, as it is kept.
+    pub fn withheld(&self, mesh: &MeshName) -> Vec<String> {
+        self.tables().tidings.get(mesh).map(|tidings| tidings.withheld.clone()).unwrap_or_default()
+    }
+
     /// The recorded runs since the last time this was asked.
     pub fn take_runs(&self) -> Vec<Run> {
         std::mem::take(&mut self.tables().runs)
