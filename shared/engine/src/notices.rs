@@ -199,22 +199,33 @@ mod tests {
         Notice { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, news }
     }
 
+    fn finding(subject: &str, text: &str) -> Finding {
+        let [subject, text, remedy] = [subject, text, "mend it"].map(str::to_owned);
+        Finding { kind: FindingKind::Overlap, subject, text, remedy }
+    }
+
     #[test]
     fn notices_have_the_form_that_the_documentation_shows() {
         let changes = vec!["+ peering a - b for prod".to_owned()];
         let changed = notice(News::Changed { outcome: Outcome::Applied, changes, more: 0 });
-        let finding = Finding {
-            kind: FindingKind::Overlap,
-            subject: "vpc-1".to_owned(),
-            text: "it overlaps".to_owned(),
-            remedy: "mend it".to_owned(),
-        };
+        let overlap = || finding("vpc-1", "it overlaps");
+        let notices = [changed, notice(News::Opened(overlap())), notice(News::Resolved(overlap()))];
+        let types = notices.each_ref().map(Notice::detail_type);
+        assert_eq!(types, ["peerd Mesh Changed", "peerd Finding Opened", "peerd Finding Resolved"]);
         let documented = include_str!("../../../docs/events.md");
-        for notice in [changed, notice(News::Opened(finding.clone())), notice(News::Resolved(finding))] {
+        for notice in notices {
             let text = serde_json::to_string(&notice).unwrap();
             assert!(documented.contains(&text), "{text} is not in docs/events.md");
-            assert!(documented.contains(notice.detail_type()));
+            assert!(documented.contains(&format!("`{}`", notice.detail_type())));
             assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), notice);
         }
+    }
+
+    #[test]
+    fn of_a_finding_only_the_latest_is_still_to_be_told() {
+        let opened = |subject| notice(News::Opened(finding(subject, "then")));
+        let resolved = notice(News::Resolved(finding("vpc-1", "now")));
+        let untold = with_news(vec![opened("vpc-1"), opened("vpc-2")], vec![resolved.clone()]);
+        assert_eq!(untold, [opened("vpc-2"), resolved]);
     }
 }
