@@ -1,4 +1,4 @@
-"""The examples of docs/terraform.md: formatted as Terraform formats, and valid where its provider can be had."""
+"""The examples of docs/terraform.md: formatted as Terraform does it, valid where its provider can be had."""
 
 import re
 import shutil
