@@ -13,6 +13,8 @@ HOME, AWAY = REGIONS
 LATE = {"latency_ms": 20, "provisioning_ms": 500, "visibility_ms": 300}
 # Five tries that fail are over before a test is: what no retry saved is in a dead-letter queue by then.
 RETRY_AFTER_S = 6
+# A follow-up that waits for the claim of one that was killed comes half a minute after it was sent.
+FOLLOW_UPS_END_S = 75
 THROTTLED, BROKEN, BROKEN_TABLE = "RequestLimitExceeded", "InternalError", "InternalServerError"
 # Everybody else's calls are spared: those who look on do not make the mesh.
 FUNCTIONS = ":assumed-role/peerd-"
@@ -92,7 +94,11 @@ def _assert_the_storm_was_real(world: World) -> None:
 def _assert_nothing_is_given_up(world: World) -> None:
     """The faults end: what failed comes again and succeeds, and nothing had failed too often before."""
     world.control.faults()
-    world.eventually(lambda: [f"{name} holds {count}" for name, count in world.unfinished().items() if count])
+
+    def left() -> list[str]:
+        return [f"{name} holds {count}" for name, count in world.unfinished().items() if count]
+
+    world.eventually(left, within=FOLLOW_UPS_END_S)
     assert not any(world.dead_letters().values()), world.dead_letters()
 
 
