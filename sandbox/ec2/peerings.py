@@ -298,6 +298,17 @@ def _delete(self: EC2Backend, vpc_pcx_id: str) -> Peering:
     return peering
 
 
+def _check_names(peering: Peering) -> None:
+    """Names resolve across a peering only of VPCs that have DNS host names.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+    """
+    for vpc in (peering.requester, peering.accepter):
+        if not vpc.enable_dns_hostnames:
+            message = f"DNS hostname support must be enabled for {vpc.id}"
+            raise fail("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", message)
+
+
 def _modify(
     self: EC2Backend,
     vpc_pcx_id: str,
@@ -322,6 +333,8 @@ def _modify(
                 f"User {self.account_id} does not have permission to modify the {side} side peering options"
             )
             raise fail("OperationNotPermitted", message)
+        if change and change.get("AllowDnsResolutionFromRemoteVpc") in (True, "true"):
+            _check_names(peering)
     for change, _, options, _ in sides:
         options.update(change or {})
     return peering

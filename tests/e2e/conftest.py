@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.e2e.world import World, address_ranges
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN = 120.0
+_numbers = count(1)
 _process = pytest.StashKey[SandboxProcess]()
 
 
@@ -90,6 +92,14 @@ def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Itera
 def world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
     """A world that is taken away after the test, with proof that peerd left nothing behind."""
     yield from _world(sessions, control, ranges)
+
+
+@pytest.fixture
+def mesh(peerd: Peerd, world: World) -> Iterator[str]:
+    """The name of a mesh that nobody has declared yet; its policy is gone before its VPCs leave."""
+    name = f"declared-{next(_numbers)}"
+    yield name
+    peerd.ok("mesh", "undeclare", name)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import ipaddress
 import json
-from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
@@ -14,15 +12,6 @@ from tests.e2e.world import World, hub_outputs
 
 _, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
-_numbers = count(1)
-
-
-@pytest.fixture
-def mesh(peerd: Peerd, world: World) -> Iterator[str]:
-    """The name of a mesh that nobody has declared yet; its policy is gone before its VPCs leave."""
-    name = f"declared-{next(_numbers)}"
-    yield name
-    peerd.ok("mesh", "undeclare", name)
 
 
 def mark(world: World, vpc: Vpc, resource: str, key: str, value: str) -> None:

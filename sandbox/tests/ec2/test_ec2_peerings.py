@@ -147,6 +147,12 @@ def test_each_owner_sets_the_options_of_its_own_side_once_active(
         ours.ec2.modify_vpc_peering_connection_options(
             VpcPeeringConnectionId=peering, AccepterPeeringConnectionOptions=dns
         )
+    for side, vpc in zip((ours, theirs), pair, strict=True):
+        with refused("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"):
+            ours.ec2.modify_vpc_peering_connection_options(
+                VpcPeeringConnectionId=peering, RequesterPeeringConnectionOptions=dns
+            )
+        side.ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     ours.ec2.modify_vpc_peering_connection_options(
         VpcPeeringConnectionId=peering, RequesterPeeringConnectionOptions=dns
     )

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{Filter, ResourceType, TagSpecification, VpcPeeringConnection};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, Filter, PeeringConnectionOptionsRequest, ResourceType, TagSpecification, VpcAttributeName,
+    VpcPeeringConnection,
+};
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef, tags,
+    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef,
+    tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
@@ -77,7 +81,7 @@ impl CloudRead for AwsCloud {
         let mut peerings = Vec::new();
         while let Some(peering) = pages.next().await {
             let peering = peering.map_err(|error| errors::cloud(&call, error))?;
-            peerings.push(convert::peering(&peering).map_err(|error| malformed(&call, error))?);
+            peerings.push(convert::peering(scope, &peering).map_err(|error| malformed(&call, error))?);
         }
         Ok(peerings)
     }
@@ -89,7 +93,10 @@ impl CloudRead for AwsCloud {
         match request.send().await {
             Ok(answer) => {
                 let first = answer.vpc_peering_connections().first();
-                first.map(convert::peering).transpose().map_err(|error| malformed(&call, error))
+                first
+                    .map(|peering| convert::peering(scope, peering))
+                    .transpose()
+                    .map_err(|error| malformed(&call, error))
             }
             Err(error) => match errors::cloud(call, error) {
                 error if error.code == "InvalidVpcPeeringConnectionID.NotFound" => Ok(None),
@@ -124,6 +131,25 @@ impl CloudRead for AwsCloud {
             },
         }
     }
+
+    /// EC2 tells one attribute a call.
+    async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {
+        let attribute = |name: VpcAttributeName| async move {
+            let call = format!("DescribeVpcAttribute {name} of {vpc}");
+            let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeVpcAttribute")).await;
+            let answer = ec2.describe_vpc_attribute().vpc_id(vpc.id.as_str()).attribute(name).send().await;
+            answer.map_err(|error| errors::cloud(call, error))
+        };
+        let (hostnames, support) = futures::try_join!(
+            attribute(VpcAttributeName::EnableDnsHostnames),
+            attribute(VpcAttributeName::EnableDnsSupport)
+        )?;
+        let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value);
+        Ok(DnsSupport {
+            hostnames: is_on(hostnames.enable_dns_hostnames()).unwrap_or_default(),
+            support: is_on(support.enable_dns_support()).unwrap_or_default(),
+        })
+    }
 }
 
 #[async_trait]
@@ -146,7 +172,7 @@ impl CloudWrite for AwsCloud {
             .send()
             .await
             .map_err(|error| errors::cloud(&call, error))?;
-        view(&call, answer.vpc_peering_connection())
+        view(&call, &requester.scope, answer.vpc_peering_connection())
     }
 
     async fn accept_peering(&self, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
@@ -154,7 +180,7 @@ impl CloudWrite for AwsCloud {
         let ec2 = self.ec2(scope, Bucket::Write("AcceptVpcPeeringConnection")).await;
         let answer = ec2.accept_vpc_peering_connection().vpc_peering_connection_id(id.as_str()).send().await;
         let answer = answer.map_err(|error| errors::cloud(&call, error))?;
-        Ok(view(&call, answer.vpc_peering_connection())?.status)
+        Ok(view(&call, scope, answer.vpc_peering_connection())?.status)
     }
 
     async fn delete_peering(&self, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
@@ -176,6 +202,18 @@ impl CloudWrite for AwsCloud {
         let ec2 = self.ec2(scope, Bucket::Tag("DeleteTags")).await;
         let answer = ec2.delete_tags().resources(id.as_str()).set_tags(Some(tags)).send().await;
         answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
+    }
+
+    async fn set_dns(&self, vpc: &VpcRef, id: &PeeringId, requester: bool, on: bool) -> Result<(), CloudError> {
+        let call = format!("ModifyVpcPeeringConnectionOptions of {id} for {vpc}");
+        let option = PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(on).build();
+        let ec2 = self.ec2(&vpc.scope, Bucket::Write("ModifyVpcPeeringConnectionOptions")).await;
+        let request = ec2.modify_vpc_peering_connection_options().vpc_peering_connection_id(id.as_str());
+        let request = match requester {
+            true => request.requester_peering_connection_options(option),
+            false => request.accepter_peering_connection_options(option),
+        };
+        request.send().await.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
     async fn create_route(
@@ -234,9 +272,9 @@ fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
 }
 
-fn view(call: &str, peering: Option<&VpcPeeringConnection>) -> Result<PeeringView, CloudError> {
+fn view(call: &str, scope: &Scope, peering: Option<&VpcPeeringConnection>) -> Result<PeeringView, CloudError> {
     let peering = peering.ok_or(Malformed::Missing("vpcPeeringConnection"));
-    peering.and_then(convert::peering).map_err(|error| malformed(call, error))
+    peering.and_then(|peering| convert::peering(scope, peering)).map_err(|error| malformed(call, error))
 }
 
 fn malformed(call: &str, error: Malformed) -> CloudError {

@@ -59,17 +59,25 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
 }
 
 /// A peering as the describing scope sees it.
-pub fn peering(peering: &VpcPeeringConnection) -> Result<PeeringView, Malformed> {
+pub fn peering(seen_by: &Scope, peering: &VpcPeeringConnection) -> Result<PeeringView, Malformed> {
     let status = peering.status().ok_or(Malformed::Missing("status"))?;
     let code = status.code().ok_or(Malformed::Missing("status.code"))?;
+    let infos = [peering.requester_vpc_info(), peering.accepter_vpc_info()];
+    let (requester, accepter) = (end(infos[0], "requesterVpcInfo")?, end(infos[1], "accepterVpcInfo")?);
+    let dns = [&requester, &accepter].into_iter().zip(infos).filter(|(vpc, _)| vpc.scope == *seen_by);
     Ok(PeeringView {
         id: required(peering.vpc_peering_connection_id(), "vpcPeeringConnectionId")?.parse()?,
-        requester: end(peering.requester_vpc_info(), "requesterVpcInfo")?,
-        accepter: end(peering.accepter_vpc_info(), "accepterVpcInfo")?,
+        dns: dns.filter_map(|(vpc, info)| Some((vpc.clone(), dns_option(info?)?))).collect(),
+        requester,
+        accepter,
         status: PeeringStatus::parse(code.as_str()),
         message: status.message().unwrap_or_default().to_owned(),
         tags: tags(peering.tags()),
     })
+}
+
+fn dns_option(info: &VpcPeeringConnectionVpcInfo) -> Option<bool> {
+    info.peering_options()?.allow_dns_resolution_from_remote_vpc()
 }
 
 fn end(info: Option<&VpcPeeringConnectionVpcInfo>, name: &'static str) -> Result<VpcRef, Malformed> {

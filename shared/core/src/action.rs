@@ -45,6 +45,17 @@ pub enum Action {
         /// The side's scope.
         scope: Scope,
     },
+    /// Switch the DNS option of one end of an active peering.
+    SetDns {
+        /// Which.
+        peering: PeeringId,
+        /// The end: its names resolve to private addresses for the other VPC, or no longer do.
+        vpc: VpcRef,
+        /// Whether the end is the requester.
+        requester: bool,
+        /// On or off.
+        on: bool,
+    },
     /// Route a block to an active peering.
     AddRoute {
         /// Where the table is.
@@ -103,7 +114,7 @@ impl Action {
     pub fn scope(&self) -> &Scope {
         match self {
             Self::CreatePeering { pair, .. } => &pair.requester().scope,
-            Self::SetStatus { vpc, .. } => &vpc.scope,
+            Self::SetDns { vpc, .. } | Self::SetStatus { vpc, .. } => &vpc.scope,
             Self::AcceptPeering { scope, .. }
             | Self::TagPeering { scope, .. }
             | Self::ReleasePeering { scope, .. }
@@ -128,6 +139,9 @@ impl fmt::Display for Action {
                 write!(f, "* peering {peering} in {scope} tags {}", tags.join(" "))
             }
             Self::ReleasePeering { peering, scope } => write!(f, "* peering {peering} in {scope} is released"),
+            Self::SetDns { peering, vpc, requester: _, on } => {
+                write!(f, "* peering {peering} dns of {vpc} {}", if *on { "on" } else { "off" })
+            }
             Self::AddRoute { scope, table, destination, peering } => {
                 write!(f, "+ route {table} in {scope} {destination} -> {peering}")
             }
@@ -197,6 +211,7 @@ impl Action {
             Self::AcceptPeering { peering, .. }
             | Self::TagPeering { peering, .. }
             | Self::ReleasePeering { peering, .. }
+            | Self::SetDns { peering, .. }
             | Self::AddRoute { peering, .. }
             | Self::ReplaceRoute { peering, .. }
             | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
@@ -229,6 +244,11 @@ impl Observed {
             (Action::ReleasePeering { peering, scope }, _) => {
                 let worn = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
                 worn.into_iter().for_each(|worn| tags::MARKS.iter().for_each(|key| drop(worn.remove(*key))));
+            }
+            (Action::SetDns { peering, vpc, on, .. }, _) => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.dns.insert(vpc.clone(), *on);
+                }
             }
             (
                 Action::AddRoute { table, destination, peering, .. }

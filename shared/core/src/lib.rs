@@ -21,7 +21,7 @@ pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
 pub use desired::{Desired, Limits, Member};
 pub use ids::{AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, Scope, VpcId, VpcRef};
-pub use observed::{Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
+pub use observed::{DnsSupport, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
 pub use planner::plan;
 pub use policy::{DeleteLimits, Policy, PolicyError};
 pub use report::{Finding, FindingKind, Report, Wait};

@@ -36,6 +36,7 @@ fn twice(plan: &Plan) -> Vec<String> {
         Action::AcceptPeering { .. }
         | Action::TagPeering { .. }
         | Action::ReleasePeering { .. }
+        | Action::SetDns { .. }
         | Action::DeletePeering { .. }
         | Action::SetStatus { .. } => true,
     };
@@ -62,6 +63,7 @@ impl Rules<'_> {
             Action::AcceptPeering { peering, .. } => self.wanted(peering).or_else(|| self.unproven(peering)),
             Action::TagPeering { peering, .. } => self.managed(peering).err().filter(|_| !self.adopted(peering)),
             Action::ReleasePeering { peering, .. } => self.managed(peering).err(),
+            Action::SetDns { peering, on, .. } => self.resolve(peering, *on),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
                 .or_else(|| self.target(table, destination).map(|_| "the block is already routed")),
@@ -105,6 +107,21 @@ impl Rules<'_> {
         };
         let connected = peering.pair().is_some_and(|pair| !self.view.connecting(&pair).is_empty());
         (!connected).then_some("no mesh connects the pair")
+    }
+
+    fn resolve(&self, id: &PeeringId, on: bool) -> Option<&'static str> {
+        let peering = match self.managed(id) {
+            Ok(peering) => peering,
+            Err(rule) => return Some(rule),
+        };
+        let said = peering.pair().and_then(|pair| self.view.resolves(&self.view.connecting(&pair)));
+        if peering.status != PeeringStatus::Active {
+            Some("the peering is not active")
+        } else if said != Some(on) {
+            Some("no mesh of the pair says so")
+        } else {
+            None
+        }
     }
 
     fn unproven(&self, id: &PeeringId) -> Option<&'static str> {

@@ -23,6 +23,16 @@ pub struct Vpc {
     pub tags: Tags,
 }
 
+/// What a VPC must have for names to resolve to private addresses across a peering: both attributes
+/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DnsSupport {
+    /// `enableDnsHostnames`.
+    pub hostnames: bool,
+    /// `enableDnsSupport`.
+    pub support: bool,
+}
+
 /// A state of a peering (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeeringStatus {
@@ -115,6 +125,9 @@ pub struct PeeringView {
     pub message: String,
     /// This scope's tags of it.
     pub tags: Tags,
+    /// Of the ends in this scope, those for which the state of their DNS option was told, and whether it is on
+    /// (`AllowDnsResolutionFromRemoteVpc`). AWS tells it of an active peering only.
+    pub dns: BTreeMap<VpcRef, bool>,
 }
 
 /// A peering as all readable sides show it together.
@@ -132,6 +145,8 @@ pub struct Peering {
     pub message: String,
     /// Tags by the scope that sees them; within one account and Region the two sides share one set.
     pub tags: BTreeMap<Scope, Tags>,
+    /// Whether the DNS option of an end is on, as its own scope tells it.
+    pub dns: BTreeMap<VpcRef, bool>,
 }
 
 impl Peering {
@@ -161,6 +176,18 @@ impl Peering {
             self.message = view.message;
         }
         self.tags.insert(seen_by.clone(), view.tags);
+        self.dns.extend(view.dns);
+    }
+
+    /// Whether this deployment's mark is on the side of a scope, so that the scope's role lets it be changed there.
+    pub fn is_marked_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
+        let mark = self.tags.get(scope).and_then(|worn| worn.get(tags::MANAGED_BY));
+        mark.is_some_and(|by| by == deployment.as_str())
+    }
+
+    /// Whether the scope of one of its ends shows it.
+    pub fn is_seen_by(&self, scope: &Scope) -> bool {
+        self.tags.contains_key(scope)
     }
 }
 
@@ -234,6 +261,8 @@ pub struct Observed {
     pub peerings: BTreeMap<PeeringId, Peering>,
     /// The route tables of the scopes that answered.
     pub tables: BTreeMap<RouteTableId, RouteTable>,
+    /// What [`crate::planner::dns_questions`] asked for: the DNS attributes of VPCs, or why they could not be read.
+    pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
     /// Pairs for which AWS refused a call of this run because a quota is used up, and its words.
     pub refused: BTreeMap<Pair, String>,
     /// Peerings that this run has deleted.
@@ -252,8 +281,8 @@ impl Observed {
             Some(peering) => peering.merge(seen_by, view),
             None => {
                 let tags = BTreeMap::from([(seen_by.clone(), view.tags)]);
-                let PeeringView { id, requester, accepter, status, message, tags: _ } = view;
-                self.peerings.insert(id.clone(), Peering { id, requester, accepter, status, message, tags });
+                let PeeringView { id, requester, accepter, status, message, tags: _, dns } = view;
+                self.peerings.insert(id.clone(), Peering { id, requester, accepter, status, message, tags, dns });
             }
         }
     }
@@ -288,6 +317,7 @@ mod tests {
             status,
             message: String::new(),
             tags: Tags::new(),
+            dns: BTreeMap::new(),
         }
     }
 

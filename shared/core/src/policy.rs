@@ -31,6 +31,8 @@ pub struct Policy {
     pub admit: Admission,
     /// What is routed, and in which tables.
     pub routes: Routing,
+    /// Whether members resolve each other's public host names to private addresses.
+    pub dns: Dns,
     /// Tags to put on the mesh's peerings besides peerd's own. One that is taken out of the policy stays where it is.
     pub tags: Tags,
     /// How many peerings one run may delete before it stops and asks.
@@ -103,6 +105,20 @@ pub enum Tables {
     Main,
     /// Those that wear `peerd:routes=manage`, or the `peerd_eligible=true` of the Python peerd.
     Tagged,
+}
+
+/// What becomes of the DNS options of a mesh's peerings
+/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dns {
+    /// They stay as they are, whoever set them.
+    #[default]
+    Untouched,
+    /// Both sides are switched on, if both VPCs have DNS host names and DNS support.
+    On,
+    /// Both sides are switched off.
+    Off,
 }
 
 /// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
@@ -246,7 +262,7 @@ mod tests {
         assert!(policy.connects([Role::Spoke, Role::Spoke]));
         let text = r#"{"mode":"paused","topology":"hub-and-spoke",
             "admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
-            "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},
+            "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},"dns":"on",
             "tags":{"team":"network"},"deletes":{"count":1,"percent":2},"adopt":["pcx-1"],"release":["pcx-2"]}"#;
         let policy = read(text).unwrap();
         assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
@@ -262,6 +278,7 @@ mod tests {
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
             (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
             (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
+            (r#"{"dns":true}"#, "dns", "expected"),
             (r#"{"adopt":["pcx-1"],"release":["pcx-1"]}"#, "release", "pcx-1 is to be adopted as well"),
             (r#"{"adopt":["vpc-1"]}"#, "adopt[0]", "not a peering id"),
             (r#"{"deletes":{"percent":101}}"#, "deletes.percent", "more than 100 %"),

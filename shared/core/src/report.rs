@@ -25,6 +25,8 @@ pub enum FindingKind {
     Blocked,
     /// A pause keeps peerd from doing what is due.
     Paused,
+    /// Names of a member cannot resolve to private addresses for its peers.
+    Dns,
     /// An account that peerd does not know asks a member for a peering.
     Stranger,
 }
@@ -39,6 +41,7 @@ impl fmt::Display for FindingKind {
             Self::Gap => "gap",
             Self::Blocked => "blocked",
             Self::Paused => "paused",
+            Self::Dns => "dns",
             Self::Stranger => "stranger",
         })
     }

@@ -98,6 +98,7 @@ impl Applier<'_> {
             }
             Action::TagPeering { peering, scope, tags } => cloud.tag_peering(scope, peering, tags).await,
             Action::ReleasePeering { peering, scope } => cloud.untag_peering(scope, peering, &tags::MARKS).await,
+            Action::SetDns { peering, vpc, requester, on } => cloud.set_dns(vpc, peering, *requester, *on).await,
             Action::AddRoute { scope, table, destination, peering } => {
                 ensure::routed(cloud, scope, table, destination, peering).await
             }

@@ -40,6 +40,7 @@ impl ErrorKind {
             | "PendingVerification" => Self::Denied,
             "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "EC2ThrottledException" => Self::Throttled,
             "ConcurrentTagAccess" | "IncorrectState" | "InvalidStateTransition" => Self::NotReady,
+            "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled" => Self::NotReady, // the attributes were read before
             "OperationNotPermitted" if message.contains("is not active") => Self::NotReady,
             "RouteAlreadyExists" | "VpcPeeringConnectionAlreadyExists" => Self::Conflict,
             "InternalError"
@@ -145,6 +146,7 @@ mod tests {
             ("ConcurrentTagAccess", ErrorKind::NotReady),
             ("InvalidStateTransition", ErrorKind::NotReady),
             ("InvalidVpcPeeringConnectionID.NotFound", ErrorKind::NotReady),
+            ("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", ErrorKind::NotReady),
             ("RouteAlreadyExists", ErrorKind::Conflict),
             ("ServiceUnavailable", ErrorKind::Unavailable),
             ("ExpiredToken", ErrorKind::Unavailable),

@@ -84,8 +84,11 @@ fn api_call(event: &Value) -> Result<Focus, Ignored> {
     match text(detail, "eventName")? {
         "CreateVpc" => vpc(Expect::Exists),
         "DeleteVpc" => vpc(Expect::Gone),
-        "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" => vpc(Expect::Anything),
-        "CreateVpcPeeringConnection"
+        "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" | "ModifyVpcAttribute" => {
+            vpc(Expect::Anything)
+        }
+        "ModifyVpcPeeringConnectionOptions"
+        | "CreateVpcPeeringConnection"
         | "AcceptVpcPeeringConnection"
         | "RejectVpcPeeringConnection"
         | "DeleteVpcPeeringConnection" => {

@@ -1,4 +1,5 @@
-//! Seeing what there is: first the peerings and route tables of every scope that matters, then its VPCs, then the index.
+//! Seeing what there is: first the peerings and route tables of every scope that matters, then its VPCs, then the index,
+//! and last what only some meshes need to know.
 //!
 //! The order is a safety rule. What was seen and then found unwanted was unwanted while it stood; the other way round a
 //! run would delete what a parallel run has just made.
@@ -6,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, Vpc};
+use peerd_core::planner::dns_questions;
+use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, Vpc, VpcRef};
 
 use crate::apply::chain;
 use crate::engine::Engine;
@@ -66,6 +68,8 @@ impl Engine<'_> {
             passing_gaps |= add_vpcs(&mut observed, scope, vpcs);
         }
         let desired = self.desired(mesh, &observed).await?;
+        let questions = dns_questions(&desired, &observed);
+        passing_gaps |= self.ask_dns(questions, &mut observed).await;
         Ok(Sight { desired, observed, passing_gaps })
     }
 
@@ -83,6 +87,18 @@ impl Engine<'_> {
             (scope, vpcs)
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    /// Reads DNS attributes; whether some could not be read for a reason that may pass by itself.
+    async fn ask_dns(&self, questions: BTreeSet<VpcRef>, observed: &mut Observed) -> bool {
+        let read = |vpc: VpcRef| async move {
+            let support = self.cloud.dns_support(&vpc).await;
+            (vpc, support)
+        };
+        let answers: Vec<_> = stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).collect().await;
+        let passing = answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(|error| error.kind.is_passing()));
+        observed.dns.extend(answers.into_iter().map(|(vpc, answer)| (vpc, answer.map_err(|error| chain(&error)))));
+        passing
     }
 
     async fn desired(&self, mesh: &MeshName, observed: &Observed) -> Result<Desired, PortError> {

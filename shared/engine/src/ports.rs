@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Policy, Region, RouteTable, RouteTableId,
-    Scope, Tags, Vpc, VpcId, VpcRef,
+    AccountId, DnsSupport, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Policy, Region, RouteTable,
+    RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef,
 };
 
 use crate::error::{CloudError, PortError};
@@ -33,6 +33,8 @@ pub trait CloudRead: Send + Sync {
     async fn route_tables(&self, scope: &Scope) -> Result<Vec<RouteTable>, CloudError>;
     /// One route table, if it exists.
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError>;
+    /// The DNS attributes of a VPC.
+    async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError>;
 }
 
 /// The writing half of the cloud: one call of EC2 each, with EC2's answers. [`crate::ensure`] makes them safe to repeat.
@@ -48,6 +50,8 @@ pub trait CloudWrite: Send + Sync {
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError>;
     /// Removes tags from this scope's side of a peering.
     async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError>;
+    /// Switches the DNS option of one end of an active peering, in that end's own scope.
+    async fn set_dns(&self, vpc: &VpcRef, id: &PeeringId, requester: bool, on: bool) -> Result<(), CloudError>;
     /// Routes a block to a peering. A route to the block that stands already is an error, wherever it leads.
     async fn create_route(
         &self,

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Pair, PeeringId, PeeringStatus, PeeringView, Route, RouteTable, RouteTableId, RouteTarget, Scope, Tags, Vpc, VpcId,
-    VpcRef, tags,
+    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, Route, RouteTable, RouteTableId, RouteTarget, Scope, Tags,
+    Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
@@ -72,6 +72,7 @@ impl CloudRead for Canned {
             status,
             message: String::new(),
             tags: Tags::new(),
+            dns: std::collections::BTreeMap::new(),
         };
         Ok(self.status.clone().map(view))
     }
@@ -83,6 +84,9 @@ impl CloudRead for Canned {
         let routes = self.route.clone().map(route).into_iter().collect();
         let (of_gateway, main, tags) = (false, true, Tags::new());
         Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes }))
+    }
+    async fn dns_support(&self, _: &VpcRef) -> Result<DnsSupport, CloudError> {
+        Err(CloudError::new(ErrorKind::Invalid, "not canned"))
     }
 }
 
@@ -101,6 +105,9 @@ impl CloudWrite for Canned {
         self.answer()
     }
     async fn untag_peering(&self, _: &Scope, _: &PeeringId, _: &[&str]) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn set_dns(&self, _: &VpcRef, _: &PeeringId, _: bool, _: bool) -> Result<(), CloudError> {
         self.answer()
     }
     async fn create_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet, _: &PeeringId) -> Result<(), CloudError> {

@@ -1,7 +1,7 @@
 //! What operators declare, and the tags beside `peerd:env`, from event to rest.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
-use peerd_core::{Policy, PolicyError, VpcRef, cidr, tags};
+use peerd_core::{DnsSupport, Finding, FindingKind, Policy, PolicyError, VpcRef, cidr, tags};
 use peerd_engine::Outcome;
 use peerd_testkit::people::table;
 use peerd_testkit::{MINUTE, World, mesh, scope};
@@ -232,4 +232,43 @@ fn peerings_change_hands_without_an_interruption() {
     let peering = aws.peerings().find(|peering| peering.id == id).unwrap();
     assert!(peering.status().is_live());
     assert!([&a, &b].iter().all(|vpc| !peering.tags(&vpc.scope).contains_key(tags::MANAGED_BY)));
+}
+
+/// Names resolve across a peering as its meshes say, and only where both VPCs can; where one cannot, that is reported.
+#[test]
+fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
+    let (mut world, [a, b, c]) = prod();
+    let has = DnsSupport { hostnames: true, support: true };
+    for vpc in [&a, &b] {
+        world.set_dns_support(vpc, has).unwrap();
+    }
+    world.store.take_runs();
+    declare(&mut world, "prod", r#"{"dns":"on"}"#);
+    assert_eq!(resolving(&world), ["vpc-a", "vpc-b"], "c has no host names");
+    let told: Vec<Finding> = world.store.take_runs().pop().unwrap().report.findings.into_iter().collect();
+    assert_eq!(told.iter().map(|it| (it.kind, &it.subject)).collect::<Vec<_>>(), [(FindingKind::Dns, &c.to_string())]);
+
+    world.set_dns_support(&c, has).unwrap();
+    world.rest();
+    assert_eq!(resolving(&world), ["vpc-a", "vpc-a", "vpc-b", "vpc-b", "vpc-c", "vpc-c"]);
+    let (peering, _) = world.peering(&a, &b).unwrap();
+    world.set_dns_option(&peering, &a, false).unwrap();
+    world.rest();
+    assert_eq!(resolving(&world).len(), 6, "what somebody switched off is on again");
+    declare(&mut world, "prod", "{}");
+    world.set_dns_option(&peering, &a, false).unwrap();
+    world.rest();
+    assert_eq!(resolving(&world).len(), 5, "a mesh that says nothing leaves it to whoever switches it");
+    declare(&mut world, "prod", r#"{"dns":"off"}"#);
+    assert_eq!(resolving(&world), Vec::<String>::new());
+}
+
+/// The ends of live peerings whose names resolve for the other.
+fn resolving(world: &World) -> Vec<String> {
+    let aws = world.cloud.aws();
+    let live = aws.peerings().filter(|peering| peering.status().is_live());
+    let on = live.flat_map(|peering| peering.ends().into_iter().filter(|vpc| peering.resolves(vpc)));
+    let mut names: Vec<String> = on.map(|vpc| vpc.id.to_string()).collect();
+    names.sort();
+    names
 }

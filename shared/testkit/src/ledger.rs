@@ -3,7 +3,7 @@
 use std::fmt;
 
 use peerd_core::cidr::{CidrSet, IpNet};
-use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
+use peerd_core::{DnsSupport, PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
 use peerd_engine::Timestamp;
 
 /// Who did it.
@@ -93,6 +93,22 @@ pub enum Deed {
         /// The tags.
         tags: Tags,
     },
+    /// A VPC has, or lacks, what names need.
+    Dns {
+        /// Which.
+        vpc: VpcRef,
+        /// Its attributes.
+        has: DnsSupport,
+    },
+    /// The DNS option of one end of a peering was switched.
+    Option {
+        /// Which peering.
+        id: PeeringId,
+        /// Which end.
+        vpc: VpcRef,
+        /// On or off.
+        on: bool,
+    },
     /// A created route leads somewhere, or no longer leads anywhere.
     Route {
         /// In which table.
@@ -146,6 +162,10 @@ impl fmt::Display for Deed {
             Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} of {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),
             Self::Tags { id, scope, tags } => write!(f, "{id} in {scope} wears {}", tags_of(tags)),
+            Self::Dns { vpc, has: DnsSupport { hostnames, support } } => {
+                write!(f, "{vpc} has DNS host names {hostnames} and DNS support {support}")
+            }
+            Self::Option { id, vpc, on } => write!(f, "{id} dns of {vpc} {}", if *on { "on" } else { "off" }),
             Self::Route { table, block, was, now } => {
                 write!(f, "{table} leads {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
             }

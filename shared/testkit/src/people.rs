@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::tags::{self, Tags};
-use peerd_core::{AccountId, MeshName, PeeringId, Policy, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_core::{AccountId, DnsSupport, MeshName, PeeringId, Policy, RouteTableId, RouteTarget, Scope, VpcRef};
 use peerd_engine::CloudError;
 use serde_json::{Value, json};
 
@@ -82,6 +82,26 @@ impl World {
     pub fn mark(&mut self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Answer {
         self.cloud.aws().tag_vpc(BY, vpc, key, value)?;
         self.told_of_tags(vpc);
+        Ok(())
+    }
+
+    /// Somebody sets the DNS attributes of a VPC.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn set_dns_support(&mut self, vpc: &VpcRef, has: DnsSupport) -> Answer {
+        self.cloud.aws().set_dns_support(BY, vpc, has)?;
+        self.told(vpc, "ModifyVpcAttribute", json!({"vpcId": vpc.id}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody switches the DNS option of one end of a peering.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn set_dns_option(&mut self, id: &PeeringId, vpc: &VpcRef, on: bool) -> Answer {
+        self.cloud.aws().set_dns_option(BY, &vpc.scope, id, vpc, on)?;
+        self.told_of_peering(&vpc.scope, "ModifyVpcPeeringConnectionOptions", id);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! Where meshes that connect the same pair disagree, rules decide (see [`View::peering_tags`] and [`View::offered`]), and it
-//! is told.
+//! Where meshes that connect the same pair disagree, rules decide (see [`View::peering_tags`], [`View::offered`] and
+//! [`View::resolves`]), and it is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,12 @@ use crate::ids::MeshName;
 use crate::report::FindingKind;
 use crate::tags;
 
-/// Reports tags on which the meshes of a link disagree, and blocks that one of them leaves out.
+/// Reports tags and DNS on which the meshes of a link disagree, and blocks that one of them leaves out.
 pub fn report(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links.iter().filter(|link| link.meshes.len() > 1) {
         report_tags(link, view, draft);
         report_blocks(link, view, draft);
+        report_dns(link, view, draft);
     }
 }
 
@@ -40,6 +41,15 @@ fn report_blocks(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
             let text = format!("{} route different blocks of {vpc}; all of them are routed: {all}", names(link));
             draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
         }
+    }
+}
+
+fn report_dns(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
+    let by_one = |mesh: &MeshName| view.resolves(&BTreeSet::from([mesh.clone()]));
+    let said: BTreeSet<bool> = link.meshes.iter().filter_map(by_one).collect();
+    if said.len() > 1 {
+        let text = format!("{} disagree about dns; it is on", names(link));
+        draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
     }
 }
 

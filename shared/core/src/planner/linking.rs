@@ -101,11 +101,6 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], view: &View<'_>) -> State<'a
     }
 }
 
-/// Whether the scope that requested a peering shows it, by now or at all.
-fn is_seen_by_requester(peering: &Peering) -> bool {
-    peering.tags.contains_key(&peering.requester.scope)
-}
-
 /// The end of a pair that cannot be read.
 fn unread<'a>(link: &'a Link<'_>, view: &View<'_>) -> Option<&'a VpcRef> {
     link.pair.ends().into_iter().find(|vpc| !view.is_proven(vpc))
@@ -143,7 +138,7 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut
                 draft.report.find(FindingKind::Overlap, &link.pair, text, remedy);
                 draft.notes.of_link(link, Word::Refused, &format!("{ours} overlaps {theirs}"));
             }
-            State::Foreign(peering) if !is_seen_by_requester(peering) => {
+            State::Foreign(peering) if !peering.is_seen_by(&peering.requester.scope) => {
                 // It may be ours: the create call tags the requester's side, and that is the one that was not seen.
                 draft.report.wait(&link.pair, format!("{} is not seen by its requester yet", peering.id));
                 if !note_unread(link, view, draft) {

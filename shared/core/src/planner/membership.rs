@@ -6,7 +6,7 @@ use super::view::View;
 use crate::cidr::CidrSet;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Peering, RouteTable};
-use crate::policy::{Mode, Policy, Tables};
+use crate::policy::{Dns, Mode, Policy, Tables};
 use crate::rules::Rule;
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
@@ -106,6 +106,17 @@ impl View<'_> {
         !table.of_gateway
             && !self.is_left_alone(table)
             && (tag == Ok(TableTag::Manage) || self.policies(meshes).any(selects))
+    }
+
+    /// Whether names are to resolve across a peering of these meshes; nothing if none of them says. Of two that disagree, the
+    /// one that says yes is followed.
+    pub fn resolves(&self, meshes: &BTreeSet<MeshName>) -> Option<bool> {
+        let said: Vec<Dns> = self.policies(meshes).map(|policy| policy.dns).collect();
+        match said {
+            _ if said.contains(&Dns::On) => Some(true),
+            _ if said.contains(&Dns::Off) => Some(false),
+            _ => None,
+        }
     }
 
     /// The tags of a managed peering of meshes: peerd's own, and those of the policies. Of two policies that disagree, the

@@ -9,6 +9,7 @@ mod leaving;
 mod linking;
 mod membership;
 mod pausing;
+mod resolving;
 mod routing;
 mod telling;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod view;
 
 use std::collections::BTreeSet;
 
+pub use resolving::questions as dns_questions;
 pub use view::View;
 
 use crate::action::{Action, Plan};
@@ -41,6 +43,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     linking::tag(&links, &view, &mut draft);
     linking::release(&view, &mut draft);
     routing::route(&links, &view, &mut draft);
+    resolving::resolve(&links, &view, &mut draft);
     let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);
     leaving::delete_peerings(&leaving, &view, &mut draft);

@@ -5,6 +5,7 @@
 //! source. It knows nothing of peerd but the engine's ports.
 
 mod history;
+mod names;
 mod nature;
 mod networks;
 mod peerings;

@@ -20,6 +20,9 @@ pub struct Nature {
     pub crossing: RangeInclusive<u64>,
     /// From the accept call until the peering is active.
     pub provisioning: RangeInclusive<u64>,
+    /// From active until the options of the peering can be set: right after, AWS may still say that it is not active
+    /// (<https://github.com/hashicorp/terraform-provider-aws/issues/28705>).
+    pub opening: RangeInclusive<u64>,
     /// How long a peering between Regions is `deleting`.
     pub deleting: RangeInclusive<u64>,
     /// How long a block is `associating` or `disassociating`.
@@ -49,6 +52,7 @@ impl Default for Nature {
             initiating: 0..=0,
             crossing: 0..=0,
             provisioning: 0..=0,
+            opening: 0..=0,
             deleting: 0..=0,
             associating: 0..=0,
             memory: 60 * SECOND,

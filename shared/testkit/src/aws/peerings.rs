@@ -26,6 +26,10 @@ pub struct Peering {
     pub accepter: VpcRef,
     status: History<PeeringStatus>,
     tags: BTreeMap<Scope, History<Tags>>,
+    /// Whether the DNS option of an end is on.
+    pub(super) dns: BTreeMap<VpcRef, History<bool>>,
+    /// When its options can be set.
+    pub(super) open_from: Timestamp,
     seen_from: BTreeMap<Scope, Timestamp>,
     seen_until: BTreeMap<Scope, Timestamp>,
 }
@@ -63,14 +67,15 @@ impl Peering {
         let status = self.status.as_of(time)?.clone();
         let message = if status == PeeringStatus::Failed { OVERLAP.to_owned() } else { String::new() };
         let tags = self.tags.get(scope).and_then(|tags| tags.as_of(time)).cloned().unwrap_or_default();
+        let dns = self.options(scope, &status, time);
         let (id, requester, accepter) = (self.id.clone(), self.requester.clone(), self.accepter.clone());
-        Some(PeeringView { id, requester, accepter, status, message, tags })
+        Some(PeeringView { id, requester, accepter, status, message, tags, dns })
     }
 }
 
 impl Aws {
     /// A peering, if this scope knows it already and still.
-    fn known(&self, scope: &Scope, id: &PeeringId) -> Result<&Peering, CloudError> {
+    pub(super) fn known(&self, scope: &Scope, id: &PeeringId) -> Result<&Peering, CloudError> {
         let peering = self.peerings.get(id).filter(|peering| peering.is_visible(scope, self.stage.now()));
         peering.ok_or_else(|| refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")))
     }
@@ -111,6 +116,8 @@ impl Aws {
             accepter: accepter.clone(),
             status: History::new(now, PeeringStatus::InitiatingRequest),
             tags: BTreeMap::from([(requester.scope.clone(), History::new(now, tags.clone()))]),
+            dns: [requester, accepter].map(|vpc| (vpc.clone(), History::new(now, false))).into(),
+            open_from: 0,
             seen_from,
             seen_until: BTreeMap::new(),
         };
@@ -135,6 +142,7 @@ impl Aws {
             status: peering.status().clone(),
             message: String::new(),
             tags: peering.tags(scope),
+            dns: BTreeMap::new(),
         }
     }
 
@@ -232,6 +240,8 @@ impl Aws {
     pub(super) fn activate(&mut self, at: Timestamp, id: &PeeringId) {
         if self.is(id, &PeeringStatus::Provisioning) {
             self.set_status(at, Author::Nature, id, PeeringStatus::Active);
+            let opening = self.chance.within(&self.nature.opening);
+            self.peerings.get_mut(id).into_iter().for_each(|peering| peering.open_from = at + opening);
         }
     }
 

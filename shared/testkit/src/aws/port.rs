@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Rule, Scope, Tags, Vpc, VpcId,
-    VpcRef,
+    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Rule, Scope, Tags,
+    Vpc, VpcId, VpcRef,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
 
@@ -171,6 +171,11 @@ impl CloudRead for SimCloud {
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
         self.read("DescribeRouteTables", scope, |aws, time| aws.seen_table(id, scope, time)).await
     }
+
+    async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {
+        let read = self.read("DescribeVpcAttribute", &vpc.scope, |aws, time| aws.dns_support(vpc, time));
+        read.await?.map_err(|error| self.count(error))
+    }
 }
 
 #[async_trait]
@@ -203,6 +208,11 @@ impl CloudWrite for SimCloud {
             aws.tag_peering(by, scope, id, |worn| keys.iter().for_each(|key| drop(worn.remove(*key))))
         };
         self.write("DeleteTags", scope, untag).await
+    }
+
+    async fn set_dns(&self, vpc: &VpcRef, id: &PeeringId, _: bool, on: bool) -> Result<(), CloudError> {
+        let set = |aws: &mut Aws, by| aws.set_dns_option(by, &vpc.scope, id, vpc, on);
+        self.write("ModifyVpcPeeringConnectionOptions", &vpc.scope, set).await
     }
 
     async fn create_route(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{AccountId, PeeringId, Region, RouteTable, RouteTableId, Scope, Vpc, VpcRef};
+use peerd_core::{AccountId, DnsSupport, PeeringId, Region, RouteTable, RouteTableId, Scope, Vpc, VpcRef};
 use peerd_engine::{Clock, CloudError, ErrorKind, Timestamp};
 
 use super::history::History;
@@ -23,6 +23,7 @@ pub struct Aws {
     pub(super) vpcs: BTreeMap<VpcRef, History<Option<Vpc>>>,
     pub(super) tables: BTreeMap<RouteTableId, History<Option<RouteTable>>>,
     pub(super) peerings: BTreeMap<PeeringId, Peering>,
+    pub(super) dns: BTreeMap<VpcRef, History<DnsSupport>>,
     /// Blocks that are associating.
     pub(super) joining: BTreeMap<VpcRef, IpNet>,
     /// What happens by itself, when.
@@ -71,6 +72,7 @@ impl Aws {
             vpcs: BTreeMap::new(),
             tables: BTreeMap::new(),
             peerings: BTreeMap::new(),
+            dns: BTreeMap::new(),
             joining: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,

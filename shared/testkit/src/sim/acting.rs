@@ -2,7 +2,7 @@
 
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::tags;
-use peerd_core::{PeeringId, Policy, RouteTableId, RouteTarget, Tags, VpcRef};
+use peerd_core::{DnsSupport, PeeringId, Policy, RouteTableId, RouteTarget, Tags, VpcRef};
 
 use super::oracle::Violation;
 use super::play::{Dark, Play, STRANGER};
@@ -66,8 +66,18 @@ impl Play<'_> {
         match happening {
             Happening::MakeVpc { scope: at, blocks, meshes } => {
                 let name = self.name();
-                self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
-                Some(())
+                let vpc = self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
+                let has = DnsSupport { hostnames: at % 4 != 0, support: true };
+                self.world.cloud.aws().set_dns_support(Author::Person, &vpc, has).ok()
+            }
+            Happening::Names { vpc, hostnames, support } => {
+                let (vpc, has) = (self.pick(*vpc)?, DnsSupport { hostnames: *hostnames, support: *support });
+                let theirs = self.peerings().into_iter().filter(|peering| peering.ends().contains(&&vpc));
+                for peering in theirs.filter(|_| !has.hostnames) {
+                    // Who gives names up switches the options off as well, where there are some.
+                    drop(self.world.set_dns_option(&peering.id, &vpc, false));
+                }
+                self.world.set_dns_support(&vpc, has).ok()
             }
             Happening::Tag { vpc, meshes } => self.world.tag(&self.pick(*vpc)?, meshes).ok(),
             Happening::Untag { vpc } => self.world.untag(&self.pick(*vpc)?).ok(),
@@ -231,6 +241,11 @@ impl Play<'_> {
                     drop(self.world.accept_peering(&to.scope, &id));
                 }
                 Some(())
+            }
+            Happening::SwitchDns { nth: number, of_accepter, on } => {
+                let peering = nth(&self.peerings(), *number)?;
+                let end = if *of_accepter { &peering.accepter } else { &peering.requester };
+                self.world.set_dns_option(&peering.id, end, *on).ok()
             }
             Happening::Phish { vpc } => self.phish(&self.pick(*vpc)?),
             Happening::StripTag { nth, of_accepter } => {

@@ -28,6 +28,7 @@ fn nature(chance: &mut Chance, fair: bool) -> Nature {
         initiating: up_to(chance, 20 * SECOND),
         crossing: up_to(chance, 2 * MINUTE),
         provisioning: up_to(chance, 2 * MINUTE),
+        opening: up_to(chance, 20 * SECOND),
         deleting: up_to(chance, MINUTE),
         associating: up_to(chance, MINUTE),
         peerings_per_vpc: if tight { *chance.pick(&[1, 2, 3, 50]).unwrap_or(&50) } else { 50 },

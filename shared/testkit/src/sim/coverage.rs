@@ -25,6 +25,7 @@ fn action(action: &Action) -> &'static str {
         Action::AcceptPeering { .. } => "AcceptPeering",
         Action::TagPeering { .. } => "TagPeering",
         Action::ReleasePeering { .. } => "ReleasePeering",
+        Action::SetDns { .. } => "SetDns",
         Action::AddRoute { .. } => "AddRoute",
         Action::ReplaceRoute { .. } => "ReplaceRoute",
         Action::RemoveRoute { .. } => "RemoveRoute",
@@ -33,11 +34,12 @@ fn action(action: &Action) -> &'static str {
     }
 }
 
-const ACTIONS: [&str; 9] = [
+const ACTIONS: [&str; 10] = [
     "CreatePeering",
     "AcceptPeering",
     "TagPeering",
     "ReleasePeering",
+    "SetDns",
     "AddRoute",
     "ReplaceRoute",
     "RemoveRoute",
@@ -45,16 +47,18 @@ const ACTIONS: [&str; 9] = [
     "SetStatus",
 ];
 
-const FINDINGS: [&str; 8] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "stranger"];
+const FINDINGS: [&str; 9] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "dns", "stranger"];
 
 /// EC2's refusals that the simulated AWS can give to peerd.
-const ANSWERS: [&str; 12] = [
+const ANSWERS: [&str; 14] = [
     "AccessDenied",
     "InvalidRoute.NotFound",
     "InvalidRouteTableID.NotFound",
     "InvalidStateTransition",
     "InvalidVpcID.NotFound",
     "InvalidVpcPeeringConnectionID.NotFound",
+    "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
+    "OperationNotPermitted",
     "OutstandingVpcPeeringConnectionLimitExceeded",
     "RequestLimitExceeded",
     "RouteAlreadyExists",

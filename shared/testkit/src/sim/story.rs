@@ -64,6 +64,10 @@ pub enum Happening {
     Role { vpc: u32, role: Option<&'static str> },
     /// Somebody sets `peerd:cidrs` to parts of the VPC's blocks, or removes it.
     Advertise { vpc: u32, parts: Option<u32> },
+    /// Somebody sets the DNS attributes of a VPC.
+    Names { vpc: u32, hostnames: bool, support: bool },
+    /// Somebody switches the DNS option of one end of a peering.
+    SwitchDns { nth: u32, of_accepter: bool, on: bool },
     /// Somebody sets or removes a tag of a route table.
     MarkTable { table: u32, key: &'static str, value: Option<&'static str> },
     /// The table is lost.
@@ -76,7 +80,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 31] = [
+    pub const NAMES: [&str; 33] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -104,6 +108,8 @@ impl Happening {
         "HandOver",
         "Role",
         "Advertise",
+        "Names",
+        "SwitchDns",
         "MarkTable",
         "LoseIndex",
         "Sweep",
@@ -147,7 +153,7 @@ const MESHES: [&str; 12] = [
     "prod/$x",
 ];
 
-const POLICIES: [&str; 12] = [
+const POLICIES: [&str; 15] = [
     "{}",
     "{}",
     r#"{"topology":"hub-and-spoke"}"#,
@@ -157,6 +163,9 @@ const POLICIES: [&str; 12] = [
     r#"{"routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}}"#,
     r#"{"routes":{"tables":"main"},"tags":{"team":"blue"}}"#,
     r#"{"routes":{"tables":"tagged"}}"#,
+    r#"{"dns":"on"}"#,
+    r#"{"dns":"on","topology":"hub-and-spoke"}"#,
+    r#"{"dns":"off"}"#,
     r#"{"mode":"draining"}"#,
     PAUSED,
     PAUSED,
@@ -247,7 +256,7 @@ impl Author<'_> {
     /// What people do every day, and an event tells of.
     fn everyday(&mut self) -> Happening {
         let vpc = self.any();
-        match self.chance.within(&(0..=21)) {
+        match self.chance.within(&(0..=24)) {
             16 | 17 => self.policy(),
             18 => {
                 Happening::Role { vpc, role: *self.chance.pick(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) }
@@ -259,6 +268,14 @@ impl Author<'_> {
             21 => {
                 let (key, value) = *self.chance.pick(&MARKS).unwrap_or(&MARKS[0]);
                 Happening::MarkTable { table: vpc, key, value }
+            }
+            22 | 23 => {
+                let (hostnames, support) = (self.chance.permille(700), self.chance.permille(900));
+                Happening::Names { vpc, hostnames, support }
+            }
+            24 => {
+                let (of_accepter, on) = (self.chance.permille(500), self.chance.permille(500));
+                Happening::SwitchDns { nth: vpc, of_accepter, on }
             }
             0 | 1 => {
                 let meshes = self.meshes();

@@ -32,6 +32,7 @@ fn a_peering_that_its_requester_does_not_show_yet_is_waited_for_and_not_called_f
         status: PeeringStatus::PendingAcceptance,
         message: String::new(),
         tags: Tags::new(),
+        dns: std::collections::BTreeMap::new(),
     };
     world.observed.add_peering(&b.scope, view.clone());
     let (plan, report) = world.plan();

@@ -13,6 +13,7 @@ use crate::*;
 mod found;
 mod handing_over;
 mod policies;
+mod resolving;
 mod survivors;
 mod unsound;
 mod world;

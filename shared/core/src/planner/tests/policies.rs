@@ -126,6 +126,22 @@ fn an_advertisement_changes_in_place_and_what_stays_is_never_unrouted() {
     assert_eq!(world.peered(), ["a-b"]);
 }
 
+/// Seed 21978 of the simulator, 2026-11-23.
+#[test]
+fn who_advertises_less_keeps_his_place_before_another_with_the_same_addresses() {
+    let mut world = World::new();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.7.128.0/17", "prod");
+    world.settle();
+    world.vpc("c", scope(1, 1), "10.7.0.0/16", "prod");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.7.128.0/17 pcx-new1"], "c comes too late");
+    world.tag(&b, tags::CIDRS, "10.7.128.0/18");
+    let (done, _) = world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.7.128.0/18 pcx-new1"]);
+    assert!(done[0].starts_with("+ route rtb-a in 111111111111/us-east-1 10.7.128.0/18"), "{done:#?}");
+}
+
 #[test]
 fn what_is_no_part_of_the_vpcs_own_blocks_is_refused_and_not_routed() {
     let (mut world, _, b) = joined();

@@ -83,6 +83,7 @@ impl World {
                 status: status.clone(),
                 message: String::new(),
                 tags: tags.clone(),
+                dns: BTreeMap::new(),
             };
             if self.observed.answered(&side.scope) {
                 self.observed.add_peering(&side.scope, view);
@@ -107,6 +108,19 @@ impl World {
     pub fn tag_table(&mut self, table: &str, key: &str, value: &str) {
         let table = self.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
         table.tags.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// What these VPCs have of what names need, in the words of [`DnsSupport`].
+    pub fn set_dns(&mut self, vpcs: &[&VpcRef], hostnames: bool, support: bool) {
+        let has = Ok(DnsSupport { hostnames, support });
+        self.observed.dns.extend(vpcs.iter().map(|vpc| ((*vpc).clone(), has.clone())));
+    }
+
+    /// The ends of live peerings whose DNS option is on, by their letters.
+    pub fn resolving(&self) -> Vec<String> {
+        let on = self.observed.peerings.values().filter(|p| p.status.is_live()).flat_map(|p| &p.dns);
+        let on = on.filter(|(_, on)| **on);
+        on.map(|(vpc, _)| vpc.id.as_str().trim_start_matches("vpc-").to_owned()).collect()
     }
 
     pub fn set_meshes(&mut self, vpc: &VpcRef, meshes: &str) {
@@ -159,6 +173,7 @@ impl World {
                     status: PeeringStatus::PendingAcceptance,
                     message: String::new(),
                     tags: tags.clone(),
+                    dns: BTreeMap::new(),
                 }))
             }
             Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),

@@ -37,10 +37,13 @@ impl Oracle {
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
+            Deed::Option { id, on, .. } => self.judge_option(id, *on, from),
             Deed::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
-            Deed::VpcGone { .. } | Deed::Table { .. } | Deed::TableTags { .. } | Deed::TableGone { .. } => {
-                broken("peerd changes only what it made", entry.deed.to_string())
-            }
+            Deed::VpcGone { .. }
+            | Deed::Table { .. }
+            | Deed::TableTags { .. }
+            | Deed::TableGone { .. }
+            | Deed::Dns { .. } => broken("peerd changes only what it made", entry.deed.to_string()),
         }
     }
 
@@ -48,7 +51,7 @@ impl Oracle {
     fn pair_of<'a>(&'a self, deed: &'a Deed) -> Option<(&'a VpcRef, &'a VpcRef)> {
         let id = match deed {
             Deed::Peering { requester, accepter, .. } => return Some((requester, accepter)),
-            Deed::Status { id, .. } | Deed::Tags { id, .. } => id,
+            Deed::Status { id, .. } | Deed::Tags { id, .. } | Deed::Option { id, .. } => id,
             Deed::Route { now: Some(RouteTarget::Peering(id)), .. }
             | Deed::Route { was: Some(RouteTarget::Peering(id)), .. } => id,
             _ => return None,
@@ -145,6 +148,23 @@ impl Oracle {
             return Ok(());
         }
         broken("peerd changes only what it made", format!("tagged {id}"))
+    }
+
+    fn judge_option(&self, id: &PeeringId, on: bool, from: u64) -> Result<(), Violation> {
+        let peering = &self.facts.peerings[id];
+        let (a, b) = (&peering.requester, &peering.accepter);
+        if !peering.managed.since(from).any(|managed| *managed) {
+            return broken("peerd changes only what it made", format!("switched dns of {id}"));
+        }
+        let said = |policies: &Policies, a: End<'_>, b: End<'_>| {
+            wishes::resolves(policies, &wishes::connecting(policies, a, b)) == Some(on)
+        };
+        let can = !on || [a, b].iter().all(|vpc| self.facts.had_names(vpc, from));
+        if !can || !self.facts.sometime(a, b, from, said) {
+            let promise = "names resolve across a peering as its meshes say, and only where both VPCs can";
+            return broken(promise, format!("switched dns of {id} {}", if on { "on" } else { "off" }));
+        }
+        Ok(())
     }
 
     fn judge_routing(

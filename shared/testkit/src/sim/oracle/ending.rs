@@ -68,6 +68,7 @@ impl Oracle {
         match managed[..] {
             [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
                 self.look_at_tags(id, peering, &meshes, ending);
+                self.look_at_names(id, peering, &meshes, ending);
                 self.look_at_routes(id, a, b, dark, ending);
                 self.look_at_routes(id, b, a, dark, ending);
             }
@@ -119,6 +120,17 @@ impl Oracle {
             if !marked || tag("Name").is_none() || (team.is_some() && tag("team") != team) {
                 ending.wrong.push(format!("{id} is not tagged for {wanted} in {scope}: {tags:?}"));
             }
+        }
+    }
+
+    fn look_at_names(&self, id: &PeeringId, peering: &Peering, meshes: &BTreeSet<String>, ending: &mut Ending) {
+        let ends = [&peering.requester, &peering.accepter];
+        let Some(on) = wishes::resolves(self.facts.policies.now(), meshes) else { return };
+        if on && !ends.iter().all(|vpc| self.facts.has_names(vpc)) {
+            return;
+        }
+        for vpc in ends.into_iter().filter(|vpc| peering.dns.get(*vpc).copied().unwrap_or_default() != on) {
+            ending.wrong.push(format!("{id} dns of {vpc} is not {}", if on { "on" } else { "off" }));
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Peering {
     pub status: Past<PeeringStatus>,
     pub tags: BTreeMap<Scope, Past<Tags>>,
     pub managed: Past<bool>,
+    /// Whether the DNS option of an end is on; off at first.
+    pub dns: BTreeMap<VpcRef, bool>,
 }
 
 impl Peering {
@@ -126,12 +128,14 @@ pub struct Facts {
     pub vpcs: BTreeMap<VpcRef, Past<Option<Vpc>>>,
     pub tables: BTreeMap<RouteTableId, Table>,
     pub peerings: BTreeMap<PeeringId, Peering>,
+    /// Whether VPCs have all that names need. What none was ever said of has not: CreateVpc gives no host names.
+    pub names: BTreeMap<VpcRef, Past<bool>>,
 }
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, peerings) = Default::default();
-        Self { policies: Past::new(0, policies), vpcs, tables, peerings }
+        let (vpcs, tables, peerings, names) = Default::default();
+        Self { policies: Past::new(0, policies), vpcs, tables, peerings, names }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
@@ -169,6 +173,16 @@ impl Facts {
     /// Whether a policy says that peerd is to manage a peering no more.
     pub fn is_released(&self, id: &PeeringId) -> bool {
         self.policies.now().values().any(|policy| policy.release.contains(id))
+    }
+
+    /// Whether a VPC had what names need at some time from `from` on.
+    pub fn had_names(&self, vpc: &VpcRef, from: u64) -> bool {
+        self.names.get(vpc).is_some_and(|past| past.since(from).any(|has| *has))
+    }
+
+    /// Whether a VPC has what names need.
+    pub fn has_names(&self, vpc: &VpcRef) -> bool {
+        self.names.get(vpc).is_some_and(|past| *past.now())
     }
 
     /// Whether a mesh connected two VPCs at a time.

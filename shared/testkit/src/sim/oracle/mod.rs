@@ -181,6 +181,7 @@ impl Oracle {
                     status: facts::Past::new(*at, PeeringStatus::InitiatingRequest),
                     tags: BTreeMap::new(),
                     managed: facts::Past::new(*at, false),
+                    dns: BTreeMap::new(),
                 };
                 facts.peerings.insert(id, peering);
             }
@@ -202,6 +203,14 @@ impl Oracle {
                     let managed = peering.tags.values().any(ours);
                     peering.managed.set(*at, managed);
                 }
+            }
+            Deed::Dns { vpc, has } => {
+                let has = has.hostnames && has.support;
+                facts.names.entry(vpc).or_insert_with(|| facts::Past::new(0, false)).set(*at, has);
+            }
+            Deed::Option { id, vpc, on } => {
+                let options = facts.peerings.get_mut(&id).map(|peering| &mut peering.dns);
+                options.into_iter().for_each(|options| options.extend([(vpc.clone(), on)]));
             }
             Deed::Route { table, block, was: _, now } => {
                 if let Some(table) = facts.tables.get_mut(&table) {

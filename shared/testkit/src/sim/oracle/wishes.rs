@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
-use peerd_core::policy::{Mode, Policy, Tables, Topology};
+use peerd_core::policy::{Dns, Mode, Policy, Tables, Topology};
 use peerd_core::{Tags, VpcRef};
 
 use super::facts::{Table, Vpc};
@@ -63,6 +63,12 @@ pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<Strin
 pub fn paused(policies: &Policies, a: End<'_>, b: End<'_>) -> bool {
     let both = &a.asks_for() & &b.asks_for();
     both.iter().any(|mesh| policies.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused))
+}
+
+/// Whether names are to resolve between VPCs of these meshes; nothing if no mesh says.
+pub fn resolves(policies: &Policies, meshes: &BTreeSet<String>) -> Option<bool> {
+    let says = |dns: Dns| meshes.iter().any(|mesh| policies.get(mesh).is_some_and(|policy| policy.dns == dns));
+    if says(Dns::On) { Some(true) } else { says(Dns::Off).then_some(false) }
 }
 
 /// The family, the first and the last address.
