@@ -243,7 +243,19 @@ def with_options(pid: str, p2: str) -> None:
         VpcPeeringConnectionId=p2,
         RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
     )
+    refused(
+        "pcx.options without DNS hostnames refused",
+        ["InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"],
+        client("ec2", FIRST, HOME).modify_vpc_peering_connection_options,
+        VpcPeeringConnectionId=pid,
+        RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
+    )
     try:
+        seen = describe_peering(FIRST, HOME, pid)
+        for end in (seen["RequesterVpcInfo"], seen["AccepterVpcInfo"]):
+            client("ec2", end["OwnerId"], end["Region"]).modify_vpc_attribute(
+                VpcId=end["VpcId"], EnableDnsHostnames={"Value": True}
+            )
         r = client("ec2", FIRST, HOME).modify_vpc_peering_connection_options(
             VpcPeeringConnectionId=pid,
             RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},

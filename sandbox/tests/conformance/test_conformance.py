@@ -39,7 +39,7 @@ SECTIONS = (
     queues,
     throttling,
 )
-QUESTIONS = 154
+QUESTIONS = 155
 MOST_DEVIATIONS = 4
 STAND_IN = Path(__file__).parents[1] / "fixtures" / "bootstrap"
 

@@ -291,6 +291,9 @@ mod tests {
             let said = read(text).unwrap_err();
             assert!(said.starts_with(&format!("policy field `{field}`: ")) && said.contains(why), "{text}: {said}");
         }
+        assert!(read(r#"{"deletes":{"percent":100}}"#).is_ok(), "an operator lets everything go");
+        let key = |length| read(&format!(r#"{{"tags":{{"{}":"x"}}}}"#, "x".repeat(length)));
+        assert!(key(128).is_ok() && key(129).is_err());
         let long = |length| read(&format!(r#"{{"tags":{{"team":"{}"}}}}"#, "x".repeat(length)));
         assert!(long(256).is_ok() && long(257).is_err());
         let tags = |count| {

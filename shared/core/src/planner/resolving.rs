@@ -41,7 +41,7 @@ pub fn resolve(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
 
 fn switch(link: &Link<'_>, on: bool, view: &View<'_>, draft: &mut Draft) {
     let State::Live(peering) = link.state else { return };
-    if peering.status != PeeringStatus::Active || !view.manages(peering) {
+    if peering.status != PeeringStatus::Active {
         return;
     }
     for vpc in peering.ends() {

@@ -143,6 +143,32 @@ fn who_advertises_less_keeps_his_place_before_another_with_the_same_addresses() 
 }
 
 #[test]
+fn of_a_vpc_that_cannot_be_read_nobody_can_tell_that_it_gave_a_block_up() {
+    let (mut world, _, b) = joined();
+    world.route("rtb-a", "10.8.0.0/20", RouteTarget::Peering("pcx-new1".parse().unwrap()));
+    world.close(&b.scope);
+    world.vpc("d", scope(3, 0), "10.8.0.0/16", "prod");
+    let (_, findings) = world.settle();
+    assert!(!world.targets("rtb-a").iter().any(|route| route.starts_with("10.8.0.0/16")), "{findings:?}");
+}
+
+#[test]
+fn a_part_that_cannot_be_routed_does_not_keep_the_whole_that_was_given_up() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.7.128.0/17", "prod");
+    world.settle();
+    let c = world.vpc("c", scope(3, 0), "10.7.128.0/18", "prod");
+    let tags = world.managed([&a, &c], "prod");
+    world.peering("pcx-c", &a, &c, PeeringStatus::Active, &tags);
+    world.route("rtb-a", "10.7.128.0/20", RouteTarget::Peering("pcx-c".parse().unwrap()));
+    world.close(&c.scope); // or the lesser of the two would have the addresses
+    world.tag(&b, tags::CIDRS, "10.7.128.0/19");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.7.128.0/18 pcx-c", "10.7.128.0/20 pcx-c"]);
+}
+
+#[test]
 fn what_is_no_part_of_the_vpcs_own_blocks_is_refused_and_not_routed() {
     let (mut world, _, b) = joined();
     world.tag(&b, tags::CIDRS, "0.0.0.0/0 10.2.1.0/24");
@@ -239,8 +265,8 @@ fn where_two_meshes_disagree_about_a_pair_the_rules_decide_and_it_is_reported() 
     let (mut world, a, b) = joined();
     world.set_meshes(&a, "prod+staging");
     world.set_meshes(&b, "prod+staging");
-    world.declare("prod", r#"{"tags":{"team":"red"},"routes":{"exclude":["10.2.0.0/16"]}}"#);
-    world.declare("staging", r#"{"tags":{"team":"blue"}}"#);
+    world.declare("prod", r#"{"tags":{"team":"red","of":"both"},"routes":{"exclude":["10.2.0.0/16"]}}"#);
+    world.declare("staging", r#"{"tags":{"team":"blue","of":"both"}}"#);
     let (_, findings) = world.settle();
     let said: Vec<_> = findings.iter().map(|finding| finding.text.as_str()).collect();
     assert_eq!(

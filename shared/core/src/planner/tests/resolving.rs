@@ -134,11 +134,13 @@ fn a_side_is_switched_once_it_wears_the_mark_by_which_its_role_knows_it() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a, &b], true, true);
-    world.observed.peerings.values_mut().next().unwrap().tags.insert(b.scope, Tags::new());
-    let (done, _) = world.settle();
-    let [first, tagged, last] = &done[..] else { panic!("{done:#?}") };
-    assert!(first.contains(" tags ") && tagged.ends_with("vpc-a (111111111111/us-east-1) on"), "{done:#?}");
-    assert!(last.ends_with("vpc-b (222222222222/eu-west-1) on"), "{done:#?}");
+    let anothers = Tags::from([(crate::tags::MANAGED_BY.to_owned(), "another".to_owned())]);
+    world.observed.peerings.values_mut().next().unwrap().tags.insert(b.scope, anothers);
+    let at_once: Vec<String> = world.plan().0.work.iter().map(ToString::to_string).collect();
+    let [tagged, switched] = &at_once[..] else { panic!("{at_once:#?}") };
+    assert!(tagged.contains(" tags ") && switched.ends_with("vpc-a (111111111111/us-east-1) on"), "{at_once:#?}");
+    world.settle();
+    assert_eq!(world.resolving(), ["a", "b"]);
 }
 
 #[test]
