@@ -271,6 +271,8 @@ impl Engine<'_> {
             if attempt > MOST_ATTEMPTS {
                 tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");
             } else {
+                // It looks again where it looked: a VPC that was peered on a stale read may be forgotten by then.
+                let scopes = if ask.everywhere { ask.scopes.clone() } else { run.asked };
                 let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere };
                 self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
             }

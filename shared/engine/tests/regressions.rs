@@ -221,3 +221,21 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
     ];
     play(false, climate, &scenes);
 }
+
+/// A run that read a leaver's old tag requested a peering with it, and when its follow-up came, the leaver was forgotten:
+/// only the leaver's side showed the request, and nobody looked there.
+#[test]
+fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
+    let nature = Nature { crossing: 2 * MINUTE..=2 * MINUTE, ..Nature::default() };
+    for seed in 0..60 {
+        let weather = Weather { latency: 1..=300, staleness: 3 * SECOND, ..Weather::default() };
+        let (nature, workers, batch) = (nature.clone(), Some(3), Some(3));
+        let climate = Climate { seed, nature, weather, workers, batch };
+        let scenes = [
+            (1, vpc(at(2, 0), "10.1.0.0/16", "staging")),
+            (2 * MINUTE, vpc(at(3, 1), "10.6.0.0/16", "staging")),
+            (1900, Happening::Untag { vpc: 0 }),
+        ];
+        play(true, climate, &scenes);
+    }
+}
