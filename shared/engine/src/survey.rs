@@ -77,12 +77,13 @@ impl Engine<'_> {
             };
         };
         let meshes = &before.meshes | &asked;
-        let since = if asked.is_subset(&before.asked()) { before.since } else { self.clock.now() };
         let is_told = told.is_some_and(|version| version >= before.tag_version);
         let is_young = self.clock.now() < before.since + SETTLED_MS;
         if is_young && !is_told && !before.asked().is_subset(&asked) {
-            return Member { left: &before.left - &asked, meshes, since, ..before.clone() };
+            // What it seems to ask for besides is looked at; what is remembered of it stays a state that it had.
+            return Member { left: &before.left | &(&asked - &before.meshes), meshes, ..before.clone() };
         }
+        let since = if asked.is_subset(&before.asked()) { before.since } else { self.clock.now() };
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),

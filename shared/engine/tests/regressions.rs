@@ -1,8 +1,11 @@
 //! What the simulator found, each as the shortest story that showed it. The names say what is promised now.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it panics")]
 
+use std::collections::BTreeSet;
+
+use peerd_core::cidr;
 use peerd_testkit::sim::{Coverage, Happening, Scene, Story};
-use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather};
+use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather, World, account, mesh, scope};
 
 /// Account by number and Region 0 or 1, as a happening counts them.
 fn at(account: u32, region: u32) -> u32 {
@@ -220,6 +223,27 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
         (3123, Happening::DarkAccount { account: 839, minutes: 2 }),
     ];
     play(false, climate, &scenes);
+}
+
+/// What was remembered of a VPC was its blocks of an older read and the mesh of a newer one, a state that it never had, and
+/// when its account went dark it was routed so.
+#[test]
+fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
+    let mut world = World::default();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16 2600:1f18:2::/56", "staging");
+    world.rest();
+    world.events_lost = true;
+    world.disassociate(&b, &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+    world.tag(&b, "prod").unwrap();
+    world.events_lost = false;
+    world.table("b2", &b);
+    world.rest();
+    assert!(world.target("a", "2600:1f18:2::/56").is_some());
+    world.set_denied(&account(2), true);
+    world.ask(&mesh("prod"), BTreeSet::new());
+    world.rest();
+    assert_eq!(world.target("a", "10.2.0.0/16"), None);
 }
 
 /// A run that read a leaver's old tag requested a peering with it, and when its follow-up came, the leaver was forgotten:
