@@ -257,16 +257,21 @@ class World:
         self.quiet()
 
     def quiet(self, within: float = 60.0, still: float = 2.0) -> None:
-        """Waits until no message waits anywhere and peerd has made no call for a while."""
-        seen: list[int] = []
+        """Waits until no message has waited anywhere and peerd has made no call for a while.
+
+        For a while: between the moment that a message is received and its first call, there is neither.
+        """
+        seen: list[tuple[int, tuple[str, ...]]] = []
         looks = max(2, int(still / 0.5))
 
         def restless() -> list[str]:
-            seen.append(len([call for call in self.control.calls() if not _outsiders(call)]))
-            busy = [f"{name} holds {count} messages" for name, count in self.queued().items() if count]
-            return busy + (
-                [] if len(set(seen[-looks:])) == 1 and len(seen) >= looks else ["peerd makes calls"]
+            waiting = tuple(
+                f"{name} holds {count} messages" for name, count in self.queued().items() if count
             )
+            seen.append((len([call for call in self.control.calls() if not _outsiders(call)]), waiting))
+            last = seen[-looks:]
+            still_now = len(last) == looks and len(set(last)) == 1
+            return [*waiting] + ([] if still_now else ["peerd makes calls or has just been woken"])
 
         passed, left = wait_until(restless, within, every=0.5)
         assert not left, f"not quiet after {passed:.0f} s: {left}"
