@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use peerd_aws::{Deployed, configuration};
 
 /// Meshes of VPC peerings on AWS.
 #[derive(Parser)]
@@ -40,21 +41,25 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Cli { stack, json, command } = Cli::parse();
-    let answer = match command {
-        Command::Mesh(command) => mesh::run(command, &stack, json).await,
-        Command::Status(what) => status::status(what, &stack, json).await,
-        Command::History(what) => status::history(what, &stack, json).await,
-        Command::Adopt(handover) => mesh::adopt(handover, &stack).await,
-        Command::Release(handover) => mesh::release(handover, &stack).await,
-    };
-    match answer.and_then(|text| print(&text)) {
+    match run(Cli::parse()).await.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let told = writeln!(std::io::stderr(), "error: {error:#}");
             drop(told); // nobody is left to tell
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Carries a command out and answers what is to be printed.
+async fn run(Cli { stack, json, command }: Cli) -> anyhow::Result<String> {
+    let deployed = Deployed::of_stack(&configuration().await, &stack).await?;
+    match command {
+        Command::Mesh(command) => mesh::run(command, &deployed, json).await,
+        Command::Status(what) => status::status(what, &deployed, json).await,
+        Command::History(what) => status::history(what, &deployed, json).await,
+        Command::Adopt(handover) => mesh::hand_over(handover, true, &deployed).await,
+        Command::Release(handover) => mesh::hand_over(handover, false, &deployed).await,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use peerd_aws::{Deployed, configuration};
+use peerd_aws::Deployed;
 use peerd_core::policy::Mode;
 use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
@@ -66,50 +66,37 @@ pub struct Handover {
     mesh: MeshName,
 }
 
-/// `peerd adopt`.
-pub async fn adopt(Handover { peering, mesh }: Handover, stack: &str) -> Result<String> {
-    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
-    let mut policy = policy_of(&deployed, &mesh).await?;
-    policy.release.remove(&peering);
-    let done = format!("adopts {peering}");
-    policy.adopt.insert(peering);
-    declare(&deployed, &mesh, &policy, &done).await
-}
-
-/// `peerd release`.
-pub async fn release(Handover { peering, mesh }: Handover, stack: &str) -> Result<String> {
-    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
-    let mut policy = policy_of(&deployed, &mesh).await?;
-    policy.adopt.remove(&peering);
-    let done = format!("releases {peering}");
-    policy.release.insert(peering);
-    declare(&deployed, &mesh, &policy, &done).await
+/// `peerd adopt` and `peerd release`.
+pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Deployed) -> Result<String> {
+    let mut policy = policy_of(deployed, &mesh).await?;
+    let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
+    policy.hand_over(peering, adopt);
+    declare(deployed, &mesh, &policy, &done).await
 }
 
 /// Carries a command out and answers what is to be printed.
-pub async fn run(command: Command, stack: &str, json: bool) -> Result<String> {
-    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+pub async fn run(command: Command, deployed: &Deployed, json: bool) -> Result<String> {
     match command {
         Command::List => {
-            let declared = declarations(&deployed).await?;
+            let declared = declarations(deployed).await?;
             Ok(if json { list_as_json(&declared) } else { list(&declared) })
         }
-        Command::Show { mesh } => pretty(&policy_of(&deployed, &mesh).await?),
+        Command::Show { mesh } => pretty(&policy_of(deployed, &mesh).await?),
         Command::Declare { mesh, policy, paused } => {
             let mut policy = policy.map_or_else(|| Ok(Policy::default()), |file| read(&file))?;
             if paused {
                 policy.mode = Mode::Paused;
             }
-            declare(&deployed, &mesh, &policy, "declared").await
+            declare(deployed, &mesh, &policy, "declared").await
         }
-        Command::Pause { mesh } => set_mode(&deployed, &mesh, Mode::Paused, "paused").await,
-        Command::Resume { mesh } => set_mode(&deployed, &mesh, Mode::Active, "resumed").await,
-        Command::Drain { mesh } => set_mode(&deployed, &mesh, Mode::Draining, "draining").await,
+        Command::Pause { mesh } => set_mode(deployed, &mesh, Mode::Paused, "paused").await,
+        Command::Resume { mesh } => set_mode(deployed, &mesh, Mode::Active, "resumed").await,
+        Command::Drain { mesh } => set_mode(deployed, &mesh, Mode::Draining, "draining").await,
         Command::Undeclare { mesh } => {
             deployed.store.undeclare(&mesh).await?;
             let by_stack = deployed.meshes.contains(&mesh);
             let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
-            reconcile(&deployed, &mesh, done).await
+            reconcile(deployed, &mesh, done).await
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Deployed, PastRun, configuration};
+use peerd_aws::{Deployed, PastRun};
 use peerd_core::{Finding, Member, MeshName};
 use peerd_engine::{Store, Tidings};
 use serde_json::json;
@@ -37,10 +37,9 @@ struct Known {
 }
 
 /// `peerd status`.
-pub async fn status(Status { mesh }: Status, stack: &str, json: bool) -> Result<String> {
-    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) -> Result<String> {
     let mut known = Vec::new();
-    for (name, declaration) in mesh::declarations(&deployed).await? {
+    for (name, declaration) in mesh::declarations(deployed).await? {
         if mesh.as_ref().is_some_and(|mesh| *mesh != name) {
             continue;
         }
@@ -60,8 +59,7 @@ pub async fn status(Status { mesh }: Status, stack: &str, json: bool) -> Result<
 }
 
 /// `peerd history`.
-pub async fn history(History { mesh, runs }: History, stack: &str, json: bool) -> Result<String> {
-    let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json: bool) -> Result<String> {
     let past = deployed.store.runs(&mesh, runs).await?;
     Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(tell).collect() })
 }

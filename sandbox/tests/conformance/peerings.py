@@ -236,19 +236,21 @@ def filtered(pid: str, p2: str, vbb: str) -> None:
 
 def with_options(pid: str, p2: str) -> None:
     """DNS options, each side its own."""
+    modify = client("ec2", FIRST, HOME).modify_vpc_peering_connection_options
+    on = {"AllowDnsResolutionFromRemoteVpc": True}
     refused(
         "pcx.options on pending refused",
         ["OperationNotPermitted", "InvalidStateTransition"],
-        client("ec2", FIRST, HOME).modify_vpc_peering_connection_options,
+        modify,
         VpcPeeringConnectionId=p2,
-        RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
+        RequesterPeeringConnectionOptions=on,
     )
     refused(
         "pcx.options without DNS hostnames refused",
         ["InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"],
-        client("ec2", FIRST, HOME).modify_vpc_peering_connection_options,
+        modify,
         VpcPeeringConnectionId=pid,
-        RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
+        RequesterPeeringConnectionOptions=on,
     )
     try:
         seen = describe_peering(FIRST, HOME, pid)
@@ -256,9 +258,9 @@ def with_options(pid: str, p2: str) -> None:
             client("ec2", end["OwnerId"], end["Region"]).modify_vpc_attribute(
                 VpcId=end["VpcId"], EnableDnsHostnames={"Value": True}
             )
-        r = client("ec2", FIRST, HOME).modify_vpc_peering_connection_options(
+        r = modify(
             VpcPeeringConnectionId=pid,
-            RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
+            RequesterPeeringConnectionOptions=on,
         )
         po = describe_peering(FIRST, HOME, pid)["RequesterVpcInfo"].get("PeeringOptions", {})
         po2 = describe_peering(SECOND, AWAY, pid)["RequesterVpcInfo"].get("PeeringOptions", {})
@@ -273,9 +275,9 @@ def with_options(pid: str, p2: str) -> None:
     refused(
         "pcx.options other account's side refused",
         ["OperationNotPermitted"],
-        client("ec2", FIRST, HOME).modify_vpc_peering_connection_options,
+        modify,
         VpcPeeringConnectionId=pid,
-        AccepterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": True},
+        AccepterPeeringConnectionOptions=on,
     )
 
 

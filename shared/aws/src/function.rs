@@ -27,7 +27,7 @@ impl Clock for SystemClock {
 pub async fn serve() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::read(|name| std::env::var(name).ok()).inspect_err(|error| {
-        tracing::error!(error = peerd_engine::apply::chain(error), "function not configured");
+        tracing::error!(error = peerd_engine::error::chain(error), "function not configured");
     })?;
     let Environment { settings, table, queue_url, bus, spoke_role, external_id } = environment;
     let sessions = Sessions::load(spoke_role, external_id).await;

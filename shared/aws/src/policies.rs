@@ -1,8 +1,9 @@
 //! What operators declare, in the table: a mesh's policy is the attribute `policy` of its item, as a map.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{MeshName, Policy, PolicyError};
-use peerd_engine::{PortError, apply::chain};
+use peerd_engine::{PortError, error::chain};
 use serde_dynamo::Deserializer;
 
 use crate::errors;
@@ -20,10 +21,10 @@ impl DynamoStore {
         let unwritable = |error| PortError { context: format!("policy of {mesh} not written"), source: Some(error) };
         let value: AttributeValue =
             serde_dynamo::to_attribute_value(policy).map_err(|error| unwritable(Box::new(error)))?;
-        let request =
-            self.dynamo.update_item().table_name(&self.table).set_key(Some(key(PK.to_owned(), mesh.to_string())));
-        let request = request.update_expression("SET policy = :policy").expression_attribute_values(":policy", value);
-        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
+        let set = |update: UpdateItemFluentBuilder| {
+            update.update_expression("SET policy = :policy").expression_attribute_values(":policy", value)
+        };
+        self.update_mesh(mesh, set).await
     }
 
     /// Takes a declaration back. Who asks for the mesh stays remembered, and what was made for it stays.
@@ -31,10 +32,17 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), PortError> {
-        let request =
-            self.dynamo.update_item().table_name(&self.table).set_key(Some(key(PK.to_owned(), mesh.to_string())));
-        let request = request.update_expression("REMOVE policy");
-        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
+        self.update_mesh(mesh, |update| update.update_expression("REMOVE policy")).await
+    }
+
+    async fn update_mesh(
+        &self,
+        mesh: &MeshName,
+        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<(), PortError> {
+        let item = key(PK.to_owned(), mesh.to_string());
+        let update = change(self.dynamo.update_item().table_name(&self.table).set_key(Some(item)));
+        update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
     }
 }
 

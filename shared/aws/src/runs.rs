@@ -6,7 +6,7 @@ use peerd_engine::{PortError, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::errors;
-use crate::store::{DynamoStore, read, text};
+use crate::store::{DynamoStore, of_mesh, read, text};
 
 /// A run that was not idle, as the table keeps it for 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be read.
     pub async fn runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, PortError> {
-        let pk = format!("mesh#{mesh}");
+        let pk = of_mesh(mesh);
         let request = self.dynamo.query().table_name(&self.table).scan_index_forward(false);
         let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :run)");
         let request =

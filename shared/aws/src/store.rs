@@ -130,7 +130,7 @@ impl Store for DynamoStore {
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
-        let pk = format!("mesh#{mesh}");
+        let pk = of_mesh(mesh);
         self.query(&pk, "vpc#").await?.into_iter().map(|item| read(&pk, item)).collect()
     }
 
@@ -148,14 +148,14 @@ impl Store for DynamoStore {
         let sk = in_mesh(&now.vpc);
         let mut writes = vec![self.own_row(before, now)?];
         for mesh in &now.meshes {
-            let put = self.put_member(format!("mesh#{mesh}"), sk.clone(), now)?;
+            let put = self.put_member(of_mesh(mesh), sk.clone(), now)?;
             writes.push(TransactWriteItem::builder().put(put).build());
             if !old.contains(mesh) {
                 writes.push(self.know_mesh(mesh)?);
             }
         }
         for mesh in old - &now.meshes {
-            let delete = self.delete(format!("mesh#{mesh}"), sk.clone())?;
+            let delete = self.delete(of_mesh(&mesh), sk.clone())?;
             writes.push(TransactWriteItem::builder().delete(delete).build());
         }
         self.transact(writes, &by_vpc(&now.vpc)).await
@@ -164,7 +164,7 @@ impl Store for DynamoStore {
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
         let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
         known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
-        let mut tidings = self.delete(format!("mesh#{mesh}"), TIDINGS.to_owned())?;
+        let mut tidings = self.delete(of_mesh(mesh), TIDINGS.to_owned())?;
         tidings.condition_expression =
             Some("attribute_not_exists(pk) OR (findings = :none AND untold = :none)".to_owned());
         let none = HashMap::from([(":none".to_owned(), AttributeValue::L(Vec::new()))]);
@@ -246,7 +246,7 @@ impl Store for DynamoStore {
     }
 
     async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
-        let pk = format!("mesh#{mesh}");
+        let pk = of_mesh(mesh);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(key(pk.clone(), TIDINGS.to_owned()))).send().await;
         let item = answer.map_err(|error| errors::port(format!("GetItem of the findings of {mesh}"), error))?.item;
@@ -254,7 +254,7 @@ impl Store for DynamoStore {
     }
 
     async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
-        let pk = format!("mesh#{mesh}");
+        let pk = of_mesh(mesh);
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, TIDINGS.to_owned()));
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -269,7 +269,7 @@ impl Store for DynamoStore {
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
-        let (pk, sk) = (format!("mesh#{}", run.mesh), format!("run#{now:013}"));
+        let (pk, sk) = (of_mesh(&run.mesh), format!("run#{now:013}"));
         let lines =
             |lines: Vec<String>| AttributeValue::L(lines.into_iter().take(RUN_LINES).map(AttributeValue::S).collect());
         let request = self
@@ -316,6 +316,11 @@ fn by_vpc(vpc: &VpcRef) -> String {
 
 fn in_mesh(vpc: &VpcRef) -> String {
     format!("vpc#{}#{}#{}", vpc.scope.account, vpc.scope.region, vpc.id)
+}
+
+/// Under which the members, runs and findings of a mesh stand.
+pub(crate) fn of_mesh(mesh: &MeshName) -> String {
+    format!("mesh#{mesh}")
 }
 
 fn of_pair(pair: &Pair) -> String {

@@ -184,7 +184,7 @@ impl Rules<'_> {
         };
         if self.observed.routes_via(id).next().is_some() {
             Some("routes still lead to it")
-        } else if pair.ends().into_iter().any(|vpc| !self.view.is_proven(vpc)) {
+        } else if !self.view.is_pair_proven(pair) {
             Some("a side could not be read")
         } else if !self.view.holding(pair, peering).is_empty() && !another && !self.overlapping(pair) {
             Some("a mesh still holds the pair")

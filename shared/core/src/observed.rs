@@ -152,7 +152,7 @@ pub struct Peering {
 impl Peering {
     /// Whether this deployment made it.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
-        self.tags.values().any(|tags| tags.get(tags::MANAGED_BY).is_some_and(|by| by == deployment.as_str()))
+        self.tags.keys().any(|scope| self.is_marked_in(scope, deployment))
     }
 
     /// The meshes that it was last tagged for, on either side.

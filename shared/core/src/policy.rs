@@ -170,6 +170,14 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Has a peering adopted or released, whichever of the two was said of it before.
+    pub fn hand_over(&mut self, peering: PeeringId, adopt: bool) {
+        let (into, out_of) =
+            if adopt { (&mut self.adopt, &mut self.release) } else { (&mut self.release, &mut self.adopt) };
+        out_of.remove(&peering);
+        into.insert(peering);
+    }
+
     /// What takes the place of a stored policy that cannot be read: it changes nothing.
     pub fn unreadable(error: &PolicyError) -> Self {
         Self { mode: Mode::Unreadable(error.to_string()), ..Self::default() }

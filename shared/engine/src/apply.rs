@@ -1,7 +1,6 @@
 //! Carrying out actions: each is tried once, none stops another, and every result is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 
 use futures::{StreamExt, stream};
 use peerd_core::observed::RouteTarget;
@@ -9,7 +8,7 @@ use peerd_core::tags;
 use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
 
 use crate::ensure;
-use crate::error::{CloudError, ErrorKind, PortError};
+use crate::error::{CloudError, ErrorKind, PortError, chain};
 use crate::ports::{Claim, Clock, Cloud, Store, Timestamp};
 
 /// How many calls are under way at once; the cloud keeps each scope below EC2's rate limits by itself.
@@ -193,31 +192,9 @@ fn failed(error: &CloudError) -> Applied {
     }
 }
 
-/// An error with all its causes in one line, for logs and reports.
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::PortError;
-
-    #[test]
-    fn an_error_is_told_with_all_its_causes() {
-        let deepest = PortError::new("connection reset");
-        let middle =
-            CloudError { source: Some(Box::new(deepest)), ..CloudError::new(ErrorKind::Unavailable, "CreateRoute") };
-        let error = PortError { context: "index not read".to_owned(), source: Some(Box::new(middle)) };
-        assert_eq!(chain(&error), "index not read: CreateRoute: unavailable: connection reset");
-    }
 
     #[test]
     fn a_quota_is_an_effect_what_may_pass_is_tried_again_and_the_rest_has_failed() {

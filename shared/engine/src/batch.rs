@@ -7,9 +7,8 @@ use peerd_core::tags::MeshTag;
 use peerd_core::{MeshName, PeeringId, RouteTableId, Rule, Scope, Vpc, VpcId, VpcRef};
 use serde_json::Value;
 
-use crate::apply::chain;
 use crate::engine::Engine;
-use crate::error::{CloudError, PortError};
+use crate::error::{CloudError, PortError, chain};
 use crate::event;
 use crate::focus::{Expect, Focus};
 use crate::message::{Message, Work};

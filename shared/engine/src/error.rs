@@ -118,6 +118,18 @@ impl PortError {
     }
 }
 
+/// An error with all its causes in one line, for logs and reports.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +182,14 @@ mod tests {
     fn an_unknown_code_passes_only_with_a_server_fault() {
         assert_eq!(ErrorKind::of("Whatever", "", 500), ErrorKind::Unavailable);
         assert_eq!(ErrorKind::of("Whatever", "", 400), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes() {
+        let deepest = PortError::new("connection reset");
+        let middle =
+            CloudError { source: Some(Box::new(deepest)), ..CloudError::new(ErrorKind::Unavailable, "CreateRoute") };
+        let error = PortError { context: "index not read".to_owned(), source: Some(Box::new(middle)) };
+        assert_eq!(chain(&error), "index not read: CreateRoute: unavailable: connection reset");
     }
 }

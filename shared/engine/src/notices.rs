@@ -6,12 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, Deployment, Finding, FindingKind, MeshName, Scope};
+use peerd_core::{Deployment, Finding, FindingKind, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::apply::chain;
 use crate::engine::Engine;
-use crate::error::PortError;
+use crate::error::{PortError, chain};
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 
@@ -183,8 +182,7 @@ fn findings_now(run: &Run, before: &BTreeSet<Finding>) -> BTreeSet<Finding> {
 }
 
 fn changed(run: &Run) -> Option<News> {
-    let network = run.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }));
-    let mut changes: Vec<String> = network.map(ToString::to_string).collect();
+    let mut changes: Vec<String> = run.changes().map(ToString::to_string).collect();
     let more = changes.len().saturating_sub(MOST_LINES);
     changes.truncate(MOST_LINES);
     (!changes.is_empty()).then_some(News::Changed { outcome: run.outcome, changes, more })

@@ -10,9 +10,8 @@ use futures::{StreamExt, stream};
 use peerd_core::planner::dns_questions;
 use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, Vpc, VpcRef};
 
-use crate::apply::chain;
 use crate::engine::Engine;
-use crate::error::{CloudError, PortError};
+use crate::error::{CloudError, PortError, chain};
 
 /// How many scopes are read at once.
 const CONCURRENCY: usize = 32;

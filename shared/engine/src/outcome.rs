@@ -58,9 +58,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether anything was done but telling VPCs how they stand.
+    /// What was done but for telling VPCs how they stand.
+    pub fn changes(&self) -> impl Iterator<Item = &Action> {
+        self.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }))
+    }
+
+    /// Whether anything was.
     pub fn changed_the_network(&self) -> bool {
-        self.applied.iter().any(|action| !matches!(action, Action::SetStatus { .. }))
+        self.changes().next().is_some()
     }
 }
 

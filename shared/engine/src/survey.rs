@@ -9,7 +9,7 @@ use peerd_core::tags::{self, MeshTag};
 use peerd_core::{AccountId, Desired, Member, MeshName, Observed, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
-use crate::error::{CloudError, PortError};
+use crate::error::{CloudError, PortError, chain};
 
 /// How far behind describes may be: minutes at worst
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), mostly less than a second.
@@ -148,7 +148,7 @@ impl Engine<'_> {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%scope, error = crate::apply::chain(&error), "gap: scope not surveyed");
+                    tracing::warn!(%scope, error = chain(&error), "gap: scope not surveyed");
                     survey.passing = survey.passing.or(error.may_pass().then_some(error));
                 }
             }

@@ -16,19 +16,10 @@ fn told(world: &World) -> Vec<String> {
     notices.map(|notice| format!("{} {}", notice.mesh, line(notice.news))).collect()
 }
 
-fn two() -> (World, VpcRef, VpcRef) {
-    let mut world = World::default();
-    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    world.rest();
-    world.pass(MINUTE);
-    (world, a, b)
-}
-
 /// What a run changes is told, and a sweep that finds nothing wrong tells nothing.
 #[test]
 fn changes_are_told_once() {
-    let (mut world, ..) = two();
+    let (mut world, ..) = World::of_two();
     assert_eq!(told(&world), ["prod 5 changes"], "create, accept, tag, and a route on each side");
     world.sweep();
     world.rest();
@@ -41,7 +32,7 @@ fn changes_are_told_once() {
 /// A finding is told when it opens and when it is resolved, and not in between.
 #[test]
 fn findings_are_told_when_they_open_and_when_they_are_resolved() {
-    let (mut world, ..) = two();
+    let (mut world, ..) = World::of_two();
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
     world.rest();
     let pair = "vpc-b (222222222222/us-east-1) - vpc-c (333333333333/us-east-1)";
@@ -59,7 +50,7 @@ fn findings_are_told_when_they_open_and_when_they_are_resolved() {
 /// A gap stays open until a run has asked that scope again.
 #[test]
 fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
-    let (mut world, a, _) = two();
+    let (mut world, a, _) = World::of_two();
     told(&world);
     world.set_denied(&account(3), true);
     world.sweep();
@@ -79,7 +70,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
 /// What the bus does not take is told later.
 #[test]
 fn a_bus_that_fails_loses_no_notice() {
-    let (mut world, ..) = two();
+    let (mut world, ..) = World::of_two();
     told(&world);
     world.wire.order_trouble("PutEvents", Trouble::ServerFault, Moment::Before);
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
@@ -93,7 +84,7 @@ fn a_bus_that_fails_loses_no_notice() {
 /// A request from an account that peerd does not know is never accepted, and is reported until it is gone.
 #[test]
 fn a_stranger_who_asks_a_member_for_a_peering_is_reported() {
-    let (mut world, a, _) = two();
+    let (mut world, a, _) = World::of_two();
     told(&world);
     let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
     let blocks = peerd_testkit::people::blocks_of("10.99.0.0/16");

@@ -2,23 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{FindingKind, VpcRef, cidr, tags};
+use peerd_core::{FindingKind, cidr, tags};
 use peerd_testkit::people::table;
 use peerd_testkit::{MINUTE, Moment, Trouble, World, account, mesh, scope};
-
-fn two() -> (World, VpcRef, VpcRef) {
-    let mut world = World::default();
-    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    world.rest();
-    world.pass(MINUTE);
-    (world, a, b)
-}
 
 #[test]
 fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
     for call in ["DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs"] {
-        let (mut world, a, b) = two();
+        let (mut world, a, b) = World::of_two();
         world.events_lost = true;
         world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
         world.wire.order_trouble(call, Trouble::Throttled, Moment::Before);
@@ -30,7 +21,7 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
 
 #[test]
 fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
-    let (mut world, a, b) = two();
+    let (mut world, a, b) = World::of_two();
     let (id, _) = world.peering(&a, &b).unwrap();
     world.wire.order_trouble("DescribeVpcPeeringConnections", Trouble::Throttled, Moment::Before);
     world.delete_peering(&a.scope, &id).unwrap();
@@ -61,7 +52,7 @@ fn a_scope_that_its_first_event_told_of_is_swept_from_then_on() {
 
 #[test]
 fn a_sweep_in_which_all_is_well_takes_nobody_to_have_left() {
-    let (mut world, ..) = two();
+    let (mut world, ..) = World::of_two();
     world.pass(10 * MINUTE);
     world.sweep();
     world.rest();
@@ -72,7 +63,7 @@ fn a_sweep_in_which_all_is_well_takes_nobody_to_have_left() {
 
 #[test]
 fn an_account_whose_role_is_denied_is_a_gap_and_no_dead_letter() {
-    let (mut world, ..) = two();
+    let (mut world, ..) = World::of_two();
     world.set_denied(&account(2), true);
     world.sweep();
     world.rest();

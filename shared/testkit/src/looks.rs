@@ -5,15 +5,25 @@ use std::collections::BTreeSet;
 use peerd_core::tags::{self, MeshTag};
 use peerd_core::{Pair, PeeringId, PeeringStatus, RouteTarget, VpcRef, cidr};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, MINUTE};
 use crate::people::table;
-use crate::world::World;
+use crate::world::{World, scope};
 
 fn is_between(peering: &crate::aws::Peering, a: &VpcRef, b: &VpcRef) -> bool {
     Pair::of(&peering.requester, &peering.accepter) == Pair::of(a, b)
 }
 
 impl World {
+    /// A world with two members of `prod` in two accounts, peered and routed, a minute after they came to rest.
+    pub fn of_two() -> (Self, VpcRef, VpcRef) {
+        let mut world = Self::default();
+        let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+        let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+        world.rest();
+        world.pass(MINUTE);
+        (world, a, b)
+    }
+
     /// Whether two VPCs have exactly one live managed peering, it is active, and every table leads to every block.
     pub fn connected(&self, a: &VpcRef, b: &VpcRef) -> bool {
         let aws = self.cloud.aws();

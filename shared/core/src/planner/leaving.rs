@@ -57,9 +57,7 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
 /// Whether this run may judge a peering: it was made for this mesh, or all that there is to know of it was read.
 fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let made_for = peering.tagged_meshes();
-    made_for.is_empty()
-        || made_for.contains(&view.desired.mesh)
-        || pair.ends().into_iter().all(|vpc| view.is_proven(vpc))
+    made_for.is_empty() || made_for.contains(&view.desired.mesh) || view.is_pair_proven(pair)
 }
 
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
@@ -67,7 +65,7 @@ fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
 /// peering, in 2 hours, nobody could tell any more whose they were.
 fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair, view: &View<'_>) -> bool {
     let comes = |link: &Link<'_>| match link.state {
-        State::Missing { .. } => pair.ends().into_iter().all(|vpc| view.is_proven(vpc)),
+        State::Missing { .. } => view.is_pair_proven(pair),
         State::Live(successor) => successor.status != PeeringStatus::Active,
         State::Overlapping(..) | State::Foreign(_) | State::Failed(_) => false,
     };
@@ -80,8 +78,7 @@ fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair, 
 /// mesh at all. What the index remembers of the other is no proof: its tag may name another mesh by now.
 fn is_let_go(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let left = |vpc: &&VpcRef| view.is_proven(vpc) && view.meshes_of(vpc).is_empty();
-    let both_read = pair.ends().into_iter().all(|vpc| view.is_proven(vpc));
-    view.holding(pair, peering).is_empty() && (both_read || pair.ends().iter().any(left))
+    view.holding(pair, peering).is_empty() && (view.is_pair_proven(pair) || pair.ends().iter().any(left))
 }
 
 fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {

@@ -192,8 +192,8 @@ fn request_one<'a>(
 /// Takes the mark off what is to be released.
 pub fn release(view: &View<'_>, draft: &mut Draft) {
     for peering in view.observed.peerings.values().filter(|peering| view.is_released(peering)) {
-        for (scope, worn) in &peering.tags {
-            let ours = worn.get(tags::MANAGED_BY).is_some_and(|by| by == view.desired.deployment.as_str());
+        for scope in peering.tags.keys() {
+            let ours = peering.is_marked_in(scope, &view.desired.deployment);
             if ours && peering.status.is_live() && view.observed.answered(scope) {
                 let (peering, scope) = (peering.id.clone(), scope.clone());
                 draft.work.insert(Action::ReleasePeering { peering, scope });
@@ -239,7 +239,7 @@ pub fn accept(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
 pub fn tag(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links {
         let State::Live(peering) = link.state else { continue };
-        if !link.pair.ends().into_iter().all(|vpc| view.is_proven(vpc)) {
+        if !view.is_pair_proven(&link.pair) {
             continue; // the meshes of an end that cannot be read are only remembered
         }
         let wanted = view.peering_tags(&link.pair, &view.holding(&link.pair, peering));

@@ -29,7 +29,7 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<VpcRef> {
 pub fn resolve(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     for link in links {
         let Some(on) = view.resolves(&link.meshes) else { continue };
-        if !link.pair.ends().into_iter().all(|vpc| view.is_proven(vpc)) {
+        if !view.is_pair_proven(&link.pair) {
             continue; // the meshes of an end that cannot be read are only remembered
         }
         let ready = link.pair.ends().map(|vpc| !on || is_ready(vpc, view, draft));

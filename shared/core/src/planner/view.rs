@@ -79,6 +79,11 @@ impl<'a> View<'a> {
         self.observed.answered(&vpc.scope) || !Rule::ProofBeforeDelete.is_kept()
     }
 
+    /// Whether both VPCs of a pair are so known.
+    pub fn is_pair_proven(&self, pair: &Pair) -> bool {
+        pair.ends().into_iter().all(|vpc| self.is_proven(vpc))
+    }
+
     /// Whether a peering is this deployment's to change: it wears the mark, and no policy releases it.
     pub fn manages(&self, peering: &Peering) -> bool {
         let marked = peering.is_managed_by(&self.desired.deployment) && !self.is_released(peering);

@@ -149,8 +149,8 @@ impl<'a> Play<'a> {
         self.world.sweep();
     }
 
-    /// A week in which nobody sweeps, after an hour in which everything could be read and nothing was paused: AWS forgets a dead peering within
-    /// two hours, and whose its routes were.
+    /// A week in which nobody sweeps, after an hour in which everything could be read and nothing was paused: AWS forgets a
+    /// dead peering within two hours, and whose its routes were.
     pub(super) fn week(&mut self) -> Result<(), Violation> {
         self.resume();
         let light = self.darkness.iter().map(|(until, _)| *until).max();
@@ -304,10 +304,7 @@ impl<'a> Play<'a> {
     /// An operator has a mesh adopt a peering, or release it.
     pub(super) fn hand_over(&mut self, mesh: &MeshName, id: PeeringId, adopt: bool) {
         let mut policy = self.oracle.policy(mesh);
-        let (into, out_of) =
-            if adopt { (&mut policy.adopt, &mut policy.release) } else { (&mut policy.release, &mut policy.adopt) };
-        out_of.remove(&id);
-        into.insert(id);
+        policy.hand_over(id, adopt);
         self.declare(mesh, policy);
     }
 

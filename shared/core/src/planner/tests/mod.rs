@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use world::{World, joined, kinds, mesh, scope};
 
-use crate::cidr;
 use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
@@ -14,6 +13,7 @@ mod found;
 mod handing_over;
 mod policies;
 mod resolving;
+mod routes;
 mod survivors;
 mod unsound;
 mod world;
@@ -183,17 +183,6 @@ fn overlapping_members_are_left_unpeered_while_all_others_are_connected() {
 }
 
 #[test]
-fn a_newcomer_with_a_more_specific_block_does_not_take_the_traffic_of_one_that_is_routed() {
-    let mut world = World::new();
-    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    world.vpc("z", scope(3, 0), "10.2.0.0/16", "prod");
-    world.settle();
-    world.vpc("b", scope(2, 0), "10.2.128.0/17", "prod");
-    world.settle();
-    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
-}
-
-#[test]
 fn a_foreign_peering_between_members_is_used_for_nothing_and_reported() {
     for status in [PeeringStatus::Active, PeeringStatus::PendingAcceptance] {
         let mut world = World::new();
@@ -205,66 +194,6 @@ fn a_foreign_peering_between_members_is_used_for_nothing_and_reported() {
         assert_eq!(kinds(&findings), [FindingKind::Conflict]);
         assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: foreign peering pcx-theirs"));
     }
-}
-
-#[test]
-fn a_foreign_route_is_never_taken_and_the_other_tables_are_routed() {
-    let mut world = World::new();
-    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    world.table("a2", &a);
-    world.route("rtb-a", "10.2.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
-    let (_, findings) = world.settle();
-    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 tgw-1"]);
-    assert_eq!(world.targets("rtb-a2"), ["10.2.0.0/16 pcx-new1"]);
-    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
-    assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
-}
-
-#[test]
-fn a_propagated_route_to_the_same_block_is_no_obstacle() {
-    let (mut world, ..) = joined();
-    let table = world.observed.tables.get_mut(&"rtb-b".parse().unwrap()).unwrap();
-    table.routes[0].created = false;
-    table.routes[0].target = RouteTarget::Other("vgw-1".to_owned());
-    world.settle();
-    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.1.0.0/16 vgw-1"]);
-}
-
-#[test]
-fn a_gateways_table_takes_no_routes() {
-    let mut world = World::new();
-    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
-    let edge = world.table("edge", &a);
-    world.observed.tables.get_mut(&edge).unwrap().of_gateway = true;
-    world.settle();
-    assert_eq!(world.targets("rtb-edge"), Vec::<String>::new());
-}
-
-#[test]
-fn a_peering_that_died_is_made_anew_and_its_routes_move_without_a_gap() {
-    use PeeringStatus::{Deleted, Expired, Rejected};
-    for death in [Deleted, Expired, Rejected] {
-        let (mut world, ..) = joined();
-        world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = death;
-        let (done, _) = world.settle();
-        assert!(
-            done.iter().any(|line| line == "* route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 pcx-new1 -> pcx-new2")
-        );
-        assert!(done.iter().all(|line| !line.starts_with("- route")), "{done:#?}");
-        assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new2"]);
-    }
-}
-
-#[test]
-fn a_dead_peerings_routes_go_when_nobody_wants_the_pair_any_more() {
-    let (mut world, _, b) = joined();
-    world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
-    world.set_meshes(&b, "");
-    world.settle();
-    assert_eq!(world.targets("rtb-a"), Vec::<String>::new());
-    assert_eq!(world.targets("rtb-b"), Vec::<String>::new());
 }
 
 #[test]
@@ -290,33 +219,6 @@ fn only_a_managed_request_between_members_is_accepted() {
     let (done, _) = world.settle();
     assert!(done.iter().all(|line| !line.contains(" accept ")), "{done:#?}");
     assert_eq!(world.observed.peerings[&"pcx-phish".parse().unwrap()].status, PeeringStatus::PendingAcceptance);
-}
-
-#[test]
-fn a_block_that_joins_is_routed_and_one_that_leaves_is_withdrawn() {
-    let (mut world, a, _) = joined();
-    let seen = world.observed.vpcs.get_mut(&a).unwrap();
-    seen.cidrs = ["10.1.0.0/16", "10.7.0.0/16"].into_iter().map(|block| cidr::parse(block).unwrap()).collect();
-    world.settle();
-    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.7.0.0/16 pcx-new1"]);
-    let seen = world.observed.vpcs.get_mut(&a).unwrap();
-    seen.cidrs = [cidr::parse("10.1.0.0/16").unwrap()].into_iter().collect();
-    world.settle();
-    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1"]);
-}
-
-#[test]
-fn a_route_that_somebody_sent_over_another_managed_peering_is_moved_back_and_not_taken_out() {
-    let (mut world, ..) = joined();
-    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.settle();
-    let to_c = world.observed.tables[&"rtb-a".parse().unwrap()].created_route(&cidr::parse("10.3.0.0/16").unwrap());
-    let (to_c, block) = (to_c.unwrap().target.clone(), cidr::parse("10.2.0.0/16").unwrap());
-    let routes = &mut world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes;
-    routes.iter_mut().find(|route| route.destination == block).unwrap().target = to_c;
-    let (done, _) = world.settle();
-    let work: Vec<&String> = done.iter().filter(|line| !line.contains(" status ")).collect();
-    assert_eq!(work, ["* route rtb-a in 111111111111/us-east-1 10.2.0.0/16 pcx-new2 -> pcx-new1"]);
 }
 
 #[test]

@@ -346,8 +346,7 @@ fn a_policy_that_cannot_be_read_blocks_its_mesh_and_says_why() {
 #[test]
 fn a_mesh_that_drains_is_taken_down_whatever_the_limit_and_its_members_are_told() {
     let mut world = World::new();
-    let vpcs: Vec<VpcRef> =
-        (0..8).map(|n| world.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    let vpcs = world.crowd(8);
     world.settle();
     world.set_meshes(&vpcs[0], "prod+staging");
     world.set_meshes(&vpcs[1], "prod+staging");

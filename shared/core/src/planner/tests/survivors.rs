@@ -79,8 +79,7 @@ fn a_route_to_somebodys_own_peering_is_a_conflict() {
 #[test]
 fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
     let mut world = World::new();
-    let vpcs: Vec<VpcRef> =
-        (0..9).map(|n| world.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    let vpcs = world.crowd(9);
     world.settle();
     let tags = world.managed([&vpcs[0], &vpcs[1]], "prod");
     for n in 0..30 {
@@ -129,8 +128,7 @@ fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
 #[test]
 fn what_a_run_has_deleted_counts_against_what_it_may_still_delete() {
     let mut world = World::new();
-    let vpcs: Vec<VpcRef> =
-        (0..9).map(|n| world.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
+    let vpcs = world.crowd(9);
     world.settle();
     world.set_meshes(&vpcs[8], "");
     world.settle();

@@ -54,6 +54,11 @@ impl World {
         vpc
     }
 
+    /// So many members of prod in one scope: `vpc-p0`, `vpc-p1` ...
+    pub fn crowd(&mut self, count: usize) -> Vec<VpcRef> {
+        (0..count).map(|n| self.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect()
+    }
+
     pub fn table(&mut self, name: &str, vpc: &VpcRef) -> RouteTableId {
         let id: RouteTableId = format!("rtb-{name}").parse().unwrap();
         let table = RouteTable {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{MeshName, PeeringId, PeeringStatus, Policy, RouteTableId, RouteTarget, VpcRef};
+use peerd_core::{MeshName, PeeringId, PeeringStatus, RouteTableId, RouteTarget, VpcRef};
 
 use super::facts::{Facts, Peering, Table, share_addresses};
 use super::wishes;
@@ -74,12 +74,10 @@ impl Oracle {
             }
             _ if !foreign.is_empty() && managed.is_empty() => {
                 let policies = self.facts.policies.now();
-                let names =
-                    |set: fn(&Policy) -> &BTreeSet<PeeringId>, id| policies.values().any(|p| set(p).contains(id));
                 let adopted = |mesh: &String, id| policies[mesh].adopt.contains(id);
                 for (id, peering) in foreign {
                     let active = *peering.status.now() == PeeringStatus::Active;
-                    let asked = meshes.iter().any(|mesh| adopted(mesh, id)) && !names(|p| &p.release, id);
+                    let asked = meshes.iter().any(|mesh| adopted(mesh, id)) && !self.facts.is_released(id);
                     if active && asked && !dark.is_any() {
                         ending.wrong.push(format!("{id} is not adopted"));
                     }
