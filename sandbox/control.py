@@ -38,11 +38,21 @@ class Fault:
     message: str | None = None
     delay_ms: int = 0
     when: str = "before"
+    kill: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether the call is answered with an error, rather than only late."""
+        return self.code is not None or self.kill
+
+    @property
+    def answer_code(self) -> str:
+        return self.code or "InternalFailure"
 
     @property
     def answer_status(self) -> int:
-        """AWS answers throttling of EC2 with 503 and other faults of the caller with 400."""
-        return self.status or (503 if self.code == "RequestLimitExceeded" else 400)
+        """AWS answers throttling of EC2 with 503, its own failures with 500, the caller's with 400."""
+        return self.status or {"RequestLimitExceeded": 503, "InternalFailure": 500}.get(self.answer_code, 400)
 
     @property
     def answer_message(self) -> str:
@@ -136,7 +146,9 @@ _FAULT_FIELDS: dict[str, type] = {
     "message": str,
     "delay_ms": int,
     "when": str,
+    "kill": bool,
 }
+_KINDS = {str: "a string", int: "a whole number", bool: "true or false"}
 
 
 def parse_fault(given: Any, where: str) -> Fault:
@@ -150,9 +162,8 @@ def parse_fault(given: Any, where: str) -> Fault:
         if value is None:
             continue
         wanted = _FAULT_FIELDS[name]
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            kind = "a string" if wanted is str else "a whole number"
-            raise BadRequest(f"{where}.{name}: must be {kind}, is {json.dumps(value)}")
+        if type(value) is not wanted:
+            raise BadRequest(f"{where}.{name}: must be {_KINDS[wanted]}, is {json.dumps(value)}")
         if wanted is int and value < 0:
             raise BadRequest(f"{where}.{name}: must not be negative, is {value}")
         values[name] = value
@@ -163,9 +174,9 @@ def parse_fault(given: Any, where: str) -> Fault:
         raise BadRequest(f"{where}.percent: must be a share of the calls (1 to 100), is {fault.percent}")
     if fault.status is not None and not 400 <= fault.status <= 599:
         raise BadRequest(f"{where}.status: must be an HTTP error status (400 to 599), is {fault.status}")
-    if fault.code is None and not fault.delay_ms:
+    if not fault.fails and not fault.delay_ms:
         raise BadRequest(
-            f"{where}: needs a code (the error to answer) or a delay_ms (how long to wait), has neither"
+            f"{where}: needs a code (the error to answer), a delay_ms (how long to wait) or a kill, has none"
         )
     return fault
 

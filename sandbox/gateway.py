@@ -53,6 +53,7 @@ class Gateway:
         faults: Faults,
         calls: CallLog,
         control: ControlPlane,
+        kill_functions: Callable[[], object],
     ) -> None:
         self._moto = moto
         self._proxy = proxy
@@ -60,6 +61,7 @@ class Gateway:
         self._faults = faults
         self._calls = calls
         self._control = control
+        self._kill_functions = kill_functions
         # moto's EC2 is not made for threads; and the order of events must be the order of changes.
         self._moto_lock = threading.Lock()
 
@@ -107,15 +109,17 @@ class Gateway:
         return response
 
     def _serve(self, request: AwsRequest, caller: identity.Principal, fault: Fault | None) -> Response:
-        fails = fault is not None and fault.code is not None
-        if fails and fault.when == "before":
-            refusal = _refusal(request, fault)
-            if request.service == "ec2":
-                with self._moto_lock:
-                    self._emitter.observe(request, refusal, caller)
-            return refusal
-        response = self._pass_on(request, caller)
-        return _refusal(request, fault) if fails else response
+        if fault is None or not fault.fails:
+            return self._pass_on(request, caller)
+        refusal = error_response(request, fault.answer_code, fault.answer_message, fault.answer_status)
+        if fault.when == "after":
+            self._pass_on(request, caller)
+        elif request.service == "ec2":
+            with self._moto_lock:
+                self._emitter.observe(request, refusal, caller)
+        if fault.kill:
+            self._kill_functions()
+        return refusal
 
     def _pass_on(self, request: AwsRequest, caller: identity.Principal) -> Response:
         if request.service not in IN_PROCESS:
@@ -128,10 +132,6 @@ class Gateway:
             response = call_wsgi(self._moto, request)
             self._emitter.observe(request, response, caller)
         return response
-
-
-def _refusal(request: AwsRequest, fault: Fault) -> Response:
-    return error_response(request, fault.code, fault.answer_message, fault.answer_status)
 
 
 def _target_account(request: AwsRequest) -> str | None:

@@ -92,7 +92,9 @@ class Sandbox:
             kill_functions=ministack.kill_functions,
             register_key=identity.register_key,
         )
-        app = gateway.Gateway(ec2.application(), proxy, emitter, faults, calls, control)
+        app = gateway.Gateway(
+            ec2.application(), proxy, emitter, faults, calls, control, ministack.kill_functions
+        )
         server = gateway.make_server(app, self._listener)
         threading.Thread(target=server.run, name="sandbox-gateway", daemon=True).start()
         threading.Thread(target=cloudtrail.load_model, name="sandbox-model", daemon=True).start()

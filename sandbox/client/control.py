@@ -20,6 +20,10 @@ class Control:
         """Replaces every fault by these; none clears them."""
         self._ask("POST", "/faults", list(faults))
 
+    def listed_faults(self) -> list[dict[str, Any]]:
+        """Every fault that was posted last, with the `times` that are left of it."""
+        return self._ask("GET", "/faults")
+
     def settings(self, **settings: int) -> None:
         """Changes these settings and leaves the others."""
         self._ask("POST", "/settings", settings)

@@ -128,6 +128,8 @@ def test_a_new_list_of_faults_replaces_the_old_one(plane: Plane) -> None:
         ({"code": 5}, "faults[1].code: must be a string"),
         ({"code": "X", "status": 200}, "faults[1].status: must be an HTTP error status"),
         ({"code": "X", "when": "later"}, "faults[1].when: must be"),
+        ({"kill": 1}, "faults[1].kill: must be true or false"),
+        ({"kill": False}, "faults[1]: needs a code"),
         ({"service": "ec2"}, "faults[1]: needs a code"),
         ("X", "faults[1]: must be an object"),
     ],

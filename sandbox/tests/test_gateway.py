@@ -32,8 +32,9 @@ class Parts:
         self.served: list[str] = []
         self.forwarded: list[tuple[str, str]] = []
         self.observed: list[tuple[str, int]] = []
+        self.served_at_kills: list[int] = []
         control = ControlPlane(self.faults, self.calls, list, lambda drop: None, dict, identity.register_key)
-        self._gateway = Gateway(self._moto, self, self, self.faults, self.calls, control)
+        self._gateway = Gateway(self._moto, self, self, self.faults, self.calls, control, self._kill)
 
     def _moto(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read().decode()
@@ -49,6 +50,9 @@ class Parts:
 
     def observe(self, request: AwsRequest, response: Response, principal: Principal) -> None:
         self.observed.append((request.action, response.status))
+
+    def _kill(self) -> None:
+        self.served_at_kills.append(len(self.served))
 
     def fault(self, **fault: Any) -> None:
         self.faults.replace([parse_fault(fault, "fault")])
@@ -141,6 +145,17 @@ def test_a_fault_after_the_call_answers_an_error_though_the_call_took_effect(par
     assert len(parts.served) == 1
     assert parts.observed == [("CreateVpc", 200)]
     assert parts.logged() == [("ec2", "CreateVpc", MEMBER, "InternalError")]
+
+
+@pytest.mark.parametrize(("when", "served", "observed"), [("before", 0, 500), ("after", 1, 200)])
+def test_a_fault_may_kill_the_functions_before_or_after_the_call_takes_effect(
+    parts: Parts, when: str, served: int, observed: int
+) -> None:
+    parts.fault(action="CreateRoute", times=1, kill=True, when=when)
+    assert parts.send("ec2", Action="CreateRoute")[0] == 500
+    assert parts.send("ec2", Action="CreateRoute")[0] == 200
+    assert parts.served_at_kills == [served]
+    assert parts.observed == [("CreateRoute", observed), ("CreateRoute", 200)]
 
 
 def test_a_fault_may_strike_the_calls_of_one_caller_alone(parts: Parts) -> None:
