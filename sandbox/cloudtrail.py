@@ -20,8 +20,14 @@ from sandbox.wire import AwsRequest, Response
 
 _READS = ("Describe", "Get", "List", "Search", "Export")
 # Calls of the wrapped style. The first two: aws-solutions/network-orchestration-for-aws-transit-gateway,
-# source/lambda/solution/tgw_vpc_attachment/lib/handlers/vpc_handler.py; the last: public records.
-_WRAPPED = {"AssociateVpcCidrBlock", "DisassociateVpcCidrBlock", "CreateNatGateway"}
+# source/lambda/solution/tgw_vpc_attachment/lib/handlers/vpc_handler.py; the third: public records; the last:
+# aws-samples/cloud-trail-lake-query-samples, ec2-security-historical-changes.sql.
+_WRAPPED = {
+    "AssociateVpcCidrBlock",
+    "DisassociateVpcCidrBlock",
+    "CreateNatGateway",
+    "ModifySecurityGroupRules",
+}
 # Parameters whose name in a record is not the API's own name in camelCase.
 _SET_NAMES = {"Resources": "resourcesSet", "Tags": "tagSet", "TagSpecifications": "tagSpecificationSet"}
 _NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -149,7 +155,7 @@ def _structure(shape: Shape, tree: dict[str, Any], wrapped: bool) -> dict[str, A
         if key not in tree:
             continue
         if wrapped:
-            found[name] = _value(member, tree[key], wrapped)
+            found[key] = _value(member, tree[key], wrapped)
         else:
             found[_SET_NAMES.get(name, name[:1].lower() + name[1:])] = _value(member, tree[key], wrapped)
     if "tagSet" in found and "resourceType" in found:  # one tag specification: its tags are a plain list
@@ -165,11 +171,17 @@ def _value(shape: Shape, given: Any, wrapped: bool) -> Any:
     return _typed(shape, given)
 
 
-def _items(shape: Shape, given: Any, wrapped: bool) -> dict[str, Any]:
+def _items(shape: Shape, given: Any, wrapped: bool) -> Any:
     if not isinstance(given, dict) or not given:
         return {}
     numbers = sorted((key for key in given if key.isdigit()), key=int)
     values = [_value(shape.member, given[key], wrapped) for key in numbers]
+    if wrapped:  # an item stands where a list of one would, and says its number
+        numbered = [
+            (value if isinstance(value, dict) else {"content": value}) | {"tag": number}
+            for number, value in enumerate(values, 1)
+        ]
+        return numbered[0] if len(numbered) == 1 else numbered
     if shape.member.type_name != "structure":
         name = shape.serialization.get("name", "item")  # resourcesSet.items[].resourceId
         values = [{name[:1].lower() + name[1:]: value} for value in values]

@@ -28,6 +28,7 @@ _TAGGED_TYPES = {
     "vpc-": "vpc",
     "rtb-": "route-table",
     "sg-": "security-group",
+    "sgr-": "security-group-rule",
     "pcx-": "vpc-peering-connection",
     "subnet-": "subnet",
     "igw-": "internet-gateway",
@@ -166,4 +167,6 @@ def tagged_resources(detail: dict[str, Any]) -> list[str]:
     if "tagSpecificationSet" not in parameters:
         return []
     found = [elements[outer][inner] for outer, inner in _ID_ELEMENTS if inner in elements.get(outer, {})]
+    rules = elements.get("securityGroupRuleSet", {}).get("items", [])
+    found += [rule["securityGroupRuleId"] for rule in rules]
     return found + ([elements["groupId"]] if "groupId" in elements else [])

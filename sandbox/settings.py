@@ -15,6 +15,7 @@ _DEFAULTS: dict[str, int] = {
     "stale_ms": 0,
     "quota_peerings": 50,
     "quota_routes": 500,
+    "quota_rules": 60,
 }
 
 

@@ -5,10 +5,11 @@ wrong. It makes no calls.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from itertools import combinations
 
-from sandbox.client.model import ENV, STATUS, Peering, Snapshot, Vpc, VpcView
+from sandbox.client.model import ALLOW, ENV, STATUS, Peering, SecurityGroup, Snapshot, Vpc, VpcView
 
 Problems = list[str]
 
@@ -83,6 +84,19 @@ def orphans(peerings: Iterable[Peering], members: Iterable[Vpc]) -> Problems:
         for peering in peerings
         if peering.live and peering.managed and not {peering.requester, peering.accepter} <= members
     ]
+
+
+def stray_rules(groups: Iterable[SecurityGroup], members: Iterable[Vpc]) -> Problems:
+    """Rules of peerd's in groups of nobody here, or for a mesh that their group does not allow."""
+    members = set(members)
+    problems = []
+    for group in groups:
+        allowed = set(re.split(r"[ ,+/:;]", group.tags.get(ALLOW, ""))) if group.vpc in members else set()
+        for rule in group.rules:
+            if rule.managed and not (rule.meshes and rule.meshes <= allowed):
+                meshes = "+".join(sorted(rule.meshes)) or "no mesh"
+                problems.append(f"{group.id} of {group.vpc} lets in {rule.text} for {meshes}, unasked")
+    return problems
 
 
 def wanted_routes(snapshot: Snapshot, members: Iterable[Vpc]) -> set[tuple[str, str, Vpc]]:

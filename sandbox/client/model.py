@@ -12,6 +12,9 @@ DEPLOYMENT = "peerd"
 ENV = "peerd:env"
 MANAGED_BY = "peerd:managed-by"
 STATUS = "peerd:status"
+ALLOW = "peerd:allow"
+PORTS = "peerd:ports"
+FOR_MESH = "peerd:env/"
 
 # A peering in any other state is history: Describe keeps showing it for hours or days
 # (https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html).
@@ -85,6 +88,35 @@ class Peering:
     def between(self, one: Vpc, other: Vpc) -> bool:
         """Whether it connects these two, in either direction."""
         return {self.requester, self.accepter} == {one, other}
+
+
+@dataclass(frozen=True)
+class IngressRule:
+    """What a security group lets in; `text` is such as `tcp/443 10.0.0.0/20`."""
+
+    id: str
+    text: str
+    tags: Mapping[str, str]
+
+    @property
+    def managed(self) -> bool:
+        """Whether it says that peerd made it."""
+        return self.tags.get(MANAGED_BY) == DEPLOYMENT
+
+    @property
+    def meshes(self) -> frozenset[str]:
+        """The meshes for which it says that it stands."""
+        return frozenset(key.removeprefix(FOR_MESH) for key in self.tags if key.startswith(FOR_MESH))
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """A security group as its own account and Region describes it, with its ingress rules."""
+
+    id: str
+    vpc: Vpc
+    tags: Mapping[str, str]
+    rules: tuple[IngressRule, ...]
 
 
 @dataclass(frozen=True)

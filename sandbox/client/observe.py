@@ -1,9 +1,19 @@
-"""Reads VPCs, their route tables and their peerings through Describe calls, and nothing else."""
+"""Reads VPCs and what hangs on them (tables, peerings, security groups) through Describe calls alone."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox.client.model import Peering, Route, RouteTable, Scope, Snapshot, Vpc, VpcView
+from sandbox.client.model import (
+    IngressRule,
+    Peering,
+    Route,
+    RouteTable,
+    Scope,
+    SecurityGroup,
+    Snapshot,
+    Vpc,
+    VpcView,
+)
 from sandbox.client.sessions import Sessions
 
 _TARGETS = (
@@ -15,6 +25,7 @@ _TARGETS = (
     "EgressOnlyInternetGatewayId",
     "InstanceId",
 )
+_SOURCES = ("CidrIpv4", "CidrIpv6", "PrefixListId")
 _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 
 
@@ -32,6 +43,39 @@ def observe(sessions: Sessions, vpcs: Iterable[Vpc]) -> Snapshot:
 def live_peerings(sessions: Sessions, scope: Scope) -> list[Peering]:
     """Every live peering that this account and Region shows, whoever made it."""
     return [peering for peering in _peerings(sessions.ec2(scope), scope) if peering.live]
+
+
+def security_groups(sessions: Sessions, scope: Scope, *vpcs: Vpc) -> list[SecurityGroup]:
+    """The security groups of these VPCs or, if there are none, of all VPCs of this account and Region."""
+    ec2 = sessions.ec2(scope)
+    of_these = [{"Name": "vpc-id", "Values": [vpc.id for vpc in vpcs]}] if vpcs else []
+    groups = list(_pages(ec2, "describe_security_groups", "SecurityGroups", Filters=of_these))
+    of_groups = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups]}]
+    wanted = {"Filters": of_groups} if vpcs else {}
+    rules: dict[str, list[IngressRule]] = {}
+    for rule in _pages(ec2, "describe_security_group_rules", "SecurityGroupRules", **wanted):
+        if not rule["IsEgress"]:
+            seen = IngressRule(rule["SecurityGroupRuleId"], _let_in(rule), _tags(rule))
+            rules.setdefault(rule["GroupId"], []).append(seen)
+    return [
+        SecurityGroup(
+            id=group["GroupId"],
+            vpc=Vpc(scope.account, scope.region, group["VpcId"]),
+            tags=_tags(group),
+            rules=tuple(rules.get(group["GroupId"], ())),
+        )
+        for group in groups
+    ]
+
+
+def _let_in(rule: Mapping[str, Any]) -> str:
+    """What a rule lets in: `all`, `icmp`, `tcp`, `tcp/443` or `tcp/8000-8100`, and from where."""
+    protocol, first, last = rule["IpProtocol"], rule.get("FromPort", -1), rule.get("ToPort", -1)
+    what = "all" if protocol == "-1" else protocol
+    if protocol in ("tcp", "udp") and (first, last) != (0, 65535):
+        what += f"/{first}" if first == last else f"/{first}-{last}"
+    source = rule.get("ReferencedGroupInfo", {}).get("GroupId") or _first(rule, _SOURCES)
+    return f"{what} {source}"
 
 
 def _observe_scope(ec2: Any, scope: Scope, wanted: list[Vpc]) -> dict[Vpc, VpcView]:

@@ -19,6 +19,8 @@ _PAGED = {
     "DescribeVpcs": ("Vpcs", 1000),
     "DescribeVpcPeeringConnections": ("VpcPeeringConnections", 1000),
     "DescribeRouteTables": ("RouteTables", 100),
+    "DescribeSecurityGroups": ("SecurityGroups", 1000),
+    "DescribeSecurityGroupRules": ("SecurityGroupRules", 1000),
 }
 _SMALLEST_PAGE = 5
 

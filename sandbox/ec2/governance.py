@@ -53,6 +53,10 @@ def _enforced(get: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
 
 def _as_enforced(quota: dict[str, Any]) -> dict[str, Any]:
     """What Service Quotas says is what EC2 enforces."""
-    turned = {"L-7E9ECCDB": SETTINGS.quota_peerings, "L-93826ACB": SETTINGS.quota_routes}
+    turned = {
+        "L-7E9ECCDB": SETTINGS.quota_peerings,
+        "L-93826ACB": SETTINGS.quota_routes,
+        "L-0EA8095F": SETTINGS.quota_rules,
+    }
     value = turned.get(quota["QuotaCode"])
     return quota if value is None else quota | {"Value": float(value)}

@@ -127,6 +127,46 @@ def test_security_group_permissions_are_recorded_with_numbers_and_nested_items()
     }
 
 
+def test_rules_that_are_revoked_by_their_ids_are_recorded_as_items_beside_their_group() -> None:
+    ids = {"SecurityGroupRuleId_1": "sgr-1", "SecurityGroupRuleId_2": "sgr-2"}
+    gone = "<revokedSecurityGroupRuleSet><item><securityGroupRuleId>sgr-1</securityGroupRuleId></item>"
+    inner = f"<return>true</return>{gone}</revokedSecurityGroupRuleSet>"
+    detail = detail_of(ec2_request("RevokeSecurityGroupIngress", GroupId="sg-1", **ids), inner)
+    assert detail["requestParameters"] == {
+        "groupId": "sg-1",
+        "securityGroupRuleIds": {
+            "items": [{"securityGroupRuleId": "sgr-1"}, {"securityGroupRuleId": "sgr-2"}]
+        },
+    }
+    assert detail["responseElements"] == {
+        "_return": True,
+        "revokedSecurityGroupRuleSet": {"items": [{"securityGroupRuleId": "sgr-1"}]},
+    }
+
+
+def test_changed_rules_are_recorded_in_the_wrapped_style_with_their_numbers() -> None:
+    def change(number: int) -> dict[str, str]:
+        prefix = f"SecurityGroupRule_{number}_SecurityGroupRule"
+        return {
+            f"{prefix}Id": f"sgr-{number}",
+            f"{prefix}_IpProtocol": "tcp",
+            f"{prefix}_FromPort": "22",
+            f"{prefix}_CidrIpv4": "10.0.0.0/8",
+        }
+
+    def recorded(*numbers: int) -> Any:
+        changes = {key: value for number in numbers for key, value in change(number).items()}
+        detail = detail_of(ec2_request("ModifySecurityGroupRules", GroupId="sg-1", **changes))
+        (wrapped,) = detail["requestParameters"].values()
+        assert list(detail["requestParameters"]) == ["ModifySecurityGroupRulesRequest"]
+        assert wrapped["GroupId"] == "sg-1"
+        return wrapped["SecurityGroupRule"]
+
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "CidrIpv4": "10.0.0.0/8"}
+    assert recorded(1) == {"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": rule, "tag": 1}
+    assert [(it["SecurityGroupRuleId"], it["tag"]) for it in recorded(1, 2)] == [("sgr-1", 1), ("sgr-2", 2)]
+
+
 def test_a_failed_call_is_recorded_with_its_code_and_null_elements() -> None:
     request = ec2_request("DeleteVpc", VpcId="vpc-1")
     error = b"<Error><Code>DependencyViolation</Code><Message>in use</Message></Error>"
@@ -226,6 +266,7 @@ def test_tagging_with_what_is_there_already_tells_nothing() -> None:
     [
         ("rtb-1", "route-table"),
         ("sg-1", "security-group"),
+        ("sgr-1", "security-group-rule"),
         ("pcx-1", "vpc-peering-connection"),
         ("eni-1", None),
     ],
@@ -245,6 +286,20 @@ def test_a_resource_made_with_tags_is_found_in_the_answer() -> None:
     )
     assert tagged_resources(made) == ["vpc-9"]
     plain = detail_of(ec2_request("CreateVpc", CidrBlock="10.0.0.0/16"), "<vpc><vpcId>vpc-9</vpcId></vpc>")
+    assert tagged_resources(plain) == []
+
+
+def test_a_group_and_rules_made_with_tags_are_found_in_the_answer() -> None:
+    made = detail_of(ec2_request("CreateSecurityGroup", GroupName="g", **TAGS), "<groupId>sg-9</groupId>")
+    assert tagged_resources(made) == ["sg-9"]
+    rules = "".join(
+        f"<item><groupId>sg-9</groupId><securityGroupRuleId>{rule}</securityGroupRuleId></item>"
+        for rule in ("sgr-8", "sgr-9")
+    )
+    inner = f"<return>true</return><securityGroupRuleSet>{rules}</securityGroupRuleSet>"
+    made = detail_of(ec2_request("AuthorizeSecurityGroupIngress", GroupId="sg-9", **TAGS), inner)
+    assert tagged_resources(made) == ["sgr-8", "sgr-9"]
+    plain = detail_of(ec2_request("AuthorizeSecurityGroupIngress", GroupId="sg-9"), inner)
     assert tagged_resources(plain) == []
 
 

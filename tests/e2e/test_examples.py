@@ -23,7 +23,7 @@ def terraform(tmp_path: Path) -> Path:
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed")
     blocks = re.findall(r"```hcl\n(.*?)```", (ROOT / "docs" / "terraform.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     (tmp_path / "main.tf").write_text("\n".join([*blocks, _REST]))
     return tmp_path
 

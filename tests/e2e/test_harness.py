@@ -3,7 +3,21 @@
 from dataclasses import replace
 
 from sandbox.client import judge
-from sandbox.client.model import ENV, MANAGED_BY, STATUS, Peering, Route, RouteTable, Snapshot, Vpc, VpcView
+from sandbox.client.model import (
+    ALLOW,
+    ENV,
+    FOR_MESH,
+    MANAGED_BY,
+    STATUS,
+    IngressRule,
+    Peering,
+    Route,
+    RouteTable,
+    SecurityGroup,
+    Snapshot,
+    Vpc,
+    VpcView,
+)
 
 ONE = Vpc("111111111111", "us-east-1", "vpc-1")
 TWO = Vpc("222222222222", "eu-west-1", "vpc-2")
@@ -100,6 +114,20 @@ def test_a_live_managed_peering_of_a_pair_that_nobody_wants_is_an_orphan() -> No
     assert judge.orphans([PEERING], [ONE, TWO]) == []
     assert "pcx-1 (active) between vpc-1 and vpc-2" in judge.orphans([PEERING], [ONE])[0]
     assert judge.orphans([replace(PEERING, status="deleted"), replace(PEERING, tags={})], []) == []
+
+
+def test_a_rule_of_peerds_that_nobody_asks_for_is_found() -> None:
+    def strays(allow: str, *meshes: str, members: tuple[Vpc, ...] = (ONE,)) -> list[str]:
+        tags = {MANAGED_BY: "peerd"} | {FOR_MESH + mesh: "" for mesh in meshes}
+        rules = (IngressRule("sgr-1", "all 10.1.0.0/16", tags), IngressRule("sgr-2", "tcp/22 ::/0", {}))
+        return judge.stray_rules([SecurityGroup("sg-1", ONE, {ALLOW: allow}, rules)], members)
+
+    assert strays("prod", "prod") == strays("prod, staging", "staging") == []
+    assert strays("prod", "prod", "staging") == strays("staging", "prod", "staging") != []
+    assert "lets in all 10.1.0.0/16 for no mesh" in strays("prod")[0]
+    assert strays("prod", "prod", members=(TWO,)) == [
+        "sg-1 of vpc-1 lets in all 10.1.0.0/16 for prod, unasked"
+    ]
 
 
 def test_routes_that_stand_are_counted_against_those_that_a_full_mesh_wants() -> None:

@@ -19,11 +19,12 @@ from sandbox.client.model import (
     REGIONS,
     Peering,
     Scope,
+    SecurityGroup,
     Snapshot,
     Vpc,
     VpcView,
 )
-from sandbox.client.observe import live_peerings, observe
+from sandbox.client.observe import live_peerings, observe, security_groups
 from sandbox.client.polling import wait_until
 from sandbox.client.sessions import Sessions
 
@@ -33,6 +34,7 @@ SWEEP_EVERY = 3.0
 # More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
 _DELETES_AT_ONCE = 10
 _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associate", "Disassociate")
+_WRITES += ("Authorize", "Revoke")
 
 
 def address_ranges() -> Iterator[str]:
@@ -145,6 +147,9 @@ class World:
         for gateway in ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]:
             ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc.id)
             ec2.delete_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"])
+        for group in ec2.describe_security_groups(Filters=_of(vpc))["SecurityGroups"]:
+            if group["GroupName"] != "default":
+                ec2.delete_security_group(GroupId=group["GroupId"])
         ec2.delete_vpc(VpcId=vpc.id)
         self._made.remove(vpc)
 
@@ -179,6 +184,10 @@ class World:
         """The routes of the main table: destination to target."""
         return {route.destination: route.target for route in self.look(vpc).tables[0].routes}
 
+    def groups(self, *vpcs: Vpc) -> list[SecurityGroup]:
+        """The security groups of these VPCs as they are now."""
+        return [group for vpc in vpcs for group in security_groups(self.sessions, vpc.scope, vpc)]
+
     def peering(self, one: Vpc, other: Vpc) -> Peering:
         """The one live peering between these two."""
         found = self.look(one).live_peerings(other)
@@ -201,7 +210,9 @@ class World:
         """What of peerd's stands anywhere although no mesh of these members wants it."""
         scopes = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
         peerings = [peering for scope in scopes for peering in live_peerings(self.sessions, scope)]
-        return judge.orphans(peerings, members) + judge.dead_routes(self.see(*self._made))
+        groups = [group for scope in scopes for group in security_groups(self.sessions, scope)]
+        left = judge.orphans(peerings, members) + judge.stray_rules(groups, members)
+        return left + judge.dead_routes(self.see(*self._made))
 
     # -- waiting ---------------------------------------------------------------------------------------------
 
@@ -330,6 +341,7 @@ class World:
                 if len(peerings) > _DELETES_AT_ONCE:
                     self.until_clean(vpc)
             self.until_clean(*seen)
+            self.eventually(lambda: judge.stray_rules(self.groups(*seen), []))
         finally:
             self._delete(list(seen))
 

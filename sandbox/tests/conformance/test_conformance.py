@@ -25,6 +25,7 @@ from sandbox.tests.conformance import (
 from sandbox.tests.conformance.events import drain
 from sandbox.tests.conformance.known import DEVIATIONS
 from sandbox.tests.conformance.probe import AWAY, RESULTS, THIRD, Result, client, make_vpc
+from sandbox.tests.conformance.security_groups import from_v4
 
 SECTIONS = (
     identities,
@@ -39,7 +40,7 @@ SECTIONS = (
     queues,
     throttling,
 )
-QUESTIONS = 155
+QUESTIONS = 184
 MOST_DEVIATIONS = 4
 STAND_IN = Path(__file__).parents[1] / "fixtures" / "bootstrap"
 
@@ -90,14 +91,31 @@ def test_a_tag_change_reaches_the_callers_own_default_bus_with_all_tags(results:
     bus, queues, ec2 = (client(service, THIRD, AWAY) for service in ("events", "sqs", "ec2"))
     url = queues.create_queue(QueueName="tag-changes")["QueueUrl"]
     arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    vpc_tags = {"source": ["aws.tag"], "detail": {"resource-type": ["vpc"]}}
-    bus.put_rule(Name="tag-changes", EventPattern=json.dumps(vpc_tags))
+    kinds = ["vpc", "security-group", "security-group-rule"]
+    changes = {"source": ["aws.tag"], "detail": {"resource-type": kinds}}
+    bus.put_rule(Name="tag-changes", EventPattern=json.dumps(changes))
     bus.put_targets(Rule="tag-changes", Targets=[{"Id": "queue", "Arn": arn}])
     vpc = make_vpc(THIRD, AWAY, "10.130.0.0/16", "tagged")["VpcId"]
     ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "probe:mesh"}])
+    group = ec2.create_security_group(
+        GroupName="tagged",
+        Description="d",
+        VpcId=vpc,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": [{"Key": "a", "Value": "b"}]}],
+    )["GroupId"]
+    rule = ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=from_v4("tcp", "10.131.0.0/16", 443),
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": [{"Key": "c", "Value": ""}]}],
+    )["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
     seen = [json.loads(body) for body in drain(queues, url, wait=4)]
-    made, untagged = sorted(seen, key=lambda event: event["detail"]["version"])
+    told = {event["detail"]["resource-type"]: event["resources"] for event in seen}
+    arn = f"arn:aws:ec2:{AWAY}:{THIRD}:"
+    assert told["security-group"] == [f"{arn}security-group/{group}"]
+    assert told["security-group-rule"] == [f"{arn}security-group-rule/{rule}"]
+    of_vpc = [event for event in seen if event["detail"]["resource-type"] == "vpc"]
+    made, untagged = sorted(of_vpc, key=lambda event: event["detail"]["version"])
     assert made["detail-type"] == "Tag Change on Resource"
     assert made["resources"] == [f"arn:aws:ec2:{AWAY}:{THIRD}:vpc/{vpc}"]
     assert made["detail"]["tags"] == {"Name": "tagged", "probe:mesh": "prod"}

@@ -1,6 +1,7 @@
 //! The engine's cloud over EC2: each method one call, with EC2's answers as they are.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
@@ -9,13 +10,14 @@ use aws_sdk_ec2::types::{
 };
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef,
-    tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, RouteTable, RouteTableId, RuleId,
+    Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
 use crate::convert::{self, Malformed};
 use crate::errors;
+use crate::ingress;
 use crate::pace::{Bucket, Pace};
 use crate::sessions::Sessions;
 
@@ -41,6 +43,25 @@ impl AwsCloud {
     async fn ec2(&self, scope: &Scope, bucket: Bucket) -> aws_sdk_ec2::Client {
         self.pace.take(scope, bucket).await;
         self.sessions.ec2(scope).await
+    }
+
+    /// Sets, or with no value removes, one tag of something.
+    async fn tag(
+        &self,
+        scope: &Scope,
+        id: &(impl Display + Sync),
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), CloudError> {
+        let tag = aws_sdk_ec2::types::Tag::builder().key(key).set_value(value.map(str::to_owned)).build();
+        if value.is_some() {
+            let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
+            let answer = ec2.create_tags().resources(id.to_string()).tags(tag).send().await;
+            return answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error));
+        }
+        let ec2 = self.ec2(scope, Bucket::Tag("DeleteTags")).await;
+        let answer = ec2.delete_tags().resources(id.to_string()).tags(tag).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
     }
 
     async fn filtered_vpcs(&self, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Vpc>, CloudError> {
@@ -127,6 +148,49 @@ impl CloudRead for AwsCloud {
             },
             Err(error) => match errors::cloud(call, error) {
                 error if error.code == "InvalidRouteTableID.NotFound" => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn ingress_rules(&self, scope: &Scope) -> Result<Vec<IngressRule>, CloudError> {
+        let call = format!("DescribeSecurityGroupRules in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeSecurityGroupRules")).await;
+        let marked = filter(&format!("tag:{}", tags::MANAGED_BY), ["*"]);
+        let mut pages =
+            ec2.describe_security_group_rules().max_results(PAGE).filters(marked).into_paginator().items().send();
+        let mut rules = Vec::new();
+        while let Some(rule) = pages.next().await {
+            let rule = rule.map_err(|error| errors::cloud(&call, error))?;
+            rules.extend(ingress::rule(scope, &rule).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(rules)
+    }
+
+    async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError> {
+        let call = format!("DescribeSecurityGroups in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeSecurityGroups")).await;
+        let allowing = filter("tag-key", [tags::ALLOW]);
+        let mut pages =
+            ec2.describe_security_groups().max_results(PAGE).filters(allowing).into_paginator().items().send();
+        let mut groups = Vec::new();
+        while let Some(group) = pages.next().await {
+            let group = group.map_err(|error| errors::cloud(&call, error))?;
+            groups.extend(ingress::group(scope, &group).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(groups)
+    }
+
+    async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
+        let call = format!("DescribeSecurityGroups of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeSecurityGroups")).await;
+        match ec2.describe_security_groups().group_ids(id.as_str()).send().await {
+            Ok(answer) => {
+                let first = answer.security_groups().first();
+                first.map(|group| ingress::owner(scope, group)).transpose().map_err(|error| malformed(&call, error))
+            }
+            Err(error) => match errors::cloud(call, error) {
+                error if error.code == "InvalidGroup.NotFound" => Ok(None),
                 error => Err(error),
             },
         }
@@ -255,16 +319,37 @@ impl CloudWrite for AwsCloud {
         answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
+    async fn authorize_ingress(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        permission: &Permission,
+        tags: &Tags,
+    ) -> Result<RuleId, CloudError> {
+        let call = format!("AuthorizeSecurityGroupIngress of {permission} in {group} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("AuthorizeSecurityGroupIngress")).await;
+        let request = ec2.authorize_security_group_ingress().group_id(group.as_str());
+        let request = request.ip_permissions(ingress::permission(permission)).tag_specifications(ingress::tagged(tags));
+        let answer = request.send().await.map_err(|error| errors::cloud(&call, error))?;
+        let id = answer.security_group_rules().first().and_then(|rule| rule.security_group_rule_id());
+        let id = convert::required(id, "securityGroupRuleId").and_then(|id| Ok(id.parse()?));
+        id.map_err(|error| malformed(&call, error))
+    }
+
+    async fn revoke_ingress(&self, scope: &Scope, group: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError> {
+        let call = format!("RevokeSecurityGroupIngress of {rule} in {group} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Write("RevokeSecurityGroupIngress")).await;
+        let request = ec2.revoke_security_group_ingress().group_id(group.as_str());
+        let answer = request.security_group_rule_ids(rule.as_str()).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(call, error))
+    }
+
+    async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError> {
+        self.tag(scope, rule, key, on.then_some("")).await
+    }
+
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
-        let tag = aws_sdk_ec2::types::Tag::builder().key(key).set_value(value.map(str::to_owned)).build();
-        if value.is_some() {
-            let ec2 = self.ec2(&vpc.scope, Bucket::Tag("CreateTags")).await;
-            let answer = ec2.create_tags().resources(vpc.id.as_str()).tags(tag).send().await;
-            return answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {vpc}"), error));
-        }
-        let ec2 = self.ec2(&vpc.scope, Bucket::Tag("DeleteTags")).await;
-        let answer = ec2.delete_tags().resources(vpc.id.as_str()).tags(tag).send().await;
-        answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {vpc}"), error))
+        self.tag(&vpc.scope, &vpc.id, key, value).await
     }
 }
 

@@ -22,7 +22,8 @@ pub enum Malformed {
     Cidr(#[from] cidr::CidrError),
 }
 
-fn required<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Malformed> {
+/// A field that AWS always gives.
+pub fn required<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Malformed> {
     field.ok_or(Malformed::Missing(name))
 }
 

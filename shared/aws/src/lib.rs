@@ -10,6 +10,7 @@ mod deployment;
 mod environment;
 mod errors;
 pub mod function;
+mod ingress;
 mod pace;
 mod policies;
 mod queue;

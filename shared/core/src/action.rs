@@ -6,7 +6,8 @@
 use std::fmt;
 
 use crate::cidr::IpNet;
-use crate::ids::{Pair, PeeringId, RouteTableId, Scope, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, RuleId, Scope, SecurityGroupId, VpcRef};
+use crate::ingress::Permission;
 use crate::observed::{Observed, PeeringStatus, PeeringView, Route, RouteTarget};
 use crate::tags::{self, Tags};
 
@@ -100,6 +101,39 @@ pub enum Action {
         /// Whose.
         pair: Pair,
     },
+    /// Let a block into a security group, by a rule that is tagged in the very call that makes it.
+    AuthorizeIngress {
+        /// Where the group is.
+        scope: Scope,
+        /// Which group.
+        group: SecurityGroupId,
+        /// What to let in.
+        permission: Permission,
+        /// The rule's tags.
+        tags: Tags,
+    },
+    /// Have a rule of ours stand for one mesh more, or for one less.
+    MarkIngress {
+        /// Where the rule is.
+        scope: Scope,
+        /// Which.
+        rule: RuleId,
+        /// The mesh.
+        mesh: MeshName,
+        /// More or less.
+        on: bool,
+    },
+    /// Take a rule of ours out of a security group.
+    RevokeIngress {
+        /// Where the group is.
+        scope: Scope,
+        /// Which group.
+        group: SecurityGroupId,
+        /// Which rule.
+        rule: RuleId,
+        /// What it lets in.
+        permission: Permission,
+    },
     /// Write, or with none remove, `peerd:status` of a VPC.
     SetStatus {
         /// Which.
@@ -121,7 +155,10 @@ impl Action {
             | Self::AddRoute { scope, .. }
             | Self::ReplaceRoute { scope, .. }
             | Self::RemoveRoute { scope, .. }
-            | Self::DeletePeering { scope, .. } => scope,
+            | Self::DeletePeering { scope, .. }
+            | Self::AuthorizeIngress { scope, .. }
+            | Self::MarkIngress { scope, .. }
+            | Self::RevokeIngress { scope, .. } => scope,
         }
     }
 }
@@ -152,6 +189,16 @@ impl fmt::Display for Action {
                 write!(f, "- route {table} in {scope} {destination} -> {peering}")
             }
             Self::DeletePeering { peering, scope, pair } => write!(f, "- peering {peering} {pair} from {scope}"),
+            Self::AuthorizeIngress { scope, group, permission, tags } => {
+                let meshes: Vec<&str> = tags.keys().filter_map(|key| key.strip_prefix(tags::FOR_MESH)).collect();
+                write!(f, "+ ingress {group} in {scope} {permission} for {}", meshes.join("+"))
+            }
+            Self::MarkIngress { scope, rule, mesh, on } => {
+                write!(f, "* ingress {rule} in {scope} is {} for {mesh}", if *on { "also" } else { "no longer" })
+            }
+            Self::RevokeIngress { scope, group, rule, permission } => {
+                write!(f, "- ingress {group} in {scope} {permission} by {rule}")
+            }
             Self::SetStatus { vpc, line: Some(line) } => write!(f, "* vpc {vpc} status {line}"),
             Self::SetStatus { vpc, line: None } => write!(f, "- vpc {vpc} status"),
         }
@@ -167,6 +214,8 @@ pub enum Effect {
     Peering(Box<PeeringView>),
     /// The state that a peering has now.
     Status(PeeringStatus),
+    /// The rule that a group has now.
+    Rule(RuleId),
     /// Nothing: a quota of AWS is used up, in AWS's words.
     Refused(String),
 }
@@ -204,7 +253,7 @@ impl fmt::Display for Plan {
 }
 
 impl Action {
-    /// The pair that it serves; none for a status.
+    /// The pair that it serves; none for a status, nor for what serves a whole mesh.
     pub fn pair(&self, observed: &Observed) -> Option<Pair> {
         match self {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
@@ -215,7 +264,10 @@ impl Action {
             | Self::AddRoute { peering, .. }
             | Self::ReplaceRoute { peering, .. }
             | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
-            Self::SetStatus { .. } => None,
+            Self::AuthorizeIngress { .. }
+            | Self::MarkIngress { .. }
+            | Self::RevokeIngress { .. }
+            | Self::SetStatus { .. } => None,
         }
     }
 }
@@ -224,6 +276,9 @@ impl Observed {
     /// Folds in what an action's own call returned, so that the next pass need not read everything again.
     pub fn absorb(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
+            (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
+                drop(self.full.insert(group.clone(), why))
+            }
             (_, Effect::Refused(why)) => {
                 self.refused.extend(action.pair(self).map(|pair| (pair, why)));
             }
@@ -267,6 +322,9 @@ impl Observed {
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.status = PeeringStatus::Deleted;
                 }
+            }
+            (Action::AuthorizeIngress { .. } | Action::MarkIngress { .. } | Action::RevokeIngress { .. }, effect) => {
+                self.ingress.absorb(action, effect);
             }
             (Action::SetStatus { vpc, line }, _) => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {

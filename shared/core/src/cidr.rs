@@ -70,6 +70,11 @@ impl CidrSet {
         self.0.iter().flat_map(|block| rest_of(block, other)).collect()
     }
 
+    /// The same addresses in as few blocks as that takes, and not one address more.
+    pub fn aggregated(&self) -> Self {
+        Self(IpNet::aggregate(&self.0.iter().copied().collect()).into_iter().collect())
+    }
+
     /// The first block of this set that overlaps one of the other, with that one.
     pub fn first_overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
         self.0
@@ -160,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_become_one_block_where_that_adds_no_address() {
+        let aggregated = |blocks| set(blocks).aggregated().to_string();
+        assert_eq!(aggregated("10.0.0.0/16 10.1.0.0/16 10.2.0.0/16"), "10.0.0.0/15 10.2.0.0/16");
+        assert_eq!(aggregated("10.1.0.0/16 10.2.0.0/16"), "10.1.0.0/16 10.2.0.0/16");
+        assert_eq!(aggregated("2600:1f18::/57 2600:1f18:0:80::/57 10.0.0.0/16"), "10.0.0.0/16 2600:1f18::/56");
+    }
+
+    #[test]
     fn text_that_is_no_block_is_refused_by_name() {
         assert_eq!(parse("10.0.0.0/33").unwrap_err().text, "10.0.0.0/33");
         assert!(parse("").is_err());
@@ -177,6 +190,14 @@ mod tests {
             let block = |address: u32, length: u8| parse(&format!("{}/{length}", std::net::Ipv4Addr::from(address))).unwrap();
             let ((first_a, last_a), (first_b, last_b)) = (range(a, m), range(b, n));
             prop_assert_eq!(overlap(&block(a, m), &block(b, n)), first_a <= last_b && first_b <= last_a);
+        }
+
+        #[test]
+        fn aggregated_blocks_have_the_same_addresses(blocks in proptest::collection::vec((0u8..16, 20u8..=28), 0..12)) {
+            let nets: CidrSet = blocks.iter().map(|(a, n)| parse(&format!("10.0.{a}.0/{n}")).unwrap()).collect();
+            let aggregated = nets.aggregated();
+            prop_assert!(nets.without(&aggregated).is_empty() && aggregated.without(&nets).is_empty());
+            prop_assert!(aggregated.iter().count() <= nets.iter().count());
         }
 
         #[test]

@@ -65,13 +65,15 @@ pub struct Desired {
 pub struct Limits {
     /// Requests that may be pending at once per requester scope.
     pub outstanding_requests: usize,
+    /// Ingress rules per security group, of IPv4 and of IPv6 each.
+    pub rules_per_group: usize,
 }
 
 impl Default for Limits {
     /// 25 (L-DC9F7029): the documentation says per account in one place and per VPC in another, so the stricter reading
-    /// holds (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+    /// holds (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>). 60 rules (L-0EA8095F) there, too.
     fn default() -> Self {
-        Self { outstanding_requests: 25 }
+        Self { outstanding_requests: 25, rules_per_group: 60 }
     }
 }
 

@@ -82,6 +82,10 @@ ids! {
     };
     /// A route table.
     RouteTableId, "a route table id such as rtb-0a1b2c3d", |t| has_prefix(t, "rtb-");
+    /// A rule of a security group.
+    RuleId, "a security group rule id such as sgr-0a1b2c3d", |t| has_prefix(t, "sgr-");
+    /// A security group.
+    SecurityGroupId, "a security group id such as sg-0a1b2c3d", |t| has_prefix(t, "sg-");
     /// A VPC, unique in all of AWS.
     VpcId, "a VPC id such as vpc-0a1b2c3d", |t| has_prefix(t, "vpc-");
 }

@@ -8,6 +8,7 @@ pub mod action;
 pub mod cidr;
 pub mod desired;
 pub mod ids;
+pub mod ingress;
 pub mod lint;
 pub mod observed;
 pub mod planner;
@@ -20,7 +21,11 @@ pub mod tags;
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
 pub use desired::{Desired, Limits, Member};
-pub use ids::{AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, Scope, VpcId, VpcRef};
+pub use ids::{
+    AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, RuleId, Scope, SecurityGroupId, VpcId,
+    VpcRef,
+};
+pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
 pub use observed::{DnsSupport, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
 pub use planner::plan;
 pub use policy::{DeleteLimits, Policy, PolicyError};

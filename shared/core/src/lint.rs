@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::action::{Action, Plan};
-use crate::cidr::IpNet;
+use crate::cidr::{CidrSet, IpNet};
 use crate::desired::Desired;
-use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
+use crate::ids::{Pair, PeeringId, RouteTableId, RuleId, SecurityGroupId, VpcRef};
+use crate::ingress::Permission;
 use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
 use crate::planner::View;
 use crate::rules::Rule;
@@ -27,7 +28,7 @@ pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> 
 
 /// No pair is requested twice and no route is touched twice in one plan.
 fn twice(plan: &Plan) -> Vec<String> {
-    let (mut pairs, mut routes) = (BTreeSet::new(), BTreeSet::new());
+    let (mut pairs, mut routes, mut opened) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let once = |action: &&Action| match action {
         Action::CreatePeering { pair, .. } => pairs.insert(pair.clone()),
         Action::AddRoute { table, destination, .. }
@@ -38,7 +39,10 @@ fn twice(plan: &Plan) -> Vec<String> {
         | Action::ReleasePeering { .. }
         | Action::SetDns { .. }
         | Action::DeletePeering { .. }
+        | Action::MarkIngress { .. }
+        | Action::RevokeIngress { .. }
         | Action::SetStatus { .. } => true,
+        Action::AuthorizeIngress { group, permission, .. } => opened.insert((group.clone(), permission.clone())),
     };
     let mut once = once;
     plan.actions().filter(|action| !once(action)).map(|action| format!("{action}: touched twice")).collect()
@@ -72,6 +76,8 @@ impl Rules<'_> {
             }
             Action::RemoveRoute { table, destination, peering, .. } => self.leads_to(table, destination, peering),
             Action::DeletePeering { peering, pair, .. } => self.delete(peering, pair),
+            Action::AuthorizeIngress { group, permission, .. } => self.open(group, permission),
+            Action::MarkIngress { rule, .. } | Action::RevokeIngress { rule, .. } => self.own_rule(rule),
             Action::SetStatus { vpc, .. } => (!self.observed.vpcs.contains_key(vpc)).then_some("the VPC was not seen"),
         }
     }
@@ -122,6 +128,30 @@ impl Rules<'_> {
         } else {
             None
         }
+    }
+
+    fn open(&self, id: &SecurityGroupId, permission: &Permission) -> Option<&'static str> {
+        let Some(group) = self.observed.ingress.groups.get(id) else { return Some("the group was not seen") };
+        let mesh = &self.desired.mesh;
+        let members: Vec<&VpcRef> = self.view.asking_for(mesh).collect();
+        let theirs = members.iter().filter(|vpc| ***vpc != group.vpc).filter_map(|vpc| self.view.cidrs_of(vpc));
+        let theirs: CidrSet = theirs.flat_map(|cidrs| cidrs.iter().copied()).collect();
+        if !group.allows().meshes.contains(mesh) {
+            Some("the group does not let the mesh in")
+        } else if !members.contains(&&group.vpc) {
+            Some("the group's VPC does not ask for the mesh")
+        } else if !CidrSet::from_iter([permission.from]).without(&theirs).is_empty() {
+            Some("no other member has all of these addresses")
+        } else if group.open.contains(permission) {
+            Some("that is let in already")
+        } else {
+            None
+        }
+    }
+
+    fn own_rule(&self, id: &RuleId) -> Option<&'static str> {
+        let Some(rule) = self.observed.ingress.rules.get(id) else { return Some("the rule was not seen") };
+        (!rule.is_managed_by(&self.desired.deployment)).then_some("the rule is somebody else's")
     }
 
     fn unproven(&self, id: &PeeringId) -> Option<&'static str> {

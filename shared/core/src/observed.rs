@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
+use crate::ids::{Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ingress::Ingress;
 use crate::tags::{self, Tags};
 
 /// A VPC as its own scope shows it.
@@ -263,6 +264,12 @@ pub struct Observed {
     pub tables: BTreeMap<RouteTableId, RouteTable>,
     /// What [`crate::planner::dns_questions`] asked for: the DNS attributes of VPCs, or why they could not be read.
     pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
+    /// The security groups that say whom they let in, and the rules that deployments made, of all scopes.
+    pub ingress: Ingress,
+    /// Scopes that answered, but for their security groups, and why: there no rule is touched.
+    pub ingress_gaps: BTreeMap<Scope, String>,
+    /// Security groups in which AWS refused a rule of this run because a quota is used up, and its words.
+    pub full: BTreeMap<SecurityGroupId, String>,
     /// Pairs for which AWS refused a call of this run because a quota is used up, and its words.
     pub refused: BTreeMap<Pair, String>,
     /// Peerings that this run has deleted.

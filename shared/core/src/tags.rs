@@ -18,7 +18,14 @@ pub const CIDRS: &str = "peerd:cidrs";
 pub const ROUTES: &str = "peerd:routes";
 /// On a route table, read: the Python peerd's `true`, which counts as `manage` where the policy says tagged.
 pub const ELIGIBLE: &str = "peerd_eligible";
-/// On a peering, written: the deployment that made it. What lacks it is foreign and never changed.
+/// On a security group, read: the meshes whose members it lets in.
+pub const ALLOW: &str = "peerd:allow";
+/// On a security group, read: what it lets in from them, such as `tcp/443 udp/53 icmp`; absent means everything.
+pub const PORTS: &str = "peerd:ports";
+/// On an ingress rule, written: how the keys of the tags begin that name the meshes for which it stands, one key each. Two
+/// runs that add and remove meshes at once never write the same key.
+pub const FOR_MESH: &str = "peerd:env/";
+/// On a peering or an ingress rule, written: the deployment that made it. What lacks it is foreign and never changed.
 pub const MANAGED_BY: &str = "peerd:managed-by";
 /// On a VPC, written: joined, waiting, or refused and why.
 pub const STATUS: &str = "peerd:status";
@@ -104,6 +111,17 @@ impl Advertised {
         }
         advertised
     }
+}
+
+/// The key that says that an ingress rule stands for a mesh; its value is empty.
+pub fn for_mesh(mesh: &MeshName) -> String {
+    format!("{FOR_MESH}{mesh}")
+}
+
+/// The tags of a new ingress rule.
+pub fn of_rule(deployment: &Deployment, mesh: &MeshName) -> Tags {
+    let pairs = [(MANAGED_BY.to_owned(), deployment.to_string()), (NAME.to_owned(), "peerd".to_owned())];
+    pairs.into_iter().chain([(for_mesh(mesh), String::new())]).collect()
 }
 
 /// Of a VPC's tags, those that say what it is in its meshes.

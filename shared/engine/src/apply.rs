@@ -108,6 +108,16 @@ impl Applier<'_> {
                 ensure::unrouted(cloud, scope, table, destination).await
             }
             Action::DeletePeering { peering, scope, pair: _ } => ensure::deleted(cloud, scope, peering).await,
+            Action::AuthorizeIngress { scope, group, permission, tags } => {
+                let rule = ensure::authorized(cloud, scope, group, permission, tags).await;
+                return rule.map(|id| Some(id.map_or(Effect::Done, Effect::Rule))).map_err(|error| failed(&error));
+            }
+            Action::MarkIngress { scope, rule, mesh, on } => {
+                cloud.mark_rule(scope, rule, &tags::for_mesh(mesh), *on).await
+            }
+            Action::RevokeIngress { scope, group, rule, permission: _ } => {
+                ensure::revoked(cloud, scope, group, rule).await
+            }
             Action::SetStatus { vpc, line } => ensure::tagged(cloud, vpc, tags::STATUS, line.as_deref()).await,
         };
         done.map(|()| Some(Effect::Done)).map_err(|error| failed(&error))

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use peerd_core::tags::MeshTag;
-use peerd_core::{MeshName, PeeringId, RouteTableId, Rule, Scope, Vpc, VpcId, VpcRef};
+use peerd_core::{MeshName, Scope};
 use serde_json::Value;
 
 use crate::engine::Engine;
-use crate::error::{CloudError, PortError, chain};
+use crate::error::chain;
 use crate::event;
-use crate::focus::{Expect, Focus};
+use crate::focus::Focus;
+use crate::look::Reads;
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
@@ -66,17 +66,6 @@ struct Batch {
     retry: BTreeSet<usize>,
 }
 
-/// The VPCs that the events of a batch name, as each scope showed them.
-type Reads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
-
-/// Whether what an event says could be looked up.
-enum Sighting {
-    /// It was, or it can never be.
-    Clear,
-    /// The read contradicts the event or failed in passing: look again.
-    Stale,
-}
-
 impl Engine<'_> {
     /// Handles a batch and returns the ids of the deliveries that the queue is to deliver again.
     ///
@@ -85,7 +74,11 @@ impl Engine<'_> {
         let mut batch = Batch::default();
         let letters: Vec<Letter> =
             deliveries.iter().enumerate().filter_map(|(place, delivery)| open(place, delivery)).collect();
-        let reads = self.read_vpcs(&letters).await;
+        let foci = letters.iter().filter_map(|letter| match &letter.matter {
+            Matter::Event { focus, .. } => Some(focus),
+            Matter::Work(_) => None,
+        });
+        let reads = self.read_vpcs(foci).await;
         for letter in letters {
             let place = letter.place;
             if let Err(error) = self.take(letter, &reads, &mut batch).await {
@@ -103,29 +96,18 @@ impl Engine<'_> {
         retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
-    /// Every VPC that the batch's events name, with one call per scope.
-    async fn read_vpcs(&self, letters: &[Letter]) -> Reads {
-        let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
-        for letter in letters {
-            if let Matter::Event { focus, .. } = &letter.matter {
-                for vpc in focus.vpcs.keys() {
-                    wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
-                }
-            }
-        }
-        let reads = wanted.into_iter().map(|(scope, ids)| async move {
-            let read = self.cloud.vpcs_by_id(&scope, &ids).await;
-            let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)).collect());
-            (scope, by_ref)
-        });
-        join_all(reads).await.into_iter().collect()
-    }
-
     async fn take(&self, letter: Letter, reads: &Reads, batch: &mut Batch) -> Result<(), SurveyError> {
         let Letter { place, attempt, matter } = letter;
         match matter {
             Matter::Event { focus, event } => {
-                if self.take_event(place, attempt, focus, reads, batch).await? && attempt < MOST_STALE_READS {
+                let patient = attempt < MOST_STALE_READS;
+                let looks = self.look_at(&focus, patient, reads).await?;
+                for (mesh, scopes) in looks.concerned {
+                    let ask = batch.ask(mesh, place, attempt);
+                    ask.verify = true;
+                    ask.scopes.extend(scopes);
+                }
+                if looks.stale && patient {
                     let again = Message::new(attempt + 1, Work::Event { event });
                     self.queue.send(&again, delay(attempt + 1)).await?;
                 }
@@ -142,102 +124,6 @@ impl Engine<'_> {
             Matter::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
             Matter::Work(Work::Event { .. }) => Ok(()), // opened as the event itself
         }
-    }
-
-    /// Asks for a reconcile of every mesh that an event concerns; true if it must be looked at again.
-    async fn take_event(
-        &self,
-        place: usize,
-        attempt: u32,
-        focus: Focus,
-        reads: &Reads,
-        batch: &mut Batch,
-    ) -> Result<bool, SurveyError> {
-        let Focus { vpcs, peerings, tables } = focus;
-        let mut concerned: Vec<(MeshName, BTreeSet<Scope>)> = Vec::new();
-        let mut stale = false;
-        for (vpc, expect) in &vpcs {
-            let patient = attempt < MOST_STALE_READS;
-            stale |= matches!(self.look_at_vpc(vpc, expect, patient, reads, &mut concerned).await?, Sighting::Stale);
-        }
-        for (scope, id) in &peerings {
-            stale |= matches!(self.look_at_peering(scope, id, &mut concerned).await?, Sighting::Stale);
-        }
-        for (scope, id) in &tables {
-            stale |= matches!(self.look_at_table(scope, id, &mut concerned).await?, Sighting::Stale);
-        }
-        for (mesh, scopes) in concerned {
-            let ask = batch.ask(mesh, place, attempt);
-            ask.verify = true;
-            ask.scopes.extend(scopes);
-        }
-        Ok(stale)
-    }
-
-    async fn look_at_vpc(
-        &self,
-        vpc: &VpcRef,
-        expect: &Expect,
-        patient: bool,
-        reads: &Reads,
-        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
-    ) -> Result<Sighting, SurveyError> {
-        let read = match reads.get(&vpc.scope) {
-            Some(Ok(read)) => read.get(vpc),
-            Some(Err(error)) => return Ok(unreadable(&vpc.scope, error)),
-            None => return Ok(Sighting::Clear),
-        };
-        if !expect.allows(read) && patient && Rule::StaleReadsAreReadAgain.is_kept() {
-            tracing::info!(%vpc, "stale read: it contradicts the event");
-            return Ok(Sighting::Stale);
-        }
-        self.register(&vpc.scope).await?;
-        let told = expect.told().filter(|_| expect.allows(read));
-        let touched = self.survey_vpc(vpc, read, told).await?.touched;
-        concerned.extend(touched.into_iter().map(|mesh| (mesh, [vpc.scope.clone()].into())));
-        Ok(Sighting::Clear)
-    }
-
-    async fn look_at_peering(
-        &self,
-        scope: &Scope,
-        id: &PeeringId,
-        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
-    ) -> Result<Sighting, PortError> {
-        let view = match self.cloud.peering(scope, id).await {
-            Ok(Some(view)) => view,
-            Ok(None) => return Ok(Sighting::Stale),
-            Err(error) => return Ok(unreadable(scope, &error)),
-        };
-        let ends = [&view.requester, &view.accepter];
-        let mut meshes = MeshTag::of(&view.tags).meshes;
-        for end in ends {
-            meshes.extend(self.meshes_remembered_of(end).await?);
-        }
-        let scopes = BTreeSet::from(ends.map(|vpc| vpc.scope.clone()));
-        concerned.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
-        Ok(Sighting::Clear)
-    }
-
-    async fn look_at_table(
-        &self,
-        scope: &Scope,
-        id: &RouteTableId,
-        concerned: &mut Vec<(MeshName, BTreeSet<Scope>)>,
-    ) -> Result<Sighting, PortError> {
-        match self.cloud.route_table(scope, id).await {
-            Ok(Some(table)) => {
-                let meshes = self.meshes_remembered_of(&table.vpc).await?;
-                concerned.extend(meshes.into_iter().map(|mesh| (mesh, [scope.clone()].into())));
-                Ok(Sighting::Clear)
-            }
-            Ok(None) => Ok(Sighting::Clear), // a table that is gone routes nothing
-            Err(error) => Ok(unreadable(scope, &error)),
-        }
-    }
-
-    async fn meshes_remembered_of(&self, vpc: &VpcRef) -> Result<BTreeSet<MeshName>, PortError> {
-        Ok(self.store.member(vpc).await?.map(|member| member.meshes).unwrap_or_default())
     }
 
     /// Reconciles one mesh and leaves a follow-up where one is due; false if the messages that asked must come again.
@@ -312,15 +198,6 @@ fn open(place: usize, delivery: &Delivery) -> Option<Letter> {
         Ok(focus) => Some(Letter { place, attempt, matter: Matter::Event { focus, event } }),
         Err(ignored) => dropped(&ignored.0),
     }
-}
-
-/// A scope that failed in passing is worth another look; one that is denied is a gap until the next sweep.
-fn unreadable(scope: &Scope, error: &CloudError) -> Sighting {
-    if error.kind.is_passing() {
-        return Sighting::Stale;
-    }
-    tracing::warn!(%scope, error = chain(error), "gap: the event's scope cannot be read");
-    Sighting::Clear
 }
 
 /// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified, and so is a fresh event

@@ -5,7 +5,7 @@
 
 use peerd_core::cidr::IpNet;
 use peerd_core::observed::RouteTarget;
-use peerd_core::{PeeringId, PeeringStatus, RouteTableId, Scope, VpcRef};
+use peerd_core::{PeeringId, PeeringStatus, Permission, RouteTableId, RuleId, Scope, SecurityGroupId, Tags, VpcRef};
 
 use crate::error::{CloudError, ErrorKind};
 use crate::ports::{Cloud, CloudWrite};
@@ -78,6 +78,43 @@ pub async fn unrouted(
 ) -> Result<(), CloudError> {
     match cloud.delete_route(scope, table, block).await {
         Err(error) if matches!(error.code.as_str(), "InvalidRoute.NotFound" | "InvalidRouteTableID.NotFound") => Ok(()),
+        answer => answer,
+    }
+}
+
+/// A block that is let into a group: by a rule of ours, or by what lets it in already.
+///
+/// # Errors
+/// EC2's.
+pub async fn authorized(
+    cloud: &dyn CloudWrite,
+    scope: &Scope,
+    group: &SecurityGroupId,
+    permission: &Permission,
+    tags: &Tags,
+) -> Result<Option<RuleId>, CloudError> {
+    match cloud.authorize_ingress(scope, group, permission, tags).await {
+        Err(error) if error.code == "InvalidPermission.Duplicate" => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// A rule that is gone, or gone with its group.
+///
+/// # Errors
+/// EC2's.
+pub async fn revoked(
+    cloud: &dyn CloudWrite,
+    scope: &Scope,
+    group: &SecurityGroupId,
+    rule: &RuleId,
+) -> Result<(), CloudError> {
+    match cloud.revoke_ingress(scope, group, rule).await {
+        Err(error)
+            if matches!(error.code.as_str(), "InvalidSecurityGroupRuleId.NotFound" | "InvalidGroup.NotFound") =>
+        {
+            Ok(())
+        }
         answer => answer,
     }
 }

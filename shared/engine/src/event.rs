@@ -51,7 +51,11 @@ fn tag_change(event: &Value) -> Result<Focus, Ignored> {
             let (scope, id) = of_arn(arn?, "route-table/")?;
             Ok(Focus::of_table(scope, id))
         }
-        _ => Err(Ignored("tag change of something other than a VPC or a route table".to_owned())),
+        ("ec2", "security-group") => {
+            let (scope, id) = of_arn(arn?, "security-group/")?;
+            Ok(Focus::of_group(scope, id))
+        }
+        _ => Err(Ignored("tag change of something other than a VPC, a route table or a security group".to_owned())),
     }
 }
 
@@ -98,6 +102,10 @@ fn api_call(event: &Value) -> Result<Focus, Ignored> {
         "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => {
             let id = id_in(detail, "routeTableId")?;
             Ok(Focus::of_table(scope, id))
+        }
+        "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" | "ModifySecurityGroupRules" => {
+            let id = id_in(detail, "groupId")?;
+            Ok(Focus::of_group(scope, id))
         }
         other => Err(Ignored(format!("call `{other}` concerns nobody"))),
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{PeeringId, RouteTableId, Scope, Tags, Vpc, VpcRef};
+use peerd_core::{PeeringId, RouteTableId, Scope, SecurityGroupId, Tags, Vpc, VpcRef};
 
 /// What an event says of a VPC. A read that contradicts it is stale: nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct Focus {
     pub peerings: BTreeSet<(Scope, PeeringId)>,
     /// Route tables whose VPC's meshes are concerned.
     pub tables: BTreeSet<(Scope, RouteTableId)>,
+    /// Security groups whose VPC's meshes are concerned.
+    pub groups: BTreeSet<(Scope, SecurityGroupId)>,
 }
 
 impl Focus {
@@ -71,6 +73,11 @@ impl Focus {
     /// One peering.
     pub fn of_peering(scope: Scope, id: PeeringId) -> Self {
         Self { peerings: BTreeSet::from([(scope, id)]), ..Self::default() }
+    }
+
+    /// One security group.
+    pub fn of_group(scope: Scope, id: SecurityGroupId) -> Self {
+        Self { groups: BTreeSet::from([(scope, id)]), ..Self::default() }
     }
 
     /// One route table.

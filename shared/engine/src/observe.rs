@@ -1,5 +1,5 @@
-//! Seeing what there is: first the peerings and route tables of every scope that matters, then its VPCs, then the index,
-//! and last what only some meshes need to know.
+//! Seeing what there is: first the peerings, route tables and ingress rules of every scope that matters, then what its VPCs
+//! and security groups ask for, then the index, and last what only some meshes need to know.
 //!
 //! The order is a safety rule. What was seen and then found unwanted was unwanted while it stood; the other way round a
 //! run would delete what a parallel run has just made.
@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use peerd_core::planner::dns_questions;
-use peerd_core::{Deployment, Desired, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, Vpc, VpcRef};
+use peerd_core::{
+    Deployment, Desired, IngressRule, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, SecurityGroup, Vpc,
+    VpcRef,
+};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, PortError, chain};
@@ -26,8 +29,19 @@ pub struct Sight {
     pub passing_gaps: bool,
 }
 
-/// Peerings and route tables of one scope.
-type Network = (Vec<PeeringView>, Vec<RouteTable>);
+/// What stands in one scope. Its security groups are apart: a role that may not read them yet, because the account runs an
+/// older spoke.yaml, may still do all the rest.
+struct Network {
+    peerings: Vec<PeeringView>,
+    tables: Vec<RouteTable>,
+    rules: Result<Vec<IngressRule>, CloudError>,
+}
+
+/// What the owners of one scope ask for by their tags.
+struct Asked {
+    vpcs: Vec<Vpc>,
+    groups: Result<Vec<SecurityGroup>, CloudError>,
+}
 
 impl Engine<'_> {
     /// Observes all that concerns a mesh: the scopes of its members, `scopes` besides, and the far ends of its peerings.
@@ -42,7 +56,7 @@ impl Engine<'_> {
         needed.extend(scopes.iter().cloned());
         let early = match Rule::PeeringsBeforeMembership.is_kept() {
             true => None,
-            false => Some(self.vpcs_of(needed.iter().cloned().collect()).await),
+            false => Some(self.asked_in(needed.iter().cloned().collect()).await),
         };
         loop {
             let unread: Vec<Scope> =
@@ -59,12 +73,12 @@ impl Engine<'_> {
             needed.extend(far_scopes(&observed, mesh, &self.settings.deployment));
         }
         let answering: Vec<Scope> = observed.scopes.keys().filter(|scope| observed.answered(scope)).cloned().collect();
-        let vpcs = match early {
-            None => self.vpcs_of(answering).await,
+        let asked = match early {
+            None => self.asked_in(answering).await,
             Some(early) => early,
         };
-        for (scope, vpcs) in vpcs {
-            passing_gaps |= add_vpcs(&mut observed, scope, vpcs);
+        for (scope, asked) in asked {
+            passing_gaps |= add_asked(&mut observed, scope, asked);
         }
         let desired = self.desired(mesh, &observed).await?;
         let questions = dns_questions(&desired, &observed);
@@ -74,16 +88,21 @@ impl Engine<'_> {
 
     async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, CloudError>)> {
         let read = |scope: Scope| async move {
-            let network = futures::try_join!(self.cloud.peerings(&scope), self.cloud.route_tables(&scope));
+            let (peerings, tables, rules) = futures::join!(
+                self.cloud.peerings(&scope),
+                self.cloud.route_tables(&scope),
+                self.cloud.ingress_rules(&scope)
+            );
+            let network = peerings.and_then(|peerings| Ok(Network { peerings, tables: tables?, rules }));
             (scope, network)
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    async fn vpcs_of(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Vec<Vpc>, CloudError>)> {
+    async fn asked_in(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Asked, CloudError>)> {
         let read = |scope: Scope| async move {
-            let vpcs = self.cloud.vpcs(&scope).await;
-            (scope, vpcs)
+            let (vpcs, groups) = futures::join!(self.cloud.vpcs(&scope), self.cloud.security_groups(&scope));
+            (scope, vpcs.map(|vpcs| Asked { vpcs, groups }))
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
@@ -125,26 +144,43 @@ fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment) -> 
 
 fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, CloudError>) -> bool {
     match network {
-        Ok((peerings, tables)) => {
+        Ok(Network { peerings, tables, rules }) => {
             for view in peerings {
                 observed.add_peering(&scope, view);
             }
             observed.tables.extend(tables.into_iter().map(|table| (table.id.clone(), table)));
-            observed.scopes.insert(scope, Ok(()));
-            false
+            observed.scopes.insert(scope.clone(), Ok(()));
+            match rules {
+                Ok(rules) => {
+                    observed.ingress.rules.extend(rules.into_iter().map(|rule| (rule.id.clone(), rule)));
+                    false
+                }
+                Err(error) => add_ingress_gap(observed, scope, &error),
+            }
         }
         Err(error) => add_gap(observed, scope, &error),
     }
 }
 
-fn add_vpcs(observed: &mut Observed, scope: Scope, vpcs: Result<Vec<Vpc>, CloudError>) -> bool {
-    match vpcs {
-        Ok(vpcs) => {
+fn add_asked(observed: &mut Observed, scope: Scope, asked: Result<Asked, CloudError>) -> bool {
+    match asked {
+        Ok(Asked { vpcs, groups }) => {
             observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
-            false
+            match groups {
+                Ok(groups) => {
+                    observed.ingress.groups.extend(groups.into_iter().map(|group| (group.id.clone(), group)));
+                    false
+                }
+                Err(error) => add_ingress_gap(observed, scope, &error),
+            }
         }
         Err(error) => add_gap(observed, scope, &error),
     }
+}
+
+fn add_ingress_gap(observed: &mut Observed, scope: Scope, error: &CloudError) -> bool {
+    observed.ingress_gaps.insert(scope, chain(error));
+    error.kind.is_passing()
 }
 
 /// A scope that answered in part did not answer.

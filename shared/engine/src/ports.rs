@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, DnsSupport, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Policy, Region, RouteTable,
-    RouteTableId, Scope, Tags, Vpc, VpcId, VpcRef,
+    AccountId, DnsSupport, IngressRule, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Permission,
+    Policy, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
 };
 
 use crate::error::{CloudError, PortError};
@@ -33,6 +33,12 @@ pub trait CloudRead: Send + Sync {
     async fn route_tables(&self, scope: &Scope) -> Result<Vec<RouteTable>, CloudError>;
     /// One route table, if it exists.
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError>;
+    /// The ingress rules of the scope that wear a deployment's mark.
+    async fn ingress_rules(&self, scope: &Scope) -> Result<Vec<IngressRule>, CloudError>;
+    /// The security groups of the scope that wear `peerd:allow`.
+    async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError>;
+    /// The VPC of a security group, if the group exists.
+    async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError>;
     /// The DNS attributes of a VPC.
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError>;
 }
@@ -70,6 +76,18 @@ pub trait CloudWrite: Send + Sync {
     ) -> Result<(), CloudError>;
     /// Takes a route out, wherever it leads.
     async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError>;
+    /// Lets a block into a security group, by a rule with these tags. What is let in already, by whatever rule, is an error.
+    async fn authorize_ingress(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        permission: &Permission,
+        tags: &Tags,
+    ) -> Result<RuleId, CloudError>;
+    /// Takes a rule out of a security group.
+    async fn revoke_ingress(&self, scope: &Scope, group: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError>;
+    /// Sets a tag without a value on a rule, or removes it.
+    async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError>;
     /// Sets, or with no value removes, one tag of a VPC.
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;
 }

@@ -113,7 +113,8 @@ impl Engine<'_> {
             |vpc: &VpcRef| observed.vpcs.get(vpc).is_some_and(|seen| MeshTag::of(&seen.tags).meshes.contains(mesh));
         let mut stayed = observed.vpcs.keys().any(asks);
         for member in desired.remembered.values().filter(|member| member.meshes.contains(mesh)) {
-            if asks(&member.vpc) || !observed.answered(&member.vpc.scope) {
+            let scope = &member.vpc.scope;
+            if asks(&member.vpc) || !observed.answered(scope) || observed.ingress_gaps.contains_key(scope) {
                 stayed = true;
                 continue;
             }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, Route, RouteTable, RouteTableId, RouteTarget, Scope, Tags,
-    Vpc, VpcId, VpcRef, tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Route, RouteTable, RouteTableId,
+    RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
@@ -43,6 +43,14 @@ fn vpc() -> VpcRef {
 
 fn id() -> PeeringId {
     "pcx-1".parse().unwrap()
+}
+
+fn group() -> SecurityGroupId {
+    "sg-1".parse().unwrap()
+}
+
+fn rule() -> RuleId {
+    "sgr-1".parse().unwrap()
 }
 
 fn table() -> RouteTableId {
@@ -85,6 +93,15 @@ impl CloudRead for Canned {
         let (of_gateway, main, tags) = (false, true, Tags::new());
         Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes }))
     }
+    async fn ingress_rules(&self, _: &Scope) -> Result<Vec<IngressRule>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn security_groups(&self, _: &Scope) -> Result<Vec<SecurityGroup>, CloudError> {
+        Ok(Vec::new())
+    }
+    async fn vpc_of_group(&self, _: &Scope, _: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
+        Ok(None)
+    }
     async fn dns_support(&self, _: &VpcRef) -> Result<DnsSupport, CloudError> {
         Err(CloudError::new(ErrorKind::Invalid, "not canned"))
     }
@@ -117,6 +134,21 @@ impl CloudWrite for Canned {
         self.answer()
     }
     async fn delete_route(&self, _: &Scope, _: &RouteTableId, _: &IpNet) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn authorize_ingress(
+        &self,
+        _: &Scope,
+        _: &SecurityGroupId,
+        _: &Permission,
+        _: &Tags,
+    ) -> Result<RuleId, CloudError> {
+        self.answer().map(|()| rule())
+    }
+    async fn revoke_ingress(&self, _: &Scope, _: &SecurityGroupId, _: &RuleId) -> Result<(), CloudError> {
+        self.answer()
+    }
+    async fn mark_rule(&self, _: &Scope, _: &RuleId, _: &str, _: bool) -> Result<(), CloudError> {
         self.answer()
     }
     async fn tag_vpc(&self, _: &VpcRef, _: &str, _: Option<&str>) -> Result<(), CloudError> {
@@ -184,4 +216,21 @@ fn a_route_or_a_tag_that_is_gone_need_not_be_removed() {
     assert_eq!(tagged("InvalidVpcID.NotFound", Some("joined prod")), "InvalidVpcID.NotFound: not ready");
     assert_eq!(tagged("UnauthorizedOperation", None), "UnauthorizedOperation: denied");
     assert_eq!(tagged("", Some("joined prod")), "()");
+}
+
+#[test]
+fn what_is_let_in_already_need_not_be_let_in_and_a_rule_that_is_gone_need_not_be_revoked() {
+    let cloud = |code| Canned { code, ..Canned::default() };
+    let permission = Permission { traffic: Traffic::All, from: block() };
+    let authorized =
+        |code| told(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "");
+    assert_eq!(authorized(""), "Some(RuleId(sgr-1))");
+    assert_eq!(authorized("InvalidPermission.Duplicate"), "None");
+    assert_eq!(authorized("RulesPerSecurityGroupLimitExceeded"), "RulesPerSecurityGroupLimitExceeded: limit");
+    assert_eq!(authorized("InvalidGroup.NotFound"), "InvalidGroup.NotFound: not ready");
+    let revoked = |code| told(ensure::revoked(&cloud(code), &scope(), &group(), &rule()));
+    for code in ["", "InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"] {
+        assert_eq!(revoked(code), "()");
+    }
+    assert_eq!(revoked("UnauthorizedOperation"), "UnauthorizedOperation: denied");
 }

@@ -22,7 +22,8 @@ fn describe(event: &Value) -> String {
             });
             let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
             let tables = focus.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));
-            vpcs.chain(peerings).chain(tables).collect::<Vec<_>>().join(", ")
+            let groups = focus.groups.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            vpcs.chain(peerings).chain(tables).chain(groups).collect::<Vec<_>>().join(", ")
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::fmt;
 
 use peerd_core::cidr::{CidrSet, IpNet};
-use peerd_core::{DnsSupport, PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
+use peerd_core::{
+    DnsSupport, PeeringId, PeeringStatus, RouteTableId, RouteTarget, RuleId, Scope, SecurityGroupId, Tags, VpcRef,
+};
 use peerd_engine::Timestamp;
+
+use crate::aws::GroupRule;
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +113,31 @@ pub enum Deed {
         /// On or off.
         on: bool,
     },
+    /// A security group was made, or its tags changed.
+    Group {
+        /// Which.
+        group: SecurityGroupId,
+        /// Whose.
+        vpc: VpcRef,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// A security group is gone, and its rules with it.
+    GroupGone {
+        /// Which.
+        group: SecurityGroupId,
+    },
+    /// A rule of a security group was made, or has other tags, or is gone.
+    Rule {
+        /// Of which group.
+        group: SecurityGroupId,
+        /// Which.
+        rule: RuleId,
+        /// What it was.
+        was: Option<GroupRule>,
+        /// What it is.
+        now: Option<GroupRule>,
+    },
     /// A created route leads somewhere, or no longer leads anywhere.
     Route {
         /// In which table.
@@ -166,6 +195,12 @@ impl fmt::Display for Deed {
                 write!(f, "{vpc} has DNS host names {hostnames} and DNS support {support}")
             }
             Self::Option { id, vpc, on } => write!(f, "{id} dns of {vpc} {}", if *on { "on" } else { "off" }),
+            Self::Group { group, vpc, tags } => write!(f, "{group} of {vpc} wears {}", tags_of(tags)),
+            Self::GroupGone { group } => write!(f, "{group} is gone"),
+            Self::Rule { group, rule, was: _, now: Some(GroupRule { permission, tags }) } => {
+                write!(f, "{group} lets in {permission} by {rule} with {}", tags_of(tags))
+            }
+            Self::Rule { group, rule, was: _, now: None } => write!(f, "{group} has {rule} no more"),
             Self::Route { table, block, was, now } => {
                 write!(f, "{table} leads {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
             }

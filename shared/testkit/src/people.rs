@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::tags::{self, Tags};
-use peerd_core::{AccountId, DnsSupport, MeshName, PeeringId, Policy, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_core::{
+    AccountId, DnsSupport, MeshName, PeeringId, Permission, Policy, RouteTableId, RouteTarget, RuleId, Scope,
+    SecurityGroupId, VpcRef,
+};
 use peerd_engine::CloudError;
 use serde_json::{Value, json};
 
@@ -109,13 +112,46 @@ impl World {
     pub fn mark_table(&mut self, id: &RouteTableId, key: &str, value: Option<&str>) {
         let Some(vpc) = self.owner(id) else { return };
         self.cloud.aws().tag_table(BY, id, key, value);
-        let Scope { account, region } = &vpc.scope;
-        let arn = format!("arn:aws:ec2:{region}:{account}:route-table/{id}");
-        self.deliver_event(&json!({
-            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
-            "resources": [arn],
-            "detail": {"changed-tag-keys": [key], "service": "ec2", "resource-type": "route-table", "tags": {}}
-        }));
+        self.told_of_tag_change(&vpc.scope, "route-table", id.as_str());
+    }
+
+    /// Somebody makes a security group, and tags it in the same call.
+    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+    pub fn group(&mut self, name: &str, vpc: &VpcRef, tags: &[(&str, &str)]) -> SecurityGroupId {
+        let id = format!("sg-{name}").parse().expect("a group name");
+        let worn: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.cloud.aws().create_group(BY, &id, vpc, &worn);
+        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+        id
+    }
+
+    /// Somebody sets or removes a tag of a security group that peerd reads.
+    pub fn mark_group(&mut self, id: &SecurityGroupId, key: &str, value: Option<&str>) {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return };
+        self.cloud.aws().tag_group(BY, id, key, value);
+        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+    }
+
+    /// Somebody lets a block into a security group.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission) -> Answer {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
+        self.cloud.aws().authorize(BY, &vpc.scope, id, permission, &Tags::new())?;
+        self.told(&vpc, "AuthorizeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody takes a rule out of a security group.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn revoke_rule(&mut self, id: &SecurityGroupId, rule: &RuleId) -> Answer {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
+        self.cloud.aws().revoke(BY, &vpc.scope, id, rule)?;
+        self.told(&vpc, "RevokeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        Ok(())
     }
 
     /// An operator declares a mesh with a policy, and has it reconciled.
@@ -272,6 +308,15 @@ impl World {
             "detail": {
                 "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": version, "tags": tags
             }
+        }));
+    }
+
+    /// Of other things than VPCs nothing but the ARN is read.
+    fn told_of_tag_change(&mut self, Scope { account, region }: &Scope, kind: &str, id: &str) {
+        let arn = format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
+        self.deliver_event(&json!({
+            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
+            "resources": [arn], "detail": {"service": "ec2", "resource-type": kind, "tags": {}}
         }));
     }
 

@@ -4,6 +4,7 @@
 //! successive passes, and so are taking routes out and deleting.
 
 mod agreeing;
+mod allowing;
 mod guarding;
 mod leaving;
 mod linking;
@@ -44,6 +45,7 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     linking::release(&view, &mut draft);
     routing::route(&links, &view, &mut draft);
     resolving::resolve(&links, &view, &mut draft);
+    allowing::allow(&links, &view, limits, &mut draft);
     let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);
     leaving::delete_peerings(&leaving, &view, &mut draft);

@@ -7,7 +7,7 @@ use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
-use crate::ids::{PeeringId, VpcRef};
+use crate::ids::{Pair, PeeringId, VpcRef};
 use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::report::FindingKind;
 use crate::rules::Rule;
@@ -114,7 +114,8 @@ fn settled_routes<'a>(table: &RouteTable, view: &View<'a>, draft: &mut Draft) ->
 }
 
 /// Blocks that the table already leads to members over managed peerings which some mesh wants: whoever is routed stays
-/// routed, and a newcomer with the same addresses waits. In order of peers.
+/// routed, and a newcomer with the same addresses waits. Blocks as their peer brings them go first, before parts that
+/// somebody routed by hand; then in order of peers.
 fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a VpcRef, &'a PeeringId)> {
     let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
         let RouteTarget::Peering(id) = target else { return None };
@@ -140,7 +141,11 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
             standing(&found, &route.destination).then_some((route.destination, found.1, &found.0.id))
         })
         .collect();
-    routes.sort_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)));
+    let is_whole = |block: &IpNet, peer: &VpcRef| {
+        let meshes = Pair::of(&table.vpc, peer).map(|pair| view.connecting(&pair)).unwrap_or_default();
+        view.offered(peer, &meshes).has(block)
+    };
+    routes.sort_by_cached_key(|(block, peer, _)| (!is_whole(block, peer), *peer, *block));
     routes
 }
 

@@ -4,6 +4,7 @@
 //! What it does is what AWS's documentation and its users' reports say; each behaviour has a test in `tests`, with the
 //! source. It knows nothing of peerd but the engine's ports.
 
+mod groups;
 mod history;
 mod names;
 mod nature;
@@ -13,6 +14,7 @@ mod port;
 mod routes;
 mod state;
 
+pub use groups::{Group, GroupRule};
 pub use nature::{DAY, HOUR, MINUTE, Nature, SECOND};
 pub use peerings::Peering;
 pub use port::SimCloud;

@@ -35,6 +35,8 @@ pub struct Nature {
     pub outstanding: usize,
     /// Created routes per table and family.
     pub routes_per_table: usize,
+    /// Ingress rules per security group and family (L-0EA8095F).
+    pub rules_per_group: usize,
     /// Size and refill per second of the token bucket of each writing API, per account and Region; none for no throttle.
     pub write_bucket: Option<(u32, u32)>,
     /// Whether DeleteVpc takes active peerings along, or is refused because of them. AWS's documentation says the one,
@@ -59,6 +61,7 @@ impl Default for Nature {
             peerings_per_vpc: 50,
             outstanding: 25,
             routes_per_table: 500,
+            rules_per_group: 60,
             write_bucket: None,
             delete_takes_peerings: false,
             repeated_create_tags: false,

@@ -155,6 +155,7 @@ impl Aws {
         for table in tables {
             self.drop_table(by, &table);
         }
+        self.drop_groups_of(by, vpc);
         if let Some(history) = self.vpcs.get_mut(vpc) {
             history.set(now, None, memory);
         }

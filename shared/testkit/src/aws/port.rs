@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, Pair, PeeringId, PeeringStatus, PeeringView, RouteTable, RouteTableId, RouteTarget, Rule, Scope, Tags,
-    Vpc, VpcId, VpcRef,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, RouteTable, RouteTableId,
+    RouteTarget, Rule, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
 
@@ -172,6 +172,18 @@ impl CloudRead for SimCloud {
         self.read("DescribeRouteTables", scope, |aws, time| aws.seen_table(id, scope, time)).await
     }
 
+    async fn ingress_rules(&self, scope: &Scope) -> Result<Vec<IngressRule>, CloudError> {
+        self.read("DescribeSecurityGroupRules", scope, |aws, time| aws.marked_rules(scope, time)).await
+    }
+
+    async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError> {
+        self.read("DescribeSecurityGroups", scope, |aws, time| aws.allowing_groups(scope, time)).await
+    }
+
+    async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
+        self.read("DescribeSecurityGroups", scope, |aws, time| aws.seen_owner(scope, id, time)).await
+    }
+
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {
         let read = self.read("DescribeVpcAttribute", &vpc.scope, |aws, time| aws.dns_support(vpc, time));
         read.await?.map_err(|error| self.count(error))
@@ -241,6 +253,31 @@ impl CloudWrite for SimCloud {
 
     async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError> {
         self.write("DeleteRoute", scope, |aws, by| aws.delete_route(by, scope, table, destination)).await
+    }
+
+    async fn authorize_ingress(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        permission: &Permission,
+        tags: &Tags,
+    ) -> Result<RuleId, CloudError> {
+        let authorize = |aws: &mut Aws, by| aws.authorize(by, scope, group, permission, tags);
+        self.write("AuthorizeSecurityGroupIngress", scope, authorize).await
+    }
+
+    async fn revoke_ingress(&self, scope: &Scope, group: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError> {
+        self.write("RevokeSecurityGroupIngress", scope, |aws, by| aws.revoke(by, scope, group, rule)).await
+    }
+
+    async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError> {
+        let mark = |aws: &mut Aws, by| {
+            aws.tag_rule(by, scope, rule, |worn| match on {
+                true => drop(worn.insert(key.to_owned(), String::new())),
+                false => drop(worn.remove(key)),
+            })
+        };
+        self.write(if on { "CreateTags" } else { "DeleteTags" }, scope, mark).await
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{AccountId, DnsSupport, PeeringId, Region, RouteTable, RouteTableId, Scope, Vpc, VpcRef};
+use peerd_core::{
+    AccountId, DnsSupport, PeeringId, Region, RouteTable, RouteTableId, Scope, SecurityGroupId, Vpc, VpcRef,
+};
 use peerd_engine::{Clock, CloudError, ErrorKind, Timestamp};
 
+use super::groups::Group;
 use super::history::History;
 use super::nature::Nature;
 use super::peerings::Peering;
@@ -23,6 +26,7 @@ pub struct Aws {
     pub(super) vpcs: BTreeMap<VpcRef, History<Option<Vpc>>>,
     pub(super) tables: BTreeMap<RouteTableId, History<Option<RouteTable>>>,
     pub(super) peerings: BTreeMap<PeeringId, Peering>,
+    pub(super) groups: BTreeMap<SecurityGroupId, History<Option<Group>>>,
     pub(super) dns: BTreeMap<VpcRef, History<DnsSupport>>,
     /// Blocks that are associating.
     pub(super) joining: BTreeMap<VpcRef, IpNet>,
@@ -72,6 +76,7 @@ impl Aws {
             vpcs: BTreeMap::new(),
             tables: BTreeMap::new(),
             peerings: BTreeMap::new(),
+            groups: BTreeMap::new(),
             dns: BTreeMap::new(),
             joining: BTreeMap::new(),
             agenda: BTreeMap::new(),

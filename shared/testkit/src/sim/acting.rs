@@ -2,12 +2,15 @@
 
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::tags;
-use peerd_core::{DnsSupport, PeeringId, Policy, RouteTableId, RouteTarget, Tags, VpcRef};
+use peerd_core::{
+    DnsSupport, PeeringId, Permission, Policy, RouteTableId, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic,
+    VpcRef,
+};
 
 use super::oracle::Violation;
 use super::play::{Dark, Play, STRANGER};
 use super::story::Happening;
-use crate::aws::Peering;
+use crate::aws::{Group, Peering};
 use crate::ledger::Author;
 use crate::people;
 use crate::world::{account, scope};
@@ -30,6 +33,7 @@ impl Play<'_> {
             .on_vpcs(happening)
             .or_else(|| self.on_routes(happening))
             .or_else(|| self.on_peerings(happening))
+            .or_else(|| self.on_groups(happening))
             .is_some())
     }
 
@@ -258,6 +262,52 @@ impl Play<'_> {
             }
             _ => None,
         }
+    }
+
+    fn on_groups(&mut self, happening: &Happening) -> Option<()> {
+        match happening {
+            Happening::MakeGroup { vpc, meshes, ports } => {
+                let (vpc, name) = (self.pick(*vpc)?, self.name());
+                let allow = Some((tags::ALLOW, *meshes));
+                let worn: Vec<_> = allow.into_iter().chain(ports.map(|ports| (tags::PORTS, ports))).collect();
+                self.world.group(&name, &vpc, &worn);
+                Some(())
+            }
+            Happening::MarkGroup { nth: number, key, value } => {
+                let (group, _) = nth(&self.groups(), *number)?;
+                self.world.mark_group(&group, key, *value);
+                Some(())
+            }
+            Happening::OpenGroup { nth: number, vpc } => {
+                let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.pick(*vpc)?);
+                let from = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.open_group(&group, &Permission { traffic: Traffic::All, from }).ok()
+            }
+            Happening::RevokeRule { nth: number } => {
+                let (group, rule) = nth(&self.rules(), *number)?;
+                self.world.revoke_rule(&group, &rule).ok()
+            }
+            Happening::StripRule { nth: number, mark } => {
+                let (group, rule) = nth(&self.rules(), *number)?;
+                let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
+                let is_it =
+                    |key: &String| if *mark { key == tags::MANAGED_BY } else { key.starts_with(tags::FOR_MESH) };
+                let strip = |worn: &mut Tags| worn.retain(|key, _| !is_it(key));
+                self.world.cloud.aws().tag_rule(Author::Person, &scope, &rule, strip).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn groups(&self) -> Vec<(SecurityGroupId, Group)> {
+        self.world.cloud.aws().groups().map(|(id, group)| (id.clone(), group.clone())).collect()
+    }
+
+    fn rules(&self) -> Vec<(SecurityGroupId, RuleId)> {
+        let of_group = |(id, group): (SecurityGroupId, Group)| {
+            group.rules.into_keys().map(move |rule| (id.clone(), rule)).collect::<Vec<_>>()
+        };
+        self.groups().into_iter().flat_map(of_group).collect()
     }
 
     /// A stranger's VPC wears the tag, and his request the tags of one of peerd's: on his own side, where he may.

@@ -33,6 +33,7 @@ fn nature(chance: &mut Chance, fair: bool) -> Nature {
         associating: up_to(chance, MINUTE),
         peerings_per_vpc: if tight { *chance.pick(&[1, 2, 3, 50]).unwrap_or(&50) } else { 50 },
         outstanding: if tight { *chance.pick(&[1, 2, 25]).unwrap_or(&25) } else { 25 },
+        rules_per_group: if tight { *chance.pick(&[1, 2, 60]).unwrap_or(&60) } else { 60 },
         routes_per_table: if tight { *chance.pick(&[1, 2, 4, 500]).unwrap_or(&500) } else { 500 },
         write_bucket: (!fair && chance.permille(150)).then_some((2, 1)),
         delete_takes_peerings: chance.permille(500),

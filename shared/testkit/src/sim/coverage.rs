@@ -30,11 +30,14 @@ fn action(action: &Action) -> &'static str {
         Action::ReplaceRoute { .. } => "ReplaceRoute",
         Action::RemoveRoute { .. } => "RemoveRoute",
         Action::DeletePeering { .. } => "DeletePeering",
+        Action::AuthorizeIngress { .. } => "AuthorizeIngress",
+        Action::MarkIngress { .. } => "MarkIngress",
+        Action::RevokeIngress { .. } => "RevokeIngress",
         Action::SetStatus { .. } => "SetStatus",
     }
 }
 
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 13] = [
     "CreatePeering",
     "AcceptPeering",
     "TagPeering",
@@ -44,16 +47,22 @@ const ACTIONS: [&str; 10] = [
     "ReplaceRoute",
     "RemoveRoute",
     "DeletePeering",
+    "AuthorizeIngress",
+    "MarkIngress",
+    "RevokeIngress",
     "SetStatus",
 ];
 
 const FINDINGS: [&str; 9] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "dns", "stranger"];
 
 /// EC2's refusals that the simulated AWS can give to peerd.
-const ANSWERS: [&str; 14] = [
+const ANSWERS: [&str; 18] = [
     "AccessDenied",
+    "InvalidGroup.NotFound",
+    "InvalidPermission.Duplicate",
     "InvalidRoute.NotFound",
     "InvalidRouteTableID.NotFound",
+    "InvalidSecurityGroupRuleId.NotFound",
     "InvalidStateTransition",
     "InvalidVpcID.NotFound",
     "InvalidVpcPeeringConnectionID.NotFound",
@@ -63,6 +72,7 @@ const ANSWERS: [&str; 14] = [
     "RequestLimitExceeded",
     "RouteAlreadyExists",
     "RouteLimitExceeded",
+    "RulesPerSecurityGroupLimitExceeded",
     "VpcPeeringConnectionAlreadyExists",
     "VpcPeeringConnectionsPerVpcLimitExceeded",
 ];

@@ -75,6 +75,7 @@ impl<'a> Play<'a> {
             peerings: nature.peerings_per_vpc,
             outstanding: nature.outstanding,
             routes: nature.routes_per_table,
+            rules: nature.rules_per_group,
         };
         let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, quotas);
         let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);

@@ -71,7 +71,7 @@ impl Shrunk {
             |weather, fine| weather.latency = fine.latency.clone(),
             |weather, _| weather.staleness /= 2,
         ];
-        let natures: [fn(&mut Nature, &Nature); 9] = [
+        let natures: [fn(&mut Nature, &Nature); 10] = [
             |nature, plain| nature.initiating = plain.initiating.clone(),
             |nature, plain| nature.crossing = plain.crossing.clone(),
             |nature, plain| nature.provisioning = plain.provisioning.clone(),
@@ -81,6 +81,7 @@ impl Shrunk {
             |nature, plain| nature.peerings_per_vpc = plain.peerings_per_vpc,
             |nature, plain| nature.outstanding = plain.outstanding,
             |nature, plain| nature.routes_per_table = plain.routes_per_table,
+            |nature, plain| nature.rules_per_group = plain.rules_per_group,
         ];
         let mut simplified = false;
         for change in weathers {

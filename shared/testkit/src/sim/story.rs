@@ -68,6 +68,16 @@ pub enum Happening {
     Names { vpc: u32, hostnames: bool, support: bool },
     /// Somebody switches the DNS option of one end of a peering.
     SwitchDns { nth: u32, of_accepter: bool, on: bool },
+    /// Somebody makes a security group that lets meshes in.
+    MakeGroup { vpc: u32, meshes: &'static str, ports: Option<&'static str> },
+    /// Somebody sets or removes a tag of a security group.
+    MarkGroup { nth: u32, key: &'static str, value: Option<&'static str> },
+    /// Somebody lets the block of a VPC into a security group.
+    OpenGroup { nth: u32, vpc: u32 },
+    /// Somebody takes a rule out of a security group.
+    RevokeRule { nth: u32 },
+    /// Somebody takes a tag of peerd's off a rule of a security group.
+    StripRule { nth: u32, mark: bool },
     /// Somebody sets or removes a tag of a route table.
     MarkTable { table: u32, key: &'static str, value: Option<&'static str> },
     /// The table is lost.
@@ -80,7 +90,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 33] = [
+    pub const NAMES: [&str; 38] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -110,6 +120,11 @@ impl Happening {
         "Advertise",
         "Names",
         "SwitchDns",
+        "MakeGroup",
+        "MarkGroup",
+        "OpenGroup",
+        "RevokeRule",
+        "StripRule",
         "MarkTable",
         "LoseIndex",
         "Sweep",
@@ -179,6 +194,18 @@ const MARKS: [(&str, Option<&str>); 6] = [
     ("peerd:routes", None),
     ("peerd_eligible", Some("true")),
     ("peerd_eligible", None),
+];
+
+const PORTS: [Option<&str>; 5] = [None, None, Some("tcp/443"), Some("icmp tcp/443 tcp/8000-8100"), Some("tpc/443")];
+
+const OPENINGS: [(&str, Option<&str>); 7] = [
+    ("peerd:allow", Some("prod")),
+    ("peerd:allow", Some("prod+staging")),
+    ("peerd:allow", Some("staging nosuch")),
+    ("peerd:allow", None),
+    ("peerd:ports", Some("tcp/443")),
+    ("peerd:ports", Some("udp/53 tcp/443")),
+    ("peerd:ports", None),
 ];
 
 /// Makes up what happens. A fair story has nothing in it of which no event tells, and that includes what one mesh gives up
@@ -256,7 +283,17 @@ impl Author<'_> {
     /// What people do every day, and an event tells of.
     fn everyday(&mut self) -> Happening {
         let vpc = self.any();
-        match self.chance.within(&(0..=24)) {
+        match self.chance.within(&(0..=31)) {
+            25..=27 => {
+                let meshes = if self.chance.permille(700) { "prod" } else { "prod staging" };
+                Happening::MakeGroup { vpc, meshes, ports: *self.chance.pick(&PORTS).unwrap_or(&None) }
+            }
+            28 | 29 => {
+                let (key, value) = *self.chance.pick(&OPENINGS).unwrap_or(&OPENINGS[0]);
+                Happening::MarkGroup { nth: vpc, key, value }
+            }
+            30 => Happening::OpenGroup { nth: self.any(), vpc },
+            31 => Happening::RevokeRule { nth: vpc },
             16 | 17 => self.policy(),
             18 => {
                 Happening::Role { vpc, role: *self.chance.pick(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) }
@@ -304,7 +341,8 @@ impl Author<'_> {
     /// What only a sweep can find, and what befalls AWS.
     fn mischief(&mut self) -> Happening {
         let (nth, of_accepter) = (self.any(), self.chance.permille(500));
-        match self.chance.within(&(0..=22)) {
+        match self.chance.within(&(0..=23)) {
+            23 => Happening::StripRule { nth, mark: of_accepter },
             21 | 22 => {
                 let mesh = if self.chance.permille(800) { "prod" } else { "staging" };
                 Happening::HandOver { nth, mesh, adopt: self.chance.permille(700) }

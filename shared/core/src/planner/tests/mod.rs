@@ -9,6 +9,7 @@ use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 
+mod allowing;
 mod found;
 mod handing_over;
 mod policies;

@@ -102,3 +102,20 @@ fn a_route_that_somebody_sent_over_another_managed_peering_is_moved_back_and_not
     let work: Vec<&String> = done.iter().filter(|line| !line.contains(" status ")).collect();
     assert_eq!(work, ["* route rtb-a in 111111111111/us-east-1 10.2.0.0/16 pcx-new2 -> pcx-new1"]);
 }
+
+#[test]
+fn a_part_that_somebody_routes_to_a_peer_by_hand_does_not_take_the_block_from_the_one_that_has_it() {
+    let (mut world, a, _) = joined();
+    world.vpc("0", scope(1, 1), "10.2.0.0/16", "prod"); // a lesser VPC than b, with b's addresses
+    world.settle();
+    let before = world.targets("rtb-a");
+    let to_0 = world
+        .observed
+        .peerings
+        .values()
+        .find(|peering| peering.ends().iter().all(|end| end.scope.account == a.scope.account));
+    let to_0 = RouteTarget::Peering(to_0.unwrap().id.clone());
+    world.route("rtb-a", "10.2.128.0/17", to_0);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), before);
+}

@@ -182,6 +182,10 @@ impl World {
                 }))
             }
             Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
+            Action::AuthorizeIngress { .. } => {
+                self.made += 1;
+                Effect::Rule(format!("sgr-new{}", self.made).parse().unwrap())
+            }
             _ => Effect::Done,
         };
         self.observed.absorb(action, effect);

@@ -12,7 +12,7 @@ use crate::ledger::{Deed, Entry};
 /// Deletes of one mesh that the default policy lets one run make unasked: so many, or this share in per cent.
 const DELETES: (usize, usize) = (10, 30);
 
-fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
+pub(super) fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
     Err(Violation { promise, by: by.into() })
 }
 
@@ -37,12 +37,17 @@ impl Oracle {
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
+            Deed::Rule { group, rule, was, now } => {
+                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), from, known)
+            }
             Deed::Option { id, on, .. } => self.judge_option(id, *on, from),
             Deed::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
             Deed::VpcGone { .. }
             | Deed::Table { .. }
             | Deed::TableTags { .. }
             | Deed::TableGone { .. }
+            | Deed::Group { .. }
+            | Deed::GroupGone { .. }
             | Deed::Dns { .. } => broken("peerd changes only what it made", entry.deed.to_string()),
         }
     }

@@ -39,6 +39,9 @@ impl Oracle {
         for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
             self.look_for_leftovers(id, table, dark, &mut ending);
         }
+        for (id, group) in self.facts.groups.iter().filter(|(_, group)| !dark.hides(&group.vpc)) {
+            self.look_at_group(id, group, dark, &mut ending);
+        }
         if !dark.is_any() {
             for vpc in vpcs {
                 self.look_at_status(vpc, &mut ending);

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Scope, Tags, VpcRef};
+use peerd_core::{
+    PeeringId, PeeringStatus, Permission, RouteTableId, RouteTarget, RuleId, Scope, SecurityGroupId, Tags, VpcRef,
+};
 
 use super::wishes::{self, End, Policies};
+use crate::aws::GroupRule;
 
 /// A value and all that it ever was.
 #[derive(Debug, Clone)]
@@ -121,6 +124,17 @@ pub struct Route {
     pub since: u64,
 }
 
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub vpc: VpcRef,
+    pub tags: Past<Tags>,
+    pub rules: BTreeMap<RuleId, GroupRule>,
+    /// Rules that are no more, and until when they were.
+    pub gone: Vec<(Permission, u64)>,
+    /// When somebody took tags off a rule.
+    pub stripped: BTreeMap<RuleId, u64>,
+}
+
 /// All that there is, and what the VPCs and peerings were.
 #[derive(Debug)]
 pub struct Facts {
@@ -128,14 +142,15 @@ pub struct Facts {
     pub vpcs: BTreeMap<VpcRef, Past<Option<Vpc>>>,
     pub tables: BTreeMap<RouteTableId, Table>,
     pub peerings: BTreeMap<PeeringId, Peering>,
+    pub groups: BTreeMap<SecurityGroupId, Group>,
     /// Whether VPCs have all that names need. What none was ever said of has not: CreateVpc gives no host names.
     pub names: BTreeMap<VpcRef, Past<bool>>,
 }
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, peerings, names) = Default::default();
-        Self { policies: Past::new(0, policies), vpcs, tables, peerings, names }
+        let (vpcs, tables, peerings, groups, names) = Default::default();
+        Self { policies: Past::new(0, policies), vpcs, tables, peerings, groups, names }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {

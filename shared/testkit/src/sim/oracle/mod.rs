@@ -7,6 +7,7 @@
 mod deeds;
 mod ending;
 mod facts;
+mod openings;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct Quotas {
     pub outstanding: usize,
     /// Per table and family.
     pub routes: usize,
+    /// Per security group and family.
+    pub rules: usize,
 }
 
 /// Who cannot be read at present.
@@ -211,6 +214,27 @@ impl Oracle {
             Deed::Option { id, vpc, on } => {
                 let options = facts.peerings.get_mut(&id).map(|peering| &mut peering.dns);
                 options.into_iter().for_each(|options| options.extend([(vpc.clone(), on)]));
+            }
+            Deed::Group { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
+            Deed::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
+                Some(known) => known.tags.set(*at, tags),
+                None => {
+                    let (tags, (rules, gone, stripped)) = (facts::Past::new(*at, tags), Default::default());
+                    facts.groups.insert(group, facts::Group { vpc, tags, rules, gone, stripped });
+                }
+            },
+            Deed::GroupGone { group } => drop(facts.groups.remove(&group)),
+            Deed::Rule { group, rule, was, now } => {
+                if let Some(group) = facts.groups.get_mut(&group) {
+                    if *by == Author::Person {
+                        group.stripped.insert(rule.clone(), *at);
+                    }
+                    match now {
+                        Some(now) => drop(group.rules.insert(rule, now)),
+                        None => drop(group.rules.remove(&rule)),
+                    }
+                    group.gone.extend(was.map(|was| (was.permission, *at)));
+                }
             }
             Deed::Route { table, block, was: _, now } => {
                 if let Some(table) = facts.tables.get_mut(&table) {

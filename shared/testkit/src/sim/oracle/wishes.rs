@@ -117,6 +117,20 @@ fn blocks_of((is_v4, first, last): Range) -> Vec<IpNet> {
     }
 }
 
+/// The same addresses in as few blocks as that takes.
+pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
+    let mut ranges: Vec<Range> = blocks.iter().map(range).collect();
+    ranges.sort_unstable();
+    let mut joined: Vec<Range> = Vec::new();
+    for (family, first, last) in ranges {
+        match joined.last_mut() {
+            Some((known, _, end)) if *known == family && first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((family, first, last)),
+        }
+    }
+    joined.into_iter().flat_map(blocks_of).collect()
+}
+
 /// The blocks to which the peers of a VPC in these meshes are routed.
 pub fn brings(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
     let own = end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();

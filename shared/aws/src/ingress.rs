@@ -1,0 +1,126 @@
+//! Security groups and their ingress rules: EC2's records and calls.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkSecurityGroup, SecurityGroupRule,
+    TagSpecification,
+};
+use peerd_core::cidr::{self, IpNet};
+use peerd_core::{IngressRule, Permission, Scope, SecurityGroup, Tags, Traffic, VpcRef};
+
+use crate::convert::{Malformed, required, sdk_tags, tags};
+
+/// What the console shows beside a rule.
+const DESCRIPTION: &str = "peerd: peers of the meshes that peerd:allow names";
+
+/// A security group of the scope's own account; none of one that another account shares with it.
+pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityGroup>, Malformed> {
+    if group.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
+        return Ok(None);
+    }
+    let id = required(group.group_id(), "groupId")?.parse()?;
+    let vpc = owner(scope, group)?;
+    let mut open = BTreeSet::new();
+    let mut others = 0;
+    for permission in group.ip_permissions() {
+        others += permission.user_id_group_pairs().len() + permission.prefix_list_ids().len();
+        let v4 = permission.ip_ranges().iter().map(IpRange::cidr_ip);
+        let v6 = permission.ipv6_ranges().iter().map(Ipv6Range::cidr_ipv6);
+        for block in v4.chain(v6) {
+            let from = cidr::parse(required(block, "cidrIp")?)?;
+            let protocol = required(permission.ip_protocol(), "ipProtocol")?;
+            let traffic = traffic(protocol, permission.from_port(), permission.to_port(), &from);
+            open.insert(Permission { traffic, from });
+        }
+    }
+    Ok(Some(SecurityGroup { id, vpc, tags: tags(group.tags()), open, others }))
+}
+
+/// The VPC of a group.
+pub fn owner(scope: &Scope, group: &SdkSecurityGroup) -> Result<VpcRef, Malformed> {
+    Ok(VpcRef::new(scope.clone(), required(group.vpc_id(), "vpcId")?.parse()?))
+}
+
+/// An ingress rule from a CIDR block; none of any other rule, which peerd never makes.
+pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRule>, Malformed> {
+    let block = rule.cidr_ipv4().or(rule.cidr_ipv6());
+    let (Some(block), Some(false)) = (block, rule.is_egress()) else { return Ok(None) };
+    let from = cidr::parse(block)?;
+    let traffic = traffic(required(rule.ip_protocol(), "ipProtocol")?, rule.from_port(), rule.to_port(), &from);
+    Ok(Some(IngressRule {
+        id: required(rule.security_group_rule_id(), "securityGroupRuleId")?.parse()?,
+        scope: scope.clone(),
+        group: required(rule.group_id(), "groupId")?.parse()?,
+        permission: Permission { traffic, from },
+        tags: tags(rule.tags()),
+    }))
+}
+
+/// EC2 gives the well-known protocols by name, ICMP types and codes as ports, and -1 for all of them
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>).
+fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) -> Traffic {
+    let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
+    let every = (first.unwrap_or(-1), last.unwrap_or(-1)) == (-1, -1);
+    match (protocol, port(first), port(last)) {
+        ("-1", ..) => Traffic::All,
+        ("tcp", Some(first), Some(last)) => Traffic::Tcp(first, last),
+        ("udp", Some(first), Some(last)) => Traffic::Udp(first, last),
+        ("icmp", ..) if every && matches!(from, IpNet::V4(_)) => Traffic::Icmp,
+        ("icmpv6" | "58", ..) if every && matches!(from, IpNet::V6(_)) => Traffic::Icmp,
+        _ => Traffic::Other(format!("protocol {protocol} {}-{}", first.unwrap_or(-1), last.unwrap_or(-1))),
+    }
+}
+
+/// What EC2 is to let in.
+pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
+    let v6 = matches!(from, IpNet::V6(_));
+    let (protocol, first, last) = match traffic {
+        Traffic::All => ("-1", -1, -1),
+        Traffic::Icmp if v6 => ("icmpv6", -1, -1),
+        Traffic::Icmp => ("icmp", -1, -1),
+        Traffic::Tcp(first, last) => ("tcp", i32::from(*first), i32::from(*last)),
+        Traffic::Udp(first, last) => ("udp", i32::from(*first), i32::from(*last)),
+        Traffic::Other(words) => (words.as_str(), -1, -1), // never asked for; EC2 refuses it
+    };
+    let permission = IpPermission::builder().ip_protocol(protocol).from_port(first).to_port(last);
+    let (block, text) = (from.to_string(), DESCRIPTION);
+    match v6 {
+        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(text).build()).build(),
+        false => permission.ip_ranges(IpRange::builder().cidr_ip(block).description(text).build()).build(),
+    }
+}
+
+/// The tags of a rule in the call that makes it.
+pub fn tagged(tags: &Tags) -> TagSpecification {
+    let kind = ResourceType::SecurityGroupRule;
+    TagSpecification::builder().resource_type(kind).set_tags(Some(sdk_tags(tags))).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ec2_is_asked_to_let_in_reads_back_as_the_same() {
+        for from in ["10.0.0.0/16", "2600:1f18::/56"].map(|block| cidr::parse(block).unwrap()) {
+            for wanted in [Traffic::All, Traffic::Icmp, Traffic::Tcp(443, 443), Traffic::Udp(0, u16::MAX)] {
+                let asked = permission(&Permission { traffic: wanted.clone(), from });
+                let (v4, v6) = (asked.ip_ranges().first(), asked.ipv6_ranges().first());
+                let block = v4.and_then(IpRange::cidr_ip).or(v6.and_then(Ipv6Range::cidr_ipv6)).unwrap();
+                let protocol = asked.ip_protocol().unwrap();
+                assert_eq!(cidr::parse(block), Ok(from));
+                assert_eq!(traffic(protocol, asked.from_port(), asked.to_port(), &from), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn what_peerd_never_lets_in_is_told_in_ec2s_words() {
+        let v4 = cidr::parse("10.0.0.0/16").unwrap();
+        let echo = traffic("icmp", Some(8), Some(0), &v4);
+        assert_eq!(echo.to_string(), "protocol icmp 8-0");
+        assert_eq!(traffic("50", None, None, &v4).to_string(), "protocol 50 -1--1");
+        assert_eq!(traffic("icmpv6", Some(-1), Some(-1), &v4).to_string(), "protocol icmpv6 -1--1");
+    }
+}

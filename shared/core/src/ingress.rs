@@ -1,0 +1,284 @@
+//! Ingress rules of security groups: what a group's tags let in, and which rules stand.
+//!
+//! A rule is owned by its id and its tags, never by what it lets in
+//! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html>).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use crate::action::{Action, Effect};
+use crate::cidr::IpNet;
+use crate::ids::{Deployment, MeshName, RuleId, Scope, SecurityGroupId, VpcRef};
+use crate::tags::{self, MeshTag, Tags};
+
+/// What a rule lets through, whoever it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Traffic {
+    /// Everything: AWS's protocol `-1`.
+    All,
+    /// ICMP, all types; from IPv6 blocks ICMPv6.
+    Icmp,
+    /// TCP to ports from the first to the last.
+    Tcp(u16, u16),
+    /// UDP to ports from the first to the last.
+    Udp(u16, u16),
+    /// Something that peerd never lets in, in AWS's words.
+    Other(String),
+}
+
+impl Traffic {
+    /// What the tag `peerd:ports` of a group lets in, adjacent ranges as one, and the words of it that make no sense. Without
+    /// the tag that is everything; a tag with nothing that makes sense lets nothing in.
+    pub fn of(tags: &Tags) -> (BTreeSet<Self>, BTreeSet<String>) {
+        let Some(value) = tags.get(tags::PORTS) else { return ([Self::All].into(), BTreeSet::new()) };
+        let mut refused = BTreeSet::new();
+        let mut read = BTreeSet::new();
+        for word in value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty()) {
+            match word.parse() {
+                Ok(traffic) => drop(read.insert(traffic)),
+                Err(NotTraffic) => drop(refused.insert(word.to_owned())),
+            }
+        }
+        (merged(read), refused)
+    }
+}
+
+/// Sorted ranges of one protocol that touch or overlap are one range; what everything covers is left out.
+fn merged(read: BTreeSet<Traffic>) -> BTreeSet<Traffic> {
+    if read.contains(&Traffic::All) {
+        return [Traffic::All].into();
+    }
+    let mut kept: Vec<Traffic> = Vec::new();
+    for traffic in read {
+        match (kept.last_mut(), traffic) {
+            (Some(Traffic::Tcp(_, end)), Traffic::Tcp(first, last))
+            | (Some(Traffic::Udp(_, end)), Traffic::Udp(first, last))
+                if first <= end.saturating_add(1) =>
+            {
+                *end = last.max(*end);
+            }
+            (_, traffic) => kept.push(traffic),
+        }
+    }
+    kept.into_iter().collect()
+}
+
+/// A word that is no traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotTraffic;
+
+impl FromStr for Traffic {
+    type Err = NotTraffic;
+
+    /// Reads `all`, `icmp`, `tcp`, `tcp/443` and `udp/8000-8100`.
+    fn from_str(word: &str) -> Result<Self, NotTraffic> {
+        let (protocol, ports) = word.split_once('/').map_or((word, None), |(protocol, ports)| (protocol, Some(ports)));
+        let (first, last) = match ports {
+            None => (0, u16::MAX),
+            Some(ports) => {
+                let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+                (first.parse().map_err(|_| NotTraffic)?, last.parse().map_err(|_| NotTraffic)?)
+            }
+        };
+        match protocol {
+            "all" if ports.is_none() => Ok(Self::All),
+            "icmp" if ports.is_none() => Ok(Self::Icmp),
+            "tcp" if first <= last => Ok(Self::Tcp(first, last)),
+            "udp" if first <= last => Ok(Self::Udp(first, last)),
+            _ => Err(NotTraffic),
+        }
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (protocol, first, last) = match self {
+            Self::All => return f.pad("all"),
+            Self::Icmp => return f.pad("icmp"),
+            Self::Other(words) => return f.pad(words),
+            Self::Tcp(first, last) => ("tcp", first, last),
+            Self::Udp(first, last) => ("udp", first, last),
+        };
+        match (*first, *last) {
+            (0, u16::MAX) => f.pad(protocol),
+            (first, last) if first == last => write!(f, "{protocol}/{first}"),
+            (first, last) => write!(f, "{protocol}/{first}-{last}"),
+        }
+    }
+}
+
+/// What a rule lets in, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// What.
+    pub traffic: Traffic,
+    /// From which block.
+    pub from: IpNet,
+}
+
+impl Permission {
+    /// Whether it counts against the quota of IPv4 rules; IPv6 rules have their own
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+    pub fn is_v4(&self) -> bool {
+        matches!(self.from, IpNet::V4(_))
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.traffic, self.from)
+    }
+}
+
+/// A security group that wears `peerd:allow`, as its own scope shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// Which.
+    pub id: SecurityGroupId,
+    /// Of which VPC.
+    pub vpc: VpcRef,
+    /// All its tags.
+    pub tags: Tags,
+    /// What it lets in from CIDR blocks, whoever wants that.
+    pub open: BTreeSet<Permission>,
+    /// Its ingress rules with other sources: groups and prefix lists.
+    pub others: usize,
+}
+
+impl SecurityGroup {
+    /// The meshes whose members it lets in.
+    pub fn allows(&self) -> MeshTag {
+        self.tags.get(tags::ALLOW).map_or_else(MeshTag::default, |value| MeshTag::parse(value))
+    }
+}
+
+/// An ingress rule that wears the mark of some deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressRule {
+    /// Which.
+    pub id: RuleId,
+    /// Where.
+    pub scope: Scope,
+    /// In which group.
+    pub group: SecurityGroupId,
+    /// What it lets in.
+    pub permission: Permission,
+    /// All its tags.
+    pub tags: Tags,
+}
+
+impl IngressRule {
+    /// Whether this deployment made it.
+    pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
+        self.tags.get(tags::MANAGED_BY).is_some_and(|by| by == deployment.as_str())
+    }
+
+    /// Whether it stands for a mesh, by its tags.
+    pub fn is_for(&self, mesh: &MeshName) -> bool {
+        self.tags.contains_key(&tags::for_mesh(mesh))
+    }
+
+    /// For how many meshes it stands, by its tags.
+    pub fn meshes(&self) -> usize {
+        self.tags.keys().filter(|key| key.starts_with(tags::FOR_MESH)).count()
+    }
+}
+
+/// What one scope shows of security groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// The groups that wear `peerd:allow`.
+    pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    /// The rules that wear a deployment's mark, in whatever group.
+    pub rules: BTreeMap<RuleId, IngressRule>,
+}
+
+impl Ingress {
+    /// Folds in what an action's own call returned; actions on other things change nothing.
+    pub(crate) fn absorb(&mut self, action: &Action, effect: Effect) {
+        match action {
+            Action::AuthorizeIngress { scope, group, permission, tags } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.open.insert(permission.clone());
+                }
+                if let Effect::Rule(id) = effect {
+                    let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
+                    let rule = IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() };
+                    self.rules.insert(id, rule);
+                }
+            }
+            Action::MarkIngress { rule, mesh, on, .. } => {
+                let key = tags::for_mesh(mesh);
+                match (self.rules.get_mut(rule), on) {
+                    (Some(rule), true) => drop(rule.tags.insert(key, String::new())),
+                    (Some(rule), false) => drop(rule.tags.remove(&key)),
+                    (None, _) => {}
+                }
+            }
+            Action::RevokeIngress { group, rule, permission, .. } => {
+                self.rules.remove(rule);
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.open.remove(permission);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(ports: &str) -> (String, Vec<String>) {
+        let (traffic, refused) = Traffic::of(&Tags::from([(tags::PORTS.to_owned(), ports.to_owned())]));
+        let traffic: Vec<String> = traffic.iter().map(ToString::to_string).collect();
+        (traffic.join(" "), refused.into_iter().collect())
+    }
+
+    #[test]
+    fn a_group_without_ports_lets_everything_in_and_one_with_none_that_make_sense_nothing() {
+        assert_eq!(Traffic::of(&Tags::new()).0, [Traffic::All].into());
+        assert_eq!(read(""), (String::new(), vec![]));
+        assert_eq!(read("tpc/443"), (String::new(), vec!["tpc/443".to_owned()]));
+    }
+
+    #[test]
+    fn ports_are_read_as_they_are_shown() {
+        let text = "icmp tcp/443 tcp/8000-8100 udp/53";
+        assert_eq!(read(text), (text.to_owned(), vec![]));
+        assert_eq!(read("udp, tcp;icmp").0, "icmp tcp udp");
+        assert_eq!(read("all tcp/1").0, "all");
+    }
+
+    #[test]
+    fn words_that_are_no_traffic_are_kept_for_the_report_and_the_others_count() {
+        let (traffic, refused) = read("tcp/443 tcp/70000 tcp/9-8 icmp/8 all/1 tcp/ -1 http");
+        assert_eq!(traffic, "tcp/443");
+        assert_eq!(refused, ["-1", "all/1", "http", "icmp/8", "tcp/", "tcp/70000", "tcp/9-8"]);
+    }
+
+    #[test]
+    fn ranges_that_touch_are_one_and_ranges_that_do_not_are_two() {
+        assert_eq!(read("tcp/80 tcp/81 tcp/90-99 tcp/95 udp/82").0, "tcp/80-81 tcp/90-99 udp/82");
+        assert_eq!(read("tcp/1-65535 tcp/0 tcp/7").0, "tcp");
+        assert_eq!(read("tcp/10-90 tcp/20-30 tcp/50").0, "tcp/10-90");
+    }
+
+    #[test]
+    fn a_rule_stands_for_the_meshes_that_its_tags_name() {
+        let mesh = |name: &str| name.parse::<MeshName>().unwrap();
+        let mark = |name: &str| (tags::for_mesh(&mesh(name)), String::new());
+        let rule = |tags: Tags| IngressRule {
+            id: "sgr-1".parse().unwrap(),
+            scope: "111111111111/us-east-1".parse().unwrap(),
+            group: "sg-1".parse().unwrap(),
+            permission: Permission { traffic: Traffic::All, from: "10.0.0.0/16".parse().unwrap() },
+            tags,
+        };
+        let both = rule([mark("prod"), mark("staging"), (tags::NAME.to_owned(), "x".to_owned())].into());
+        assert!(both.is_for(&mesh("prod")) && both.is_for(&mesh("staging")) && !both.is_for(&mesh("pro")));
+        assert_eq!([both, rule([mark("prod")].into()), rule(Tags::new())].map(|rule| rule.meshes()), [2, 1, 0]);
+    }
+}

@@ -1,0 +1,239 @@
+//! Security groups that let the members of a mesh in: the group's tags say whom and what, and the rules follow membership.
+//!
+//! Each mesh has rules of its own, so that its run can judge them by its own members alone; a rule that two meshes want
+//! stands for both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::linking::{Link, State};
+use super::view::View;
+use crate::action::Action;
+use crate::cidr::{self, CidrSet, IpNet};
+use crate::desired::Limits;
+use crate::ids::{MeshName, PeeringId, Scope, SecurityGroupId, VpcRef};
+use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
+use crate::observed::{Peering, PeeringStatus, RouteTarget};
+use crate::report::FindingKind;
+use crate::rules::Rule;
+use crate::tags;
+
+/// Brings every group's rules of this mesh to what its tags ask for: adds, shares, and takes out what is proven unwanted.
+pub fn allow(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut Draft) {
+    report_gaps(view, draft);
+    let rules = rules_by_group(view);
+    for group in view.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, view)) {
+        report_senseless(group, view, draft);
+        let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
+        let wanted = wanted(group, ours, links, view);
+        share(ours, &wanted, view, draft);
+        let added = add(group, ours, &wanted, view, limits, draft);
+        if may_go(group, view) {
+            let left = ours.iter().filter(|rule| !wanted.contains(&rule.permission) && is_to_judge(rule, group, view));
+            // What is being added in their place comes first, so that nothing that stays is shut out for a moment.
+            let left = left.filter(|rule| !added.iter().any(|block| cidr::overlap(block, &rule.permission.from)));
+            left.for_each(|rule| revoke(rule, view, draft));
+        }
+    }
+    // What a group let in that says no more whom it lets in.
+    let gone = rules.iter().filter(|(id, _)| !view.observed.ingress.groups.contains_key(**id));
+    let left = gone.flat_map(|(_, ours)| ours).filter(|rule| rule.meshes() == 0 || rule.is_for(&view.desired.mesh));
+    left.for_each(|rule| revoke(rule, view, draft));
+}
+
+fn report_gaps(view: &View<'_>, draft: &mut Draft) {
+    for (scope, why) in &view.observed.ingress_gaps {
+        let text = format!("its security groups cannot be read: {why}");
+        let remedy = "deploy the current spoke.yaml there; until then its rules are left as they are";
+        draft.report.find(FindingKind::Gap, scope, text, remedy);
+    }
+}
+
+/// Whether a scope has shown both its groups and its rules.
+fn is_read(scope: &Scope, view: &View<'_>) -> bool {
+    view.observed.answered(scope) && !view.observed.ingress_gaps.contains_key(scope)
+}
+
+/// This deployment's rules by group, in scopes that were read.
+fn rules_by_group<'a>(view: &View<'a>) -> BTreeMap<&'a SecurityGroupId, Vec<&'a IngressRule>> {
+    let mut by_group: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for rule in view.observed.ingress.rules.values() {
+        let ours = rule.is_managed_by(&view.desired.deployment) || !Rule::OnlyManaged.is_kept();
+        if ours && is_read(&rule.scope, view) {
+            by_group.entry(&rule.group).or_default().push(rule);
+        }
+    }
+    by_group
+}
+
+/// Tells what a group's tags ask for in vain, if the group or its VPC has to do with this mesh.
+fn report_senseless(group: &SecurityGroup, view: &View<'_>, draft: &mut Draft) {
+    let (allows, mesh) = (group.allows(), &view.desired.mesh);
+    let asked = view.meshes_of(&group.vpc);
+    if !allows.meshes.contains(mesh) && !asked.contains(mesh) {
+        return;
+    }
+    let mut find = |text: String, remedy: &str| draft.report.find(FindingKind::Refused, &group.id, text, remedy);
+    for word in &allows.malformed {
+        find(format!("`{word}` in {} is no mesh name", tags::ALLOW), "correct the tag");
+    }
+    for word in Traffic::of(&group.tags).1 {
+        let text = format!("`{word}` in {} is nothing like tcp/443, udp/53, tcp/8000-8100 or icmp", tags::PORTS);
+        find(text, "correct the tag; until then that word lets nothing in");
+    }
+    for mesh in &allows.meshes {
+        if !asked.contains(mesh) || view.refusal(&group.vpc, mesh).is_some() {
+            let text = format!("lets {mesh} in, of which {} is no member", group.vpc);
+            find(text, "have the VPC join that mesh, or take the mesh out of the group's tag");
+        }
+    }
+}
+
+/// What the group should let in for this mesh: the blocks that its peers bring, in as few blocks as they make. A block is
+/// opened once its peering is active and both VPCs were read; then it stays open as long as the pair is wanted.
+fn wanted(group: &SecurityGroup, ours: &[&IngressRule], links: &[Link<'_>], view: &View<'_>) -> BTreeSet<Permission> {
+    let mesh = &view.desired.mesh;
+    if !group.allows().meshes.contains(mesh) {
+        return BTreeSet::new();
+    }
+    let only = BTreeSet::from([mesh.clone()]);
+    let open: CidrSet = ours.iter().filter(|rule| rule.is_for(mesh)).map(|rule| rule.permission.from).collect();
+    let mut blocks = CidrSet::default();
+    for link in links.iter().filter(|link| link.meshes.contains(mesh)) {
+        let Some((_, peer)) = link.pair.directions().into_iter().find(|(vpc, _)| **vpc == group.vpc) else { continue };
+        let carried_by = match link.state {
+            State::Live(peering) => Some(peering),
+            State::Missing { .. } | State::Foreign(_) => None,
+            State::Overlapping(..) | State::Failed(_) => continue,
+        };
+        let carries = carried_by.is_some_and(|p| p.status == PeeringStatus::Active && view.manages(p))
+            && view.is_pair_proven(&link.pair);
+        let offered = view.offered(peer, &only);
+        let here =
+            offered.iter().filter(|block| !leads_to_another(block, peer, carried_by.map(|p| &p.id), group, view));
+        here.filter(|block| carries || open.covers(block)).for_each(|block| blocks.insert(*block));
+    }
+    let (traffic, _) = Traffic::of(&group.tags);
+    let of_block = |from: &IpNet| {
+        let from = *from;
+        traffic.iter().map(move |traffic| Permission { traffic: traffic.clone(), from }).collect::<Vec<_>>()
+    };
+    blocks.aggregated().iter().flat_map(of_block).collect()
+}
+
+/// Whether the group's VPC leads addresses of this block to another peer and none of its tables leads the block to this one:
+/// letting them in would let the other in.
+fn leads_to_another(
+    block: &IpNet,
+    peer: &VpcRef,
+    peering: Option<&PeeringId>,
+    group: &SecurityGroup,
+    view: &View<'_>,
+) -> bool {
+    let tables = || view.observed.tables_of(&group.vpc).flat_map(|table| &table.routes).filter(|route| route.created);
+    let is_ours = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if Some(id) == peering);
+    let is_anothers = |target: &RouteTarget| match target {
+        RouteTarget::Peering(id) => view.observed.peerings.get(id).is_some_and(|peering| {
+            // What leads to a VPC that is let go of is about to be moved.
+            let stays = || peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty());
+            let is_anothers = peering.status.is_live() && !peering.ends().contains(&peer);
+            is_anothers && (!view.manages(peering) || stays())
+        }),
+        RouteTarget::Local | RouteTarget::Other(_) => false,
+    };
+    let here = tables().any(|route| route.destination == *block && is_ours(&route.target));
+    !here && tables().any(|route| cidr::overlap(&route.destination, block) && is_anothers(&route.target))
+}
+
+/// Has rules that stand for other meshes, or for none, stand for this one as well.
+fn share(ours: &[&IngressRule], wanted: &BTreeSet<Permission>, view: &View<'_>, draft: &mut Draft) {
+    for rule in ours.iter().filter(|rule| wanted.contains(&rule.permission) && !rule.is_for(&view.desired.mesh)) {
+        draft.work.insert(mark(rule, &view.desired.mesh, true));
+    }
+}
+
+fn mark(rule: &IngressRule, mesh: &MeshName, on: bool) -> Action {
+    Action::MarkIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
+}
+
+/// Adds what is missing as far as the quota goes: what stands stays, and what no longer fits is told. What somebody else
+/// lets in already needs no rule of ours.
+fn add(
+    group: &SecurityGroup,
+    ours: &[&IngressRule],
+    wanted: &BTreeSet<Permission>,
+    view: &View<'_>,
+    limits: &Limits,
+    draft: &mut Draft,
+) -> BTreeSet<IpNet> {
+    let stands = |wish: &&Permission| group.open.contains(wish) || ours.iter().any(|rule| rule.permission == **wish);
+    let missing: Vec<&Permission> = wanted.iter().filter(|wish| !stands(wish)).collect();
+    let in_use = |v4: bool| group.others + group.open.iter().filter(|open| open.is_v4() == v4).count();
+    let mut room = [false, true].map(|v4| match view.observed.full.contains_key(&group.id) {
+        true => 0,
+        false => limits.rules_per_group.saturating_sub(in_use(v4)),
+    });
+    let mut added = BTreeSet::new();
+    let mut left_out: Vec<&Permission> = Vec::new();
+    for wish in missing {
+        let room = &mut room[usize::from(wish.is_v4())];
+        if *room == 0 {
+            left_out.push(wish);
+            continue;
+        }
+        *room -= 1;
+        added.insert(wish.from);
+        let tags = tags::of_rule(&view.desired.deployment, &view.desired.mesh);
+        let (scope, group, permission) = (group.vpc.scope.clone(), group.id.clone(), (*wish).clone());
+        draft.work.insert(Action::AuthorizeIngress { scope, group, permission, tags });
+    }
+    if let Some(first) = left_out.first() {
+        let because = view.observed.full.get(&group.id).cloned();
+        let because = because.unwrap_or_else(|| format!("a group takes {} rules a family", limits.rules_per_group));
+        let text = format!("{} rules do not fit, {first} the first of them: {because}", left_out.len());
+        let remedy = "have the quota raised (L-0EA8095F), name fewer ports, or let neighbouring members have neighbouring blocks";
+        draft.report.find(FindingKind::Quota, &group.id, text, remedy);
+    }
+    added
+}
+
+/// Whether what this mesh does not want of a group may be taken for unwanted. Of a peer that cannot be read nobody knows
+/// what it brings, and that a mesh is not declared is no proof that anybody left it.
+fn may_go(group: &SecurityGroup, view: &View<'_>) -> bool {
+    let (vpc, mesh) = (&group.vpc, &view.desired.mesh);
+    if !group.allows().meshes.contains(mesh) || !view.meshes_of(vpc).contains(mesh) {
+        return true;
+    }
+    let dark_peer = |peering: &Peering| {
+        let (ours, asked_by) = (view.manages(peering), &peering.requester.scope);
+        let made_for_it = ours && peering.tagged_meshes().contains(mesh);
+        // The create call marks the requester's side, and that is the one that was not seen.
+        let may_be = !ours && !peering.is_seen_by(asked_by) && view.desired.accounts.contains(&asked_by.account);
+        peering.ends().into_iter().filter(|end| !view.is_proven(end)).any(|end| {
+            let failed = view.observed.scopes.contains_key(&end.scope); // and was not merely not asked
+            made_for_it || may_be || (ours && failed)
+        })
+    };
+    let mut theirs = view.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));
+    view.desired.declared.contains_key(mesh) && !theirs.any(dark_peer)
+}
+
+/// Whether this run may judge a rule: it stands for this mesh, or for none, because somebody took the tags off, and this is
+/// the first by name of the meshes that could want it.
+fn is_to_judge(rule: &IngressRule, group: &SecurityGroup, view: &View<'_>) -> bool {
+    let mesh = &view.desired.mesh;
+    let (allows, asked) = (group.allows().meshes, view.meshes_of(&group.vpc));
+    let mut could = allows.iter().filter(|mesh| asked.contains(mesh) && view.desired.declared.contains_key(*mesh));
+    rule.is_for(mesh) || (rule.meshes() == 0 && could.next().is_none_or(|first| first == mesh))
+}
+
+/// Takes out a rule that this mesh does not want or, where it stands for other meshes too, this mesh's mark.
+fn revoke(rule: &IngressRule, view: &View<'_>, draft: &mut Draft) {
+    if rule.meshes() > 1 {
+        draft.work.insert(mark(rule, &view.desired.mesh, false));
+        return;
+    }
+    let IngressRule { id, scope, group, permission, tags: _ } = rule;
+    let (scope, group, rule, permission) = (scope.clone(), group.clone(), id.clone(), permission.clone());
+    draft.work.insert(Action::RevokeIngress { scope, group, rule, permission });
+}

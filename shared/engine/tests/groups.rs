@@ -1,0 +1,97 @@
+//! Security groups, from event to rest.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use peerd_core::tags::{ALLOW, PORTS};
+use peerd_core::{FindingKind, Permission, RuleId, SecurityGroupId, Traffic, VpcRef, cidr};
+use peerd_testkit::aws::Nature;
+use peerd_testkit::{MINUTE, World, scope};
+
+/// Three members of prod in three accounts, and a group of the first that lets prod in to port 443.
+fn opened() -> (World, [VpcRef; 3], SecurityGroupId) {
+    let mut world = World::default();
+    let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
+        let block = format!("10.{n}.0.0/16");
+        world.vpc(name, scope(n, 0), &block, "prod")
+    });
+    let group = world.group("web", &vpcs[0], &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
+    world.rest();
+    world.pass(MINUTE);
+    (world, vpcs, group)
+}
+
+fn lets_in(world: &World, group: &SecurityGroupId) -> Vec<String> {
+    let aws = world.cloud.aws();
+    let mut lines: Vec<String> =
+        aws.group(group).unwrap().rules.values().map(|rule| rule.permission.to_string()).collect();
+    lines.sort();
+    lines
+}
+
+fn rules(world: &World, group: &SecurityGroupId) -> Vec<RuleId> {
+    world.cloud.aws().group(group).unwrap().rules.keys().cloned().collect()
+}
+
+/// A security group lets in the members of the meshes that it allows, on the ports that it names, in as few rules as that takes.
+#[test]
+fn rules_follow_membership_and_the_tags_of_the_group() {
+    let (mut world, [_, b, _], group) = opened();
+    assert_eq!(lets_in(&world, &group), ["tcp/443 from 10.2.0.0/15"]);
+    world.untag(&b).unwrap();
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["tcp/443 from 10.3.0.0/16"]);
+    world.tag(&b, "prod").unwrap();
+    world.mark_group(&group, PORTS, Some("udp/53"));
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["udp/53 from 10.2.0.0/15"]);
+    world.mark_group(&group, ALLOW, None);
+    world.rest();
+    assert_eq!(lets_in(&world, &group), Vec::<String>::new());
+}
+
+/// Rules of security groups that somebody else made are never touched, and a rule of peerd's that somebody takes out comes back.
+#[test]
+fn a_rule_made_by_hand_stays_and_a_rule_revoked_by_hand_returns() {
+    let (mut world, [a, ..], group) = opened();
+    let by_hand = Permission { traffic: Traffic::All, from: cidr::parse("192.0.2.0/24").unwrap() };
+    world.open_group(&group, &by_hand).unwrap();
+    let ours = rules(&world, &group).into_iter().next().unwrap();
+    world.revoke_rule(&group, &ours).unwrap();
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24", "tcp/443 from 10.2.0.0/15"]);
+    world.untag(&a).unwrap();
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24"]);
+}
+
+/// A rule that two meshes want stands for both, and goes with the last of them.
+#[test]
+fn leaving_one_of_two_meshes_shuts_nobody_out() {
+    let (mut world, [a, b, c], group) = opened();
+    for vpc in [&a, &b, &c] {
+        world.tag(vpc, "prod staging").unwrap();
+    }
+    world.mark_group(&group, ALLOW, Some("prod staging"));
+    world.rest();
+    let stood = rules(&world, &group);
+    world.tag(&a, "staging").unwrap();
+    world.rest();
+    assert_eq!(rules(&world, &group), stood, "the same rule, for staging alone");
+    world.mark_group(&group, ALLOW, Some("prod"));
+    world.rest();
+    assert_eq!(lets_in(&world, &group), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_group_has_no_room_for_is_reported_and_the_rest_of_the_mesh_stands() {
+    let mut world = World::default();
+    world.cloud.aws().nature = Nature { rules_per_group: 1, ..Nature::default() };
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let group = world.group("web", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1 tcp/3")]);
+    world.rest();
+    assert_eq!(lets_in(&world, &group).len(), 1);
+    assert!(world.connected(&a, &b));
+    let runs = world.store.take_runs();
+    let found = runs.iter().flat_map(|run| &run.report.findings).find(|finding| finding.kind == FindingKind::Quota);
+    assert_eq!(found.unwrap().subject, "sg-web");
+}

@@ -1,0 +1,198 @@
+//! Security groups and their ingress rules.
+//!
+//! Sources: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html>,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html>,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> for the codes, and
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html> for the quota.
+
+use std::collections::BTreeMap;
+
+use peerd_core::{IngressRule, Permission, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, VpcRef, tags};
+use peerd_engine::{Clock, CloudError, Timestamp};
+
+use super::history::History;
+use super::state::{Aws, refuse};
+use crate::ledger::{Author, Deed};
+
+/// A security group while it exists.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Of which VPC.
+    pub vpc: VpcRef,
+    /// Its tags.
+    pub tags: Tags,
+    /// Its ingress rules.
+    pub rules: BTreeMap<RuleId, GroupRule>,
+}
+
+/// An ingress rule while it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRule {
+    /// What it lets in.
+    pub permission: Permission,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Aws {
+    /// The security groups that there are.
+    pub fn groups(&self) -> impl Iterator<Item = (&SecurityGroupId, &Group)> {
+        self.groups.iter().filter_map(|(id, group)| Some((id, group.now().as_ref()?)))
+    }
+
+    /// A security group as it is.
+    pub fn group(&self, id: &SecurityGroupId) -> Option<&Group> {
+        self.groups.get(id)?.now().as_ref()
+    }
+
+    /// CreateSecurityGroup.
+    pub fn create_group(&mut self, by: Author, id: &SecurityGroupId, vpc: &VpcRef, tags: &Tags) {
+        let now = self.stage.now();
+        let group = Group { vpc: vpc.clone(), tags: tags.clone(), rules: BTreeMap::new() };
+        self.groups.insert(id.clone(), History::new(now, Some(group)));
+        self.enter(now, by, Deed::Group { group: id.clone(), vpc: vpc.clone(), tags: tags.clone() });
+    }
+
+    /// CreateTags or DeleteTags on a security group.
+    pub fn tag_group(&mut self, by: Author, id: &SecurityGroupId, key: &str, value: Option<&str>) {
+        let Some(mut group) = self.group(id).cloned() else { return };
+        match value {
+            Some(value) => drop(group.tags.insert(key.to_owned(), value.to_owned())),
+            None => drop(group.tags.remove(key)),
+        }
+        let (vpc, tags) = (group.vpc.clone(), group.tags.clone());
+        self.set_group(id, Some(group));
+        self.enter(self.stage.now(), by, Deed::Group { group: id.clone(), vpc, tags });
+    }
+
+    /// The groups of a VPC go with it.
+    pub(super) fn drop_groups_of(&mut self, by: Author, vpc: &VpcRef) {
+        let theirs: Vec<_> = self.groups().filter(|(_, group)| group.vpc == *vpc).map(|(id, _)| id.clone()).collect();
+        for id in theirs {
+            self.set_group(&id, None);
+            self.enter(self.stage.now(), by, Deed::GroupGone { group: id });
+        }
+    }
+
+    fn set_group(&mut self, id: &SecurityGroupId, group: Option<Group>) {
+        let (now, memory) = (self.stage.now(), self.nature.memory);
+        self.groups.get_mut(id).into_iter().for_each(|history| history.set(now, group.clone(), memory));
+    }
+
+    fn writable_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<&Group, CloudError> {
+        let group = self.group(id).filter(|group| group.vpc.scope == *scope);
+        group.ok_or_else(|| refuse("InvalidGroup.NotFound", format!("The security group '{id}' does not exist")))
+    }
+
+    /// AuthorizeSecurityGroupIngress of one permission.
+    ///
+    /// # Errors
+    /// `InvalidGroup.NotFound`, `InvalidPermission.Duplicate`, `RulesPerSecurityGroupLimitExceeded`.
+    pub fn authorize(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        id: &SecurityGroupId,
+        permission: &Permission,
+        tags: &Tags,
+    ) -> Result<RuleId, CloudError> {
+        let group = self.writable_group(scope, id)?;
+        if group.rules.values().any(|rule| rule.permission == *permission) {
+            let text = format!("the specified rule \"{permission}\" already exists");
+            return Err(refuse("InvalidPermission.Duplicate", text));
+        }
+        let of_family = |rule: &&GroupRule| rule.permission.is_v4() == permission.is_v4();
+        if group.rules.values().filter(of_family).count() >= self.nature.rules_per_group {
+            let text = format!("The maximum number of rules per security group has been reached: {id}");
+            return Err(refuse("RulesPerSecurityGroupLimitExceeded", text));
+        }
+        self.made += 1;
+        let rule = format!("sgr-{:04}", self.made).parse().map_err(|error| refuse("InternalError", error))?;
+        let made = GroupRule { permission: permission.clone(), tags: tags.clone() };
+        self.set_rule(by, id, &rule, Some(made));
+        Ok(rule)
+    }
+
+    /// RevokeSecurityGroupIngress by the rule's id.
+    ///
+    /// # Errors
+    /// `InvalidGroup.NotFound`, `InvalidSecurityGroupRuleId.NotFound`.
+    pub fn revoke(&mut self, by: Author, scope: &Scope, id: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError> {
+        if !self.writable_group(scope, id)?.rules.contains_key(rule) {
+            return Err(no_rule(rule));
+        }
+        self.set_rule(by, id, rule, None);
+        Ok(())
+    }
+
+    /// CreateTags or DeleteTags on a rule.
+    ///
+    /// # Errors
+    /// `InvalidSecurityGroupRuleId.NotFound`.
+    pub fn tag_rule(
+        &mut self,
+        by: Author,
+        scope: &Scope,
+        rule: &RuleId,
+        change: impl FnOnce(&mut Tags),
+    ) -> Result<(), CloudError> {
+        let found = self.groups().find_map(|(id, group)| {
+            let rule = group.rules.get(rule).filter(|_| group.vpc.scope == *scope)?;
+            Some((id.clone(), rule.clone()))
+        });
+        let (group, mut changed) = found.ok_or_else(|| no_rule(rule))?;
+        change(&mut changed.tags);
+        self.set_rule(by, &group, rule, Some(changed));
+        Ok(())
+    }
+
+    fn set_rule(&mut self, by: Author, id: &SecurityGroupId, rule: &RuleId, now: Option<GroupRule>) {
+        let Some(mut group) = self.group(id).cloned() else { return };
+        let was = match now.clone() {
+            Some(made) => group.rules.insert(rule.clone(), made),
+            None => group.rules.remove(rule),
+        };
+        self.set_group(id, Some(group));
+        self.enter(self.stage.now(), by, Deed::Rule { group: id.clone(), rule: rule.clone(), was, now });
+    }
+
+    fn seen_groups<'a>(
+        &'a self,
+        scope: &'a Scope,
+        time: Timestamp,
+    ) -> impl Iterator<Item = (&'a SecurityGroupId, &'a Group)> {
+        let seen = self.groups.iter().filter_map(move |(id, group)| Some((id, group.as_of(time)?.as_ref()?)));
+        seen.filter(move |(_, group)| group.vpc.scope == *scope)
+    }
+
+    /// The groups of a scope that wear `peerd:allow`, as a describe shows them that is as old as `time`.
+    pub(super) fn allowing_groups(&self, scope: &Scope, time: Timestamp) -> Vec<SecurityGroup> {
+        let seen = self.seen_groups(scope, time).filter(|(_, group)| group.tags.contains_key(tags::ALLOW));
+        let group = |(id, Group { vpc, tags, rules }): (&SecurityGroupId, &Group)| {
+            let open = rules.values().map(|rule| rule.permission.clone()).collect();
+            let (vpc, tags) = (vpc.clone(), tags.clone());
+            SecurityGroup { id: id.clone(), vpc, tags, open, others: 0 }
+        };
+        seen.map(group).collect()
+    }
+
+    /// The rules of a scope that wear a deployment's mark, likewise.
+    pub(super) fn marked_rules(&self, scope: &Scope, time: Timestamp) -> Vec<IngressRule> {
+        let rules = self.seen_groups(scope, time).flat_map(|(group, seen)| {
+            seen.rules.iter().map(move |(id, GroupRule { permission, tags })| {
+                let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
+                IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() }
+            })
+        });
+        rules.filter(|rule| rule.tags.contains_key(tags::MANAGED_BY)).collect()
+    }
+
+    /// The VPC of a group, likewise.
+    pub(super) fn seen_owner(&self, scope: &Scope, id: &SecurityGroupId, time: Timestamp) -> Option<VpcRef> {
+        self.seen_groups(scope, time).find(|(seen, _)| *seen == id).map(|(_, group)| group.vpc.clone())
+    }
+}
+
+fn no_rule(rule: &RuleId) -> CloudError {
+    refuse("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule '{rule}' does not exist"))
+}
