@@ -86,7 +86,10 @@ impl Engine<'_> {
     ) -> Result<(), SurveyError> {
         let read = match reads.get(&vpc.scope) {
             Some(Ok(read)) => read.get(vpc),
-            Some(Err(error)) => return Ok(looks.unreadable(&vpc.scope, error)),
+            Some(Err(error)) => {
+                looks.unreadable(&vpc.scope, error);
+                return Ok(());
+            }
             None => return Ok(()),
         };
         if !expect.allows(read) && patient && Rule::StaleReadsAreReadAgain.is_kept() {
@@ -108,7 +111,10 @@ impl Engine<'_> {
                 looks.stale = true;
                 return Ok(());
             }
-            Err(error) => return Ok(looks.unreadable(scope, &error)),
+            Err(error) => {
+                looks.unreadable(scope, &error);
+                return Ok(());
+            }
         };
         let ends = [&view.requester, &view.accepter];
         let mut meshes = MeshTag::of(&view.tags).meshes;
