@@ -26,7 +26,7 @@ pub struct Member {
     /// The ones that it left.
     #[serde(default)]
     pub left: BTreeSet<MeshName>,
-    /// When it was first seen to ask for the last of them, in milliseconds since the Unix epoch.
+    /// When it was first seen to ask for the last of them, or last told to by an event, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub since: u64,
     /// The number of the last tag change of which an event told: an older event told of an older tag.

@@ -83,7 +83,9 @@ impl Engine<'_> {
             // What it seems to ask for besides is looked at; what is remembered of it stays a state that it had.
             return Member { left: &before.left | &(&asked - &before.meshes), meshes, ..before.clone() };
         }
-        let since = if asked.is_subset(&before.asked()) { before.since } else { self.clock.now() };
+        // What an event tells of a tag that is newer than what is remembered is news, even if it was believed before.
+        let is_news = told.is_some_and(|version| version > before.tag_version) || !asked.is_subset(&before.asked());
+        let since = if is_news { self.clock.now() } else { before.since };
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),

@@ -263,3 +263,22 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
         play(true, climate, &scenes);
     }
 }
+
+/// The index believed by a stale read that a VPC still asked for a mesh; when it really asked again, another stale read made
+/// the index forget it.
+#[test]
+fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left() {
+    for seed in 0..60 {
+        let weather = Weather { latency: 1..=21, staleness: 2500, ..Weather::default() };
+        let nature = Nature { repeated_create_tags: true, same_route_twice: true, ..Nature::default() };
+        let climate = Climate { seed, weather, nature, workers: Some(5), batch: Some(100) };
+        let scenes = [
+            (7, vpc(at(1, 1), "10.1.0.0/16", "prod")),
+            (1, vpc(at(2, 1), "10.2.0.0/16", "prod")),
+            (81, vpc(at(1, 0), "10.3.0.0/16", "prod")),
+            (713, Happening::Untag { vpc: 1 }),
+            (14 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod" }),
+        ];
+        play(true, climate, &scenes);
+    }
+}
