@@ -151,6 +151,11 @@ impl SecurityGroup {
     pub fn allows(&self) -> MeshTag {
         self.tags.get(tags::ALLOW).map_or_else(MeshTag::default, |value| MeshTag::parse(value))
     }
+
+    /// How many rules of a family it has, as AWS counts them: one with another source than a block counts in both.
+    pub fn count(&self, v4: bool) -> usize {
+        self.others + self.open.iter().filter(|open| open.is_v4() == v4).count()
+    }
 }
 
 /// An ingress rule that wears the mark of some deployment.

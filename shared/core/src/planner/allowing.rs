@@ -156,8 +156,8 @@ fn mark(rule: &IngressRule, mesh: &MeshName, on: bool) -> Action {
     Action::MarkIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
 }
 
-/// Adds what is missing as far as the quota goes: what stands stays, and what no longer fits is told. What somebody else
-/// lets in already needs no rule of ours.
+/// Adds what is missing as far as the quota goes, and tells the blocks that it adds. What somebody else lets in already needs
+/// no rule of ours.
 fn add(
     group: &SecurityGroup,
     ours: &[&IngressRule],
@@ -167,34 +167,26 @@ fn add(
     draft: &mut Draft,
 ) -> BTreeSet<IpNet> {
     let stands = |wish: &&Permission| group.open.contains(wish) || ours.iter().any(|rule| rule.permission == **wish);
-    let missing: Vec<&Permission> = wanted.iter().filter(|wish| !stands(wish)).collect();
-    let in_use = |v4: bool| group.others + group.open.iter().filter(|open| open.is_v4() == v4).count();
-    let mut room = [false, true].map(|v4| match view.observed.full.contains_key(&group.id) {
+    let room = |v4: bool| match view.observed.full.contains_key(&group.id) {
         true => 0,
-        false => limits.rules_per_group.saturating_sub(in_use(v4)),
-    });
-    let mut added = BTreeSet::new();
-    let mut left_out: Vec<&Permission> = Vec::new();
-    for wish in missing {
-        let room = &mut room[usize::from(wish.is_v4())];
-        if *room == 0 {
-            left_out.push(wish);
-            continue;
-        }
-        *room -= 1;
-        added.insert(wish.from);
+        false => limits.rules_per_group.saturating_sub(group.count(v4)),
+    };
+    let (v4, v6): (Vec<_>, Vec<_>) = wanted.iter().filter(|wish| !stands(wish)).partition(|wish| wish.is_v4());
+    let fits: Vec<_> = v4.iter().take(room(true)).chain(v6.iter().take(room(false))).copied().collect();
+    let left_out: Vec<_> = v4.iter().skip(room(true)).chain(v6.iter().skip(room(false))).copied().collect();
+    for permission in &fits {
         let tags = tags::of_rule(&view.desired.deployment, &view.desired.mesh);
-        let (scope, group, permission) = (group.vpc.scope.clone(), group.id.clone(), (*wish).clone());
+        let (scope, group, permission) = (group.vpc.scope.clone(), group.id.clone(), (*permission).clone());
         draft.work.insert(Action::AuthorizeIngress { scope, group, permission, tags });
     }
     if let Some(first) = left_out.first() {
-        let because = view.observed.full.get(&group.id).cloned();
-        let because = because.unwrap_or_else(|| format!("a group takes {} rules a family", limits.rules_per_group));
+        let refused = view.observed.full.get(&group.id).cloned();
+        let because = refused.unwrap_or_else(|| format!("a group takes {} rules a family", limits.rules_per_group));
         let text = format!("{} rules do not fit, {first} the first of them: {because}", left_out.len());
         let remedy = "have the quota raised (L-0EA8095F), name fewer ports, or let neighbouring members have neighbouring blocks";
         draft.report.find(FindingKind::Quota, &group.id, text, remedy);
     }
-    added
+    fits.into_iter().map(|permission| permission.from).collect()
 }
 
 /// Whether what this mesh does not want of a group may be taken for unwanted. Of a peer that cannot be read nobody knows
