@@ -1,11 +1,10 @@
 //! The engine's cloud over EC2: each method one call, with EC2's answers as they are.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Filter, PeeringConnectionOptionsRequest, ResourceType, TagSpecification, VpcAttributeName,
+    AttributeBooleanValue, Filter, PeeringConnectionOptionsRequest, ResourceType, VpcAttributeName,
     VpcPeeringConnection,
 };
 use peerd_core::cidr::IpNet;
@@ -45,23 +44,25 @@ impl AwsCloud {
         self.sessions.ec2(scope).await
     }
 
-    /// Sets, or with no value removes, one tag of something.
-    async fn tag(
-        &self,
-        scope: &Scope,
-        id: &(impl Display + Sync),
-        key: &str,
-        value: Option<&str>,
-    ) -> Result<(), CloudError> {
-        let tag = aws_sdk_ec2::types::Tag::builder().key(key).set_value(value.map(str::to_owned)).build();
-        if value.is_some() {
-            let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
-            let answer = ec2.create_tags().resources(id.to_string()).tags(tag).send().await;
-            return answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error));
-        }
+    async fn tag(&self, scope: &Scope, id: &str, tags: &Tags) -> Result<(), CloudError> {
+        let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
+        let answer = ec2.create_tags().resources(id).set_tags(Some(convert::sdk_tags(tags))).send().await;
+        answer.map(drop).map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error))
+    }
+
+    async fn untag(&self, scope: &Scope, id: &str, keys: &[&str]) -> Result<(), CloudError> {
+        let tags = keys.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(*key).build()).collect();
         let ec2 = self.ec2(scope, Bucket::Tag("DeleteTags")).await;
-        let answer = ec2.delete_tags().resources(id.to_string()).tags(tag).send().await;
+        let answer = ec2.delete_tags().resources(id).set_tags(Some(tags)).send().await;
         answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
+    }
+
+    /// Sets, or with no value removes, one tag.
+    async fn set_tag(&self, scope: &Scope, id: &str, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+        match value {
+            Some(value) => self.tag(scope, id, &Tags::from([(key.to_owned(), value.to_owned())])).await,
+            None => self.untag(scope, id, &[key]).await,
+        }
     }
 
     async fn filtered_vpcs(&self, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Vpc>, CloudError> {
@@ -222,10 +223,7 @@ impl CloudWrite for AwsCloud {
         let call = format!("CreateVpcPeeringConnection of {pair}");
         let (requester, accepter) = (pair.requester(), pair.accepter());
         let ec2 = self.ec2(&requester.scope, Bucket::Write("CreateVpcPeeringConnection")).await;
-        let specification = TagSpecification::builder()
-            .resource_type(ResourceType::VpcPeeringConnection)
-            .set_tags(Some(convert::sdk_tags(tags)))
-            .build();
+        let specification = convert::tagged(ResourceType::VpcPeeringConnection, tags);
         let answer = ec2
             .create_vpc_peering_connection()
             .vpc_id(requester.id.as_str())
@@ -255,17 +253,11 @@ impl CloudWrite for AwsCloud {
     }
 
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError> {
-        let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
-        let request = ec2.create_tags().resources(id.as_str()).set_tags(Some(convert::sdk_tags(tags)));
-        let answer = request.send().await.map(drop);
-        answer.map_err(|error| errors::cloud(format!("CreateTags of {id} in {scope}"), error))
+        self.tag(scope, id.as_str(), tags).await
     }
 
     async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError> {
-        let tags = keys.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(*key).build()).collect();
-        let ec2 = self.ec2(scope, Bucket::Tag("DeleteTags")).await;
-        let answer = ec2.delete_tags().resources(id.as_str()).set_tags(Some(tags)).send().await;
-        answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
+        self.untag(scope, id.as_str(), keys).await
     }
 
     async fn set_dns(&self, vpc: &VpcRef, id: &PeeringId, requester: bool, on: bool) -> Result<(), CloudError> {
@@ -329,7 +321,9 @@ impl CloudWrite for AwsCloud {
         let call = format!("AuthorizeSecurityGroupIngress of {permission} in {group} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("AuthorizeSecurityGroupIngress")).await;
         let request = ec2.authorize_security_group_ingress().group_id(group.as_str());
-        let request = request.ip_permissions(ingress::permission(permission)).tag_specifications(ingress::tagged(tags));
+        let request = request
+            .ip_permissions(ingress::permission(permission))
+            .tag_specifications(convert::tagged(ResourceType::SecurityGroupRule, tags));
         let answer = request.send().await.map_err(|error| errors::cloud(&call, error))?;
         let id = answer.security_group_rules().first().and_then(|rule| rule.security_group_rule_id());
         let id = convert::required(id, "securityGroupRuleId").and_then(|id| Ok(id.parse()?));
@@ -345,11 +339,11 @@ impl CloudWrite for AwsCloud {
     }
 
     async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError> {
-        self.tag(scope, rule, key, on.then_some("")).await
+        self.set_tag(scope, rule.as_str(), key, on.then_some("")).await
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
-        self.tag(&vpc.scope, &vpc.id, key, value).await
+        self.set_tag(&vpc.scope, vpc.id.as_str(), key, value).await
     }
 }
 

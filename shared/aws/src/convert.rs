@@ -1,8 +1,8 @@
 //! From the SDK's records to the domain's, which checks every id once.
 
 use aws_sdk_ec2::types::{
-    Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag, Vpc as SdkVpc, VpcCidrBlockStateCode,
-    VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
+    ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag, TagSpecification,
+    Vpc as SdkVpc, VpcCidrBlockStateCode, VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
 };
 use peerd_core::cidr::{self, CidrSet};
 use peerd_core::ids::IdError;
@@ -36,6 +36,11 @@ pub fn tags(tags: &[Tag]) -> Tags {
 /// The SDK's tags.
 pub fn sdk_tags(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// The tags of a thing in the call that makes it.
+pub fn tagged(kind: ResourceType, tags: &Tags) -> TagSpecification {
+    TagSpecification::builder().resource_type(kind).set_tags(Some(sdk_tags(tags))).build()
 }
 
 /// A VPC of the scope's own account; none of one that another account shares with it, whose peerings only its owner

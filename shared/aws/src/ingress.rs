@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as SdkSecurityGroup, SecurityGroupRule,
-    TagSpecification,
-};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup as SdkSecurityGroup, SecurityGroupRule};
 use peerd_core::cidr::{self, IpNet};
-use peerd_core::{IngressRule, Permission, Scope, SecurityGroup, Tags, Traffic, VpcRef};
+use peerd_core::{IngressRule, Permission, Scope, SecurityGroup, Traffic, VpcRef};
 
-use crate::convert::{Malformed, required, sdk_tags, tags};
+use crate::convert::{Malformed, required, tags};
 
 /// What the console shows beside a rule.
 const DESCRIPTION: &str = "peerd: peers of the meshes that peerd:allow names";
@@ -89,12 +86,6 @@ pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
         true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(text).build()).build(),
         false => permission.ip_ranges(IpRange::builder().cidr_ip(block).description(text).build()).build(),
     }
-}
-
-/// The tags of a rule in the call that makes it.
-pub fn tagged(tags: &Tags) -> TagSpecification {
-    let kind = ResourceType::SecurityGroupRule;
-    TagSpecification::builder().resource_type(kind).set_tags(Some(sdk_tags(tags))).build()
 }
 
 #[cfg(test)]

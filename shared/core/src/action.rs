@@ -190,7 +190,7 @@ impl fmt::Display for Action {
             }
             Self::DeletePeering { peering, scope, pair } => write!(f, "- peering {peering} {pair} from {scope}"),
             Self::AuthorizeIngress { scope, group, permission, tags } => {
-                let meshes: Vec<&str> = tags.keys().filter_map(|key| key.strip_prefix(tags::FOR_MESH)).collect();
+                let meshes: Vec<&str> = tags::meshes_of_rule(tags).collect();
                 write!(f, "+ ingress {group} in {scope} {permission} for {}", meshes.join("+"))
             }
             Self::MarkIngress { scope, rule, mesh, on } => {

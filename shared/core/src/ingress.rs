@@ -34,7 +34,7 @@ impl Traffic {
         let Some(value) = tags.get(tags::PORTS) else { return ([Self::All].into(), BTreeSet::new()) };
         let mut refused = BTreeSet::new();
         let mut read = BTreeSet::new();
-        for word in value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty()) {
+        for word in tags::words(value) {
             match word.parse() {
                 Ok(traffic) => drop(read.insert(traffic)),
                 Err(NotTraffic) => drop(refused.insert(word.to_owned())),
@@ -176,7 +176,7 @@ pub struct IngressRule {
 impl IngressRule {
     /// Whether this deployment made it.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
-        self.tags.get(tags::MANAGED_BY).is_some_and(|by| by == deployment.as_str())
+        tags::is_marked(&self.tags, deployment)
     }
 
     /// Whether it stands for a mesh, by its tags.
@@ -186,7 +186,7 @@ impl IngressRule {
 
     /// For how many meshes it stands, by its tags.
     pub fn meshes(&self) -> usize {
-        self.tags.keys().filter(|key| key.starts_with(tags::FOR_MESH)).count()
+        tags::meshes_of_rule(&self.tags).count()
     }
 }
 

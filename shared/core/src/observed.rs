@@ -182,8 +182,7 @@ impl Peering {
 
     /// Whether this deployment's mark is on the side of a scope, so that the scope's role lets it be changed there.
     pub fn is_marked_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
-        let mark = self.tags.get(scope).and_then(|worn| worn.get(tags::MANAGED_BY));
-        mark.is_some_and(|by| by == deployment.as_str())
+        self.tags.get(scope).is_some_and(|worn| tags::is_marked(worn, deployment))
     }
 
     /// Whether the scope of one of its ends shows it.

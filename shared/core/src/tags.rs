@@ -34,6 +34,11 @@ pub const MARKS: [&str; 2] = [MANAGED_BY, ENV];
 /// On a peering, written when absent, so that a name given by hand stays.
 pub const NAME: &str = "Name";
 
+/// The words of a value in which neither `/` nor `:` separates.
+pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty())
+}
+
 /// What the tag `peerd:env` of a VPC asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeshTag {
@@ -103,7 +108,7 @@ impl Advertised {
     pub fn of(tags: &Tags, own: &CidrSet) -> Self {
         let Some(value) = tags.get(CIDRS) else { return Self { cidrs: own.clone(), refused: BTreeSet::new() } };
         let mut advertised = Self::default();
-        for word in value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty()) {
+        for word in words(value) {
             match cidr::parse(word) {
                 Ok(block) if own.covers(&block) => advertised.cidrs.insert(block),
                 _ => drop(advertised.refused.insert(word.to_owned())),
@@ -116,6 +121,16 @@ impl Advertised {
 /// The key that says that an ingress rule stands for a mesh; its value is empty.
 pub fn for_mesh(mesh: &MeshName) -> String {
     format!("{FOR_MESH}{mesh}")
+}
+
+/// The meshes that the tags of an ingress rule name.
+pub fn meshes_of_rule(worn: &Tags) -> impl Iterator<Item = &str> {
+    worn.keys().filter_map(|key| key.strip_prefix(FOR_MESH))
+}
+
+/// Whether something wears the mark of a deployment.
+pub fn is_marked(worn: &Tags, deployment: &Deployment) -> bool {
+    worn.get(MANAGED_BY).is_some_and(|by| by == deployment.as_str())
 }
 
 /// The tags of a new ingress rule.

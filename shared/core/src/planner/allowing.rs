@@ -13,7 +13,7 @@ use crate::cidr::{self, CidrSet, IpNet};
 use crate::desired::Limits;
 use crate::ids::{MeshName, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
-use crate::observed::{Peering, PeeringStatus, RouteTarget};
+use crate::observed::{Peering, PeeringStatus, Route, RouteTarget};
 use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::tags;
@@ -21,11 +21,11 @@ use crate::tags;
 /// Brings every group's rules of this mesh to what its tags ask for: adds, shares, and takes out what is proven unwanted.
 pub fn allow(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut Draft) {
     report_gaps(view, draft);
-    let rules = rules_by_group(view);
+    let (rules, peers) = (rules_by_group(view), peers_by_vpc(links, view));
     for group in view.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, view)) {
         report_senseless(group, view, draft);
         let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
-        let wanted = wanted(group, ours, links, view);
+        let wanted = wanted(group, ours, peers.get(&group.vpc).map_or(&[][..], Vec::as_slice), view);
         share(ours, &wanted, view, draft);
         let added = add(group, ours, &wanted, view, limits, draft);
         if may_go(group, view) {
@@ -89,18 +89,32 @@ fn report_senseless(group: &SecurityGroup, view: &View<'_>, draft: &mut Draft) {
     }
 }
 
+/// A VPC that this mesh connects with another, and the link between the two.
+type Peer<'a> = (&'a VpcRef, &'a Link<'a>);
+
+/// The peers of each VPC in this mesh.
+fn peers_by_vpc<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Vec<Peer<'a>>> {
+    let mut by_vpc: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for link in links.iter().filter(|link| link.meshes.contains(&view.desired.mesh)) {
+        for (vpc, peer) in link.pair.directions() {
+            by_vpc.entry(vpc).or_default().push((peer, link));
+        }
+    }
+    by_vpc
+}
+
 /// What the group should let in for this mesh: the blocks that its peers bring, in as few blocks as they make. A block is
 /// opened once its peering is active and both VPCs were read; then it stays open as long as the pair is wanted.
-fn wanted(group: &SecurityGroup, ours: &[&IngressRule], links: &[Link<'_>], view: &View<'_>) -> BTreeSet<Permission> {
+fn wanted(group: &SecurityGroup, ours: &[&IngressRule], peers: &[Peer<'_>], view: &View<'_>) -> BTreeSet<Permission> {
     let mesh = &view.desired.mesh;
     if !group.allows().meshes.contains(mesh) {
         return BTreeSet::new();
     }
     let only = BTreeSet::from([mesh.clone()]);
     let open: CidrSet = ours.iter().filter(|rule| rule.is_for(mesh)).map(|rule| rule.permission.from).collect();
+    let routes = routes_over_peerings(&group.vpc, view);
     let mut blocks = CidrSet::default();
-    for link in links.iter().filter(|link| link.meshes.contains(mesh)) {
-        let Some((_, peer)) = link.pair.directions().into_iter().find(|(vpc, _)| **vpc == group.vpc) else { continue };
+    for (peer, link) in peers {
         let carried_by = match link.state {
             State::Live(peering) => Some(peering),
             State::Missing { .. } | State::Foreign(_) => None,
@@ -108,9 +122,9 @@ fn wanted(group: &SecurityGroup, ours: &[&IngressRule], links: &[Link<'_>], view
         };
         let carries = carried_by.is_some_and(|p| p.status == PeeringStatus::Active && view.manages(p))
             && view.is_pair_proven(&link.pair);
+        let peering = carried_by.map(|peering| &peering.id);
         let offered = view.offered(peer, &only);
-        let here =
-            offered.iter().filter(|block| !leads_to_another(block, peer, carried_by.map(|p| &p.id), group, view));
+        let here = offered.iter().filter(|block| !leads_to_another(block, peer, peering, &routes, view));
         here.filter(|block| carries || open.covers(block)).for_each(|block| blocks.insert(*block));
     }
     let (traffic, _) = Traffic::of(&group.tags);
@@ -121,28 +135,35 @@ fn wanted(group: &SecurityGroup, ours: &[&IngressRule], links: &[Link<'_>], view
     blocks.aggregated().iter().flat_map(of_block).collect()
 }
 
-/// Whether the group's VPC leads addresses of this block to another peer and none of its tables leads the block to this one:
-/// letting them in would let the other in.
+/// The created routes of a VPC that lead over peerings.
+fn routes_over_peerings<'a>(vpc: &'a VpcRef, view: &View<'a>) -> Vec<(&'a IpNet, &'a PeeringId)> {
+    let routes = view.observed.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.created);
+    let over_peering = |route: &'a Route| match &route.target {
+        RouteTarget::Peering(id) => Some((&route.destination, id)),
+        RouteTarget::Local | RouteTarget::Other(_) => None,
+    };
+    routes.filter_map(over_peering).collect()
+}
+
+/// Whether these routes lead addresses of a block to another peer and none of them leads the block to this one: letting
+/// them in would let the other in.
 fn leads_to_another(
     block: &IpNet,
     peer: &VpcRef,
     peering: Option<&PeeringId>,
-    group: &SecurityGroup,
+    routes: &[(&IpNet, &PeeringId)],
     view: &View<'_>,
 ) -> bool {
-    let tables = || view.observed.tables_of(&group.vpc).flat_map(|table| &table.routes).filter(|route| route.created);
-    let is_ours = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if Some(id) == peering);
-    let is_anothers = |target: &RouteTarget| match target {
-        RouteTarget::Peering(id) => view.observed.peerings.get(id).is_some_and(|peering| {
+    let is_anothers = |id: &PeeringId| {
+        view.observed.peerings.get(id).is_some_and(|peering| {
             // What leads to a VPC that is let go of is about to be moved.
             let stays = || peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty());
             let is_anothers = peering.status.is_live() && !peering.ends().contains(&peer);
             is_anothers && (!view.manages(peering) || stays())
-        }),
-        RouteTarget::Local | RouteTarget::Other(_) => false,
+        })
     };
-    let here = tables().any(|route| route.destination == *block && is_ours(&route.target));
-    !here && tables().any(|route| cidr::overlap(&route.destination, block) && is_anothers(&route.target))
+    let here = routes.iter().any(|(destination, id)| *destination == block && Some(*id) == peering);
+    !here && routes.iter().any(|(destination, id)| cidr::overlap(destination, block) && is_anothers(id))
 }
 
 /// Has rules that stand for other meshes, or for none, stand for this one as well.

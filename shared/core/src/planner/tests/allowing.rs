@@ -43,7 +43,7 @@ impl World {
     fn lets_in(&self) -> Vec<String> {
         let rules = self.observed.ingress.rules.values();
         let line = |rule: &IngressRule| {
-            let meshes: Vec<&str> = rule.tags.keys().filter_map(|key| key.strip_prefix("peerd:env/")).collect();
+            let meshes: Vec<&str> = tags::meshes_of_rule(&rule.tags).collect();
             format!("{} for {}", rule.permission, meshes.join("+"))
         };
         let mut lines: Vec<String> = rules.map(line).collect();

@@ -38,6 +38,17 @@ impl<T> Past<T> {
     }
 }
 
+/// The words of a tag that names meshes.
+pub fn words<'a>(tags: &'a Tags, key: &str) -> impl Iterator<Item = &'a str> {
+    let value = tags.get(key).map_or("", String::as_str);
+    value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty())
+}
+
+/// Whether something says that peerd made it.
+pub fn is_marked(tags: &Tags) -> bool {
+    tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
+}
+
 /// A VPC while it exists.
 #[derive(Debug, Clone)]
 pub struct Vpc {
@@ -48,8 +59,7 @@ pub struct Vpc {
 impl Vpc {
     /// The words of `peerd:env`.
     pub fn asks_for(&self) -> BTreeSet<String> {
-        let value = self.tags.get("peerd:env").map_or("", String::as_str);
-        value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        words(&self.tags, "peerd:env").map(str::to_owned).collect()
     }
 
     pub fn status(&self) -> Option<&String> {
@@ -131,8 +141,8 @@ pub struct Group {
     pub rules: BTreeMap<RuleId, GroupRule>,
     /// Rules that are no more, and until when they were.
     pub gone: Vec<(Permission, u64)>,
-    /// When somebody took tags off a rule.
-    pub stripped: BTreeMap<RuleId, u64>,
+    /// When somebody last had a hand in a rule.
+    pub meddled: BTreeMap<RuleId, u64>,
 }
 
 /// All that there is, and what the VPCs and peerings were.

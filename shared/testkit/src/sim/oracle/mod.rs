@@ -199,11 +199,7 @@ impl Oracle {
                         Some(past) => past.set(*at, tags),
                         None => drop(peering.tags.insert(scope, facts::Past::new(*at, tags))),
                     }
-                    let ours = |tags: &facts::Past<_>| {
-                        let tags: &Tags = tags.now();
-                        tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
-                    };
-                    let managed = peering.tags.values().any(ours);
+                    let managed = peering.tags.values().any(|tags| facts::is_marked(tags.now()));
                     peering.managed.set(*at, managed);
                 }
             }
@@ -219,15 +215,15 @@ impl Oracle {
             Deed::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
                 Some(known) => known.tags.set(*at, tags),
                 None => {
-                    let (tags, (rules, gone, stripped)) = (facts::Past::new(*at, tags), Default::default());
-                    facts.groups.insert(group, facts::Group { vpc, tags, rules, gone, stripped });
+                    let (tags, (rules, gone, meddled)) = (facts::Past::new(*at, tags), Default::default());
+                    facts.groups.insert(group, facts::Group { vpc, tags, rules, gone, meddled });
                 }
             },
             Deed::GroupGone { group } => drop(facts.groups.remove(&group)),
             Deed::Rule { group, rule, was, now } => {
                 if let Some(group) = facts.groups.get_mut(&group) {
                     if *by == Author::Person {
-                        group.stripped.insert(rule.clone(), *at);
+                        group.meddled.insert(rule.clone(), *at);
                     }
                     match now {
                         Some(now) => drop(group.rules.insert(rule, now)),

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::policy::{Mode, Policy};
 use peerd_core::{PeeringStatus, Permission, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic, VpcRef};
 
 use super::deeds::broken;
 use super::ending::Ending;
-use super::facts::{Facts, Group, share_addresses};
+use super::facts::{Facts, Group, is_marked, share_addresses, words};
 use super::wishes::{self, End, Policies};
 use super::{Darkness, Oracle, Violation};
 use crate::aws::GroupRule;
@@ -21,13 +20,8 @@ fn meshes_of(tags: &Tags) -> BTreeSet<&str> {
     tags.keys().filter_map(|key| key.strip_prefix(MARK)).collect()
 }
 
-fn is_ours(tags: &Tags) -> bool {
-    tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
-}
-
 fn allowed(tags: &Tags) -> BTreeSet<&str> {
-    let value = tags.get("peerd:allow").map_or("", String::as_str);
-    value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty()).collect()
+    words(tags, "peerd:allow").collect()
 }
 
 /// What the tags let in, of what a story may say.
@@ -43,10 +37,6 @@ fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
     value.split_whitespace().filter_map(read).collect()
 }
 
-fn is_paused(policies: &Policies, mesh: &str) -> bool {
-    policies.get(mesh).is_some_and(|policy: &Policy| policy.mode == Mode::Paused)
-}
-
 impl Oracle {
     /// Judges what peerd did to a rule.
     pub(super) fn judge_rule(
@@ -59,15 +49,16 @@ impl Oracle {
         known: u64,
     ) -> Result<(), Violation> {
         let deed = || format!("{id} {rule}: {was:?} became {now:?}");
-        let meddled = self.facts.groups[id].stripped.get(rule).is_some_and(|at| *at >= from);
-        if !meddled && [was, now].into_iter().flatten().any(|rule| !is_ours(&rule.tags)) {
+        let meddled = self.facts.groups[id].meddled.get(rule).is_some_and(|at| *at >= from);
+        if !meddled && [was, now].into_iter().flatten().any(|rule| !is_marked(&rule.tags)) {
             return broken("peerd changes only what it made", deed());
         }
         let marks = |rule: Option<&GroupRule>| -> BTreeSet<String> {
             rule.into_iter().flat_map(|rule| meshes_of(&rule.tags)).map(str::to_owned).collect()
         };
         let changed = &marks(was) ^ &marks(now);
-        if changed.iter().any(|mesh| self.facts.policies.since(known).all(|policies| is_paused(policies, mesh))) {
+        if changed.iter().any(|mesh| self.facts.policies.since(known).all(|policies| wishes::is_paused(policies, mesh)))
+        {
             return broken("nothing of a paused mesh is changed", deed());
         }
         let group = &self.facts.groups[id];
@@ -166,7 +157,8 @@ impl Oracle {
         for mesh in allowed(tags).into_iter().filter(|mesh| policies.contains_key(*mesh) && asked.contains(*mesh)) {
             self.look_at_opening(id, group, mesh, dark, ending);
         }
-        for (rule, GroupRule { permission, tags: worn }) in group.rules.iter().filter(|(_, rule)| is_ours(&rule.tags)) {
+        for (rule, GroupRule { permission, tags: worn }) in group.rules.iter().filter(|(_, rule)| is_marked(&rule.tags))
+        {
             let meshes = meshes_of(worn);
             let is_right = |mesh: &&str| {
                 let holds = allowed(tags).contains(mesh) && asked.contains(*mesh);
@@ -206,7 +198,7 @@ impl Oracle {
             let everybody = self.brought(vpc, mesh, |_| true) == brought;
             let fewest = wishes::fewest(&brought);
             let spare = |rule: &&GroupRule| {
-                let is_its = is_ours(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
+                let is_its = is_marked(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
                 is_its && of_traffic(rule) && !fewest.contains(&rule.permission.from)
             };
             if let Some(spare) =

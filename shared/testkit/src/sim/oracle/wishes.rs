@@ -62,7 +62,12 @@ pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<Strin
 /// Whether a mesh for which both VPCs ask is paused.
 pub fn paused(policies: &Policies, a: End<'_>, b: End<'_>) -> bool {
     let both = &a.asks_for() & &b.asks_for();
-    both.iter().any(|mesh| policies.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused))
+    both.iter().any(|mesh| is_paused(policies, mesh))
+}
+
+/// Whether a mesh is paused.
+pub fn is_paused(policies: &Policies, mesh: &str) -> bool {
+    policies.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused)
 }
 
 /// Whether names are to resolve between VPCs of these meshes; nothing if no mesh says.
