@@ -73,20 +73,6 @@ def test_a_peering_that_takes_its_time_is_waited_for_and_the_status_says_so(worl
     world.until_status(one, "joined prod")
 
 
-def test_a_full_quota_is_reported_and_the_rest_of_the_mesh_stands(world: World) -> None:
-    world.control.settings(quota_peerings=1)
-    one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
-    world.until_connected(one, two)
-
-    third = world.vpc(THIRD, HOME, mesh="prod")
-    world.until_status(third, "refused prod", "quota")
-    assert not judge.not_connected(world.see(one, two), one, two)
-
-    world.control.settings(quota_peerings=50)
-    world.sweep_until_connected(one, two, third)
-    world.eventually(lambda: [it for it in [world.status(third)] if it != "joined prod"])
-
-
 def test_with_every_event_lost_the_sweep_alone_brings_the_same_end(world: World) -> None:
     world.control.drop_events(True)
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod", cidrs=[world.cidr()])

@@ -9,8 +9,8 @@ use aws_sdk_ec2::types::{
 };
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, RouteTable, RouteTableId, RuleId,
-    Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, RouteTable, RouteTableId,
+    RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
@@ -18,6 +18,7 @@ use crate::convert::{self, Malformed};
 use crate::errors;
 use crate::ingress;
 use crate::pace::{Bucket, Pace};
+use crate::quotas;
 use crate::sessions::Sessions;
 
 /// The largest pages that EC2 gives; a describe without a page size draws on a smaller bucket.
@@ -195,6 +196,10 @@ impl CloudRead for AwsCloud {
                 error => Err(error),
             },
         }
+    }
+
+    async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {
+        quotas::read(&self.sessions, scope).await
     }
 
     /// EC2 tells one attribute a call.

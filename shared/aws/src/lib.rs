@@ -14,6 +14,7 @@ mod ingress;
 mod pace;
 mod policies;
 mod queue;
+mod quotas;
 mod runs;
 mod sessions;
 mod store;

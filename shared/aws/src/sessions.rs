@@ -50,9 +50,14 @@ impl Sessions {
         if let Some(client) = lock(&self.clients).get(scope) {
             return client.clone();
         }
-        let config = self.account(&scope.account).await;
-        let config = config.into_builder().region(Region::new(scope.region.to_string())).build();
+        let config = self.of(scope).await;
         lock(&self.clients).entry(scope.clone()).or_insert_with(|| aws_sdk_ec2::Client::new(&config)).clone()
+    }
+
+    /// The configuration of a scope: its Region, and the credentials of its account's role.
+    pub async fn of(&self, scope: &Scope) -> SdkConfig {
+        let config = self.account(&scope.account).await;
+        config.into_builder().region(Region::new(scope.region.to_string())).build()
     }
 
     async fn account(&self, account: &AccountId) -> SdkConfig {

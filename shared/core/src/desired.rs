@@ -29,6 +29,9 @@ pub struct Member {
     /// When it was first seen to ask for the last of them, or last told to by an event, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub since: u64,
+    /// When it was first seen to ask for each of the meshes, and has asked since, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub joined: BTreeMap<MeshName, u64>,
     /// The number of the last tag change of which an event told: an older event told of an older tag.
     #[serde(default)]
     pub tag_version: u64,
@@ -41,6 +44,11 @@ impl Member {
     /// The meshes that it asked for when it was last read.
     pub fn asked(&self) -> BTreeSet<MeshName> {
         &self.meshes - &self.left
+    }
+
+    /// Since when it asks for a mesh, in milliseconds since the Unix epoch.
+    pub fn joined(&self, mesh: &MeshName) -> u64 {
+        self.joined.get(mesh).copied().unwrap_or(self.since)
     }
 }
 
@@ -58,23 +66,6 @@ pub struct Desired {
     pub accounts: BTreeSet<AccountId>,
     /// The index: consulted for VPCs in scopes that did not answer.
     pub remembered: BTreeMap<VpcRef, Member>,
-}
-
-/// Limits that hold whatever the policy says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests that may be pending at once per requester scope.
-    pub outstanding_requests: usize,
-    /// Ingress rules per security group, of IPv4 and of IPv6 each.
-    pub rules_per_group: usize,
-}
-
-impl Default for Limits {
-    /// 25 (L-DC9F7029): the documentation says per account in one place and per VPC in another, so the stricter reading
-    /// holds (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>). 60 rules (L-0EA8095F) there, too.
-    fn default() -> Self {
-        Self { outstanding_requests: 25, rules_per_group: 60 }
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod lint;
 pub mod observed;
 pub mod planner;
 pub mod policy;
+pub mod quotas;
 pub mod report;
 pub mod rules;
 pub mod status;
@@ -20,7 +21,7 @@ pub mod tags;
 
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
-pub use desired::{Desired, Limits, Member};
+pub use desired::{Desired, Member};
 pub use ids::{
     AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, RuleId, Scope, SecurityGroupId, VpcId,
     VpcRef,
@@ -29,6 +30,7 @@ pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
 pub use observed::{DnsSupport, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
 pub use planner::plan;
 pub use policy::{DeleteLimits, Policy, PolicyError};
-pub use report::{Finding, FindingKind, Report, Wait};
+pub use quotas::{Quota, Quotas};
+pub use report::{Finding, FindingKind, Question, Report, Wait};
 pub use rules::Rule;
 pub use tags::Tags;

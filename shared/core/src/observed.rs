@@ -9,6 +9,7 @@ use std::fmt;
 use crate::cidr::{CidrSet, IpNet};
 use crate::ids::{Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
+use crate::quotas::Quotas;
 use crate::tags::{self, Tags};
 
 /// A VPC as its own scope shows it.
@@ -261,8 +262,10 @@ pub struct Observed {
     pub peerings: BTreeMap<PeeringId, Peering>,
     /// The route tables of the scopes that answered.
     pub tables: BTreeMap<RouteTableId, RouteTable>,
-    /// What [`crate::planner::dns_questions`] asked for: the DNS attributes of VPCs, or why they could not be read.
+    /// The DNS attributes of the VPCs of which a plan asked for them, or why they could not be read.
     pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
+    /// What the scopes of which a plan asked for it are granted, or why that could not be read.
+    pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
     /// The security groups that say whom they let in, and the rules that deployments made, of all scopes.
     pub ingress: Ingress,
     /// Scopes that answered, but for their security groups, and why: there no rule is touched.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::ids::{Scope, VpcRef};
 
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,6 +82,16 @@ impl fmt::Display for Wait {
     }
 }
 
+/// Something that only some plans need to know. Whoever gets questions reads the answers, which may be that there is none,
+/// and plans again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// The DNS attributes of a VPC, for [`crate::Observed::dns`].
+    Dns(VpcRef),
+    /// The quotas of a scope, for [`crate::Observed::quotas`].
+    Quotas(Scope),
+}
+
 /// Why a plan is what it is, and why it is not more.
 #[must_use = "an unread report is not actionable"]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +102,8 @@ pub struct Report {
     pub waits: BTreeSet<Wait>,
     /// What would have been done, were it not for a pause.
     pub withheld: BTreeSet<Action>,
+    /// What the plan should have known.
+    pub questions: BTreeSet<Question>,
 }
 
 impl Report {
@@ -119,7 +132,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits, withheld } = self;
+        let Self { findings, waits, withheld, questions: _ } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
         waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
         withheld.iter().try_for_each(|action| writeln!(f, "paused: {action}"))

@@ -38,7 +38,11 @@ impl ErrorKind {
             | "UnrecognizedClientException"
             | "Blocked"
             | "PendingVerification" => Self::Denied,
-            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "EC2ThrottledException" => Self::Throttled,
+            "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "EC2ThrottledException"
+            | "TooManyRequestsException" => Self::Throttled,
             "ConcurrentTagAccess" | "IncorrectState" | "InvalidStateTransition" => Self::NotReady,
             "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled" => Self::NotReady, // the attributes were read before
             "OperationNotPermitted" if message.contains("is not active") => Self::NotReady,

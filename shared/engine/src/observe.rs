@@ -1,5 +1,5 @@
 //! Seeing what there is: first the peerings, route tables and ingress rules of every scope that matters, then what its VPCs
-//! and security groups ask for, then the index, and last what only some meshes need to know.
+//! and security groups ask for, then the index, and last what the plan asks for besides.
 //!
 //! The order is a safety rule. What was seen and then found unwanted was unwanted while it stood; the other way round a
 //! run would delete what a parallel run has just made.
@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use peerd_core::planner::dns_questions;
 use peerd_core::{
-    Deployment, Desired, IngressRule, MeshName, Observed, PeeringView, RouteTable, Rule, Scope, SecurityGroup, Vpc,
-    VpcRef,
+    Deployment, Desired, DnsSupport, IngressRule, MeshName, Observed, PeeringView, Question, Quotas, RouteTable, Rule,
+    Scope, SecurityGroup, Vpc, VpcRef,
 };
 
 use crate::engine::Engine;
@@ -43,6 +42,21 @@ struct Asked {
     groups: Result<Vec<SecurityGroup>, CloudError>,
 }
 
+/// What was read because a plan asked for it.
+enum Answer {
+    Dns(Result<DnsSupport, CloudError>, VpcRef),
+    Quotas(Result<Quotas, CloudError>, Scope),
+}
+
+/// An answer as a plan knows it.
+fn told<T>(read: Result<T, CloudError>, passing: &mut bool) -> Result<T, String> {
+    read.map_err(|error| {
+        tracing::warn!(error = chain(&error), "a plan's question has no answer");
+        *passing |= error.kind.is_passing();
+        chain(&error)
+    })
+}
+
 impl Engine<'_> {
     /// Observes all that concerns a mesh: the scopes of its members, `scopes` besides, and the far ends of its peerings.
     ///
@@ -54,6 +68,7 @@ impl Engine<'_> {
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
+        let known = self.scopes().await?;
         let early = match Rule::PeeringsBeforeMembership.is_kept() {
             true => None,
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
@@ -70,7 +85,7 @@ impl Engine<'_> {
                 }
                 passing_gaps |= add_network(&mut observed, scope, network);
             }
-            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment));
+            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment, &known));
         }
         let answering: Vec<Scope> = observed.scopes.keys().filter(|scope| observed.answered(scope)).cloned().collect();
         let asked = match early {
@@ -81,8 +96,6 @@ impl Engine<'_> {
             passing_gaps |= add_asked(&mut observed, scope, asked);
         }
         let desired = self.desired(mesh, &observed).await?;
-        let questions = dns_questions(&desired, &observed);
-        passing_gaps |= self.ask_dns(questions, &mut observed).await;
         Ok(Sight { desired, observed, passing_gaps })
     }
 
@@ -107,15 +120,22 @@ impl Engine<'_> {
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    /// Reads DNS attributes; whether some could not be read for a reason that may pass by itself.
-    async fn ask_dns(&self, questions: BTreeSet<VpcRef>, observed: &mut Observed) -> bool {
-        let read = |vpc: VpcRef| async move {
-            let support = self.cloud.dns_support(&vpc).await;
-            (vpc, support)
+    /// Reads what a plan asked for; whether some of it could not be read for a reason that may pass by itself.
+    pub(crate) async fn inquire(&self, questions: BTreeSet<Question>, observed: &mut Observed) -> bool {
+        let read = |question: Question| async move {
+            match question {
+                Question::Dns(vpc) => Answer::Dns(self.cloud.dns_support(&vpc).await, vpc),
+                Question::Quotas(scope) => Answer::Quotas(self.cloud.quotas(&scope).await, scope),
+            }
         };
-        let answers: Vec<_> = stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).collect().await;
-        let passing = answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(|error| error.kind.is_passing()));
-        observed.dns.extend(answers.into_iter().map(|(vpc, answer)| (vpc, answer.map_err(|error| chain(&error)))));
+        let answers: Vec<Answer> = stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).collect().await;
+        let mut passing = false;
+        for answer in answers {
+            match answer {
+                Answer::Dns(read, vpc) => drop(observed.dns.insert(vpc, told(read, &mut passing))),
+                Answer::Quotas(read, scope) => drop(observed.quotas.insert(scope, told(read, &mut passing))),
+            }
+        }
         passing
     }
 
@@ -136,10 +156,15 @@ impl Engine<'_> {
     }
 }
 
-/// The scopes of both ends of every peering that was made for the mesh: routes may lead to it on either side.
-fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment) -> Vec<Scope> {
-    let ours = observed.peerings.values().filter(|p| p.is_managed_by(deployment) && p.tagged_meshes().contains(mesh));
-    ours.flat_map(|peering| peering.ends().map(|vpc| vpc.scope.clone())).collect()
+/// The scopes of both ends of every peering that was made for the mesh: routes may lead to it on either side. One whose
+/// seen side has lost the mark may wear it on the other, if that is in a scope that the deployment knows.
+fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment, known: &BTreeSet<Scope>) -> Vec<Scope> {
+    let made_for_it = observed.peerings.values().filter(|peering| peering.tagged_meshes().contains(mesh));
+    let ends = made_for_it.flat_map(|peering| {
+        let ours = peering.is_managed_by(deployment);
+        peering.ends().map(|vpc| &vpc.scope).into_iter().filter(move |scope| ours || known.contains(scope))
+    });
+    ends.cloned().collect()
 }
 
 fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, CloudError>) -> bool {

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
     AccountId, DnsSupport, IngressRule, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Permission,
-    Policy, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
+    Policy, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId,
+    VpcRef,
 };
 
 use crate::error::{CloudError, PortError};
@@ -39,6 +40,8 @@ pub trait CloudRead: Send + Sync {
     async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError>;
     /// The VPC of a security group, if the group exists.
     async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError>;
+    /// What the scope's account is granted there of what peerd needs to know.
+    async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError>;
     /// The DNS attributes of a VPC.
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError>;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, Effect, Limits, MeshName, Report, Scope, lint, plan};
+use peerd_core::{Action, Effect, MeshName, Report, Scope, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
@@ -42,12 +42,15 @@ impl Engine<'_> {
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
         let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
-        let limits = Limits::default();
         let mut report = Report::default();
         let mut at_rest = false;
         for _ in 0..MOST_PASSES {
-            let (plan, said) = plan(&desired, &observed, &limits);
+            let (plan, said) = plan(&desired, &observed);
             report = said;
+            if !report.questions.is_empty() {
+                progress.passing |= self.inquire(std::mem::take(&mut report.questions), &mut observed).await;
+                continue;
+            }
             let broken = lint::lint(&plan, &desired, &observed);
             if !broken.is_empty() {
                 return Err(ReconcileError::UnsoundPlan(broken));

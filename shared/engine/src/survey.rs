@@ -65,6 +65,7 @@ impl Engine<'_> {
             let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
             let tags = read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default();
             let (since, tag_version) = (self.clock.now(), told.filter(|_| read.is_some()).unwrap_or_default());
+            let joined = asked.iter().map(|mesh| (mesh.clone(), since)).collect();
             return Member {
                 vpc: vpc.clone(),
                 cidrs,
@@ -72,6 +73,7 @@ impl Engine<'_> {
                 meshes: asked,
                 left: BTreeSet::new(),
                 since,
+                joined,
                 tag_version,
                 version: 0,
             };
@@ -86,11 +88,13 @@ impl Engine<'_> {
         // What an event tells of a tag that is newer than what is remembered is news, even if it was believed before.
         let is_news = told.is_some_and(|version| version > before.tag_version) || !asked.is_subset(&before.asked());
         let since = if is_news { self.clock.now() } else { before.since };
+        let joined = |mesh| if before.asked().contains(mesh) { before.joined(mesh) } else { self.clock.now() };
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
             tags: read.map_or_else(|| before.tags.clone(), |vpc| tags::of_member(&vpc.tags)),
             left: &meshes - &asked,
+            joined: asked.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
             meshes,
             since,
             tag_version: told.filter(|_| read.is_some()).unwrap_or_default().max(before.tag_version),
@@ -127,6 +131,7 @@ impl Engine<'_> {
             let mut now = Member { version: self.next_version(Some(member)), ..member.clone() };
             now.meshes.remove(mesh);
             now.left.remove(mesh);
+            now.joined.remove(mesh);
             // Whoever was surveyed since this run looked may have come back.
             stayed |= !self.store.remember(Some(member), &now).await?;
         }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Route, RouteTable, RouteTableId,
-    RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId, VpcRef, tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, Route, RouteTable,
+    RouteTableId, RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
@@ -101,6 +101,9 @@ impl CloudRead for Canned {
     }
     async fn vpc_of_group(&self, _: &Scope, _: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
         Ok(None)
+    }
+    async fn quotas(&self, _: &Scope) -> Result<Quotas, CloudError> {
+        Ok(Quotas::default())
     }
     async fn dns_support(&self, _: &VpcRef) -> Result<DnsSupport, CloudError> {
         Err(CloudError::new(ErrorKind::Invalid, "not canned"))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::cidr;
+use peerd_core::{Quota, Quotas, cidr};
 use peerd_testkit::sim::{Coverage, Happening, Scene, Story};
 use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather, World, account, mesh, scope};
 
@@ -23,6 +23,10 @@ fn play(fair: bool, climate: Climate, scenes: &[(u64, Happening)]) {
     if let Err(violation) = story.play(&mut Coverage::default()) {
         panic!("{violation}\n{}", story.transcript().join("\n"));
     }
+}
+
+fn quotas(granted: &[(Quota, usize)]) -> Quotas {
+    granted.iter().copied().collect()
 }
 
 fn nature(nature: Nature) -> Climate {
@@ -48,7 +52,7 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
 /// Telling VPCs how they stand is no progress: a mesh that cannot go on is left to the sweep after some ten minutes.
 #[test]
 fn telling_vpcs_how_they_stand_renews_no_patience() {
-    let nature = Nature { peerings_per_vpc: 2, delete_takes_peerings: true, ..Nature::default() };
+    let nature = Nature { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..Nature::default() };
     let weather = Weather { trouble: 100, port_trouble: 50, ..Weather::default() };
     let climate = Climate { seed: 183, nature, weather, workers: Some(1), batch: Some(3) };
     let scenes = [
@@ -76,7 +80,7 @@ fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
 /// Blackholes of a peering that a quota kept from being made anew stayed until AWS had forgotten whose they were.
 #[test]
 fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
-    let climate = nature(Nature { peerings_per_vpc: 2, outstanding: 1, ..Nature::default() });
+    let climate = nature(Nature { quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]), ..Nature::default() });
     let scenes = [
         (76, vpc(at(2, 0), "10.2.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.3.0.0/16", "prod")),
@@ -208,8 +212,12 @@ fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
 /// Routes for which a full table had no room were tried first by every run, and used up the rate that others needed.
 #[test]
 fn calls_that_fail_every_time_do_not_starve_the_others() {
-    let nature =
-        Nature { routes_per_table: 2, write_bucket: Some((2, 1)), delete_takes_peerings: true, ..Nature::default() };
+    let nature = Nature {
+        quotas: quotas(&[(Quota::Routes, 2)]),
+        write_bucket: Some((2, 1)),
+        delete_takes_peerings: true,
+        ..Nature::default()
+    };
     let weather = Weather { latency: 1..=20, ..Weather::default() };
     let climate = Climate { seed: 4334, nature, weather, workers: Some(1), batch: Some(1) };
     let scenes = [
@@ -281,4 +289,19 @@ fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left(
         ];
         play(true, climate, &scenes);
     }
+}
+
+/// The mark was taken off the one side that a run saw of a peering, and the index was lost: the run took the peering for
+/// somebody else's, did not look at its other end and shut it out.
+#[test]
+fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
+    let scenes = [
+        (196, vpc(at(1, 0), "10.1.0.0/16", "prod")),
+        (3, vpc(at(3, 1), "10.2.0.0/16", "prod")),
+        (5 * MINUTE, Happening::MakeGroup { vpc: 0, meshes: "prod", ports: Some("tcp/443") }),
+        (MINUTE, Happening::LoseIndex),
+        (9, Happening::StripTag { nth: 0, of_accepter: false }),
+        (MINUTE, Happening::Tag { vpc: 0, meshes: "prod staging" }),
+    ];
+    play(false, Climate { workers: Some(1), batch: Some(1), ..Climate::default() }, &scenes);
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{PeeringId, RouteTable, RouteTarget, Tags, VpcRef};
+use peerd_core::{PeeringId, Quota, RouteTable, RouteTarget, Tags, VpcRef};
 use peerd_engine::CloudError;
 use peerd_testkit::people::table;
 use peerd_testkit::{Climate, MINUTE, Nature, SECOND, World, account, scope};
@@ -95,7 +95,7 @@ fn a_propagated_route_stands_beside_a_created_one() {
 
 #[test]
 fn a_table_has_so_many_routes_of_each_family_and_no_more() {
-    let (mut world, a, b) = two(Nature { routes_per_table: 1, ..Nature::default() });
+    let (mut world, a, b) = two(Nature { quotas: [(Quota::Routes, 1)].into_iter().collect(), ..Nature::default() });
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
     world.put_route(&table("a"), &block("2600:1f18:2::/56"), &to).unwrap();

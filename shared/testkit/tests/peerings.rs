@@ -1,7 +1,7 @@
 //! What the simulated AWS does with peerings, behaviour by behaviour. Sources stand at the functions.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
-use peerd_core::{PeeringId, PeeringStatus, Scope, Tags, VpcRef};
+use peerd_core::{PeeringId, PeeringStatus, Quota, Scope, Tags, VpcRef};
 use peerd_engine::CloudError;
 use peerd_testkit::{Climate, DAY, HOUR, MINUTE, Nature, SECOND, World, scope};
 
@@ -205,7 +205,8 @@ fn a_describe_may_show_what_was_and_not_what_is() {
 
 #[test]
 fn a_vpc_has_so_many_peerings_and_an_account_so_many_requests_and_no_more() {
-    let nature = Nature { peerings_per_vpc: 1, outstanding: 2, ..Nature::default() };
+    let nature =
+        Nature { quotas: [(Quota::Peerings, 1), (Quota::Requests, 2)].into_iter().collect(), ..Nature::default() };
     let (mut world, a, b) = two(nature);
     let c = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "");

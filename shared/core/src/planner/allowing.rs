@@ -6,20 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
+use super::fitting::Shelf;
 use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, CidrSet, IpNet};
-use crate::desired::Limits;
 use crate::ids::{MeshName, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
 use crate::observed::{Peering, PeeringStatus, Route, RouteTarget};
+use crate::quotas::Quota;
 use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::tags;
 
 /// Brings every group's rules of this mesh to what its tags ask for: adds, shares, and takes out what is proven unwanted.
-pub fn allow(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut Draft) {
+pub fn allow(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     report_gaps(view, draft);
     let (rules, peers) = (rules_by_group(view), peers_by_vpc(links, view));
     for group in view.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, view)) {
@@ -27,7 +28,7 @@ pub fn allow(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut D
         let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
         let wanted = wanted(group, ours, peers.get(&group.vpc).map_or(&[][..], Vec::as_slice), view);
         share(ours, &wanted, view, draft);
-        let added = add(group, ours, &wanted, view, limits, draft);
+        let added = add(group, ours, &wanted, view, draft);
         if may_go(group, view) {
             let left = ours.iter().filter(|rule| !wanted.contains(&rule.permission) && is_to_judge(rule, group, view));
             // What is being added in their place comes first, so that nothing that stays is shut out for a moment.
@@ -184,30 +185,27 @@ fn add(
     ours: &[&IngressRule],
     wanted: &BTreeSet<Permission>,
     view: &View<'_>,
-    limits: &Limits,
     draft: &mut Draft,
 ) -> BTreeSet<IpNet> {
     let stands = |wish: &&Permission| group.open.contains(wish) || ours.iter().any(|rule| rule.permission == **wish);
-    let room = |v4: bool| match view.observed.full.contains_key(&group.id) {
-        true => 0,
-        false => limits.rules_per_group.saturating_sub(group.count(v4)),
-    };
-    let (v4, v6): (Vec<_>, Vec<_>) = wanted.iter().filter(|wish| !stands(wish)).partition(|wish| wish.is_v4());
-    let fits: Vec<_> = v4.iter().take(room(true)).chain(v6.iter().take(room(false))).copied().collect();
-    let left_out: Vec<_> = v4.iter().skip(room(true)).chain(v6.iter().skip(room(false))).copied().collect();
-    for permission in &fits {
-        let tags = tags::of_rule(&view.desired.deployment, &view.desired.mesh);
-        let (scope, group, permission) = (group.vpc.scope.clone(), group.id.clone(), (*permission).clone());
-        draft.work.insert(Action::AuthorizeIngress { scope, group, permission, tags });
+    let mut added = BTreeSet::new();
+    if wanted.is_empty() {
+        return added;
     }
-    if let Some(first) = left_out.first() {
-        let refused = view.observed.full.get(&group.id).cloned();
-        let because = refused.unwrap_or_else(|| format!("a group takes {} rules a family", limits.rules_per_group));
-        let text = format!("{} rules do not fit, {first} the first of them: {because}", left_out.len());
-        let remedy = "have the quota raised (L-0EA8095F), name fewer ports, or let neighbouring members have neighbouring blocks";
-        draft.report.find(FindingKind::Quota, &group.id, text, remedy);
+    for v4 in [true, false] {
+        let missing: Vec<&Permission> = wanted.iter().filter(|wish| wish.is_v4() == v4 && !stands(wish)).collect();
+        let refused = view.observed.full.get(&group.id).map(String::as_str);
+        let (quota, scope, subject, used) = (Quota::Rules, &group.vpc.scope, group.id.to_string(), group.count(v4));
+        let shelf = Shelf { quota, scope, subject, used, refused };
+        let fits = shelf.fit(missing.len(), |nth| missing[nth].to_string(), view, draft);
+        for permission in &missing[..fits] {
+            added.insert(permission.from);
+            let tags = tags::of_rule(&view.desired.deployment, &view.desired.mesh);
+            let (scope, group, permission) = (scope.clone(), group.id.clone(), (*permission).clone());
+            draft.work.insert(Action::AuthorizeIngress { scope, group, permission, tags });
+        }
     }
-    fits.into_iter().map(|permission| permission.from).collect()
+    added
 }
 
 /// Whether what this mesh does not want of a group may be taken for unwanted. Of a peer that cannot be read nobody knows

@@ -40,7 +40,7 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
         }
         let wanted = !view.connecting(&pair).is_empty();
         let duplicate = linked.contains(&pair);
-        if wanted && duplicate && routes_await_a_successor(peering, links, &pair, view) {
+        if wanted && duplicate && routes_await_a_successor(peering, links, &pair, view, draft) {
             withdraw_given_up_blocks(peering, &pair, view, draft);
             continue;
         }
@@ -63,9 +63,15 @@ fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
 /// moment in which the traffic falls to a broader route. Where none can come for now they go: when AWS forgets the dead
 /// peering, in 2 hours, nobody could tell any more whose they were.
-fn routes_await_a_successor(peering: &Peering, links: &[Link<'_>], pair: &Pair, view: &View<'_>) -> bool {
+fn routes_await_a_successor(
+    peering: &Peering,
+    links: &[Link<'_>],
+    pair: &Pair,
+    view: &View<'_>,
+    draft: &Draft,
+) -> bool {
     let comes = |link: &Link<'_>| match link.state {
-        State::Missing { .. } => view.is_pair_proven(pair),
+        State::Missing { .. } => view.is_pair_proven(pair) && !draft.unfit.pairs.contains(pair),
         State::Live(successor) => successor.status != PeeringStatus::Active,
         State::Overlapping(..) | State::Foreign(_) | State::Failed(_) => false,
     };
@@ -125,7 +131,7 @@ fn withdraw_given_up_blocks(peering: &Peering, pair: &Pair, view: &View<'_>, dra
         // What the peer still brings is never unrouted: a wider or narrower route goes when those in its place stand.
         let is_awaited = |piece: &IpNet| {
             let missing = table.created_route(piece).is_none();
-            cidr::overlap(piece, block) && missing && (refused || is_added(table, piece, draft))
+            cidr::overlap(piece, block) && missing && (refused || is_to_come(table, piece, draft))
         };
         let stays = takes && (offered.has(block) || offered.iter().any(is_awaited));
         if !stays && !is_moved(&table.id, block, draft) {
@@ -134,10 +140,11 @@ fn withdraw_given_up_blocks(peering: &Peering, pair: &Pair, view: &View<'_>, dra
     }
 }
 
-fn is_added(table: &RouteTable, block: &IpNet, draft: &Draft) -> bool {
-    draft.work.iter().any(|action| {
-        matches!(action, Action::AddRoute { table: t, destination, .. } if *t == table.id && destination == block)
-    })
+/// Whether a route is added by this plan, or as soon as there is room.
+fn is_to_come(table: &RouteTable, block: &IpNet, draft: &Draft) -> bool {
+    let waits = || draft.unfit.routes.contains(&(table.id.clone(), *block));
+    let is_added = |action: &Action| matches!(action, Action::AddRoute { table: t, destination, .. } if *t == table.id && destination == block);
+    draft.work.iter().any(is_added) || waits()
 }
 
 /// Keeps all deletes of a mesh that would lose more than its policy lets one run let go unasked: those of this plan and

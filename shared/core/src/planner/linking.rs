@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
+use super::fitting::{self, Full, Room};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::IpNet;
-use crate::desired::Limits;
-use crate::ids::{MeshName, Pair, PeeringId, Scope, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, VpcRef};
 use crate::observed::{Peering, PeeringStatus};
 use crate::report::FindingKind;
 use crate::rules::Rule;
@@ -116,13 +116,8 @@ fn note_unread(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) -> bool {
 }
 
 /// Requests what is missing, and says what stands against the rest.
-pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut Draft) {
-    let mut outstanding: BTreeMap<&Scope, usize> = BTreeMap::new();
-    for peering in view.observed.peerings.values() {
-        if matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance) {
-            *outstanding.entry(&peering.requester.scope).or_default() += 1;
-        }
-    }
+pub fn request(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
+    let mut missing: Vec<(&Link<'_>, &[PeeringId])> = Vec::new();
     for link in links {
         if let Some(why) = view.observed.refused.get(&link.pair) {
             let remedy = "have the quota raised (Service Quotas), or make the mesh smaller; every sweep tries again";
@@ -131,7 +126,8 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut
             continue;
         }
         match &link.state {
-            State::Missing { dead } => request_one(link, dead, view, limits, &mut outstanding, draft),
+            State::Missing { dead } if !note_unread(link, view, draft) => missing.push((link, dead)),
+            State::Missing { .. } | State::Live(_) => {}
             State::Overlapping(ours, theirs) => {
                 let text = format!("{ours} overlaps {theirs}, so AWS does not peer them");
                 let remedy = "disassociate one of the two blocks, or take one VPC out of the mesh";
@@ -158,29 +154,27 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, limits: &Limits, draft: &mut
                 draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
                 draft.notes.of_link(link, Word::Refused, &format!("AWS failed {}", peering.id));
             }
-            State::Live(_) => {}
         }
     }
+    missing.sort_by_cached_key(|(link, _)| (fitting::since(link, view), link.pair.clone()));
+    let mut room = Room::new(view);
+    for (link, dead) in missing {
+        match room.take(link, view, draft) {
+            Ok(()) => request_one(link, dead, view, draft),
+            Err(Full::Peerings(vpc)) => {
+                draft.unfit.pairs.insert(link.pair.clone());
+                draft.notes.of_link(link, Word::Refused, &format!("{} has no room for more peerings", vpc.id));
+            }
+            Err(Full::Requests) => {
+                draft.report.wait(&link.pair, "as many requests are pending as AWS allows");
+                draft.notes.of_link(link, Word::Waiting, "too many requests are pending");
+            }
+        }
+    }
+    room.tell(view, draft);
 }
 
-fn request_one<'a>(
-    link: &'a Link<'_>,
-    dead: &[PeeringId],
-    view: &View<'_>,
-    limits: &Limits,
-    outstanding: &mut BTreeMap<&'a Scope, usize>,
-    draft: &mut Draft,
-) {
-    if note_unread(link, view, draft) {
-        return;
-    }
-    let pending = outstanding.entry(&link.pair.requester().scope).or_default();
-    if *pending >= limits.outstanding_requests {
-        draft.report.wait(&link.pair, "as many requests are pending as AWS allows");
-        draft.notes.of_link(link, Word::Waiting, "too many requests are pending");
-        return;
-    }
-    *pending += 1;
+fn request_one(link: &Link<'_>, dead: &[PeeringId], view: &View<'_>, draft: &mut Draft) {
     draft.notes.of_link(link, Word::Waiting, "peering is requested");
     draft.work.insert(Action::CreatePeering {
         pair: link.pair.clone(),

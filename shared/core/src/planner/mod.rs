@@ -5,6 +5,7 @@
 
 mod agreeing;
 mod allowing;
+mod fitting;
 mod guarding;
 mod leaving;
 mod linking;
@@ -19,19 +20,19 @@ mod view;
 
 use std::collections::BTreeSet;
 
-pub use resolving::questions as dns_questions;
 pub use view::View;
 
 use crate::action::{Action, Plan};
-use crate::desired::{Desired, Limits};
+use crate::desired::Desired;
 use crate::observed::Observed;
 use crate::report::Report;
 
 /// Decides what to do for one mesh, and says why not more.
 ///
 /// Total, deterministic and pure: equal inputs give byte-equal plans, and applying a plan in full leaves the next one
-/// empty or one step further. A scope that did not answer never causes a delete.
-pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, Report) {
+/// empty or one step further. A scope that did not answer never causes a delete. Where the report has questions, they are to
+/// be answered first, and the plan made again.
+pub fn plan(desired: &Desired, observed: &Observed) -> (Plan, Report) {
     let view = View::new(desired, observed);
     let mut draft = Draft::default();
 
@@ -39,13 +40,13 @@ pub fn plan(desired: &Desired, observed: &Observed, limits: &Limits) -> (Plan, R
     guarding::report(&view, &mut draft);
     let links = linking::find(&view);
     agreeing::report(&links, &view, &mut draft);
-    linking::request(&links, &view, limits, &mut draft);
+    linking::request(&links, &view, &mut draft);
     linking::accept(&links, &view, &mut draft);
     linking::tag(&links, &view, &mut draft);
     linking::release(&view, &mut draft);
     routing::route(&links, &view, &mut draft);
     resolving::resolve(&links, &view, &mut draft);
-    allowing::allow(&links, &view, limits, &mut draft);
+    allowing::allow(&links, &view, &mut draft);
     let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);
     leaving::delete_peerings(&leaving, &view, &mut draft);
@@ -62,6 +63,7 @@ struct Draft {
     labels: BTreeSet<Action>,
     report: Report,
     notes: telling::Notes,
+    unfit: fitting::Unfit,
 }
 
 impl Draft {

@@ -2,28 +2,13 @@
 //! its peer. Each side has an option of its own
 //! (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
 
-use std::collections::BTreeSet;
-
 use super::Draft;
-use super::linking::{self, Link, State};
+use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
-use crate::desired::Desired;
 use crate::ids::VpcRef;
-use crate::observed::{DnsSupport, Observed, PeeringStatus};
-use crate::policy::{Dns, Policy};
-use crate::report::FindingKind;
-
-/// The VPCs whose DNS attributes a plan would have to know, for [`Observed::dns`]; none where no mesh wants names resolved.
-pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<VpcRef> {
-    if desired.declared.values().all(|policy: &Policy| policy.dns != Dns::On) {
-        return BTreeSet::new();
-    }
-    let view = View::new(desired, observed);
-    let links = linking::find(&view);
-    let wanted = links.iter().filter(|link| view.resolves(&link.meshes) == Some(true));
-    wanted.flat_map(|link| link.pair.ends()).filter(|vpc| view.is_present(vpc)).cloned().collect()
-}
+use crate::observed::{DnsSupport, PeeringStatus};
+use crate::report::{FindingKind, Question};
 
 /// Switches both options of every active peering to what its meshes say, on only if both VPCs can have it.
 pub fn resolve(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
@@ -67,7 +52,10 @@ fn is_ready(vpc: &VpcRef, view: &View<'_>, draft: &mut Draft) -> bool {
             draft.report.find(FindingKind::Gap, vpc, text, remedy);
             return false;
         }
-        None => return false, // it was not there when the question was asked
+        None => {
+            draft.report.questions.insert(Question::Dns(vpc.clone()));
+            return false;
+        }
     };
     let text = format!("{lacks}, so names do not resolve to private addresses across its peerings");
     let remedy = "switch both attributes on for the VPC, or declare its meshes without dns";

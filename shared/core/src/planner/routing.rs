@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Draft;
+use super::fitting::{self, Shelf};
 use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::ids::{Pair, PeeringId, VpcRef};
 use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
+use crate::quotas::Quota;
 use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::status::Word;
@@ -67,6 +69,7 @@ fn wishes<'a>(links: &'a [Link<'a>], view: &View<'_>) -> BTreeMap<&'a VpcRef, Ve
 
 fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: &mut Draft) {
     let mut taken = settled_routes(table, view, draft);
+    let mut missing = Vec::new();
     for wish in wishes.iter().filter(|wish| view.takes_routes(table, &wish.link.meshes)) {
         if overlaps_own(table, wish, view) {
             let text = format!("{} of {} shares addresses with {}", wish.destination, wish.peer, table.vpc);
@@ -85,7 +88,13 @@ fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: 
             continue;
         }
         taken.push((wish.destination, wish.peer));
-        fulfil(wish, table, view, draft);
+        match table.created_route(&wish.destination) {
+            Some(route) => correct(wish, table, &route.target, view, draft),
+            None => missing.push(wish),
+        }
+    }
+    if !taken.is_empty() {
+        add(missing, table, view, draft);
     }
 }
 
@@ -149,27 +158,39 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
     routes
 }
 
-fn fulfil(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut Draft) {
-    let (scope, destination) = (table.vpc.scope.clone(), wish.destination);
-    let Some(route) = table.created_route(&destination) else {
-        if view.observed.refused.contains_key(&wish.link.pair) {
-            return; // every table of the pair was tried in this run already
+/// Adds routes as far as the quota goes. Where AWS has refused a route of a pair in this run, every table of the pair was
+/// tried already.
+fn add(mut missing: Vec<&Wish<'_>>, table: &RouteTable, view: &View<'_>, draft: &mut Draft) {
+    missing.retain(|wish| !view.observed.refused.contains_key(&wish.link.pair));
+    missing.sort_by_cached_key(|wish| (fitting::since(wish.link, view), wish.peer, wish.destination));
+    for v4 in [true, false] {
+        let is_of_family = |destination: &IpNet| matches!(destination, IpNet::V4(_)) == v4;
+        let missing: Vec<_> = missing.iter().filter(|wish| is_of_family(&wish.destination)).collect();
+        let used = table.routes.iter().filter(|route| route.created && is_of_family(&route.destination)).count();
+        let (quota, scope, subject) = (Quota::Routes, &table.vpc.scope, table.id.to_string());
+        let name = |nth: usize| format!("{} of {}", missing[nth].destination, missing[nth].peer.id);
+        let fits = Shelf { quota, scope, subject, used, refused: None }.fit(missing.len(), name, view, draft);
+        for wish in &missing[..fits] {
+            draft.notes.of_link(wish.link, Word::Waiting, "routes are being added");
+            let (scope, table, peering) = (scope.clone(), table.id.clone(), wish.peering.clone());
+            draft.work.insert(Action::AddRoute { scope, table, destination: wish.destination, peering });
         }
-        draft.notes.of_link(wish.link, Word::Waiting, "routes are being added");
-        draft.work.insert(Action::AddRoute {
-            scope,
-            table: table.id.clone(),
-            destination,
-            peering: wish.peering.clone(),
-        });
-        return;
-    };
-    match &route.target {
+        for wish in &missing[fits..] {
+            draft.unfit.routes.insert((table.id.clone(), wish.destination));
+            draft.notes.of_link(wish.link, Word::Refused, &format!("{} has no room for more routes", table.id));
+        }
+    }
+}
+
+/// Has a route that stands lead where it is wished to, if it is ours.
+fn correct(wish: &Wish<'_>, table: &RouteTable, target: &RouteTarget, view: &View<'_>, draft: &mut Draft) {
+    let destination = wish.destination;
+    match target {
         RouteTarget::Peering(id) if id == wish.peering => {}
         RouteTarget::Peering(id) if view.observed.peerings.get(id).is_some_and(|p| view.manages(p)) => {
             draft.notes.of_link(wish.link, Word::Waiting, "routes are being moved");
             draft.work.insert(Action::ReplaceRoute {
-                scope,
+                scope: table.vpc.scope.clone(),
                 table: table.id.clone(),
                 destination,
                 from: id.clone(),

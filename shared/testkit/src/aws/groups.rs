@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::{IngressRule, Permission, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, VpcRef, tags};
+use peerd_core::{IngressRule, Permission, Quota, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, VpcRef, tags};
 use peerd_engine::{Clock, CloudError, Timestamp};
 
 use super::history::History;
@@ -102,7 +102,7 @@ impl Aws {
             return Err(refuse("InvalidPermission.Duplicate", text));
         }
         let of_family = |rule: &&GroupRule| rule.permission.is_v4() == permission.is_v4();
-        if group.rules.values().filter(of_family).count() >= self.nature.rules_per_group {
+        if group.rules.values().filter(of_family).count() >= self.nature.quotas.granted(Quota::Rules) {
             let text = format!("The maximum number of rules per security group has been reached: {id}");
             return Err(refuse("RulesPerSecurityGroupLimitExceeded", text));
         }

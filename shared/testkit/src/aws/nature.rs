@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use peerd_core::Quotas;
+
 /// Seconds, minutes, hours and days in milliseconds.
 pub const SECOND: u64 = 1_000;
 /// A minute.
@@ -29,14 +31,10 @@ pub struct Nature {
     pub associating: RangeInclusive<u64>,
     /// The greatest time by which describes are behind: what is older is forgotten.
     pub memory: u64,
-    /// Peerings that a VPC may have, active and requested ones together (L-7E9ECCDB).
-    pub peerings_per_vpc: usize,
-    /// Requests that may be pending per account and Region (L-DC9F7029).
-    pub outstanding: usize,
-    /// Created routes per table and family.
-    pub routes_per_table: usize,
-    /// Ingress rules per security group and family (L-0EA8095F).
-    pub rules_per_group: usize,
+    /// What every account is granted in every Region. Of a VPC's peerings, active and requested ones count together.
+    pub quotas: Quotas,
+    /// Whether the role may read the quotas.
+    pub tells_quotas: bool,
     /// Size and refill per second of the token bucket of each writing API, per account and Region; none for no throttle.
     pub write_bucket: Option<(u32, u32)>,
     /// Whether DeleteVpc takes active peerings along, or is refused because of them. AWS's documentation says the one,
@@ -58,10 +56,8 @@ impl Default for Nature {
             deleting: 0..=0,
             associating: 0..=0,
             memory: 60 * SECOND,
-            peerings_per_vpc: 50,
-            outstanding: 25,
-            routes_per_table: 500,
-            rules_per_group: 60,
+            quotas: Quotas::default(),
+            tells_quotas: true,
             write_bucket: None,
             delete_takes_peerings: false,
             repeated_create_tags: false,

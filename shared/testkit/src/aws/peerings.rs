@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::{PeeringId, PeeringStatus, PeeringView, Scope, Tags, VpcRef};
+use peerd_core::{PeeringId, PeeringStatus, PeeringView, Quota, Scope, Tags, VpcRef};
 use peerd_engine::{Clock, CloudError, Timestamp};
 
 use super::history::History;
@@ -149,12 +149,12 @@ impl Aws {
     fn check_room_for_request(&self, requester: &VpcRef) -> Result<(), CloudError> {
         let outstanding =
             self.peerings.values().filter(|p| p.is_outstanding() && p.requester.scope == requester.scope).count();
-        if outstanding >= self.nature.outstanding {
+        if outstanding >= self.nature.quotas.granted(Quota::Requests) {
             let code = "OutstandingVpcPeeringConnectionLimitExceeded";
             return Err(refuse(code, format!("{outstanding} requests are pending in {}", requester.scope)));
         }
         let theirs = self.peerings.values().filter(|p| p.status().is_live() && p.ends().contains(&requester)).count();
-        if theirs >= self.nature.peerings_per_vpc {
+        if theirs >= self.nature.quotas.granted(Quota::Peerings) {
             let code = "VpcPeeringConnectionsPerVpcLimitExceeded";
             return Err(refuse(code, format!("{} has {theirs} peerings", requester.id)));
         }
@@ -216,7 +216,7 @@ impl Aws {
                 .filter(|p| p.ends().contains(&vpc))
                 .filter(|p| matches!(p.status(), PeeringStatus::Active | PeeringStatus::Provisioning));
             let active = active.count();
-            if active >= self.nature.peerings_per_vpc {
+            if active >= self.nature.quotas.granted(Quota::Peerings) {
                 let code = "ActiveVpcPeeringConnectionPerVpcLimitExceeded";
                 return Err(refuse(code, format!("{} has {active} active peerings", vpc.id)));
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, RouteTable, RouteTableId,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, RouteTable, RouteTableId,
     RouteTarget, Rule, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
@@ -182,6 +182,17 @@ impl CloudRead for SimCloud {
 
     async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
         self.read("DescribeSecurityGroups", scope, |aws, time| aws.seen_owner(scope, id, time)).await
+    }
+
+    async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {
+        let granted = |aws: &Aws, _| match aws.nature.tells_quotas {
+            true => Ok(aws.nature.quotas.clone()),
+            false => Err(CloudError {
+                code: "AccessDeniedException".to_owned(),
+                ..CloudError::new(ErrorKind::Denied, "ListServiceQuotas")
+            }),
+        };
+        self.read("ListServiceQuotas", scope, granted).await?.map_err(|error| self.count(error))
     }
 
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {

@@ -5,7 +5,7 @@
 //! functions name them.
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{PeeringId, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_core::{PeeringId, Quota, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef};
 use peerd_engine::{Clock, CloudError};
 
 use super::history::History;
@@ -95,7 +95,7 @@ impl Aws {
         }
         let of_family = |route: &&Route| route.created && is_v4(&route.destination) == is_v4(block);
         let count = table.routes.iter().filter(of_family).count();
-        if count >= self.nature.routes_per_table {
+        if count >= self.nature.quotas.granted(Quota::Routes) {
             return Err(refuse("RouteLimitExceeded", format!("{id} has {count} routes")));
         }
         self.lead(by, id, block, Some(target.clone()));

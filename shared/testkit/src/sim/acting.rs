@@ -109,6 +109,10 @@ impl Play<'_> {
                 self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
                 Some(())
             }
+            Happening::RaiseQuotas => {
+                self.raise_quotas();
+                Some(())
+            }
             Happening::LoseIndex => {
                 self.lose_index();
                 Some(())

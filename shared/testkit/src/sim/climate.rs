@@ -1,5 +1,7 @@
 //! The conditions of a story, by chance: how AWS behaves, what goes wrong, how many workers there are.
 
+use peerd_core::{Quota, Quotas};
+
 use crate::aws::{MINUTE, Nature, SECOND};
 use crate::chance::Chance;
 use crate::weather::Weather;
@@ -31,16 +33,27 @@ fn nature(chance: &mut Chance, fair: bool) -> Nature {
         opening: up_to(chance, 20 * SECOND),
         deleting: up_to(chance, MINUTE),
         associating: up_to(chance, MINUTE),
-        peerings_per_vpc: if tight { *chance.pick(&[1, 2, 3, 50]).unwrap_or(&50) } else { 50 },
-        outstanding: if tight { *chance.pick(&[1, 2, 25]).unwrap_or(&25) } else { 25 },
-        rules_per_group: if tight { *chance.pick(&[1, 2, 60]).unwrap_or(&60) } else { 60 },
-        routes_per_table: if tight { *chance.pick(&[1, 2, 4, 500]).unwrap_or(&500) } else { 500 },
+        quotas: if tight { quotas(chance) } else { Quotas::default() },
+        tells_quotas: fair || chance.permille(800),
         write_bucket: (!fair && chance.permille(150)).then_some((2, 1)),
         delete_takes_peerings: chance.permille(500),
         repeated_create_tags: chance.permille(500),
         same_route_twice: chance.permille(500),
         ..Nature::default()
     }
+}
+
+fn quotas(chance: &mut Chance) -> Quotas {
+    let few = |quota| match quota {
+        Quota::Peerings => [1, 2, 3],
+        Quota::Requests | Quota::Rules => [1, 2, quota.at_first()],
+        Quota::Routes => [1, 2, 4],
+    };
+    let mut quota = |quota: Quota| {
+        let granted = if chance.permille(250) { quota.at_first() } else { *chance.pick(&few(quota)).unwrap_or(&1) };
+        (quota, granted)
+    };
+    Quota::ALL.map(&mut quota).into_iter().collect()
 }
 
 fn fair_weather(chance: &mut Chance) -> Weather {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Region};
+use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Quotas, Region};
 use peerd_engine::Timestamp;
 
 use super::coverage::Coverage;
-use super::oracle::{Darkness, Oracle, Quotas, Violation};
+use super::oracle::{Darkness, Oracle, Violation};
 use super::story::Scene;
 use crate::aws::{DAY, HOUR, MINUTE};
 use crate::wire::clock;
@@ -71,13 +71,7 @@ impl<'a> Play<'a> {
         }
         world.cloud.aws().set_account_dark(&account(STRANGER), true);
         let Climate { nature, weather, .. } = script.climate;
-        let quotas = Quotas {
-            peerings: nature.peerings_per_vpc,
-            outstanding: nature.outstanding,
-            routes: nature.routes_per_table,
-            rules: nature.rules_per_group,
-        };
-        let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, quotas);
+        let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, nature.quotas.clone());
         let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);
         let transcript = keep_transcript.then(Vec::new);
         Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
@@ -307,6 +301,12 @@ impl<'a> Play<'a> {
         let mut policy = self.oracle.policy(mesh);
         policy.hand_over(id, adopt);
         self.declare(mesh, policy);
+    }
+
+    /// AWS grants no less than it grants at first.
+    pub(super) fn raise_quotas(&mut self) {
+        self.world.cloud.aws().nature.quotas = Quotas::default();
+        self.oracle.quotas = Quotas::default();
     }
 
     /// The table is lost.

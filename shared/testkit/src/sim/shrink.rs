@@ -71,17 +71,15 @@ impl Shrunk {
             |weather, fine| weather.latency = fine.latency.clone(),
             |weather, _| weather.staleness /= 2,
         ];
-        let natures: [fn(&mut Nature, &Nature); 10] = [
+        let natures: [fn(&mut Nature, &Nature); 8] = [
             |nature, plain| nature.initiating = plain.initiating.clone(),
             |nature, plain| nature.crossing = plain.crossing.clone(),
             |nature, plain| nature.provisioning = plain.provisioning.clone(),
             |nature, plain| nature.deleting = plain.deleting.clone(),
             |nature, plain| nature.associating = plain.associating.clone(),
             |nature, plain| nature.write_bucket = plain.write_bucket,
-            |nature, plain| nature.peerings_per_vpc = plain.peerings_per_vpc,
-            |nature, plain| nature.outstanding = plain.outstanding,
-            |nature, plain| nature.routes_per_table = plain.routes_per_table,
-            |nature, plain| nature.rules_per_group = plain.rules_per_group,
+            |nature, plain| nature.quotas = plain.quotas.clone(),
+            |nature, plain| nature.tells_quotas = plain.tells_quotas,
         ];
         let mut simplified = false;
         for change in weathers {

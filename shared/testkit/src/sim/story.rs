@@ -80,6 +80,8 @@ pub enum Happening {
     StripRule { nth: u32, mark: bool },
     /// Somebody sets or removes a tag of a route table.
     MarkTable { table: u32, key: &'static str, value: Option<&'static str> },
+    /// AWS grants everybody what it grants at first, and not less.
+    RaiseQuotas,
     /// The table is lost.
     LoseIndex,
     /// The schedule fires out of turn.
@@ -90,7 +92,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 38] = [
+    pub const NAMES: [&str; 39] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -126,6 +128,7 @@ impl Happening {
         "RevokeRule",
         "StripRule",
         "MarkTable",
+        "RaiseQuotas",
         "LoseIndex",
         "Sweep",
         "Week",
@@ -341,7 +344,8 @@ impl Author<'_> {
     /// What only a sweep can find, and what befalls AWS.
     fn mischief(&mut self) -> Happening {
         let (nth, of_accepter) = (self.any(), self.chance.permille(500));
-        match self.chance.within(&(0..=23)) {
+        match self.chance.within(&(0..=24)) {
+            24 => Happening::RaiseQuotas,
             23 => Happening::StripRule { nth, mark: of_accepter },
             21 | 22 => {
                 let mesh = if self.chance.permille(800) { "prod" } else { "staging" };

@@ -231,10 +231,9 @@ fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
     world.the_group().others = 59;
     let (done, findings) = world.settle();
     assert_eq!(done.len(), 2, "one of each family: {done:?}");
-    assert_eq!(kinds(&findings), [FindingKind::Quota]);
+    assert_eq!(kinds(&findings), [FindingKind::Quota; 2], "of IPv4 and of IPv6");
     let said = findings.first().unwrap().to_string();
-    let said_first =
-        "! quota sg-a: 2 rules do not fit, udp/1 from 10.2.0.0/16 the first of them: a group takes 60 rules a family";
+    let said_first = "! quota sg-a: no room for udp/1 from 10.2.0.0/16: AWS grants 60 ingress rules of a security group, of IPv4 and";
     assert!(said.starts_with(said_first), "{said}");
     assert_eq!(world.lets_in(), ["tcp/1 from 10.2.0.0/16 for prod", "tcp/1 from 2600:1f18:2::/56 for prod"]);
 }
@@ -248,7 +247,7 @@ fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_r
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty(), "{plan}");
     let finding = report.findings.first().unwrap();
-    assert!(finding.text.ends_with("the first of them: the maximum number of rules"), "{finding}");
+    assert!(finding.text.ends_with("no room for tcp/1 from 10.2.0.0/16: the maximum number of rules"), "{finding}");
 }
 
 #[test]

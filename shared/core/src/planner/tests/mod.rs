@@ -10,6 +10,7 @@ use crate::tags::{self, Tags};
 use crate::*;
 
 mod allowing;
+mod fitting;
 mod found;
 mod handing_over;
 mod policies;

@@ -40,6 +40,7 @@ impl World {
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
             world.observed.scopes.insert(scope(account, region), Ok(()));
+            world.observed.quotas.insert(scope(account, region), Ok(Quotas::default()));
         }
         world
     }
@@ -135,24 +136,10 @@ impl World {
     /// The scope stops answering: what was seen there is only remembered.
     pub fn close(&mut self, scope: &Scope) {
         self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
-        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.observed.vpcs).into_iter().partition(|(vpc, _)| vpc.scope == *scope);
-        self.observed.vpcs = kept;
-        for (vpc, seen) in gone {
-            let meshes = tags::MeshTag::of(&seen.tags).meshes;
-            self.desired.remembered.insert(
-                vpc.clone(),
-                Member {
-                    vpc,
-                    cidrs: seen.cidrs,
-                    tags: tags::of_member(&seen.tags),
-                    meshes,
-                    left: BTreeSet::new(),
-                    since: 0,
-                    tag_version: 0,
-                    version: 0,
-                },
-            );
+        let gone: Vec<VpcRef> = self.observed.vpcs.keys().filter(|vpc| vpc.scope == *scope).cloned().collect();
+        for vpc in gone {
+            self.desired.remembered.insert(vpc.clone(), self.remembered(&vpc));
+            self.observed.vpcs.remove(&vpc);
         }
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
         for peering in self.observed.peerings.values_mut() {
@@ -161,8 +148,35 @@ impl World {
         self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
     }
 
+    /// AWS grants every scope so much.
+    pub fn grant(&mut self, granted: &[(Quota, usize)]) {
+        let quotas: Quotas = granted.iter().copied().collect();
+        self.observed.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));
+    }
+
+    /// The index remembers since when a VPC asks for prod.
+    pub fn joined_at(&mut self, vpc: &VpcRef, since: u64) {
+        let member = self.remembered(vpc);
+        self.desired.remembered.insert(vpc.clone(), Member { joined: [(mesh("prod"), since)].into(), ..member });
+    }
+
+    fn remembered(&self, vpc: &VpcRef) -> Member {
+        let seen = &self.observed.vpcs[vpc];
+        Member {
+            vpc: vpc.clone(),
+            cidrs: seen.cidrs.clone(),
+            tags: tags::of_member(&seen.tags),
+            meshes: tags::MeshTag::of(&seen.tags).meshes,
+            left: BTreeSet::new(),
+            since: 0,
+            joined: BTreeMap::new(),
+            tag_version: 0,
+            version: 0,
+        }
+    }
+
     pub fn plan(&self) -> (Plan, Report) {
-        let (plan, report) = plan(&self.desired, &self.observed, &Limits::default());
+        let (plan, report) = plan(&self.desired, &self.observed);
         assert_eq!(lint(&plan, &self.desired, &self.observed), Vec::<String>::new());
         (plan, report)
     }

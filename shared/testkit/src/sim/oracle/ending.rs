@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{MeshName, PeeringId, PeeringStatus, RouteTableId, RouteTarget, VpcRef};
+use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteTarget, VpcRef};
 
 use super::facts::{Facts, Peering, Table, share_addresses};
 use super::wishes;
@@ -95,9 +95,18 @@ impl Oracle {
         }
     }
 
+    /// Whether a VPC has as many peerings as AWS grants, with those that wait in line and keep their room.
     fn is_full(&self, vpc: &VpcRef) -> bool {
         let theirs = |peering: &&Peering| peering.is_live() && peering.peer_of(vpc).is_some();
-        self.facts.peerings.values().filter(theirs).count() >= self.quotas.peerings
+        let waits = |peer: &&&VpcRef| {
+            let (wanted, peer) = (!self.facts.connecting(vpc, peer).is_empty(), **peer);
+            wanted
+                && peer != vpc
+                && self.waits_in_line(vpc.min(peer))
+                && !self.facts.peerings_of(vpc, peer).any(|(_, peering)| peering.is_live())
+        };
+        let waiting = self.facts.existing().iter().filter(waits).count();
+        self.facts.peerings.values().filter(theirs).count() + waiting >= self.quotas.granted(Quota::Peerings)
     }
 
     /// Whether as many requests are pending where this VPC's would be made as AWS grants.
@@ -107,7 +116,7 @@ impl Oracle {
             matches!(peering.status.now(), InitiatingRequest | PendingAcceptance)
                 && peering.requester.scope == requester.scope
         };
-        self.facts.peerings.values().filter(pending).count() >= self.quotas.outstanding
+        self.facts.peerings.values().filter(pending).count() >= self.quotas.granted(Quota::Requests)
     }
 
     fn look_at_tags(&self, id: &PeeringId, peering: &Peering, meshes: &BTreeSet<String>, ending: &mut Ending) {
@@ -195,7 +204,7 @@ impl Oracle {
 
     fn has_no_room(&self, table: &Table, block: &IpNet) -> bool {
         let family = |other: &&IpNet| other.addr().is_ipv4() == block.addr().is_ipv4();
-        table.routes.keys().filter(family).count() >= self.quotas.routes
+        table.routes.keys().filter(family).count() >= self.quotas.granted(Quota::Routes)
     }
 
     /// Routes over managed peerings to where nobody wants to go.

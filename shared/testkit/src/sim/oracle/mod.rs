@@ -13,7 +13,7 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use peerd_core::{AccountId, MeshName, PeeringStatus, Policy, Region, Tags, VpcRef};
+use peerd_core::{AccountId, MeshName, PeeringStatus, Policy, Quotas, Region, Tags, VpcRef};
 
 pub use facts::Facts;
 
@@ -48,7 +48,7 @@ pub struct Oracle {
     /// The longest time between a look and the call that follows from it.
     flight: u64,
     /// Quotas that may leave a pair unconnected.
-    quotas: Quotas,
+    pub quotas: Quotas,
     /// Until when some scope could not be read, or reads failed: to whoever began by then, a VPC counts as what it was when
     /// it was last read.
     pub blind_until: u64,
@@ -58,19 +58,6 @@ pub struct Oracle {
     deleted: BTreeMap<(u32, String), usize>,
     /// Every delete by peerd: when, and of which mesh.
     deletes: Vec<(u64, String)>,
-}
-
-/// What AWS grants.
-#[derive(Debug, Clone)]
-pub struct Quotas {
-    /// Per VPC.
-    pub peerings: usize,
-    /// Requests per account and Region.
-    pub outstanding: usize,
-    /// Per table and family.
-    pub routes: usize,
-    /// Per security group and family.
-    pub rules: usize,
 }
 
 /// Who cannot be read at present.

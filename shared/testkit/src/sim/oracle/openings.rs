@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{PeeringStatus, Permission, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic, VpcRef};
+use peerd_core::{PeeringStatus, Permission, Quota, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic, VpcRef};
 
 use super::deeds::broken;
 use super::ending::Ending;
@@ -147,7 +147,7 @@ impl Oracle {
         let standing = group.rules.values().map(|rule| &rule.permission);
         let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
         let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == block.addr().is_ipv4();
-        standing.chain(stood).filter(of_family).count() >= self.quotas.rules
+        standing.chain(stood).filter(of_family).count() >= self.quotas.granted(Quota::Rules)
     }
 
     /// Whether a group lets in whom it should, and nobody else by a rule of peerd's.

@@ -1,0 +1,179 @@
+//! What fits into AWS's quotas: who joined first stays, and what does not fit is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Draft;
+use super::linking::Link;
+use super::view::View;
+use crate::cidr::IpNet;
+use crate::ids::{Pair, RouteTableId, Scope, VpcRef};
+use crate::observed::PeeringStatus;
+use crate::quotas::Quota;
+use crate::report::{FindingKind, Question};
+
+/// How many of what does not fit are named.
+const NAMED: usize = 3;
+
+/// What is wanted and does not fit.
+#[derive(Default)]
+pub struct Unfit {
+    /// Pairs for whose peering one of the VPCs has no room.
+    pub pairs: BTreeSet<Pair>,
+    /// Routes for which a table has no room.
+    pub routes: BTreeSet<(RouteTableId, IpNet)>,
+}
+
+/// Something that a quota limits: a VPC, a table, a group.
+pub struct Shelf<'a> {
+    /// Which quota.
+    pub quota: Quota,
+    /// Where.
+    pub scope: &'a Scope,
+    /// What the quota limits.
+    pub subject: String,
+    /// How much is taken.
+    pub used: usize,
+    /// In what words AWS has refused more in this run.
+    pub refused: Option<&'a str>,
+}
+
+impl Shelf<'_> {
+    /// How many of `wanted` fit; the others are told by their names.
+    pub fn fit(&self, wanted: usize, name: impl Fn(usize) -> String, view: &View<'_>, draft: &mut Draft) -> usize {
+        let room = if wanted == 0 || self.refused.is_some() {
+            0
+        } else {
+            granted(self.quota, self.scope, view, draft).saturating_sub(self.used)
+        };
+        let fits = room.min(wanted);
+        self.tell(fits, (fits..wanted).map(name), view, draft);
+        fits
+    }
+
+    /// Tells what does not fit, or that little room is left when so many more are put there.
+    fn tell(&self, fits: usize, left_out: impl ExactSizeIterator<Item = String>, view: &View<'_>, draft: &mut Draft) {
+        let Self { quota, scope, subject, used, refused } = self;
+        let used = used + fits;
+        if left_out.len() == 0 && !quota.is_scarce(used, quota.at_first()) {
+            return; // nobody need know how much is granted
+        }
+        let granted = granted(*quota, scope, view, draft);
+        let what = if left_out.len() > 0 {
+            format!("no room for {}", some_of(left_out))
+        } else if quota.is_scarce(used, granted) {
+            "four fifths are taken".to_owned()
+        } else {
+            return;
+        };
+        let because = match (refused, view.observed.quotas.get(scope)) {
+            (Some(words), _) => (*words).to_owned(),
+            (None, Some(Err(_))) => format!("AWS grants {granted} {quota} at first, and its quotas cannot be read"),
+            (None, _) => format!("AWS grants {granted} {quota}"),
+        };
+        let or_else = match quota {
+            Quota::Rules => "name fewer ports, or let neighbouring members have neighbouring blocks",
+            _ => "or make the mesh smaller; who joined first stays",
+        };
+        let remedy = format!("have {} raised for {scope} (Service Quotas), {or_else}", quota.code());
+        draft.report.find(FindingKind::Quota, subject, format!("{what}: {because}"), remedy);
+    }
+}
+
+/// How much is granted in a scope. That is asked for where nobody knows yet; if it cannot be read, it is what AWS grants at
+/// first.
+fn granted(quota: Quota, scope: &Scope, view: &View<'_>, draft: &mut Draft) -> usize {
+    match view.observed.quotas.get(scope) {
+        Some(Ok(quotas)) => quotas.granted(quota),
+        Some(Err(_)) => quota.at_first(),
+        None => {
+            draft.report.questions.insert(Question::Quotas(scope.clone()));
+            quota.at_first()
+        }
+    }
+}
+
+fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    let named: Vec<String> = names.by_ref().take(NAMED).collect();
+    match names.len() {
+        0 => named.join(", "),
+        others => format!("{} and {others} others", named.join(", ")),
+    }
+}
+
+/// Since when a mesh could have connected a pair, in milliseconds since the Unix epoch: who joined first goes first.
+pub fn since(link: &Link<'_>, view: &View<'_>) -> u64 {
+    let joined = |vpc: &VpcRef, mesh| view.desired.remembered.get(vpc).map_or(u64::MAX, |member| member.joined(mesh));
+    let both = |mesh| link.pair.ends().map(|vpc| joined(vpc, mesh)).into_iter().max();
+    link.meshes.iter().filter_map(both).min().unwrap_or(u64::MAX)
+}
+
+/// The room that there is for peerings, as it is taken.
+pub struct Room<'a> {
+    /// The peerings that each VPC has or is about to have.
+    peerings: BTreeMap<&'a VpcRef, usize>,
+    /// The requests of each scope that are pending or about to be.
+    pending: BTreeMap<&'a Scope, usize>,
+    /// The peers for which a VPC has no room.
+    left_out: BTreeMap<&'a VpcRef, Vec<&'a VpcRef>>,
+}
+
+/// Why a peering is not requested now.
+pub enum Full<'a> {
+    /// One of the VPCs has as many peerings as AWS grants.
+    Peerings(&'a VpcRef),
+    /// As many requests are pending as AWS grants.
+    Requests,
+}
+
+impl<'a> Room<'a> {
+    /// What live peerings leave, whoever made them.
+    pub fn new(view: &View<'a>) -> Self {
+        let mut room = Self { peerings: BTreeMap::new(), pending: BTreeMap::new(), left_out: BTreeMap::new() };
+        for peering in view.observed.peerings.values().filter(|peering| peering.status.is_live()) {
+            peering.ends().into_iter().for_each(|vpc| *room.peerings.entry(vpc).or_default() += 1);
+            if matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance) {
+                *room.pending.entry(&peering.requester.scope).or_default() += 1;
+            }
+        }
+        room
+    }
+
+    /// Takes room for a peering. One that only waits for other requests has its room with its VPCs already.
+    ///
+    /// # Errors
+    /// What is full.
+    pub fn take(&mut self, link: &'a Link<'_>, view: &View<'_>, draft: &mut Draft) -> Result<(), Full<'a>> {
+        let mut full = None;
+        for (vpc, peer) in link.pair.directions() {
+            let used = self.peerings.get(vpc).copied().unwrap_or_default();
+            if used >= granted(Quota::Peerings, &vpc.scope, view, draft) {
+                self.left_out.entry(vpc).or_default().push(peer);
+                full = full.or(Some(vpc));
+            }
+        }
+        if let Some(vpc) = full {
+            return Err(Full::Peerings(vpc));
+        }
+        link.pair.ends().into_iter().for_each(|vpc| *self.peerings.entry(vpc).or_default() += 1);
+        let scope = &link.pair.requester().scope;
+        let pending = self.pending.entry(scope).or_default();
+        if *pending >= granted(Quota::Requests, scope, view, draft) {
+            return Err(Full::Requests);
+        }
+        *pending += 1;
+        Ok(())
+    }
+
+    /// Tells which members have no room for their peers, and which have little left.
+    pub fn tell(self, view: &View<'_>, draft: &mut Draft) {
+        let members = view.asking_for(&view.desired.mesh).filter(|vpc| view.is_present(vpc));
+        let vpcs: BTreeSet<&VpcRef> = members.chain(self.left_out.keys().copied()).collect();
+        for vpc in vpcs {
+            let used = self.peerings.get(vpc).copied().unwrap_or_default();
+            let (quota, scope, subject) = (Quota::Peerings, &vpc.scope, vpc.to_string());
+            let left_out = self.left_out.get(vpc).map(Vec::as_slice).unwrap_or_default();
+            let left_out = left_out.iter().map(|peer| peer.id.to_string());
+            Shelf { quota, scope, subject, used, refused: None }.tell(0, left_out, view, draft);
+        }
+    }
+}

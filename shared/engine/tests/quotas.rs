@@ -1,0 +1,67 @@
+//! AWS's quotas, from event to rest.
+use std::collections::BTreeSet;
+
+use peerd_core::{FindingKind, Quota, Quotas, VpcRef};
+use peerd_testkit::aws::Nature;
+use peerd_testkit::{Climate, MINUTE, World, scope};
+
+fn granting(granted: &[(Quota, usize)], tells_quotas: bool) -> World {
+    let quotas: Quotas = granted.iter().copied().collect();
+    World::new(&Climate { nature: Nature { quotas, tells_quotas, ..Nature::default() }, ..Climate::default() })
+}
+
+/// Members of prod, one after the other, each in an account of its own.
+fn join(world: &mut World, names: &[&str]) -> Vec<VpcRef> {
+    let mut vpcs = Vec::new();
+    for (n, name) in (1..=3).cycle().zip(names) {
+        vpcs.push(world.vpc(name, scope(n, 0), &format!("10.{}.0.0/16", vpcs.len()), "prod"));
+        world.rest();
+        world.pass(MINUTE);
+    }
+    vpcs
+}
+
+/// Of whom the quota findings of all runs since the last time are.
+fn told(world: &World) -> BTreeSet<String> {
+    let findings = world.store.take_runs().into_iter().flat_map(|run| run.report.findings);
+    findings.filter(|finding| finding.kind == FindingKind::Quota).map(|finding| finding.subject).collect()
+}
+
+fn refusals(world: &World) -> Vec<String> {
+    world.cloud.answers().into_keys().filter(|code| code.contains("LimitExceeded")).collect()
+}
+
+/// What AWS grants is read before anything is asked for: who joined first is connected, and the others are named.
+#[test]
+fn a_quota_is_kept_to_before_aws_refuses() {
+    let mut world = granting(&[(Quota::Peerings, 1)], true);
+    let vpcs = join(&mut world, &["z", "y", "x", "w"]);
+    assert!(world.connected(&vpcs[0], &vpcs[1]) && world.connected(&vpcs[2], &vpcs[3]));
+    assert_eq!(told(&world), vpcs.iter().map(ToString::to_string).collect());
+    assert_eq!(refusals(&world), Vec::<String>::new());
+}
+
+#[test]
+fn when_more_is_granted_the_next_sweep_makes_what_did_not_fit() {
+    let mut world = granting(&[(Quota::Peerings, 1), (Quota::Routes, 1)], true);
+    let vpcs = join(&mut world, &["a", "b", "c"]);
+    assert!(!world.connected(&vpcs[0], &vpcs[2]));
+    told(&world);
+    world.cloud.aws().nature.quotas = Quotas::default();
+    world.sweep();
+    world.rest();
+    assert!(world.connected(&vpcs[0], &vpcs[2]) && world.connected(&vpcs[1], &vpcs[2]));
+    world.sweep();
+    world.rest();
+    assert_eq!(told(&world), BTreeSet::new());
+}
+
+/// Where the quotas cannot be read, what AWS grants at first is believed, and what AWS refuses is reported.
+#[test]
+fn unread_quotas_hold_nothing_up() {
+    let mut world = granting(&[(Quota::Peerings, 1)], false);
+    let vpcs = join(&mut world, &["a", "b", "c"]);
+    assert!(world.connected(&vpcs[0], &vpcs[1]));
+    assert!(!told(&world).is_empty());
+    assert!(!refusals(&world).is_empty());
+}
