@@ -99,9 +99,10 @@ fn details(of: &Known) -> String {
 }
 
 fn tell(run: &PastRun) -> String {
-    let PastRun { at, outcome, applied, failed, findings } = run;
+    let PastRun { at, outcome, applied, failed, findings, causes } = run;
+    let causes = causes.iter().map(|cause| format!("woken by {cause}"));
     let failed = failed.iter().map(|line| format!("failed: {line}"));
-    let lines = applied.iter().cloned().chain(failed).chain(findings.iter().cloned());
+    let lines = causes.chain(applied.iter().cloned()).chain(failed).chain(findings.iter().cloned());
     let lines: String = lines.map(|line| format!("  {line}\n")).collect();
     format!("{at} {outcome}\n{lines}")
 }
@@ -160,7 +161,12 @@ mod tests {
     fn a_run_is_told_with_its_time_and_every_line() {
         let line = |text: &str| vec![text.to_owned()];
         let (at, outcome) = ("2026-11-23T07:00:00Z".to_owned(), "partial".to_owned());
-        let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c") };
-        assert_eq!(tell(&run), "2026-11-23T07:00:00Z partial\n  + a\n  failed: b\n  ! c\n");
+        let cause = r#"{"call":"DeleteRoute","on":"rtb-1","by":"arn:aws:iam::1:user/x"}"#;
+        let causes = vec![serde_json::from_str(cause).unwrap()];
+        let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c"), causes };
+        assert_eq!(
+            tell(&run),
+            "2026-11-23T07:00:00Z partial\n  woken by DeleteRoute of rtb-1 by arn:aws:iam::1:user/x\n  + a\n  failed: b\n  ! c\n"
+        );
     }
 }

@@ -64,3 +64,26 @@ def test_a_foreign_route_for_the_addresses_of_a_member_is_reported_and_left_alon
         for problem in judge.not_connected(world.see(one, two), one, two)
         if world.main_table(one) not in problem
     ] == []
+
+
+def test_a_block_that_a_prefix_list_leads_elsewhere_is_routed_once_the_list_is_out_of_the_way(
+    world: World,
+) -> None:
+    block = world.cidr()
+    one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY, cidr=block)
+    ec2, table, gateway = world.ec2(one), world.main_table(one), world.internet_gateway(one)
+    entries = [{"Cidr": block, "Description": "two, by way of the gateway"}]
+    listed = ec2.create_managed_prefix_list(
+        PrefixListName="elsewhere", MaxEntries=5, AddressFamily="IPv4", Entries=entries
+    )["PrefixList"]["PrefixListId"]
+    ec2.create_route(RouteTableId=table, DestinationPrefixListId=listed, GatewayId=gateway)
+
+    world.tag(one, "prod")
+    world.tag(two, "prod")
+
+    world.until_status(one, "refused prod", two.id, f"{table} routes {block} to {gateway}")
+    assert block not in world.routes(one)
+
+    ec2.delete_route(RouteTableId=table, DestinationPrefixListId=listed)
+
+    world.until_connected(one, two)

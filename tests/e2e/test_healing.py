@@ -1,5 +1,6 @@
 """What somebody breaks by hand heals, and what belongs to somebody else is reported and left alone."""
 
+import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import pytest
 
 from sandbox.client import judge
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from tests.e2e.cli import Peerd
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -160,3 +162,36 @@ def test_a_peering_that_expired_unaccepted_is_asked_for_again(mesh: Mesh, newcom
 
     world.until_connected(mesh.one, mesh.two, mesh.three, newcomer)
     assert world.peering(newcomer, mesh.two).id != expired
+
+
+def test_who_takes_a_route_out_again_and_again_is_named_and_not_fought(world: World, peerd: Peerd) -> None:
+    one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
+    world.until_connected(one, two)
+    table, block = world.main_table(one), next(iter(world.look(two).blocks))
+    out = {"RouteTableId": table, "DestinationCidrBlock": block}
+
+    # What is undone within 20 seconds of being put in place counts once, so this takes over a minute.
+    def is_left_alone() -> list[str]:
+        if block in world.routes(one):
+            world.ec2(one).delete_route(**out)
+        return [] if "somebody keeps undoing it" in world.status(one) else [world.status(one)]
+
+    world.eventually(is_left_alone, within=150.0)
+
+    (told,) = [it for it in findings(peerd, "prod") if it["kind"] == "conflict"]
+    assert told["subject"] == f"route to {block} in {table}"
+    assert told["text"].startswith("put in place 4 times within two hours and undone, last by arn:aws:sts::")
+    assert f":{HUB}:assumed-role/sandbox-admin/" in told["text"]
+    assert f"woken by DeleteRoute of {table} by arn:aws:sts::{HUB}" in peerd.ok("history", "prod")
+    world.quiet()
+    world.control.forget_calls()
+    world.control.sweep()
+    world.quiet()
+    assert block not in world.routes(one)
+    assert "CreateRoute" not in {call["action"] for call in world.peerd_writes()}
+
+
+def findings(peerd: Peerd, mesh: str) -> list[dict[str, str]]:
+    """What is open of a mesh."""
+    (seen,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
+    return list(seen["findings"])

@@ -87,6 +87,24 @@ def test_a_vpc_is_admitted_by_account_and_region_and_a_change_holds_at_once(
     world.until_status(abroad, f"refused {mesh}", f"Region {AWAY} is not admitted")
 
 
+def test_a_mesh_takes_as_many_members_as_its_policy_says_and_the_next_one_moves_up(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh, admit={"members": 2})
+    first = world.vpc(HUB, HOME, mesh=mesh)
+    world.until_status(first, f"joined {mesh}")
+    second = world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_connected(first, second)
+
+    third = world.vpc(THIRD, HOME, mesh=mesh)
+
+    world.until_status(third, f"refused {mesh}", "has its 2 members")
+    assert not judge.not_connected(world.see(first, second), first, second)
+
+    world.untag(first)
+    world.until_connected(second, third)
+
+
 def test_only_admitted_ranges_are_routed_and_excluded_addresses_are_left_out(
     world: World, peerd: Peerd, mesh: str
 ) -> None:

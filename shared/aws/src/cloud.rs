@@ -9,8 +9,8 @@ use aws_sdk_ec2::types::{
 };
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, RouteTable, RouteTableId,
-    RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas, RouteTable,
+    RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
@@ -25,6 +25,8 @@ use crate::sessions::Sessions;
 const PAGE: i32 = 1000;
 /// DescribeRouteTables gives no more at once.
 const PAGE_OF_TABLES: i32 = 100;
+/// GetManagedPrefixListEntries gives no more at once.
+const PAGE_OF_LISTS: i32 = 100;
 /// Values that one filter takes.
 const VALUES: usize = 200;
 
@@ -196,6 +198,19 @@ impl CloudRead for AwsCloud {
                 error => Err(error),
             },
         }
+    }
+
+    async fn prefix_list(&self, scope: &Scope, id: &PrefixListId) -> Result<BTreeSet<IpNet>, CloudError> {
+        let call = format!("GetManagedPrefixListEntries of {id} in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("GetManagedPrefixListEntries")).await;
+        let request = ec2.get_managed_prefix_list_entries().prefix_list_id(id.as_str()).max_results(PAGE_OF_LISTS);
+        let mut pages = request.into_paginator().items().send();
+        let mut blocks = BTreeSet::new();
+        while let Some(entry) = pages.next().await {
+            let entry = entry.map_err(|error| errors::cloud(&call, error))?;
+            blocks.insert(convert::entry(&entry).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(blocks)
     }
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {

@@ -1,12 +1,12 @@
 //! From the SDK's records to the domain's, which checks every id once.
 
 use aws_sdk_ec2::types::{
-    ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag, TagSpecification,
-    Vpc as SdkVpc, VpcCidrBlockStateCode, VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
+    PrefixListEntry, ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag,
+    TagSpecification, Vpc as SdkVpc, VpcCidrBlockStateCode, VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
 };
-use peerd_core::cidr::{self, CidrSet};
+use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::ids::IdError;
-use peerd_core::{PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef};
+use peerd_core::{ListRoute, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef};
 
 /// A record that lacks what it should have, or has something else.
 #[derive(Debug, thiserror::Error)]
@@ -101,9 +101,10 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
     let vpc = VpcRef::new(scope.clone(), required(table.vpc_id(), "vpcId")?.parse()?);
     let of_gateway = table.associations().iter().any(|association| association.gateway_id().is_some());
     let routes = table.routes().iter().filter_map(|r| route(r).transpose()).collect::<Result<_, _>>()?;
+    let lists = table.routes().iter().filter_map(|r| list_route(r).transpose()).collect::<Result<_, _>>()?;
     let main = table.associations().iter().any(|association| association.main() == Some(true));
     let (id, tags) = (required(table.route_table_id(), "routeTableId")?.parse()?, tags(table.tags()));
-    Ok(Some(RouteTable { id, vpc, of_gateway, main, tags, routes }))
+    Ok(Some(RouteTable { id, vpc, of_gateway, main, tags, routes, lists }))
 }
 
 /// A route to a CIDR block; none of one to a prefix list.
@@ -115,6 +116,20 @@ fn route(route: &SdkRoute) -> Result<Option<Route>, Malformed> {
         created: route.origin() == Some(&RouteOrigin::CreateRoute),
         blackhole: route.state() == Some(&RouteState::Blackhole),
     }))
+}
+
+/// A block of a prefix list.
+pub fn entry(entry: &PrefixListEntry) -> Result<IpNet, Malformed> {
+    Ok(cidr::parse(required(entry.cidr(), "cidr")?)?)
+}
+
+/// A route to a prefix list; none of one to a gateway endpoint.
+fn list_route(route: &SdkRoute) -> Result<Option<ListRoute>, Malformed> {
+    let Some(list) = route.destination_prefix_list_id() else { return Ok(None) };
+    let target = target(route)?;
+    let of_endpoint = matches!(&target, RouteTarget::Other(id) if id.starts_with("vpce-"));
+    let list = list.parse()?;
+    Ok((!of_endpoint).then_some(ListRoute { list, target }))
 }
 
 fn target(route: &SdkRoute) -> Result<RouteTarget, Malformed> {

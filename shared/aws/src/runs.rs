@@ -1,12 +1,25 @@
 //! What is kept of past runs.
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
-use peerd_core::MeshName;
-use peerd_engine::{PortError, Timestamp};
+use aws_sdk_dynamodb::types::AttributeValue;
+use peerd_core::{Cause, Deeds, MeshName};
+use peerd_engine::{PortError, Run, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::errors;
-use crate::store::{DynamoStore, of_mesh, read, text};
+use crate::store::{DynamoStore, key, number, of_mesh, read, text, unreadable};
+
+/// How long a run is remembered, in seconds.
+const KEPT: u64 = 30 * 24 * 3600;
+/// Lines of a kind that one item keeps for people, and things that it keeps for later runs: below DynamoDB's 400 KB.
+const LINES: usize = 200;
+const THINGS: usize = 1000;
+/// What the sort keys of runs begin with.
+const PREFIX: &str = "run#";
+
+fn sort_key(at: Timestamp) -> String {
+    format!("{PREFIX}{at:013}")
+}
 
 /// A run that was not idle, as the table keeps it for 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +35,71 @@ pub struct PastRun {
     pub failed: Vec<String>,
     /// What was found, one line each.
     pub findings: Vec<String>,
+    /// The calls of others that woke it, as far as events told.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+}
+
+/// What an item says of what a run put in place and took out.
+#[derive(Deserialize)]
+struct Kept {
+    sk: String,
+    #[serde(default)]
+    put_in_place: Vec<String>,
+    #[serde(default)]
+    taken_out: Vec<String>,
+    #[serde(default)]
+    causes: Vec<Cause>,
 }
 
 impl DynamoStore {
+    pub(crate) async fn keep_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+        let pk = of_mesh(&run.mesh);
+        let Deeds { put, taken, causes, .. } = run.deeds(now);
+        let lines = |lines: Vec<String>, most: usize| {
+            AttributeValue::L(lines.into_iter().take(most).map(AttributeValue::S).collect())
+        };
+        let causes: Vec<Cause> = causes.into_iter().take(LINES).collect();
+        let causes = serde_dynamo::to_attribute_value(causes).map_err(|error| unreadable(&pk, error))?;
+        let request = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(key(pk.clone(), sort_key(now))))
+            .item("outcome", text(&run.outcome.to_string()))
+            .item("applied", lines(run.applied.iter().map(ToString::to_string).collect(), LINES))
+            .item("failed", lines(run.failed.clone(), LINES))
+            .item("findings", lines(run.report.findings.iter().map(ToString::to_string).collect(), LINES))
+            .item("put_in_place", lines(put, THINGS))
+            .item("taken_out", lines(taken, THINGS))
+            .item("causes", causes)
+            .item("expires", number(now / 1000 + KEPT));
+        request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
+    }
+
+    pub(crate) async fn deeds(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+        let pk = of_mesh(mesh);
+        let request = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(&pk))
+            .expression_attribute_values(":from", text(&sort_key(from)))
+            .expression_attribute_values(":to", text("run#~"))
+            .projection_expression("sk, put_in_place, taken_out, causes");
+        let mut items = request.into_paginator().items().send();
+        let mut deeds = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?;
+            let Kept { sk, put_in_place: put, taken_out: taken, causes } = read(&pk, item)?;
+            let at = sk.trim_start_matches(PREFIX).parse().unwrap_or_default();
+            deeds.push(Deeds { at, put, taken, causes });
+        }
+        Ok(deeds)
+    }
+
     /// The latest runs of a mesh, the newest first.
     ///
     /// # Errors

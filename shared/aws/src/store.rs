@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
+use peerd_core::{AccountId, Deeds, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 use serde::de::DeserializeOwned;
 
@@ -32,10 +32,6 @@ use crate::{errors, policies};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// How long a run is remembered, in seconds.
-const RUN_KEPT: u64 = 30 * 24 * 3600;
-/// Lines of a run that one item keeps: far below DynamoDB's 400 KB.
-const RUN_LINES: usize = 200;
 /// The sort key of what was found of a mesh.
 const TIDINGS: &str = "tidings";
 
@@ -269,20 +265,11 @@ impl Store for DynamoStore {
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
-        let (pk, sk) = (of_mesh(&run.mesh), format!("run#{now:013}"));
-        let lines =
-            |lines: Vec<String>| AttributeValue::L(lines.into_iter().take(RUN_LINES).map(AttributeValue::S).collect());
-        let request = self
-            .dynamo
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(key(pk.clone(), sk)))
-            .item("outcome", text(&run.outcome.to_string()))
-            .item("applied", lines(run.applied.iter().map(ToString::to_string).collect()))
-            .item("failed", lines(run.failed.clone()))
-            .item("findings", lines(run.report.findings.iter().map(ToString::to_string).collect()))
-            .item("expires", number(now / 1000 + RUN_KEPT));
-        request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
+        self.keep_run(run, now).await
+    }
+
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+        self.deeds(mesh, from).await
     }
 }
 
@@ -331,7 +318,7 @@ pub(crate) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn number(value: u64) -> AttributeValue {
+pub(crate) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -339,7 +326,7 @@ pub(crate) fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, PortE
     serde_dynamo::from_item(item).map_err(|error| unreadable(pk, error))
 }
 
-fn unreadable(pk: &str, error: serde_dynamo::Error) -> PortError {
+pub(crate) fn unreadable(pk: &str, error: serde_dynamo::Error) -> PortError {
     let context = format!("the table's item under {pk} is not what peerd writes");
     PortError { context, source: Some(Box::new(error)) }
 }

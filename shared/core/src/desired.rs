@@ -68,6 +68,13 @@ pub struct Desired {
     pub remembered: BTreeMap<VpcRef, Member>,
 }
 
+impl Desired {
+    /// Since when a VPC asks for a mesh, in milliseconds since the Unix epoch; one that the index does not know yet is the last.
+    pub fn joined(&self, vpc: &VpcRef, mesh: &MeshName) -> u64 {
+        self.remembered.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,6 +80,8 @@ ids! {
     Region, "a Region such as eu-west-1", |t| {
         t.len() <= 32 && t.split('-').count() >= 3 && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
+    /// A prefix list.
+    PrefixListId, "a prefix list id such as pl-0a1b2c3d", |t| has_prefix(t, "pl-");
     /// A route table.
     RouteTableId, "a route table id such as rtb-0a1b2c3d", |t| has_prefix(t, "rtb-");
     /// A rule of a security group.

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod cidr;
+pub mod contest;
 pub mod desired;
 pub mod ids;
 pub mod ingress;
@@ -21,13 +22,16 @@ pub mod tags;
 
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
+pub use contest::{Cause, Contest, Deeds, Past, Thing};
 pub use desired::{Desired, Member};
 pub use ids::{
-    AccountId, Deployment, MeshName, Pair, PeeringId, Region, RouteTableId, RuleId, Scope, SecurityGroupId, VpcId,
-    VpcRef,
+    AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, Region, RouteTableId, RuleId, Scope,
+    SecurityGroupId, VpcId, VpcRef,
 };
 pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
-pub use observed::{DnsSupport, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc};
+pub use observed::{
+    DnsSupport, ListRoute, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc,
+};
 pub use planner::plan;
 pub use policy::{DeleteLimits, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};

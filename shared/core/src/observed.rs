@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::contest::Past;
+use crate::ids::{Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
 use crate::tags::{self, Tags};
@@ -213,7 +214,7 @@ impl fmt::Display for RouteTarget {
     }
 }
 
-/// A route to a CIDR block. Routes to prefix lists are not listed: a static CIDR route goes before them and beside them.
+/// A route to a CIDR block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The canonical destination.
@@ -224,6 +225,16 @@ pub struct Route {
     pub created: bool,
     /// Whether AWS says that it leads nowhere: before its peering is active, or after it is gone.
     pub blackhole: bool,
+}
+
+/// A route to all blocks of a prefix list. A route to exactly one of the blocks that somebody created goes before it
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRoute {
+    /// The list.
+    pub list: PrefixListId,
+    /// Where it leads.
+    pub target: RouteTarget,
 }
 
 /// A route table as its own scope shows it.
@@ -242,6 +253,8 @@ pub struct RouteTable {
     pub tags: Tags,
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
+    /// Its routes to prefix lists, but for those to gateway endpoints, whose lists hold public addresses of AWS's services.
+    pub lists: Vec<ListRoute>,
 }
 
 impl RouteTable {
@@ -266,6 +279,10 @@ pub struct Observed {
     pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
     /// What the scopes of which a plan asked for it are granted, or why that could not be read.
     pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
+    /// The blocks of the prefix lists of which a plan asked for them, or why they could not be read.
+    pub lists: BTreeMap<PrefixListId, Result<BTreeSet<IpNet>, String>>,
+    /// What earlier runs of the mesh did lately, if a plan asked for it.
+    pub past: Option<Past>,
     /// The security groups that say whom they let in, and the rules that deployments made, of all scopes.
     pub ingress: Ingress,
     /// Scopes that answered, but for their security groups, and why: there no rule is touched.

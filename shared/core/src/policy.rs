@@ -70,7 +70,7 @@ pub enum Topology {
     HubAndSpoke,
 }
 
-/// Who may join: a VPC that every list names which is not empty.
+/// Who may join: a VPC that every list names which is not empty, while there is room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admission {
@@ -80,6 +80,8 @@ pub struct Admission {
     pub regions: BTreeSet<Region>,
     /// VPCs.
     pub vpcs: BTreeSet<VpcId>,
+    /// The most members. Who joined first stays.
+    pub members: Option<usize>,
     /// Ranges in which what a member brings must lie. A block outside them is not routed, and reported.
     pub cidrs: CidrSet,
 }
@@ -185,6 +187,9 @@ impl Policy {
 
     fn check(&self) -> Result<(), PolicyError> {
         let wrong = |field: &str, why: String| Err(PolicyError { field: field.to_owned(), why });
+        if self.admit.members == Some(0) {
+            return wrong("admit.members", "a mesh of no members is one that drains: say so with `mode`".to_owned());
+        }
         if self.deletes.percent > 100 {
             return wrong("deletes.percent", format!("{} is more than 100 %", self.deletes.percent));
         }
@@ -226,7 +231,7 @@ impl Policy {
 impl Admission {
     /// Why a VPC may not join; nothing if it may.
     pub fn refusal(&self, vpc: &VpcRef) -> Option<String> {
-        let Self { accounts, regions, vpcs, cidrs: _ } = self;
+        let Self { accounts, regions, vpcs, members: _, cidrs: _ } = self;
         let lacks = |named: bool, none: bool| !named && !none;
         if lacks(accounts.contains(&vpc.scope.account), accounts.is_empty()) {
             Some(format!("account {} is not admitted", vpc.scope.account))

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
-use crate::ids::{Scope, VpcRef};
+use crate::ids::{PrefixListId, Scope, VpcRef};
 
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +88,10 @@ impl fmt::Display for Wait {
 pub enum Question {
     /// The DNS attributes of a VPC, for [`crate::Observed::dns`].
     Dns(VpcRef),
+    /// The blocks of a prefix list in a scope, for [`crate::Observed::lists`].
+    List(Scope, PrefixListId),
+    /// What earlier runs of the mesh did lately, for [`crate::Observed::past`].
+    Past,
     /// The quotas of a scope, for [`crate::Observed::quotas`].
     Quotas(Scope),
 }

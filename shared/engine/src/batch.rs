@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use peerd_core::{MeshName, Scope};
+use peerd_core::{Cause, MeshName, Scope};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -56,6 +56,8 @@ struct Ask {
     attempt: Option<u32>,
     /// Whether an event asked, whose reads may be stale: then one more look follows.
     verify: bool,
+    /// Who did what, as far as events told.
+    causes: BTreeSet<Cause>,
     deliveries: BTreeSet<usize>,
 }
 
@@ -106,6 +108,7 @@ impl Engine<'_> {
                     let ask = batch.ask(mesh, place, attempt);
                     ask.verify = true;
                     ask.scopes.extend(scopes);
+                    ask.causes.extend(focus.causes.iter().cloned());
                 }
                 if looks.stale && patient {
                     let again = Message::new(attempt + 1, Work::Event { event });
@@ -147,7 +150,8 @@ impl Engine<'_> {
         if ask.everywhere {
             scopes.extend(self.scopes().await?);
         }
-        let run = self.reconcile(mesh, &scopes, deadline).await?;
+        let mut run = self.reconcile(mesh, &scopes, deadline).await?;
+        run.causes.clone_from(&ask.causes);
         tell(&run);
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
@@ -241,7 +245,8 @@ mod tests {
 
     fn next(outcome: Outcome, attempt: u32, verify: bool, applied: Vec<Action>) -> Option<u32> {
         let (failed, report, asked) = Default::default();
-        let run = Run { mesh: "prod".parse().unwrap(), outcome, applied, failed, report, asked };
+        let (mesh, causes) = ("prod".parse().unwrap(), BTreeSet::new());
+        let run = Run { mesh, outcome, applied, failed, report, asked, causes };
         next_attempt(&run, &Ask { attempt: Some(attempt), verify, ..Ask::default() })
     }
 

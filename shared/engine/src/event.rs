@@ -84,31 +84,33 @@ fn api_call(event: &Value) -> Result<Focus, Ignored> {
         return Err(Ignored(format!("the call failed with {code}")));
     }
     let scope = scope_of(event, detail)?;
+    let call = text(detail, "eventName")?;
     let vpc = |expect| Ok(Focus::of_vpc(VpcRef::new(scope.clone(), id_in(detail, "vpcId")?), expect));
-    match text(detail, "eventName")? {
-        "CreateVpc" => vpc(Expect::Exists),
-        "DeleteVpc" => vpc(Expect::Gone),
+    let focus = match call {
+        "CreateVpc" => vpc(Expect::Exists)?,
+        "DeleteVpc" => vpc(Expect::Gone)?,
         "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" | "ModifyVpcAttribute" => {
-            vpc(Expect::Anything)
+            vpc(Expect::Anything)?
         }
         "ModifyVpcPeeringConnectionOptions"
         | "CreateVpcPeeringConnection"
         | "AcceptVpcPeeringConnection"
         | "RejectVpcPeeringConnection"
-        | "DeleteVpcPeeringConnection" => {
-            let id = id_in(detail, "vpcPeeringConnectionId")?;
-            Ok(Focus::of_peering(scope, id))
-        }
-        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => {
-            let id = id_in(detail, "routeTableId")?;
-            Ok(Focus::of_table(scope, id))
-        }
+        | "DeleteVpcPeeringConnection" => Focus::of_peering(scope, id_in(detail, "vpcPeeringConnectionId")?),
+        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => Focus::of_table(scope, id_in(detail, "routeTableId")?),
         "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" | "ModifySecurityGroupRules" => {
-            let id = id_in(detail, "groupId")?;
-            Ok(Focus::of_group(scope, id))
+            Focus::of_group(scope, id_in(detail, "groupId")?)
         }
-        other => Err(Ignored(format!("call `{other}` concerns nobody"))),
-    }
+        other => return Err(Ignored(format!("call `{other}` concerns nobody"))),
+    };
+    Ok(focus.caused(call, caller(detail)))
+}
+
+/// Who called: the ARN of a user or a session, or the service that AWS names instead.
+fn caller(detail: &Value) -> &str {
+    let identity = detail.get("userIdentity");
+    let named = |key| identity.and_then(|identity| identity.get(key)).and_then(Value::as_str);
+    named("arn").or_else(|| named("invokedBy")).or_else(|| named("accountId")).unwrap_or("somebody")
 }
 
 /// The scope of a call: the record's own account and Region, which forwarding between buses leaves alone.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{PeeringId, RouteTableId, Scope, SecurityGroupId, Tags, Vpc, VpcRef};
+use peerd_core::{Cause, PeeringId, RouteTableId, Scope, SecurityGroupId, Tags, Vpc, VpcRef};
 
 /// What an event says of a VPC. A read that contradicts it is stale: nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Focus {
     pub tables: BTreeSet<(Scope, RouteTableId)>,
     /// Security groups whose VPC's meshes are concerned.
     pub groups: BTreeSet<(Scope, SecurityGroupId)>,
+    /// The calls of which the event tells.
+    pub causes: BTreeSet<Cause>,
 }
 
 impl Focus {
@@ -78,6 +80,17 @@ impl Focus {
     /// One security group.
     pub fn of_group(scope: Scope, id: SecurityGroupId) -> Self {
         Self { groups: BTreeSet::from([(scope, id)]), ..Self::default() }
+    }
+
+    /// The same, with who did what to the one thing that it is about.
+    pub fn caused(self, call: &str, by: &str) -> Self {
+        let Self { vpcs, peerings, tables, groups, .. } = &self;
+        let vpcs = vpcs.keys().map(|vpc| vpc.id.to_string());
+        let peerings = peerings.iter().map(|(_, id)| id.to_string());
+        let tables = tables.iter().map(|(_, id)| id.to_string());
+        let on = vpcs.chain(peerings).chain(tables).chain(groups.iter().map(|(_, id)| id.to_string()));
+        let causes = on.map(|on| Cause { call: call.to_owned(), on, by: by.to_owned() }).collect();
+        Self { causes, ..self }
     }
 
     /// One route table.

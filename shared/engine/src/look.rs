@@ -58,7 +58,7 @@ impl Engine<'_> {
     /// # Errors
     /// When the store cannot be read or written.
     pub(crate) async fn look_at(&self, focus: &Focus, patient: bool, reads: &Reads) -> Result<Looks, SurveyError> {
-        let Focus { vpcs, peerings, tables, groups } = focus;
+        let Focus { vpcs, peerings, tables, groups, causes: _ } = focus;
         let mut looks = Looks::default();
         for (vpc, expect) in vpcs {
             self.look_at_vpc(vpc, expect, patient, reads, &mut looks).await?;

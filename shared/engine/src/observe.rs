@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
+use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Deployment, Desired, DnsSupport, IngressRule, MeshName, Observed, PeeringView, Question, Quotas, RouteTable, Rule,
-    Scope, SecurityGroup, Vpc, VpcRef,
+    Deployment, Desired, DnsSupport, IngressRule, MeshName, Observed, Past, PeeringView, PrefixListId, Question,
+    Quotas, RouteTable, Rule, Scope, SecurityGroup, Vpc, VpcRef, contest,
 };
 
 use crate::engine::Engine;
@@ -45,6 +46,8 @@ struct Asked {
 /// What was read because a plan asked for it.
 enum Answer {
     Dns(Result<DnsSupport, CloudError>, VpcRef),
+    List(Result<BTreeSet<IpNet>, CloudError>, PrefixListId),
+    Past(Past),
     Quotas(Result<Quotas, CloudError>, Scope),
 }
 
@@ -120,23 +123,41 @@ impl Engine<'_> {
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    /// Reads what a plan asked for; whether some of it could not be read for a reason that may pass by itself.
-    pub(crate) async fn inquire(&self, questions: BTreeSet<Question>, observed: &mut Observed) -> bool {
+    /// Reads what a plan for a mesh asked for; whether some of it could not be read for a reason that may pass by itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn inquire(
+        &self,
+        mesh: &MeshName,
+        questions: BTreeSet<Question>,
+        observed: &mut Observed,
+    ) -> Result<bool, PortError> {
         let read = |question: Question| async move {
-            match question {
+            Ok(match question {
                 Question::Dns(vpc) => Answer::Dns(self.cloud.dns_support(&vpc).await, vpc),
+                Question::List(scope, list) => Answer::List(self.cloud.prefix_list(&scope, &list).await, list),
+                Question::Past => Answer::Past(self.past(mesh).await?),
                 Question::Quotas(scope) => Answer::Quotas(self.cloud.quotas(&scope).await, scope),
-            }
+            })
         };
-        let answers: Vec<Answer> = stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).collect().await;
+        let answers: Vec<Answer> =
+            stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).try_collect().await?;
         let mut passing = false;
         for answer in answers {
             match answer {
                 Answer::Dns(read, vpc) => drop(observed.dns.insert(vpc, told(read, &mut passing))),
+                Answer::List(read, list) => drop(observed.lists.insert(list, told(read, &mut passing))),
+                Answer::Past(past) => observed.past = Some(past),
                 Answer::Quotas(read, scope) => drop(observed.quotas.insert(scope, told(read, &mut passing))),
             }
         }
-        passing
+        Ok(passing)
+    }
+
+    async fn past(&self, mesh: &MeshName) -> Result<Past, PortError> {
+        let now = self.clock.now();
+        Ok(Past { now, runs: self.store.past(mesh, now.saturating_sub(contest::WINDOW)).await? })
     }
 
     async fn desired(&self, mesh: &MeshName, observed: &Observed) -> Result<Desired, PortError> {

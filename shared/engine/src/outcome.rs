@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use peerd_core::{Action, MeshName, Report, Scope};
+use peerd_core::{Action, Cause, Deeds, MeshName, Report, Scope, Thing};
 use serde::{Deserialize, Serialize};
+
+use crate::ports::Timestamp;
 
 /// Every way in which a reconcile can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +57,22 @@ pub struct Run {
     pub report: Report,
     /// The scopes that it asked, whether or not they answered.
     pub asked: BTreeSet<Scope>,
+    /// The calls of which events told that woke it.
+    pub causes: BTreeSet<Cause>,
 }
 
 impl Run {
     /// What was done but for telling VPCs how they stand.
     pub fn changes(&self) -> impl Iterator<Item = &Action> {
         self.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }))
+    }
+
+    /// What it put in place and took out, for later runs.
+    pub fn deeds(&self, at: Timestamp) -> Deeds {
+        let names =
+            |of: fn(&Action) -> Option<Thing>| self.applied.iter().filter_map(of).map(|t| t.to_string()).collect();
+        let causes = self.causes.iter().cloned().collect();
+        Deeds { at, put: names(Thing::put_by), taken: names(Thing::taken_by), causes }
     }
 
     /// Whether anything was.
@@ -86,6 +98,7 @@ mod tests {
             failed: Vec::new(),
             report: Report::default(),
             asked: BTreeSet::new(),
+            causes: BTreeSet::new(),
         };
         assert!(!run(vec![status.clone()]).changed_the_network());
         assert!(run(vec![status, accept]).changed_the_network());

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, DnsSupport, IngressRule, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView, Permission,
-    Policy, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId,
-    VpcRef,
+    AccountId, Deeds, DnsSupport, IngressRule, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView,
+    Permission, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup,
+    SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
 };
 
 use crate::error::{CloudError, PortError};
@@ -40,6 +40,8 @@ pub trait CloudRead: Send + Sync {
     async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError>;
     /// The VPC of a security group, if the group exists.
     async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError>;
+    /// The blocks of a prefix list that a route table of the scope refers to.
+    async fn prefix_list(&self, scope: &Scope, id: &PrefixListId) -> Result<BTreeSet<IpNet>, CloudError>;
     /// What the scope's account is granted there of what peerd needs to know.
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError>;
     /// The DNS attributes of a VPC.
@@ -142,6 +144,8 @@ pub trait Store: Send + Sync {
     async fn release_claim(&self, claim: &Claim) -> Result<(), PortError>;
     /// Keeps how a run ended, for a while.
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
+    /// What the runs of a mesh did that were kept from a time on, the oldest first.
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError>;
     /// What is known of a mesh's findings.
     async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError>;
     /// Keeps it, if `before` is still the version that is kept, and tells whether it was. The mesh is known from then on.

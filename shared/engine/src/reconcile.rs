@@ -48,7 +48,8 @@ impl Engine<'_> {
             let (plan, said) = plan(&desired, &observed);
             report = said;
             if !report.questions.is_empty() {
-                progress.passing |= self.inquire(std::mem::take(&mut report.questions), &mut observed).await;
+                let questions = std::mem::take(&mut report.questions);
+                progress.passing |= self.inquire(mesh, questions, &mut observed).await?;
                 continue;
             }
             let broken = lint::lint(&plan, &desired, &observed);
@@ -123,7 +124,7 @@ impl Progress {
         } else {
             Outcome::Paused
         };
-        Run { mesh, outcome, applied, failed, report, asked }
+        Run { mesh, outcome, applied, failed, report, asked, causes: BTreeSet::new() }
     }
 }
 

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, Route, RouteTable,
-    RouteTableId, RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId, VpcRef, tags,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas, Route,
+    RouteTable, RouteTableId, RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId,
+    VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
@@ -91,7 +92,7 @@ impl CloudRead for Canned {
         let route = |target: RouteTarget| Route { destination: block(), target, created: true, blackhole: false };
         let routes = self.route.clone().map(route).into_iter().collect();
         let (of_gateway, main, tags) = (false, true, Tags::new());
-        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes }))
+        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes, lists: Vec::new() }))
     }
     async fn ingress_rules(&self, _: &Scope) -> Result<Vec<IngressRule>, CloudError> {
         Ok(Vec::new())
@@ -101,6 +102,9 @@ impl CloudRead for Canned {
     }
     async fn vpc_of_group(&self, _: &Scope, _: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
         Ok(None)
+    }
+    async fn prefix_list(&self, _: &Scope, _: &PrefixListId) -> Result<BTreeSet<IpNet>, CloudError> {
+        Ok(BTreeSet::new())
     }
     async fn quotas(&self, _: &Scope) -> Result<Quotas, CloudError> {
         Ok(Quotas::default())

@@ -63,6 +63,23 @@ fn roles_decide_in_a_star() {
     assert!(world.connected(&b, &c));
 }
 
+/// A mesh takes as many members as its policy says: who joined first stays, and the next one moves up when a member leaves.
+#[test]
+fn a_mesh_has_room_for_so_many_members() {
+    let mut world = World::default();
+    declare(&mut world, "prod", r#"{"admit":{"members":2}}"#);
+    let [c, b, a] = [(1, "c"), (2, "b"), (3, "a")].map(|(n, name)| {
+        let vpc = world.vpc(name, scope(n, 0), &format!("10.{n}.0.0/16"), "prod");
+        world.rest();
+        vpc
+    });
+    assert!(world.connected(&c, &b) && world.peering(&a, &b).is_none());
+    assert_eq!(world.status(&a).as_deref(), Some("refused prod: mesh has its 2 members"));
+    world.untag(&c).unwrap();
+    world.rest();
+    assert!(world.connected(&a, &b));
+}
+
 /// A VPC advertises parts of its own blocks and nothing else; a change takes effect in place, and what it still brings
 /// is never unrouted.
 #[test]

@@ -305,3 +305,18 @@ fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
     ];
     play(false, Climate { workers: Some(1), batch: Some(1), ..Climate::default() }, &scenes);
 }
+
+/// While a Region was dark and the index lost, a peering that somebody had marked for another mesh was taken to be of no
+/// concern, and its VPC was shut out.
+#[test]
+fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
+    let scenes = [
+        (241, vpc(at(2, 1), "10.1.0.0/16", "prod")),
+        (5, vpc(at(3, 0), "10.2.0.0/16", "prod")),
+        (10 * MINUTE, Happening::MakeGroup { vpc: 1, meshes: "prod", ports: Some("tcp/443") }),
+        (16 * MINUTE, Happening::DarkRegion { region: 1, minutes: 2 }),
+        (649, Happening::LoseIndex),
+        (5518, Happening::RetagPeering { nth: 0, of_accepter: true }),
+    ];
+    play(false, Climate { workers: Some(1), ..Climate::default() }, &scenes);
+}

@@ -67,6 +67,13 @@ pub enum Deed {
         /// The tags.
         tags: Tags,
     },
+    /// A prefix list with one block was led somewhere by a route table.
+    List {
+        /// Which table.
+        table: RouteTableId,
+        /// The block.
+        block: IpNet,
+    },
     /// A route table was deleted.
     TableGone {
         /// Which.
@@ -187,6 +194,7 @@ impl fmt::Display for Deed {
                 write!(f, "{table} of {vpc} is there{kind}")
             }
             Self::TableTags { table, tags } => write!(f, "{table} wears {}", tags_of(tags)),
+            Self::List { table, block } => write!(f, "{table} leads a prefix list with {block} to tgw-1"),
             Self::TableGone { table } => write!(f, "{table} is gone"),
             Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} of {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use peerd_core::{AccountId, FindingKind, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef};
+use peerd_core::{
+    AccountId, Deeds, FindingKind, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef,
+};
 use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 
 use crate::wire::Wire;
@@ -18,6 +20,7 @@ struct Tables {
     accounts: BTreeMap<AccountId, BTreeSet<Region>>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     runs: Vec<Run>,
+    past: BTreeMap<MeshName, Vec<Deeds>>,
     tidings: BTreeMap<MeshName, Tidings>,
 }
 
@@ -198,7 +201,19 @@ impl Store for MemoryStore {
         self.call("PutItem", keep).await
     }
 
-    async fn record_run(&self, run: &Run, _now: Timestamp) -> Result<(), PortError> {
-        self.call("PutItem", |tables| tables.runs.push(run.clone())).await
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+        let keep = |tables: &mut Tables| {
+            tables.past.entry(run.mesh.clone()).or_default().push(run.deeds(now));
+            tables.runs.push(run.clone());
+        };
+        self.call("PutItem", keep).await
+    }
+
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+        let since = |tables: &mut Tables| {
+            let all = tables.past.get(mesh).into_iter().flatten();
+            all.filter(|deeds| deeds.at >= from).cloned().collect()
+        };
+        self.call("Query", since).await
     }
 }

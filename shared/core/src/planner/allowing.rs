@@ -222,7 +222,8 @@ fn may_go(group: &SecurityGroup, view: &View<'_>) -> bool {
         let may_be = !ours && !peering.is_seen_by(asked_by) && view.desired.accounts.contains(&asked_by.account);
         peering.ends().into_iter().filter(|end| !view.is_proven(end)).any(|end| {
             let failed = view.observed.scopes.contains_key(&end.scope); // and was not merely not asked
-            made_for_it || may_be || (ours && failed)
+            let unknown = !view.desired.remembered.contains_key(end);
+            made_for_it || may_be || (ours && (failed || unknown))
         })
     };
     let mut theirs = view.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));

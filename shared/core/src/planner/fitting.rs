@@ -102,8 +102,7 @@ fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
 
 /// Since when a mesh could have connected a pair, in milliseconds since the Unix epoch: who joined first goes first.
 pub fn since(link: &Link<'_>, view: &View<'_>) -> u64 {
-    let joined = |vpc: &VpcRef, mesh| view.desired.remembered.get(vpc).map_or(u64::MAX, |member| member.joined(mesh));
-    let both = |mesh| link.pair.ends().map(|vpc| joined(vpc, mesh)).into_iter().max();
+    let both = |mesh| link.pair.ends().map(|vpc| view.desired.joined(vpc, mesh)).into_iter().max();
     link.meshes.iter().filter_map(both).min().unwrap_or(u64::MAX)
 }
 

@@ -21,8 +21,23 @@ impl View<'_> {
         match self.desired.declared.get(mesh) {
             None => Some("mesh is not declared".to_owned()),
             Some(_) if self.is_draining(mesh) => Some("mesh is draining".to_owned()),
-            Some(policy) => policy.admit.refusal(vpc),
+            Some(policy) => policy.admit.refusal(vpc).or_else(|| {
+                let most = policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.surplus.contains(vpc));
+                most.map(|most| format!("mesh has its {most} members"))
+            }),
         }
+    }
+
+    /// The VPCs that ask for this run's mesh and for which it has no room. Who is connected stays, and then who joined first.
+    pub(super) fn find_surplus(&self) -> BTreeSet<VpcRef> {
+        let mesh = &self.desired.mesh;
+        let Some(admit) = self.desired.declared.get(mesh).map(|policy| &policy.admit) else { return BTreeSet::new() };
+        let Some(most) = admit.members else { return BTreeSet::new() };
+        let made_for_it = self.made_for.iter().filter(|(_, meshes)| meshes.contains(mesh));
+        let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
+        let mut asking: Vec<&VpcRef> = self.asking_for(mesh).filter(|vpc| admit.refusal(vpc).is_none()).collect();
+        asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined(vpc, mesh), *vpc));
+        asking.into_iter().skip(most).cloned().collect()
     }
 
     /// Whether an operator takes the mesh down.
@@ -59,7 +74,13 @@ impl View<'_> {
     fn connects(&self, mesh: &MeshName, pair: &Pair) -> bool {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
         let admitted = pair.ends().into_iter().all(|vpc| policy.admit.refusal(vpc).is_none());
-        admitted && policy.connects(pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default()))
+        let has_room = match policy.admit.members {
+            None => true,
+            Some(_) if *mesh == self.desired.mesh => !pair.ends().into_iter().any(|vpc| self.surplus.contains(vpc)),
+            // Whom another mesh has room for is for its own run to say, which sees all who ask for it.
+            Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
+        };
+        admitted && has_room && policy.connects(pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default()))
     }
 
     /// The blocks that a VPC brings into meshes: what it advertises, within the ranges of a mesh and without what that mesh

@@ -12,6 +12,7 @@ mod linking;
 mod membership;
 mod pausing;
 mod resolving;
+mod resting;
 mod routing;
 mod telling;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> (Plan, Report) {
     let leaving = leaving::find(&links, &view, &mut draft);
     leaving::withdraw_routes(&leaving, &mut draft);
     leaving::delete_peerings(&leaving, &view, &mut draft);
+    resting::hold(&view, &mut draft);
     telling::set_status(&view, &mut draft);
     pausing::withhold(&view, &mut draft);
 

@@ -9,9 +9,9 @@ use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::ids::{Pair, PeeringId, VpcRef};
-use crate::observed::{Peering, PeeringStatus, RouteTable, RouteTarget};
+use crate::observed::{ListRoute, Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::quotas::Quota;
-use crate::report::FindingKind;
+use crate::report::{FindingKind, Question};
 use crate::rules::Rule;
 use crate::status::Word;
 use crate::tags::{self, TableTag};
@@ -90,6 +90,7 @@ fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: 
         taken.push((wish.destination, wish.peer));
         match table.created_route(&wish.destination) {
             Some(route) => correct(wish, table, &route.target, view, draft),
+            None if is_listed(wish, table, view, draft) => {}
             None => missing.push(wish),
         }
     }
@@ -156,6 +157,33 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
     };
     routes.sort_by_cached_key(|(block, peer, _)| (!is_whole(block, peer), *peer, *block));
     routes
+}
+
+/// Whether a prefix list in the table leads exactly this block elsewhere, or may do so: a route to the block would go before
+/// it. Longer and shorter blocks of the list stand beside the route, as they do with routes of their own.
+fn is_listed(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut Draft) -> bool {
+    let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == wish.peering);
+    for ListRoute { list, target } in table.lists.iter().filter(|route| !leads_here(&route.target)) {
+        let block = wish.destination;
+        match view.observed.lists.get(list) {
+            Some(Ok(blocks)) if !blocks.contains(&block) => continue,
+            Some(Ok(_)) => {
+                let text = format!("{list} leads {block} to {target}, which peerd did not make");
+                let remedy = format!("take {block} out of that list, or its route out of the table");
+                draft.report.find(FindingKind::Conflict, &table.id, text, remedy);
+                draft.notes.of_link(wish.link, Word::Refused, &format!("{} routes {block} to {target}", table.id));
+            }
+            Some(Err(why)) => {
+                let text = format!("whether {list} leads {block} to {target} cannot be read: {why}");
+                let remedy = "let the role peerd-spoke call ec2:GetManagedPrefixListEntries; the next sweep goes on";
+                draft.report.find(FindingKind::Gap, &table.id, text, remedy);
+                draft.notes.of_link(wish.link, Word::Waiting, &format!("{list} cannot be read"));
+            }
+            None => drop(draft.report.questions.insert(Question::List(table.vpc.scope.clone(), list.clone()))),
+        }
+        return true;
+    }
+    false
 }
 
 /// Adds routes as far as the quota goes. Where AWS has refused a route of a pair in this run, every table of the pair was

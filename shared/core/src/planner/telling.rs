@@ -30,6 +30,14 @@ impl Notes {
         }
     }
 
+    /// Tells both VPCs of a pair why something of it that was to be done is not.
+    pub fn of_rest(&mut self, pair: &Pair, why: &str) {
+        for (vpc, peer) in pair.directions() {
+            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
+            of_vpc.insert((Word::Waiting, peer.clone()), why.to_owned());
+        }
+    }
+
     /// Tells both VPCs of a pair whose peering is kept back from deletion.
     pub fn of_held(&mut self, pair: &Pair, mesh: &MeshName) {
         for vpc in pair.ends() {

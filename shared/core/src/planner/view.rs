@@ -25,6 +25,8 @@ pub struct View<'a> {
     standings: BTreeMap<&'a VpcRef, Standing<'a>>,
     /// The meshes for which the live managed peerings of a pair were made.
     pub(super) made_for: BTreeMap<Pair, BTreeSet<MeshName>>,
+    /// The VPCs for which this run's mesh has no room.
+    pub(super) surplus: BTreeSet<VpcRef>,
 }
 
 impl<'a> View<'a> {
@@ -46,7 +48,10 @@ impl<'a> View<'a> {
                 made_for.entry(pair).or_default().extend(peering.tagged_meshes());
             }
         }
-        Self { desired, observed, standings: remembered.chain(seen).collect(), made_for }
+        let (standings, surplus) = (remembered.chain(seen).collect(), BTreeSet::new());
+        let mut view = Self { desired, observed, standings, made_for, surplus };
+        view.surplus = view.find_surplus();
+        view
     }
 
     /// The VPCs that ask for a mesh, in order. One in a scope that this run did not even try to read is not among them: it

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, Quotas, RouteTable, RouteTableId,
-    RouteTarget, Rule, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
+    DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas, RouteTable,
+    RouteTableId, RouteTarget, Rule, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
 
@@ -182,6 +182,10 @@ impl CloudRead for SimCloud {
 
     async fn vpc_of_group(&self, scope: &Scope, id: &SecurityGroupId) -> Result<Option<VpcRef>, CloudError> {
         self.read("DescribeSecurityGroups", scope, |aws, time| aws.seen_owner(scope, id, time)).await
+    }
+
+    async fn prefix_list(&self, scope: &Scope, id: &PrefixListId) -> Result<BTreeSet<IpNet>, CloudError> {
+        self.read("GetManagedPrefixListEntries", scope, |aws, _| aws.lists.get(id).cloned().unwrap_or_default()).await
     }
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {

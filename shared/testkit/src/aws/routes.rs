@@ -5,7 +5,9 @@
 //! functions name them.
 
 use peerd_core::cidr::IpNet;
-use peerd_core::{PeeringId, Quota, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef};
+use peerd_core::{
+    ListRoute, PeeringId, PrefixListId, Quota, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef,
+};
 use peerd_engine::{Clock, CloudError};
 
 use super::history::History;
@@ -18,8 +20,8 @@ impl Aws {
     pub fn create_table(&mut self, by: Author, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
         let now = self.stage.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
-        let (tags, routes) = Default::default();
-        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, main, tags, routes };
+        let (tags, routes, lists) = Default::default();
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, main, tags, routes, lists };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
         self.enter(now, by, Deed::Table { table: id.clone(), vpc: vpc.clone(), of_gateway, main });
     }
@@ -54,6 +56,14 @@ impl Aws {
             |block: &IpNet| Route { destination: *block, target: RouteTarget::Local, created: false, blackhole: false };
         seen.routes.extend(self.vpc(&table.vpc).into_iter().flat_map(|vpc| vpc.cidrs.iter().map(local)));
         seen
+    }
+
+    /// CreateRoute to a prefix list of its own with one block.
+    pub fn lead_list(&mut self, by: Author, id: &RouteTableId, list: &PrefixListId, block: &IpNet) {
+        self.lists.insert(list.clone(), [*block].into_iter().collect());
+        let target = RouteTarget::Other("tgw-1".to_owned());
+        self.change_table(id, |table| table.lists.push(ListRoute { list: list.clone(), target: target.clone() }));
+        self.enter(self.stage.now(), by, Deed::List { table: id.clone(), block: *block });
     }
 
     fn writable(&self, scope: &Scope, id: &RouteTableId) -> Result<&RouteTable, CloudError> {

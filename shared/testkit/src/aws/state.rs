@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, DnsSupport, PeeringId, Region, RouteTable, RouteTableId, Scope, SecurityGroupId, Vpc, VpcRef,
+    AccountId, DnsSupport, PeeringId, PrefixListId, Region, RouteTable, RouteTableId, Scope, SecurityGroupId, Vpc,
+    VpcRef,
 };
 use peerd_engine::{Clock, CloudError, ErrorKind, Timestamp};
 
@@ -37,6 +38,8 @@ pub struct Aws {
     /// Accounts whose role cannot be assumed, and Regions that do not answer.
     pub(super) dark_accounts: BTreeSet<AccountId>,
     pub(super) dark_regions: BTreeSet<Region>,
+    /// The blocks of prefix lists.
+    pub(super) lists: BTreeMap<PrefixListId, BTreeSet<IpNet>>,
     /// VPCs that describes show as they were.
     pub(super) frozen: BTreeMap<VpcRef, Option<Vpc>>,
     /// Tokens left in the buckets of (scope, API), and since when.
@@ -77,6 +80,7 @@ impl Aws {
             tables: BTreeMap::new(),
             peerings: BTreeMap::new(),
             groups: BTreeMap::new(),
+            lists: BTreeMap::new(),
             dns: BTreeMap::new(),
             joining: BTreeMap::new(),
             agenda: BTreeMap::new(),

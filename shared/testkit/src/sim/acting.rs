@@ -3,14 +3,14 @@
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::tags;
 use peerd_core::{
-    DnsSupport, PeeringId, Permission, Policy, RouteTableId, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic,
-    VpcRef,
+    DnsSupport, PeeringId, Permission, Policy, Route, RouteTableId, RouteTarget, RuleId, SecurityGroupId, Tags,
+    Traffic, VpcRef,
 };
 
 use super::oracle::Violation;
 use super::play::{Dark, Play, STRANGER};
 use super::story::Happening;
-use crate::aws::{Group, Peering};
+use crate::aws::{Group, MINUTE, Peering};
 use crate::ledger::Author;
 use crate::people;
 use crate::world::{account, scope};
@@ -28,6 +28,9 @@ impl Play<'_> {
     pub(super) fn act(&mut self, happening: &Happening) -> Result<bool, Violation> {
         if *happening == Happening::Week {
             return self.week().map(|()| true);
+        }
+        if let Happening::Contest { table, times } = happening {
+            return self.contest(*table, *times);
         }
         Ok(self
             .on_vpcs(happening)
@@ -193,6 +196,13 @@ impl Play<'_> {
                 let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 self.world.put_route(&table, &block, &gateway).ok()
             }
+            Happening::PutListRoute { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                let list = format!("pl-{}", self.name()).parse().ok()?;
+                self.world.cloud.aws().lead_list(Author::Person, &table, &list, &block);
+                Some(())
+            }
             Happening::PutPeeringRoute { peering, block } => {
                 let peering = nth(&self.peerings(), *peering)?;
                 let theirs = |id: &RouteTableId| {
@@ -210,17 +220,32 @@ impl Play<'_> {
             }
             Happening::Terraform { table } => {
                 let table = nth(&self.tables(), *table)?;
-                let blocks: Vec<IpNet> = {
-                    let aws = self.world.cloud.aws();
-                    let routes = aws.table(&table)?.routes.iter();
-                    let unknown = routes.filter(|route| matches!(route.target, RouteTarget::Peering(_)));
-                    unknown.map(|route| route.destination).collect()
-                };
-                blocks.iter().for_each(|block| drop(self.world.delete_route(&table, block)));
-                (!blocks.is_empty()).then_some(())
+                self.purge(&table).then_some(())
             }
             _ => None,
         }
+    }
+
+    /// Takes every peering route out of a table; whether there was one.
+    fn purge(&mut self, table: &RouteTableId) -> bool {
+        let unknown = |route: &&Route| matches!(route.target, RouteTarget::Peering(_));
+        let blocks: Vec<IpNet> = match self.world.cloud.aws().table(table) {
+            Some(table) => table.routes.iter().filter(unknown).map(|route| route.destination).collect(),
+            None => return false,
+        };
+        blocks.iter().for_each(|block| drop(self.world.delete_route(table, block)));
+        !blocks.is_empty()
+    }
+
+    /// A tool purges a table again and again.
+    fn contest(&mut self, table: u32, times: u32) -> Result<bool, Violation> {
+        let Some(table) = nth(&self.tables(), table) else { return Ok(false) };
+        let mut purged = false;
+        for _ in 0..times {
+            purged |= self.purge(&table);
+            self.run(self.world.now() + 2 * MINUTE)?;
+        }
+        Ok(purged)
     }
 
     fn on_peerings(&mut self, happening: &Happening) -> Option<()> {

@@ -240,8 +240,9 @@ impl<'a> Play<'a> {
         if wrong.is_empty() { Ok(()) } else { Err(Violation { promise, by: wrong.join("; ") }) }
     }
 
-    fn wrong(&self, after_sweeps: bool) -> Vec<String> {
+    fn wrong(&mut self, after_sweeps: bool) -> Vec<String> {
         let dark = self.dark();
+        self.oracle.puts.now = self.world.now();
         let ending = self.oracle.ending(&dark);
         let mut wrong = ending.wrong;
         if !dark.is_any() {

@@ -34,12 +34,16 @@ pub enum Happening {
     ReplaceRoute { nth: u32 },
     /// Somebody creates a route of his own to a member's block.
     PutRoute { table: u32, vpc: u32 },
+    /// Somebody creates a route of his own to a prefix list that has a member's block.
+    PutListRoute { table: u32, vpc: u32 },
     /// Somebody creates a route of his own over a peering.
     PutPeeringRoute { peering: u32, block: String },
     /// A virtual private gateway propagates a route to a member's block.
     Propagate { table: u32, vpc: u32 },
     /// A Terraform that knows nothing of peerd takes every peering route out of a table.
     Terraform { table: u32 },
+    /// A tool takes every peering route out of a table, and again whenever they are back.
+    Contest { table: u32, times: u32 },
     /// Somebody deletes a peering from one side.
     DeletePeering { nth: u32, by_accepter: bool },
     /// Somebody rejects a request.
@@ -92,7 +96,7 @@ pub enum Happening {
 
 impl Happening {
     /// The names of all of them, for those who count.
-    pub const NAMES: [&str; 39] = [
+    pub const NAMES: [&str; 41] = [
         "MakeVpc",
         "Tag",
         "Untag",
@@ -105,9 +109,11 @@ impl Happening {
         "DeleteRoute",
         "ReplaceRoute",
         "PutRoute",
+        "PutListRoute",
         "PutPeeringRoute",
         "Propagate",
         "Terraform",
+        "Contest",
         "DeletePeering",
         "RejectPeering",
         "PeerByHand",
@@ -344,7 +350,9 @@ impl Author<'_> {
     /// What only a sweep can find, and what befalls AWS.
     fn mischief(&mut self) -> Happening {
         let (nth, of_accepter) = (self.any(), self.chance.permille(500));
-        match self.chance.within(&(0..=24)) {
+        match self.chance.within(&(0..=26)) {
+            26 => Happening::Contest { table: nth, times: 3 + self.any() % 6 },
+            25 => Happening::PutListRoute { table: nth, vpc: self.any() },
             24 => Happening::RaiseQuotas,
             23 => Happening::StripRule { nth, mark: of_accepter },
             21 | 22 => {

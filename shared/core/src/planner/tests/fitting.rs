@@ -155,3 +155,50 @@ fn of_many_without_room_some_are_named_and_the_others_counted() {
     let (_, findings) = world.settle();
     assert!(said(&findings)[0].contains("no room for vpc-p2, vpc-p3, vpc-p4 and 2 others: "), "{findings:?}");
 }
+
+#[test]
+fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
+    let (mut world, vpcs) = four();
+    world.declare("prod", r#"{"admit":{"members":2}}"#);
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["p2-p3"], "who joined first");
+    assert_eq!(world.status(&vpcs[0]), Some("refused prod: mesh has its 2 members"));
+    assert_eq!(findings.len(), 2);
+    world.set_meshes(&vpcs[3], "");
+    world.settle();
+    assert_eq!(world.peered(), ["p1-p2"]);
+}
+
+#[test]
+fn who_is_connected_keeps_its_place_in_a_full_mesh_whatever_the_index_remembers() {
+    let (mut world, vpcs) = four();
+    world.declare("prod", r#"{"admit":{"members":2}}"#);
+    world.settle();
+    for vpc in &vpcs[..2] {
+        world.joined_at(vpc, 0);
+    }
+    world.joined_at(&vpcs[3], 99);
+    assert_eq!(world.settle().0, Vec::<String>::new());
+    assert_eq!(world.peered(), ["p2-p3"]);
+}
+
+#[test]
+fn a_pair_that_a_full_mesh_has_no_room_for_stays_for_the_mesh_that_has() {
+    let (mut world, vpcs) = four();
+    for vpc in &vpcs[..2] {
+        world.set_meshes(vpc, "prod staging");
+    }
+    world.declare("staging", r#"{"admit":{"members":1}}"#);
+    world.settle();
+    assert_eq!(world.peered().len(), 6);
+    let tagged = |world: &World| world.observed.peerings.values().any(|p| p.tagged_meshes().contains(&mesh("staging")));
+    assert!(!tagged(&world), "whom staging has room for is for its own run to say");
+    world.desired.mesh = mesh("staging");
+    assert!(world.settle().0.iter().all(|line| !line.contains("peering")), "one member is no pair");
+    world.declare("staging", r#"{"admit":{"members":2}}"#);
+    world.settle();
+    assert!(tagged(&world));
+    world.desired.mesh = mesh("prod");
+    assert_eq!(world.settle().0, Vec::<String>::new(), "what staging has tagged stays");
+    assert_eq!(world.peered().len(), 6);
+}

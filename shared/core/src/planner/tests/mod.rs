@@ -15,6 +15,7 @@ mod found;
 mod handing_over;
 mod policies;
 mod resolving;
+mod resting;
 mod routes;
 mod survivors;
 mod unsound;

@@ -119,3 +119,57 @@ fn a_part_that_somebody_routes_to_a_peer_by_hand_does_not_take_the_block_from_th
     world.settle();
     assert_eq!(world.targets("rtb-a"), before);
 }
+
+/// What a list leads elsewhere, and the list's blocks as they were read.
+fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, blocks: Result<&str, &str>) {
+    let list: PrefixListId = list.parse().unwrap();
+    let table = world.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
+    table.lists.push(ListRoute { list: list.clone(), target });
+    let parse = |blocks: &str| blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
+    world.observed.lists.insert(list, blocks.map(parse).map_err(str::to_owned));
+}
+
+fn elsewhere() -> RouteTarget {
+    RouteTarget::Other("tgw-1".to_owned())
+}
+
+#[test]
+fn a_block_that_a_prefix_list_leads_elsewhere_is_not_routed_and_its_neighbours_are() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16 10.3.0.0/16", "prod");
+    listed(&mut world, "rtb-a", "pl-1", elsewhere(), Ok("10.0.0.0/8 10.2.0.0/16 10.3.1.0/24"));
+    let (_, findings) = world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.3.0.0/16 pcx-new1"]);
+    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+    let finding = findings.first().unwrap();
+    assert_eq!(
+        (&*finding.subject, &*finding.text),
+        ("rtb-a", "pl-1 leads 10.2.0.0/16 to tgw-1, which peerd did not make")
+    );
+    assert!(world.status(&a).unwrap().contains("rtb-a routes 10.2.0.0/16 to tgw-1"));
+}
+
+#[test]
+fn a_prefix_list_that_leads_to_the_peering_itself_is_in_nobodys_way() {
+    let (mut world, ..) = joined();
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    listed(&mut world, "rtb-a", "pl-1", RouteTarget::Peering("pcx-new1".parse().unwrap()), Ok("10.2.0.0/16"));
+    assert!(world.settle().1.is_empty());
+    assert_eq!(world.targets("rtb-a").len(), 2);
+}
+
+#[test]
+fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_cannot_be_read_is_a_gap() {
+    let (mut world, ..) = joined();
+    let list = "pl-1".parse().unwrap();
+    listed(&mut world, "rtb-a", "pl-1", elsewhere(), Err("denied"));
+    world.observed.lists.clear();
+    assert!(world.plan().1.questions.is_empty(), "all is routed");
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    assert_eq!(world.plan().1.questions, [Question::List(scope(1, 0), list)].into());
+    world.observed.lists.insert("pl-1".parse().unwrap(), Err("denied".to_owned()));
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.contains("route")), "{done:?}");
+    assert_eq!(kinds(&findings), [FindingKind::Gap, FindingKind::Gap]);
+}

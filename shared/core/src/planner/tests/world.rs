@@ -36,7 +36,7 @@ impl World {
             accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
             remembered: BTreeMap::new(),
         };
-        let observed = Observed::default();
+        let observed = Observed { past: Some(Past::default()), ..Observed::default() };
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
             world.observed.scopes.insert(scope(account, region), Ok(()));
@@ -69,6 +69,7 @@ impl World {
             main: name == vpc.id.as_str().trim_start_matches("vpc-"),
             tags: Tags::new(),
             routes: Vec::new(),
+            lists: Vec::new(),
         };
         self.observed.tables.insert(id.clone(), table);
         id

@@ -34,6 +34,8 @@ impl Oracle {
                 if let Some(was) = was {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, block, was, now.is_none(), from, raced)?;
+                } else if self.facts.tables[table].listed.get(block).is_some_and(|since| *since < from) {
+                    return broken("a route is never taken from a foreign target", entry.deed.to_string());
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
@@ -46,6 +48,7 @@ impl Oracle {
             | Deed::Table { .. }
             | Deed::TableTags { .. }
             | Deed::TableGone { .. }
+            | Deed::List { .. }
             | Deed::Group { .. }
             | Deed::GroupGone { .. }
             | Deed::Dns { .. } => broken("peerd changes only what it made", entry.deed.to_string()),

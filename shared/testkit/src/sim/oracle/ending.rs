@@ -6,8 +6,7 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteTarget, VpcRef};
 
 use super::facts::{Facts, Peering, Table, share_addresses};
-use super::wishes;
-use super::{Darkness, Oracle};
+use super::{Darkness, Oracle, contests, wishes};
 
 /// What is still wrong, and whom a quota or something foreign keeps from being told that it is connected.
 #[derive(Debug, Default)]
@@ -91,6 +90,7 @@ impl Oracle {
                 ending.quota = true;
                 ending.excuse(a, b);
             }
+            _ if self.puts.rests(&contests::peering_of(a, b)) => ending.excuse(a, b),
             _ => ending.wrong.push(format!("{a} - {b} has {} live managed peerings, none of use", managed.len())),
         }
     }
@@ -160,6 +160,8 @@ impl Oracle {
                     Some(RouteTarget::Peering(target)) if target == id => {}
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
                     _ if self.has_rival(table, block, to) => ending.excuse(from, to),
+                    _ if self.puts.rests(&contests::route(name, block)) => ending.excuse(from, to),
+                    None if table.listed.contains_key(block) => ending.excuse(from, to),
                     None if self.has_hindered_rival(table, block, to) => ending.excuse(from, to),
                     None if self.has_no_room(table, block) => {
                         ending.quota = true;
@@ -197,7 +199,8 @@ impl Oracle {
             let blocks = wishes::brings(self.facts.policies.now(), &meshes, self.facts.end(rival));
             blocks.iter().any(|claim| {
                 let target = table.routes.get(claim).map(|route| &route.target);
-                share_addresses(claim, block) && target.is_some_and(|target| self.is_foreign(target))
+                let elsewhere = || table.listed.contains_key(claim) && target.is_none();
+                share_addresses(claim, block) && (target.is_some_and(|target| self.is_foreign(target)) || elsewhere())
             })
         })
     }

@@ -126,6 +126,8 @@ pub struct Table {
     pub routes: BTreeMap<IpNet, Route>,
     /// Blocks that were led somewhere, and until when.
     pub gone: Vec<(IpNet, u64)>,
+    /// Blocks that prefix lists lead elsewhere, and since when.
+    pub listed: BTreeMap<IpNet, u64>,
 }
 
 #[derive(Debug, Clone)]

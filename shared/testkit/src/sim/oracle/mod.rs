@@ -4,6 +4,7 @@
 //! he read a moment ago; so a change is judged by whether it was right at some time since the worker began, less the time
 //! by which describes may be behind.
 
+mod contests;
 mod deeds;
 mod ending;
 mod facts;
@@ -47,6 +48,8 @@ pub struct Oracle {
     staleness: u64,
     /// The longest time between a look and the call that follows from it.
     flight: u64,
+    /// What was put in place how often.
+    pub puts: contests::Puts,
     /// Quotas that may leave a pair unconnected.
     pub quotas: Quotas,
     /// Until when some scope could not be read, or reads failed: to whoever began by then, a VPC counts as what it was when
@@ -96,6 +99,7 @@ impl Oracle {
             accounts,
             staleness,
             flight,
+            puts: contests::Puts::default(),
             quotas,
             blind_until: 0,
             confirmed: false,
@@ -114,6 +118,7 @@ impl Oracle {
     /// The policies are lost with the table: what the stack declares is left.
     pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
         self.facts.policies.set(at, defaults(declared));
+        self.puts.forget();
     }
 
     /// The policy of a mesh.
@@ -130,8 +135,9 @@ impl Oracle {
             Author::Peerd(worker) => self.judge(entry, worker, since(worker)),
             Author::Nature | Author::Person => Ok(()),
         };
+        self.puts.note(&self.facts, entry);
         self.note(entry);
-        judged
+        judged.and_then(|()| self.judge_contests())
     }
 
     /// Whether AWS failed a request of peerd's, because blocks came to overlap meanwhile.
@@ -156,7 +162,8 @@ impl Oracle {
             Deed::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
             Deed::Table { table, vpc, of_gateway, main } => {
                 let (tags, routes, gone) = (facts::Past::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
-                facts.tables.insert(table, facts::Table { vpc, of_gateway, main, tags, routes, gone });
+                let listed = BTreeMap::new();
+                facts.tables.insert(table, facts::Table { vpc, of_gateway, main, tags, routes, gone, listed });
             }
             Deed::TableTags { table, tags } => {
                 facts.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(*at, tags.clone()));
@@ -217,6 +224,11 @@ impl Oracle {
                         None => drop(group.rules.remove(&rule)),
                     }
                     group.gone.extend(was.map(|was| (was.permission, *at)));
+                }
+            }
+            Deed::List { table, block } => {
+                if let Some(table) = facts.tables.get_mut(&table) {
+                    table.listed.entry(block).or_insert(*at);
                 }
             }
             Deed::Route { table, block, was: _, now } => {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringStatus, Permission, Quota, RouteTarget, RuleId, SecurityGroupId, Tags, Traffic, VpcRef};
 
+use super::contests;
 use super::deeds::broken;
 use super::ending::Ending;
 use super::facts::{Facts, Group, is_marked, share_addresses, words};
@@ -188,9 +189,10 @@ impl Oracle {
             let standing: Vec<IpNet> =
                 group.rules.values().filter(of_traffic).map(|rule| rule.permission.from).collect();
             for block in brought.iter().filter(|block| !wishes::is_covered(block, &standing)) {
+                let permission = Permission { traffic: what.clone(), from: *block };
                 if self.was_crowded(group, block, u64::MAX) {
                     ending.quota = true;
-                } else {
+                } else if !self.puts.rests(&contests::rule(id, &permission)) {
                     ending.wrong.push(format!("{id} does not let in {what} from {block} for {mesh}"));
                 }
             }

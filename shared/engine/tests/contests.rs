@@ -1,0 +1,53 @@
+//! What somebody undoes again and again, from event to rest.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+
+use peerd_core::{FindingKind, cidr};
+use peerd_testkit::people::table;
+use peerd_testkit::{MINUTE, World};
+
+fn is_routed(world: &World) -> bool {
+    world.target("a", "10.2.0.0/16").is_some()
+}
+
+fn take_out(world: &mut World) {
+    world.pass(MINUTE);
+    world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+    world.rest();
+}
+
+/// What somebody undoes again and again is put back less and less often, and who undoes it is reported.
+#[test]
+fn a_tug_of_war_is_noticed_and_damped() {
+    let (mut world, a, _) = World::of_two();
+    for _ in 0..3 {
+        take_out(&mut world);
+        assert!(is_routed(&world), "three times it is put back at once");
+    }
+    world.store.take_runs();
+    take_out(&mut world);
+    assert!(!is_routed(&world));
+    let findings: Vec<_> = world.store.take_runs().into_iter().flat_map(|run| run.report.findings).collect();
+    assert!(findings.iter().all(|finding| finding.kind == FindingKind::Conflict) && !findings.is_empty());
+    let opponent = format!("last by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
+    assert!(findings.iter().all(|finding| finding.text.ends_with(&opponent)), "{findings:?}");
+    world.sweep();
+    world.rest();
+    assert!(!is_routed(&world), "a sweep does not fight either");
+    world.pass(4 * MINUTE);
+    world.sweep();
+    world.rest();
+    assert!(is_routed(&world));
+}
+
+#[test]
+fn who_joins_and_leaves_again_and_again_is_no_contest() {
+    let (mut world, a, b) = World::of_two();
+    for _ in 0..6 {
+        world.pass(MINUTE);
+        world.untag(&b).unwrap();
+        world.rest();
+        world.tag(&b, "prod").unwrap();
+        world.rest();
+        assert!(world.connected(&a, &b));
+    }
+}
