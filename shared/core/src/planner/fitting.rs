@@ -19,7 +19,7 @@ const NAMED: usize = 3;
 pub struct Unfit {
     /// Pairs for whose peering one of the VPCs has no room.
     pub pairs: BTreeSet<Pair>,
-    /// Routes for which a table has no room.
+    /// Routes for which a table has no room, or has a prefix list in their place.
     pub routes: BTreeSet<(RouteTableId, IpNet)>,
 }
 

@@ -181,6 +181,7 @@ fn is_listed(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut D
             }
             None => drop(draft.report.questions.insert(Question::List(table.vpc.scope.clone(), list.clone()))),
         }
+        draft.unfit.routes.insert((table.id.clone(), block));
         return true;
     }
     false

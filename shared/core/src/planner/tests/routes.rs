@@ -173,3 +173,19 @@ fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_ca
     assert!(done.iter().all(|line| !line.contains("route")), "{done:?}");
     assert_eq!(kinds(&findings), [FindingKind::Gap, FindingKind::Gap]);
 }
+
+#[test]
+fn a_part_stays_routed_while_a_prefix_list_stands_where_the_whole_is_to_be() {
+    let mut world = World::new();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.tag(&b, tags::CIDRS, "10.2.0.0/17");
+    world.settle();
+    listed(&mut world, "rtb-a", "pl-1", elsewhere(), Ok("10.2.0.0/16"));
+    world.observed.vpcs.get_mut(&b).unwrap().tags.remove(tags::CIDRS);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/17 pcx-new1"]);
+    world.observed.lists.values_mut().for_each(|list| *list = Ok([].into()));
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
+}

@@ -218,7 +218,7 @@ impl Oracle {
                 continue;
             };
             let Some(peer) = peering.peer_of(&table.vpc) else { continue };
-            if dark.hides(peer) {
+            if dark.hides(peer) || self.facts.given_up.contains(id) {
                 continue;
             }
             let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(&table.vpc, peer));
@@ -230,6 +230,10 @@ impl Oracle {
             let of_peer = brought.contains(block) && wishes::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
             let in_place = |piece: &IpNet| share_addresses(piece, block) && !table.routes.contains_key(piece);
+            if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.listed.contains_key(piece)) {
+                ending.excuse(&table.vpc, peer);
+                continue;
+            }
             if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, block) {
                 ending.quota = true; // no room for the routes that are to take its place
                 ending.excuse(&table.vpc, peer);

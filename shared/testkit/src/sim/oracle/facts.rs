@@ -157,12 +157,14 @@ pub struct Facts {
     pub groups: BTreeMap<SecurityGroupId, Group>,
     /// Whether VPCs have all that names need. What none was ever said of has not: CreateVpc gives no host names.
     pub names: BTreeMap<VpcRef, Past<bool>>,
+    /// Peerings that died while a policy released them.
+    pub given_up: BTreeSet<PeeringId>,
 }
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, peerings, groups, names) = Default::default();
-        Self { policies: Past::new(0, policies), vpcs, tables, peerings, groups, names }
+        let (vpcs, tables, peerings, groups, names, given_up) = Default::default();
+        Self { policies: Past::new(0, policies), vpcs, tables, peerings, groups, names, given_up }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {

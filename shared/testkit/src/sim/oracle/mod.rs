@@ -14,7 +14,7 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use peerd_core::{AccountId, MeshName, PeeringStatus, Policy, Quotas, Region, Tags, VpcRef};
+use peerd_core::{AccountId, MeshName, PeeringId, PeeringStatus, Policy, Quotas, Region, Tags, VpcRef};
 
 pub use facts::Facts;
 
@@ -110,6 +110,7 @@ impl Oracle {
 
     /// An operator declares a mesh.
     pub fn declare(&mut self, at: u64, mesh: &MeshName, policy: Policy) {
+        self.give_up_the_released();
         let mut policies = self.facts.policies.now().clone();
         policies.insert(mesh.to_string(), policy);
         self.facts.policies.set(at, policies);
@@ -117,8 +118,17 @@ impl Oracle {
 
     /// The policies are lost with the table: what the stack declares is left.
     pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
+        self.give_up_the_released();
         self.facts.policies.set(at, defaults(declared));
         self.puts.forget();
+    }
+
+    /// Of what died while a policy released it nobody can tell later whose its routes are.
+    fn give_up_the_released(&mut self) {
+        let Facts { policies, peerings, given_up, .. } = &mut self.facts;
+        let is_dead = |id: &&PeeringId| peerings.get(*id).is_some_and(|peering| !peering.is_live());
+        let released = policies.now().values().flat_map(|policy| &policy.release);
+        given_up.extend(released.filter(is_dead).cloned());
     }
 
     /// The policy of a mesh.
