@@ -31,6 +31,7 @@ HUB_REGION = REGIONS[0]
 MESHES = ("prod", "staging", "shared")
 DEPLOYMENT = "peerd"
 EXTERNAL_ID = "peerd-sandbox"
+UNIT = "meshes"
 HUB_STACK = "peerd"
 SPOKE_STACK = "peerd-spoke"
 _BUCKET = "peerd-sandbox-code"
@@ -82,6 +83,14 @@ def check_binaries(project: Project) -> None:
             )
 
 
+def organize(organizations: Any) -> str:
+    """An organisation of the hub's, with a unit in which peerd looks for accounts; its id."""
+    organizations.create_organization(FeatureSet="ALL")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    made = organizations.create_organizational_unit(ParentId=root, Name=UNIT)
+    return made["OrganizationalUnit"]["Id"]
+
+
 def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
     """The hub, then six spokes at once, and the proof that the functions take events.
 
@@ -90,7 +99,8 @@ def deploy_all(endpoint: str, private: str, project: Project, work: Path, progre
     clients = Clients(private)
     build = write_build_folder(project, work / "build")
     started = time.monotonic()
-    sam_deploy(endpoint, clients, build, work)
+    unit = organize(Clients(endpoint).client("organizations"))
+    sam_deploy(endpoint, clients, build, unit, work)
     progress(f"hub stack deployed in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     spoke = (project.templates / "spoke.yaml").read_text()
@@ -133,12 +143,13 @@ def write_build_folder(project: Project, build: Path) -> Path:
     return built
 
 
-def sam_deploy(endpoint: str, clients: Clients, template: Path, work: Path) -> None:
+def sam_deploy(endpoint: str, clients: Clients, template: Path, unit: str, work: Path) -> None:
     clients.client("s3").create_bucket(Bucket=_BUCKET)
     parameters = {
         "Deployment": DEPLOYMENT,
         "Meshes": ",".join(MESHES),
         "Accounts": ",".join(ACCOUNTS),
+        "OrganizationalUnits": unit,
         "Regions": ",".join(REGIONS),
         "ExternalId": EXTERNAL_ID,
         "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",

@@ -1,5 +1,6 @@
 //! The command line of peerd: data on stdout, talk on stderr.
 
+mod account;
 mod mesh;
 mod status;
 mod table;
@@ -29,6 +30,9 @@ enum Command {
     /// Declare meshes and say how far peerd may go with them
     #[command(subcommand)]
     Mesh(mesh::Command),
+    /// Say in which accounts members may be
+    #[command(subcommand)]
+    Account(account::Command),
     /// Show the meshes: who is in them and what is open; with a mesh, all of it and what to do
     Status(status::Status),
     /// Show what the latest runs of a mesh did, failed and found
@@ -44,8 +48,7 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let told = writeln!(std::io::stderr(), "error: {error:#}");
-            drop(told); // nobody is left to tell
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -56,11 +59,17 @@ async fn run(Cli { stack, json, command }: Cli) -> anyhow::Result<String> {
     let deployed = Deployed::of_stack(&configuration().await, &stack).await?;
     match command {
         Command::Mesh(command) => mesh::run(command, &deployed, json).await,
+        Command::Account(command) => account::run(command, &deployed, json).await,
         Command::Status(what) => status::status(what, &deployed, json).await,
         Command::History(what) => status::history(what, &deployed, json).await,
         Command::Adopt(handover) => mesh::hand_over(handover, true, &deployed).await,
         Command::Release(handover) => mesh::hand_over(handover, false, &deployed).await,
     }
+}
+
+/// Tells on stderr what was done. It is done, whether or not anybody hears of it.
+fn say(line: &str) {
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// Writes to stdout; a reader that has seen enough is no error.

@@ -1,7 +1,7 @@
 //! `peerd mesh`: what operators declare.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +12,7 @@ use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
+use crate::say;
 use crate::table::table;
 
 #[derive(Subcommand)]
@@ -180,8 +181,7 @@ async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<S
     let work = Work::Reconcile { mesh: mesh.clone(), scopes: BTreeSet::new(), everywhere: false };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
-    let told = writeln!(std::io::stderr(), "{mesh}: {done}; it is being reconciled");
-    drop(told); // it is done, whether or not anybody hears of it
+    say(&format!("{mesh}: {done}; it is being reconciled"));
     Ok(String::new())
 }
 

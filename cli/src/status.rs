@@ -1,10 +1,12 @@
 //! `peerd status` and `peerd history`: what there is, what is open, and what was done.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Deployed, PastRun};
 use peerd_core::{Finding, Member, MeshName};
-use peerd_engine::{Store, Tidings};
+use peerd_engine::Store;
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};
@@ -32,7 +34,8 @@ struct Known {
     mesh: MeshName,
     declaration: Declaration,
     members: Vec<Member>,
-    findings: Vec<Finding>,
+    /// With their age in milliseconds, if it is known.
+    findings: Vec<(Finding, Option<u64>)>,
     withheld: Vec<String>,
 }
 
@@ -45,8 +48,10 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
         }
         let mut members = deployed.store.members(&name).await?;
         members.retain(|member| member.asked().contains(&name));
-        let Tidings { findings, withheld, .. } = deployed.store.tidings(&name).await?.unwrap_or_default();
-        known.push(Known { mesh: name, declaration, members, findings: findings.into_iter().collect(), withheld });
+        let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
+        let age = |finding: &Finding| tidings.open_since(finding).map(|since| now().saturating_sub(since));
+        let findings = tidings.findings.iter().map(|finding| (finding.clone(), age(finding))).collect();
+        known.push(Known { mesh: name, declaration, members, findings, withheld: tidings.withheld });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         anyhow::bail!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes");
@@ -88,14 +93,28 @@ fn details(of: &Known) -> String {
     if findings.is_empty() {
         text.push_str("nothing is open\n");
     }
-    for Finding { kind, subject, text: what, remedy } in findings {
-        text += &format!("{kind}: {subject}\n  {what}\n  what to do: {remedy}\n");
+    for (Finding { kind, subject, text: what, remedy }, age) in findings {
+        let age = age.map(|age| format!(", for {}", lasting(age))).unwrap_or_default();
+        text += &format!("{kind}: {subject}{age}\n  {what}\n  what to do: {remedy}\n");
     }
     if !withheld.is_empty() {
         text += "\ndue when the mesh resumes, and whatever follows from it\n";
         text.extend(withheld.iter().map(|line| format!("  {line}\n")));
     }
     text
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// So many milliseconds, in the largest unit of which there are two or more.
+fn lasting(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
+    let unit = units.into_iter().find(|(_, length)| seconds >= 2 * length);
+    unit.map_or_else(|| format!("{seconds} seconds"), |(name, length)| format!("{} {name}", seconds / length))
 }
 
 fn tell(run: &PastRun) -> String {
@@ -113,6 +132,11 @@ fn as_json(known: &[Known]) -> String {
             let scope = &member.vpc.scope;
             json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
         });
+        let findings = findings.iter().map(|(Finding { kind, subject, text, remedy }, age)| {
+            let age = age.map(|age| age / 1000);
+            json!({"kind": kind, "subject": subject, "text": text, "remedy": remedy, "age_seconds": age})
+        });
+        let findings: Vec<_> = findings.collect();
         let (mode, by) = (declaration.mode(), declaration.by());
         let members: Vec<_> = members.collect();
         json!({
@@ -136,7 +160,7 @@ mod tests {
             mesh: "prod".parse().unwrap(),
             declaration: Declaration::Stack(Policy::default()),
             members: vec![serde_json::from_str(member).unwrap()],
-            findings: vec![Finding { kind: FindingKind::Overlap, subject, text, remedy }],
+            findings: vec![(Finding { kind: FindingKind::Overlap, subject, text, remedy }, Some(7_500_000))],
             withheld: vec!["+ peering".to_owned()],
         }
     }
@@ -149,12 +173,19 @@ mod tests {
             "prod: active, declared by stack\n\n\
              MEMBER  ACCOUNT       REGION     BLOCKS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\n\
-             overlap: vpc-1 - vpc-2\n  they overlap\n  what to do: mend one\n\n\
+             overlap: vpc-1 - vpc-2, for 2 hours\n  they overlap\n  what to do: mend one\n\n\
              due when the mesh resumes, and whatever follows from it\n  + peering\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[known()])).unwrap();
         assert_eq!(json["meshes"][0]["members"][0]["cidrs"][0], "10.1.0.0/16");
-        assert_eq!(json["meshes"][0]["findings"][0]["kind"], "overlap");
+        let finding = &json["meshes"][0]["findings"][0];
+        assert_eq!((&finding["kind"], &finding["age_seconds"]), (&json!("overlap"), &json!(7500)));
+    }
+
+    #[test]
+    fn an_age_is_told_in_the_largest_unit_of_which_there_are_two() {
+        let told = [0, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000].map(lasting);
+        assert_eq!(told, ["0 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "2 days"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ from sandbox.ec2 import (
     peering_calls,
     peerings,
     prefix_lists,
+    regions,
     routes,
     tags,
     vpcs,
@@ -35,6 +36,7 @@ def install() -> None:
     for part in (
         identity,
         filters,
+        regions,
         tags,
         vpcs,
         prefix_lists,

@@ -11,6 +11,7 @@ from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 
 from sandbox.ec2.errors import fail
+from sandbox.ec2.regions import is_off, refuse
 from sandbox.ec2.tags import refuse_reserved
 from sandbox.ec2.timeline import reading_stale
 
@@ -35,7 +36,9 @@ def _call_action(call: Callable[[EC2Response], Any]) -> Callable[[EC2Response], 
         action = self._get_action() or ""
         name = camelcase_to_underscores(action)
         method = getattr(self, name, None)
-        if method is not None and str(self._get_param("DryRun", "false")).lower() == "true":
+        if method is not None and is_off(self.region):
+            setattr(self, name, refuse)
+        elif method is not None and str(self._get_param("DryRun", "false")).lower() == "true":
             setattr(self, name, _dry_run)
         elif method is not None and action in _PAGED:
             setattr(self, name, lambda: _page(self, method, *_PAGED[action]))

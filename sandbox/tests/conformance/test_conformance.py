@@ -16,6 +16,7 @@ from sandbox.tests.conformance import (
     peerings,
     queues,
     quotas,
+    regions,
     routes,
     security_groups,
     tables,
@@ -36,11 +37,12 @@ SECTIONS = (
     tables,
     events,
     organizations,
+    regions,
     quotas,
     queues,
     throttling,
 )
-QUESTIONS = 184
+QUESTIONS = 187
 MOST_DEVIATIONS = 4
 STAND_IN = Path(__file__).parents[1] / "fixtures" / "bootstrap"
 

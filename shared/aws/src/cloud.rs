@@ -19,6 +19,7 @@ use crate::errors;
 use crate::ingress;
 use crate::pace::{Bucket, Pace};
 use crate::quotas;
+use crate::regions;
 use crate::sessions::Sessions;
 
 /// The largest pages that EC2 gives; a describe without a page size draws on a smaller bucket.
@@ -215,6 +216,10 @@ impl CloudRead for AwsCloud {
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {
         quotas::read(&self.sessions, scope).await
+    }
+
+    async fn is_region_off(&self, scope: &Scope) -> Result<bool, CloudError> {
+        regions::is_off(&self.sessions, scope).await
     }
 
     /// EC2 tells one attribute a call.

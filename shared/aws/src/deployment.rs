@@ -1,9 +1,11 @@
 //! What a hub's stack was deployed as: its table and queue, by the stack's outputs.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use peerd_core::MeshName;
+use aws_sdk_cloudformation::types::Parameter;
+use peerd_core::{AccountId, MeshName, Region};
 use peerd_engine::PortError;
 
 use crate::errors;
@@ -17,6 +19,10 @@ pub struct Deployed {
     pub queue: SqsQueue,
     /// The meshes that its parameter `Meshes` declares.
     pub meshes: BTreeSet<MeshName>,
+    /// The accounts of its parameter `Accounts`.
+    pub accounts: BTreeSet<AccountId>,
+    /// The Regions of its parameter `Regions`.
+    pub regions: BTreeSet<Region>,
 }
 
 /// A stack that is no deployment, or cannot be read.
@@ -62,13 +68,20 @@ impl Deployed {
             let found = outputs.iter().find(|output| output.output_key() == Some(name)).and_then(|o| o.output_value());
             found.map(str::to_owned).ok_or_else(|| DeployedError::Foreign { stack: stack.to_owned(), output: name })
         };
-        let parameters = answer.stacks().iter().flat_map(|stack| stack.parameters());
-        let meshes = parameters.filter(|parameter| parameter.parameter_key() == Some("Meshes"));
-        let meshes = meshes.filter_map(|parameter| parameter.parameter_value()).flat_map(|value| value.split(','));
+        let parameters: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.parameters()).collect();
         Ok(Self {
-            meshes: meshes.filter_map(|mesh| mesh.trim().parse().ok()).collect(),
+            meshes: list(&parameters, "Meshes"),
+            accounts: list(&parameters, "Accounts"),
+            regions: list(&parameters, "Regions"),
             store: DynamoStore::new(config, output("TableName")?),
             queue: SqsQueue::new(config, output("DriftRepairQueueUrl")?),
         })
     }
+}
+
+/// The value of a parameter that is a list.
+fn list<T: FromStr + Ord>(parameters: &[&Parameter], name: &str) -> BTreeSet<T> {
+    let of_name = parameters.iter().filter(|parameter| parameter.parameter_key() == Some(name));
+    let items = of_name.filter_map(|parameter| parameter.parameter_value()).flat_map(|value| value.split(','));
+    items.filter_map(|item| item.trim().parse().ok()).collect()
 }

@@ -60,6 +60,7 @@ impl Environment {
             deployment: parse("PEERD_DEPLOYMENT", &required("PEERD_DEPLOYMENT")?)?,
             meshes: list("PEERD_MESHES", get("PEERD_MESHES"))?,
             accounts: list("PEERD_ACCOUNTS", get("PEERD_ACCOUNTS"))?,
+            units: list("PEERD_UNITS", get("PEERD_UNITS"))?,
             regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
         };
         let (table, queue_url, bus) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?, required("PEERD_BUS")?);

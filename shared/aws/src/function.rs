@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use peerd_engine::{Clock, Delivery, Engine, Timestamp};
 
-use crate::{AwsCloud, DynamoStore, Environment, EventBridgeBus, Sessions, SqsQueue, telemetry};
+use crate::{AwsCloud, AwsDirectory, DynamoStore, Environment, EventBridgeBus, Sessions, SqsQueue, telemetry};
 
 /// Time kept for the calls under way when a batch runs out of it, and for follow-up messages, in milliseconds.
 const MARGIN_MS: Timestamp = 10_000;
@@ -34,10 +34,12 @@ pub async fn serve() -> Result<(), Error> {
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let bus = EventBridgeBus::new(sessions.base(), bus);
+    let directory = AwsDirectory::new(sessions.base());
     let cloud = AwsCloud::new(sessions);
     let worker = worker();
     let engine = Engine {
         cloud: &cloud,
+        directory: &directory,
         store: &store,
         queue: &queue,
         bus: &bus,

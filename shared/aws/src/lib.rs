@@ -3,10 +3,12 @@
 //! No SDK type leaves this crate, and no decision is made in it. aws-sdk-ec2 takes minutes to compile, so this crate
 //! should change rarely.
 
+mod accounts;
 mod bus;
 mod cloud;
 mod convert;
 mod deployment;
+mod directory;
 mod environment;
 mod errors;
 pub mod function;
@@ -15,6 +17,7 @@ mod pace;
 mod policies;
 mod queue;
 mod quotas;
+mod regions;
 mod runs;
 mod sessions;
 mod store;
@@ -23,6 +26,7 @@ mod telemetry;
 pub use bus::EventBridgeBus;
 pub use cloud::AwsCloud;
 pub use deployment::{Deployed, DeployedError, configuration};
+pub use directory::AwsDirectory;
 pub use environment::{Environment, EnvironmentError};
 pub use queue::SqsQueue;
 pub use runs::PastRun;

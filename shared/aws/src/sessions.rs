@@ -54,6 +54,12 @@ impl Sessions {
         lock(&self.clients).entry(scope.clone()).or_insert_with(|| aws_sdk_ec2::Client::new(&config)).clone()
     }
 
+    /// The scope of the same account in the function's own Region.
+    pub fn at_home(&self, scope: &Scope) -> Scope {
+        let home = self.base.region().and_then(|region| region.as_ref().parse().ok());
+        Scope::new(scope.account.clone(), home.unwrap_or_else(|| scope.region.clone()))
+    }
+
     /// The configuration of a scope: its Region, and the credentials of its account's role.
     pub async fn of(&self, scope: &Scope) -> SdkConfig {
         let config = self.account(&scope.account).await;

@@ -8,6 +8,7 @@
 //! | `mesh#<mesh>` | `tidings` | what is open of it, and what is still to be told |
 //! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
 //! | `accounts` | account | its registered Regions |
+//! | `organization` | `organization` | which accounts are in which of the units that the deployment was given |
 //! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
 //!
 //! All but policies and accounts is an index: lost, it is rebuilt from tags by one sweep.
@@ -24,7 +25,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Deeds, Member, MeshName, Pair, PeeringId, Policy, Region, Scope, VpcRef};
+use peerd_core::{AccountId, Deeds, Member, MeshName, Organization, Pair, PeeringId, Policy, Region, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 use serde::de::DeserializeOwned;
 
@@ -32,6 +33,10 @@ use crate::{errors, policies};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// Under which the accounts stand.
+pub(crate) const ACCOUNTS: &str = "accounts";
+/// Under which the organisation stands.
+const ORGANIZATION: &str = "organization";
 /// The sort key of what was found of a mesh.
 const TIDINGS: &str = "tidings";
 
@@ -176,7 +181,7 @@ impl Store for DynamoStore {
             #[serde(default)]
             regions: BTreeSet<Region>,
         }
-        let accounts = self.query("accounts", "").await?.into_iter().map(|item| read::<Account>("accounts", item));
+        let accounts = self.query(ACCOUNTS, "").await?.into_iter().map(|item| read::<Account>(ACCOUNTS, item));
         accounts.map(|account| account.map(|account| (account.sk, account.regions))).collect()
     }
 
@@ -185,10 +190,28 @@ impl Store for DynamoStore {
             .dynamo
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key("accounts".to_owned(), scope.account.to_string())))
+            .set_key(Some(key(ACCOUNTS.to_owned(), scope.account.to_string())))
             .update_expression("ADD regions :region")
             .expression_attribute_values(":region", AttributeValue::Ss(vec![scope.region.to_string()]));
         request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of account {scope}"), error))
+    }
+
+    async fn organization(&self) -> Result<Organization, PortError> {
+        let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
+        let answer = request.set_key(Some(organization_key())).send().await;
+        let item = answer.map_err(|error| errors::port("GetItem of the organisation", error))?.item;
+        item.map_or_else(|| Ok(Organization::default()), |item| read(ORGANIZATION, item))
+    }
+
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
+        let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(ORGANIZATION, error))?;
+        item.extend(organization_key());
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        let put = put
+            .condition_expression("attribute_not_exists(pk) OR version = :version")
+            .expression_attribute_values(":version", number(before));
+        let put = TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build();
+        self.transact(vec![put], "the organisation").await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
@@ -295,6 +318,10 @@ fn overtaken(cancelled: &TransactionCanceledException) -> bool {
 
 pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
+}
+
+fn organization_key() -> Item {
+    key(ORGANIZATION.to_owned(), ORGANIZATION.to_owned())
 }
 
 fn by_vpc(vpc: &VpcRef) -> String {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::CidrSet;
 use crate::ids::{AccountId, Deployment, MeshName, VpcRef};
+use crate::organization::Organization;
 use crate::policy::Policy;
 use crate::tags::Tags;
 
@@ -64,6 +65,8 @@ pub struct Desired {
     pub declared: BTreeMap<MeshName, Policy>,
     /// The accounts that the deployment knows.
     pub accounts: BTreeSet<AccountId>,
+    /// Which of them are in which organisational units.
+    pub organization: Organization,
     /// The index: consulted for VPCs in scopes that did not answer.
     pub remembered: BTreeMap<VpcRef, Member>,
 }

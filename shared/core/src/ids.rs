@@ -88,6 +88,18 @@ ids! {
     RuleId, "a security group rule id such as sgr-0a1b2c3d", |t| has_prefix(t, "sgr-");
     /// A security group.
     SecurityGroupId, "a security group id such as sg-0a1b2c3d", |t| has_prefix(t, "sg-");
+    /// An organisational unit of AWS Organizations, or a root
+    /// (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>).
+    UnitId, "an organisational unit such as ou-a1b2-c3d4e5f6, or a root such as r-a1b2", |t| {
+        let is_part = |part: &str, least| {
+            (least..=32).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        match t.split('-').collect::<Vec<_>>()[..] {
+            ["r", root] => is_part(root, 4),
+            ["ou", root, unit] => is_part(root, 4) && is_part(unit, 8),
+            _ => false,
+        }
+    };
     /// A VPC, unique in all of AWS.
     VpcId, "a VPC id such as vpc-0a1b2c3d", |t| has_prefix(t, "vpc-");
 }

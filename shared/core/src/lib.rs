@@ -12,6 +12,7 @@ pub mod ids;
 pub mod ingress;
 pub mod lint;
 pub mod observed;
+pub mod organization;
 pub mod planner;
 pub mod policy;
 pub mod quotas;
@@ -26,12 +27,13 @@ pub use contest::{Cause, Contest, Deeds, Past, Thing};
 pub use desired::{Desired, Member};
 pub use ids::{
     AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, Region, RouteTableId, RuleId, Scope,
-    SecurityGroupId, VpcId, VpcRef,
+    SecurityGroupId, UnitId, VpcId, VpcRef,
 };
 pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
 pub use observed::{
     DnsSupport, ListRoute, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc,
 };
+pub use organization::{Organization, Placement};
 pub use planner::plan;
 pub use policy::{DeleteLimits, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};

@@ -269,6 +269,8 @@ impl RouteTable {
 pub struct Observed {
     /// Every scope that was asked: answered in full, or why not.
     pub scopes: BTreeMap<Scope, Result<(), String>>,
+    /// Those that did not answer because their account has the Region switched off.
+    pub off: BTreeSet<Scope>,
     /// The VPCs of the scopes that answered.
     pub vpcs: BTreeMap<VpcRef, Vpc>,
     /// The peerings that a readable side shows, dead ones included.

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cidr::CidrSet;
-use crate::ids::{AccountId, PeeringId, Region, VpcId, VpcRef};
+use crate::ids::{AccountId, PeeringId, Region, UnitId, VpcId, VpcRef};
+use crate::organization::Organization;
 use crate::tags::{self, Role, Tags};
 
 /// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
@@ -76,6 +77,8 @@ pub enum Topology {
 pub struct Admission {
     /// Accounts.
     pub accounts: BTreeSet<AccountId>,
+    /// Organisational units and roots: accounts that are in one of them, or in a unit beneath it.
+    pub units: BTreeSet<UnitId>,
     /// Regions.
     pub regions: BTreeSet<Region>,
     /// VPCs.
@@ -228,19 +231,47 @@ impl Policy {
     }
 }
 
+/// Why a VPC may not join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The policy says so.
+    Certain(String),
+    /// What the policy asks for is not known of the VPC: it opens nothing, and is no proof that anybody left.
+    Unknown(String),
+}
+
+impl Refusal {
+    /// What stands against it.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Certain(why) | Self::Unknown(why) => why,
+        }
+    }
+}
+
 impl Admission {
     /// Why a VPC may not join; nothing if it may.
-    pub fn refusal(&self, vpc: &VpcRef) -> Option<String> {
-        let Self { accounts, regions, vpcs, members: _, cidrs: _ } = self;
+    pub fn refusal(&self, vpc: &VpcRef, organization: &Organization) -> Option<Refusal> {
+        let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;
         let lacks = |named: bool, none: bool| !named && !none;
         if lacks(accounts.contains(&vpc.scope.account), accounts.is_empty()) {
-            Some(format!("account {} is not admitted", vpc.scope.account))
+            Some(Refusal::Certain(format!("account {} is not admitted", vpc.scope.account)))
         } else if lacks(regions.contains(&vpc.scope.region), regions.is_empty()) {
-            Some(format!("Region {} is not admitted", vpc.scope.region))
+            Some(Refusal::Certain(format!("Region {} is not admitted", vpc.scope.region)))
         } else if lacks(vpcs.contains(&vpc.id), vpcs.is_empty()) {
-            Some(format!("{} is not admitted", vpc.id))
+            Some(Refusal::Certain(format!("{} is not admitted", vpc.id)))
         } else {
-            None
+            self.refusal_by_unit(&vpc.scope.account, organization)
+        }
+    }
+
+    fn refusal_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Refusal> {
+        let known: Vec<Option<bool>> = self.units.iter().map(|unit| organization.is_in(account, unit)).collect();
+        let unlisted = self.units.iter().zip(&known).find(|(_, is_in)| is_in.is_none());
+        match unlisted {
+            _ if known.is_empty() || known.contains(&Some(true)) => None,
+            Some((unit, _)) => Some(Refusal::Unknown(format!("who is in {unit} is not known"))),
+            None => Some(Refusal::Certain(format!("account {account} is in no admitted organisational unit"))),
         }
     }
 }
@@ -274,7 +305,8 @@ mod tests {
         assert_eq!(policy, Policy::default());
         assert!(policy.connects([Role::Spoke, Role::Spoke]));
         let text = r#"{"mode":"paused","topology":"hub-and-spoke",
-            "admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
+            "admit":{"accounts":["111111111111"],"units":["ou-a1b2-c3d4e5f6","r-a1b2"],"regions":["eu-west-1"],
+                "vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
             "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},"dns":"on",
             "tags":{"team":"network"},"deletes":{"count":1,"percent":2},"adopt":["pcx-1"],"release":["pcx-2"]}"#;
         let policy = read(text).unwrap();
@@ -289,6 +321,7 @@ mod tests {
             (r#"{"topology":"ring"}"#, "topology", "unknown variant `ring`"),
             (r#"{"mode":"Unreadable"}"#, "mode", "unknown variant"),
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
+            (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organisational unit such as"),
             (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
             (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
             (r#"{"dns":true}"#, "dns", "expected"),
@@ -321,7 +354,8 @@ mod tests {
             read(r#"{"admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"]}}"#).unwrap();
         let refusal = |account: &str, region: &str, id: &str| {
             let scope = crate::Scope::new(account.parse().unwrap(), region.parse().unwrap());
-            policy.admit.refusal(&VpcRef::new(scope, id.parse().unwrap()))
+            let refusal = policy.admit.refusal(&VpcRef::new(scope, id.parse().unwrap()), &Organization::default());
+            refusal.map(|refusal| refusal.why().to_owned())
         };
         assert_eq!(refusal("111111111111", "eu-west-1", "vpc-1"), None);
         assert_eq!(refusal("222222222222", "eu-west-1", "vpc-1").unwrap(), "account 222222222222 is not admitted");

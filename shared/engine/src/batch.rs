@@ -117,6 +117,7 @@ impl Engine<'_> {
                 Ok(())
             }
             Matter::Work(Work::Sweep {}) => Ok(self.sweep().await?),
+            Matter::Work(Work::Discover {}) => self.discover().await,
             Matter::Work(Work::Survey { account }) => self.survey_and_ask(&account).await,
             Matter::Work(Work::Reconcile { mesh, scopes, everywhere }) => {
                 let ask = batch.ask(mesh, place, attempt);

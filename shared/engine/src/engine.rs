@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{AccountId, Deployment, MeshName, Policy, Region, Scope};
+use peerd_core::{AccountId, Deployment, MeshName, Organization, Policy, Region, Scope, UnitId};
 
 use crate::error::PortError;
-use crate::ports::{Bus, Clock, Cloud, Queue, Store};
+use crate::ports::{Bus, Clock, Cloud, Directory, Queue, Store};
 
 /// What the deployment was given.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub meshes: BTreeSet<MeshName>,
     /// Accounts that are known from the start, in all of `regions`.
     pub accounts: BTreeSet<AccountId>,
+    /// Organisational units and roots whose accounts are known as well, once they were listed.
+    pub units: BTreeSet<UnitId>,
     /// Regions of those accounts.
     pub regions: BTreeSet<Region>,
 }
@@ -24,6 +26,8 @@ pub struct Settings {
 pub struct Engine<'a> {
     /// The cloud.
     pub cloud: &'a dyn Cloud,
+    /// The organisation.
+    pub directory: &'a dyn Directory,
     /// The store.
     pub store: &'a dyn Store,
     /// The queue for follow-ups.
@@ -38,21 +42,47 @@ pub struct Engine<'a> {
     pub worker: &'a str,
 }
 
+/// Whom a deployment knows.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    /// Where members may be.
+    pub scopes: BTreeSet<Scope>,
+    /// The organisation as it was last listed.
+    pub organization: Organization,
+}
+
+impl Roster {
+    /// The accounts of the scopes.
+    pub fn accounts(&self) -> BTreeSet<AccountId> {
+        self.scopes.iter().map(|scope| scope.account.clone()).collect()
+    }
+}
+
 impl Engine<'_> {
-    /// Every registered scope: those of the deployment's parameters and those that were met since.
+    /// Every known account and scope: those of the deployment's parameters, those of its organisational units, and those
+    /// that an operator named or an event came from.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn roster(&self) -> Result<Roster, PortError> {
+        let (met, organization) = (self.store.accounts().await?, self.store.organization().await?);
+        // In an account that is closed or suspended nothing answers; members that are remembered there are looked for.
+        let found = self.settings.accounts.iter().chain(organization.accounts.keys());
+        let found = found.filter(|account| organization.inactive(account).is_none());
+        let found = found
+            .flat_map(|account| self.settings.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
+        let met = met
+            .into_iter()
+            .flat_map(|(account, regions)| regions.into_iter().map(move |region| Scope::new(account.clone(), region)));
+        Ok(Roster { scopes: found.chain(met).collect(), organization })
+    }
+
+    /// The scopes of the roster.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn scopes(&self) -> Result<BTreeSet<Scope>, PortError> {
-        let given =
-            self.settings.accounts.iter().flat_map(|account| {
-                self.settings.regions.iter().map(|region| Scope::new(account.clone(), region.clone()))
-            });
-        let met =
-            self.store.accounts().await?.into_iter().flat_map(|(account, regions)| {
-                regions.into_iter().map(move |region| Scope::new(account.clone(), region))
-            });
-        Ok(given.chain(met).collect())
+        Ok(self.roster().await?.scopes)
     }
 
     /// Registers a scope that has just answered.

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod batch;
+pub mod discover;
 pub mod engine;
 pub mod ensure;
 pub mod error;
@@ -22,10 +23,10 @@ pub mod survey;
 pub mod sweep;
 
 pub use batch::Delivery;
-pub use engine::{Engine, Settings};
+pub use engine::{Engine, Roster, Settings};
 pub use error::{CloudError, ErrorKind, PortError};
 pub use focus::{Expect, Focus};
 pub use message::{Message, Work};
 pub use notices::{News, Notice, Tidings};
 pub use outcome::{Outcome, Run};
-pub use ports::{Bus, Claim, Clock, Cloud, CloudRead, CloudWrite, Queue, Store, Timestamp};
+pub use ports::{Bus, Claim, Clock, Cloud, CloudRead, CloudWrite, Directory, Queue, Store, Timestamp};

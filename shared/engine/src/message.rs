@@ -30,6 +30,8 @@ pub struct Message {
 pub enum Work {
     /// Ask for a survey of every account and a reconcile of every mesh.
     Sweep {},
+    /// List the accounts of the organisation.
+    Discover {},
     /// Read the tags of an account's VPCs in all its Regions and write the index.
     Survey {
         /// Whose.

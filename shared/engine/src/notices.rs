@@ -4,7 +4,7 @@
 //! them. So a notice is told at least once, whoever dies; and since late ones may come after newer ones, each has a serial
 //! number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{Deployment, Finding, FindingKind, MeshName, Scope};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{PortError, chain};
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
+use crate::ports::Timestamp;
 
 /// The version of the notices' form. A field may be added to a version; none changes its meaning.
 const FORMAT: u8 = 1;
@@ -87,11 +88,26 @@ pub struct Tidings {
     pub version: u64,
     /// What is open.
     pub findings: BTreeSet<Finding>,
+    /// Since when, by kind and subject.
+    #[serde(default)]
+    opened: BTreeMap<String, Timestamp>,
     /// What a pause withholds, one line each.
     #[serde(default)]
     pub withheld: Vec<String>,
     /// What was not told yet, or by somebody who may have died of it.
     pub untold: Vec<Notice>,
+}
+
+impl Tidings {
+    /// Since when a finding is open, whatever its text was at first, if that is known.
+    pub fn open_since(&self, finding: &Finding) -> Option<Timestamp> {
+        self.opened.get(&name(finding)).copied()
+    }
+}
+
+/// A finding by what makes it the same, as text.
+fn name(finding: &Finding) -> String {
+    format!("{} {}", finding.kind, finding.subject)
 }
 
 /// What makes two findings the same: a text may tell more of it as time goes by.
@@ -144,8 +160,10 @@ impl Engine<'_> {
             let opened = now.iter().filter(|finding| !had(finding)).cloned().map(News::Opened);
             let resolved = before.findings.iter().filter(|finding| !has(finding)).cloned().map(News::Resolved);
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
-            let untold = with_news(before.untold, new.collect());
-            let tidings = Tidings { version: serial, findings: now, withheld, untold };
+            let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
+            let (new, opened) = (new.collect(), now.iter().map(since).collect());
+            let untold = with_news(before.untold, new);
+            let tidings = Tidings { version: serial, findings: now, opened, withheld, untold };
             if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
                 return Ok(tidings);
             }

@@ -14,7 +14,7 @@ use peerd_core::{
 };
 
 use crate::engine::Engine;
-use crate::error::{CloudError, PortError, chain};
+use crate::error::{CloudError, ErrorKind, PortError, chain};
 
 /// How many scopes are read at once.
 const CONCURRENCY: usize = 32;
@@ -35,6 +35,13 @@ struct Network {
     peerings: Vec<PeeringView>,
     tables: Vec<RouteTable>,
     rules: Result<Vec<IngressRule>, CloudError>,
+}
+
+/// Why a scope did not answer.
+struct Gap {
+    error: CloudError,
+    /// Whether that is because its account has the Region switched off.
+    off: bool,
 }
 
 /// What the owners of one scope ask for by their tags.
@@ -102,17 +109,27 @@ impl Engine<'_> {
         Ok(Sight { desired, observed, passing_gaps })
     }
 
-    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, CloudError>)> {
+    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, Gap>)> {
         let read = |scope: Scope| async move {
             let (peerings, tables, rules) = futures::join!(
                 self.cloud.peerings(&scope),
                 self.cloud.route_tables(&scope),
                 self.cloud.ingress_rules(&scope)
             );
-            let network = peerings.and_then(|peerings| Ok(Network { peerings, tables: tables?, rules }));
-            (scope, network)
+            match peerings.and_then(|peerings| Ok(Network { peerings, tables: tables?, rules })) {
+                Ok(network) => (scope, Ok(network)),
+                Err(error) => {
+                    let off = self.is_off(&scope, &error).await;
+                    (scope, Err(Gap { error, off }))
+                }
+            }
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    /// Whether a call was refused because the account has the Region switched off.
+    pub(crate) async fn is_off(&self, scope: &Scope, error: &CloudError) -> bool {
+        error.kind == ErrorKind::Denied && self.cloud.is_region_off(scope).await.unwrap_or_default()
     }
 
     async fn asked_in(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Asked, CloudError>)> {
@@ -172,8 +189,10 @@ impl Engine<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let accounts = self.scopes().await?.into_iter().map(|scope| scope.account).collect();
-        Ok(Desired { deployment, mesh, declared: self.declared().await?, accounts, remembered })
+        let roster = self.roster().await?;
+        let accounts = roster.accounts();
+        let declared = self.declared().await?;
+        Ok(Desired { deployment, mesh, declared, accounts, organization: roster.organization, remembered })
     }
 }
 
@@ -188,7 +207,7 @@ fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment, kno
     ends.cloned().collect()
 }
 
-fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, CloudError>) -> bool {
+fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, Gap>) -> bool {
     match network {
         Ok(Network { peerings, tables, rules }) => {
             for view in peerings {
@@ -204,7 +223,10 @@ fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, C
                 Err(error) => add_ingress_gap(observed, scope, &error),
             }
         }
-        Err(error) => add_gap(observed, scope, &error),
+        Err(Gap { error, off }) => {
+            observed.off.extend(off.then(|| scope.clone()));
+            add_gap(observed, scope, &error)
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, Deeds, DnsSupport, IngressRule, Member, MeshName, Pair, PeeringId, PeeringStatus, PeeringView,
-    Permission, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope, SecurityGroup,
-    SecurityGroupId, Tags, Vpc, VpcId, VpcRef,
+    AccountId, Deeds, DnsSupport, IngressRule, Member, MeshName, Organization, Pair, PeeringId, PeeringStatus,
+    PeeringView, Permission, Placement, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope,
+    SecurityGroup, SecurityGroupId, Tags, UnitId, Vpc, VpcId, VpcRef,
 };
 
 use crate::error::{CloudError, PortError};
@@ -46,6 +46,18 @@ pub trait CloudRead: Send + Sync {
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError>;
     /// The DNS attributes of a VPC.
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError>;
+    /// Whether the scope's account has the Region switched off
+    /// (<https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>).
+    async fn is_region_off(&self, scope: &Scope) -> Result<bool, CloudError>;
+}
+
+/// The organisation. Every answer is complete: all pages, or an error.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The accounts that are directly in a unit.
+    async fn accounts_in(&self, unit: &UnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError>;
+    /// The units that are directly in a unit.
+    async fn units_in(&self, unit: &UnitId) -> Result<BTreeSet<UnitId>, CloudError>;
 }
 
 /// The writing half of the cloud: one call of EC2 each, with EC2's answers. [`crate::ensure`] makes them safe to repeat.
@@ -136,6 +148,10 @@ pub trait Store: Send + Sync {
     async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError>;
     /// Registers a scope.
     async fn register(&self, scope: &Scope) -> Result<(), PortError>;
+    /// The organisation as it was last listed; an empty one if it never was.
+    async fn organization(&self) -> Result<Organization, PortError>;
+    /// Keeps it, if `before` is still the version that is kept (0 for none), and tells whether it was.
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError>;
     /// Takes a claim: false if another run holds it.
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError>;
     /// Notes in the claim which peering came of it.

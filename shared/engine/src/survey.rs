@@ -155,6 +155,9 @@ impl Engine<'_> {
                         survey.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }
+                Err(SurveyError::Cloud(error)) if self.is_off(&scope, &error).await => {
+                    tracing::debug!(%scope, "the account has the Region switched off");
+                }
                 Err(error) => {
                     tracing::warn!(%scope, error = chain(&error), "gap: scope not surveyed");
                     survey.passing = survey.passing.or(error.may_pass().then_some(error));

@@ -1,5 +1,5 @@
-//! The sweep: ask for a survey of every account and a reconcile of every mesh, each as a message of its own, so that they
-//! run in parallel and one failure stays alone.
+//! The sweep: ask for a list of the organisation, a survey of every account and a reconcile of every mesh, each as a message
+//! of its own, so that they run in parallel and one failure stays alone.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,15 @@ impl Engine<'_> {
     /// # Errors
     /// When the store or the queue fails; the sweep is then asked for again, and its messages may go out twice.
     pub async fn sweep(&self) -> Result<(), PortError> {
-        let accounts: BTreeSet<AccountId> = self.scopes().await?.into_iter().map(|scope| scope.account).collect();
-        let meshes = self.meshes().await?;
+        let roster = self.roster().await?;
+        let (accounts, meshes) = (roster.accounts(), self.meshes().await?);
         tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
+        let is_organized = !self.settings.units.is_empty() || !roster.organization.units.is_empty();
+        let discover = is_organized.then_some(Work::Discover {});
         let surveys = accounts.into_iter().map(|account| Work::Survey { account });
         let reconciles =
             meshes.into_keys().map(|mesh| Work::Reconcile { mesh, scopes: BTreeSet::new(), everywhere: true });
-        for work in surveys.chain(reconciles) {
+        for work in discover.into_iter().chain(surveys).chain(reconciles) {
             self.queue.send(&Message::new(0, work), 0).await?;
         }
         Ok(())

@@ -112,6 +112,9 @@ impl CloudRead for Canned {
     async fn dns_support(&self, _: &VpcRef) -> Result<DnsSupport, CloudError> {
         Err(CloudError::new(ErrorKind::Invalid, "not canned"))
     }
+    async fn is_region_off(&self, _: &Scope) -> Result<bool, CloudError> {
+        Ok(false)
+    }
 }
 
 #[async_trait]

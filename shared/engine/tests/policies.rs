@@ -153,12 +153,12 @@ fn a_pause_withholds_what_is_due() {
     let last = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap();
     assert_eq!(last.outcome, Outcome::Paused);
     assert!(last.report.withheld.iter().any(|action| action.to_string().starts_with("+ route rtb-a")));
-    let due = world.store.withheld(&mesh("prod"));
+    let due = world.store.kept(&mesh("prod")).withheld;
     assert!(due.iter().any(|line| line.starts_with("+ route rtb-a")), "{due:?}");
     declare(&mut world, "prod", "{}");
     assert!(world.connected(&a, &b) && world.peering(&a, &c).is_none());
     assert_eq!(world.traces(&c), Vec::<String>::new());
-    assert_eq!(world.store.withheld(&mesh("prod")), Vec::<String>::new());
+    assert_eq!(world.store.kept(&mesh("prod")).withheld, Vec::<String>::new());
 }
 
 /// A mesh that drains is taken down, routes first and whatever the limits; its members keep their tags and are told.

@@ -54,7 +54,7 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
 fn telling_vpcs_how_they_stand_renews_no_patience() {
     let nature = Nature { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..Nature::default() };
     let weather = Weather { trouble: 100, port_trouble: 50, ..Weather::default() };
-    let climate = Climate { seed: 183, nature, weather, workers: Some(1), batch: Some(3) };
+    let climate = Climate { seed: 183, nature, weather, workers: Some(1), batch: Some(3), ..Climate::default() };
     let scenes = [
         (10, vpc(at(2, 0), "10.1.0.0/16", "prod")),
         (442, vpc(at(1, 0), "10.2.0.0/16", "prod")),
@@ -219,7 +219,7 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
         ..Nature::default()
     };
     let weather = Weather { latency: 1..=20, ..Weather::default() };
-    let climate = Climate { seed: 4334, nature, weather, workers: Some(1), batch: Some(1) };
+    let climate = Climate { seed: 4334, nature, weather, workers: Some(1), batch: Some(1), ..Climate::default() };
     let scenes = [
         (1, vpc(353, "10.1.0.0/16 100.64.1.0/24", "prod")),
         (1009, vpc(46, "10.3.0.0/16 2600:1f18:3::/56", "prod")),
@@ -262,7 +262,7 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
     for seed in 0..60 {
         let weather = Weather { latency: 1..=300, staleness: 3 * SECOND, ..Weather::default() };
         let (nature, workers, batch) = (nature.clone(), Some(3), Some(3));
-        let climate = Climate { seed, nature, weather, workers, batch };
+        let climate = Climate { seed, nature, weather, workers, batch, ..Climate::default() };
         let scenes = [
             (1, vpc(at(2, 0), "10.1.0.0/16", "staging")),
             (2 * MINUTE, vpc(at(3, 1), "10.6.0.0/16", "staging")),
@@ -279,7 +279,7 @@ fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left(
     for seed in 0..60 {
         let weather = Weather { latency: 1..=21, staleness: 2500, ..Weather::default() };
         let nature = Nature { repeated_create_tags: true, same_route_twice: true, ..Nature::default() };
-        let climate = Climate { seed, weather, nature, workers: Some(5), batch: Some(100) };
+        let climate = Climate { seed, weather, nature, workers: Some(5), batch: Some(100), ..Climate::default() };
         let scenes = [
             (7, vpc(at(1, 1), "10.1.0.0/16", "prod")),
             (1, vpc(at(2, 1), "10.2.0.0/16", "prod")),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, Deeds, FindingKind, Member, MeshName, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef,
+    AccountId, Deeds, FindingKind, Member, MeshName, Organization, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef,
 };
 use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
 
@@ -18,6 +18,7 @@ struct Tables {
     by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
     by_vpc: BTreeMap<VpcRef, Member>,
     accounts: BTreeMap<AccountId, BTreeSet<Region>>,
+    organization: Organization,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     runs: Vec<Run>,
     past: BTreeMap<MeshName, Vec<Deeds>>,
@@ -43,6 +44,11 @@ impl MemoryStore {
     /// Loses the whole index, as if the table had been made anew.
     pub fn lose_everything(&self) {
         *self.tables() = Tables::default();
+    }
+
+    /// Loses what was listed of the organisation, as an older backup would.
+    pub fn lose_organization(&self) {
+        self.tables().organization = Organization::default();
     }
 
     /// An operator declares a mesh.
@@ -73,9 +79,14 @@ impl MemoryStore {
         tables.tidings.iter().flat_map(of_mesh).collect()
     }
 
-    /// What a pause of a mesh withholds, as it is kept.
-    pub fn withheld(&self, mesh: &MeshName) -> Vec<String> {
-        self.tables().tidings.get(mesh).map(|tidings| tidings.withheld.clone()).unwrap_or_default()
+    /// The organisation as it was last listed.
+    pub fn known_organization(&self) -> Organization {
+        self.tables().organization.clone()
+    }
+
+    /// What is kept of a mesh's findings.
+    pub fn kept(&self, mesh: &MeshName) -> Tidings {
+        self.tables().tidings.get(mesh).cloned().unwrap_or_default()
     }
 
     /// The recorded runs since the last time this was asked.
@@ -147,6 +158,21 @@ impl Store for MemoryStore {
             tables.accounts.entry(scope.account.clone()).or_default().insert(scope.region.clone());
         };
         self.call("UpdateItem", register).await
+    }
+
+    async fn organization(&self) -> Result<Organization, PortError> {
+        self.call("GetItem", |tables| tables.organization.clone()).await
+    }
+
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
+        let keep = |tables: &mut Tables| {
+            let unchanged = tables.organization.version == before;
+            if unchanged {
+                tables.organization = now.clone();
+            }
+            unchanged
+        };
+        self.call("PutItem", keep).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peerd_core::{AccountId, MeshName, Scope, VpcRef};
+use peerd_core::{AccountId, MeshName, Scope, UnitId, VpcRef};
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::store::MemoryStore;
 use crate::weather::Weather;
 use crate::wire::Wire;
 
+const ACCOUNTS: [u8; 3] = [1, 2, 3];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 /// As in template.yaml: the functions' timeout, when they stop beginning anything new, and when the queue delivers again
 /// what they did not handle.
@@ -37,6 +38,18 @@ pub fn scope(number: u8, region: usize) -> Scope {
     Scope::new(account(number), REGIONS[region].parse().expect("a Region"))
 }
 
+/// The scope of an account in the Region of the hub.
+pub fn home(account: &AccountId) -> Scope {
+    Scope { account: account.clone(), ..scope(1, 0) }
+}
+
+/// A unit of the organisation: its root, or one of two beneath it.
+#[expect(clippy::expect_used, reason = "a test that misnames a unit should fail at once")]
+pub fn unit(name: &str) -> UnitId {
+    let id = if name == "root" { "r-ab12".to_owned() } else { format!("ou-ab12-{name:0<8}") };
+    id.parse().expect("a unit")
+}
+
 /// A mesh by name.
 #[expect(clippy::expect_used, reason = "a test that misnames a mesh should fail at once")]
 pub fn mesh(name: &str) -> MeshName {
@@ -56,9 +69,12 @@ pub struct Climate {
     pub workers: Option<usize>,
     /// How many messages a worker takes at once; none for a hundred.
     pub batch: Option<usize>,
+    /// Whether the accounts are in an organisation in which the deployment finds the third of them.
+    pub organized: bool,
 }
 
-/// Accounts 1 to 3 in two Regions, meshes `prod` and `staging`, and one deployment of peerd.
+/// Accounts 1 to 3 in two Regions, meshes `prod` and `staging`, and one deployment of peerd. If they are organised, the first
+/// two are in the unit `prod` and the third is in the unit `dev`.
 pub struct World {
     /// The AWS of this world.
     pub cloud: Arc<SimCloud>,
@@ -85,6 +101,15 @@ pub struct World {
     tag_versions: BTreeMap<VpcRef, u64>,
 }
 
+fn organize(aws: &mut Aws) {
+    let [root, prod, dev] = ["root", "prod", "dev"].map(unit);
+    aws.create_unit(&root, None);
+    for (within, accounts) in [(&prod, &ACCOUNTS[..2]), (&dev, &ACCOUNTS[2..])] {
+        aws.create_unit(within, Some(&root));
+        accounts.iter().for_each(|number| aws.move_account(&account(*number), within));
+    }
+}
+
 /// A worker with the messages that it took.
 struct Busy {
     worker: Worker<Vec<String>>,
@@ -106,12 +131,16 @@ impl World {
         let settings = Settings {
             deployment: "peerd".parse().expect("a deployment"),
             meshes: ["prod", "staging"].map(mesh).into(),
-            accounts: [1, 2, 3].map(account).into(),
+            accounts: ACCOUNTS.map(account).into_iter().take(if climate.organized { 2 } else { 3 }).collect(),
+            units: climate.organized.then(|| unit("root")).into_iter().collect(),
             regions: REGIONS.map(|region| region.parse().expect("a Region")).into(),
         };
         let stage = Arc::new(Stage::default());
         let wire = Arc::new(Wire::new(stage.clone(), climate.weather.clone(), Chance::new(chance.seed())));
-        let aws = Aws::new(stage.clone(), climate.nature.clone(), Chance::new(chance.seed()));
+        let mut aws = Aws::new(stage.clone(), climate.nature.clone(), Chance::new(chance.seed()));
+        if climate.organized {
+            organize(&mut aws);
+        }
         Self {
             cloud: Arc::new(SimCloud::new(wire.clone(), aws)),
             store: Arc::new(MemoryStore::new(wire.clone())),
@@ -137,9 +166,9 @@ impl World {
         &self.settings.meshes
     }
 
-    /// The accounts that the stack names.
-    pub fn accounts(&self) -> &BTreeSet<AccountId> {
-        &self.settings.accounts
+    /// The accounts whose VPCs may join.
+    pub fn accounts(&self) -> BTreeSet<AccountId> {
+        ACCOUNTS.map(account).into()
     }
 
     /// When a worker began.
@@ -214,7 +243,10 @@ impl World {
         let work = async move {
             let (worker, queue, bus) = (format!("worker-{number}"), &*mail, &*bus);
             let (cloud, store, clock, settings) = (&*cloud, &*store, &*stage, &*settings);
-            Engine { cloud, store, queue, bus, clock, settings, worker: &worker }.handle(&batch, deadline).await
+            let directory = cloud;
+            Engine { cloud, directory, store, queue, bus, clock, settings, worker: &worker }
+                .handle(&batch, deadline)
+                .await
         };
         self.workers.push(Busy { worker: Worker::new(number, work), parcels, since: now });
         true

@@ -158,7 +158,7 @@ fn leads_to_another(
     let is_anothers = |id: &PeeringId| {
         view.observed.peerings.get(id).is_some_and(|peering| {
             // What leads to a VPC that is let go of is about to be moved.
-            let stays = || peering.pair().is_some_and(|pair| !view.connecting(&pair).is_empty());
+            let stays = || peering.pair().is_some_and(|pair| !view.keeping(&pair).is_empty());
             let is_anothers = peering.status.is_live() && !peering.ends().contains(&peer);
             is_anothers && (!view.manages(peering) || stays())
         })
@@ -209,7 +209,7 @@ fn add(
 }
 
 /// Whether what this mesh does not want of a group may be taken for unwanted. Of a peer that cannot be read nobody knows
-/// what it brings, and that a mesh is not declared is no proof that anybody left it.
+/// what it brings, and that a mesh is not declared, or that nobody can tell whom it admits, is no proof that anybody left it.
 fn may_go(group: &SecurityGroup, view: &View<'_>) -> bool {
     let (vpc, mesh) = (&group.vpc, &view.desired.mesh);
     if !group.allows().meshes.contains(mesh) || !view.meshes_of(vpc).contains(mesh) {
@@ -227,7 +227,8 @@ fn may_go(group: &SecurityGroup, view: &View<'_>) -> bool {
         })
     };
     let mut theirs = view.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));
-    view.desired.declared.contains_key(mesh) && !theirs.any(dark_peer)
+    let in_doubt = view.asking_for(mesh).any(|vpc| view.is_in_doubt(vpc, mesh));
+    view.desired.declared.contains_key(mesh) && !in_doubt && !theirs.any(dark_peer)
 }
 
 /// Whether this run may judge a rule: it stands for this mesh, or for none, because somebody took the tags off, and this is

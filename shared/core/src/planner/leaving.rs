@@ -88,12 +88,13 @@ fn is_let_go(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
 }
 
 fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {
-    let shared = view.holding(pair, peering);
-    if shared.is_empty() {
+    let holding = view.holding(pair, peering);
+    let undeclared: BTreeSet<_> = holding.difference(&view.keeping(pair)).cloned().collect();
+    if holding.is_empty() {
         let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
         draft.report.find(FindingKind::Gap, pair, text, "let both accounts be read; the next sweep decides");
-    } else {
-        let meshes = crate::tags::join_meshes(&shared);
+    } else if !undeclared.is_empty() {
+        let meshes = crate::tags::join_meshes(&undeclared);
         let text = format!("{} stays: both VPCs ask for {meshes}, which is not declared", peering.id);
         let remedy = format!("declare {meshes} again, or take `peerd:env` off one of the VPCs");
         draft.report.find(FindingKind::Refused, pair, text, remedy);
@@ -116,9 +117,13 @@ fn routes_of(peering: &Peering, view: &View<'_>, draft: &Draft) -> Vec<(Scope, R
         .collect()
 }
 
-/// Takes out routes to blocks that the peer no longer brings, and routes in tables that take none any more.
+/// Takes out routes to blocks that the peer no longer brings, and routes in tables that take none any more. As long as one
+/// of the meshes may still connect the pair, nobody can tell what is given up.
 fn withdraw_given_up_blocks(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draft) {
     let meshes = view.connecting(pair);
+    if meshes != view.keeping(pair) {
+        return;
+    }
     for (table, route) in view.observed.routes_via(&peering.id) {
         let Some(peer) = pair.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
         if view.is_left_alone(table) || !view.is_present(peer) {

@@ -236,7 +236,9 @@ pub fn tag(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
         if !view.is_pair_proven(&link.pair) {
             continue; // the meshes of an end that cannot be read are only remembered
         }
-        let wanted = view.peering_tags(&link.pair, &view.holding(&link.pair, peering));
+        let (worn, mut holding) = (peering.tagged_meshes(), view.holding(&link.pair, peering));
+        holding.retain(|mesh| link.meshes.contains(mesh) || worn.contains(mesh));
+        let wanted = view.peering_tags(&link.pair, &holding);
         let accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, worn) in &peering.tags {
             let missing = tags::missing(&wanted, worn);

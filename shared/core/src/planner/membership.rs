@@ -6,7 +6,7 @@ use super::view::View;
 use crate::cidr::CidrSet;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Peering, RouteTable};
-use crate::policy::{Dns, Mode, Policy, Tables};
+use crate::policy::{Dns, Mode, Policy, Refusal, Tables};
 use crate::rules::Rule;
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
@@ -17,15 +17,24 @@ impl View<'_> {
     }
 
     /// Why a mesh does not take a VPC that asks for it; nothing if the VPC is a member.
-    pub fn refusal(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<String> {
+    pub fn refusal(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<Refusal> {
         match self.desired.declared.get(mesh) {
-            None => Some("mesh is not declared".to_owned()),
-            Some(_) if self.is_draining(mesh) => Some("mesh is draining".to_owned()),
-            Some(policy) => policy.admit.refusal(vpc).or_else(|| {
+            None => Some(Refusal::Certain("mesh is not declared".to_owned())),
+            Some(_) if self.is_draining(mesh) => Some(Refusal::Certain("mesh is draining".to_owned())),
+            Some(policy) => self.not_admitted(vpc, policy).or_else(|| {
                 let most = policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.surplus.contains(vpc));
-                most.map(|most| format!("mesh has its {most} members"))
+                most.map(|most| Refusal::Certain(format!("mesh has its {most} members")))
             }),
         }
+    }
+
+    fn not_admitted(&self, vpc: &VpcRef, policy: &Policy) -> Option<Refusal> {
+        policy.admit.refusal(vpc, &self.desired.organization)
+    }
+
+    /// Whether it cannot be told if a mesh admits a VPC.
+    pub fn is_in_doubt(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
+        matches!(self.refusal(vpc, mesh), Some(Refusal::Unknown(_)))
     }
 
     /// The VPCs that ask for this run's mesh and for which it has no room. Who is connected stays, and then who joined first.
@@ -35,7 +44,9 @@ impl View<'_> {
         let Some(most) = admit.members else { return BTreeSet::new() };
         let made_for_it = self.made_for.iter().filter(|(_, meshes)| meshes.contains(mesh));
         let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
-        let mut asking: Vec<&VpcRef> = self.asking_for(mesh).filter(|vpc| admit.refusal(vpc).is_none()).collect();
+        let refused =
+            |vpc: &VpcRef| matches!(admit.refusal(vpc, &self.desired.organization), Some(Refusal::Certain(_)));
+        let mut asking: Vec<&VpcRef> = self.asking_for(mesh).filter(|vpc| !refused(vpc)).collect();
         asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined(vpc, mesh), *vpc));
         asking.into_iter().skip(most).cloned().collect()
     }
@@ -52,15 +63,34 @@ impl View<'_> {
         meshes
     }
 
-    /// The meshes on whose account a peering of a pair is not let go of: those that connect the pair, and those that both
+    /// The meshes on whose account a peering of a pair is not let go of: those that keep the pair, and those that both
     /// VPCs ask for, that the peering was made for and that are not declared any more. Undeclaring a mesh is no proof that
     /// anybody left it.
     pub fn holding(&self, pair: &Pair, peering: &Peering) -> BTreeSet<MeshName> {
         let made_for = peering.tagged_meshes();
         let is_undeclared = |mesh: &MeshName| !self.desired.declared.contains_key(mesh) && made_for.contains(mesh);
-        let mut meshes = self.asked_by_both(pair);
-        meshes.retain(|mesh| is_undeclared(mesh) || self.connects(mesh, pair));
+        let mut meshes = self.keeping(pair);
+        meshes.extend(self.asked_by_both(pair).into_iter().filter(is_undeclared));
         meshes
+    }
+
+    /// The declared meshes for which what stands of a pair stays: those that connect it, and those of which it cannot be told
+    /// whether they admit both VPCs.
+    pub fn keeping(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        let mut meshes = self.asked_by_both(pair);
+        meshes.retain(|mesh| self.connects(mesh, pair) || self.may_connect(mesh, pair));
+        meshes
+    }
+
+    fn may_connect(&self, mesh: &MeshName, pair: &Pair) -> bool {
+        let Some(policy) = self.desired.declared.get(mesh) else { return false };
+        let [a, b] = pair.ends().map(|vpc| self.refusal(vpc, mesh));
+        let refused = [&a, &b].into_iter().any(|refusal| matches!(refusal, Some(Refusal::Certain(_))));
+        !refused && policy.connects(self.roles_of(pair))
+    }
+
+    fn roles_of(&self, pair: &Pair) -> [Role; 2] {
+        pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default())
     }
 
     fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
@@ -73,14 +103,14 @@ impl View<'_> {
 
     fn connects(&self, mesh: &MeshName, pair: &Pair) -> bool {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
-        let admitted = pair.ends().into_iter().all(|vpc| policy.admit.refusal(vpc).is_none());
+        let admitted = pair.ends().into_iter().all(|vpc| self.not_admitted(vpc, policy).is_none());
         let has_room = match policy.admit.members {
             None => true,
             Some(_) if *mesh == self.desired.mesh => !pair.ends().into_iter().any(|vpc| self.surplus.contains(vpc)),
             // Whom another mesh has room for is for its own run to say, which sees all who ask for it.
             Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
         };
-        admitted && has_room && policy.connects(pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default()))
+        admitted && has_room && policy.connects(self.roles_of(pair))
     }
 
     /// The blocks that a VPC brings into meshes: what it advertises, within the ranges of a mesh and without what that mesh

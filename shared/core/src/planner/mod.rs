@@ -37,8 +37,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> (Plan, Report) {
     let view = View::new(desired, observed);
     let mut draft = Draft::default();
 
-    draft.report_gaps(observed);
-    guarding::report(&view, &mut draft);
+    guarding::report_gaps(&view, &mut draft);
+    guarding::report_strangers(&view, &mut draft);
     let links = linking::find(&view);
     agreeing::report(&links, &view, &mut draft);
     linking::request(&links, &view, &mut draft);
@@ -69,16 +69,6 @@ struct Draft {
 }
 
 impl Draft {
-    fn report_gaps(&mut self, observed: &Observed) {
-        for (scope, reading) in &observed.scopes {
-            if let Err(why) = reading {
-                let remedy =
-                    "let the role peerd-spoke of that account be assumed and read there; the next sweep goes on";
-                self.report.find(crate::FindingKind::Gap, scope, why, remedy);
-            }
-        }
-    }
-
     fn finish(self) -> (Plan, Report) {
         (Plan { work: self.work.into_iter().collect(), labels: self.labels.into_iter().collect() }, self.report)
     }

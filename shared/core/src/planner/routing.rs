@@ -136,7 +136,7 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
     let standing = |(peering, peer): &(&Peering, &VpcRef), block: &IpNet| {
         peering.status == PeeringStatus::Active
             && view.manages(peering)
-            && peering.pair().map(|pair| view.connecting(&pair)).is_some_and(|meshes| {
+            && peering.pair().map(|pair| view.keeping(&pair)).is_some_and(|meshes| {
                 // Of a VPC that cannot be read nobody can tell that it gave the block up, and one that still brings a part of it
                 // keeps its place until that part has a route of its own.
                 let brings_part = || view.offered(peer, &meshes).iter().any(|offered| cidr::overlap(offered, block));
@@ -152,7 +152,7 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
         })
         .collect();
     let is_whole = |block: &IpNet, peer: &VpcRef| {
-        let meshes = Pair::of(&table.vpc, peer).map(|pair| view.connecting(&pair)).unwrap_or_default();
+        let meshes = Pair::of(&table.vpc, peer).map(|pair| view.keeping(&pair)).unwrap_or_default();
         view.offered(peer, &meshes).has(block)
     };
     routes.sort_by_cached_key(|(block, peer, _)| (!is_whole(block, peer), *peer, *block));

@@ -8,6 +8,7 @@ use super::view::View;
 use crate::action::Action;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::Vpc;
+use crate::policy::Refusal;
 use crate::report::FindingKind;
 use crate::status::{self, Sentence, Word};
 use crate::tags::{self, MeshTag};
@@ -81,13 +82,21 @@ fn is_anothers(sentence: &Sentence, asked: &MeshTag, view: &View<'_>) -> bool {
 
 fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
     let mesh = &view.desired.mesh;
-    if let Some(why) = view.refusal(&vpc.at, mesh) {
+    if let Some(refusal) = view.refusal(&vpc.at, mesh) {
+        let why = refusal.why();
         if !view.is_draining(mesh) {
-            let remedy =
-                "declare the mesh (stack parameter Meshes) or admit the VPC in its policy, or correct `peerd:env`";
+            let remedy = match refusal {
+                Refusal::Certain(_) => {
+                    "declare the mesh (stack parameter Meshes) or admit the VPC in its policy, or correct `peerd:env`"
+                }
+                Refusal::Unknown(_) => {
+                    "name that unit, or one that it is in, in the stack parameter OrganizationalUnits; if it is named, \
+                     the next sweep lists it, and what stands stays until then"
+                }
+            };
             draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}: {why}"), remedy);
         }
-        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, &why)]);
+        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, why)]);
     }
     if vpc.settling {
         draft.report.wait(&vpc.at, "its CIDR blocks are changing");

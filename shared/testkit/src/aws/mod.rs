@@ -9,6 +9,7 @@ mod history;
 mod names;
 mod nature;
 mod networks;
+mod organization;
 mod peerings;
 mod port;
 mod routes;

@@ -60,6 +60,11 @@ impl SimCloud {
         self.wire.call(name, Some(scope), see).await
     }
 
+    /// Asks the organisation.
+    pub(super) async fn list<T>(&self, name: &'static str, look: impl FnOnce(&mut Aws) -> T) -> Result<T, CloudError> {
+        self.wire.call(name, None, || Ok(look(&mut self.aws()))).await
+    }
+
     async fn write<T>(
         &self,
         name: &'static str,
@@ -86,6 +91,9 @@ impl Aws {
         }
         if self.dark_regions.contains(&scope.region) {
             return Err(CloudError::new(ErrorKind::Unavailable, format!("no answer from {}", scope.region)));
+        }
+        if self.off.contains(scope) {
+            return Err(refuse("OptInRequired", format!("{scope} is not enabled")));
         }
         Ok(())
     }
@@ -202,6 +210,12 @@ impl CloudRead for SimCloud {
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {
         let read = self.read("DescribeVpcAttribute", &vpc.scope, |aws, time| aws.dns_support(vpc, time));
         read.await?.map_err(|error| self.count(error))
+    }
+
+    /// Asked of the account in its first Region, which is never off.
+    async fn is_region_off(&self, scope: &Scope) -> Result<bool, CloudError> {
+        let home = crate::world::home(&scope.account);
+        self.read("DescribeRegions", &home, |aws, _| aws.off.contains(scope)).await
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, DnsSupport, PeeringId, PrefixListId, Region, RouteTable, RouteTableId, Scope, SecurityGroupId, Vpc,
-    VpcRef,
+    AccountId, DnsSupport, Organization, PeeringId, PrefixListId, Region, RouteTable, RouteTableId, Scope,
+    SecurityGroupId, Vpc, VpcRef,
 };
 use peerd_engine::{Clock, CloudError, ErrorKind, Timestamp};
 
@@ -38,6 +38,10 @@ pub struct Aws {
     /// Accounts whose role cannot be assumed, and Regions that do not answer.
     pub(super) dark_accounts: BTreeSet<AccountId>,
     pub(super) dark_regions: BTreeSet<Region>,
+    /// Regions that accounts have switched off.
+    pub(super) off: BTreeSet<Scope>,
+    pub(super) organization: Organization,
+    pub(super) missed: BTreeSet<AccountId>,
     /// The blocks of prefix lists.
     pub(super) lists: BTreeMap<PrefixListId, BTreeSet<IpNet>>,
     /// VPCs that describes show as they were.
@@ -88,6 +92,9 @@ impl Aws {
             made: 0,
             dark_accounts: BTreeSet::new(),
             dark_regions: BTreeSet::new(),
+            off: BTreeSet::new(),
+            organization: Organization::default(),
+            missed: BTreeSet::new(),
             frozen: BTreeMap::new(),
             buckets: BTreeMap::new(),
             ledger: Vec::new(),

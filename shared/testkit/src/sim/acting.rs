@@ -112,6 +112,23 @@ impl Play<'_> {
                 self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
                 Some(())
             }
+            Happening::Suspend { account: number, minutes } => {
+                self.darken(Dark::Suspended(account(small(*number))), *minutes);
+                Some(())
+            }
+            Happening::SwitchOff { scope: at, minutes } => {
+                self.darken(Dark::Off(scope(small(*at), 1)), *minutes);
+                Some(())
+            }
+            Happening::MoveAccount { account: number, unit } => {
+                let (account, unit) = (account(small(*number)), crate::world::unit(unit));
+                self.world.cloud.aws().move_account(&account, &unit);
+                Some(())
+            }
+            Happening::LoseListing => {
+                self.world.store.lose_organization();
+                Some(())
+            }
             Happening::RaiseQuotas => {
                 self.raise_quotas();
                 Some(())

@@ -19,6 +19,7 @@ pub fn make_up(chance: &mut Chance, seed: u64, fair: bool) -> Climate {
         weather: if fair { fair_weather(chance) } else { weather(chance) },
         workers: Some(usize::try_from(chance.within(&(1..=5))).unwrap_or(1)),
         batch: Some(*chance.pick(&[1, 3, 100]).unwrap_or(&100)),
+        organized: !fair && chance.permille(400),
     }
 }
 

@@ -56,7 +56,7 @@ const ACTIONS: [&str; 13] = [
 const FINDINGS: [&str; 9] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "dns", "stranger"];
 
 /// EC2's refusals that the simulated AWS can give to peerd.
-const ANSWERS: [&str; 18] = [
+const ANSWERS: [&str; 19] = [
     "AccessDenied",
     "InvalidGroup.NotFound",
     "InvalidPermission.Duplicate",
@@ -68,6 +68,7 @@ const ANSWERS: [&str; 18] = [
     "InvalidVpcPeeringConnectionID.NotFound",
     "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
     "OperationNotPermitted",
+    "OptInRequired",
     "OutstandingVpcPeeringConnectionLimitExceeded",
     "RequestLimitExceeded",
     "RouteAlreadyExists",

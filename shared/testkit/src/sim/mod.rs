@@ -3,6 +3,7 @@
 //! [`run`] plays one; [`shrink`] cuts one that broke a promise down to what is needed to break it.
 
 mod acting;
+mod author;
 mod climate;
 mod coverage;
 mod oracle;
@@ -39,7 +40,7 @@ impl Story {
         let mut chance = Chance::new(seed);
         let fair = chance.permille(FAIR);
         let climate = climate::make_up(&mut chance, seed, fair);
-        let scenes = story::make_up(&mut chance, fair);
+        let scenes = author::make_up(&mut chance, fair, climate.organized);
         Self { climate, scenes, fair }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Quotas, Region};
+use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Quotas, Region, Scope};
 use peerd_engine::Timestamp;
 
 use super::coverage::Coverage;
@@ -59,6 +59,8 @@ pub struct Play<'a> {
 pub(super) enum Dark {
     Account(AccountId),
     Region(Region),
+    Suspended(AccountId),
+    Off(Scope),
 }
 
 impl<'a> Play<'a> {
@@ -71,7 +73,7 @@ impl<'a> Play<'a> {
         }
         world.cloud.aws().set_account_dark(&account(STRANGER), true);
         let Climate { nature, weather, .. } = script.climate;
-        let oracle = Oracle::new(world.declared(), world.accounts().clone(), weather, nature.quotas.clone());
+        let oracle = Oracle::new(world.declared(), world.accounts(), weather, nature.quotas.clone());
         let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);
         let transcript = keep_transcript.then(Vec::new);
         Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
@@ -177,8 +179,9 @@ impl<'a> Play<'a> {
         let mut dark = Darkness::default();
         for (_, what) in &self.darkness {
             match what {
-                Dark::Account(account) => drop(dark.accounts.insert(account.clone())),
+                Dark::Account(account) | Dark::Suspended(account) => drop(dark.accounts.insert(account.clone())),
                 Dark::Region(region) => drop(dark.regions.insert(region.clone())),
+                Dark::Off(scope) => drop(dark.scopes.insert(scope.clone())),
             }
         }
         dark
@@ -187,6 +190,7 @@ impl<'a> Play<'a> {
     /// Has the oracle judge what has just happened.
     fn witness(&mut self) -> Result<(), Violation> {
         let entries = self.world.cloud.aws().take_ledger();
+        self.oracle.learn(self.world.now(), &self.world.store.known_organization());
         if entries.is_empty() && self.transcript.is_none() {
             return Ok(());
         }
@@ -249,6 +253,10 @@ impl<'a> Play<'a> {
             // Where a quota leaves a mesh unfinished, those who left it stay remembered.
             let exactly = after_sweeps && !ending.quota;
             wrong.extend(self.oracle.index(&self.world.store.members_by_mesh(), exactly));
+            if after_sweeps && !self.world.store.known_organization().agrees_with(self.world.cloud.aws().organization())
+            {
+                wrong.push("the organisation is not known as it is".to_owned());
+            }
             let (kept, told) = (self.world.store.open_findings(), self.world.bus.open_findings());
             wrong.extend((&kept - &told).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not told")));
             // What was resolved when the table was lost nobody can tell.
@@ -350,5 +358,7 @@ fn set_dark(world: &World, what: &Dark, dark: bool) {
     match what {
         Dark::Account(account) => world.cloud.aws().set_account_dark(account, dark),
         Dark::Region(region) => world.cloud.aws().set_region_dark(region, dark),
+        Dark::Suspended(account) => world.cloud.aws().suspend(account, dark),
+        Dark::Off(scope) => world.cloud.aws().switch_region(scope, dark),
     }
 }

@@ -9,6 +9,7 @@ use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 
+mod accounts;
 mod allowing;
 mod fitting;
 mod found;

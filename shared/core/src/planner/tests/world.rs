@@ -34,6 +34,7 @@ impl World {
             mesh: mesh("prod"),
             declared,
             accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
+            organization: Organization::default(),
             remembered: BTreeMap::new(),
         };
         let observed = Observed { past: Some(Past::default()), ..Observed::default() };
@@ -106,6 +107,20 @@ impl World {
     pub fn declare(&mut self, name: &str, policy: &str) {
         let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
         self.desired.declared.insert(mesh(name), policy);
+    }
+
+    /// Two units of a root were listed, and the accounts in them by number.
+    pub fn organize(&mut self, [prod, dev]: [&[u8]; 2]) {
+        let [root, in_prod, in_dev] = ["r-ab12", "ou-ab12-prod0000", "ou-ab12-dev00000"].map(|id| id.parse().unwrap());
+        let placed = |numbers: &[u8], unit: &UnitId| {
+            let placement = Placement { unit: unit.clone(), state: None };
+            numbers.iter().map(|n| (scope(*n, 0).account, placement.clone())).collect::<Vec<_>>()
+        };
+        let accounts = [placed(prod, &in_prod), placed(dev, &in_dev)].concat().into_iter().collect();
+        let units = BTreeMap::from([(root, None::<UnitId>)]);
+        let root = units.keys().next().cloned();
+        let units = units.into_iter().chain([(in_prod, root.clone()), (in_dev, root)]).collect();
+        self.desired.organization = Organization { version: 1, units, accounts };
     }
 
     pub fn tag(&mut self, vpc: &VpcRef, key: &str, value: &str) {

@@ -14,7 +14,10 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use peerd_core::{AccountId, MeshName, PeeringId, PeeringStatus, Policy, Quotas, Region, Tags, VpcRef};
+use peerd_core::{
+    AccountId, MeshName, Organization, PeeringId, PeeringStatus, Placement, Policy, Quotas, Region, Scope, Tags,
+    UnitId, VpcRef,
+};
 
 pub use facts::Facts;
 
@@ -36,7 +39,7 @@ impl fmt::Display for Violation {
     }
 }
 
-fn defaults(declared: &BTreeSet<MeshName>) -> wishes::Policies {
+fn defaults(declared: &BTreeSet<MeshName>) -> BTreeMap<String, Policy> {
     declared.iter().map(|mesh| (mesh.to_string(), Policy::default())).collect()
 }
 
@@ -70,16 +73,19 @@ pub struct Darkness {
     pub accounts: BTreeSet<AccountId>,
     /// Regions.
     pub regions: BTreeSet<Region>,
+    /// Regions of one account.
+    pub scopes: BTreeSet<Scope>,
 }
 
 impl Darkness {
     /// Whether there is any.
     pub fn is_any(&self) -> bool {
-        !self.accounts.is_empty() || !self.regions.is_empty()
+        !self.accounts.is_empty() || !self.regions.is_empty() || !self.scopes.is_empty()
     }
 
     fn hides(&self, vpc: &VpcRef) -> bool {
-        self.accounts.contains(&vpc.scope.account) || self.regions.contains(&vpc.scope.region)
+        let scope = &vpc.scope;
+        self.accounts.contains(&scope.account) || self.regions.contains(&scope.region) || self.scopes.contains(scope)
     }
 }
 
@@ -93,7 +99,7 @@ impl Oracle {
     ) -> Self {
         let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
         let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
-        let facts = Facts::new(defaults(declared));
+        let facts = Facts::new(wishes::Policies { of_meshes: defaults(declared), units: BTreeMap::new() });
         Self {
             facts,
             accounts,
@@ -112,15 +118,30 @@ impl Oracle {
     pub fn declare(&mut self, at: u64, mesh: &MeshName, policy: Policy) {
         self.give_up_the_released();
         let mut policies = self.facts.policies.now().clone();
-        policies.insert(mesh.to_string(), policy);
+        policies.of_meshes.insert(mesh.to_string(), policy);
         self.facts.policies.set(at, policies);
     }
 
     /// The policies are lost with the table: what the stack declares is left.
     pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
         self.give_up_the_released();
-        self.facts.policies.set(at, defaults(declared));
+        let policies = wishes::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
+        self.facts.policies.set(at, policies);
         self.puts.forget();
+    }
+
+    /// What peerd knows of the organisation. What is lost of it was no reason to let go of anybody.
+    pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization) {
+        let over = |account: &Placement| {
+            let of = |unit: &UnitId| units.get(unit).into_iter().flatten().cloned();
+            [account.unit.clone()].into_iter().chain(of(&account.unit)).collect()
+        };
+        let placed: wishes::Units = accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
+        let policies = self.facts.policies.now();
+        if !placed.is_empty() && placed != policies.units {
+            let policies = wishes::Policies { units: placed, ..policies.clone() };
+            self.facts.policies.set(at, policies);
+        }
     }
 
     /// Of what died while a policy released it nobody can tell later whose its routes are.

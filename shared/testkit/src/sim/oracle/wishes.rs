@@ -2,15 +2,32 @@
 //! own only the form of a policy is used.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use peerd_core::policy::{Dns, Mode, Policy, Tables, Topology};
-use peerd_core::{Tags, VpcRef};
+use peerd_core::{AccountId, Tags, UnitId, VpcRef};
 
 use super::facts::{Table, Vpc};
 
-/// What every declared mesh says at one time.
-pub type Policies = BTreeMap<String, Policy>;
+/// What every declared mesh says at one time, and what is known then of whom it says it.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// By mesh.
+    pub of_meshes: BTreeMap<String, Policy>,
+    pub units: Units,
+}
+
+/// The organisational units that accounts are in.
+pub type Units = BTreeMap<AccountId, BTreeSet<UnitId>>;
+
+impl Deref for Policies {
+    type Target = BTreeMap<String, Policy>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.of_meshes
+    }
+}
 
 /// A VPC in one of its states, or gone.
 #[derive(Clone, Copy)]
@@ -47,7 +64,12 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
     if !admit.regions.is_empty() && !admit.regions.contains(region) {
         return Some(format!("Region {region} is not admitted"));
     }
-    (!admit.vpcs.is_empty() && !admit.vpcs.contains(id)).then(|| format!("{id} is not admitted"))
+    if !admit.vpcs.is_empty() && !admit.vpcs.contains(id) {
+        return Some(format!("{id} is not admitted"));
+    }
+    let is_in = |unit: &UnitId| policies.units.get(account).is_some_and(|units| units.contains(unit));
+    (!admit.units.is_empty() && !admit.units.iter().any(is_in))
+        .then(|| format!("account {account} is in no admitted organisational unit"))
 }
 
 /// The meshes that connect two VPCs.

@@ -1,0 +1,160 @@
+//! `peerd account`: where members may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use peerd_aws::Deployed;
+use peerd_core::{AccountId, Organization, Region, Scope};
+use peerd_engine::{Message, Queue, Store, Work};
+use serde_json::json;
+
+use crate::say;
+use crate::table::table;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the accounts that peerd knows, and by whom
+    List,
+    /// Register an account, and look for members there
+    Add {
+        /// Which account
+        account: AccountId,
+        /// A Region to look in; without any, those of the stack
+        #[arg(long = "region", value_name = "REGION")]
+        regions: Vec<Region>,
+    },
+    /// Forget an account that is gone for good, with all members that are remembered there
+    Remove {
+        /// Which account
+        account: AccountId,
+        /// Only this Region of it
+        #[arg(long = "region", value_name = "REGION")]
+        regions: Vec<Region>,
+    },
+}
+
+/// An account, and who says that members may be there.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    by: BTreeSet<&'static str>,
+    regions: BTreeSet<Region>,
+}
+
+/// Carries a command out and answers what is to be printed.
+pub async fn run(command: Command, deployed: &Deployed, json: bool) -> Result<String> {
+    match command {
+        Command::List => {
+            let organization = deployed.store.organization().await?;
+            let known = known(deployed, deployed.store.accounts().await?, &organization);
+            Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) })
+        }
+        Command::Add { account, regions } => add(&account, regions, deployed).await,
+        Command::Remove { account, regions } => remove(&account, &regions.into_iter().collect(), deployed).await,
+    }
+}
+
+async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Deployed) -> Result<String> {
+    let regions = if regions.is_empty() { deployed.regions.iter().cloned().collect() } else { regions };
+    for region in regions {
+        deployed.store.register(&Scope::new(account.clone(), region)).await?;
+    }
+    let sent = deployed.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await;
+    sent.with_context(|| format!("{account}: registered, but looked at only with the next sweep"))?;
+    say(&format!("{account}: registered; it is being looked at"));
+    Ok(String::new())
+}
+
+async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Deployed) -> Result<String> {
+    let organization = deployed.store.organization().await?;
+    let by_stack = regions.is_empty() || !regions.is_disjoint(&deployed.regions);
+    if by_stack && organization.inactive(account).is_none() {
+        if deployed.accounts.contains(account) {
+            bail!("{account} is in the stack parameter Accounts, for all of its Regions; take it out there first");
+        }
+        if let Some(unit) = organization.path(account).next() {
+            bail!("{account} is in {unit}, where peerd finds accounts; move it out first, and wait for a sweep");
+        }
+    }
+    let members = deployed.store.forget_account(account, regions).await?;
+    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
+    sent.with_context(|| format!("{account}: removed, but that takes effect only with the next sweep"))?;
+    say(&format!("{account}: removed, with {members} of its VPCs; a VPC there that still asks for a mesh comes back"));
+    Ok(String::new())
+}
+
+fn known(
+    deployed: &Deployed,
+    registered: BTreeMap<AccountId, BTreeSet<Region>>,
+    organization: &Organization,
+) -> BTreeMap<AccountId, Known> {
+    let mut known: BTreeMap<AccountId, Known> = BTreeMap::new();
+    let by_stack = deployed.accounts.iter().map(|account| (account, "stack"));
+    let found = organization.accounts.keys().map(|account| (account, "organisation"));
+    for (account, by) in by_stack.chain(found) {
+        let of = known.entry(account.clone()).or_default();
+        of.by.insert(by);
+        of.regions.extend(deployed.regions.iter().cloned());
+    }
+    for (account, regions) in registered {
+        let of = known.entry(account).or_default();
+        of.by.insert("registration");
+        of.regions.extend(regions);
+    }
+    known
+}
+
+fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() { "-".to_owned() } else { items.join(",") }
+}
+
+fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
+    let lines = known.iter().map(|(account, Known { by, regions })| {
+        let unit = joined(organization.path(account).next());
+        let state = organization.inactive(account).unwrap_or("-").to_owned();
+        [account.to_string(), joined(by), joined(regions), unit, state]
+    });
+    table(["ACCOUNT", "KNOWN BY", "REGIONS", "UNIT", "STATE"], lines)
+}
+
+/// With the whole path of units, the account's own first: a policy may admit by any of them.
+fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
+    let accounts = known.iter().map(|(account, Known { by, regions })| {
+        let units: Vec<_> = organization.path(account).collect();
+        let state = organization.inactive(account);
+        json!({"account": account, "known_by": by, "regions": regions, "units": units, "state": state})
+    });
+    format!("{}\n", json!({"accounts": accounts.collect::<Vec<_>>()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_listed_with_who_knows_them_and_where_they_are_in_the_organisation() {
+        let organization: Organization = serde_json::from_value(json!({
+            "units": {"r-ab12": null, "ou-ab12-11111111": "r-ab12"},
+            "accounts": {"222222222222": {"unit": "ou-ab12-11111111", "state": "SUSPENDED"}},
+        }))
+        .unwrap();
+        let of = |by: &[&'static str], regions: &[&str]| Known {
+            by: by.iter().copied().collect(),
+            regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
+        };
+        let known = BTreeMap::from([
+            ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),
+            ("222222222222".parse().unwrap(), of(&["organisation"], &["us-east-1"])),
+        ]);
+        assert_eq!(
+            list(&known, &organization),
+            "ACCOUNT       KNOWN BY            REGIONS              UNIT              STATE\n\
+             111111111111  registration,stack  eu-west-1,us-east-1  -                 -\n\
+             222222222222  organisation        us-east-1            ou-ab12-11111111  SUSPENDED\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&list_as_json(&known, &organization)).unwrap();
+        assert_eq!(json["accounts"][1]["units"], json!(["ou-ab12-11111111", "r-ab12"]));
+        assert_eq!(json["accounts"][0]["state"], json!(null));
+    }
+}

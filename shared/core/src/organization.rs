@@ -1,0 +1,101 @@
+//! The accounts of an AWS organisation, as far as the deployment looks at it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, UnitId};
+
+/// What AWS Organizations tells of the units that a deployment looks at, and of all that is in them
+/// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_getting-started_concepts.html>). Of other units it
+/// tells nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Organization {
+    /// Grows with every write, so that of two workers who write at once one notices.
+    pub version: u64,
+    /// Every unit that was listed, with the one that it is in where that was listed as well.
+    pub units: BTreeMap<UnitId, Option<UnitId>>,
+    /// The accounts that are in them.
+    pub accounts: BTreeMap<AccountId, Placement>,
+}
+
+/// Where an account is in its organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Its own unit.
+    pub unit: UnitId,
+    /// AWS's word for its state where that is another than `ACTIVE`, such as `SUSPENDED`
+    /// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl Organization {
+    /// Whether an account is in a unit or in one beneath it; nothing if that unit was not listed.
+    pub fn is_in(&self, account: &AccountId, unit: &UnitId) -> Option<bool> {
+        self.units.contains_key(unit).then(|| self.path(account).any(|over| over == unit))
+    }
+
+    /// The listed units over an account, its own first.
+    pub fn path<'a>(&'a self, account: &AccountId) -> impl Iterator<Item = &'a UnitId> {
+        let own = self.accounts.get(account).map(|placement| &placement.unit);
+        std::iter::successors(own, |unit| self.units.get(*unit)?.as_ref()).take(self.units.len())
+    }
+
+    /// AWS's word for the state of an account, where it is known not to be active.
+    pub fn inactive(&self, account: &AccountId) -> Option<&str> {
+        self.accounts.get(account)?.state.as_deref()
+    }
+
+    /// Whether two listings tell the same.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        (&self.units, &self.accounts) == (&other.units, &other.accounts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(id: &str) -> UnitId {
+        id.parse().unwrap()
+    }
+
+    fn account(number: u8) -> AccountId {
+        number.to_string().repeat(12).parse().unwrap()
+    }
+
+    fn organization() -> Organization {
+        let [root, prod, eu] = ["r-ab12", "ou-ab12-11111111", "ou-ab12-22222222"].map(unit);
+        let placed =
+            |unit: &UnitId, state: Option<&str>| Placement { unit: unit.clone(), state: state.map(str::to_owned) };
+        Organization {
+            version: 7,
+            accounts: [(account(1), placed(&eu, None)), (account(2), placed(&root, Some("SUSPENDED")))].into(),
+            units: [(root.clone(), None), (prod.clone(), Some(root)), (eu, Some(prod))].into(),
+        }
+    }
+
+    #[test]
+    fn an_account_is_in_its_unit_and_in_all_over_that_and_of_units_that_were_not_listed_nobody_can_tell() {
+        let organization = organization();
+        let is_in = |number, id| organization.is_in(&account(number), &unit(id));
+        for over in ["ou-ab12-22222222", "ou-ab12-11111111", "r-ab12"] {
+            assert_eq!(is_in(1, over), Some(true), "{over}");
+        }
+        assert_eq!(is_in(2, "ou-ab12-11111111"), Some(false));
+        assert_eq!(is_in(3, "r-ab12"), Some(false), "not in the listing");
+        assert_eq!(is_in(1, "ou-ab12-99999999"), None);
+    }
+
+    #[test]
+    fn a_listing_reads_back_as_it_was_written_and_units_in_a_circle_end() {
+        let mut organization = organization();
+        let text = serde_json::to_string(&organization).unwrap();
+        assert_eq!(serde_json::from_str::<Organization>(&text).unwrap(), organization);
+        assert_eq!(organization.inactive(&account(2)), Some("SUSPENDED"));
+        organization.units.insert(unit("r-ab12"), Some(unit("ou-ab12-22222222")));
+        assert_eq!(organization.path(&account(1)).count(), 3);
+    }
+}

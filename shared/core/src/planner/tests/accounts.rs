@@ -1,0 +1,100 @@
+//! What AWS Organizations tells of accounts: whom a mesh admits by it, and which gaps are told how.
+
+use super::world::{World, joined, kinds, scope};
+use crate::report::FindingKind;
+use crate::*;
+
+const BY_UNIT: &str = r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#;
+
+/// Members of prod in accounts 1, 2 and 3, of which the third is in another unit.
+fn three() -> (World, [VpcRef; 3]) {
+    let mut world = World::new();
+    world.organize([&[1, 2], &[3]]);
+    let name = |n: u8| ["a", "b", "c"][usize::from(n) - 1];
+    let vpcs = [1, 2, 3].map(|n| world.vpc(name(n), scope(n, 0), &format!("10.{n}.0.0/16"), "prod"));
+    world.declare("prod", BY_UNIT);
+    (world, vpcs)
+}
+
+#[test]
+fn accounts_of_an_admitted_unit_are_connected_and_others_are_told_why_not() {
+    let (mut world, [a, _, c]) = three();
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["a-b"]);
+    assert_eq!(world.status(&a), Some("joined prod"));
+    let refused = "refused prod: account 333333333333 is in no admitted organisational unit";
+    assert_eq!(world.status(&c), Some(refused));
+    assert_eq!(kinds(&findings), [FindingKind::Refused]);
+    world.declare("prod", r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#);
+    world.settle();
+    assert_eq!(world.peered(), ["a-b", "a-c", "b-c"]);
+}
+
+#[test]
+fn an_account_that_moves_out_of_the_unit_is_let_go_of() {
+    let (mut world, _) = three();
+    world.settle();
+    world.organize([&[1], &[2, 3]]);
+    world.settle();
+    assert!(world.peered().is_empty());
+    assert!(world.targets("rtb-a").is_empty());
+}
+
+#[test]
+fn where_a_unit_was_not_listed_what_stands_stays_and_nothing_is_opened() {
+    let (mut world, [a, b, _]) = three();
+    world.settle();
+    world.desired.organization = Organization::default();
+    world.vpc("d", scope(1, 1), "10.4.0.0/16", "prod");
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["a-b"]);
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
+    let refused = "refused prod: who is in ou-ab12-prod0000 is not known";
+    assert_eq!([world.status(&a), world.status(&b)], [Some(refused); 2]);
+    assert!(findings.iter().any(|finding| finding.remedy.contains("OrganizationalUnits")), "{findings:?}");
+}
+
+#[test]
+fn what_another_mesh_keeps_is_all_that_stays_routed_of_a_unit_that_was_left() {
+    let (mut world, [a, b, _]) = three();
+    for vpc in [&a, &b] {
+        world.set_meshes(vpc, "prod+staging");
+    }
+    world.declare("staging", r#"{"routes":{"exclude":["10.2.128.0/17"]}}"#);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
+    let listed = std::mem::take(&mut world.desired.organization);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.2.0.0/17 pcx-new1"], "who is in doubt keeps all");
+    world.desired.organization = listed;
+    world.organize([&[1], &[2, 3]]);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/17 pcx-new1"]);
+}
+
+#[test]
+fn a_region_that_is_off_is_no_gap_unless_members_are_remembered_there() {
+    let (mut world, _, b) = joined();
+    world.close(&scope(3, 1));
+    world.observed.off.insert(scope(3, 1));
+    assert!(world.settle().1.is_empty());
+    world.close(&b.scope);
+    world.observed.off.insert(b.scope.clone());
+    let (done, findings) = world.settle();
+    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+    assert!(findings.iter().all(|finding| finding.text.contains("has switched eu-west-1 off")), "{findings:?}");
+    assert!(done.iter().all(|line| !line.starts_with('-')), "{done:?}");
+}
+
+#[test]
+fn a_gap_in_an_account_that_is_suspended_says_so() {
+    let (mut world, _, b) = joined();
+    world.organize([&[1, 2], &[3]]);
+    world.close(&b.scope);
+    world.desired.organization.accounts.get_mut(&b.scope.account).unwrap().state = Some("SUSPENDED".to_owned());
+    let (_, findings) = world.settle();
+    let told: Vec<_> = findings.iter().map(|f| (f.kind, f.text.as_str(), f.remedy.as_str())).collect();
+    let text = "222222222222 is SUSPENDED in its organisation: AssumeRole: denied";
+    let remedy = "have it reinstated; or, if it is gone for good, `peerd account remove 222222222222`";
+    assert_eq!(told, [(FindingKind::Gap, text, remedy)]);
+}

@@ -1,0 +1,75 @@
+//! The organisation: which accounts are in which units, and which Regions they have switched off.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use peerd_core::{AccountId, Organization, Placement, Scope, UnitId};
+use peerd_engine::{CloudError, Directory};
+
+use super::port::SimCloud;
+use super::state::Aws;
+
+impl Aws {
+    /// The organisation as it is.
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+
+    /// Makes a unit within another, or a root.
+    pub fn create_unit(&mut self, unit: &UnitId, within: Option<&UnitId>) {
+        self.organization.units.insert(unit.clone(), within.cloned());
+    }
+
+    /// Moves an account to a unit, from wherever it was.
+    pub fn move_account(&mut self, account: &AccountId, unit: &UnitId) {
+        let state = self.organization.accounts.remove(account).and_then(|placement| placement.state);
+        self.organization.accounts.insert(account.clone(), Placement { unit: unit.clone(), state });
+    }
+
+    /// An account leaves the organisation.
+    pub fn remove_account(&mut self, account: &AccountId) {
+        self.organization.accounts.remove(account);
+    }
+
+    /// The next list in which an account should be misses it, as if it moved just then.
+    pub fn miss_once(&mut self, account: &AccountId) {
+        self.missed.insert(account.clone());
+    }
+
+    /// AWS suspends an account, or reinstates it: while it is suspended, its role cannot be assumed.
+    pub fn suspend(&mut self, account: &AccountId, suspended: bool) {
+        self.set_account_dark(account, suspended);
+        if let Some(placement) = self.organization.accounts.get_mut(account) {
+            placement.state = suspended.then(|| "SUSPENDED".to_owned());
+        }
+    }
+
+    /// An account switches a Region off, or on again.
+    pub fn switch_region(&mut self, scope: &Scope, off: bool) {
+        match off {
+            true => drop(self.off.insert(scope.clone())),
+            false => drop(self.off.remove(scope)),
+        }
+    }
+}
+
+#[async_trait]
+impl Directory for SimCloud {
+    async fn accounts_in(&self, unit: &UnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError> {
+        let here = |aws: &mut Aws| {
+            let Aws { organization, missed, .. } = aws;
+            let here = organization.accounts.iter().filter(|(_, placement)| placement.unit == *unit);
+            let accounts = here.filter(|(account, _)| !missed.remove(*account));
+            accounts.map(|(account, placement)| (account.clone(), placement.clone())).collect()
+        };
+        self.list("ListAccountsForParent", here).await
+    }
+
+    async fn units_in(&self, unit: &UnitId) -> Result<BTreeSet<UnitId>, CloudError> {
+        let here = |aws: &mut Aws| {
+            let within = aws.organization.units.iter().filter(|(_, over)| over.as_ref() == Some(unit));
+            within.map(|(unit, _)| unit.clone()).collect()
+        };
+        self.list("ListOrganizationalUnitsForParent", here).await
+    }
+}
