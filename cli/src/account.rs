@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use peerd_aws::Deployed;
 use peerd_core::{AccountId, Organization, Region, Scope};
-use peerd_engine::{Message, Queue, Store, Work};
+use peerd_engine::{Message, Queue, Registration, Store, Work};
 use serde_json::json;
 
 use crate::say;
@@ -24,11 +24,11 @@ pub enum Command {
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
     },
-    /// Forget an account that is gone for good, with all members that are remembered there
+    /// Say that an account is gone for good: peerd takes away what led to it, where it can, and looks there no more
     Remove {
         /// Which account
         account: AccountId,
-        /// Only this Region of it
+        /// Only look no more in this Region, which was registered
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
     },
@@ -39,6 +39,7 @@ pub enum Command {
 struct Known {
     by: BTreeSet<&'static str>,
     regions: BTreeSet<Region>,
+    gone: bool,
 }
 
 /// Carries a command out and answers what is to be printed.
@@ -76,16 +77,21 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Depl
             bail!("{account} is in {unit}, where peerd finds accounts; move it out first, and wait for a sweep");
         }
     }
-    let members = deployed.store.forget_account(account, regions).await?;
+    if !regions.is_empty() {
+        deployed.store.unregister(account, regions).await?;
+        say(&format!("{account}: no longer registered in {}; members there stay", joined(regions)));
+        return Ok(String::new());
+    }
+    deployed.store.say_gone(account).await?;
     let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
     sent.with_context(|| format!("{account}: removed, but that takes effect only with the next sweep"))?;
-    say(&format!("{account}: removed, with {members} of its VPCs; a VPC there that still asks for a mesh comes back"));
+    say(&format!("{account}: removed; what led to it is being taken away"));
     Ok(String::new())
 }
 
 fn known(
     deployed: &Deployed,
-    registered: BTreeMap<AccountId, BTreeSet<Region>>,
+    registered: BTreeMap<AccountId, Registration>,
     organization: &Organization,
 ) -> BTreeMap<AccountId, Known> {
     let mut known: BTreeMap<AccountId, Known> = BTreeMap::new();
@@ -96,11 +102,15 @@ fn known(
         of.by.insert(by);
         of.regions.extend(deployed.regions.iter().cloned());
     }
-    for (account, regions) in registered {
+    for (account, Registration { regions, gone }) in registered {
         let of = known.entry(account).or_default();
-        of.by.insert("registration");
-        of.regions.extend(regions);
+        of.gone = gone;
+        if !regions.is_empty() {
+            of.by.insert("registration");
+            of.regions.extend(regions);
+        }
     }
+    known.retain(|_, of| of.gone || !of.by.is_empty());
     known
 }
 
@@ -110,9 +120,9 @@ fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let lines = known.iter().map(|(account, Known { by, regions })| {
+    let lines = known.iter().map(|(account, Known { by, regions, gone })| {
         let unit = joined(organization.path(account).next());
-        let state = organization.inactive(account).unwrap_or("-").to_owned();
+        let state = if *gone { "removed" } else { organization.inactive(account).unwrap_or("-") }.to_owned();
         [account.to_string(), joined(by), joined(regions), unit, state]
     });
     table(["ACCOUNT", "KNOWN BY", "REGIONS", "UNIT", "STATE"], lines)
@@ -120,10 +130,12 @@ fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> Stri
 
 /// With the whole path of units, the account's own first: a policy may admit by any of them.
 fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let accounts = known.iter().map(|(account, Known { by, regions })| {
+    let accounts = known.iter().map(|(account, Known { by, regions, gone })| {
         let units: Vec<_> = organization.path(account).collect();
         let state = organization.inactive(account);
-        json!({"account": account, "known_by": by, "regions": regions, "units": units, "state": state})
+        json!({
+            "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": gone
+        })
     });
     format!("{}\n", json!({"accounts": accounts.collect::<Vec<_>>()}))
 }
@@ -142,6 +154,7 @@ mod tests {
         let of = |by: &[&'static str], regions: &[&str]| Known {
             by: by.iter().copied().collect(),
             regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
+            gone: false,
         };
         let known = BTreeMap::from([
             ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),

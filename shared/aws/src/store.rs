@@ -7,7 +7,7 @@
 //! | `mesh#<mesh>` | `run#<time>` | how a run ended; expires |
 //! | `mesh#<mesh>` | `tidings` | what is open of it, and what is still to be told |
 //! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
-//! | `accounts` | account | its registered Regions |
+//! | `accounts` | account | its registered Regions, or that it is gone |
 //! | `organization` | `organization` | which accounts are in which of the units that the deployment was given |
 //! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
 //!
@@ -25,8 +25,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Deeds, Member, MeshName, Organization, Pair, PeeringId, Policy, Region, Scope, VpcRef};
-use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
+use peerd_core::{AccountId, Deeds, Member, MeshName, Organization, Pair, PeeringId, Policy, Scope, VpcRef};
+use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::{errors, policies};
@@ -174,26 +174,19 @@ impl Store for DynamoStore {
         self.transact(writes.into(), &format!("mesh {mesh}")).await.map(drop)
     }
 
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError> {
         #[derive(serde::Deserialize)]
         struct Account {
             sk: AccountId,
-            #[serde(default)]
-            regions: BTreeSet<Region>,
+            #[serde(flatten)]
+            said: Registration,
         }
         let accounts = self.query(ACCOUNTS, "").await?.into_iter().map(|item| read::<Account>(ACCOUNTS, item));
-        accounts.map(|account| account.map(|account| (account.sk, account.regions))).collect()
+        accounts.map(|account| account.map(|account| (account.sk, account.said))).collect()
     }
 
     async fn register(&self, scope: &Scope) -> Result<(), PortError> {
-        let request = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(ACCOUNTS.to_owned(), scope.account.to_string())))
-            .update_expression("ADD regions :region")
-            .expression_attribute_values(":region", AttributeValue::Ss(vec![scope.region.to_string()]));
-        request.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of account {scope}"), error))
+        self.register_scope(scope).await
     }
 
     async fn organization(&self) -> Result<Organization, PortError> {

@@ -49,6 +49,8 @@ pub struct Roster {
     pub scopes: BTreeSet<Scope>,
     /// The organisation as it was last listed.
     pub organization: Organization,
+    /// Accounts that an operator said are gone for good: nothing is there, and nobody looks.
+    pub gone: BTreeSet<AccountId>,
 }
 
 impl Roster {
@@ -71,10 +73,13 @@ impl Engine<'_> {
         let found = found.filter(|account| organization.inactive(account).is_none());
         let found = found
             .flat_map(|account| self.settings.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-        let met = met
-            .into_iter()
-            .flat_map(|(account, regions)| regions.into_iter().map(move |region| Scope::new(account.clone(), region)));
-        Ok(Roster { scopes: found.chain(met).collect(), organization })
+        let gone = met.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect();
+        let met = met.iter().flat_map(|(account, said)| {
+            said.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
+        });
+        let mut scopes: BTreeSet<Scope> = found.chain(met).collect();
+        scopes.retain(|scope| !BTreeSet::contains(&gone, &scope.account));
+        Ok(Roster { scopes, organization, gone })
     }
 
     /// The scopes of the roster.

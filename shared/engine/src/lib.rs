@@ -29,4 +29,4 @@ pub use focus::{Expect, Focus};
 pub use message::{Message, Work};
 pub use notices::{News, Notice, Tidings};
 pub use outcome::{Outcome, Run};
-pub use ports::{Bus, Claim, Clock, Cloud, CloudRead, CloudWrite, Directory, Queue, Store, Timestamp};
+pub use ports::{Bus, Claim, Clock, Cloud, CloudRead, CloudWrite, Directory, Queue, Registration, Store, Timestamp};

@@ -149,7 +149,7 @@ impl Engine<'_> {
             let kept = self.store.tidings(&run.mesh).await?;
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
-            let now = findings_now(run, &before.findings);
+            let now = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
             let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
             if now == before.findings && withheld == before.withheld {
                 return Ok(before);
@@ -171,6 +171,15 @@ impl Engine<'_> {
         Err(PortError::new(format!("others keep writing what was found of {}", run.mesh)))
     }
 
+    /// The scopes of gaps that a run did not look at and that the deployment still knows.
+    async fn unasked_gaps(&self, run: &Run, before: &BTreeSet<Finding>) -> Result<BTreeSet<Scope>, PortError> {
+        let gaps: BTreeSet<Scope> = before.iter().filter_map(gap).filter(|scope| !run.asked.contains(scope)).collect();
+        if gaps.is_empty() {
+            return Ok(gaps);
+        }
+        Ok(&gaps & &self.scopes().await?)
+    }
+
     fn notice(&self, mesh: &MeshName, serial: u64, news: News) -> Notice {
         let deployment = self.settings.deployment.clone();
         Notice { version: FORMAT, serial, deployment, mesh: mesh.clone(), news }
@@ -185,12 +194,14 @@ fn with_news(mut untold: Vec<Notice>, new: Vec<Notice>) -> Vec<Notice> {
     untold
 }
 
+/// The scope of a gap, if it is one of a scope.
+fn gap(finding: &Finding) -> Option<Scope> {
+    (finding.kind == FindingKind::Gap).then(|| finding.subject.parse().ok()).flatten()
+}
+
 /// What a run found, and the gaps of before in scopes that it did not ask.
-fn findings_now(run: &Run, before: &BTreeSet<Finding>) -> BTreeSet<Finding> {
-    let is_unasked = |old: &&Finding| {
-        let scope = old.subject.parse::<Scope>().ok();
-        old.kind == FindingKind::Gap && scope.is_some_and(|scope| !run.asked.contains(&scope))
-    };
+fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>) -> BTreeSet<Finding> {
+    let is_unasked = |old: &&Finding| gap(old).is_some_and(|scope| unasked.contains(&scope));
     let found = run.report.findings.len();
     if found > MOST_FINDINGS {
         tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to keep; the log has them all");

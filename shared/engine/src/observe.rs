@@ -78,7 +78,7 @@ impl Engine<'_> {
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
-        let known = self.scopes().await?;
+        let roster = self.roster().await?;
         let early = match Rule::PeeringsBeforeMembership.is_kept() {
             true => None,
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
@@ -95,9 +95,12 @@ impl Engine<'_> {
                 }
                 passing_gaps |= add_network(&mut observed, scope, network);
             }
-            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment, &known));
+            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment, &roster.scopes));
+            let gone: Vec<Scope> = needed.extract_if(.., |scope| roster.gone.contains(&scope.account)).collect();
+            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
         }
-        let answering: Vec<Scope> = observed.scopes.keys().filter(|scope| observed.answered(scope)).cloned().collect();
+        let there = |scope: &&Scope| observed.answered(scope) && !roster.gone.contains(&scope.account);
+        let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
         let asked = match early {
             None => self.asked_in(answering).await,
             Some(early) => early,

@@ -11,6 +11,7 @@ use peerd_core::{
     PeeringView, Permission, Placement, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope,
     SecurityGroup, SecurityGroupId, Tags, UnitId, Vpc, VpcId, VpcRef,
 };
+use serde::Deserialize;
 
 use crate::error::{CloudError, PortError};
 use crate::message::Message;
@@ -129,6 +130,16 @@ pub struct Claim {
     pub dead: Vec<PeeringId>,
 }
 
+/// What was said of an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Registration {
+    /// Where members may be.
+    pub regions: BTreeSet<Region>,
+    /// Whether an operator said that the account is gone for good, with all that was in it.
+    pub gone: bool,
+}
+
 /// The membership index, the policies, the accounts and the claims.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -144,9 +155,9 @@ pub trait Store: Send + Sync {
     /// Forgets a mesh that nobody asks for. One that is declared in the store stays, and so does one of which something is
     /// open or still to be told: nobody would come back to it.
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError>;
-    /// Registered accounts and their Regions.
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError>;
-    /// Registers a scope.
+    /// What was said of accounts, by operators and by their first events.
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError>;
+    /// Registers a scope, of whose account it then no longer holds that it is gone.
     async fn register(&self, scope: &Scope) -> Result<(), PortError>;
     /// The organisation as it was last listed; an empty one if it never was.
     async fn organization(&self) -> Result<Organization, PortError>;

@@ -112,6 +112,31 @@ fn an_account_that_moves_between_two_lists_is_not_lost() {
     assert!(world.connected(&a, &b));
 }
 
+/// Of an account that an operator says is gone for good nothing is left where peerd can reach, and no gap; should it send an
+/// event again, it is back.
+#[test]
+fn an_account_that_is_gone_for_good_leaves_no_trace() {
+    let mut world = organized();
+    swept(&mut world);
+    let [a, b, c] = members(&mut world);
+    world.rest();
+    world.set_denied(&account(3), true);
+    swept(&mut world);
+    assert_eq!(open(&world, FindingKind::Gap).len(), 2);
+    world.pass(HOUR);
+    world.store.set_gone(&account(3), true);
+    swept(&mut world);
+    assert_eq!(open(&world, FindingKind::Gap), []);
+    assert_eq!([world.peering(&a, &c), world.peering(&b, &c)], [None, None]);
+    assert_eq!([world.target("v1", "10.3.0.0/16"), world.target("v2", "10.3.0.0/16")], [None, None]);
+    assert!(world.store.everybody().iter().all(|member| member.vpc != c));
+    assert!(world.connected(&a, &b));
+    world.set_denied(&account(3), false);
+    world.tag(&c, "prod").unwrap();
+    world.rest();
+    assert!(world.connected(&a, &c) && world.connected(&b, &c));
+}
+
 /// A suspended account is a gap that says so, and so is one that cannot be reached; each tells since when. A Region that an
 /// account has switched off is no gap, unless members are remembered there.
 #[test]

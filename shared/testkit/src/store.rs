@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, Deeds, FindingKind, Member, MeshName, Organization, Pair, PeeringId, Policy, Region, Rule, Scope, VpcRef,
+    AccountId, Deeds, FindingKind, Member, MeshName, Organization, Pair, PeeringId, Policy, Rule, Scope, VpcRef,
 };
-use peerd_engine::{Claim, PortError, Run, Store, Tidings, Timestamp};
+use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
 
 use crate::wire::Wire;
 
@@ -17,7 +17,7 @@ struct Tables {
     meshes: BTreeMap<MeshName, Option<Policy>>,
     by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
     by_vpc: BTreeMap<VpcRef, Member>,
-    accounts: BTreeMap<AccountId, BTreeSet<Region>>,
+    accounts: BTreeMap<AccountId, Registration>,
     organization: Organization,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     runs: Vec<Run>,
@@ -49,6 +49,17 @@ impl MemoryStore {
     /// Loses what was listed of the organisation, as an older backup would.
     pub fn lose_organization(&self) {
         self.tables().organization = Organization::default();
+    }
+
+    /// An operator says that an account is gone for good, or takes it back.
+    pub fn set_gone(&self, account: &AccountId, gone: bool) {
+        self.tables().accounts.insert(account.clone(), Registration { regions: BTreeSet::new(), gone });
+    }
+
+    /// Accounts that are said to be gone for good.
+    pub fn gone(&self) -> BTreeSet<AccountId> {
+        let tables = self.tables();
+        tables.accounts.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect()
     }
 
     /// An operator declares a mesh.
@@ -149,13 +160,15 @@ impl Store for MemoryStore {
         self.call("DeleteItem", forget).await
     }
 
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, BTreeSet<Region>>, PortError> {
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError> {
         self.call("Query", |tables| tables.accounts.clone()).await
     }
 
     async fn register(&self, scope: &Scope) -> Result<(), PortError> {
         let register = |tables: &mut Tables| {
-            tables.accounts.entry(scope.account.clone()).or_default().insert(scope.region.clone());
+            let said = tables.accounts.entry(scope.account.clone()).or_default();
+            said.regions.insert(scope.region.clone());
+            said.gone = false;
         };
         self.call("UpdateItem", register).await
     }

@@ -178,8 +178,8 @@ fn mark(rule: &IngressRule, mesh: &MeshName, on: bool) -> Action {
     Action::MarkIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
 }
 
-/// Adds what is missing as far as the quota goes, and tells the blocks that it adds. What somebody else lets in already needs
-/// no rule of ours.
+/// Adds what is missing as far as the quota goes, first what takes the place of rules that go, and tells the blocks that it
+/// adds. What somebody else lets in already needs no rule of ours.
 fn add(
     group: &SecurityGroup,
     ours: &[&IngressRule],
@@ -188,12 +188,16 @@ fn add(
     draft: &mut Draft,
 ) -> BTreeSet<IpNet> {
     let stands = |wish: &&Permission| group.open.contains(wish) || ours.iter().any(|rule| rule.permission == **wish);
+    let going = || ours.iter().map(|rule| &rule.permission).filter(|permission| !wanted.contains(permission));
+    let replaces =
+        |wish: &Permission| going().any(|one| one.traffic == wish.traffic && cidr::overlap(&one.from, &wish.from));
     let mut added = BTreeSet::new();
     if wanted.is_empty() {
         return added;
     }
     for v4 in [true, false] {
-        let missing: Vec<&Permission> = wanted.iter().filter(|wish| wish.is_v4() == v4 && !stands(wish)).collect();
+        let mut missing: Vec<&Permission> = wanted.iter().filter(|wish| wish.is_v4() == v4 && !stands(wish)).collect();
+        missing.sort_by_key(|wish| !replaces(wish));
         let refused = view.observed.full.get(&group.id).map(String::as_str);
         let (quota, scope, subject, used) = (Quota::Rules, &group.vpc.scope, group.id.to_string(), group.count(v4));
         let shelf = Shelf { quota, scope, subject, used, refused };

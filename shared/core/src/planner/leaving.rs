@@ -54,10 +54,14 @@ pub fn find<'a>(links: &[Link<'a>], view: &View<'a>, draft: &mut Draft) -> Vec<L
     hold_back_mass_deletes(leaving, view, draft)
 }
 
-/// Whether this run may judge a peering: it was made for this mesh, or all that there is to know of it was read.
+/// Whether this run may judge a peering: it was made for this mesh, or for none that has runs of its own, which keep count
+/// of what they delete, and all that there is to know of it was read.
 fn concerns(peering: &Peering, pair: &Pair, view: &View<'_>) -> bool {
     let made_for = peering.tagged_meshes();
-    made_for.is_empty() || made_for.contains(&view.desired.mesh) || view.is_pair_proven(pair)
+    let declared = |mesh: &MeshName| view.desired.declared.contains_key(mesh);
+    made_for.is_empty()
+        || made_for.contains(&view.desired.mesh)
+        || (view.is_pair_proven(pair) && !made_for.iter().any(declared))
 }
 
 /// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
@@ -92,7 +96,8 @@ fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draf
     let undeclared: BTreeSet<_> = holding.difference(&view.keeping(pair)).cloned().collect();
     if holding.is_empty() {
         let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
-        draft.report.find(FindingKind::Gap, pair, text, "let both accounts be read; the next sweep decides");
+        let remedy = "let both accounts be read, and the next sweep decides; or `peerd account remove` one that is gone for good";
+        draft.report.find(FindingKind::Gap, pair, text, remedy);
     } else if !undeclared.is_empty() {
         let meshes = crate::tags::join_meshes(&undeclared);
         let text = format!("{} stays: both VPCs ask for {meshes}, which is not declared", peering.id);
@@ -226,9 +231,16 @@ pub fn delete_peerings(leaving: &[Leaving<'_>], view: &View<'_>, draft: &mut Dra
         if view.observed.routes_via(&peering.id).next().is_some() {
             continue; // this pass takes the routes out
         }
+        let scope = match peering.is_seen_by(&peering.requester.scope) {
+            true => peering.requester.scope.clone(),
+            false => peering.accepter.scope.clone(),
+        };
         match &peering.status {
+            PeeringStatus::PendingAcceptance if scope != peering.requester.scope => {
+                draft.report.wait(pair, format!("{} is for its requester to delete, or expires", peering.id));
+            }
             PeeringStatus::Active | PeeringStatus::PendingAcceptance => {
-                let (peering, scope) = (peering.id.clone(), peering.requester.scope.clone());
+                let peering = peering.id.clone();
                 draft.work.insert(Action::DeletePeering { peering, scope, pair: pair.clone() });
             }
             other => draft.report.wait(pair, format!("{} is {other} and can be deleted later", peering.id)),

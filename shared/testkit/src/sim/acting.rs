@@ -112,8 +112,12 @@ impl Play<'_> {
                 self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
                 Some(())
             }
-            Happening::Suspend { account: number, minutes } => {
-                self.darken(Dark::Suspended(account(small(*number))), *minutes);
+            Happening::Suspend { account: number, minutes, gone } => {
+                let account = account(small(*number));
+                self.darken(Dark::Suspended(account.clone()), *minutes);
+                if *gone {
+                    self.world.store.set_gone(&account, true);
+                }
                 Some(())
             }
             Happening::SwitchOff { scope: at, minutes } => {

@@ -211,7 +211,9 @@ impl Author<'_> {
                 Happening::MoveAccount { account, unit: self.chance.pick(&["prod", "prod", "dev"]).unwrap_or(&"prod") }
             }
             3 => Happening::LoseListing,
-            4 => Happening::Suspend { account, minutes: self.chance.scaled(&(1..=90)) },
+            4 => {
+                Happening::Suspend { account, minutes: self.chance.scaled(&(1..=90)), gone: self.chance.permille(500) }
+            }
             _ => {
                 let mesh = if self.chance.permille(700) { "prod" } else { "staging" };
                 Happening::Declare { mesh, policy: self.chance.pick(&BY_UNIT).unwrap_or(&"{}") }

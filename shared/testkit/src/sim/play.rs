@@ -190,7 +190,7 @@ impl<'a> Play<'a> {
     /// Has the oracle judge what has just happened.
     fn witness(&mut self) -> Result<(), Violation> {
         let entries = self.world.cloud.aws().take_ledger();
-        self.oracle.learn(self.world.now(), &self.world.store.known_organization());
+        self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.gone());
         if entries.is_empty() && self.transcript.is_none() {
             return Ok(());
         }
@@ -358,7 +358,12 @@ fn set_dark(world: &World, what: &Dark, dark: bool) {
     match what {
         Dark::Account(account) => world.cloud.aws().set_account_dark(account, dark),
         Dark::Region(region) => world.cloud.aws().set_region_dark(region, dark),
-        Dark::Suspended(account) => world.cloud.aws().suspend(account, dark),
+        Dark::Suspended(account) => {
+            world.cloud.aws().suspend(account, dark);
+            if !dark {
+                world.store.set_gone(account, false); // an operator takes it back
+            }
+        }
         Dark::Off(scope) => world.cloud.aws().switch_region(scope, dark),
     }
 }

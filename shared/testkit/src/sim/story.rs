@@ -57,8 +57,8 @@ pub enum Happening {
     DarkAccount { account: u32, minutes: u64 },
     /// A Region does not answer for a while.
     DarkRegion { region: u32, minutes: u64 },
-    /// AWS suspends an account for a while.
-    Suspend { account: u32, minutes: u64 },
+    /// AWS suspends an account for a while, and an operator may say meanwhile that it is gone for good.
+    Suspend { account: u32, minutes: u64, gone: bool },
     /// An account switches a Region off for a while.
     SwitchOff { scope: u32, minutes: u64 },
     /// An account is moved to another organisational unit.

@@ -239,6 +239,22 @@ fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
 }
 
 #[test]
+fn where_room_is_short_what_takes_the_place_of_a_rule_comes_before_what_is_new() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.9.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.5.0.0/16", "prod");
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
+    world.settle();
+    world.grant(&[(Quota::Rules, 2)]);
+    world.vpc("c", scope(2, 0), "10.1.0.0/16", "prod");
+    world.vpc("d", scope(3, 0), "10.4.0.0/16", "prod");
+    let (done, _) = world.settle();
+    let of_group: Vec<&str> = done.iter().map(String::as_str).filter(|line| line.contains("sg-a")).collect();
+    assert!(of_group[0].contains("10.4.0.0/15") && of_group[1].starts_with('-'), "{of_group:?}");
+    assert_eq!(world.lets_in(), ["tcp/443 from 10.1.0.0/16 for prod", "tcp/443 from 10.4.0.0/15 for prod"]);
+}
+
+#[test]
 fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_run() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1")]);

@@ -103,7 +103,7 @@ impl Oracle {
         if !self.may_go(id, peering, from) {
             return broken("traffic between two members is never interrupted", format!("deleted {id}"));
         }
-        for (table, facts) in &self.facts.tables {
+        for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
             let target = RouteTarget::Peering(id.clone());
             if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
                 let by = format!("deleted {id}, to which {table} still led {block}");

@@ -204,6 +204,11 @@ impl Facts {
         self.policies.now().values().any(|policy| policy.release.contains(id))
     }
 
+    /// Whether the account of a VPC was said to be gone at some time from `from` on.
+    pub fn was_gone(&self, vpc: &VpcRef, from: u64) -> bool {
+        self.policies.since(from).any(|policies| policies.gone.contains(&vpc.scope.account))
+    }
+
     /// Whether a VPC had what names need at some time from `from` on.
     pub fn had_names(&self, vpc: &VpcRef, from: u64) -> bool {
         self.names.get(vpc).is_some_and(|past| past.since(from).any(|has| *has))

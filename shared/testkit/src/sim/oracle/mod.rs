@@ -99,7 +99,11 @@ impl Oracle {
     ) -> Self {
         let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
         let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
-        let facts = Facts::new(wishes::Policies { of_meshes: defaults(declared), units: BTreeMap::new() });
+        let facts = Facts::new(wishes::Policies {
+            of_meshes: defaults(declared),
+            units: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        });
         Self {
             facts,
             accounts,
@@ -130,16 +134,18 @@ impl Oracle {
         self.puts.forget();
     }
 
-    /// What peerd knows of the organisation. What is lost of it was no reason to let go of anybody.
-    pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization) {
+    /// What peerd knows of the organisation, and of accounts that are gone. What is lost of the former was no reason to let
+    /// go of anybody.
+    pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization, gone: BTreeSet<AccountId>) {
         let over = |account: &Placement| {
             let of = |unit: &UnitId| units.get(unit).into_iter().flatten().cloned();
             [account.unit.clone()].into_iter().chain(of(&account.unit)).collect()
         };
-        let placed: wishes::Units = accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
+        let listed: wishes::Units = accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
         let policies = self.facts.policies.now();
-        if !placed.is_empty() && placed != policies.units {
-            let policies = wishes::Policies { units: placed, ..policies.clone() };
+        let units = if listed.is_empty() { &policies.units } else { &listed };
+        if (units, &gone) != (&policies.units, &policies.gone) {
+            let policies = wishes::Policies { units: units.clone(), gone, of_meshes: policies.of_meshes.clone() };
             self.facts.policies.set(at, policies);
         }
     }

@@ -16,6 +16,8 @@ pub struct Policies {
     /// By mesh.
     pub of_meshes: BTreeMap<String, Policy>,
     pub units: Units,
+    /// Accounts that are said to be gone for good.
+    pub gone: BTreeSet<AccountId>,
 }
 
 /// The organisational units that accounts are in.
@@ -58,6 +60,9 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
         return Some("mesh is draining".to_owned());
     }
     let (account, region, id) = (&vpc.scope.account, &vpc.scope.region, &vpc.id);
+    if policies.gone.contains(account) {
+        return Some("account is gone".to_owned());
+    }
     if !admit.accounts.is_empty() && !admit.accounts.contains(account) {
         return Some(format!("account {account} is not admitted"));
     }
