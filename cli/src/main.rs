@@ -1,6 +1,7 @@
 //! The command line of peerd: data on stdout, talk on stderr.
 
 mod account;
+mod import;
 mod mesh;
 mod status;
 mod table;
@@ -39,6 +40,8 @@ enum Command {
     History(status::History),
     /// Have a mesh manage an active peering that somebody else made between two of its members, as it is
     Adopt(mesh::Handover),
+    /// Take over what the Python peerd keeps: its file becomes policies, VPC tags and adoptions, as a plan first
+    Import(import::Arguments),
     /// Give a peering to somebody else: it loses peerd's mark, and it and its routes stay as they are
     Release(mesh::Handover),
 }
@@ -63,6 +66,7 @@ async fn run(Cli { stack, json, command }: Cli) -> anyhow::Result<String> {
         Command::Status(what) => status::status(what, &deployed, json).await,
         Command::History(what) => status::history(what, &deployed, json).await,
         Command::Adopt(handover) => mesh::hand_over(handover, true, &deployed).await,
+        Command::Import(arguments) => import::run(arguments, &deployed, json).await,
         Command::Release(handover) => mesh::hand_over(handover, false, &deployed).await,
     }
 }

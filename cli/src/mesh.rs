@@ -185,15 +185,19 @@ async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<S
     Ok(String::new())
 }
 
-fn read(file: &Path) -> Result<Policy> {
-    let name = file.display();
+/// The text of a file, or of stdin for `-`.
+pub fn read_text(file: &Path) -> Result<String> {
     let mut text = String::new();
-    let source: &mut dyn Read = if file == Path::new("-") {
-        &mut std::io::stdin()
-    } else {
-        &mut std::fs::File::open(file).with_context(|| format!("{name} not read"))?
+    let read = match file == Path::new("-") {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
-    source.read_to_string(&mut text).with_context(|| format!("{name} not read"))?;
+    read.with_context(|| format!("{} not read", file.display()))?;
+    Ok(text)
+}
+
+fn read(file: &Path) -> Result<Policy> {
+    let (name, text) = (file.display(), read_text(file)?);
     let mut json = serde_json::Deserializer::from_str(&text);
     let policy = Policy::read(&mut json).with_context(|| format!("{name} is no policy"))?;
     json.end().with_context(|| format!("{name} has more in it than one policy"))?;

@@ -134,9 +134,11 @@ def test_a_suspended_account_is_a_gap_that_says_so_and_since_when_until_it_is_re
 def test_an_account_that_is_registered_by_hand_is_looked_at_at_once_and_one_in_use_is_not_removed(
     world: World, peerd: Peerd, units: Organization
 ) -> None:
+    ours = world.vpc(HUB, HOME, mesh="prod")
+    world.until_status(ours, "joined prod")
     world.control.drop_events(True)
     account = units.account(units.root)
-    ours, theirs = world.vpc(HUB, HOME, mesh="prod"), world.vpc(account, HOME, mesh="prod")
+    theirs = world.vpc(account, HOME, mesh="prod")
     assert known(peerd, account) is None
 
     peerd.ok("account", "add", account, "--region", HOME)

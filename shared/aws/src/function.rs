@@ -30,7 +30,7 @@ pub async fn serve() -> Result<(), Error> {
         tracing::error!(error = peerd_engine::error::chain(error), "function not configured");
     })?;
     let Environment { settings, table, queue_url, bus, spoke_role, external_id } = environment;
-    let sessions = Sessions::load(spoke_role, external_id).await;
+    let sessions = Sessions::load(spoke_role, Some(external_id)).await;
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let bus = EventBridgeBus::new(sessions.base(), bus);

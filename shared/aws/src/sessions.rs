@@ -20,14 +20,15 @@ const ATTEMPTS: u32 = 4;
 pub struct Sessions {
     base: SdkConfig,
     spoke_role: String,
-    external_id: String,
+    external_id: Option<String>,
     accounts: Mutex<HashMap<AccountId, SdkConfig>>,
     clients: Mutex<HashMap<Scope, aws_sdk_ec2::Client>>,
 }
 
 impl Sessions {
-    /// Loads the configuration of the process: its Region, credentials and endpoints.
-    pub async fn load(spoke_role: String, external_id: String) -> Self {
+    /// Loads the configuration of the process: its Region, credentials and endpoints. The role's ARN has `{account}` where the
+    /// account's id belongs.
+    pub async fn load(spoke_role: String, external_id: Option<String>) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .operation_attempt_timeout(Duration::from_secs(20))
@@ -70,12 +71,12 @@ impl Sessions {
         if let Some(config) = lock(&self.accounts).get(account) {
             return config.clone();
         }
-        let provider = AssumeRoleProvider::builder(self.spoke_role.replace("{account}", account.as_str()))
-            .session_name("peerd")
-            .external_id(&self.external_id)
-            .configure(&self.base)
-            .build()
-            .await;
+        let role = AssumeRoleProvider::builder(self.spoke_role.replace("{account}", account.as_str()));
+        let mut provider = role.session_name("peerd").configure(&self.base);
+        if let Some(external_id) = &self.external_id {
+            provider = provider.external_id(external_id);
+        }
+        let provider = provider.build().await;
         let provider = aws_sdk_ec2::config::SharedCredentialsProvider::new(provider);
         let cache = aws_config::identity::IdentityCache::lazy().build();
         let config = self.base.clone().into_builder().credentials_provider(provider).identity_cache(cache).build();

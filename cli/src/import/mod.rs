@@ -1,0 +1,157 @@
+//! `peerd import`: what the Python peerd keeps is taken over, as a plan first.
+
+mod adoption;
+mod file;
+mod plan;
+mod shares;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod wear;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use futures::{StreamExt, stream};
+use peerd_aws::{AwsCloud, Deployed, Sessions};
+use peerd_core::{MeshName, Observed, Policy, Scope, VpcId};
+use peerd_engine::error::chain;
+use peerd_engine::{CloudRead, CloudWrite, Message, Queue, Store, Work};
+
+use crate::mesh::read_text;
+use crate::say;
+use plan::{Import, Known};
+
+/// How many scopes are read at once.
+const CONCURRENCY: usize = 16;
+
+/// What `peerd import` asks for.
+#[derive(Args)]
+pub struct Arguments {
+    /// The YAML file of the Python peerd, or - for stdin
+    file: PathBuf,
+    /// The role to assume in each account, to read VPCs and peerings and to tag VPCs; without it the file's own
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// The mesh that an environment becomes, if its name cannot be a mesh's
+    #[arg(long = "rename", value_name = "ENVIRONMENT=MESH", value_parser = rename)]
+    renames: Vec<(String, MeshName)>,
+    /// Do it: register accounts, declare the meshes, paused, and tag the VPCs
+    #[arg(long)]
+    apply: bool,
+}
+
+/// Something that is not taken over as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub about: String,
+    /// What is the case.
+    pub text: String,
+}
+
+impl Note {
+    fn new(about: impl fmt::Display, text: impl Into<String>) -> Self {
+        Self { about: about.to_string(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.about, self.text)
+    }
+}
+
+fn rename(text: &str) -> Result<(String, MeshName), String> {
+    let (old, new) = text.split_once('=').ok_or("say ENVIRONMENT=MESH")?;
+    Ok((old.to_owned(), new.parse().map_err(|error: peerd_core::ids::IdError| error.to_string())?))
+}
+
+/// Carries the command out and answers what is to be printed.
+pub async fn run(arguments: Arguments, deployed: &Deployed, json: bool) -> Result<String> {
+    let Arguments { file, role, renames, apply } = arguments;
+    let name = file.display();
+    let old = file::read(&read_text(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
+    let Some(role) = role.or_else(|| old.role.clone()) else {
+        bail!("{name} has no common_principal_name; name the role to assume in each account by --role");
+    };
+    let cloud = AwsCloud::new(Sessions::load(format!("arn:aws:iam::{{account}}:role/{role}"), None).await);
+    let observed = look(&cloud, old.vpcs()).await;
+    let (declared, scopes) = (policies(deployed).await?, known_scopes(deployed).await?);
+    let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
+    let import = plan::plan(&old, &renames.into_iter().collect(), &known)
+        .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
+    let told = if json { tell::as_json(&import) } else { tell::plan(&import) };
+    if apply {
+        make(&import, &cloud, deployed).await.with_context(|| format!("done in part; the plan was:\n{told}"))?;
+    } else {
+        say("this is a plan, and nothing was changed; --apply does it");
+    }
+    Ok(told)
+}
+
+/// Reads VPCs and the peerings of their scopes. A scope that cannot be read is a gap.
+async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Observed {
+    let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
+        let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
+        (scope, vpcs.and_then(|vpcs| Ok((vpcs, peerings?))))
+    };
+    let mut observed = Observed::default();
+    let mut answers = stream::iter(vpcs).map(read).buffer_unordered(CONCURRENCY);
+    while let Some((scope, answer)) = answers.next().await {
+        match answer {
+            Ok((vpcs, peerings)) => {
+                observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
+                peerings.into_iter().for_each(|view| observed.add_peering(&scope, view));
+                observed.scopes.insert(scope, Ok(()));
+            }
+            Err(error) => drop(observed.scopes.insert(scope, Err(chain(&error)))),
+        }
+    }
+    observed
+}
+
+async fn policies(deployed: &Deployed) -> Result<BTreeMap<MeshName, Policy>> {
+    let stored = deployed.store.meshes().await?.into_iter();
+    Ok(stored.filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
+}
+
+async fn known_scopes(deployed: &Deployed) -> Result<BTreeSet<Scope>> {
+    let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
+    let found = deployed.accounts.iter().chain(organization.accounts.keys());
+    let found =
+        found.flat_map(|account| deployed.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
+    let registered = said
+        .iter()
+        .flat_map(|(account, said)| said.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
+    Ok(found.chain(registered).collect())
+}
+
+/// Registers, declares and tags, in this order: a VPC that is tagged finds its mesh, paused.
+async fn make(import: &Import, cloud: &AwsCloud, deployed: &Deployed) -> Result<()> {
+    for scope in &import.register {
+        deployed.store.register(scope).await?;
+    }
+    for (mesh, policy) in &import.meshes {
+        deployed.store.declare(mesh, policy).await?;
+        say(&format!("{mesh}: declared, paused"));
+    }
+    let mut untagged = Vec::new();
+    for (vpc, tags) in &import.tags {
+        for (key, value) in tags {
+            if let Err(error) = cloud.tag_vpc(vpc, key, Some(value)).await {
+                untagged.push(format!("{}\n    {}", chain(&error), tell::tag_command(vpc, tags)));
+                break;
+            }
+        }
+    }
+    deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await.context("the next sweep finds what was tagged")?;
+    if !untagged.is_empty() {
+        bail!("{} of {} VPCs are not tagged:\n  {}", untagged.len(), import.tags.len(), untagged.join("\n  "));
+    }
+    say("`peerd status MESH` shows what peerd would change; `peerd mesh resume MESH` has it done");
+    Ok(())
+}

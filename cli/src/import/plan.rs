@@ -1,0 +1,248 @@
+//! From the Python peerd's file, and what AWS shows, to policies, tags and adoptions. Nothing is looked up here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::cidr::IpNet;
+use peerd_core::policy::{Mode, Routing, Tables};
+use peerd_core::tags::{CIDRS, ENV, MeshTag, join_meshes};
+use peerd_core::{CidrSet, MeshName, Observed, Policy, Scope, Tags, VpcRef, cidr};
+
+use super::Note;
+use super::adoption;
+use super::file::{Entry, OldFile};
+use super::shares::{self, Shares};
+use super::wear;
+
+/// All IPv6 addresses: the Python peerd routed none.
+const NO_IPV6: [&str; 2] = ["::/1", "8000::/1"];
+
+/// What an import makes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// The policies, paused.
+    pub meshes: BTreeMap<MeshName, Policy>,
+    /// The tags that VPCs lack.
+    pub tags: BTreeMap<VpcRef, Tags>,
+    /// The scopes that peerd does not know.
+    pub register: BTreeSet<Scope>,
+    /// What is not as it was, or could not be seen.
+    pub notes: Vec<Note>,
+}
+
+/// What there is already.
+pub struct Known<'a> {
+    /// The VPCs and peerings of the scopes that the file names.
+    pub observed: &'a Observed,
+    /// The policies that operators have declared.
+    pub declared: &'a BTreeMap<MeshName, Policy>,
+    /// Where peerd looks.
+    pub scopes: &'a BTreeSet<Scope>,
+}
+
+/// An environment as a mesh.
+pub struct Mesh<'a> {
+    /// Its name in the file, which its peerings wear.
+    pub old: &'a str,
+    /// Its VPCs that are not known to be gone, in their order; one may stand there twice.
+    pub entries: Vec<&'a Entry>,
+}
+
+impl Mesh<'_> {
+    /// Its VPCs.
+    pub fn vpcs(&self) -> BTreeSet<&VpcRef> {
+        self.entries.iter().map(|entry| &entry.vpc).collect()
+    }
+}
+
+/// Decides what to make of a file.
+///
+/// # Errors
+/// Every reason for which it cannot be imported as it is.
+pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<'_>) -> Result<Import, Vec<String>> {
+    let (mut problems, mut import) = (Vec::new(), Import { notes: file.notes.clone(), ..Import::default() });
+    let meshes = meshes(file, renames, known.observed, &mut import.notes, &mut problems);
+    same_place(&meshes, &mut problems);
+    let shares = shares_by_vpc(&meshes, known.observed, &mut import.notes, &mut problems);
+    for (name, mesh) in &meshes {
+        let mut policy = Policy {
+            mode: Mode::Paused,
+            routes: Routing { tables: Tables::Tagged, exclude: left_out(name, mesh, &shares, &mut problems) },
+            tags: wear::tags(file, name, mesh, &mut import.notes),
+            adopt: adoption::find(name, mesh, known.observed, &mut import.notes),
+            ..Policy::default()
+        };
+        policy.admit.vpcs = mesh.vpcs().into_iter().map(|vpc| vpc.id.clone()).collect();
+        check(name, &policy, known.declared, &mut problems);
+        import.meshes.insert(name.clone(), policy);
+    }
+    let unread = known.observed.scopes.iter().filter_map(|(scope, read)| Some((scope, read.as_ref().err()?)));
+    let unread = unread
+        .map(|(scope, why)| Note::new(scope, format!("not read, so its blocks and peerings are not known: {why}")));
+    import.notes.extend(unread);
+    import.tags = tags(&meshes, &shares, known.observed, &mut problems);
+    let scopes = meshes.values().flat_map(Mesh::vpcs).map(|vpc| vpc.scope.clone());
+    import.register = scopes.filter(|scope| !known.scopes.contains(scope)).collect();
+    if problems.is_empty() { Ok(import) } else { Err(problems) }
+}
+
+fn meshes<'a>(
+    file: &'a OldFile,
+    renames: &BTreeMap<String, MeshName>,
+    observed: &Observed,
+    notes: &mut Vec<Note>,
+    problems: &mut Vec<String>,
+) -> BTreeMap<MeshName, Mesh<'a>> {
+    for old in renames.keys().filter(|old| !file.environments.contains_key(*old)) {
+        problems.push(format!("there is no environment `{old}` to rename"));
+    }
+    let mut meshes = BTreeMap::new();
+    for (old, entries) in &file.environments {
+        let name = match renames.get(old).cloned().map_or_else(|| old.parse(), Ok) {
+            Ok(name) => name,
+            Err(error) => {
+                problems.push(format!("environment: {error}; give it a name by --rename '{old}=NAME'"));
+                continue;
+            }
+        };
+        let gone = |vpc: &VpcRef| observed.answered(&vpc.scope) && !observed.vpcs.contains_key(vpc);
+        let (absent, there): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| gone(&entry.vpc));
+        let absent = absent.into_iter().map(|entry| Note::new(&entry.vpc, "left out: there is no such VPC"));
+        notes.extend(absent);
+        if there.is_empty() {
+            notes.push(Note::new(&name, "left out: it has no VPCs"));
+        } else if meshes.insert(name.clone(), Mesh { old, entries: there }).is_some() {
+            problems.push(format!("two environments would be the mesh {name}"));
+        }
+    }
+    meshes
+}
+
+fn same_place(meshes: &BTreeMap<MeshName, Mesh<'_>>, problems: &mut Vec<String>) {
+    let mut places = BTreeMap::new();
+    for vpc in meshes.values().flat_map(Mesh::vpcs) {
+        let place = places.entry(&vpc.id).or_insert(vpc);
+        if *place != vpc {
+            problems.push(format!("{place} is said to be in {} as well", vpc.scope));
+        }
+    }
+}
+
+fn shares_by_vpc<'a>(
+    meshes: &BTreeMap<MeshName, Mesh<'a>>,
+    observed: &Observed,
+    notes: &mut Vec<Note>,
+    problems: &mut Vec<String>,
+) -> BTreeMap<&'a VpcRef, shares::Shared> {
+    let mut said: BTreeMap<&VpcRef, Shares> = BTreeMap::new();
+    for (name, entry) in meshes.iter().flat_map(|(name, mesh)| mesh.entries.iter().map(move |entry| (name, entry))) {
+        let share = match &entry.overrides {
+            None => None,
+            Some(overrides) => match shares::within(overrides, own(&entry.vpc, observed).as_ref()) {
+                Ok((share, words)) => {
+                    notes.extend(words.into_iter().map(|word| Note::new(&entry.vpc, word)));
+                    Some(share)
+                }
+                Err(why) => {
+                    problems.push(format!("{}: {why}", entry.vpc));
+                    continue;
+                }
+            },
+        };
+        match said.entry(&entry.vpc).or_default().entry(name.clone()) {
+            std::collections::btree_map::Entry::Vacant(first) => drop(first.insert(share)),
+            // A VPC that stands twice in an environment shares what either says.
+            std::collections::btree_map::Entry::Occupied(mut before) => {
+                let union = |(a, b): (CidrSet, CidrSet)| a.iter().chain(b.iter()).copied().collect();
+                let both = before.get().clone().zip(share).map(union);
+                before.insert(both);
+            }
+        }
+    }
+    let mut shared = BTreeMap::new();
+    for (vpc, shares) in said {
+        match shares::shared(&shares, own(vpc, observed).as_ref()) {
+            Ok(one) => {
+                if !one.left_out.is_empty() {
+                    let word = "shares other blocks in one environment than in another; one that it gets later is \
+                                routed in all of them";
+                    notes.push(Note::new(vpc, word));
+                }
+                shared.insert(vpc, one);
+            }
+            Err(why) => problems.push(format!("{vpc}: {why}")),
+        }
+    }
+    shared
+}
+
+/// The IPv4 blocks of a VPC, if it was seen.
+fn own(vpc: &VpcRef, observed: &Observed) -> Option<CidrSet> {
+    let seen = observed.vpcs.get(vpc)?;
+    Some(seen.cidrs.iter().filter(|block| matches!(block, IpNet::V4(_))).copied().collect())
+}
+
+/// What a mesh does not route: IPv6, and what its members share in other environments only.
+fn left_out(
+    name: &MeshName,
+    mesh: &Mesh<'_>,
+    shares: &BTreeMap<&VpcRef, shares::Shared>,
+    problems: &mut Vec<String>,
+) -> CidrSet {
+    let mut all: CidrSet = NO_IPV6.iter().filter_map(|block| cidr::parse(block).ok()).collect();
+    for vpc in mesh.vpcs() {
+        let Some(rest) = shares.get(vpc).and_then(|shared| shared.left_out.get(name)) else { continue };
+        let others = mesh.vpcs().into_iter().filter(|other| *other != vpc);
+        for other in others {
+            if let Some((block, _)) = shares.get(other).and_then(|shared| shared.all.first_overlap(rest)) {
+                problems
+                    .push(format!("{vpc} shares {rest} in other environments only, and {block} of {other} is in it"));
+            }
+        }
+        rest.iter().for_each(|block| all.insert(*block));
+    }
+    all
+}
+
+/// The tags that VPCs lack: what they wear already is added to, and nothing that says something else is changed.
+fn tags(
+    meshes: &BTreeMap<MeshName, Mesh<'_>>,
+    shares: &BTreeMap<&VpcRef, shares::Shared>,
+    observed: &Observed,
+    problems: &mut Vec<String>,
+) -> BTreeMap<VpcRef, Tags> {
+    let mut wanted: BTreeMap<VpcRef, Tags> = BTreeMap::new();
+    for (vpc, shared) in shares {
+        let none = Tags::new();
+        let worn = observed.vpcs.get(*vpc).map_or(&none, |seen| &seen.tags);
+        let of = meshes.iter().filter(|(_, mesh)| mesh.vpcs().contains(vpc)).map(|(name, _)| name.clone());
+        let asked = MeshTag::of(worn).meshes;
+        let asks: BTreeSet<MeshName> = asked.iter().cloned().chain(of).collect();
+        let lacks = wanted.entry((*vpc).clone()).or_default();
+        if asks != asked {
+            lacks.insert(ENV.to_owned(), join_meshes(&asks));
+        }
+        match (&shared.tag, worn.get(CIDRS)) {
+            (Some(tag), None) => drop(lacks.insert(CIDRS.to_owned(), tag.clone())),
+            (tag, Some(other)) if tag.as_ref() != Some(other) => {
+                problems.push(format!("{vpc} wears {CIDRS}={other} already, and the file says otherwise"));
+            }
+            _ => {}
+        }
+    }
+    wanted.retain(|_, lacks| !lacks.is_empty());
+    wanted
+}
+
+/// A policy that would be refused, or that would take the place of another.
+fn check(name: &MeshName, policy: &Policy, declared: &BTreeMap<MeshName, Policy>, problems: &mut Vec<String>) {
+    let checked = serde_json::to_value(policy).map_err(|error| error.to_string());
+    if let Err(why) = checked.and_then(|value| Policy::read(value).map_err(|error| error.to_string())) {
+        problems.push(format!("mesh {name}: {why}"));
+    }
+    let differs = |there: &&Policy| Policy { mode: Mode::Paused, ..(*there).clone() } != *policy;
+    if declared.get(name).filter(differs).is_some() {
+        problems.push(format!(
+            "mesh {name} has a policy that says otherwise; `peerd mesh undeclare {name}` first, or --rename"
+        ));
+    }
+}

@@ -1,0 +1,133 @@
+//! What a VPC shares with its peers: `cidr_overrides` stood in the place of its blocks, for each environment apart;
+//! `peerd:cidrs` says it once for all meshes, and a mesh may leave addresses out.
+
+use std::collections::BTreeMap;
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{CidrSet, MeshName};
+
+/// The longest value of a tag, in characters.
+const LONGEST_TAG: usize = 256;
+
+/// What a VPC shares in each mesh; nothing for all that it has.
+pub type Shares = BTreeMap<MeshName, Option<CidrSet>>;
+
+/// The same, as peerd says it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// The value of `peerd:cidrs`; none for all of its blocks.
+    pub tag: Option<String>,
+    /// What it shares in some mesh.
+    pub all: CidrSet,
+    /// What the meshes leave out of that.
+    pub left_out: BTreeMap<MeshName, CidrSet>,
+}
+
+/// Overrides within a VPC's own blocks, as far as these are known, with a word on each that is not.
+///
+/// # Errors
+/// When nothing is left of them: no peer would reach the VPC any more.
+pub fn within(overrides: &[IpNet], own: Option<&CidrSet>) -> Result<(CidrSet, Vec<String>), String> {
+    let Some(own) = own else { return Ok((overrides.iter().copied().collect(), Vec::new())) };
+    let (mut taken, mut notes) = (CidrSet::default(), Vec::new());
+    for block in overrides {
+        let inner: Vec<IpNet> = own.iter().filter(|own| block.contains(*own)).copied().collect();
+        if own.covers(block) {
+            taken.insert(*block);
+        } else if inner.is_empty() {
+            notes.push(format!("{block} of its overrides is no part of its blocks {own}: routes to it will go"));
+        } else {
+            notes.push(format!("{block} of its overrides is more than it has: only its own blocks will be routed"));
+            inner.into_iter().for_each(|own| taken.insert(own));
+        }
+    }
+    match taken.is_empty() && !overrides.is_empty() {
+        true => Err(format!("nothing of its overrides is within its blocks {own}: its peers would lose it")),
+        false => Ok((taken, notes)),
+    }
+}
+
+/// One tag for all meshes, and what each leaves out.
+///
+/// # Errors
+/// When that cannot be said.
+pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> {
+    let everywhere_all = shares.values().all(Option::is_none);
+    let somewhere_all = shares.values().any(Option::is_none);
+    if everywhere_all {
+        return Ok(Shared { all: own.cloned().unwrap_or_default(), ..Shared::default() });
+    }
+    let all: CidrSet = match (somewhere_all, own) {
+        (true, Some(own)) => own.clone(),
+        (true, None) => return Err("it shares different blocks in its environments, and cannot be read".to_owned()),
+        (false, _) => shares.values().flatten().flat_map(CidrSet::iter).copied().collect(),
+    };
+    let tag = if somewhere_all { None } else { Some(words(&all)?) };
+    let rest = |share: &Option<CidrSet>| share.as_ref().map(|share| all.without(share)).unwrap_or_default();
+    let left_out = shares.iter().map(|(mesh, share)| (mesh.clone(), rest(share)));
+    let left_out = left_out.filter(|(_, rest)| !rest.is_empty()).collect();
+    Ok(Shared { tag, all, left_out })
+}
+
+fn words(blocks: &CidrSet) -> Result<String, String> {
+    let words = |blocks: &CidrSet| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let fits = |text: &String| text.len() <= LONGEST_TAG;
+    [words(blocks), words(&blocks.aggregated())]
+        .into_iter()
+        .find(fits)
+        .ok_or_else(|| format!("its overrides are longer than a tag of {LONGEST_TAG} characters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(blocks: &str) -> CidrSet {
+        blocks.split_whitespace().map(|block| block.parse::<IpNet>().unwrap()).collect()
+    }
+
+    fn shares(of: &[(&str, Option<&str>)]) -> Shares {
+        of.iter().map(|(mesh, share)| (mesh.parse().unwrap(), share.map(set))).collect()
+    }
+
+    #[test]
+    fn overrides_are_taken_as_far_as_they_are_the_vpcs_own() {
+        let own = set("10.1.0.0/16 100.64.0.0/24");
+        let taken = |overrides: &str| {
+            let blocks: Vec<IpNet> = overrides.split_whitespace().map(|block| block.parse().unwrap()).collect();
+            within(&blocks, Some(&own)).map(|(taken, notes)| (taken.to_string(), notes.len()))
+        };
+        assert_eq!(taken("10.1.0.0/17"), Ok(("10.1.0.0/17".to_owned(), 0)));
+        assert_eq!(taken("10.0.0.0/8 192.0.2.0/24"), Ok(("10.1.0.0/16".to_owned(), 2)));
+        assert_eq!(taken(""), Ok((String::new(), 0)), "it shares nothing, and says so");
+        assert!(taken("192.0.2.0/24").unwrap_err().contains("its peers would lose it"));
+        assert_eq!(within(&["192.0.2.0/24".parse().unwrap()], None).unwrap().0, set("192.0.2.0/24"));
+    }
+
+    #[test]
+    fn one_tag_says_what_is_shared_anywhere_and_each_mesh_leaves_the_rest_out() {
+        let own = set("10.1.0.0/16");
+        let all = shared(&shares(&[("a", None), ("b", None)]), None).unwrap();
+        assert_eq!((all.tag, all.left_out.len()), (None, 0));
+        let same = shared(&shares(&[("a", Some("10.1.0.0/17"))]), Some(&own)).unwrap();
+        assert_eq!((same.tag.as_deref(), same.left_out.len()), (Some("10.1.0.0/17"), 0));
+        let two = shared(&shares(&[("a", Some("10.1.0.0/17")), ("b", Some("10.1.128.0/18"))]), Some(&own)).unwrap();
+        assert_eq!(two.tag.as_deref(), Some("10.1.0.0/17 10.1.128.0/18"));
+        assert_eq!(two.left_out[&"a".parse().unwrap()], set("10.1.128.0/18"));
+        let some = shared(&shares(&[("a", Some("10.1.0.0/17")), ("b", None)]), Some(&own)).unwrap();
+        assert_eq!((some.tag, &some.left_out[&"a".parse().unwrap()]), (None, &set("10.1.128.0/17")));
+        let none = shared(&shares(&[("a", Some(""))]), Some(&own)).unwrap();
+        assert_eq!(none.tag.as_deref(), Some(""), "nothing is shared anywhere");
+        assert!(shared(&shares(&[("a", Some("10.1.0.0/17")), ("b", None)]), None).unwrap_err().contains("be read"));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_tag_is_aggregated_or_refused() {
+        let many = |step: usize| {
+            (0..40).map(|n| format!("10.{}.{}.0/24", n * step / 256, n * step % 256)).collect::<Vec<_>>().join(" ")
+        };
+        let tag = |step| shared(&shares(&[("a", Some(&many(step)))]), None).map(|shared| shared.tag.unwrap());
+        assert_eq!(tag(1).unwrap(), "10.0.0.0/19 10.0.32.0/21");
+        assert!(tag(2).unwrap_err().contains("longer than a tag"));
+    }
+}

@@ -1,0 +1,59 @@
+//! An import as text and as JSON.
+
+use peerd_core::{Tags, VpcRef};
+use serde_json::{Value, json};
+
+use super::plan::Import;
+
+/// Line by line what would be made, what is not taken over, and how much that is.
+pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
+    let mut lines = Vec::new();
+    let mut line = |line: String| lines.push(line);
+    for scope in register {
+        line(format!("+ account {} in {}", scope.account, scope.region));
+    }
+    for (mesh, policy) in meshes {
+        let (members, adopted) = (policy.admit.vpcs.len(), policy.adopt.len());
+        line(format!("+ mesh {mesh}, paused, of {members} VPCs; it adopts {adopted} peerings"));
+        line(format!("    routes go into tagged tables, and not to {}", policy.routes.exclude));
+        for (key, value) in &policy.tags {
+            line(format!("    its peerings wear {key}={value}"));
+        }
+        for peering in &policy.adopt {
+            line(format!("    it adopts {peering}"));
+        }
+    }
+    for (vpc, tags) in tags {
+        line(format!("+ tags of {vpc}: {}", words(tags)));
+    }
+    for note in notes {
+        line(format!("! {note}"));
+    }
+    let adopted: usize = meshes.values().map(|policy| policy.adopt.len()).sum();
+    let (meshes, tags, notes) = (meshes.len(), tags.len(), notes.len());
+    line(format!("{meshes} meshes, {tags} VPCs to tag, {adopted} peerings to adopt, {notes} things to know"));
+    lines.join("\n") + "\n"
+}
+
+/// The same for programs.
+pub fn as_json(Import { meshes, tags, register, notes }: &Import) -> String {
+    let tags: Vec<Value> = tags
+        .iter()
+        .map(|(vpc, tags)| json!({"vpc": vpc.id, "account": vpc.scope.account, "region": vpc.scope.region, "tags": tags}))
+        .collect();
+    let notes: Vec<Value> = notes.iter().map(|note| json!({"about": note.about, "text": note.text})).collect();
+    let register: Vec<String> = register.iter().map(ToString::to_string).collect();
+    format!("{}\n", json!({"meshes": meshes, "tags": tags, "register": register, "notes": notes}))
+}
+
+/// How somebody with the right credentials tags a VPC by hand.
+pub fn tag_command(vpc: &VpcRef, tags: &Tags) -> String {
+    let quoted = tags.iter().map(|(key, value)| format!("'Key={key},Value=\"{value}\"'"));
+    let (region, id) = (&vpc.scope.region, &vpc.id);
+    let tags = quoted.collect::<Vec<_>>().join(" ");
+    format!("in account {}: aws ec2 create-tags --region {region} --resources {id} --tags {tags}", vpc.scope.account)
+}
+
+fn words(tags: &Tags) -> String {
+    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}

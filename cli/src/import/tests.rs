@@ -1,0 +1,239 @@
+//! Files of the Python peerd, and what an import makes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::{MeshName, Observed, PeeringStatus, PeeringView, Policy, Scope, Tags, Vpc, VpcRef};
+
+use super::plan::{self, Import, Known};
+use super::{file, tell};
+
+const HEAD: &str = "
+metadata:
+  resource_owner: net
+  business_unit: PaaS
+  service_name: peerd
+  support: net@acme.org
+  common_principal_name: bot
+environments:
+";
+
+/// Every key that it knew, in two environments that share a VPC.
+const FULL: &str = "
+  production:
+    - account_id: '111111111111'
+      vpc_id: vpc-a
+      region: eu-west-1
+      cidr_overrides: [10.10.0.0/17, 192.0.2.0/24]
+      peering_tags: {team: payments, tier: '1', peerd_role: mine}
+    - {account_id: '222222222222', vpc_id: vpc-b, region: eu-west-1, peering_tags: {team: payments}}
+    - {account_id: '333333333333', vpc_id: vpc-c, region: us-east-1, cidr_overrides: []}
+  shared.services:
+    - {account_id: '333333333333', vpc_id: vpc-c, region: us-east-1}
+    - {account_id: '111111111111', vpc_id: vpc-d, region: us-east-1, peering_tags: {team: platform}}
+";
+
+#[derive(Default)]
+struct World {
+    observed: Observed,
+    declared: BTreeMap<MeshName, Policy>,
+    scopes: BTreeSet<Scope>,
+    renames: BTreeMap<String, MeshName>,
+}
+
+impl World {
+    /// The VPCs of [`FULL`].
+    fn full() -> Self {
+        let mut world = Self::default();
+        world.vpc("vpc-a", "111111111111/eu-west-1", "10.10.0.0/16");
+        world.vpc("vpc-b", "222222222222/eu-west-1", "10.20.0.0/16 2600:1f18:b::/56");
+        world.vpc("vpc-c", "333333333333/us-east-1", "10.30.0.0/16");
+        world.vpc("vpc-d", "111111111111/us-east-1", "10.40.0.0/16");
+        world
+    }
+
+    fn vpc(&mut self, id: &str, scope: &str, blocks: &str) -> VpcRef {
+        let scope: Scope = scope.parse().unwrap();
+        let at = VpcRef::new(scope.clone(), id.parse().unwrap());
+        let cidrs = blocks.split_whitespace().map(|block| peerd_core::cidr::parse(block).unwrap()).collect();
+        self.observed.scopes.insert(scope, Ok(()));
+        self.observed.vpcs.insert(at.clone(), Vpc { at: at.clone(), cidrs, settling: false, tags: Tags::new() });
+        at
+    }
+
+    fn at(&self, id: &str) -> VpcRef {
+        self.observed.vpcs.keys().find(|vpc| vpc.id.as_str() == id).unwrap().clone()
+    }
+
+    /// A peering that the Python peerd made for an environment, if one is named.
+    fn peering(&mut self, id: &str, ends: [&str; 2], environment: &str, status: PeeringStatus) {
+        let [requester, accepter] = ends.map(|id| self.at(id));
+        let worn = [("peerd_created", "true"), ("peerd_environment", environment)];
+        let worn = worn.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let tags: Tags = worn.into_iter().filter(|_| !environment.is_empty()).collect();
+        for side in [&requester, &accepter] {
+            let view = PeeringView {
+                id: id.parse().unwrap(),
+                requester: requester.clone(),
+                accepter: accepter.clone(),
+                status: status.clone(),
+                message: String::new(),
+                tags: tags.clone(),
+                dns: BTreeMap::new(),
+            };
+            self.observed.add_peering(&side.scope, view);
+        }
+    }
+
+    fn import(&self, environments: &str) -> Result<Import, Vec<String>> {
+        let old = file::read(&format!("{HEAD}{environments}")).unwrap();
+        let known = Known { observed: &self.observed, declared: &self.declared, scopes: &self.scopes };
+        plan::plan(&old, &self.renames, &known)
+    }
+
+    fn refused(&self, environments: &str) -> String {
+        self.import(environments).unwrap_err().join("; ")
+    }
+}
+
+fn notes(import: &Import) -> Vec<String> {
+    import.notes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_was_is_told() {
+    let mut world = World::full();
+    world.scopes.insert("111111111111/eu-west-1".parse().unwrap());
+    world.peering("pcx-ab", ["vpc-a", "vpc-b"], "production", PeeringStatus::Active);
+    world.peering("pcx-ac", ["vpc-a", "vpc-c"], "production", PeeringStatus::PendingAcceptance);
+    world.peering("pcx-cd", ["vpc-c", "vpc-d"], "shared.services", PeeringStatus::Active);
+    world.peering("pcx-bc", ["vpc-b", "vpc-c"], "", PeeringStatus::Active);
+    world.peering("pcx-old", ["vpc-a", "vpc-d"], "production", PeeringStatus::Active);
+    let import = world.import(FULL).unwrap();
+    assert_eq!(
+        tell::plan(&import),
+        "+ account 111111111111 in us-east-1
++ account 222222222222 in eu-west-1
++ account 333333333333 in us-east-1
++ mesh production, paused, of 3 VPCs; it adopts 1 peerings
+    routes go into tagged tables, and not to 10.30.0.0/16 ::/1 8000::/1
+    its peerings wear business_unit=PaaS
+    its peerings wear peerd_created=false
+    its peerings wear peerd_support=net@acme.org
+    its peerings wear resource_owner=net
+    its peerings wear service_name=peerd
+    its peerings wear team=payments
+    it adopts pcx-ab
++ mesh shared.services, paused, of 2 VPCs; it adopts 1 peerings
+    routes go into tagged tables, and not to ::/1 8000::/1
+    its peerings wear business_unit=PaaS
+    its peerings wear peerd_created=false
+    its peerings wear peerd_support=net@acme.org
+    its peerings wear resource_owner=net
+    its peerings wear service_name=peerd
+    its peerings wear team=platform
+    it adopts pcx-cd
++ tags of vpc-a (111111111111/eu-west-1): peerd:cidrs=10.10.0.0/17, peerd:env=production
++ tags of vpc-d (111111111111/us-east-1): peerd:env=shared.services
++ tags of vpc-b (222222222222/eu-west-1): peerd:env=production
++ tags of vpc-c (333333333333/us-east-1): peerd:env=production+shared.services
+! vpc-a (111111111111/eu-west-1): 192.0.2.0/24 of its overrides is no part of its blocks 10.10.0.0/16: routes to it will go
+! vpc-c (333333333333/us-east-1): shares other blocks in one environment than in another; one that it gets later is routed in all of them
+! production: the tag peerd_role is not taken over
+! production: not all of its peerings wear the same tag tier: it stays where it is, and new ones get none
+! pcx-ac: is pending-acceptance: have the Python peerd finish it first, or reject it
+! pcx-bc: connects two VPCs of production, and was not made for it: `peerd adopt` it, or it stays foreign
+! pcx-old: one of its VPCs is no more in the file: it is not adopted, and its routes stay
+2 meshes, 4 VPCs to tag, 2 peerings to adopt, 7 things to know
+"
+    );
+    let json: serde_json::Value = serde_json::from_str(&tell::as_json(&import)).unwrap();
+    assert_eq!(json["meshes"]["production"]["mode"], "paused");
+    assert_eq!(json["tags"][0]["tags"]["peerd:cidrs"], "10.10.0.0/17");
+    assert_eq!(json["register"][0], "111111111111/us-east-1");
+}
+
+#[test]
+fn an_import_that_was_made_is_empty_when_it_is_made_again() {
+    let mut world = World::full();
+    let first = world.import(FULL).unwrap();
+    for (vpc, tags) in first.tags {
+        world.observed.vpcs.get_mut(&vpc).unwrap().tags.extend(tags);
+    }
+    world.scopes = first.register;
+    world.declared = first.meshes;
+    let again = world.import(FULL).unwrap();
+    assert!(again.tags.is_empty() && again.register.is_empty(), "{again:?}");
+}
+
+#[test]
+fn what_is_there_already_is_added_to_and_never_overwritten() {
+    let mut world = World::full();
+    let a = world.at("vpc-a");
+    world.observed.vpcs.get_mut(&a).unwrap().tags.insert("peerd:env".to_owned(), "staging".to_owned());
+    assert_eq!(world.import(FULL).unwrap().tags[&a]["peerd:env"], "production+staging");
+    world.observed.vpcs.get_mut(&a).unwrap().tags.insert("peerd:cidrs".to_owned(), "10.10.1.0/24".to_owned());
+    assert!(world.refused(FULL).contains("wears peerd:cidrs=10.10.1.0/24 already, and the file says otherwise"));
+    let mut world = World::full();
+    world.declared.insert("production".parse().unwrap(), Policy::default());
+    assert!(world.refused(FULL).contains("mesh production has a policy that says otherwise; `peerd mesh undeclare"));
+}
+
+#[test]
+fn a_name_that_no_mesh_can_have_is_to_be_renamed_and_two_may_not_become_one() {
+    let mut world = World::full();
+    let text = "
+  prod/eu:
+    - {account_id: '111111111111', vpc_id: vpc-a, region: eu-west-1}
+  prod.eu:
+    - {account_id: '222222222222', vpc_id: vpc-b, region: eu-west-1}
+";
+    assert!(world.refused(text).contains("give it a name by --rename 'prod/eu=NAME'"));
+    world.renames.insert("prod/eu".to_owned(), "prod.eu".parse().unwrap());
+    assert!(world.refused(text).contains("two environments would be the mesh prod.eu"));
+    world.renames.insert("prod/eu".to_owned(), "prod-eu".parse().unwrap());
+    world.peering("pcx-1", ["vpc-a", "vpc-b"], "prod/eu", PeeringStatus::Active);
+    let import = world.import(text).unwrap();
+    assert_eq!(import.meshes.keys().map(MeshName::as_str).collect::<Vec<_>>(), ["prod-eu", "prod.eu"]);
+    world.renames.insert("nosuch".to_owned(), "other".parse().unwrap());
+    assert!(world.refused(text).contains("there is no environment `nosuch` to rename"));
+}
+
+#[test]
+fn a_vpc_that_is_gone_is_left_out_and_one_that_cannot_be_read_is_taken_as_the_file_has_it() {
+    let mut world = World::full();
+    let b = world.at("vpc-b");
+    world.observed.vpcs.remove(&b);
+    let c: Scope = "333333333333/us-east-1".parse().unwrap();
+    world.observed.vpcs.retain(|vpc, _| vpc.scope != c);
+    world.observed.scopes.insert(c, Err("AssumeRole: denied".to_owned()));
+    let text = FULL.replace("cidr_overrides: []}", "note: all of it}");
+    let import = world.import(&text).unwrap();
+    let told = notes(&import);
+    assert!(told.contains(&"vpc-b (222222222222/eu-west-1): left out: there is no such VPC".to_owned()), "{told:?}");
+    assert!(told.iter().any(|note| note.starts_with("333333333333/us-east-1: not read")), "{told:?}");
+    let members = &import.meshes[&"production".parse().unwrap()].admit.vpcs;
+    assert_eq!(members.iter().map(ToString::to_string).collect::<Vec<_>>(), ["vpc-a", "vpc-c"]);
+    assert!(world.refused(FULL).contains("it shares different blocks in its environments, and cannot be read"));
+}
+
+#[test]
+fn what_would_take_a_vpc_or_another_members_addresses_away_is_refused() {
+    let mut world = World::full();
+    let gone = FULL.replace("[10.10.0.0/17, 192.0.2.0/24]", "[192.0.2.0/24]");
+    assert!(world.refused(&gone).contains("nothing of its overrides is within its blocks"));
+    world.vpc("vpc-e", "444444444444/eu-west-1", "10.30.0.0/16");
+    let shared = FULL.replace(
+        "  shared.services:",
+        "    - {account_id: '444444444444', vpc_id: vpc-e, region: eu-west-1}\n  shared.services:",
+    );
+    assert!(
+        world.refused(&shared).contains("shares 10.30.0.0/16 in other environments only, and 10.30.0.0/16 of vpc-e")
+    );
+    let twice = FULL.replace("'222222222222', vpc_id: vpc-b", "'222222222222', vpc_id: vpc-a");
+    world.observed.scopes.insert("222222222222/eu-west-1".parse().unwrap(), Err("denied".to_owned()));
+    assert!(
+        world
+            .refused(&twice)
+            .contains("vpc-a (111111111111/eu-west-1) is said to be in 222222222222/eu-west-1 as well")
+    );
+}

@@ -1,0 +1,129 @@
+"""The Python peerd's file becomes policies, tags and adoptions: planned first, and without an interruption."""
+
+import json
+from typing import Any
+
+from sandbox.client import judge
+from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from tests.e2e.cli import Peerd
+from tests.e2e.world import World
+
+HUB, SECOND, THIRD = ACCOUNTS
+HOME, AWAY = REGIONS
+ROLE = "sandbox-admin"
+
+
+def entry(vpc: Vpc, **more: Any) -> dict[str, Any]:
+    """A VPC as the Python peerd's file has it."""
+    return {"account_id": vpc.account, "vpc_id": vpc.id, "region": vpc.region} | more
+
+
+def written(environment: str, *entries: dict[str, Any], role: str = ROLE) -> str:
+    """A file of one environment. JSON is YAML."""
+    metadata = {
+        "resource_owner": "net",
+        "business_unit": "PaaS",
+        "service_name": "peerd",
+        "support": "net@example.com",
+        "common_principal_name": role,
+        "role_session_name": "peerd",
+    }
+    return json.dumps({"metadata": metadata, "environments": {environment: entries}})
+
+
+def peer_as_the_python_peerd_did(world: World, environment: str, one: Vpc, other: Vpc) -> str:
+    """A peering with its tags on both sides, and its routes in tables that are eligible."""
+    peering = world.create_peering(one, other)
+    tags = {"peerd_created": "true", "peerd_environment": environment, "resource_owner": "net"}
+    for here, there in ((one, other), (other, one)):
+        ec2, table = world.ec2(here), world.main_table(here)
+        named = tags | {"Name": f"peerd peering to {there.account} {there.id} {there.region}"}
+        ec2.create_tags(Resources=[peering], Tags=[{"Key": k, "Value": v} for k, v in named.items()])
+        ec2.create_tags(Resources=[table], Tags=[{"Key": "peerd_eligible", "Value": "true"}])
+        for block in world.look(there).blocks:
+            ec2.create_route(RouteTableId=table, DestinationCidrBlock=block, VpcPeeringConnectionId=peering)
+    return peering
+
+
+def tags_of(world: World, vpc: Vpc) -> dict[str, str]:
+    """The tags of a VPC."""
+    (seen,) = world.ec2(vpc).describe_vpcs(VpcIds=[vpc.id])["Vpcs"]
+    return {tag["Key"]: tag["Value"] for tag in seen.get("Tags", [])}
+
+
+def test_a_file_is_planned_first_and_then_taken_over_without_an_interruption(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    one, two, three = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY), world.vpc(THIRD, HOME)
+    old = peer_as_the_python_peerd_did(world, mesh, one, two)
+    before = {vpc: world.routes(vpc) for vpc in (one, two)}
+    (block,) = world.look(three).blocks
+    half = block.replace("/20", "/21")
+    file = written(mesh, entry(one), entry(two), entry(three, cidr_overrides=[half], note="shares half"))
+
+    plan = peerd.run("import", "-", stdin=file)
+
+    assert plan.code == 0 and "nothing was changed; --apply does it" in plan.err
+    assert f"it adopts {old}" in plan.out
+    assert f"+ tags of {three.id} ({THIRD}/{HOME}): peerd:cidrs={half}, peerd:env={mesh}" in plan.out
+    assert "1 meshes, 3 VPCs to tag, 1 peerings to adopt, 0 things to know\n" in plan.out
+    assert "peerd:env" not in tags_of(world, one) and mesh not in peerd.ok("mesh", "list")
+
+    peerd.ok("import", "-", "--apply", stdin=file)
+
+    world.eventually(lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["not due"])
+    due = peerd.ok("status", mesh)
+    assert f"* peering {old}" in due and "- route" not in due
+    assert {vpc: world.routes(vpc) for vpc in (one, two)} == before
+    world.ec2(three).create_tags(
+        Resources=[world.main_table(three)], Tags=[{"Key": "peerd_eligible", "Value": "true"}]
+    )
+
+    peerd.ok("mesh", "resume", mesh)
+
+    world.until_connected(one, two)
+    world.until_status(three, f"joined {mesh}")
+    assert world.peering(one, two).id == old
+    assert world.routes(one) == before[one] | {half: world.peering(one, three).id}
+    assert world.peering(one, two).tags["peerd_created"] == "false", "the Python peerd would delete it"
+    world.quiet()
+    assert "0 VPCs to tag" in peerd.ok("import", "-", stdin=file)
+
+
+def test_vpcs_that_the_role_may_not_tag_are_named_with_the_command_that_tags_them(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY)
+    refused = {"service": "ec2", "action": "CreateTags", "account": SECOND, "status": 403}
+    world.control.faults(refused | {"code": "UnauthorizedOperation", "principal": f"*{ROLE}/peerd*"})
+
+    said = peerd.run("import", "-", "--apply", stdin=written(mesh, entry(one), entry(two)))
+
+    assert said.code == 1 and "1 of 2 VPCs are not tagged" in said.err
+    tag = f"'Key=peerd:env,Value=\"{mesh}\"'"
+    command = f"aws ec2 create-tags --region {AWAY} --resources {two.id} --tags {tag}"
+    assert f"in account {SECOND}: {command}" in said.err
+    assert tags_of(world, one)["peerd:env"] == mesh
+    world.control.faults()
+    peerd.ok("import", "-", "--apply", stdin=written(mesh, entry(one), entry(two)))
+    assert tags_of(world, two)["peerd:env"] == mesh
+
+
+def test_a_file_that_cannot_be_imported_is_refused_with_every_reason_and_its_place(
+    world: World, peerd: Peerd
+) -> None:
+    one = world.vpc(HUB, HOME)
+    unquoted = written("prod/eu", entry(one)).replace(f'"{HUB}"', HUB)
+    no_yaml = peerd.run("import", "-", stdin=unquoted)
+    assert no_yaml.code == 1 and "must be quoted" in no_yaml.err
+
+    said = peerd.run("import", "-", stdin=written("prod/eu", entry(one, cidr_overrides=["192.0.2.0/24"])))
+
+    assert said.code == 1
+    assert "give it a name by --rename 'prod/eu=NAME'" in said.err
+    file = written("prod/eu", entry(one, cidr_overrides=["192.0.2.0/24"]))
+    renamed = peerd.run("import", "-", "--rename", "prod/eu=imported", stdin=file)
+    assert renamed.code == 1 and "nothing of its overrides is within its blocks" in renamed.err
+    unread = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "nobody", stdin=file)
+    assert f"! {HUB}/{HOME}: not read, so its blocks and peerings are not known" in unread
+    assert not judge.not_clean(world.see(one), one)
