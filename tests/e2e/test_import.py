@@ -81,13 +81,14 @@ def test_a_file_is_planned_first_and_then_taken_over_without_an_interruption(
 
     peerd.ok("mesh", "resume", mesh)
 
-    world.until_connected(one, two)
-    world.until_status(three, f"joined {mesh}")
-    assert world.peering(one, two).id == old
+    for vpc in (one, two, three):
+        world.until_status(vpc, f"joined {mesh}")
+    assert (world.peering(one, two).id, world.peering(one, two).managed) == (old, True)
     assert world.routes(one) == before[one] | {half: world.peering(one, three).id}
+    assert world.routes(two) == before[two] | {half: world.peering(two, three).id}
     assert world.peering(one, two).tags["peerd_created"] == "false", "the Python peerd would delete it"
     world.quiet()
-    assert "0 VPCs to tag" in peerd.ok("import", "-", stdin=file)
+    assert "0 meshes, 0 VPCs to tag, 0 peerings to adopt" in peerd.ok("import", "-", stdin=file)
 
 
 def test_vpcs_that_the_role_may_not_tag_are_named_with_the_command_that_tags_them(

@@ -72,8 +72,16 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
             ..Policy::default()
         };
         policy.admit.vpcs = mesh.vpcs().into_iter().map(|vpc| vpc.id.clone()).collect();
-        check(name, &policy, known.declared, &mut problems);
-        import.meshes.insert(name.clone(), policy);
+        check(name, &policy, &mut problems);
+        match known.declared.get(name) {
+            None => drop(import.meshes.insert(name.clone(), policy)),
+            Some(there) if says_the_same(there, &policy) => {
+                import.notes.push(Note::new(name, "is declared as the file says, and stays as it is"));
+            }
+            Some(_) => problems.push(format!(
+                "mesh {name} has a policy that says otherwise; `peerd mesh undeclare {name}` first, or --rename"
+            )),
+        }
     }
     let unread = known.observed.scopes.iter().filter_map(|(scope, read)| Some((scope, read.as_ref().err()?)));
     let unread = unread
@@ -233,16 +241,17 @@ fn tags(
     wanted
 }
 
-/// A policy that would be refused, or that would take the place of another.
-fn check(name: &MeshName, policy: &Policy, declared: &BTreeMap<MeshName, Policy>, problems: &mut Vec<String>) {
+/// Whether a declared policy has all that an import would declare; it may be active, and what it adopted may be no more to
+/// be told from what peerd made.
+fn says_the_same(there: &Policy, policy: &Policy) -> bool {
+    let alike = Policy { mode: policy.mode.clone(), adopt: policy.adopt.clone(), ..there.clone() };
+    alike == *policy && policy.adopt.is_subset(&there.adopt)
+}
+
+/// Tells if a policy would be refused.
+fn check(name: &MeshName, policy: &Policy, problems: &mut Vec<String>) {
     let checked = serde_json::to_value(policy).map_err(|error| error.to_string());
     if let Err(why) = checked.and_then(|value| Policy::read(value).map_err(|error| error.to_string())) {
         problems.push(format!("mesh {name}: {why}"));
-    }
-    let differs = |there: &&Policy| Policy { mode: Mode::Paused, ..(*there).clone() } != *policy;
-    if declared.get(name).filter(differs).is_some() {
-        problems.push(format!(
-            "mesh {name} has a policy that says otherwise; `peerd mesh undeclare {name}` first, or --rename"
-        ));
     }
 }

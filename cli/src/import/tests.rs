@@ -155,14 +155,17 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
 #[test]
 fn an_import_that_was_made_is_empty_when_it_is_made_again() {
     let mut world = World::full();
-    let first = world.import(FULL).unwrap();
+    world.peering("pcx-ab", ["vpc-a", "vpc-b"], "production", PeeringStatus::Active);
+    let mut first = world.import(FULL).unwrap();
     for (vpc, tags) in first.tags {
         world.observed.vpcs.get_mut(&vpc).unwrap().tags.extend(tags);
     }
     world.scopes = first.register;
+    first.meshes.values_mut().for_each(|policy| policy.mode = peerd_core::policy::Mode::Active);
     world.declared = first.meshes;
+    world.observed.peerings.clear(); // what was adopted looks as what peerd made
     let again = world.import(FULL).unwrap();
-    assert!(again.tags.is_empty() && again.register.is_empty(), "{again:?}");
+    assert!(again.tags.is_empty() && again.register.is_empty() && again.meshes.is_empty(), "{again:?}");
 }
 
 #[test]

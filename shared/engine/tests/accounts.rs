@@ -13,6 +13,7 @@ fn swept(world: &mut World) {
     world.rest();
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that misspells a policy should fail at once")]
 fn admit(world: &mut World, units: &str) {
     let policy = format!(r#"{{"admit":{{"units":["{}"]}}}}"#, unit(units));
     let policy = Policy::read(&mut serde_json::Deserializer::from_str(&policy)).unwrap();
