@@ -131,6 +131,20 @@ def test_a_suspended_account_is_a_gap_that_says_so_and_since_when_until_it_is_re
     world.eventually(lambda: judge.dead_routes(world.see(ours)))
 
 
+def test_an_account_that_nobody_named_is_registered_by_its_first_event(
+    world: World, peerd: Peerd, units: Organization
+) -> None:
+    account = units.account(units.root)
+    ours = world.vpc(HUB, HOME, mesh="prod")
+    world.until_status(ours, "joined prod")
+
+    theirs = world.vpc(account, HOME, mesh="prod")
+
+    world.until_connected(ours, theirs)
+    listed = known(peerd, account)
+    assert listed is not None and (listed["known_by"], listed["regions"]) == (["registration"], [HOME])
+
+
 def test_an_account_that_is_registered_by_hand_is_looked_at_at_once_and_one_in_use_is_not_removed(
     world: World, peerd: Peerd, units: Organization
 ) -> None:

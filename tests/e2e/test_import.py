@@ -1,4 +1,4 @@
-"""The Python peerd's file becomes policies, tags and adoptions: planned first, and without an interruption."""
+"""The Python peerd's file becomes policies, tags and adoptions: planned first, without an interruption."""
 
 import json
 from typing import Any

@@ -15,29 +15,35 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &Observed, notes: &mut V
     for peering in observed.peerings.values().filter(|peering| peering.status.is_live()) {
         let inside = peering.ends().into_iter().filter(|vpc| members.contains(vpc)).count();
         let its_own = peering.tags.values().filter(|worn| is_its_own(worn, mesh.old)).count();
-        let managed = peering.tags.values().any(|worn| worn.contains_key(tags::MANAGED_BY));
-        let both_seen = peering.ends().into_iter().all(|vpc| peering.is_seen_by(&vpc.scope));
-        let active = peering.status == PeeringStatus::Active;
-        let mut note = |word: &str| notes.push(Note::new(&peering.id, word));
-        match () {
-            () if inside == 0 || managed => {}
-            () if its_own == 0 && inside == 2 && active && belongs_to_nobody(peering) => {
-                note(&format!(
-                    "connects two VPCs of {name}, and was not made for it: `peerd adopt` it, or it stays foreign"
-                ));
+        if inside == 0 || peering.tags.values().any(|worn| worn.contains_key(tags::MANAGED_BY)) {
+            continue;
+        }
+        if its_own > 0 {
+            match obstacle(peering, inside, its_own) {
+                None => drop(adopted.insert(peering.id.clone())),
+                Some(word) => notes.push(Note::new(&peering.id, word)),
             }
-            () if its_own == 0 => {}
-            () if inside == 1 => note("one of its VPCs is no more in the file: it is not adopted, and its routes stay"),
-            () if !active => {
-                note(&format!("is {}: have the Python peerd finish it first, or reject it", peering.status))
-            }
-            () if !both_seen || its_own < peering.tags.len() => {
-                note("only one side shows that the Python peerd made it: it is not adopted; `peerd adopt` does");
-            }
-            () => drop(adopted.insert(peering.id.clone())),
+        } else if inside == 2 && peering.status == PeeringStatus::Active && belongs_to_nobody(peering) {
+            let word =
+                format!("connects two VPCs of {name} and was not made for it: `peerd adopt` it, or it stays foreign");
+            notes.push(Note::new(&peering.id, word));
         }
     }
     adopted
+}
+
+/// Why a peering of the Python peerd's cannot be adopted, of whose VPCs and sides so many are of the environment.
+fn obstacle(peering: &Peering, inside: usize, its_own: usize) -> Option<String> {
+    let both_seen = peering.ends().into_iter().all(|vpc| peering.is_seen_by(&vpc.scope));
+    if inside == 1 {
+        Some("one of its VPCs is no more in the file: it is not adopted, and its routes stay".to_owned())
+    } else if peering.status != PeeringStatus::Active {
+        Some(format!("is {}: have the Python peerd finish it first, or reject it", peering.status))
+    } else if !both_seen || its_own < peering.tags.len() {
+        Some("only one side shows that the Python peerd made it: it is not adopted; `peerd adopt` does".to_owned())
+    } else {
+        None
+    }
 }
 
 /// Whether tags are those of the Python peerd's peerings of an environment.
