@@ -40,6 +40,10 @@ sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C 
 build: toolchain patience ## Compile the three Lambda functions and the command line for this machine (dev profile)
 	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES) peerd)
 
+.PHONY: docs
+docs: toolchain patience ## Write docs/cli.md anew, as the program says it
+	cargo run --locked --quiet -p peerd -- reference > docs/cli.md
+
 # ---------------------------------------------------------------- check it
 .PHONY: test lint unit
 test: lint unit sandbox-test e2e ## Everything that CI runs: lint, unit, sandbox-test, e2e

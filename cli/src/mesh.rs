@@ -178,7 +178,7 @@ async fn declare(deployed: &Deployed, mesh: &MeshName, policy: &Policy, done: &s
 
 /// Has the mesh reconciled at once, and says what was done.
 async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<String> {
-    let work = Work::Reconcile { mesh: mesh.clone(), scopes: BTreeSet::new(), everywhere: false };
+    let work = Work::reconcile(mesh.clone(), BTreeSet::new(), false);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
     say(&format!("{mesh}: {done}; it is being reconciled"));

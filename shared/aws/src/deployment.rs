@@ -5,18 +5,24 @@ use std::str::FromStr;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_cloudformation::types::Parameter;
-use peerd_core::{AccountId, MeshName, Region};
+use peerd_core::{AccountId, Deployment, MeshName, Region};
 use peerd_engine::PortError;
 
 use crate::errors;
-use crate::{DynamoStore, SqsQueue};
+use crate::{DynamoStore, EventBridgeBus, Letters, SqsQueue};
 
 /// The parts of a deployment that somebody outside of it may use.
 pub struct Deployed {
+    /// Its name, which marks what it makes.
+    pub name: Deployment,
     /// Its table.
     pub store: DynamoStore,
+    /// Its bus.
+    pub bus: EventBridgeBus,
     /// The queue that takes work for all of its meshes.
     pub queue: SqsQueue,
+    /// Every queue with its dead letters.
+    pub letters: Vec<Letters>,
     /// The meshes that its parameter `Meshes` declares.
     pub meshes: BTreeSet<MeshName>,
     /// The accounts of its parameter `Accounts`.
@@ -37,13 +43,13 @@ pub enum DeployedError {
         #[source]
         source: PortError,
     },
-    /// The stack has other outputs than peerd's.
-    #[error("stack {stack} has no output {output}: it is not the stack of peerd's hub")]
+    /// The stack has other outputs or parameters than peerd's.
+    #[error("stack {stack} has no {lacks}: it is not the stack of peerd's hub")]
     Foreign {
         /// Which.
         stack: String,
         /// What it lacks.
-        output: &'static str,
+        lacks: String,
     },
 }
 
@@ -64,17 +70,34 @@ impl Deployed {
             source: errors::port(format!("DescribeStacks of {stack}"), error),
         })?;
         let outputs: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.outputs()).collect();
-        let output = |name: &'static str| {
+        let foreign = |lacks: &str| DeployedError::Foreign { stack: stack.to_owned(), lacks: lacks.to_owned() };
+        let output = |name: &str| {
             let found = outputs.iter().find(|output| output.output_key() == Some(name)).and_then(|o| o.output_value());
-            found.map(str::to_owned).ok_or_else(|| DeployedError::Foreign { stack: stack.to_owned(), output: name })
+            found.map(str::to_owned).ok_or_else(|| foreign(&format!("output {name}")))
         };
         let parameters: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.parameters()).collect();
+        let name = list(&parameters, "Deployment").into_iter().next();
+        let bus = output("BusArn")?;
+        let bus = bus.rsplit_once('/').map_or(bus.as_str(), |(_, name)| name);
         Ok(Self {
+            name: name.ok_or_else(|| foreign("parameter Deployment"))?,
+            bus: EventBridgeBus::new(config, bus.to_owned()),
             meshes: list(&parameters, "Meshes"),
             accounts: list(&parameters, "Accounts"),
             regions: list(&parameters, "Regions"),
             store: DynamoStore::new(config, output("TableName")?),
             queue: SqsQueue::new(config, output("DriftRepairQueueUrl")?),
+            letters: [
+                ("vpc-events", "VpcEvents"),
+                ("peering-events", "PeeringEvents"),
+                ("drift-repair", "DriftRepair"),
+            ]
+            .into_iter()
+            .map(|(name, of)| {
+                let (queue, dead) = (output(&format!("{of}QueueUrl"))?, output(&format!("{of}DeadLettersUrl"))?);
+                Ok(Letters::new(config, name, queue, dead))
+            })
+            .collect::<Result<_, DeployedError>>()?,
         })
     }
 }

@@ -28,7 +28,7 @@ pub use cloud::AwsCloud;
 pub use deployment::{Deployed, DeployedError, configuration};
 pub use directory::AwsDirectory;
 pub use environment::{Environment, EnvironmentError};
-pub use queue::SqsQueue;
+pub use queue::{Letters, SqsQueue};
 pub use runs::PastRun;
 pub use sessions::Sessions;
 pub use store::DynamoStore;

@@ -8,24 +8,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use peerd_core::Scope;
+use peerd_core::rates::{self, Rate};
 
 /// An EC2 API by the size of its bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
-    /// Paginated or filtered describes: 100 tokens, 20 a second, each API its own.
+    /// Paginated or filtered describes, each API its own.
     Read(&'static str),
-    /// Route and peering writes: 50 tokens, 5 a second, each API its own.
+    /// Route and peering writes, each API its own.
     Write(&'static str),
-    /// CreateTags and DeleteTags: 100 tokens, 10 a second, each API its own.
+    /// CreateTags and DeleteTags, each API its own.
     Tag(&'static str),
 }
 
 impl Bucket {
     fn quota(self) -> Quota {
-        let (burst, per_second) = match self {
-            Self::Read(_) => (100, 20),
-            Self::Write(_) => (50, 5),
-            Self::Tag(_) => (100, 10),
+        let Rate { burst, per_second } = match self {
+            Self::Read(_) => rates::READ,
+            Self::Write(_) => rates::WRITE,
+            Self::Tag(_) => rates::TAG,
         };
         let positive = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Quota::per_second(positive(per_second)).allow_burst(positive(burst))

@@ -22,6 +22,42 @@ impl SqsQueue {
     }
 }
 
+/// A queue of a function, and where what it could not handle went.
+pub struct Letters {
+    /// The queue's name: vpc-events, peering-events or drift-repair.
+    pub name: &'static str,
+    sqs: aws_sdk_sqs::Client,
+    queue: String,
+    dead: String,
+}
+
+impl Letters {
+    /// The queue at `queue` with its dead letters at `dead`.
+    pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
+        Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
+    }
+
+    /// Puts up to ten dead letters back into the queue, and tells how many. Each is taken out only when it is back, so that
+    /// none is lost; one may come twice.
+    ///
+    /// # Errors
+    /// When SQS fails.
+    pub async fn redrive(&self) -> Result<usize, PortError> {
+        let failed = |call: &str| format!("{call} of the dead letters of {}", self.name);
+        let request = self.sqs.receive_message().queue_url(&self.dead).max_number_of_messages(10).wait_time_seconds(1);
+        let answer = request.send().await.map_err(|error| errors::port(failed("ReceiveMessage"), error))?;
+        for letter in answer.messages() {
+            let body = letter.body().unwrap_or_default();
+            let request = self.sqs.send_message().queue_url(&self.queue).message_body(body);
+            request.send().await.map_err(|error| errors::port(failed("SendMessage"), error))?;
+            let handle = letter.receipt_handle().unwrap_or_default();
+            let request = self.sqs.delete_message().queue_url(&self.dead).receipt_handle(handle);
+            request.send().await.map_err(|error| errors::port(failed("DeleteMessage"), error))?;
+        }
+        Ok(answer.messages().len())
+    }
+}
+
 #[async_trait]
 impl Queue for SqsQueue {
     async fn send(&self, message: &Message, delay: u32) -> Result<(), PortError> {

@@ -53,6 +53,17 @@ impl Member {
     }
 }
 
+/// How much a run may take away without a question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leave {
+    /// As much as the policy lets go.
+    #[default]
+    ByPolicy,
+    /// All: an operator has confirmed it.
+    Confirmed,
+}
+
 /// What is wanted of one mesh, with as much of the other meshes as its pairs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
@@ -60,6 +71,8 @@ pub struct Desired {
     pub deployment: Deployment,
     /// The mesh that this run is about.
     pub mesh: MeshName,
+    /// How much of the mesh it may take away.
+    pub leave: Leave,
     /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,

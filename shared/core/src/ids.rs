@@ -104,6 +104,27 @@ ids! {
     VpcId, "a VPC id such as vpc-0a1b2c3d", |t| has_prefix(t, "vpc-");
 }
 
+impl PeeringId {
+    /// The id of a peering that does not exist yet, in a forecast. AWS's have other letters and more of them.
+    pub(crate) fn foreseen(made: &mut u32) -> Self {
+        *made += 1;
+        Self(format!("pcx-new{made}"))
+    }
+
+    /// Whether it is one of a forecast.
+    pub fn is_foreseen(&self) -> bool {
+        self.0.starts_with("pcx-new")
+    }
+}
+
+impl RuleId {
+    /// The id of a rule that does not exist yet, in a forecast.
+    pub(crate) fn foreseen(made: &mut u32) -> Self {
+        *made += 1;
+        Self(format!("sgr-new{made}"))
+    }
+}
+
 fn is_name(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))

@@ -8,6 +8,7 @@ pub mod action;
 pub mod cidr;
 pub mod contest;
 pub mod desired;
+pub mod forecast;
 pub mod ids;
 pub mod ingress;
 pub mod lint;
@@ -16,6 +17,7 @@ pub mod organization;
 pub mod planner;
 pub mod policy;
 pub mod quotas;
+pub mod rates;
 pub mod report;
 pub mod rules;
 pub mod status;
@@ -24,7 +26,8 @@ pub mod tags;
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
 pub use contest::{Cause, Contest, Deeds, Past, Thing};
-pub use desired::{Desired, Member};
+pub use desired::{Desired, Leave, Member};
+pub use forecast::{Forecast, Step, forecast};
 pub use ids::{
     AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, Region, RouteTableId, RuleId, Scope,
     SecurityGroupId, UnitId, VpcId, VpcRef,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use peerd_core::{Cause, MeshName, Scope};
+use peerd_core::{Cause, Leave, MeshName, Scope};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -52,6 +52,7 @@ enum Matter {
 struct Ask {
     scopes: BTreeSet<Scope>,
     everywhere: bool,
+    leave: Leave,
     /// The least attempt among the messages: fresh news resets the patience.
     attempt: Option<u32>,
     /// Whether an event asked, whose reads may be stale: then one more look follows.
@@ -119,10 +120,13 @@ impl Engine<'_> {
             Matter::Work(Work::Sweep {}) => Ok(self.sweep().await?),
             Matter::Work(Work::Discover {}) => self.discover().await,
             Matter::Work(Work::Survey { account }) => self.survey_and_ask(&account).await,
-            Matter::Work(Work::Reconcile { mesh, scopes, everywhere }) => {
+            Matter::Work(Work::Reconcile { mesh, scopes, everywhere, leave }) => {
                 let ask = batch.ask(mesh, place, attempt);
                 ask.scopes.extend(scopes);
                 ask.everywhere |= everywhere;
+                if leave == Leave::Confirmed {
+                    ask.leave = leave;
+                }
                 Ok(())
             }
             Matter::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
@@ -151,7 +155,7 @@ impl Engine<'_> {
         if ask.everywhere {
             scopes.extend(self.scopes().await?);
         }
-        let mut run = self.reconcile(mesh, &scopes, deadline).await?;
+        let mut run = self.reconcile(mesh, &scopes, ask.leave, deadline).await?;
         run.causes.clone_from(&ask.causes);
         tell(&run);
         if !matches!(run.outcome, Outcome::Unchanged) {
@@ -163,7 +167,10 @@ impl Engine<'_> {
             } else {
                 // It looks again where it looked: a VPC that was peered on a stale read may be forgotten by then.
                 let scopes = if ask.everywhere { ask.scopes.clone() } else { run.asked };
-                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere };
+                // What was confirmed is confirmed until it is done, and nothing that comes later.
+                let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
+                let leave = if goes_on { ask.leave } else { Leave::ByPolicy };
+                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, leave };
                 self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
             }
         }

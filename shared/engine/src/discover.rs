@@ -40,7 +40,7 @@ impl Engine<'_> {
         }
         let by_unit = self.declared().await?.into_iter().filter(|(_, policy)| !policy.admit.units.is_empty());
         for (mesh, _) in by_unit {
-            let work = Work::Reconcile { mesh, scopes: BTreeSet::new(), everywhere: false };
+            let work = Work::reconcile(mesh, BTreeSet::new(), false);
             self.queue.send(&Message::new(0, work), 0).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, MeshName, Scope};
+use peerd_core::{AccountId, Leave, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,6 +47,9 @@ pub enum Work {
         /// Whether to read every registered scope.
         #[serde(default)]
         everywhere: bool,
+        /// How much it may take away.
+        #[serde(default)]
+        leave: Leave,
     },
     /// Tell what the bus did not take.
     Tell {
@@ -58,6 +61,13 @@ pub enum Work {
         /// The event as it came.
         event: Value,
     },
+}
+
+impl Work {
+    /// A reconcile that takes away as much as the mesh's policy lets go.
+    pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
+        Self::Reconcile { mesh, scopes, everywhere, leave: Leave::ByPolicy }
+    }
 }
 
 impl Message {
@@ -98,7 +108,12 @@ mod tests {
     #[test]
     fn a_message_reads_back_as_it_was_written() {
         let scope = Scope::new("111111111111".parse().unwrap(), "us-east-1".parse().unwrap());
-        let work = Work::Reconcile { mesh: "prod".parse().unwrap(), scopes: [scope].into(), everywhere: false };
+        let work = Work::Reconcile {
+            mesh: "prod".parse().unwrap(),
+            scopes: [scope].into(),
+            everywhere: false,
+            leave: Leave::Confirmed,
+        };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));
     }

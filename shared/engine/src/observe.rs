@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Deployment, Desired, DnsSupport, IngressRule, MeshName, Observed, Past, PeeringView, PrefixListId, Question,
+    Deployment, Desired, DnsSupport, IngressRule, Leave, MeshName, Observed, Past, PeeringView, PrefixListId, Question,
     Quotas, RouteTable, Rule, Scope, SecurityGroup, Vpc, VpcRef, contest,
 };
 
@@ -195,7 +195,15 @@ impl Engine<'_> {
         let roster = self.roster().await?;
         let accounts = roster.accounts();
         let declared = self.declared().await?;
-        Ok(Desired { deployment, mesh, declared, accounts, organization: roster.organization, remembered })
+        Ok(Desired {
+            deployment,
+            mesh,
+            leave: Leave::ByPolicy,
+            declared,
+            accounts,
+            organization: roster.organization,
+            remembered,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, Effect, MeshName, Report, Scope, lint, plan};
+use peerd_core::{Action, Desired, Effect, Leave, MeshName, Report, Scope, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
@@ -36,9 +36,11 @@ impl Engine<'_> {
         &self,
         mesh: &MeshName,
         scopes: &BTreeSet<Scope>,
+        leave: Leave,
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
         let Sight { desired, mut observed, passing_gaps } = self.observe(mesh, scopes).await?;
+        let desired = Desired { leave, ..desired };
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
         let mut progress = Progress { passing: passing_gaps, ..Progress::default() };

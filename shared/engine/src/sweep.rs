@@ -22,8 +22,7 @@ impl Engine<'_> {
         let is_organized = !self.settings.units.is_empty() || !roster.organization.units.is_empty();
         let discover = is_organized.then_some(Work::Discover {});
         let surveys = accounts.into_iter().map(|account| Work::Survey { account });
-        let reconciles =
-            meshes.into_keys().map(|mesh| Work::Reconcile { mesh, scopes: BTreeSet::new(), everywhere: true });
+        let reconciles = meshes.into_keys().map(|mesh| Work::reconcile(mesh, BTreeSet::new(), true));
         for work in discover.into_iter().chain(surveys).chain(reconciles) {
             self.queue.send(&Message::new(0, work), 0).await?;
         }
@@ -37,7 +36,7 @@ impl Engine<'_> {
     pub async fn survey_and_ask(&self, account: &AccountId) -> Result<(), SurveyError> {
         let AccountSurvey { changed, passing } = self.survey_account(account).await?;
         for (mesh, scopes) in changed {
-            let work = Work::Reconcile { mesh, scopes, everywhere: false };
+            let work = Work::reconcile(mesh, scopes, false);
             self.queue.send(&Message::new(0, work), 0).await?;
         }
         passing.map_or(Ok(()), Err)

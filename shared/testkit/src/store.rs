@@ -1,29 +1,14 @@
-//! The store in memory, over the wire, with the table's rows as the real one writes them: a row per mesh and VPC, and one
-//! per VPC. What two workers write at once may disagree, as there.
+//! The engine's store in memory, over the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use peerd_core::{
-    AccountId, Deeds, FindingKind, Member, MeshName, Organization, Pair, PeeringId, Policy, Rule, Scope, VpcRef,
-};
+use peerd_core::{AccountId, Deeds, FindingKind, Member, MeshName, Organization, PeeringId, Policy, Scope, VpcRef};
+use peerd_engine::memory::Tables;
 use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
 
 use crate::wire::Wire;
-
-#[derive(Default)]
-struct Tables {
-    meshes: BTreeMap<MeshName, Option<Policy>>,
-    by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
-    by_vpc: BTreeMap<VpcRef, Member>,
-    accounts: BTreeMap<AccountId, Registration>,
-    organization: Organization,
-    claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
-    runs: Vec<Run>,
-    past: BTreeMap<MeshName, Vec<Deeds>>,
-    tidings: BTreeMap<MeshName, Tidings>,
-}
 
 /// A store in memory.
 pub struct MemoryStore {
@@ -117,9 +102,7 @@ impl Store for MemoryStore {
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
-        let members =
-            |tables: &mut Tables| tables.by_mesh.get(mesh).into_iter().flat_map(BTreeMap::values).cloned().collect();
-        self.call("Query", members).await
+        self.call("Query", |tables| tables.members(mesh)).await
     }
 
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError> {
@@ -127,37 +110,11 @@ impl Store for MemoryStore {
     }
 
     async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError> {
-        let write = |tables: &mut Tables| {
-            if tables.by_vpc.get(&now.vpc).map(|known| known.version) != before.map(|before| before.version) {
-                return false;
-            }
-            for mesh in &now.meshes {
-                tables.by_mesh.entry(mesh.clone()).or_default().insert(now.vpc.clone(), now.clone());
-                if before.is_none_or(|before| !before.meshes.contains(mesh)) {
-                    tables.meshes.entry(mesh.clone()).or_default();
-                }
-            }
-            for mesh in before.into_iter().flat_map(|before| &before.meshes - &now.meshes) {
-                tables.by_mesh.entry(mesh).or_default().remove(&now.vpc);
-            }
-            match now.meshes.is_empty() {
-                true => drop(tables.by_vpc.remove(&now.vpc)),
-                false => drop(tables.by_vpc.insert(now.vpc.clone(), now.clone())),
-            }
-            true
-        };
-        self.call("TransactWriteItems", write).await
+        self.call("TransactWriteItems", |tables| tables.remember(before, now)).await
     }
 
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
-        let forget = |tables: &mut Tables| {
-            let tidings = tables.tidings.get(mesh);
-            if tidings.is_none_or(|tidings| tidings.findings.is_empty() && tidings.untold.is_empty()) {
-                tables.tidings.remove(mesh);
-                tables.meshes.retain(|known, policy| known != mesh || policy.is_some());
-            }
-        };
-        self.call("DeleteItem", forget).await
+        self.call("DeleteItem", |tables| tables.forget_mesh(mesh)).await
     }
 
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError> {
@@ -165,12 +122,7 @@ impl Store for MemoryStore {
     }
 
     async fn register(&self, scope: &Scope) -> Result<(), PortError> {
-        let register = |tables: &mut Tables| {
-            let said = tables.accounts.entry(scope.account.clone()).or_default();
-            said.regions.insert(scope.region.clone());
-            said.gone = false;
-        };
-        self.call("UpdateItem", register).await
+        self.call("UpdateItem", |tables| tables.register(scope)).await
     }
 
     async fn organization(&self) -> Result<Organization, PortError> {
@@ -178,50 +130,19 @@ impl Store for MemoryStore {
     }
 
     async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
-        let keep = |tables: &mut Tables| {
-            let unchanged = tables.organization.version == before;
-            if unchanged {
-                tables.organization = now.clone();
-            }
-            unchanged
-        };
-        self.call("PutItem", keep).await
+        self.call("PutItem", |tables| tables.keep_organization(before, now)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
-        let take = |tables: &mut Tables| {
-            let free = tables.claims.get(&claim.pair).is_none_or(|(held, peering)| {
-                !Rule::OneRequester.is_kept()
-                    || held.until < claim.now
-                    || held.owner == claim.owner
-                    || peering.as_ref().is_some_and(|peering| claim.dead.contains(peering))
-            });
-            if free {
-                tables.claims.insert(claim.pair.clone(), (claim.clone(), None));
-            }
-            free
-        };
-        self.call("UpdateItem", take).await
+        self.call("UpdateItem", |tables| tables.claim(claim)).await
     }
 
     async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError> {
-        let settle = |tables: &mut Tables| match tables.claims.get_mut(&claim.pair) {
-            Some((held, led_to)) if held.owner == claim.owner => {
-                *led_to = Some(peering.clone());
-                Ok(())
-            }
-            _ => Err(PortError::new("ConditionalCheckFailedException")),
-        };
-        self.call("UpdateItem", settle).await?
+        self.call("UpdateItem", |tables| tables.settle_claim(claim, peering)).await?
     }
 
     async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
-        let release = |tables: &mut Tables| {
-            if tables.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
-                tables.claims.remove(&claim.pair);
-            }
-        };
-        self.call("DeleteItem", release).await
+        self.call("DeleteItem", |tables| tables.release_claim(claim)).await
     }
 
     async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
@@ -229,30 +150,14 @@ impl Store for MemoryStore {
     }
 
     async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
-        let keep = |tables: &mut Tables| {
-            let unchanged = tables.tidings.get(mesh).map(|kept| kept.version) == before;
-            if unchanged {
-                tables.tidings.insert(mesh.clone(), now.clone());
-                tables.meshes.entry(mesh.clone()).or_default();
-            }
-            unchanged
-        };
-        self.call("PutItem", keep).await
+        self.call("PutItem", |tables| tables.keep_tidings(mesh, before, now)).await
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
-        let keep = |tables: &mut Tables| {
-            tables.past.entry(run.mesh.clone()).or_default().push(run.deeds(now));
-            tables.runs.push(run.clone());
-        };
-        self.call("PutItem", keep).await
+        self.call("PutItem", |tables| tables.record_run(run, now)).await
     }
 
     async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
-        let since = |tables: &mut Tables| {
-            let all = tables.past.get(mesh).into_iter().flatten();
-            all.filter(|deeds| deeds.at >= from).cloned().collect()
-        };
-        self.call("Query", since).await
+        self.call("Query", |tables| tables.past(mesh, from)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peerd_core::{AccountId, MeshName, Scope, UnitId, VpcRef};
+use peerd_core::{AccountId, Leave, MeshName, Scope, UnitId, VpcRef};
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
@@ -220,7 +220,17 @@ impl World {
 
     /// Somebody asks for a reconcile of a mesh.
     pub fn ask(&mut self, mesh: &MeshName, scopes: BTreeSet<Scope>) {
-        let message = Message::new(0, Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: false });
+        self.post(Work::reconcile(mesh.clone(), scopes, false));
+    }
+
+    /// An operator confirms what a mesh holds back.
+    pub fn confirm(&mut self, mesh: &MeshName) {
+        let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
+        self.post(Work::Reconcile { mesh, scopes, everywhere: true, leave: Leave::Confirmed });
+    }
+
+    fn post(&mut self, work: Work) {
+        let message = Message::new(0, work);
         self.mail.post(self.stage.now(), serde_json::to_string(&message).unwrap_or_default());
     }
 

@@ -7,6 +7,7 @@ use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
+use crate::desired::Leave;
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
 use crate::observed::{Peering, PeeringStatus, RouteTable};
 use crate::report::FindingKind;
@@ -168,12 +169,14 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
     for (mesh, count) in going {
         let limits = view.desired.declared.get(&mesh).cloned().unwrap_or_default().deletes;
         let live = standing.get(&mesh).copied().unwrap_or_default();
-        if !view.is_draining(&mesh) && limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept() {
+        let confirmed = mesh == view.desired.mesh && view.desired.leave == Leave::Confirmed;
+        if !view.is_draining(&mesh) && !confirmed && limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept()
+        {
             let text = format!(
                 "this run would delete {count} of {live} peerings; the policy lets {} or {} % go unasked",
                 limits.count, limits.percent
             );
-            let remedy = format!("if that is right, raise `deletes` in the policy of {mesh} until it is done");
+            let remedy = format!("if that is right, `peerd confirm {mesh}` has it done");
             draft.report.find(FindingKind::Blocked, &mesh, text, remedy);
             held.insert(mesh);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{AccountId, DeleteLimits, FindingKind, MeshName, PeeringId, Policy, Quotas, Region, Scope};
+use peerd_core::{AccountId, FindingKind, MeshName, PeeringId, Policy, Quotas, Region, Scope};
 use peerd_engine::Timestamp;
 
 use super::coverage::Coverage;
@@ -290,10 +290,7 @@ impl<'a> Play<'a> {
             let blocked = run.report.findings.iter().filter(|finding| finding.kind == FindingKind::Blocked);
             for mesh in blocked.filter_map(|finding| finding.subject.parse::<MeshName>().ok()) {
                 self.tell(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
-                let deletes = DeleteLimits { count: usize::MAX, percent: 100 };
-                let policy = Policy { deletes, ..self.oracle.policy(&mesh) };
-                self.world.store.declare(&mesh, policy.clone());
-                self.oracle.declare(self.world.now(), &mesh, policy);
+                self.world.confirm(&mesh);
                 self.oracle.confirmed = true;
             }
         }

@@ -12,6 +12,7 @@ use crate::*;
 mod accounts;
 mod allowing;
 mod fitting;
+mod forecasts;
 mod found;
 mod handing_over;
 mod policies;

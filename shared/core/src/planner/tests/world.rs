@@ -32,6 +32,7 @@ impl World {
         let desired = Desired {
             deployment: "peerd".parse().unwrap(),
             mesh: mesh("prod"),
+            leave: Leave::ByPolicy,
             declared,
             accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
             organization: Organization::default(),
@@ -198,26 +199,7 @@ impl World {
     }
 
     pub fn apply(&mut self, action: &Action) {
-        let effect = match action {
-            Action::CreatePeering { pair, tags, .. } => {
-                self.made += 1;
-                Effect::Peering(Box::new(PeeringView {
-                    id: format!("pcx-new{}", self.made).parse().unwrap(),
-                    requester: pair.requester().clone(),
-                    accepter: pair.accepter().clone(),
-                    status: PeeringStatus::PendingAcceptance,
-                    message: String::new(),
-                    tags: tags.clone(),
-                    dns: BTreeMap::new(),
-                }))
-            }
-            Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
-            Action::AuthorizeIngress { .. } => {
-                self.made += 1;
-                Effect::Rule(format!("sgr-new{}", self.made).parse().unwrap())
-            }
-            _ => Effect::Done,
-        };
+        let effect = crate::forecast::foreseen(action, &mut self.made);
         self.observed.absorb(action, effect);
     }
 

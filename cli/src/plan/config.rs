@@ -1,0 +1,109 @@
+//! `peerd.toml`: what a deployment's stack and table would say, for those who have none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use peerd_core::{AccountId, Deployment, MeshName, Policy, Region, UnitId};
+use serde::Deserialize;
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The value of `peerd:managed-by` on all that is made.
+    pub deployment: Deployment,
+    /// Where members may be.
+    pub accounts: BTreeSet<AccountId>,
+    /// Organisational units whose accounts are looked at as well.
+    pub units: BTreeSet<UnitId>,
+    /// The Regions of these accounts.
+    pub regions: BTreeSet<Region>,
+    /// The role to assume in each account: its name, or its ARN with `{account}`.
+    pub role: String,
+    /// What the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// The meshes with their policies.
+    pub meshes: BTreeMap<MeshName, Policy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    deployment: Option<Deployment>,
+    #[serde(default)]
+    accounts: BTreeSet<AccountId>,
+    #[serde(default)]
+    units: BTreeSet<UnitId>,
+    regions: BTreeSet<Region>,
+    role: String,
+    external_id: Option<String>,
+    #[serde(default)]
+    meshes: BTreeMap<String, toml::Table>,
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn read(text: &str) -> Result<Config> {
+    let Written { deployment, accounts, units, regions, role, external_id, meshes } = toml::from_str(text)?;
+    if accounts.is_empty() && units.is_empty() {
+        bail!("neither `accounts` nor `units` says where members may be");
+    }
+    let mut read = BTreeMap::new();
+    for (name, policy) in meshes {
+        let mesh = name.parse().with_context(|| format!("[meshes.{name}]"))?;
+        let policy = Policy::read(policy).with_context(|| format!("[meshes.{name}]"))?;
+        read.insert(mesh, policy);
+    }
+    let deployment = match deployment {
+        Some(deployment) => deployment,
+        None => "peerd".parse()?,
+    };
+    Ok(Config { deployment, accounts, units, regions, role, external_id, meshes: read })
+}
+
+/// The ARN of a role in each account, with `{account}` where the account's id belongs.
+pub fn role_arn(role: &str) -> String {
+    if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{{account}}:role/{role}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        accounts = ["111111111111"]
+        regions = ["us-east-1"]
+        role = "operator"
+
+        [meshes.prod]
+        topology = "hub-and-spoke"
+        admit.cidrs = ["10.0.0.0/8"]
+        "#;
+
+    fn refused(from: &str, to: &str) -> String {
+        format!("{:#}", read(&FILE.replace(from, to)).unwrap_err())
+    }
+
+    #[test]
+    fn a_file_says_what_a_stack_and_a_table_would() {
+        let config = read(FILE).unwrap();
+        assert_eq!(config.deployment.as_str(), "peerd");
+        let policy = &config.meshes[&"prod".parse().unwrap()];
+        assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
+        assert_eq!(role_arn(&config.role), "arn:aws:iam::{account}:role/operator");
+        assert_eq!(role_arn("arn:aws-cn:iam::{account}:role/x"), "arn:aws-cn:iam::{account}:role/x");
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_refused_with_the_place() {
+        assert!(
+            refused("hub-and-spoke", "ring").contains("[meshes.prod]: policy field `topology`: unknown variant `ring`")
+        );
+        assert!(refused("meshes.prod", "meshes.\"prod/eu\"").contains("`prod/eu` is not a mesh name"));
+        assert!(refused("111111111111", "12").contains("12-digit account id"));
+        assert!(refused("regions = [\"us-east-1\"]", "").contains("regions"));
+        assert!(refused("accounts = [\"111111111111\"]", "").contains("neither `accounts` nor `units`"));
+        assert!(refused("role", "rolle").contains("rolle"));
+    }
+}

@@ -1,0 +1,153 @@
+//! `peerd plan` and `peerd apply`: the engine of the functions, run from here.
+
+mod config;
+mod saved;
+mod site;
+mod tell;
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write, stderr, stdin};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use peerd_core::{Leave, MeshName, Scope};
+use peerd_engine::preview::Preview;
+use peerd_engine::{Clock, Engine, Outcome, Run, Timestamp};
+
+use crate::mesh::read_text;
+use crate::{Answer, say};
+use saved::Saved;
+use site::{Here, Site, Source};
+
+/// How many meshes are looked at, or worked on, at once.
+const CONCURRENCY: usize = 8;
+/// How long one run may begin new calls.
+const RUN: Timestamp = 10 * 60 * 1000;
+/// Runs of one mesh: with the pauses below they span some ten minutes, longer than AWS takes for a peering.
+const MOST_RUNS: u32 = 25;
+/// The longest pause between two runs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What `peerd plan` asks for.
+#[derive(Args)]
+pub struct PlanArguments {
+    /// Only these meshes
+    meshes: Vec<MeshName>,
+    #[command(flatten)]
+    source: Source,
+    /// Keep the plan in a file, for `peerd apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 if something is to be done, and with 0 only if nothing is
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// What `peerd apply` asks for.
+#[derive(Args)]
+pub struct ApplyArguments {
+    /// A plan that `peerd plan --out` kept: it is applied only if the same would be planned now
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// `peerd plan`.
+pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+    let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
+    let site = Site::open(source, stack).await?;
+    let previews = previews(&site.engine(), meshes).await?;
+    let plan = Saved::of(&previews);
+    if let Some(out) = out {
+        std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
+        say(&format!("kept in {0}; `peerd apply {0}` applies it", out.display()));
+    }
+    let text = if json { plan.to_json()? } else { tell::plans(&previews) };
+    let code = if detailed_exitcode && !plan.is_empty() { 2 } else { 0 };
+    Ok(Answer { text, code })
+}
+
+/// `peerd apply`.
+pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+    let ApplyArguments { plan, source, yes } = arguments;
+    let kept = plan.as_ref().map(|file| Saved::read(&read_text(file)?).with_context(|| format!("{}", file.display())));
+    let kept = kept.transpose()?;
+    let site = Site::open(source, stack).await?;
+    let engine = site.engine();
+    let meshes = kept.as_ref().map(Saved::meshes).unwrap_or_default();
+    let previews = previews(&engine, meshes).await?;
+    let now = Saved::of(&previews);
+    match kept {
+        Some(kept) => kept.still_holds(&now)?,
+        None if now.is_empty() || yes => {}
+        None => ask(&tell::plans(&previews))?,
+    }
+    let due = previews.into_iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty());
+    let runs = stream::iter(due).map(|preview| work(&engine, preview)).buffer_unordered(CONCURRENCY);
+    let mut runs: Vec<Run> = runs.try_collect().await?;
+    runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
+    let done = runs.iter().all(|run| matches!(run.outcome, Outcome::Unchanged | Outcome::Applied));
+    let text = if json { tell::runs_as_json(&runs) } else { tell::runs(&runs) };
+    Ok(Answer { text, code: u8::from(!done) })
+}
+
+/// Looks ahead for these meshes, or for all that are declared.
+async fn previews(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
+    let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
+    if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
+        bail!("mesh {unknown} is not declared");
+    }
+    let meshes: Vec<MeshName> = if only.is_empty() { declared.into_iter().collect() } else { only };
+    let scopes = engine.scopes().await?;
+    let looks = stream::iter(meshes).map(|mesh| look(engine, mesh, &scopes)).buffered(CONCURRENCY);
+    looks.try_collect().await
+}
+
+async fn look(engine: &Engine<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview> {
+    engine.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"))
+}
+
+/// Runs a mesh until nothing is left to do, and tells all that was done.
+async fn work(engine: &Engine<'_>, preview: Preview) -> Result<Run> {
+    let Preview { mesh, asked, .. } = preview;
+    let mut applied = Vec::new();
+    let mut pause = Duration::from_secs(1);
+    for runs in 1.. {
+        let mut run = engine.reconcile(&mesh, &asked, Leave::ByPolicy, Here.now() + RUN).await?;
+        run.applied.iter().for_each(|action| say(&format!("{mesh}: {action}")));
+        let progress = !run.applied.is_empty();
+        applied.append(&mut run.applied);
+        let goes_on = match run.outcome {
+            Outcome::Waiting | Outcome::Busy | Outcome::Applied => runs < MOST_RUNS,
+            Outcome::Unchanged | Outcome::Partial | Outcome::Blocked | Outcome::Paused => false,
+        };
+        if !goes_on {
+            // The last run only saw that all is done.
+            let outcome = match run.outcome {
+                Outcome::Unchanged if !applied.is_empty() => Outcome::Applied,
+                outcome => outcome,
+            };
+            return Ok(Run { applied, outcome, ..run });
+        }
+        pause = if progress { Duration::from_secs(1) } else { (pause * 2).min(LONGEST_PAUSE) };
+        tokio::time::sleep(pause).await;
+    }
+    bail!("{mesh}: not done")
+}
+
+/// Asks whether to go on; somebody who cannot be asked has to have said so.
+fn ask(plans: &str) -> Result<()> {
+    if !stdin().is_terminal() {
+        bail!("nobody is there to ask; say --yes, or apply a plan that `peerd plan --out FILE` kept");
+    }
+    drop(write!(stderr(), "{plans}\nApply this? Only `yes` does: "));
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).context("no answer")?;
+    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was changed") }
+}

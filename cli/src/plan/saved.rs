@@ -1,0 +1,136 @@
+//! A plan as a file: what would be done, mesh by mesh.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use peerd_core::{Finding, MeshName};
+use peerd_engine::preview::Preview;
+use serde::{Deserialize, Serialize};
+
+/// The version of the form. A field may be added to a version; none changes its meaning.
+const FORMAT: u8 = 1;
+
+/// A plan, as `peerd plan --json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    version: u8,
+    meshes: BTreeMap<MeshName, Mesh>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Mesh {
+    /// Whether the mesh is paused, so that nothing of it is done for now.
+    paused: bool,
+    steps: Vec<Line>,
+    findings: Vec<Finding>,
+    /// What AWS or somebody else is busy with.
+    waits: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Line {
+    /// `+` makes, `*` changes, `-` takes away.
+    action: String,
+    /// The two VPCs that it is about, if it is about two.
+    pair: Option<String>,
+}
+
+impl Saved {
+    /// What looks ahead saw.
+    pub fn of(previews: &[Preview]) -> Self {
+        let mesh = |preview: &Preview| {
+            let step = |step: &peerd_core::Step| Line {
+                action: step.action.to_string(),
+                pair: step.pair.as_ref().map(ToString::to_string),
+            };
+            let report = &preview.forecast.report;
+            Mesh {
+                paused: preview.paused,
+                steps: preview.forecast.steps.iter().map(step).collect(),
+                findings: report.findings.iter().cloned().collect(),
+                waits: report.waits.iter().map(ToString::to_string).collect(),
+            }
+        };
+        let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
+        Self { version: FORMAT, meshes }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it is no plan, or one of another version.
+    pub fn read(text: &str) -> Result<Self> {
+        let plan: Self = serde_json::from_str(text).context("this is no plan that `peerd plan --out` wrote")?;
+        if plan.version != FORMAT {
+            bail!("this is a plan of version {}, and this peerd knows version {FORMAT}; plan again", plan.version);
+        }
+        Ok(plan)
+    }
+
+    /// As a file has it.
+    ///
+    /// # Errors
+    /// None that could happen.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Its meshes.
+    pub fn meshes(&self) -> Vec<MeshName> {
+        self.meshes.keys().cloned().collect()
+    }
+
+    /// Whether nothing is to be done, but for what a pause withholds.
+    pub fn is_empty(&self) -> bool {
+        self.meshes.values().all(|mesh| mesh.paused || mesh.steps.is_empty())
+    }
+
+    /// Whether the same would be planned now.
+    ///
+    /// # Errors
+    /// When not: what is new, and what is no more to be done.
+    pub fn still_holds(&self, now: &Self) -> Result<()> {
+        let mut differences = Vec::new();
+        for (name, mesh) in &self.meshes {
+            let (then, now) = (lines(Some(mesh)), lines(now.meshes.get(name)));
+            differences.extend(now.iter().filter(|line| !then.contains(line)).map(|line| format!("new: {line}")));
+            differences.extend(then.iter().filter(|line| !now.contains(line)).map(|line| format!("no more: {line}")));
+        }
+        if !differences.is_empty() {
+            bail!("the plan holds no more, since AWS is not as it was:\n  {}", differences.join("\n  "));
+        }
+        Ok(())
+    }
+}
+
+fn lines(mesh: Option<&Mesh>) -> Vec<&str> {
+    let mesh = mesh.filter(|mesh| !mesh.paused);
+    mesh.into_iter().flat_map(|mesh| &mesh.steps).map(|line| line.action.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(actions: &[&str], paused: bool) -> Saved {
+        let steps = actions.iter().map(|action| Line { action: (*action).to_owned(), pair: None }).collect();
+        let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new() };
+        Saved { version: FORMAT, meshes: [("prod".parse().unwrap(), mesh)].into() }
+    }
+
+    #[test]
+    fn a_plan_holds_as_long_as_the_same_would_be_planned() {
+        let kept = Saved::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
+        assert!(kept.still_holds(&plan(&["+ a", "+ b"], false)).is_ok());
+        let said = kept.still_holds(&plan(&["+ a", "- c"], false)).unwrap_err().to_string();
+        assert!(said.ends_with("as it was:\n  new: - c\n  no more: + b"), "{said}");
+        assert!(kept.still_holds(&plan(&["+ a", "+ b"], true)).is_err(), "it was paused meanwhile");
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused() {
+        assert!(Saved::read("{}").unwrap_err().to_string().contains("no plan"));
+        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 1", "\"version\": 2");
+        assert!(Saved::read(&newer).unwrap_err().to_string().contains("version 2"));
+    }
+}

@@ -1,0 +1,133 @@
+//! Where a plan is made and applied: a deployment's table, or nothing but a file.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use clap::Args;
+use peerd_aws::{AwsCloud, AwsDirectory, Deployed, Sessions, configuration};
+use peerd_engine::memory::MemoryStore;
+use peerd_engine::{Bus, Clock, Directory, Engine, Message, Notice, PortError, Queue, Settings, Store, Timestamp};
+
+use super::config::{self, Config};
+use crate::mesh::read_text;
+
+/// The file that is read if nothing else is said.
+const FILE: &str = "peerd.toml";
+
+/// What says which meshes and accounts there are.
+#[derive(Args)]
+pub struct Source {
+    /// A file that says which accounts, Regions and meshes there are, so that no deployment is needed [default: peerd.toml, if
+    /// it is there and --stack is not said]
+    #[arg(long, value_name = "FILE", conflicts_with = "role")]
+    file: Option<PathBuf>,
+    /// With --stack: the role to assume in each account, which must trust you; the spokes' role trusts the functions only
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+}
+
+/// The ports of the engine, from here.
+pub struct Site {
+    settings: Settings,
+    cloud: AwsCloud,
+    directory: AwsDirectory,
+    store: Box<dyn Store>,
+    queue: Box<dyn Queue>,
+    bus: Box<dyn Bus>,
+    worker: String,
+}
+
+impl Site {
+    /// Opens what the arguments name.
+    ///
+    /// # Errors
+    /// When there is neither a file nor a stack that could be read, or the organisation that the file names cannot be listed.
+    pub async fn open(Source { file, role }: Source, stack: Option<&str>) -> Result<Self> {
+        let file = file.or_else(|| (stack.is_none() && Path::new(FILE).exists()).then(|| FILE.into()));
+        let site = match file {
+            Some(file) => Self::of_file(&file).await?,
+            None => Self::of_stack(stack, role).await?,
+        };
+        if !site.settings.units.is_empty() {
+            site.engine().discover().await.context("the organisational units cannot be listed")?;
+        }
+        Ok(site)
+    }
+
+    async fn of_file(file: &Path) -> Result<Self> {
+        let config = config::read(&read_text(file)?).with_context(|| format!("{} is wrong", file.display()))?;
+        let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
+        let sessions = Sessions::load(config::role_arn(&role), external_id).await;
+        let settings = Settings { deployment, meshes: [].into(), accounts, units, regions };
+        let store = Box::new(MemoryStore::of(meshes));
+        Ok(Self::new(settings, sessions, store, Box::new(Nobody), Box::new(Nobody)))
+    }
+
+    async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
+        let stack = stack.unwrap_or(crate::STACK);
+        let Some(role) = role else {
+            bail!("there is no {FILE} here; for the stack {stack}, name the role to assume in each account by --role");
+        };
+        let deployed = Deployed::of_stack(&configuration().await, stack).await?;
+        let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _ } = deployed;
+        let sessions = Sessions::load(config::role_arn(&role), None).await;
+        let settings = Settings { deployment: name, meshes, accounts, units: [].into(), regions };
+        Ok(Self::new(settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
+    }
+
+    fn new(
+        settings: Settings,
+        sessions: Sessions,
+        store: Box<dyn Store>,
+        queue: Box<dyn Queue>,
+        bus: Box<dyn Bus>,
+    ) -> Self {
+        let directory = AwsDirectory::new(sessions.base());
+        let worker = format!("cli#{}@{}", std::process::id(), Here.now());
+        Self { settings, cloud: AwsCloud::new(sessions), directory, store, queue, bus, worker }
+    }
+
+    /// The engine over these ports.
+    pub fn engine(&self) -> Engine<'_> {
+        let directory: &dyn Directory = &self.directory;
+        Engine {
+            cloud: &self.cloud,
+            directory,
+            store: &*self.store,
+            queue: &*self.queue,
+            bus: &*self.bus,
+            clock: &Here,
+            settings: &self.settings,
+            worker: &self.worker,
+        }
+    }
+}
+
+/// The clock of this machine.
+pub struct Here;
+
+impl Clock for Here {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::try_from(since.as_millis()).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Whoever listens where there is no hub. Nothing is left for later either: what is not done is told.
+struct Nobody;
+
+#[async_trait]
+impl Bus for Nobody {
+    async fn publish(&self, _: &[Notice]) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Queue for Nobody {
+    async fn send(&self, _: &Message, _: u32) -> Result<(), PortError> {
+        Ok(())
+    }
+}

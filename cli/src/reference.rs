@@ -1,0 +1,47 @@
+//! What the program says of itself: for shells, for `man`, and for docs/cli.md.
+
+use anyhow::Result;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::Cli;
+
+/// The completions of a shell.
+pub fn completions(shell: Shell) -> Result<String> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "peerd", &mut text);
+    Ok(String::from_utf8(text)?)
+}
+
+/// The page for `man`.
+pub fn man() -> Result<String> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    Ok(String::from_utf8(text)?)
+}
+
+/// docs/cli.md.
+pub fn markdown() -> String {
+    let options = clap_markdown::MarkdownOptions::new().title("The command line".to_owned()).show_footer(false);
+    clap_markdown::help_markdown_custom::<Cli>(&options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docs_cli_md_is_what_the_program_says() {
+        let documented = include_str!("../../docs/cli.md");
+        assert!(documented == markdown(), "docs/cli.md is not what the program says: `make docs` writes it anew");
+    }
+
+    #[test]
+    fn shells_and_man_are_told_every_command() {
+        for text in [completions(Shell::Bash).unwrap(), completions(Shell::Zsh).unwrap(), man().unwrap()] {
+            for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+                assert!(text.contains(command.get_name()), "{}", command.get_name());
+            }
+        }
+    }
+}

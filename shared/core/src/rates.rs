@@ -1,0 +1,78 @@
+//! How fast EC2 takes calls, for each account, Region and API
+//! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
+
+use std::collections::BTreeMap;
+
+use crate::action::Action;
+use crate::ids::Scope;
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls that it takes at once.
+    pub burst: u32,
+    /// Calls that it takes every second after that.
+    pub per_second: u32,
+}
+
+/// Paginated or filtered describes.
+pub const READ: Rate = Rate { burst: 100, per_second: 20 };
+/// Writes of routes, peerings and rules.
+pub const WRITE: Rate = Rate { burst: 50, per_second: 5 };
+/// CreateTags and DeleteTags.
+pub const TAG: Rate = Rate { burst: 100, per_second: 10 };
+
+impl Rate {
+    /// How long so many calls take at the least, in whole seconds.
+    pub fn seconds(self, calls: usize) -> u64 {
+        let waiting = u64::try_from(calls).unwrap_or(u64::MAX).saturating_sub(self.burst.into());
+        waiting.div_ceil(self.per_second.into())
+    }
+}
+
+/// How long actions take at the least, in whole seconds, for EC2's rates alone: scopes and APIs do not wait for each other.
+pub fn seconds<'a>(actions: impl IntoIterator<Item = &'a Action>) -> u64 {
+    let mut calls: BTreeMap<(&Scope, &str), (Rate, usize)> = BTreeMap::new();
+    for action in actions {
+        let (api, rate) = api(action);
+        calls.entry((action.scope(), api)).or_insert((rate, 0)).1 += 1;
+    }
+    calls.into_values().map(|(rate, calls)| rate.seconds(calls)).max().unwrap_or_default()
+}
+
+/// The call that carries an action out.
+fn api(action: &Action) -> (&'static str, Rate) {
+    match action {
+        Action::CreatePeering { .. } => ("CreateVpcPeeringConnection", WRITE),
+        Action::AcceptPeering { .. } => ("AcceptVpcPeeringConnection", WRITE),
+        Action::SetDns { .. } => ("ModifyVpcPeeringConnectionOptions", WRITE),
+        Action::AddRoute { .. } => ("CreateRoute", WRITE),
+        Action::ReplaceRoute { .. } => ("ReplaceRoute", WRITE),
+        Action::RemoveRoute { .. } => ("DeleteRoute", WRITE),
+        Action::DeletePeering { .. } => ("DeleteVpcPeeringConnection", WRITE),
+        Action::AuthorizeIngress { .. } => ("AuthorizeSecurityGroupIngress", WRITE),
+        Action::RevokeIngress { .. } => ("RevokeSecurityGroupIngress", WRITE),
+        Action::TagPeering { .. } | Action::MarkIngress { on: true, .. } | Action::SetStatus { line: Some(_), .. } => {
+            ("CreateTags", TAG)
+        }
+        Action::ReleasePeering { .. }
+        | Action::MarkIngress { on: false, .. }
+        | Action::SetStatus { line: None, .. } => ("DeleteTags", TAG),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_into_the_burst_takes_no_time_and_scopes_and_apis_do_not_wait_for_each_other() {
+        assert_eq!([0, 50, 51, 55, 56].map(|calls| WRITE.seconds(calls)), [0, 0, 1, 1, 2]);
+        let accept = |n: usize, account: u8| Action::AcceptPeering {
+            peering: format!("pcx-{n}").parse().unwrap(),
+            scope: format!("{}/us-east-1", account.to_string().repeat(12)).parse().unwrap(),
+        };
+        let all: Vec<Action> = (0..60).flat_map(|n| [accept(n, 1), accept(n, 2)]).collect();
+        assert_eq!(seconds(&all), 2);
+    }
+}
