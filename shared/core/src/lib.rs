@@ -4,6 +4,7 @@
 //! why not more). It is total, deterministic and pure. This crate does no I/O and knows no clock, no randomness, no
 //! async and no AWS SDK; `engine` observes and applies, `aws` speaks to AWS.
 
+pub mod acl;
 pub mod action;
 pub mod cidr;
 pub mod contest;
@@ -23,6 +24,7 @@ pub mod rules;
 pub mod status;
 pub mod tags;
 
+pub use acl::{Acl, AclRule};
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
 pub use contest::{Cause, Contest, Deeds, Past, Thing};
@@ -37,7 +39,7 @@ pub use observed::{
     DnsSupport, ListRoute, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc,
 };
 pub use organization::{Organization, Placement};
-pub use planner::plan;
+pub use planner::{Check, Doors, Holds, explain, plan};
 pub use policy::{DeleteLimits, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
 pub use report::{Finding, FindingKind, Question, Report, Wait};

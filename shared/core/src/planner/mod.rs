@@ -5,6 +5,7 @@
 
 mod agreeing;
 mod allowing;
+mod explaining;
 mod fitting;
 mod guarding;
 mod leaving;
@@ -21,6 +22,7 @@ mod view;
 
 use std::collections::BTreeSet;
 
+pub use explaining::{Check, Doors, Holds, explain};
 pub use view::View;
 
 use crate::action::{Action, Plan};

@@ -11,6 +11,7 @@ use crate::*;
 
 mod accounts;
 mod allowing;
+mod explaining;
 mod fitting;
 mod forecasts;
 mod found;

@@ -1,0 +1,269 @@
+//! Why two VPCs reach each other or do not, in the order in which one thing needs another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::linking::{self, Link, State};
+use super::view::View;
+use crate::acl::{Acl, Passage};
+use crate::cidr::{CidrSet, IpNet};
+use crate::desired::Desired;
+use crate::ids::{MeshName, Pair, VpcRef};
+use crate::observed::{Observed, PeeringStatus, RouteTable, RouteTarget};
+use crate::policy::{Mode, Topology};
+use crate::tags::{self, MeshTag};
+
+/// Whether something that two VPCs need to reach each other is the case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holds {
+    /// It is.
+    Yes,
+    /// It is not, and that keeps them apart.
+    No,
+    /// It is in part, or it is on its way, or nobody can tell.
+    Partly,
+}
+
+/// One thing that two VPCs need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Whether it is the case.
+    pub holds: Holds,
+    /// What is the case.
+    pub text: String,
+    /// What to do if it is not.
+    pub remedy: Option<String>,
+}
+
+/// What stands before the subnets and interfaces of VPCs, which peerd looks at only to explain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doors {
+    /// The network ACLs of each VPC, or why they could not be read.
+    pub acls: BTreeMap<VpcRef, Result<Vec<Acl>, String>>,
+    /// The blocks from which the security groups of each VPC let anything in, by group, or why that could not be read.
+    pub groups: BTreeMap<VpcRef, Result<BTreeMap<String, CidrSet>, String>>,
+}
+
+/// Explains a pair. Each check rests on those before it; the first that does not hold is the first thing to mend.
+pub fn explain(desired: &Desired, observed: &Observed, doors: &Doors, [a, b]: [&VpcRef; 2]) -> Vec<Check> {
+    let view = View::new(desired, observed);
+    let mut checks = Checks::default();
+    let Some(pair) = Pair::of(a, b) else {
+        checks.no("a VPC reaches itself without a peering", "name two VPCs");
+        return checks.0;
+    };
+    for vpc in pair.ends() {
+        see(vpc, &view, &mut checks);
+    }
+    let common = if checks.all_hold() { meet(&pair, &view, &mut checks) } else { BTreeSet::new() };
+    let linked = !common.is_empty() && admit(&pair, &common, &view, &mut checks);
+    let links = linking::find(&view);
+    let link = links.iter().find(|link| linked && link.pair == pair);
+    if let Some(link) = link {
+        peer(link, &view, &mut checks);
+        for (vpc, peer) in pair.directions() {
+            route(link, vpc, peer, &view, &mut checks);
+        }
+        for (vpc, peer) in pair.directions() {
+            open(vpc, &view.offered(peer, &link.meshes), peer, doors, &mut checks);
+        }
+    }
+    checks.0
+}
+
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn add(&mut self, holds: Holds, text: impl Into<String>, remedy: Option<String>) {
+        self.0.push(Check { holds, text: text.into(), remedy });
+    }
+
+    fn yes(&mut self, text: impl Into<String>) {
+        self.add(Holds::Yes, text, None);
+    }
+
+    fn no(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(Holds::No, text, Some(remedy.into()));
+    }
+
+    fn partly(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(Holds::Partly, text, Some(remedy.into()));
+    }
+
+    /// What keeps them apart if nothing else connects them.
+    fn not(&mut self, decides: bool, text: String, remedy: &str) {
+        self.add(if decides { Holds::No } else { Holds::Partly }, text, Some(remedy.to_owned()));
+    }
+
+    fn all_hold(&self) -> bool {
+        self.0.iter().all(|check| check.holds == Holds::Yes)
+    }
+}
+
+fn see(vpc: &VpcRef, view: &View<'_>, checks: &mut Checks) {
+    match view.observed.scopes.get(&vpc.scope) {
+        Some(Ok(())) if view.is_present(vpc) => checks.yes(format!("{vpc} can be read")),
+        Some(Ok(())) => checks.no(format!("{vpc} wears no {}, or does not exist", tags::ENV), JOIN),
+        Some(Err(why)) => checks.no(format!("{} cannot be read: {why}", vpc.scope), "let the role be assumed there"),
+        None => checks.no(format!("{} is not known", vpc.scope), "register it: `peerd account add`"),
+    }
+}
+
+const JOIN: &str = "tag both VPCs peerd:env=<mesh>";
+
+/// The meshes that both ask for.
+fn meet(pair: &Pair, view: &View<'_>, checks: &mut Checks) -> BTreeSet<MeshName> {
+    let asked = |vpc: &VpcRef| {
+        let tag = view.observed.vpcs.get(vpc).map(|seen| MeshTag::of(&seen.tags)).unwrap_or_default();
+        let words: Vec<String> = tag.meshes.iter().map(ToString::to_string).chain(tag.malformed).collect();
+        if words.is_empty() { "no mesh".to_owned() } else { words.join("+") }
+    };
+    let common: BTreeSet<MeshName> = &view.meshes_of(pair.requester()) & &view.meshes_of(pair.accepter());
+    match common.is_empty() {
+        false => checks.yes(format!("both ask for {}", tags::join_meshes(&common))),
+        true => {
+            let [one, other] = pair.ends();
+            checks.no(format!("{} asks for {}, and {} for {}", one.id, asked(one), other.id, asked(other)), JOIN);
+        }
+    }
+    common
+}
+
+/// Whether some mesh connects them; if none does, why none of those that they ask for.
+fn admit(pair: &Pair, common: &BTreeSet<MeshName>, view: &View<'_>, checks: &mut Checks) -> bool {
+    let connecting = view.connecting(pair);
+    if !connecting.is_empty() {
+        checks.yes(format!("{} connects them", tags::join_meshes(&connecting)));
+    }
+    for mesh in common.difference(&connecting) {
+        let refusals = pair.ends().map(|vpc| (vpc, view.refusal(vpc, mesh)));
+        for (vpc, refusal) in refusals.iter().filter_map(|(vpc, refusal)| Some((vpc, refusal.as_ref()?))) {
+            let text = format!("{mesh} does not take {}: {}", vpc.id, refusal.why());
+            checks.not(connecting.is_empty(), text, &format!("see `peerd mesh show {mesh}`, or declare it"));
+        }
+        let star = view.desired.declared.get(mesh).is_some_and(|policy| policy.topology == Topology::HubAndSpoke);
+        if star && refusals.iter().all(|(_, refusal)| refusal.is_none()) {
+            let text = format!("{mesh} is hub-and-spoke, and neither VPC is a hub");
+            checks.not(connecting.is_empty(), text, &format!("tag one of them {}=hub", tags::ROLE));
+        }
+    }
+    for mesh in &connecting {
+        if view.desired.declared.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused) {
+            checks.partly(format!("{mesh} is paused: nothing of it is changed"), format!("`peerd mesh resume {mesh}`"));
+        }
+    }
+    !connecting.is_empty()
+}
+
+fn peer(link: &Link<'_>, view: &View<'_>, checks: &mut Checks) {
+    match &link.state {
+        State::Live(peering) if peering.status == PeeringStatus::Active && view.manages(peering) => {
+            checks.yes(format!("{} is active", peering.id));
+        }
+        State::Live(peering) => {
+            checks.no(format!("{} is {}", peering.id, peering.status), "wait: the next runs go on with it");
+        }
+        State::Missing { .. } => {
+            checks.no("they are not peered", "wait: the next run requests it; see `peerd history`")
+        }
+        State::Overlapping(ours, theirs) => checks.no(
+            format!("{ours} overlaps {theirs}, so AWS does not peer them"),
+            "disassociate one of the two blocks, or take one VPC out of the mesh",
+        ),
+        State::Foreign(peering) => checks.no(
+            format!("{} peers them, and peerd does not manage it", peering.id),
+            format!("`peerd adopt {}`, or delete it", peering.id),
+        ),
+        State::Failed(peering) => checks.no(
+            format!("AWS failed {}: {}", peering.id, peering.message),
+            "mend what AWS names; peerd asks again in 2 hours",
+        ),
+    }
+}
+
+/// The route tables of a VPC, towards a peer.
+fn route(link: &Link<'_>, vpc: &VpcRef, peer: &VpcRef, view: &View<'_>, checks: &mut Checks) {
+    let State::Live(peering) = link.state else { return };
+    let blocks = view.offered(peer, &link.meshes);
+    if blocks.is_empty() {
+        let remedy = format!("see {} on it, and `admit.cidrs` and `routes.exclude` of the mesh", tags::CIDRS);
+        checks.no(format!("{} brings no block into the mesh", peer.id), remedy);
+        return;
+    }
+    let mut complete = 0;
+    let tables: Vec<&RouteTable> = view.observed.tables_of(vpc).filter(|table| !table.of_gateway).collect();
+    for table in &tables {
+        if !view.takes_routes(table, &link.meshes) {
+            let text = format!("{} of {} takes no routes of the mesh", table.id, vpc.id);
+            checks.partly(text, format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES));
+            continue;
+        }
+        let wrong = blocks.iter().filter_map(|block| misled(table, block, &RouteTarget::Peering(peering.id.clone())));
+        let wrong: Vec<String> = wrong.collect();
+        complete += usize::from(wrong.is_empty());
+        for text in wrong {
+            checks.no(format!("{} of {} {text}", table.id, vpc.id), "see what `peerd status` says of that table");
+        }
+    }
+    match (complete, tables.len()) {
+        (0, _) => {}
+        (some, all) => checks.yes(format!("{some} of {all} route tables of {} lead to {}", vpc.id, peer.id)),
+    }
+}
+
+/// Where a table leads a block, if not where it should.
+fn misled(table: &RouteTable, block: &IpNet, to: &RouteTarget) -> Option<String> {
+    match table.created_route(block) {
+        Some(route) if route.target == *to => None,
+        Some(route) => Some(format!("leads {block} to {}", route.target)),
+        None => Some(format!("has no route to {block}")),
+    }
+}
+
+/// The network ACLs and security groups of a VPC, towards the blocks of a peer.
+fn open(vpc: &VpcRef, blocks: &CidrSet, peer: &VpcRef, doors: &Doors, checks: &mut Checks) {
+    match doors.acls.get(vpc) {
+        None => {}
+        Some(Err(why)) => checks.partly(format!("the network ACLs of {} cannot be read: {why}", vpc.id), MAY_READ),
+        Some(Ok(acls)) => {
+            acls.iter().filter(|acl| acl.subnets > 0).for_each(|acl| pass(acl, vpc, blocks, peer, checks))
+        }
+    }
+    match doors.groups.get(vpc) {
+        None => {}
+        Some(Err(why)) => checks.partly(format!("the security groups of {} cannot be read: {why}", vpc.id), MAY_READ),
+        Some(Ok(groups)) => {
+            let lets_in = |open: &&CidrSet| open.first_overlap(blocks).is_some();
+            match groups.values().filter(lets_in).count() {
+                0 => checks.partly(
+                    format!("no security group of {} lets {} in", vpc.id, peer.id),
+                    format!("tag the right one {}=<mesh>, or open it", tags::ALLOW),
+                ),
+                some => {
+                    checks.yes(format!("{some} of {} security groups of {} let {} in", groups.len(), vpc.id, peer.id))
+                }
+            }
+        }
+    }
+}
+
+const MAY_READ: &str = "let your role call ec2:DescribeNetworkAcls and ec2:DescribeSecurityGroups there";
+
+fn pass(acl: &Acl, vpc: &VpcRef, blocks: &CidrSet, peer: &VpcRef, checks: &mut Checks) {
+    for (egress, way) in [(false, "from"), (true, "to")] {
+        for block in blocks.iter() {
+            let text = |what: &str| {
+                format!("{} before {} subnets of {} {what} {way} {block} of {}", acl.id, acl.subnets, vpc.id, peer.id)
+            };
+            let remedy = "change its rules: a network ACL knows no connections, so both ways must be open";
+            match acl.passage(block, egress) {
+                Passage::Open => {}
+                Passage::Partial => checks.partly(text("lets only some traffic through"), remedy),
+                Passage::Closed => checks.no(text("lets nothing through"), remedy),
+            }
+        }
+    }
+}
