@@ -1,6 +1,7 @@
 //! The command line of peerd: data on stdout, talk on stderr.
 
 mod account;
+mod explain;
 mod import;
 mod letting;
 mod mesh;
@@ -58,6 +59,8 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Do it, from here, with a deployment or without
     Apply(plan::ApplyArguments),
+    /// Say why two VPCs reach each other or do not: meshes, peering, route tables, network ACLs and security groups
+    Explain(explain::Arguments),
     #[command(flatten)]
     OfDeployment(OfDeployment),
     /// Print completions for a shell: `peerd completions bash > /etc/bash_completion.d/peerd`
@@ -113,6 +116,7 @@ async fn run(Cli { stack, json, command }: Cli) -> anyhow::Result<Answer> {
     let command = match command {
         Command::Plan(arguments) => return plan::plan(arguments, stack.as_deref(), json).await,
         Command::Apply(arguments) => return plan::apply(arguments, stack.as_deref(), json).await,
+        Command::Explain(arguments) => return explain::run(arguments, stack.as_deref(), json).await.map(Answer::from),
         Command::Completions { shell } => return reference::completions(shell).map(Answer::from),
         Command::Man => return reference::man().map(Answer::from),
         Command::Reference => return Ok(reference::markdown().into()),

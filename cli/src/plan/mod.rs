@@ -20,7 +20,8 @@ use peerd_engine::{Clock, Engine, Outcome, Run, Timestamp};
 use crate::mesh::read_text;
 use crate::{Answer, say};
 use saved::Saved;
-use site::{Here, Site, Source};
+use site::Here;
+pub use site::{Site, Source};
 
 /// How many meshes are looked at, or worked on, at once.
 const CONCURRENCY: usize = 8;

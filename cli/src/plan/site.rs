@@ -31,7 +31,8 @@ pub struct Source {
 /// The ports of the engine, from here.
 pub struct Site {
     settings: Settings,
-    cloud: AwsCloud,
+    /// EC2, in every account.
+    pub cloud: AwsCloud,
     directory: AwsDirectory,
     store: Box<dyn Store>,
     queue: Box<dyn Queue>,

@@ -43,7 +43,7 @@ impl AwsCloud {
         Self { sessions, pace: Pace::default() }
     }
 
-    async fn ec2(&self, scope: &Scope, bucket: Bucket) -> aws_sdk_ec2::Client {
+    pub(crate) async fn ec2(&self, scope: &Scope, bucket: Bucket) -> aws_sdk_ec2::Client {
         self.pace.take(scope, bucket).await;
         self.sessions.ec2(scope).await
     }
@@ -372,7 +372,7 @@ impl CloudWrite for AwsCloud {
     }
 }
 
-fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+pub(crate) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().map(str::to_owned).collect())).build()
 }
 
@@ -381,7 +381,7 @@ fn view(call: &str, scope: &Scope, peering: Option<&VpcPeeringConnection>) -> Re
     peering.and_then(|peering| convert::peering(scope, peering)).map_err(|error| malformed(call, error))
 }
 
-fn malformed(call: &str, error: Malformed) -> CloudError {
+pub(crate) fn malformed(call: &str, error: Malformed) -> CloudError {
     let source = Some(error.into());
     CloudError { source, ..CloudError::new(ErrorKind::Invalid, call) }
 }

@@ -9,6 +9,7 @@ mod cloud;
 mod convert;
 mod deployment;
 mod directory;
+mod doors;
 mod environment;
 mod errors;
 pub mod function;

@@ -1,0 +1,155 @@
+//! `peerd explain`: why two VPCs reach each other or do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use futures::{StreamExt, stream};
+use peerd_aws::AwsCloud;
+use peerd_core::{Check, Doors, Holds, MeshName, Scope, VpcId, VpcRef, explain as checks_of};
+use peerd_engine::error::chain;
+use peerd_engine::observe::Sight;
+use peerd_engine::{CloudError, CloudRead, Engine};
+use serde_json::json;
+
+use crate::plan::{Site, Source};
+
+/// How many scopes are searched at once.
+const CONCURRENCY: usize = 32;
+
+/// What `peerd explain` asks for.
+#[derive(Args)]
+pub struct Arguments {
+    /// One VPC
+    one: VpcId,
+    /// The other
+    other: VpcId,
+    #[command(flatten)]
+    source: Source,
+}
+
+/// `peerd explain`.
+pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
+    let site = Site::open(source, stack).await?;
+    let engine = site.engine();
+    let found = find(&site.cloud, engine.scopes().await?, [&one, &other]).await?;
+    let pair = [&found[&one], &found[&other]];
+    let mesh = mesh(&engine, pair, &site.cloud).await?;
+    let scopes = pair.map(|vpc| vpc.scope.clone()).into();
+    let Sight { desired, observed, .. } = engine.observe(&mesh, &scopes).await?;
+    let checks = checks_of(&desired, &observed, &doors(&site.cloud, pair).await, pair);
+    Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
+}
+
+/// Looks for VPCs wherever peerd looks.
+async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, VpcRef>> {
+    let ids: BTreeSet<VpcId> = ids.into_iter().cloned().collect();
+    let read = |scope: Scope| {
+        let ids = &ids;
+        async move { (cloud.vpcs_by_id(&scope, ids).await, scope) }
+    };
+    let answers: Vec<_> = stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await;
+    let (mut found, mut unread) = (BTreeMap::new(), Vec::new());
+    for (answer, scope) in answers {
+        match answer {
+            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.at.id.clone(), vpc.at))),
+            Err(error) => unread.push(format!("{scope}: {}", chain(&error))),
+        }
+    }
+    match ids.iter().find(|id| !found.contains_key(*id)) {
+        None => Ok(found),
+        Some(id) if unread.is_empty() => {
+            bail!("{id} is in no account and Region in which peerd looks; `peerd account add` names one")
+        }
+        Some(id) => bail!("{id} is nowhere to be seen, and these could not be read:\n  {}", unread.join("\n  ")),
+    }
+}
+
+/// A mesh for which both ask, or else any: its run knows all meshes.
+async fn mesh(engine: &Engine<'_>, pair: [&VpcRef; 2], cloud: &AwsCloud) -> Result<MeshName> {
+    let mut asked: Vec<BTreeSet<MeshName>> = Vec::new();
+    for vpc in pair {
+        let seen = cloud.vpcs_by_id(&vpc.scope, &[vpc.id.clone()].into()).await.unwrap_or_default();
+        asked.push(seen.iter().flat_map(|seen| peerd_core::tags::MeshTag::of(&seen.tags).meshes).collect());
+    }
+    let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
+    let common = asked.into_iter().reduce(|a, b| &a & &b).unwrap_or_default();
+    match (&common & &declared).into_iter().next().or(common.into_iter().next()).or(declared.into_iter().next()) {
+        Some(mesh) => Ok(mesh),
+        None => bail!("no mesh is declared; `peerd mesh declare` declares one"),
+    }
+}
+
+async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> Doors {
+    let told = |error: CloudError| chain(&error);
+    let mut doors = Doors::default();
+    for vpc in pair {
+        let (acls, groups) = futures::join!(cloud.acls(vpc), cloud.open_groups(vpc));
+        doors.acls.insert(vpc.clone(), acls.map_err(told));
+        doors.groups.insert(vpc.clone(), groups.map_err(told));
+    }
+    doors
+}
+
+fn verdict(checks: &[Check]) -> &'static str {
+    let holds: BTreeSet<&str> = checks.iter().map(|check| word(check.holds)).collect();
+    match (holds.contains("no"), holds.contains("partly")) {
+        (true, _) => "do not reach each other",
+        (false, true) => "reach each other, but not everything does",
+        (false, false) => "reach each other",
+    }
+}
+
+fn word(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Yes => "yes",
+        Holds::No => "no",
+        Holds::Partly => "partly",
+    }
+}
+
+/// The verdict with the first thing to mend, and then every check.
+fn tell([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
+    let mut text = format!("{one} and {other} {}\n", verdict(checks));
+    if let Some(first) = checks.iter().find(|check| check.holds == Holds::No) {
+        let remedy = first.remedy.as_deref().unwrap_or_default();
+        text += &format!("first: {}\n  what to do: {remedy}\n", first.text);
+    }
+    for Check { holds, text: what, remedy } in checks {
+        text += &format!("  {:6}  {what}\n", word(*holds));
+        text.extend(remedy.iter().map(|remedy| format!("          what to do: {remedy}\n")));
+    }
+    text
+}
+
+fn as_json([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
+    let reach = checks.iter().all(|check| check.holds != Holds::No);
+    format!("{}\n", json!({"vpcs": [one, other], "reach": reach, "checks": checks}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_thing_to_mend_comes_first_and_then_all_that_was_looked_at() {
+        let vpc = |id: &str| VpcRef::new("111111111111/us-east-1".parse().unwrap(), id.parse().unwrap());
+        let check = |holds, text: &str, remedy: Option<&str>| Check {
+            holds,
+            text: text.to_owned(),
+            remedy: remedy.map(str::to_owned),
+        };
+        let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
+        let mut checks = vec![check(Holds::Yes, "fine", None), check(Holds::Partly, "half", Some("look"))];
+        assert!(tell([&a, &b], &checks).contains("reach each other, but not everything does"));
+        checks.push(check(Holds::No, "broken", Some("mend it")));
+        assert_eq!(
+            tell([&a, &b], &checks),
+            "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) do not reach each other\n\
+             first: broken\n  what to do: mend it\n\
+             \x20 yes     fine\n  partly  half\n          what to do: look\n  no      broken\n          what to do: mend it\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks)).unwrap();
+        assert_eq!((&json["reach"], &json["checks"][2]["holds"]), (&json!(false), &json!("no")));
+    }
+}
