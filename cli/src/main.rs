@@ -2,6 +2,7 @@
 
 mod account;
 mod explain;
+mod hints;
 mod import;
 mod letting;
 mod mesh;
@@ -105,7 +106,9 @@ async fn main() -> ExitCode {
     match run(Cli::parse()).await.and_then(|Answer { text, code }| print(&text).map(|()| code)) {
         Ok(code) => code.into(),
         Err(error) => {
-            say(&format!("error: {error:#}"));
+            let error = format!("{error:#}");
+            say(&format!("error: {error}"));
+            hints::hint(&error).into_iter().for_each(|hint| say(&format!("hint: {hint}")));
             ExitCode::FAILURE
         }
     }

@@ -35,15 +35,16 @@ class Peerd:
         }
         self._environment = inherited | aws
 
-    def run(self, *arguments: str, stdin: str = "") -> Said:
-        """Runs a command, whatever comes of it."""
+    def run(self, *arguments: str, stdin: str = "", **environment: str | None) -> Said:
+        """Runs a command, whatever comes of it; None takes a variable out of the environment."""
+        changed = self._environment | environment
         done = subprocess.run(
             [self._binary, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             timeout=30,
-            env=self._environment,
+            env={name: value for name, value in changed.items() if value is not None},
             check=False,
         )
         return Said(done.returncode, done.stdout, done.stderr)

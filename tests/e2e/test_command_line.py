@@ -55,3 +55,30 @@ def test_a_stack_that_is_none_of_peerds_is_named(peerd: Peerd) -> None:
     assert said.err.startswith(
         "error: stack nosuch not read; is it the hub's stack, in this Region and account?: "
     )
+
+
+def test_an_error_that_people_meet_comes_with_the_next_step_apart_from_it(world: World, peerd: Peerd) -> None:
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+    unknown = peerd.run("status", "--stack", "nosuch")
+    assert unknown.code == 1
+    assert "error: stack nosuch not read" in unknown.err and "hint: --stack NAME" in unknown.err
+    keyless = peerd.run("status", **nowhere, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
+    assert keyless.code == 1 and "hint: no credentials were found: set AWS_PROFILE" in keyless.err
+    homeless = peerd.run("status", **nowhere, AWS_REGION=None)
+    assert homeless.code == 1 and "hint: no Region is set: set AWS_REGION" in homeless.err
+    unreached = peerd.run("status", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert unreached.code == 1 and "hint: AWS was not reached" in unreached.err
+
+    expired = {"service": "cloudformation", "action": "DescribeStacks", "code": "ExpiredToken", "status": 403}
+    world.control.faults(expired)
+    said = peerd.run("status")
+    world.control.faults()
+    assert said.code == 1 and "hint: the credentials have expired: log in again" in said.err
+    assert not said.out
+
+
+def test_shells_and_man_are_told_what_there_is(peerd: Peerd) -> None:
+    assert "complete -F _peerd" in peerd.ok("completions", "bash")
+    assert peerd.ok("man").startswith(".ie") and "explain" in peerd.ok("man")
+    wrong = peerd.run("completions", "nosuch")
+    assert wrong.code == 2 and "nosuch" in wrong.err

@@ -121,6 +121,9 @@ async fn work(engine: &Engine<'_>, preview: Preview) -> Result<Run> {
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
         let mut run = engine.reconcile(&mesh, &asked, Leave::ByPolicy, Here.now() + RUN).await?;
+        if run.outcome != Outcome::Unchanged {
+            engine.store.record_run(&run, Here.now()).await?;
+        }
         run.applied.iter().for_each(|action| say(&format!("{mesh}: {action}")));
         let progress = !run.applied.is_empty();
         applied.append(&mut run.applied);

@@ -77,7 +77,7 @@ mod tests {
         };
         let (all, none) = (rule(100, true, true, "0.0.0.0/0"), rule(32767, false, true, "0.0.0.0/0"));
         assert_eq!(passage(&[none.clone(), all.clone()]), Passage::Open);
-        assert_eq!(passage(&[none.clone()]), Passage::Closed);
+        assert_eq!(passage(std::slice::from_ref(&none)), Passage::Closed);
         assert_eq!(passage(&[]), Passage::Closed);
         assert_eq!(passage(&[all.clone(), rule(50, false, true, "10.0.0.0/8")]), Passage::Closed);
         assert_eq!(passage(&[all.clone(), rule(50, false, true, "10.2.3.0/24")]), Passage::Partial);

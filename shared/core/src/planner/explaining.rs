@@ -205,7 +205,8 @@ fn route(link: &Link<'_>, vpc: &VpcRef, peer: &VpcRef, view: &View<'_>, checks: 
         let wrong: Vec<String> = wrong.collect();
         complete += usize::from(wrong.is_empty());
         for text in wrong {
-            checks.no(format!("{} of {} {text}", table.id, vpc.id), "see what `peerd status` says of that table");
+            let remedy = "the next run adds it; if it does not, `peerd status` says why";
+            checks.no(format!("{} of {} {text}", table.id, vpc.id), remedy);
         }
     }
     match (complete, tables.len()) {
