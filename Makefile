@@ -30,9 +30,12 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---------------------------------------------------------------- see it work
-.PHONY: run sandbox build
+.PHONY: run demo sandbox build
 run: build $(VENV) ## Watch a mesh form, heal and shrink in the sandbox, then stop (needs no AWS account)
 	$(BIN)/python -m sandbox.demo --functions "$(FUNCTIONS)"
+
+demo: toolchain ## Watch the same in a simulation: no AWS SDK is built, so it takes a minute at the first time
+	cargo run --locked --quiet --package peerd --no-default-features --target-dir "$(CARGO_TARGET_DIR)/demo" -- demo
 
 sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
 	@exec $(BIN)/python -m sandbox --functions "$(FUNCTIONS)"
@@ -72,8 +75,17 @@ $(MUTANTS):
 sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed)
 	$(BIN)/pytest sandbox/tests
 
-e2e: build $(VENV) ## End-to-end tests against one running sandbox
+e2e: build $(VENV) browser ## End-to-end tests against one running sandbox
 	$(BIN)/pytest tests/e2e
+
+# The map is tested in Chromium: the machine's own, else one that Playwright or the system's packages bring.
+.PHONY: browser
+browser: $(VENV)
+	@[[ -n "$${PEERD_CHROMIUM:-}" ]] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null \
+	  || $(BIN)/playwright install chromium >/dev/null 2>&1 \
+	  || { [[ $$(id -u) = 0 ]] && command -v apt-get >/dev/null && echo "chromium: installing it, once" \
+	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || { echo "no Chromium: install chromium or Google Chrome, or name one in PEERD_CHROMIUM" >&2; exit 1; }
 
 .PHONY: lint-python lint-templates lint-rust purity
 lint-python: $(VENV)
@@ -88,6 +100,7 @@ lint-templates: $(VENV)
 lint-rust: toolchain patience
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --package peerd --no-default-features -- -D warnings
 
 # What keeps most tests fast and every decision testable: the planner knows no cloud, the loop no SDK.
 purity: toolchain
@@ -97,6 +110,8 @@ purity: toolchain
 	refuse peerd-core 'aws|tokio|hyper'; \
 	refuse peerd-engine 'aws'; \
 	refuse peerd-testkit 'aws'; \
+	if cargo tree --locked --package peerd --no-default-features --edges normal --prefix none | grep '^aws' >&2; then \
+	  echo "peerd without its feature aws must be free of the AWS SDK" >&2; exit 1; fi; \
 	for binary in $(FUNCTION_NAMES) peerd; do \
 	  if cargo tree --locked --package "$$binary" --edges features --prefix none | grep -F 'feature "breakable"' >&2; then \
 	    echo "$$binary must not be built with breakable rules" >&2; exit 1; fi; done; \

@@ -51,8 +51,9 @@ class Fault:
 
     @property
     def answer_status(self) -> int:
-        """AWS answers throttling of EC2 with 503, its own failures with 500, the caller's with 400."""
-        return self.status or {"RequestLimitExceeded": 503, "InternalFailure": 500}.get(self.answer_code, 400)
+        """As EC2 answers: throttling with 503, its own failures with 500, the caller's with 403 or 400."""
+        known = {"RequestLimitExceeded": 503, "InternalFailure": 500, "UnauthorizedOperation": 403}
+        return self.status or known.get(self.answer_code, 400)
 
     @property
     def answer_message(self) -> str:

@@ -21,6 +21,7 @@ from sandbox.proxy import Proxy, authorization
 from sandbox.wire import AwsRequest, Response
 
 TagReader = Callable[[str, str, str], dict[str, str]]
+TrailCheck = Callable[[str, str, dict[str, Any]], bool]
 
 # Resource types whose tag changes are told: the prefix of their ids, and the element of the create call's
 # answer that holds the id.
@@ -89,12 +90,16 @@ class TagHistory:
 
 
 class EventEmitter:
-    """Makes events of calls and delivers them by one worker thread."""
+    """Makes events of calls and delivers them by one worker thread.
 
-    def __init__(self, proxy: Proxy, emitter: str, read_tags: TagReader) -> None:
+    `is_logged(account, region, record)` says whether a trail logs that call: EventBridge tells of no other.
+    """
+
+    def __init__(self, proxy: Proxy, emitter: str, read_tags: TagReader, is_logged: TrailCheck) -> None:
         self._proxy = proxy
         self._emitter = emitter
         self._tags = TagHistory(read_tags)
+        self._is_logged = is_logged
         self._dropping = threading.Event()
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._deliver_all, name="sandbox-events", daemon=True)
@@ -124,7 +129,8 @@ class EventEmitter:
         error = cloudtrail.failure(response.body) if response.status >= 400 else None
         detail = cloudtrail.record(request, response, principal, error)
         account, region = principal.account, request.region
-        events = [Event(account, region, "aws.ec2", "AWS API Call via CloudTrail", detail)]
+        call = Event(account, region, "aws.ec2", "AWS API Call via CloudTrail", detail)
+        events = [call] if self._is_logged(account, region, detail) else []
         if error is None:
             changes = (self._tags.change(account, region, resource) for resource in tagged_resources(detail))
             events += [change for change in changes if change is not None]

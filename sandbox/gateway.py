@@ -34,7 +34,9 @@ from sandbox.wire import (
     unsigned_response,
 )
 
-IN_PROCESS = {"ec2", "sts", "organizations", "servicequotas"}
+IN_PROCESS = {"ec2", "sts", "organizations", "servicequotas", "cloudtrail"}
+# Those whose calls come one at a time: what is told of a call depends on the trails at that moment.
+_LOCKED = {"ec2", "cloudtrail"}
 # A request that waits (latency, a delaying fault, EC2's turn) holds a thread, and none may keep out the calls
 # that the waiting ones wait for.
 _THREADS = 256
@@ -124,13 +126,14 @@ class Gateway:
     def _pass_on(self, request: AwsRequest, caller: identity.Principal) -> Response:
         if request.service not in IN_PROCESS:
             return self._proxy.forward(request, caller.account)
-        if request.service != "ec2":
+        if request.service not in _LOCKED:
             # Not under the lock: AssumeRole asks ministack for the role, which may be waiting for this very
             # gateway to take the keys of a function.
             return call_wsgi(self._moto, request)
         with self._moto_lock:
             response = call_wsgi(self._moto, request)
-            self._emitter.observe(request, response, caller)
+            if request.service == "ec2":
+                self._emitter.observe(request, response, caller)
         return response
 
 

@@ -35,12 +35,21 @@ _POLL_EVERY_S = 0.05
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 _LARGEST_BATCH = 10_000
 _BATCH_WITHOUT_WINDOW = 10
+# Calls about a rule, and their field that names it.
+_RULE_CALLS = {
+    "_describe_rule": "Name",
+    "_enable_rule": "Name",
+    "_disable_rule": "Name",
+    "_list_targets_by_rule": "Rule",
+}
 
 
 def install() -> None:
     """Patches ministack. Raises AttributeError when ministack no longer has what a patch replaces."""
     _patch(eventbridge, "_put_events", _let_the_gateway_emit(eventbridge._put_events))
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
+    for call, field in _RULE_CALLS.items():
+        _patch(eventbridge, call, _of_a_rule(getattr(eventbridge, call), field))
     _patch(sqs, "_receive_messages_for_esm", _receive_batch)
     _patch(sqs, "_delete_messages_for_esm", _delete_batch)
     _patch(sqs, "_dlq_sweep", _in_place(sqs._dlq_sweep))
@@ -76,6 +85,22 @@ def _let_the_gateway_emit(put_events: Any) -> Any:
         return put_events(data, allow_aws_source=allow_aws_source or emitted)
 
     return put
+
+
+def _of_a_rule(call: Any, field: str) -> Any:
+    """A rule that is not there is not found; ministack finds it without targets, and disables it.
+
+    The sentence: https://github.com/turbot/steampipe-plugin-aws/issues/1591
+    """
+
+    def checked(data: dict[str, Any]) -> Any:
+        name, bus = data.get(field), data.get("EventBusName", "default")
+        if eventbridge._rule_key(name, bus) in eventbridge._rules:
+            return call(data)
+        what = f"Rule {name} does not exist on EventBus {bus}."
+        return eventbridge.error_response_json("ResourceNotFoundException", what, 400)
+
+    return checked
 
 
 def _deliver_to_bus(

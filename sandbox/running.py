@@ -74,14 +74,14 @@ class Sandbox:
     def _serve(self, ministack: MinistackHost) -> CallLog:
         # Imported here, not above: moto takes over a second, in which ministack starts.
         from sandbox import cloudtrail, ec2, gateway
-        from sandbox.ec2 import identity
+        from sandbox.ec2 import identity, trails
         from sandbox.events import EventEmitter
         from sandbox.roles import TrustPolicies
 
         ec2.install()
         proxy = Proxy(ministack.port)
         identity.ROLE_CHECK = TrustPolicies(proxy).check
-        emitter = EventEmitter(proxy, ministack.emitter, gateway.read_tags)
+        emitter = EventEmitter(proxy, ministack.emitter, gateway.read_tags, trails.is_logged)
         faults, calls = Faults(), CallLog()
         clients = deploy.Clients(f"http://127.0.0.1:{ministack.port}")
         control = ControlPlane(

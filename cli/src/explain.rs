@@ -6,12 +6,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 use futures::{StreamExt, stream};
 use peerd_aws::AwsCloud;
-use peerd_core::{Check, Doors, Holds, MeshName, Scope, VpcId, VpcRef, explain as checks_of};
+use peerd_core::tags::MeshTag;
+use peerd_core::{Check, Doors, Holds, MeshName, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
 use peerd_engine::error::chain;
 use peerd_engine::observe::Sight;
 use peerd_engine::{CloudError, CloudRead, Engine};
 use serde_json::json;
 
+use crate::checks;
 use crate::plan::{Site, Source};
 
 /// How many scopes are searched at once.
@@ -33,8 +35,8 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     let site = Site::open(source, stack).await?;
     let engine = site.engine();
     let found = find(&site.cloud, engine.scopes().await?, [&one, &other]).await?;
-    let pair = [&found[&one], &found[&other]];
-    let mesh = mesh(&engine, pair, &site.cloud).await?;
+    let found = [&found[&one], &found[&other]];
+    let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&engine, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
     let Sight { desired, observed, .. } = engine.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &doors(&site.cloud, pair).await, pair);
@@ -42,17 +44,17 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
 }
 
 /// Looks for VPCs wherever peerd looks.
-async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, VpcRef>> {
+async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, Vpc>> {
     let ids: BTreeSet<VpcId> = ids.into_iter().cloned().collect();
     let read = |scope: Scope| {
         let ids = &ids;
         async move { (cloud.vpcs_by_id(&scope, ids).await, scope) }
     };
-    let answers: Vec<_> = stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await;
+    let answers: Vec<_> = stream::iter(scopes).map(read).buffered(CONCURRENCY).collect().await;
     let (mut found, mut unread) = (BTreeMap::new(), Vec::new());
     for (answer, scope) in answers {
         match answer {
-            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.at.id.clone(), vpc.at))),
+            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.at.id.clone(), vpc))),
             Err(error) => unread.push(format!("{scope}: {}", chain(&error))),
         }
     }
@@ -66,14 +68,10 @@ async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Re
 }
 
 /// A mesh for which both ask, or else any: its run knows all meshes.
-async fn mesh(engine: &Engine<'_>, pair: [&VpcRef; 2], cloud: &AwsCloud) -> Result<MeshName> {
-    let mut asked: Vec<BTreeSet<MeshName>> = Vec::new();
-    for vpc in pair {
-        let seen = cloud.vpcs_by_id(&vpc.scope, &[vpc.id.clone()].into()).await.unwrap_or_default();
-        asked.push(seen.iter().flat_map(|seen| peerd_core::tags::MeshTag::of(&seen.tags).meshes).collect());
-    }
+async fn mesh(engine: &Engine<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
-    let common = asked.into_iter().reduce(|a, b| &a & &b).unwrap_or_default();
+    let [one, other] = pair.map(|vpc| MeshTag::of(&vpc.tags).meshes);
+    let common = &one & &other;
     match (&common & &declared).into_iter().next().or(common.into_iter().next()).or(declared.into_iter().next()) {
         Some(mesh) => Ok(mesh),
         None => bail!("no mesh is declared; `peerd mesh declare` declares one"),
@@ -92,19 +90,11 @@ async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> Doors {
 }
 
 fn verdict(checks: &[Check]) -> &'static str {
-    let holds: BTreeSet<&str> = checks.iter().map(|check| word(check.holds)).collect();
-    match (holds.contains("no"), holds.contains("partly")) {
+    let some = |holds| checks.iter().any(|check| check.holds == holds);
+    match (some(Holds::No), some(Holds::Partly)) {
         (true, _) => "do not reach each other",
         (false, true) => "reach each other, but not everything does",
         (false, false) => "reach each other",
-    }
-}
-
-fn word(holds: Holds) -> &'static str {
-    match holds {
-        Holds::Yes => "yes",
-        Holds::No => "no",
-        Holds::Partly => "partly",
     }
 }
 
@@ -115,15 +105,11 @@ fn tell([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
         let remedy = first.remedy.as_deref().unwrap_or_default();
         text += &format!("first: {}\n  what to do: {remedy}\n", first.text);
     }
-    for Check { holds, text: what, remedy } in checks {
-        text += &format!("  {:6}  {what}\n", word(*holds));
-        text.extend(remedy.iter().map(|remedy| format!("          what to do: {remedy}\n")));
-    }
-    text
+    text + &checks::lines(checks)
 }
 
 fn as_json([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
-    let reach = checks.iter().all(|check| check.holds != Holds::No);
+    let reach = !checks::fail(checks);
     format!("{}\n", json!({"vpcs": [one, other], "reach": reach, "checks": checks}))
 }
 

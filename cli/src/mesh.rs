@@ -1,7 +1,6 @@
 //! `peerd mesh`: what operators declare.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,8 +11,8 @@ use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
-use crate::say;
 use crate::table::table;
+use crate::{input, say};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -185,26 +184,16 @@ async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<S
     Ok(String::new())
 }
 
-/// The text of a file, or of stdin for `-`.
-pub fn read_text(file: &Path) -> Result<String> {
-    let mut text = String::new();
-    let read = match file == Path::new("-") {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
-    };
-    read.with_context(|| format!("{} not read", file.display()))?;
-    Ok(text)
-}
-
 fn read(file: &Path) -> Result<Policy> {
-    let (name, text) = (file.display(), read_text(file)?);
+    let (name, text) = (input::name(file), input::read(file)?);
     let mut json = serde_json::Deserializer::from_str(&text);
     let policy = Policy::read(&mut json).with_context(|| format!("{name} is no policy"))?;
     json.end().with_context(|| format!("{name} has more in it than one policy"))?;
     Ok(policy)
 }
 
-fn word(value: impl serde::Serialize) -> String {
+/// What serde calls a value that is one word.
+pub fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

@@ -1,12 +1,12 @@
 //! `peerd status` and `peerd history`: what there is, what is open, and what was done.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Deployed, PastRun};
-use peerd_core::{Finding, Member, MeshName};
-use peerd_engine::Store;
+use peerd_aws::{Deployed, PastRun, SystemClock};
+use peerd_core::{Finding, FindingKind, Member, MeshName};
+use peerd_engine::{Clock, Store, Tidings};
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};
@@ -37,6 +37,8 @@ struct Known {
     /// With their age in milliseconds, if it is known.
     findings: Vec<(Finding, Option<u64>)>,
     withheld: Vec<String>,
+    /// How many pairs are in which state.
+    pairs: BTreeMap<String, usize>,
 }
 
 /// `peerd status`.
@@ -49,16 +51,18 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
         let mut members = deployed.store.members(&name).await?;
         members.retain(|member| member.asked().contains(&name));
         let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
-        let age = |finding: &Finding| tidings.open_since(finding).map(|since| now().saturating_sub(since));
+        let age = |finding: &Finding| tidings.open_since(finding).map(|since| SystemClock.now().saturating_sub(since));
         let findings = tidings.findings.iter().map(|finding| (finding.clone(), age(finding))).collect();
-        known.push(Known { mesh: name, declaration, members, findings, withheld: tidings.withheld });
+        let Tidings { withheld, pairs, .. } = tidings;
+        known.push(Known { mesh: name, declaration, members, findings, withheld, pairs });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         anyhow::bail!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes");
     }
+    let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
     Ok(match (json, mesh) {
-        (true, _) => as_json(&known),
-        (false, None) => overview(&known),
+        (true, _) => as_json(&known, swept),
+        (false, None) => overview(&known, swept),
         (false, Some(_)) => known.iter().map(details).collect(),
     })
 }
@@ -69,17 +73,24 @@ pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json:
     Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(tell).collect() })
 }
 
-fn overview(known: &[Known]) -> String {
+fn overview(known: &[Known], swept: Option<u64>) -> String {
     let lines = known.iter().map(|of| {
-        let counts = [of.members.len(), of.findings.len()].map(|count| count.to_string());
-        let [members, findings] = counts;
-        [of.mesh.to_string(), of.declaration.mode(), members, findings]
+        let gaps = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Gap).count();
+        let [members, findings, gaps] = [of.members.len(), of.findings.len(), gaps].map(|count| count.to_string());
+        [of.mesh.to_string(), of.declaration.mode(), members, of_all_active(&of.pairs), findings, gaps]
     });
-    table(["MESH", "MODE", "MEMBERS", "FINDINGS"], lines)
+    let swept = swept.map_or_else(|| "no sweep yet".to_owned(), |age| format!("last sweep {} ago", lasting(age)));
+    format!("{}\n{swept}\n", table(["MESH", "MODE", "MEMBERS", "PAIRS ACTIVE", "FINDINGS", "GAPS"], lines))
+}
+
+/// How many pairs of all are peered.
+fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
+    let active = pairs.get("active").copied().unwrap_or_default();
+    format!("{active} of {}", pairs.values().sum::<usize>())
 }
 
 fn details(of: &Known) -> String {
-    let Known { mesh, declaration, members, findings, withheld } = of;
+    let Known { mesh, declaration, members, findings, withheld, pairs } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
         ["MEMBER", "ACCOUNT", "REGION", "BLOCKS"],
@@ -89,7 +100,9 @@ fn details(of: &Known) -> String {
             [member.vpc.id.to_string(), account, region, member.cidrs.to_string()]
         }),
     );
-    text.push('\n');
+    let pairs: Vec<String> = pairs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let pairs = if pairs.is_empty() { "none".to_owned() } else { pairs.join(", ") };
+    text += &format!("\npairs: {pairs}\n\n");
     if findings.is_empty() {
         text.push_str("nothing is open\n");
     }
@@ -104,13 +117,8 @@ fn details(of: &Known) -> String {
     text
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// So many milliseconds, in the largest unit of which there are two or more.
-fn lasting(milliseconds: u64) -> String {
+pub fn lasting(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
     let unit = units.into_iter().find(|(_, length)| seconds >= 2 * length);
@@ -126,8 +134,8 @@ fn tell(run: &PastRun) -> String {
     format!("{at} {outcome}\n{lines}")
 }
 
-fn as_json(known: &[Known]) -> String {
-    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, withheld }| {
+fn as_json(known: &[Known], swept: Option<u64>) -> String {
+    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, withheld, pairs }| {
         let members = members.iter().map(|member| {
             let scope = &member.vpc.scope;
             json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
@@ -140,15 +148,19 @@ fn as_json(known: &[Known]) -> String {
         let (mode, by) = (declaration.mode(), declaration.by());
         let members: Vec<_> = members.collect();
         json!({
-            "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "findings": findings, "withheld": withheld
+            "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
+            "withheld": withheld
         })
     });
-    format!("{}\n", json!({"meshes": meshes.collect::<Vec<_>>()}))
+    format!(
+        "{}\n",
+        json!({"meshes": meshes.collect::<Vec<_>>(), "last_sweep_seconds_ago": swept.map(|age| age / 1000)})
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use peerd_core::{FindingKind, Policy};
+    use peerd_core::Policy;
 
     use super::*;
 
@@ -162,21 +174,28 @@ mod tests {
             members: vec![serde_json::from_str(member).unwrap()],
             findings: vec![(Finding { kind: FindingKind::Overlap, subject, text, remedy }, Some(7_500_000))],
             withheld: vec!["+ peering".to_owned()],
+            pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
         }
     }
 
     #[test]
     fn meshes_are_counted_and_one_is_shown_with_what_to_do() {
-        assert_eq!(overview(&[known()]), "MESH  MODE    MEMBERS  FINDINGS\nprod  active  1        1\n");
+        assert_eq!(
+            overview(&[known()], Some(180_000)),
+            "MESH  MODE    MEMBERS  PAIRS ACTIVE  FINDINGS  GAPS\nprod  active  1        2 of 3        1         0\n\n\
+             last sweep 3 minutes ago\n"
+        );
+        assert!(overview(&[], None).ends_with("no sweep yet\n"));
         assert_eq!(
             details(&known()),
             "prod: active, declared by stack\n\n\
              MEMBER  ACCOUNT       REGION     BLOCKS\n\
-             vpc-1   111111111111  us-east-1  10.1.0.0/16\n\n\
+             vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
              overlap: vpc-1 - vpc-2, for 2 hours\n  they overlap\n  what to do: mend one\n\n\
              due when the mesh resumes, and whatever follows from it\n  + peering\n"
         );
-        let json: serde_json::Value = serde_json::from_str(&as_json(&[known()])).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&as_json(&[known()], Some(1500))).unwrap();
+        assert_eq!((&json["last_sweep_seconds_ago"], &json["meshes"][0]["pairs"]["active"]), (&json!(1), &json!(2)));
         assert_eq!(json["meshes"][0]["members"][0]["cidrs"][0], "10.1.0.0/16");
         let finding = &json["meshes"][0]["findings"][0];
         assert_eq!((&finding["kind"], &finding["age_seconds"]), (&json!("overlap"), &json!(7500)));

@@ -1,4 +1,4 @@
-"""EC2, STS, Organizations and Service Quotas: moto, with what moto lacks of AWS and peerd needs.
+"""EC2, STS, Organizations, Service Quotas and CloudTrail: moto, with what moto lacks of AWS and peerd needs.
 
 Each rule stands beside its source. Faults, latency, events and the call log are the gateway's; the gateway
 also calls the application from one thread at a time, which moto's state needs.
@@ -22,6 +22,7 @@ from sandbox.ec2 import (
     regions,
     routes,
     tags,
+    trails,
     vpcs,
 )
 
@@ -46,6 +47,7 @@ def install() -> None:
         peering_calls,
         calls,
         governance,
+        trails,
     ):
         part.install()
     # moto warns that its own service model lacks AccessDenied, which every AWS service answers.
@@ -54,6 +56,6 @@ def install() -> None:
 
 
 def application() -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
-    """The WSGI application of the four services."""
+    """The WSGI application of the five services."""
     install()
     return DomainDispatcherApplication(create_backend_app)

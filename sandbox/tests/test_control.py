@@ -144,9 +144,10 @@ def test_a_fault_that_makes_no_sense_is_refused_by_the_name_of_its_field_and_cha
     assert take(plane) == "Kept"
 
 
-def test_a_throttling_fault_has_ec2s_own_status_unless_it_names_another() -> None:
+def test_a_fault_has_ec2s_own_status_unless_it_names_another() -> None:
     assert parse_fault({"code": "RequestLimitExceeded"}, "f").answer_status == 503
-    assert parse_fault({"code": "UnauthorizedOperation"}, "f").answer_status == 400
+    assert parse_fault({"code": "UnauthorizedOperation"}, "f").answer_status == 403
+    assert parse_fault({"code": "InvalidVpcID.NotFound"}, "f").answer_status == 400
     assert parse_fault({"code": "Unavailable", "status": 500}, "f").answer_status == 500
 
 

@@ -313,6 +313,7 @@ class Bus:
         self.put: list[tuple[str, dict[str, Any]]] = []
         self.arrived = threading.Semaphore(0)
         self.failing = False
+        self.is_logged = True
 
     def send(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
         if self.failing:
@@ -336,7 +337,9 @@ def bus() -> Bus:
 
 @pytest.fixture
 def emitter(bus: Bus) -> Any:
-    made = EventEmitter(bus, "secret", lambda account, region, resource: {"peerd:env": "prod"})
+    made = EventEmitter(
+        bus, "secret", lambda *_: {"peerd:env": "prod"}, lambda account, region, record: bus.is_logged
+    )
     yield made
     made.stop()
 
@@ -359,6 +362,16 @@ def test_events_arrive_in_order_on_the_callers_own_bus_with_the_emitters_secret(
     assert body["SandboxEmitter"] == "secret"
     assert body["Entries"][0]["Source"] == "aws.tag"
     assert body["Entries"][0]["Resources"] == [f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1"]
+
+
+def test_a_call_that_no_trail_logs_is_not_told_and_its_change_of_tags_is(
+    bus: Bus, emitter: EventEmitter
+) -> None:
+    bus.is_logged = False
+    observe(emitter, "CreateTags", ResourceId_1="vpc-1", Tag_1_Key="peerd:env", Tag_1_Value="prod")
+    bus.is_logged = True
+    observe(emitter, "DeleteVpc", VpcId="vpc-1")
+    assert bus.wait(2) == ["tags", "DeleteVpc"]
 
 
 def test_dropped_events_never_arrive_and_later_ones_do(bus: Bus, emitter: EventEmitter) -> None:

@@ -88,7 +88,7 @@ def parts() -> Parts:
     return Parts()
 
 
-@pytest.mark.parametrize("service", ["ec2", "sts", "organizations", "servicequotas"])
+@pytest.mark.parametrize("service", ["ec2", "sts", "organizations", "servicequotas", "cloudtrail"])
 def test_moto_serves_its_services(parts: Parts, service: str) -> None:
     assert parts.send(service, Action="DescribeThings") == (200, b"<ok/>")
     assert (len(parts.served), parts.forwarded) == (1, [])

@@ -237,6 +237,94 @@ def test_a_message_that_keeps_failing_goes_to_the_dead_letter_queue_and_its_batc
     functions.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
+def invoke(sandbox: Running, event: dict[str, Any]) -> tuple[str | None, Any]:
+    functions = sandbox.sessions.client("lambda")
+    answer = functions.invoke(FunctionName="peerd-drift-repair", Payload=json.dumps(event))
+    return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+
+def test_a_function_that_is_invoked_answers_and_its_failure_is_told_as_one(sandbox: Running) -> None:
+    assert invoke(sandbox, {"echo": {"a": [1, None]}}) == (None, {"a": [1, None]})
+    failed, said = invoke(sandbox, {"Records": [{"messageId": "1", "body": '{"raise": true}'}]})
+    assert (failed, said["errorType"]) == ("Unhandled", "Asked")
+
+
+def test_an_invocation_does_not_wait_for_messages_that_are_worked_on_nor_hold_them_up(
+    sandbox: Running,
+) -> None:
+    sandbox.send("drift-repair", {"beside": "an invocation", "sleep_s": 2})
+    eventually(lambda: "an invocation" in str(sandbox.bodies("drift-repair")))
+    asked = time.monotonic()
+    assert invoke(sandbox, {"echo": "at once"}) == (None, "at once")
+    assert time.monotonic() - asked < 1.5
+    eventually(lambda: sandbox.said("drift-repair")[-1].get("done"))
+
+
+def test_calls_are_told_only_while_a_trail_logs_and_changes_of_tags_always(sandbox: Running) -> None:
+    trails = sandbox.sessions.client("cloudtrail", "333333333333")
+    ec2 = sandbox.sessions.client("ec2", "333333333333", "eu-west-1")
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "peerd:env", "Value": "prod"}]}]
+    trails.stop_logging(Name="management-events")
+    try:
+        vpc = ec2.create_vpc(CidrBlock="10.3.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+    finally:
+        trails.start_logging(Name="management-events")
+    ec2.delete_vpc(VpcId=vpc)
+
+    def told() -> list[str]:
+        events = [event for event in sandbox.bodies("vpc-events") if vpc in json.dumps(event)]
+        return [event["detail"].get("eventName", "tags") for event in events]
+
+    eventually(lambda: "DeleteVpc" in told())
+    assert sorted(told()) == ["DeleteVpc", "tags"]
+
+
+def test_a_rule_is_described_with_its_target_until_it_is_gone(sandbox: Running) -> None:
+    bus = f"arn:aws:events:us-east-1:{HUB}:event-bus/peerd"
+    for account in ACCOUNTS:
+        for region in REGIONS:
+            events = sandbox.sessions.client("events", account, region)
+            for rule in ("peerd-vpc-tags", "peerd-network-calls"):
+                assert events.describe_rule(Name=rule)["State"] == "ENABLED"
+                (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
+                assert target["Arn"] == bus
+    events = sandbox.sessions.client("events", "333333333333", "us-east-1")
+    kept = events.describe_rule(Name="peerd-vpc-tags")
+    targets = events.list_targets_by_rule(Rule="peerd-vpc-tags")["Targets"]
+    try:
+        events.disable_rule(Name="peerd-vpc-tags")
+        assert events.describe_rule(Name="peerd-vpc-tags")["State"] == "DISABLED"
+        events.enable_rule(Name="peerd-vpc-tags")
+        assert events.describe_rule(Name="peerd-vpc-tags")["State"] == "ENABLED"
+        events.remove_targets(Rule="peerd-vpc-tags", Ids=[target["Id"] for target in targets])
+        assert events.list_targets_by_rule(Rule="peerd-vpc-tags")["Targets"] == []
+        events.delete_rule(Name="peerd-vpc-tags")
+        gone = "ResourceNotFoundException.*does not exist on EventBus default"
+        for call, name in (
+            (events.describe_rule, "Name"),
+            (events.disable_rule, "Name"),
+            (events.list_targets_by_rule, "Rule"),
+        ):
+            with pytest.raises(ClientError, match=gone):
+                call(**{name: "peerd-vpc-tags"})
+    finally:
+        events.put_rule(Name="peerd-vpc-tags", EventPattern=kept["EventPattern"], State="ENABLED")
+        events.put_targets(Rule="peerd-vpc-tags", Targets=targets)
+
+
+def test_a_permission_is_missing_for_one_action_where_a_fault_says_so(sandbox: Running) -> None:
+    sandbox.control.faults({"service": "ec2", "action": "CreateRoute", "code": "UnauthorizedOperation"})
+    route = {"RouteTableId": "rtb-1", "DestinationCidrBlock": "10.0.0.0/8", "DryRun": True}
+    ec2 = sandbox.sessions.client("ec2", "222222222222", "eu-west-1")
+    try:
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            ec2.create_route(**route, GatewayId="igw-1")
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            ec2.delete_route(**route)
+    finally:
+        sandbox.control.faults()
+
+
 def test_a_function_calls_aws_as_its_own_role(sandbox: Running) -> None:
     sandbox.control.forget_calls()
     sandbox.send("drift-repair", {"describe": True})

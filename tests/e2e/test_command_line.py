@@ -1,6 +1,9 @@
 """What `peerd` shows of a running deployment."""
 
 import json
+import re
+
+import pytest
 
 from sandbox.client.model import ACCOUNTS, HUB, REGIONS
 from tests.e2e.cli import Peerd
@@ -25,7 +28,11 @@ def test_the_status_of_a_mesh_names_its_members_and_what_to_do_about_what_is_ope
     overview = {it["mesh"]: it for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
     assert {one.id, twin.id} <= {member["vpc"] for member in overview["prod"]["members"]}
     assert "overlap" in {finding["kind"] for finding in overview["prod"]["findings"]}
-    assert peerd.ok("status").splitlines()[0].split() == ["MESH", "MODE", "MEMBERS", "FINDINGS"]
+    assert overview["prod"]["pairs"] == {"overlapping": 1}
+    heading, *lines = peerd.ok("status").splitlines()
+    assert heading.split("  ")[0] == "MESH" and "PAIRS ACTIVE" in heading and "GAPS" in heading
+    assert next(line for line in lines if line.startswith("prod")).split()[3:6] == ["0", "of", "1"]
+    assert "sweep" in lines[-1]
 
 
 def test_the_history_of_a_mesh_tells_what_the_latest_runs_did(world: World, peerd: Peerd) -> None:
@@ -48,33 +55,13 @@ def test_a_mesh_that_nobody_knows_is_no_status(peerd: Peerd) -> None:
     assert said.err.startswith("error: nosuch-at-all is neither declared nor asked for")
 
 
-def test_a_stack_that_is_none_of_peerds_is_named(peerd: Peerd) -> None:
-    said = peerd.run("--stack", "nosuch", "mesh", "list")
-
-    assert said.code == 1
-    assert said.err.startswith(
-        "error: stack nosuch not read; is it the hub's stack, in this Region and account?: "
-    )
-
-
-def test_an_error_that_people_meet_comes_with_the_next_step_apart_from_it(world: World, peerd: Peerd) -> None:
-    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
-    unknown = peerd.run("status", "--stack", "nosuch")
-    assert unknown.code == 1
-    assert "error: stack nosuch not read" in unknown.err and "hint: --stack NAME" in unknown.err
-    keyless = peerd.run("status", **nowhere, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
-    assert keyless.code == 1 and "hint: no credentials were found: set AWS_PROFILE" in keyless.err
-    homeless = peerd.run("status", **nowhere, AWS_REGION=None)
-    assert homeless.code == 1 and "hint: no Region is set: set AWS_REGION" in homeless.err
-    unreached = peerd.run("status", AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    assert unreached.code == 1 and "hint: AWS was not reached" in unreached.err
-
-    expired = {"service": "cloudformation", "action": "DescribeStacks", "code": "ExpiredToken", "status": 403}
-    world.control.faults(expired)
-    said = peerd.run("status")
-    world.control.faults()
-    assert said.code == 1 and "hint: the credentials have expired: log in again" in said.err
-    assert not said.out
+def test_nothing_is_coloured_unless_somebody_looks(peerd: Peerd) -> None:
+    plain = peerd.ok("demo")
+    assert "\x1b" not in plain and "  + peering" in plain
+    forced = peerd.run("demo", CLICOLOR_FORCE="1").out
+    assert "\x1b[32m+ peering" in forced and re.sub(r"\x1b\[\d*m", "", forced) == plain
+    assert "\x1b" not in peerd.run("demo", CLICOLOR_FORCE="0", NO_COLOR="1").out
+    assert "\x1b" not in peerd.run("status", "--json", CLICOLOR_FORCE="1").out
 
 
 def test_shells_and_man_are_told_what_there_is(peerd: Peerd) -> None:

@@ -19,10 +19,10 @@ use futures::{StreamExt, stream};
 use peerd_aws::{AwsCloud, Deployed, Sessions};
 use peerd_core::{MeshName, Observed, Policy, Scope, VpcId};
 use peerd_engine::error::chain;
-use peerd_engine::{CloudRead, CloudWrite, Message, Queue, Store, Work};
+use peerd_engine::{CloudRead, CloudWrite, Message, Queue, Roster, Store, Work};
 
-use crate::mesh::read_text;
-use crate::say;
+use crate::plan::role_arn;
+use crate::{input, say};
 use plan::{Import, Known};
 
 /// How many scopes are read at once.
@@ -73,14 +73,14 @@ fn rename(text: &str) -> Result<(String, MeshName), String> {
 /// Carries the command out and answers what is to be printed.
 pub async fn run(arguments: Arguments, deployed: &Deployed, json: bool) -> Result<String> {
     let Arguments { file, role, renames, apply } = arguments;
-    let name = file.display();
-    let old = file::read(&read_text(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
+    let name = input::name(&file);
+    let old = file::read(&input::read(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
     let Some(role) = role.or_else(|| old.role.clone()) else {
         bail!("{name} has no common_principal_name; name the role to assume in each account by --role");
     };
-    let cloud = AwsCloud::new(Sessions::load(format!("arn:aws:iam::{{account}}:role/{role}"), None).await);
+    let cloud = AwsCloud::new(Sessions::load(role_arn(&role), None).await);
     let observed = look(&cloud, old.vpcs()).await;
-    let (declared, scopes) = (policies(deployed).await?, known_scopes(deployed).await?);
+    let (declared, scopes) = (policies(deployed).await?, roster(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
         .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
@@ -119,15 +119,9 @@ async fn policies(deployed: &Deployed) -> Result<BTreeMap<MeshName, Policy>> {
     Ok(stored.filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
 }
 
-async fn known_scopes(deployed: &Deployed) -> Result<BTreeSet<Scope>> {
+async fn roster(deployed: &Deployed) -> Result<Roster> {
     let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
-    let found = deployed.accounts.iter().chain(organization.accounts.keys());
-    let found =
-        found.flat_map(|account| deployed.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-    let registered = said
-        .iter()
-        .flat_map(|(account, said)| said.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-    Ok(found.chain(registered).collect())
+    Ok(Roster::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
 /// Registers, declares and tags, in this order: a VPC that is tagged finds its mesh, paused.

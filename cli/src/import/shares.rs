@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 
 use peerd_core::cidr::IpNet;
+use peerd_core::tags::LONGEST_VALUE;
 use peerd_core::{CidrSet, MeshName};
-
-/// The longest value of a tag, in characters.
-const LONGEST_TAG: usize = 256;
 
 /// What a VPC shares in each mesh; nothing for all that it has.
 pub type Shares = BTreeMap<MeshName, Option<CidrSet>>;
@@ -71,11 +69,11 @@ pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> 
 
 fn words(blocks: &CidrSet) -> Result<String, String> {
     let words = |blocks: &CidrSet| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let fits = |text: &String| text.len() <= LONGEST_TAG;
+    let fits = |text: &String| text.len() <= LONGEST_VALUE;
     [words(blocks), words(&blocks.aggregated())]
         .into_iter()
         .find(fits)
-        .ok_or_else(|| format!("its overrides are longer than a tag of {LONGEST_TAG} characters"))
+        .ok_or_else(|| format!("its overrides are longer than a tag of {LONGEST_VALUE} characters"))
 }
 
 #[cfg(test)]

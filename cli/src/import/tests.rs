@@ -71,15 +71,7 @@ impl World {
         let worn = worn.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let tags: Tags = worn.into_iter().filter(|_| !environment.is_empty()).collect();
         for side in [&requester, &accepter] {
-            let view = PeeringView {
-                id: id.parse().unwrap(),
-                requester: requester.clone(),
-                accepter: accepter.clone(),
-                status: status.clone(),
-                message: String::new(),
-                tags: tags.clone(),
-                dns: BTreeMap::new(),
-            };
+            let view = PeeringView::new(id.parse().unwrap(), [&requester, &accepter], status.clone(), tags.clone());
             self.observed.add_peering(&side.scope, view);
         }
     }

@@ -13,14 +13,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
-use peerd_core::{Leave, MeshName, Scope};
+use peerd_aws::SystemClock;
+use peerd_core::{FindingKind, Leave, MeshName, Scope};
 use peerd_engine::preview::Preview;
 use peerd_engine::{Clock, Engine, Outcome, Run, Timestamp};
 
-use crate::mesh::read_text;
-use crate::{Answer, say};
+use crate::{Answer, colour, input, progress, say};
+pub use config::role_arn;
 use saved::Saved;
-use site::Here;
 pub use site::{Site, Source};
 
 /// How many meshes are looked at, or worked on, at once.
@@ -42,7 +42,8 @@ pub struct PlanArguments {
     /// Keep the plan in a file, for `peerd apply FILE`
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 2 if something is to be done, and with 0 only if nothing is
+    /// Exit with 2 if something is to be done, with 0 only if nothing is, and with 5 if that cannot be told, because an
+    /// account could not be read
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -70,14 +71,23 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
         say(&format!("kept in {0}; `peerd apply {0}` applies it", out.display()));
     }
     let text = if json { plan.to_json()? } else { tell::plans(&previews) };
-    let code = if detailed_exitcode && !plan.is_empty() { 2 } else { 0 };
+    let code = match (detailed_exitcode, plan.is_empty(), previews.iter().any(has_gaps)) {
+        (false, ..) | (true, true, false) => 0,
+        (true, false, _) => 2,
+        (true, true, true) => 5,
+    };
     Ok(Answer { text, code })
+}
+
+/// Whether something could not be read.
+fn has_gaps(preview: &Preview) -> bool {
+    preview.forecast.report.findings.iter().any(|finding| finding.kind == FindingKind::Gap)
 }
 
 /// `peerd apply`.
 pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let ApplyArguments { plan, source, yes } = arguments;
-    let kept = plan.as_ref().map(|file| Saved::read(&read_text(file)?).with_context(|| format!("{}", file.display())));
+    let kept = plan.as_ref().map(|file| Saved::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
     let kept = kept.transpose()?;
     let site = Site::open(source, stack).await?;
     let engine = site.engine();
@@ -89,7 +99,12 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
         None if now.is_empty() || yes => {}
         None => ask(&tell::plans(&previews))?,
     }
+    for Preview { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
+        say(&format!("{mesh}: not everything could be read; `peerd plan {mesh}` says what"));
+    }
     let due = previews.into_iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty());
+    let due: Vec<Preview> = due.collect();
+    progress::count("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
     let runs = stream::iter(due).map(|preview| work(&engine, preview)).buffer_unordered(CONCURRENCY);
     let mut runs: Vec<Run> = runs.try_collect().await?;
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
@@ -98,20 +113,27 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     Ok(Answer { text, code: u8::from(!done) })
 }
 
-/// Looks ahead for these meshes, or for all that are declared.
-async fn previews(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
+/// These meshes, or all that are declared.
+pub async fn chosen(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
     let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
     if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
-        bail!("mesh {unknown} is not declared");
+        bail!("mesh {unknown} is not declared; `peerd mesh declare`, or [meshes.{unknown}] in peerd.toml, declares it");
     }
-    let meshes: Vec<MeshName> = if only.is_empty() { declared.into_iter().collect() } else { only };
-    let scopes = engine.scopes().await?;
+    Ok(if only.is_empty() { declared.into_iter().collect() } else { only })
+}
+
+/// Looks ahead for these meshes, or for all that are declared.
+async fn previews(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
+    let (meshes, scopes) = (chosen(engine, only).await?, engine.scopes().await?);
+    progress::count("looking at meshes", meshes.len());
     let looks = stream::iter(meshes).map(|mesh| look(engine, mesh, &scopes)).buffered(CONCURRENCY);
     looks.try_collect().await
 }
 
 async fn look(engine: &Engine<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview> {
-    engine.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"))
+    let preview = engine.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
+    progress::step();
+    preview
 }
 
 /// Runs a mesh until nothing is left to do, and tells all that was done.
@@ -120,11 +142,14 @@ async fn work(engine: &Engine<'_>, preview: Preview) -> Result<Run> {
     let mut applied = Vec::new();
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
-        let mut run = engine.reconcile(&mesh, &asked, Leave::ByPolicy, Here.now() + RUN).await?;
+        let mut run = engine.reconcile(&mesh, &asked, Leave::ByPolicy, SystemClock.now() + RUN).await?;
         if run.outcome != Outcome::Unchanged {
-            engine.store.record_run(&run, Here.now()).await?;
+            engine.store.record_run(&run, SystemClock.now()).await?;
         }
-        run.applied.iter().for_each(|action| say(&format!("{mesh}: {action}")));
+        for action in &run.applied {
+            say(&format!("{mesh}: {action}"));
+            progress::step();
+        }
         let progress = !run.applied.is_empty();
         applied.append(&mut run.applied);
         let goes_on = match run.outcome {
@@ -150,8 +175,12 @@ fn ask(plans: &str) -> Result<()> {
     if !stdin().is_terminal() {
         bail!("nobody is there to ask; say --yes, or apply a plan that `peerd plan --out FILE` kept");
     }
-    drop(write!(stderr(), "{plans}\nApply this? Only `yes` does: "));
     let mut answer = String::new();
-    stdin().read_line(&mut answer).context("no answer")?;
+    progress::aside(|| {
+        colour::to_stderr(plans);
+        drop(write!(stderr(), "Apply this? Only `yes` does: "));
+        stdin().read_line(&mut answer)
+    })
+    .context("no answer")?;
     if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was changed") }
 }

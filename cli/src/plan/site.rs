@@ -1,17 +1,16 @@
 //! Where a plan is made and applied: a deployment's table, or nothing but a file.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use peerd_aws::{AwsCloud, AwsDirectory, Deployed, Sessions, configuration};
+use peerd_aws::{AwsCloud, AwsDirectory, Deployed, Sessions, SystemClock, configuration};
 use peerd_engine::memory::MemoryStore;
-use peerd_engine::{Bus, Clock, Directory, Engine, Message, Notice, PortError, Queue, Settings, Store, Timestamp};
+use peerd_engine::{Bus, Clock, Directory, Engine, Message, Notice, PortError, Queue, Settings, Store};
 
 use super::config::{self, Config};
-use crate::mesh::read_text;
+use crate::input;
 
 /// The file that is read if nothing else is said.
 const FILE: &str = "peerd.toml";
@@ -26,6 +25,19 @@ pub struct Source {
     /// With --stack: the role to assume in each account, which must trust you; the spokes' role trusts the functions only
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
+}
+
+impl Source {
+    /// The file to read, if none is a stack's.
+    pub fn file(&self, stack: Option<&str>) -> Option<PathBuf> {
+        let no_stack = stack.is_none() && self.role.is_none();
+        self.file.clone().or_else(|| (no_stack && Path::new(FILE).exists()).then(|| FILE.into()))
+    }
+
+    /// The role to assume from here.
+    pub fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
 }
 
 /// The ports of the engine, from here.
@@ -45,11 +57,10 @@ impl Site {
     ///
     /// # Errors
     /// When there is neither a file nor a stack that could be read, or the organisation that the file names cannot be listed.
-    pub async fn open(Source { file, role }: Source, stack: Option<&str>) -> Result<Self> {
-        let file = file.or_else(|| (stack.is_none() && Path::new(FILE).exists()).then(|| FILE.into()));
-        let site = match file {
+    pub async fn open(source: Source, stack: Option<&str>) -> Result<Self> {
+        let site = match source.file(stack) {
             Some(file) => Self::of_file(&file).await?,
-            None => Self::of_stack(stack, role).await?,
+            None => Self::of_stack(stack, source.role).await?,
         };
         if !site.settings.units.is_empty() {
             site.engine().discover().await.context("the organisational units cannot be listed")?;
@@ -58,7 +69,7 @@ impl Site {
     }
 
     async fn of_file(file: &Path) -> Result<Self> {
-        let config = config::read(&read_text(file)?).with_context(|| format!("{} is wrong", file.display()))?;
+        let config = config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
         let sessions = Sessions::load(config::role_arn(&role), external_id).await;
         let settings = Settings { deployment, meshes: [].into(), accounts, units, regions };
@@ -67,12 +78,12 @@ impl Site {
     }
 
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
-        let stack = stack.unwrap_or(crate::STACK);
+        let stack = stack.unwrap_or(crate::online::STACK);
         let Some(role) = role else {
             bail!("there is no {FILE} here; for the stack {stack}, name the role to assume in each account by --role");
         };
         let deployed = Deployed::of_stack(&configuration().await, stack).await?;
-        let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _ } = deployed;
+        let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _ } = deployed;
         let sessions = Sessions::load(config::role_arn(&role), None).await;
         let settings = Settings { deployment: name, meshes, accounts, units: [].into(), regions };
         Ok(Self::new(settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
@@ -86,7 +97,7 @@ impl Site {
         bus: Box<dyn Bus>,
     ) -> Self {
         let directory = AwsDirectory::new(sessions.base());
-        let worker = format!("cli#{}@{}", std::process::id(), Here.now());
+        let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
         Self { settings, cloud: AwsCloud::new(sessions), directory, store, queue, bus, worker }
     }
 
@@ -99,20 +110,10 @@ impl Site {
             store: &*self.store,
             queue: &*self.queue,
             bus: &*self.bus,
-            clock: &Here,
+            clock: &SystemClock,
             settings: &self.settings,
             worker: &self.worker,
         }
-    }
-}
-
-/// The clock of this machine.
-pub struct Here;
-
-impl Clock for Here {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::try_from(since.as_millis()).unwrap_or(Timestamp::MAX)
     }
 }
 

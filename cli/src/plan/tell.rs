@@ -7,6 +7,8 @@ use peerd_engine::Run;
 use peerd_engine::preview::Preview;
 use serde_json::json;
 
+use super::has_gaps;
+
 /// Calls with which every scope is looked at.
 const READS: usize = 5;
 
@@ -32,13 +34,15 @@ pub fn plans(previews: &[Preview]) -> String {
     text
 }
 
-fn mesh(Preview { mesh, forecast, paused, .. }: &Preview) -> String {
+fn mesh(preview: &Preview) -> String {
+    let Preview { mesh, forecast, paused, .. } = preview;
     let mut groups: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
     for step in &forecast.steps {
         let pair = step.pair.as_ref().map(ToString::to_string);
         groups.entry(pair).or_default().push(step.action.to_string());
     }
     let state = match (forecast.steps.is_empty(), paused) {
+        (true, _) if has_gaps(preview) => "nothing is to be done, as far as could be read",
         (true, _) => "nothing is to be done",
         (false, true) => "paused; when it resumes",
         (false, false) => "to be done",

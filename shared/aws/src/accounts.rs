@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{AccountId, Region, Scope};
 use peerd_engine::PortError;
 
-use crate::errors;
-use crate::store::{ACCOUNTS, DynamoStore, key};
+use crate::store::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
     /// Registers a scope, of whose account it then no longer holds that it is gone.
@@ -16,7 +14,7 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), PortError> {
-        self.update_account(account, |update| {
+        self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
                 .update_expression("ADD regions :regions REMOVE gone")
                 .expression_attribute_values(":regions", AttributeValue::Ss(vec![region.to_string()]))
@@ -30,7 +28,7 @@ impl DynamoStore {
     /// When the table cannot be written.
     pub async fn unregister(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<(), PortError> {
         let regions = AttributeValue::Ss(regions.iter().map(ToString::to_string).collect());
-        self.update_account(account, |update| {
+        self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update.update_expression("DELETE regions :regions").expression_attribute_values(":regions", regions)
         })
         .await
@@ -41,21 +39,11 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn say_gone(&self, account: &AccountId) -> Result<(), PortError> {
-        self.update_account(account, |update| {
+        self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
                 .update_expression("SET gone = :true REMOVE regions")
                 .expression_attribute_values(":true", AttributeValue::Bool(true))
         })
         .await
-    }
-
-    async fn update_account(
-        &self,
-        account: &AccountId,
-        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
-    ) -> Result<(), PortError> {
-        let item = Some(key(ACCOUNTS.to_owned(), account.to_string()));
-        let update = change(self.dynamo.update_item().table_name(&self.table).set_key(item));
-        update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of account {account}"), error))
     }
 }

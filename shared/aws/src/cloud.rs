@@ -48,6 +48,10 @@ impl AwsCloud {
         self.sessions.ec2(scope).await
     }
 
+    pub(crate) async fn config(&self, scope: &Scope) -> aws_config::SdkConfig {
+        self.sessions.of(scope).await
+    }
+
     async fn tag(&self, scope: &Scope, id: &str, tags: &Tags) -> Result<(), CloudError> {
         let ec2 = self.ec2(scope, Bucket::Tag("CreateTags")).await;
         let answer = ec2.create_tags().resources(id).set_tags(Some(convert::sdk_tags(tags))).send().await;

@@ -9,6 +9,7 @@ use peerd_core::{AccountId, Deployment, MeshName, Region};
 use peerd_engine::PortError;
 
 use crate::errors;
+use crate::hub::Hub;
 use crate::{DynamoStore, EventBridgeBus, Letters, SqsQueue};
 
 /// The parts of a deployment that somebody outside of it may use.
@@ -23,6 +24,8 @@ pub struct Deployed {
     pub queue: SqsQueue,
     /// Every queue with its dead letters.
     pub letters: Vec<Letters>,
+    /// What an examination looks at.
+    pub hub: Hub,
     /// The meshes that its parameter `Meshes` declares.
     pub meshes: BTreeSet<MeshName>,
     /// The accounts of its parameter `Accounts`.
@@ -77,11 +80,16 @@ impl Deployed {
         };
         let parameters: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.parameters()).collect();
         let name = list(&parameters, "Deployment").into_iter().next();
-        let bus = output("BusArn")?;
-        let bus = bus.rsplit_once('/').map_or(bus.as_str(), |(_, name)| name);
+        let status = answer.stacks().first().and_then(|stack| stack.stack_status()).map(ToString::to_string);
+        let schedule = parameters.iter().find(|parameter| parameter.parameter_key() == Some("SweepSchedule"));
+        let schedule = schedule.and_then(|parameter| parameter.parameter_value()).map(str::to_owned);
+        let arn = output("BusArn")?;
+        let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
+        let function = output("DriftRepairFunctionName")?;
         Ok(Self {
             name: name.ok_or_else(|| foreign("parameter Deployment"))?,
-            bus: EventBridgeBus::new(config, bus.to_owned()),
+            bus: EventBridgeBus::new(config, bus),
+            hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),
             meshes: list(&parameters, "Meshes"),
             accounts: list(&parameters, "Accounts"),
             regions: list(&parameters, "Regions"),

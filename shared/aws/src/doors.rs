@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{IpRange, Ipv6Range, NetworkAcl, NetworkAclEntry, RuleAction};
+use aws_sdk_ec2::types::{NetworkAcl, NetworkAclEntry, RuleAction};
 use peerd_core::cidr;
 use peerd_core::{Acl, AclRule, CidrSet, VpcRef};
 use peerd_engine::CloudError;
@@ -10,6 +10,7 @@ use peerd_engine::CloudError;
 use crate::cloud::{AwsCloud, filter, malformed};
 use crate::convert::{Malformed, required};
 use crate::errors;
+use crate::ingress;
 use crate::pace::Bucket;
 
 /// The protocol of a rule that matches every one.
@@ -42,13 +43,8 @@ impl AwsCloud {
         let groups = groups.map_err(|error| errors::cloud(&call, error))?;
         let mut open = BTreeMap::new();
         for group in &groups {
-            let permissions = group.ip_permissions().iter();
-            let blocks = permissions.flat_map(|permission| {
-                let v4 = permission.ip_ranges().iter().filter_map(IpRange::cidr_ip);
-                v4.chain(permission.ipv6_ranges().iter().filter_map(Ipv6Range::cidr_ipv6))
-            });
-            let blocks = blocks.map(cidr::parse).collect::<Result<CidrSet, _>>();
-            let blocks = blocks.map_err(|error| malformed(&call, error.into()))?;
+            let permissions = ingress::open(group).map_err(|error| malformed(&call, error))?;
+            let blocks = permissions.into_iter().map(|permission| permission.from).collect();
             open.insert(group.group_id().unwrap_or_default().to_owned(), blocks);
         }
         Ok(open)

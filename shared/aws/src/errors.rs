@@ -5,17 +5,18 @@ use std::error::Error;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use peerd_engine::error::chain;
 use peerd_engine::{CloudError, ErrorKind, PortError};
 
-/// An SDK error with its kind, the call, and its causes.
+/// An SDK error with its kind, the call, and what AWS said or the causes that kept it from answering.
 pub fn cloud<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> CloudError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let kind = kind(&error);
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
-    let context = context(call, &error);
-    CloudError { kind, code, context, source: Some(Box::new(error)) }
+    let PortError { context, source } = port(call, error);
+    CloudError { kind, code, context, source }
 }
 
 /// An SDK error of the store or the queue.
@@ -23,17 +24,18 @@ pub fn port<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    PortError { context: context(call, &error), source: Some(Box::new(error)) }
+    match (error.as_service_error(), refused_role(&error)) {
+        (Some(answer), _) => PortError::new(format!("{call} ({})", said(answer))),
+        (None, Some(refusal)) => PortError::new(format!("{call}: its role cannot be assumed ({})", said(refusal))),
+        (None, None) => PortError { context: call.to_string(), source: Some(Box::new(error)) },
+    }
 }
 
-/// The call, AWS's code and its sentence: the SDK's own text leaves the latter two out.
-fn context<E: ProvideErrorMetadata>(call: impl std::fmt::Display, error: &SdkError<E, HttpResponse>) -> String {
-    match error.as_service_error() {
-        Some(said) => {
-            let (code, message) = (said.code().unwrap_or("no code"), said.message().unwrap_or("no message"));
-            format!("{call} ({code}: {message})")
-        }
-        None => call.to_string(),
+/// AWS's code and its sentence, which are all that it says; the causes if it was not AWS that answered.
+pub fn said(error: &(impl ProvideErrorMetadata + Error)) -> String {
+    match error.code() {
+        Some(code) => format!("{code}: {}", error.message().unwrap_or("no message")),
+        None => chain(error),
     }
 }
 
@@ -42,20 +44,16 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let Some(said) = error.as_service_error() else {
-        return if role_is_denied(error) { ErrorKind::Denied } else { ErrorKind::Unavailable };
+        return if refused_role(error).is_some() { ErrorKind::Denied } else { ErrorKind::Unavailable };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     ErrorKind::of(said.code().unwrap_or_default(), said.message().unwrap_or_default(), status)
 }
 
-/// Whether the call never left because the account's role cannot be assumed.
-fn role_is_denied(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(current) = cause {
-        if let Some(assume) = current.downcast_ref::<AssumeRoleError>() {
-            return ErrorKind::of(assume.code().unwrap_or_default(), "", 0) == ErrorKind::Denied;
-        }
-        cause = current.source();
-    }
-    false
+/// What STS said if the call never left because the account's role may not be assumed.
+fn refused_role<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AssumeRoleError> {
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    let refusal = causes.find_map(|cause| cause.downcast_ref::<AssumeRoleError>())?;
+    let kind = ErrorKind::of(refusal.code().unwrap_or_default(), "", 0);
+    (kind == ErrorKind::Denied).then_some(refusal)
 }

@@ -5,13 +5,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use peerd_engine::{Clock, Delivery, Engine, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::{AwsCloud, AwsDirectory, DynamoStore, Environment, EventBridgeBus, Sessions, SqsQueue, telemetry};
+use crate::{
+    AwsCloud, AwsDirectory, DynamoStore, Environment, EventBridgeBus, Examined, Sessions, SqsQueue, telemetry,
+};
 
 /// Time kept for the calls under way when a batch runs out of it, and for follow-up messages, in milliseconds.
 const MARGIN_MS: Timestamp = 10_000;
 
-struct SystemClock;
+/// The clock of this machine.
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -48,7 +52,33 @@ pub async fn serve() -> Result<(), Error> {
         worker: &worker,
     };
     let engine = &engine;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| answer(engine, event))).await
+    let cloud = &cloud;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Call>| answer(engine, cloud, event))).await
+}
+
+/// Why the function is called.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Call {
+    /// Somebody wants to know whether every scope is ready.
+    Examine { examine: Examine },
+    /// Messages of its queue.
+    Batch(SqsEvent),
+}
+
+/// What is to be examined.
+#[derive(Deserialize)]
+struct Examine {
+    /// The ARN of the hub's bus.
+    bus: String,
+}
+
+/// What the function answers.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Examined(Vec<Examined>),
+    Handled(SqsBatchResponse),
 }
 
 /// A name that no other worker has: Lambda gives each execution environment, which runs one batch at a time, a log
@@ -58,10 +88,20 @@ fn worker() -> String {
     format!("{stream}#{}@{}", std::process::id(), SystemClock.now())
 }
 
-/// Reports the messages that are to come again; the others of the batch are done.
-async fn answer(engine: &Engine<'_>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>) -> Result<Answer, Error> {
     let deadline = event.context.deadline.saturating_sub(MARGIN_MS);
-    let records = event.payload.records.into_iter();
+    Ok(match event.payload {
+        Call::Examine { examine: Examine { bus } } => {
+            let (deployment, scopes) = (&engine.settings.deployment, engine.scopes().await?);
+            Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
+        }
+        Call::Batch(batch) => Answer::Handled(handle(engine, batch, deadline).await),
+    })
+}
+
+/// Reports the messages that are to come again; the others of the batch are done.
+async fn handle(engine: &Engine<'_>, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let records = batch.records.into_iter();
     let deliveries: Vec<Delivery> = records
         .map(|record| Delivery { id: record.message_id.unwrap_or_default(), body: record.body.unwrap_or_default() })
         .collect();
@@ -75,5 +115,5 @@ async fn answer(engine: &Engine<'_>, event: LambdaEvent<SqsEvent>) -> Result<Sqs
             failure
         })
         .collect();
-    Ok(response)
+    response
 }

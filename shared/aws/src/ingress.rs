@@ -18,10 +18,15 @@ pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityG
     }
     let id = required(group.group_id(), "groupId")?.parse()?;
     let vpc = owner(scope, group)?;
+    let others = group.ip_permissions().iter();
+    let others = others.map(|it| it.user_id_group_pairs().len() + it.prefix_list_ids().len()).sum();
+    Ok(Some(SecurityGroup { id, vpc, tags: tags(group.tags()), open: open(group)?, others }))
+}
+
+/// What a group lets in from blocks.
+pub fn open(group: &SdkSecurityGroup) -> Result<BTreeSet<Permission>, Malformed> {
     let mut open = BTreeSet::new();
-    let mut others = 0;
     for permission in group.ip_permissions() {
-        others += permission.user_id_group_pairs().len() + permission.prefix_list_ids().len();
         let v4 = permission.ip_ranges().iter().map(IpRange::cidr_ip);
         let v6 = permission.ipv6_ranges().iter().map(Ipv6Range::cidr_ipv6);
         for block in v4.chain(v6) {
@@ -31,7 +36,7 @@ pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityG
             open.insert(Permission { traffic, from });
         }
     }
-    Ok(Some(SecurityGroup { id, vpc, tags: tags(group.tags()), open, others }))
+    Ok(open)
 }
 
 /// The VPC of a group.

@@ -6,8 +6,7 @@ use peerd_core::{MeshName, Policy, PolicyError};
 use peerd_engine::{PortError, error::chain};
 use serde_dynamo::Deserializer;
 
-use crate::errors;
-use crate::store::{DynamoStore, Item, key, read as read_item};
+use crate::store::{DynamoStore, Item, read as read_item};
 
 /// Under which all meshes stand.
 pub const PK: &str = "meshes";
@@ -24,7 +23,7 @@ impl DynamoStore {
         let set = |update: UpdateItemFluentBuilder| {
             update.update_expression("SET policy = :policy").expression_attribute_values(":policy", value)
         };
-        self.update_mesh(mesh, set).await
+        self.update(PK, mesh.as_str(), "mesh", set).await
     }
 
     /// Takes a declaration back. Who asks for the mesh stays remembered, and what was made for it stays.
@@ -32,17 +31,7 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), PortError> {
-        self.update_mesh(mesh, |update| update.update_expression("REMOVE policy")).await
-    }
-
-    async fn update_mesh(
-        &self,
-        mesh: &MeshName,
-        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
-    ) -> Result<(), PortError> {
-        let item = key(PK.to_owned(), mesh.to_string());
-        let update = change(self.dynamo.update_item().table_name(&self.table).set_key(Some(item)));
-        update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of mesh {mesh}"), error))
+        self.update(PK, mesh.as_str(), "mesh", |update| update.update_expression("REMOVE policy")).await
     }
 }
 
@@ -71,6 +60,7 @@ fn policy_of(value: AttributeValue) -> Result<Policy, PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::key;
 
     fn item(policy: AttributeValue) -> Item {
         let mut item = key(PK.to_owned(), "prod".to_owned());

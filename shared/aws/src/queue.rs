@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_sdk_sqs::types::QueueAttributeName;
 use peerd_engine::{Message, PortError, Queue};
 
 use crate::errors;
@@ -35,6 +36,23 @@ impl Letters {
     /// The queue at `queue` with its dead letters at `dead`.
     pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
         Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
+    }
+
+    /// How many messages wait, and how many were given up on: what SQS takes them for.
+    ///
+    /// # Errors
+    /// When SQS fails.
+    pub async fn counts(&self) -> Result<(u64, u64), PortError> {
+        Ok((self.count(&self.queue).await?, self.count(&self.dead).await?))
+    }
+
+    async fn count(&self, url: &str) -> Result<u64, PortError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let request = self.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| errors::port(format!("GetQueueAttributes of {}", self.name), error))?;
+        let count = answer.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
+        count.ok_or_else(|| PortError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
     }
 
     /// Puts up to ten dead letters back into the queue, and tells how many. Each is taken out only when it is back, so that

@@ -9,6 +9,7 @@
 //! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
 //! | `accounts` | account | its registered Regions, or that it is gone |
 //! | `organization` | `organization` | which accounts are in which of the units that the deployment was given |
+//! | `sweep` | `sweep` | when the last sweep was begun |
 //! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
 //!
 //! All but policies and accounts is an index: lost, it is rebuilt from tags by one sweep.
@@ -23,10 +24,12 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Deeds, Member, MeshName, Organization, Pair, PeeringId, Policy, Scope, VpcRef};
 use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{errors, policies};
@@ -37,6 +40,8 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 pub(crate) const ACCOUNTS: &str = "accounts";
 /// Under which the organisation stands.
 const ORGANIZATION: &str = "organization";
+/// Under which the last sweep stands.
+const SWEEP: &str = "sweep";
 /// The sort key of what was found of a mesh.
 const TIDINGS: &str = "tidings";
 
@@ -66,6 +71,19 @@ impl DynamoStore {
             items.push(item.map_err(|error| errors::port(format!("Query of {pk}"), error))?);
         }
         Ok(items)
+    }
+
+    /// Changes one item, whatever it was.
+    pub(crate) async fn update(
+        &self,
+        pk: &str,
+        sk: &str,
+        what: &str,
+        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<(), PortError> {
+        let item = Some(key(pk.to_owned(), sk.to_owned()));
+        let update = change(self.dynamo.update_item().table_name(&self.table).set_key(item));
+        update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of {what} {sk}"), error))
     }
 
     fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, PortError> {
@@ -207,6 +225,18 @@ impl Store for DynamoStore {
         self.transact(vec![put], "the organisation").await
     }
 
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError> {
+        let request = self.dynamo.put_item().table_name(&self.table).set_item(Some(sweep_key())).item("at", number(at));
+        request.send().await.map(drop).map_err(|error| errors::port("PutItem of the sweep", error))
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError> {
+        let request = self.dynamo.get_item().table_name(&self.table).set_key(Some(sweep_key()));
+        let item = request.send().await.map_err(|error| errors::port("GetItem of the sweep", error))?.item;
+        let Some(item) = item else { return Ok(None) };
+        read::<Swept>(SWEEP, item).map(|swept| Some(swept.at))
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
         let mut free = "attribute_not_exists(pk) OR until_ms < :now OR claimed_by = :owner".to_owned();
         let mut request = self.dynamo.update_item();
@@ -311,6 +341,16 @@ fn overtaken(cancelled: &TransactionCanceledException) -> bool {
 
 pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
+}
+
+/// When a sweep was begun, in milliseconds since the Unix epoch.
+#[derive(Deserialize)]
+struct Swept {
+    at: Timestamp,
+}
+
+fn sweep_key() -> Item {
+    key(SWEEP.to_owned(), SWEEP.to_owned())
 }
 
 fn organization_key() -> Item {

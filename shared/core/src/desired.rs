@@ -54,7 +54,7 @@ impl Member {
 }
 
 /// How much a run may take away without a question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leave {
     /// As much as the policy lets go.

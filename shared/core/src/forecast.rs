@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Effect};
 use crate::desired::Desired;
-use crate::ids::Pair;
+use crate::ids::{Pair, PeeringId, RuleId};
 use crate::lint::lint;
 use crate::observed::{Observed, PeeringStatus, PeeringView};
 use crate::planner::plan;
@@ -60,19 +60,11 @@ pub fn forecast(desired: &Desired, observed: &Observed) -> Result<Forecast, Vec<
 pub fn foreseen(action: &Action, made: &mut u32) -> Effect {
     match action {
         Action::CreatePeering { pair, tags, .. } => {
-            let id = crate::ids::PeeringId::foreseen(made);
-            Effect::Peering(Box::new(PeeringView {
-                id,
-                requester: pair.requester().clone(),
-                accepter: pair.accepter().clone(),
-                status: PeeringStatus::PendingAcceptance,
-                message: String::new(),
-                tags: tags.clone(),
-                dns: std::collections::BTreeMap::new(),
-            }))
+            let (id, ends) = (PeeringId::foreseen(made), pair.ends());
+            Effect::Peering(Box::new(PeeringView::new(id, ends, PeeringStatus::PendingAcceptance, tags.clone())))
         }
         Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
-        Action::AuthorizeIngress { .. } => Effect::Rule(crate::ids::RuleId::foreseen(made)),
+        Action::AuthorizeIngress { .. } => Effect::Rule(RuleId::foreseen(made)),
         _ => Effect::Done,
     }
 }

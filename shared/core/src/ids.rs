@@ -110,11 +110,6 @@ impl PeeringId {
         *made += 1;
         Self(format!("pcx-new{made}"))
     }
-
-    /// Whether it is one of a forecast.
-    pub fn is_foreseen(&self) -> bool {
-        self.0.starts_with("pcx-new")
-    }
 }
 
 impl RuleId {

@@ -13,6 +13,7 @@ pub mod forecast;
 pub mod ids;
 pub mod ingress;
 pub mod lint;
+pub mod map;
 pub mod observed;
 pub mod organization;
 pub mod planner;
@@ -35,6 +36,7 @@ pub use ids::{
     SecurityGroupId, UnitId, VpcId, VpcRef,
 };
 pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
+pub use map::Map;
 pub use observed::{
     DnsSupport, ListRoute, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc,
 };

@@ -133,6 +133,14 @@ pub struct PeeringView {
     pub dns: BTreeMap<VpcRef, bool>,
 }
 
+impl PeeringView {
+    /// A view in which AWS says nothing of the state, and tells no DNS options.
+    pub fn new(id: PeeringId, [requester, accepter]: [&VpcRef; 2], status: PeeringStatus, tags: Tags) -> Self {
+        let (requester, accepter) = (requester.clone(), accepter.clone());
+        Self { id, requester, accepter, status, message: String::new(), tags, dns: BTreeMap::new() }
+    }
+}
+
 /// A peering as all readable sides show it together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peering {
@@ -338,15 +346,9 @@ mod tests {
     }
 
     fn view(status: PeeringStatus) -> PeeringView {
-        PeeringView {
-            id: "pcx-1".parse().unwrap(),
-            requester: VpcRef::new(scope("111111111111"), "vpc-1".parse().unwrap()),
-            accepter: VpcRef::new(scope("222222222222"), "vpc-2".parse().unwrap()),
-            status,
-            message: String::new(),
-            tags: Tags::new(),
-            dns: BTreeMap::new(),
-        }
+        let requester = VpcRef::new(scope("111111111111"), "vpc-1".parse().unwrap());
+        let accepter = VpcRef::new(scope("222222222222"), "vpc-2".parse().unwrap());
+        PeeringView::new("pcx-1".parse().unwrap(), [&requester, &accepter], status, Tags::new())
     }
 
     fn merged(first: PeeringStatus, second: PeeringStatus) -> PeeringStatus {

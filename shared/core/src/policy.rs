@@ -11,14 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::cidr::CidrSet;
 use crate::ids::{AccountId, PeeringId, Region, UnitId, VpcId, VpcRef};
 use crate::organization::Organization;
-use crate::tags::{self, Role, Tags};
+use crate::tags::{self, LONGEST_VALUE, Role, Tags};
 
 /// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 const MOST_TAGS: usize = 40;
-/// The longest key and the longest value of a tag, in characters.
+/// The longest key of a tag, in characters.
 const LONGEST_KEY: usize = 128;
-const LONGEST_VALUE: usize = 256;
 
 /// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What an operator should know of a run: findings with what to do about them, and what the run waits for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,8 @@ pub struct Report {
     pub waits: BTreeSet<Wait>,
     /// What would have been done, were it not for a pause.
     pub withheld: BTreeSet<Action>,
+    /// How many of the pairs that the mesh wants are in which state: AWS's word for it, or why there is no peering.
+    pub pairs: BTreeMap<String, usize>,
     /// What the plan should have known.
     pub questions: BTreeSet<Question>,
 }
@@ -136,7 +138,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits, withheld, questions: _ } = self;
+        let Self { findings, waits, withheld, pairs: _, questions: _ } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
         waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
         withheld.iter().try_for_each(|action| writeln!(f, "paused: {action}"))

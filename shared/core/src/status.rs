@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The longest tag value that EC2 takes, in characters.
-const LONGEST: usize = 256;
+use crate::tags::LONGEST_VALUE;
+
 /// Between sentences. A full stop and a space never stand inside one.
 const SEPARATOR: &str = ". ";
 
@@ -87,7 +87,7 @@ pub fn parse(line: &str) -> BTreeSet<Sentence> {
 /// Each mesh keeps to its share, so that the run of one never has to cut what the run of another wrote: they would take
 /// turns for ever.
 pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
-    let share = (LONGEST / meshes.max(1)).saturating_sub(SEPARATOR.len());
+    let share = (LONGEST_VALUE / meshes.max(1)).saturating_sub(SEPARATOR.len());
     let length = |sentence: &Sentence| sentence.to_string().chars().count() + SEPARATOR.len();
     if sentences.len() == 1 || sentences.iter().map(length).sum::<usize>() <= share {
         return sentences;
@@ -111,9 +111,9 @@ pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
 pub fn line(sentences: &BTreeSet<Sentence>) -> Option<String> {
     let mut line = String::new();
     for sentence in sentences.iter().map(ToString::to_string) {
-        let sentence: String = sentence.chars().take(LONGEST).collect();
+        let sentence: String = sentence.chars().take(LONGEST_VALUE).collect();
         let separator = if line.is_empty() { "" } else { SEPARATOR };
-        if line.chars().count() + separator.len() + sentence.chars().count() > LONGEST {
+        if line.chars().count() + separator.len() + sentence.chars().count() > LONGEST_VALUE {
             break;
         }
         line.push_str(separator);
@@ -149,7 +149,7 @@ mod tests {
         };
         let (prod, staging) = (of("prod"), of("staging"));
         let written = line(&(&prod | &staging)).unwrap();
-        assert!(written.len() <= LONGEST, "{}", written.len());
+        assert!(written.len() <= LONGEST_VALUE, "{}", written.len());
         assert!(written.contains("more prod: 38 not shown. waiting staging"), "{written}");
         assert!(written.ends_with("more staging: 39 not shown"), "{written}");
         assert_eq!(parse(&written), &prod | &staging);
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_line_that_just_fits_is_whole() {
         let written = |lengths: [usize; 2]| line(&of_lengths(&lengths)).unwrap().len();
-        assert_eq!(written([127, 127]), LONGEST);
+        assert_eq!(written([127, 127]), LONGEST_VALUE);
         assert_eq!(written([127, 128]), 127, "the second would be cut");
     }
 

@@ -34,6 +34,10 @@ pub const MARKS: [&str; 2] = [MANAGED_BY, ENV];
 /// On a peering, written when absent, so that a name given by hand stays.
 pub const NAME: &str = "Name";
 
+/// The longest value of a tag that EC2 takes, in characters
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
+pub const LONGEST_VALUE: usize = 256;
+
 /// The words of a value in which neither `/` nor `:` separates.
 pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty())

@@ -124,9 +124,7 @@ impl Engine<'_> {
                 let ask = batch.ask(mesh, place, attempt);
                 ask.scopes.extend(scopes);
                 ask.everywhere |= everywhere;
-                if leave == Leave::Confirmed {
-                    ask.leave = leave;
-                }
+                ask.leave = ask.leave.max(leave);
                 Ok(())
             }
             Matter::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),

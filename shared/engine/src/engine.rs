@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::{AccountId, Deployment, MeshName, Organization, Policy, Region, Scope, UnitId};
 
 use crate::error::PortError;
-use crate::ports::{Bus, Clock, Cloud, Directory, Queue, Store};
+use crate::ports::{Bus, Clock, Cloud, Directory, Queue, Registration, Store};
 
 /// What the deployment was given.
 #[derive(Debug, Clone)]
@@ -54,6 +54,28 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// What comes of the accounts and Regions that a deployment was given, of what was said of accounts since, and of the
+    /// organisation.
+    pub fn of(
+        accounts: &BTreeSet<AccountId>,
+        regions: &BTreeSet<Region>,
+        said: &BTreeMap<AccountId, Registration>,
+        organization: Organization,
+    ) -> Self {
+        // In an account that is closed or suspended nothing answers; members that are remembered there are looked for.
+        let found = accounts.iter().chain(organization.accounts.keys());
+        let found = found.filter(|account| organization.inactive(account).is_none());
+        let found = found.flat_map(|account| regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
+        let gone: BTreeSet<AccountId> =
+            said.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect();
+        let registered = said.iter().flat_map(|(account, said)| {
+            said.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
+        });
+        let mut scopes: BTreeSet<Scope> = found.chain(registered).collect();
+        scopes.retain(|scope| !gone.contains(&scope.account));
+        Self { scopes, organization, gone }
+    }
+
     /// The accounts of the scopes.
     pub fn accounts(&self) -> BTreeSet<AccountId> {
         self.scopes.iter().map(|scope| scope.account.clone()).collect()
@@ -67,19 +89,8 @@ impl Engine<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn roster(&self) -> Result<Roster, PortError> {
-        let (met, organization) = (self.store.accounts().await?, self.store.organization().await?);
-        // In an account that is closed or suspended nothing answers; members that are remembered there are looked for.
-        let found = self.settings.accounts.iter().chain(organization.accounts.keys());
-        let found = found.filter(|account| organization.inactive(account).is_none());
-        let found = found
-            .flat_map(|account| self.settings.regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-        let gone = met.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect();
-        let met = met.iter().flat_map(|(account, said)| {
-            said.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
-        });
-        let mut scopes: BTreeSet<Scope> = found.chain(met).collect();
-        scopes.retain(|scope| !BTreeSet::contains(&gone, &scope.account));
-        Ok(Roster { scopes, organization, gone })
+        let (said, organization) = (self.store.accounts().await?, self.store.organization().await?);
+        Ok(Roster::of(&self.settings.accounts, &self.settings.regions, &said, organization))
     }
 
     /// The scopes of the roster.

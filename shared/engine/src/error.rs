@@ -92,7 +92,7 @@ pub struct CloudError {
     pub code: String,
     /// Which call, on what, with AWS's code.
     pub context: String,
-    /// The SDK's error.
+    /// What kept AWS from answering; an answer is told by the context.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -110,7 +110,7 @@ impl CloudError {
 pub struct PortError {
     /// Which call, on what.
     pub context: String,
-    /// The SDK's error.
+    /// What kept AWS from answering; an answer is told by the context.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use peerd_core::tags::MeshTag;
+use peerd_core::policy::Mode;
+use peerd_core::tags::{self, MeshTag};
 use peerd_core::{MeshName, PeeringId, Rule, Scope, Vpc, VpcId, VpcRef};
 
 use crate::engine::Engine;
@@ -36,6 +37,11 @@ impl Looks {
     fn concern(&mut self, meshes: impl IntoIterator<Item = MeshName>, scopes: &BTreeSet<Scope>) {
         self.concerned.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
     }
+}
+
+/// Whether a VPC that asks for no mesh is to be told why, or no more: it names what no mesh can be called, or did.
+fn is_told(vpc: &Vpc) -> bool {
+    !MeshTag::of(&vpc.tags).malformed.is_empty() || vpc.tags.contains_key(tags::STATUS)
 }
 
 impl Engine<'_> {
@@ -99,9 +105,18 @@ impl Engine<'_> {
         }
         self.register(&vpc.scope).await?;
         let told = expect.told().filter(|_| expect.allows(read));
-        let touched = self.survey_vpc(vpc, read, told).await?.touched;
+        let mut touched = self.survey_vpc(vpc, read, told).await?.touched;
+        if touched.is_empty() && read.is_some_and(is_told) {
+            touched.extend(self.any_mesh().await?);
+        }
         looks.concern(touched, &[vpc.scope.clone()].into());
         Ok(())
+    }
+
+    /// A mesh whose run tells VPCs what they are in: each run tells all that it reads.
+    async fn any_mesh(&self) -> Result<Option<MeshName>, PortError> {
+        let declared = self.declared().await?;
+        Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
     }
 
     async fn look_at_peering(&self, scope: &Scope, id: &PeeringId, looks: &mut Looks) -> Result<(), PortError> {

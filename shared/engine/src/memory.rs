@@ -26,6 +26,8 @@ pub struct Tables {
     pub accounts: BTreeMap<AccountId, Registration>,
     /// The organisation.
     pub organization: Organization,
+    /// When the last sweep was begun.
+    pub swept: Option<Timestamp>,
     /// What is known of findings.
     pub tidings: BTreeMap<MeshName, Tidings>,
     /// The runs that were kept.
@@ -197,6 +199,15 @@ impl Store for MemoryStore {
 
     async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
         Ok(self.tables().keep_organization(before, now))
+    }
+
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError> {
+        self.tables().swept = Some(at);
+        Ok(())
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError> {
+        Ok(self.tables().swept)
     }
 
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {

@@ -94,6 +94,9 @@ pub struct Tidings {
     /// What a pause withholds, one line each.
     #[serde(default)]
     pub withheld: Vec<String>,
+    /// How many of its pairs are in which state, as of the last run.
+    #[serde(default)]
+    pub pairs: BTreeMap<String, usize>,
     /// What was not told yet, or by somebody who may have died of it.
     pub untold: Vec<Notice>,
 }
@@ -151,7 +154,8 @@ impl Engine<'_> {
             let before = kept.unwrap_or_default();
             let now = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
             let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
-            if now == before.findings && withheld == before.withheld {
+            let pairs = run.report.pairs.clone();
+            if (&now, &withheld, &pairs) == (&before.findings, &before.withheld, &before.pairs) {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
@@ -163,7 +167,7 @@ impl Engine<'_> {
             let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
             let untold = with_news(before.untold, new);
-            let tidings = Tidings { version: serial, findings: now, opened, withheld, untold };
+            let tidings = Tidings { version: serial, findings: now, opened, withheld, pairs, untold };
             if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
                 return Ok(tidings);
             }

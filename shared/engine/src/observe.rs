@@ -84,6 +84,8 @@ impl Engine<'_> {
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
         };
         loop {
+            let gone: Vec<Scope> = needed.extract_if(.., |scope| roster.gone.contains(&scope.account)).collect();
+            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
             let unread: Vec<Scope> =
                 needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
             if unread.is_empty() {
@@ -96,8 +98,6 @@ impl Engine<'_> {
                 passing_gaps |= add_network(&mut observed, scope, network);
             }
             needed.extend(far_scopes(&observed, mesh, &self.settings.deployment, &roster.scopes));
-            let gone: Vec<Scope> = needed.extract_if(.., |scope| roster.gone.contains(&scope.account)).collect();
-            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
         }
         let there = |scope: &&Scope| observed.answered(scope) && !roster.gone.contains(&scope.account);
         let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();

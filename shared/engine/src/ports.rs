@@ -163,6 +163,10 @@ pub trait Store: Send + Sync {
     async fn organization(&self) -> Result<Organization, PortError>;
     /// Keeps it, if `before` is still the version that is kept (0 for none), and tells whether it was.
     async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError>;
+    /// Notes when a sweep was begun.
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError>;
+    /// When the last sweep was begun, if there was one.
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError>;
     /// Takes a claim: false if another run holds it.
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError>;
     /// Notes in the claim which peering came of it.

@@ -26,7 +26,7 @@ impl Engine<'_> {
         for work in discover.into_iter().chain(surveys).chain(reconciles) {
             self.queue.send(&Message::new(0, work), 0).await?;
         }
-        Ok(())
+        self.store.note_sweep(self.clock.now()).await
     }
 
     /// Surveys an account and asks for a reconcile of each mesh in which something changed.

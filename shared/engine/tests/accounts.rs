@@ -1,7 +1,7 @@
 //! Accounts of an organisation, from sweep to rest: found, admitted by unit, moved, suspended.
 use peerd_core::{Finding, FindingKind, Policy, VpcRef};
 use peerd_testkit::world::unit;
-use peerd_testkit::{Climate, HOUR, MINUTE, Moment, Trouble, World, account, mesh, scope};
+use peerd_testkit::{Call, Climate, HOUR, MINUTE, Moment, Trouble, World, account, mesh, scope};
 
 /// Accounts 1 and 2 are in the unit `prod`; account 3, which only the organisation names, is in `dev`.
 fn organized() -> World {
@@ -126,7 +126,10 @@ fn an_account_that_is_gone_for_good_leaves_no_trace() {
     assert_eq!(open(&world, FindingKind::Gap).len(), 2);
     world.pass(HOUR);
     world.store.set_gone(&account(3), true);
+    world.wire.take_calls();
     swept(&mut world);
+    let there = |call: &Call| call.scope.as_ref().is_some_and(|scope| scope.account == account(3));
+    assert!(!world.wire.take_calls().iter().any(there), "nobody looks there");
     assert_eq!(open(&world, FindingKind::Gap), []);
     assert_eq!([world.peering(&a, &c), world.peering(&b, &c)], [None, None]);
     assert_eq!([world.target("v1", "10.3.0.0/16"), world.target("v2", "10.3.0.0/16")], [None, None]);

@@ -74,15 +74,7 @@ impl CloudRead for Canned {
         Ok(Vec::new())
     }
     async fn peering(&self, _: &Scope, id: &PeeringId) -> Result<Option<PeeringView>, CloudError> {
-        let view = |status: PeeringStatus| PeeringView {
-            id: id.clone(),
-            requester: vpc(),
-            accepter: vpc(),
-            status,
-            message: String::new(),
-            tags: Tags::new(),
-            dns: std::collections::BTreeMap::new(),
-        };
+        let view = |status| PeeringView::new(id.clone(), [&vpc(), &vpc()], status, Tags::new());
         Ok(self.status.clone().map(view))
     }
     async fn route_tables(&self, _: &Scope) -> Result<Vec<RouteTable>, CloudError> {

@@ -180,6 +180,17 @@ fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
 
 /// A foreign peering between two members is used for nothing until it is gone.
 #[test]
+fn a_vpc_that_names_nothing_that_a_mesh_can_be_called_is_told_so_until_it_is_untagged() {
+    let (mut world, ..) = prod();
+    let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "pröd!");
+    world.rest();
+    assert_eq!(world.status(&d).as_deref(), Some("refused pröd!: not a mesh name"));
+    world.tag(&d, "").unwrap();
+    world.rest();
+    assert_eq!(world.status(&d), None);
+}
+
+#[test]
 fn a_foreign_peering_is_left_alone_until_it_is_gone() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");

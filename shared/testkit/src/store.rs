@@ -133,6 +133,14 @@ impl Store for MemoryStore {
         self.call("PutItem", |tables| tables.keep_organization(before, now)).await
     }
 
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError> {
+        self.call("PutItem", |tables| tables.swept = Some(at)).await
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError> {
+        self.call("GetItem", |tables| tables.swept).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
         self.call("UpdateItem", |tables| tables.claim(claim)).await
     }

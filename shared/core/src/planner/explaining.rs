@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::linking::{self, Link, State};
 use super::view::View;
@@ -10,12 +10,12 @@ use crate::acl::{Acl, Passage};
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::Desired;
 use crate::ids::{MeshName, Pair, VpcRef};
-use crate::observed::{Observed, PeeringStatus, RouteTable, RouteTarget};
+use crate::observed::{Observed, Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::policy::{Mode, Topology};
 use crate::tags::{self, MeshTag};
 
 /// Whether something that two VPCs need to reach each other is the case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Holds {
     /// It is.
@@ -27,7 +27,7 @@ pub enum Holds {
 }
 
 /// One thing that two VPCs need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Whether it is the case.
     pub holds: Holds,
@@ -35,6 +35,23 @@ pub struct Check {
     pub text: String,
     /// What to do if it is not.
     pub remedy: Option<String>,
+}
+
+impl Check {
+    /// It is the case.
+    pub fn yes(text: impl Into<String>) -> Self {
+        Self { holds: Holds::Yes, text: text.into(), remedy: None }
+    }
+
+    /// It is not.
+    pub fn no(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { holds: Holds::No, text: text.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// It is in part, or nobody can tell.
+    pub fn partly(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { holds: Holds::Partly, text: text.into(), remedy: Some(remedy.into()) }
+    }
 }
 
 /// What stands before the subnets and interfaces of VPCs, which peerd looks at only to explain.
@@ -49,22 +66,52 @@ pub struct Doors {
 /// Explains a pair. Each check rests on those before it; the first that does not hold is the first thing to mend.
 pub fn explain(desired: &Desired, observed: &Observed, doors: &Doors, [a, b]: [&VpcRef; 2]) -> Vec<Check> {
     let view = View::new(desired, observed);
-    let mut checks = Checks::default();
     let Some(pair) = Pair::of(a, b) else {
+        let mut checks = Checks::default();
         checks.no("a VPC reaches itself without a peering", "name two VPCs");
         return checks.0;
     };
-    for vpc in pair.ends() {
-        see(vpc, &view, &mut checks);
-    }
-    let common = if checks.all_hold() { meet(&pair, &view, &mut checks) } else { BTreeSet::new() };
-    let linked = !common.is_empty() && admit(&pair, &common, &view, &mut checks);
     let links = linking::find(&view);
-    let link = links.iter().find(|link| linked && link.pair == pair);
-    if let Some(link) = link {
-        peer(link, &view, &mut checks);
+    explain_pair(&pair, links.iter().find(|link| link.pair == pair), &view, doors)
+}
+
+/// A pair that a mesh wants, told of.
+pub struct Told<'a> {
+    /// Which.
+    pub pair: Pair,
+    /// The meshes that connect it.
+    pub meshes: BTreeSet<MeshName>,
+    /// The peering that peerd manages for it, if there is one.
+    pub peering: Option<&'a Peering>,
+    /// How far it is: the peering's state in AWS's word, or why there is none.
+    pub state: String,
+    /// What [`explain`] says of it, but for what stands before the subnets and interfaces.
+    pub checks: Vec<Check>,
+}
+
+/// Explains every pair that this run's mesh wants, without its doors.
+pub fn explain_all<'a>(desired: &'a Desired, observed: &'a Observed) -> Vec<Told<'a>> {
+    let (view, doors) = (View::new(desired, observed), Doors::default());
+    let links = linking::find(&view);
+    let told = |link: Link<'a>| {
+        let checks = explain_pair(&link.pair, Some(&link), &view, &doors);
+        let peering = if let State::Live(peering) = link.state { Some(peering) } else { None };
+        Told { state: link.state.word(), pair: link.pair, meshes: link.meshes, peering, checks }
+    };
+    links.into_iter().map(told).collect()
+}
+
+fn explain_pair(pair: &Pair, link: Option<&Link<'_>>, view: &View<'_>, doors: &Doors) -> Vec<Check> {
+    let mut checks = Checks::default();
+    for vpc in pair.ends() {
+        see(vpc, view, &mut checks);
+    }
+    let common = if checks.all_hold() { meet(pair, view, &mut checks) } else { BTreeSet::new() };
+    let linked = !common.is_empty() && admit(pair, &common, view, &mut checks);
+    if let Some(link) = link.filter(|_| linked) {
+        peer(link, view, &mut checks);
         for (vpc, peer) in pair.directions() {
-            route(link, vpc, peer, &view, &mut checks);
+            route(link, vpc, peer, view, &mut checks);
         }
         for (vpc, peer) in pair.directions() {
             open(vpc, &view.offered(peer, &link.meshes), peer, doors, &mut checks);
@@ -77,25 +124,21 @@ pub fn explain(desired: &Desired, observed: &Observed, doors: &Doors, [a, b]: [&
 struct Checks(Vec<Check>);
 
 impl Checks {
-    fn add(&mut self, holds: Holds, text: impl Into<String>, remedy: Option<String>) {
-        self.0.push(Check { holds, text: text.into(), remedy });
-    }
-
     fn yes(&mut self, text: impl Into<String>) {
-        self.add(Holds::Yes, text, None);
+        self.0.push(Check::yes(text));
     }
 
     fn no(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.add(Holds::No, text, Some(remedy.into()));
+        self.0.push(Check::no(text, remedy));
     }
 
     fn partly(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.add(Holds::Partly, text, Some(remedy.into()));
+        self.0.push(Check::partly(text, remedy));
     }
 
     /// What keeps them apart if nothing else connects them.
     fn not(&mut self, decides: bool, text: String, remedy: &str) {
-        self.add(if decides { Holds::No } else { Holds::Partly }, text, Some(remedy.to_owned()));
+        self.0.push(if decides { Check::no(text, remedy) } else { Check::partly(text, remedy) });
     }
 
     fn all_hold(&self) -> bool {
@@ -113,19 +156,25 @@ fn see(vpc: &VpcRef, view: &View<'_>, checks: &mut Checks) {
 }
 
 const JOIN: &str = "tag both VPCs peerd:env=<mesh>";
+const RENAME: &str = "correct the tag: a mesh name has 1 to 64 letters, digits, `-`, `_` or `.`";
 
 /// The meshes that both ask for.
 fn meet(pair: &Pair, view: &View<'_>, checks: &mut Checks) -> BTreeSet<MeshName> {
+    let tag = |vpc: &VpcRef| view.observed.vpcs.get(vpc).map(|seen| MeshTag::of(&seen.tags)).unwrap_or_default();
     let asked = |vpc: &VpcRef| {
-        let tag = view.observed.vpcs.get(vpc).map(|seen| MeshTag::of(&seen.tags)).unwrap_or_default();
-        let words: Vec<String> = tag.meshes.iter().map(ToString::to_string).chain(tag.malformed).collect();
-        if words.is_empty() { "no mesh".to_owned() } else { words.join("+") }
+        let meshes = tag(vpc).meshes;
+        if meshes.is_empty() { "no mesh".to_owned() } else { tags::join_meshes(&meshes) }
     };
     let common: BTreeSet<MeshName> = &view.meshes_of(pair.requester()) & &view.meshes_of(pair.accepter());
     match common.is_empty() {
         false => checks.yes(format!("both ask for {}", tags::join_meshes(&common))),
         true => {
             let [one, other] = pair.ends();
+            for vpc in [one, other] {
+                for word in tag(vpc).malformed {
+                    checks.no(format!("`{word}` in {} of {} is not a mesh name", tags::ENV, vpc.id), RENAME);
+                }
+            }
             checks.no(format!("{} asks for {}, and {} for {}", one.id, asked(one), other.id, asked(other)), JOIN);
         }
     }

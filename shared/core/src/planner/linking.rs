@@ -38,6 +38,26 @@ pub enum State<'a> {
     Live(&'a Peering),
 }
 
+impl State<'_> {
+    /// AWS's word for the state of the peering to use, or why there is none.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Missing { .. } => "missing".to_owned(),
+            Self::Overlapping(..) => "overlapping".to_owned(),
+            Self::Foreign(_) => "foreign".to_owned(),
+            Self::Failed(_) => "failed".to_owned(),
+            Self::Live(peering) => peering.status.to_string(),
+        }
+    }
+}
+
+/// Counts the links by their states, for whoever asks how far the mesh is.
+pub fn count(links: &[Link<'_>], draft: &mut Draft) {
+    for link in links {
+        *draft.report.pairs.entry(link.state.word()).or_default() += 1;
+    }
+}
+
 /// The links that this run looks after: those that its mesh wants, and those whose peering is still tagged for it.
 pub fn find<'a>(view: &View<'a>) -> Vec<Link<'a>> {
     let mut by_pair: BTreeMap<Pair, Vec<&Peering>> = BTreeMap::new();

@@ -22,7 +22,7 @@ mod view;
 
 use std::collections::BTreeSet;
 
-pub use explaining::{Check, Doors, Holds, explain};
+pub use explaining::{Check, Doors, Holds, Told, explain, explain_all};
 pub use view::View;
 
 use crate::action::{Action, Plan};
@@ -42,6 +42,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> (Plan, Report) {
     guarding::report_gaps(&view, &mut draft);
     guarding::report_strangers(&view, &mut draft);
     let links = linking::find(&view);
+    linking::count(&links, &mut draft);
     agreeing::report(&links, &view, &mut draft);
     linking::request(&links, &view, &mut draft);
     linking::accept(&links, &view, &mut draft);

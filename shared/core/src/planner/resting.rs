@@ -11,9 +11,12 @@ pub fn hold(view: &View<'_>, draft: &mut Draft) {
     let putting = |action: &Action| Thing::put_by(action).is_some();
     match &view.observed.past {
         Some(past) => {
-            let (kept, held) = std::mem::take(&mut draft.work).into_iter().partition(|a| contest(a, past).is_none());
-            draft.work = kept;
-            held.iter().for_each(|action| tell(action, past, view, draft));
+            for action in std::mem::take(&mut draft.work) {
+                match contest(&action, past) {
+                    None => drop(draft.work.insert(action)),
+                    Some(contested) => tell(&action, contested, view, draft),
+                }
+            }
         }
         None if draft.work.iter().any(putting) => drop(draft.report.questions.insert(Question::Past)),
         None => {}
@@ -25,8 +28,8 @@ fn contest(action: &Action, past: &Past) -> Option<(Thing, Contest)> {
     past.contest(&thing).map(|contest| (thing, contest))
 }
 
-fn tell(action: &Action, past: &Past, view: &View<'_>, draft: &mut Draft) {
-    let Some((thing, Contest { times, opponent, until })) = contest(action, past) else { return };
+fn tell(action: &Action, (thing, contest): (Thing, Contest), view: &View<'_>, draft: &mut Draft) {
+    let Contest { times, opponent, until } = contest;
     let opponent = opponent.as_deref().unwrap_or("somebody of whom no event told");
     let minute = until.div_ceil(60_000);
     let (hour, minute) = (minute / 60 % 24, minute % 60);

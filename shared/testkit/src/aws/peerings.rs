@@ -135,15 +135,8 @@ impl Aws {
 
     fn answer(&self, scope: &Scope, id: &PeeringId) -> PeeringView {
         let peering = &self.peerings[id];
-        PeeringView {
-            id: id.clone(),
-            requester: peering.requester.clone(),
-            accepter: peering.accepter.clone(),
-            status: peering.status().clone(),
-            message: String::new(),
-            tags: peering.tags(scope),
-            dns: BTreeMap::new(),
-        }
+        let ends = [&peering.requester, &peering.accepter];
+        PeeringView::new(id.clone(), ends, peering.status().clone(), peering.tags(scope))
     }
 
     fn check_room_for_request(&self, requester: &VpcRef) -> Result<(), CloudError> {

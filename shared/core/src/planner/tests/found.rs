@@ -25,15 +25,8 @@ fn two() -> (World, VpcRef, VpcRef) {
 #[test]
 fn a_peering_that_its_requester_does_not_show_yet_is_waited_for_and_not_called_foreign() {
     let (mut world, a, b) = two();
-    let view = PeeringView {
-        id: "pcx-1".parse().unwrap(),
-        requester: a.clone(),
-        accepter: b.clone(),
-        status: PeeringStatus::PendingAcceptance,
-        message: String::new(),
-        tags: Tags::new(),
-        dns: std::collections::BTreeMap::new(),
-    };
+    let status = PeeringStatus::PendingAcceptance;
+    let view = PeeringView::new("pcx-1".parse().unwrap(), [&a, &b], status, Tags::new());
     world.observed.add_peering(&b.scope, view.clone());
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty() && report.findings.is_empty(), "{plan}{report}");

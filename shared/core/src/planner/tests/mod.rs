@@ -16,6 +16,7 @@ mod fitting;
 mod forecasts;
 mod found;
 mod handing_over;
+mod mapping;
 mod policies;
 mod resolving;
 mod resting;

@@ -37,6 +37,22 @@ fn in_a_star_spokes_reach_hubs_and_hubs_reach_everybody() {
 }
 
 #[test]
+fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it() {
+    let (mut world, [a, b, _]) = three();
+    world.declare("prod", r#"{"deletes":{"count":0,"percent":0}}"#);
+    world.set_meshes(&b, "");
+    let (done, findings) = world.settle();
+    assert_eq!((removals(&done).len(), kinds(&findings)), (0, vec![FindingKind::Blocked]));
+    world.desired.leave = Leave::Confirmed;
+    world.settle();
+    assert_eq!(world.peered(), ["a-c"]);
+    world.desired.mesh = mesh("staging");
+    world.set_meshes(&a, "");
+    world.settle();
+    assert_eq!(world.peered(), ["a-c"], "that was said of staging");
+}
+
+#[test]
 fn a_role_that_makes_no_sense_opens_nothing_and_is_reported() {
     let (mut world, [a, b, _]) = three();
     world.tag(&a, tags::ROLE, "hub");

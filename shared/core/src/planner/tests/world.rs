@@ -85,15 +85,7 @@ impl World {
     /// A peering with these tags on both sides.
     pub fn peering(&mut self, id: &str, requester: &VpcRef, accepter: &VpcRef, status: PeeringStatus, tags: &Tags) {
         for side in [requester, accepter] {
-            let view = PeeringView {
-                id: id.parse().unwrap(),
-                requester: requester.clone(),
-                accepter: accepter.clone(),
-                status: status.clone(),
-                message: String::new(),
-                tags: tags.clone(),
-                dns: BTreeMap::new(),
-            };
+            let view = PeeringView::new(id.parse().unwrap(), [requester, accepter], status.clone(), tags.clone());
             if self.observed.answered(&side.scope) {
                 self.observed.add_peering(&side.scope, view);
             }

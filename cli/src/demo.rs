@@ -1,0 +1,164 @@
+//! `peerd demo`: a mesh forms, heals and shrinks, on the in-memory AWS of the test kit and in virtual time.
+
+use peerd_core::{VpcRef, cidr};
+use peerd_engine::{Clock, Run};
+use peerd_testkit::people::table;
+use peerd_testkit::{MINUTE, World, account, mesh, scope};
+
+const BEGINNING: &str = "\
+This is a simulation: an AWS in memory, with its delays, in virtual time. It runs the very engine of peerd, and touches
+nothing real. Three accounts and two Regions are in it, and the mesh `prod` is declared.
+";
+
+const END: &str = "
+That was a simulation. `make run` shows the same live, with the real Lambda functions against a local AWS over its API;
+`peerd plan` shows what would be done in accounts of yours, and changes nothing; docs/deploy.md says how to switch it on.
+";
+
+/// The story.
+pub fn tell() -> String {
+    let mut story = Story { world: World::default(), text: BEGINNING.to_owned() };
+    story.play();
+    story.text + END
+}
+
+struct Story {
+    world: World,
+    text: String,
+}
+
+impl Story {
+    fn play(&mut self) {
+        let [web, data] = self.a_mesh_forms();
+        self.somebody_deletes_a_route(&web);
+        self.somebody_deletes_a_peering(&web, &data);
+        self.a_block_overlaps();
+        self.an_account_cannot_be_read(&data);
+        self.a_vpc_leaves(&web);
+    }
+
+    fn a_mesh_forms(&mut self) -> [VpcRef; 2] {
+        self.say("Three VPCs in three accounts and two Regions are tagged peerd:env=prod.");
+        let web = self.world.vpc("web", scope(1, 0), "10.1.0.0/16", "prod");
+        let data = self.world.vpc("data", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
+        self.world.vpc("batch", scope(3, 0), "10.3.0.0/16", "prod");
+        self.rest();
+        let status = self.world.status(&web).unwrap_or_default();
+        self.note(&format!("each is peered with, and routed to, every other; the tag peerd:status says `{status}`"));
+        [web, data]
+    }
+
+    fn somebody_deletes_a_route(&mut self, web: &VpcRef) {
+        self.say("Somebody deletes a route by hand.");
+        let done = cidr::parse("10.2.0.0/16").ok().map(|block| self.world.delete_route(&table("web"), &block));
+        self.check(done.is_some_and(|done| done.is_ok()));
+        self.rest();
+        let back = self.world.target("web", "10.2.0.0/16");
+        self.note(&format!("the route of {} leads to {} again", web.id, back.unwrap_or_default()));
+    }
+
+    fn somebody_deletes_a_peering(&mut self, web: &VpcRef, data: &VpcRef) {
+        self.say("Somebody deletes a whole peering.");
+        let peering = self.world.peering(web, data);
+        let done = peering.map(|(id, _)| self.world.delete_peering(&web.scope, &id));
+        self.check(done.is_some_and(|done| done.is_ok()));
+        self.rest();
+        let connected = self.world.connected(web, data);
+        self.note(if connected { "they are connected again" } else { "they are not connected" });
+    }
+
+    fn a_block_overlaps(&mut self) {
+        self.say("A VPC whose addresses are taken asks to join.");
+        let twin = self.world.vpc("twin", scope(2, 0), "10.1.0.0/16", "prod");
+        self.rest();
+        let status = self.world.status(&twin).unwrap_or_default();
+        self.note(&format!("nothing that the others have is taken from them; its peerd:status says `{status}`"));
+        let done = self.world.untag(&twin);
+        self.check(done.is_ok());
+        self.rest();
+    }
+
+    fn an_account_cannot_be_read(&mut self, data: &VpcRef) {
+        self.say("An account locks peerd out, and a sweep comes by.");
+        self.world.set_denied(&account(2), true);
+        self.world.sweep();
+        self.rest();
+        let traces = self.world.traces(data).len();
+        self.note(&format!("what cannot be read is no proof of anything: all {traces} traces of the mesh in it stay"));
+        self.world.set_denied(&account(2), false);
+        self.world.sweep();
+        self.rest();
+    }
+
+    fn a_vpc_leaves(&mut self, web: &VpcRef) {
+        self.say("The tag is taken off a VPC.");
+        let done = self.world.untag(web);
+        self.check(done.is_ok());
+        self.rest();
+        let traces = self.world.traces(web);
+        self.note(&format!("{} traces of the mesh are left on it", traces.len()));
+    }
+
+    fn say(&mut self, what: &str) {
+        self.world.pass(10 * MINUTE);
+        self.world.store.take_runs();
+        self.line(&format!("\n{what}"));
+    }
+
+    /// Lets peerd work until nothing is left to do, and tells what it did.
+    fn rest(&mut self) {
+        let before = self.world.stage.now();
+        self.world.rest();
+        let seconds = self.world.stage.now().saturating_sub(before) / 1000;
+        let runs = self.world.store.take_runs();
+        for line in runs.iter().flat_map(Run::changes).map(ToString::to_string) {
+            self.line(&format!("  {line}"));
+        }
+        for finding in self.world.store.kept(&mesh("prod")).findings {
+            self.line(&format!("  {finding}"));
+        }
+        if runs.iter().any(|run| run.changed_the_network()) {
+            self.line(&format!("  {seconds} seconds of virtual time later all is done"));
+        }
+    }
+
+    fn note(&mut self, what: &str) {
+        self.line(&format!("  => {what}"));
+    }
+
+    fn check(&mut self, done: bool) {
+        if !done {
+            self.line("  (the simulated AWS refused that)");
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.extend([line, "\n"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_tells_the_whole_story_and_that_it_is_a_simulation() {
+        let told = tell();
+        for says in [
+            "This is a simulation",
+            "+ peering",
+            "the tag peerd:status says `joined prod`",
+            "the route of vpc-web leads to pcx-",
+            "they are connected again",
+            "its peerd:status says `joined prod. refused prod",
+            "! overlap",
+            "! gap",
+            "0 traces of the mesh are left on it",
+            "That was a simulation",
+        ] {
+            assert!(told.contains(says), "{says} is not in:\n{told}");
+        }
+        assert!(!told.contains("refused that"), "{told}");
+        assert_eq!(told, tell(), "one story, always the same");
+    }
+}

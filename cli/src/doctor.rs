@@ -1,0 +1,184 @@
+//! `peerd doctor`: whether everything is in place that peerd needs, and what to do where it is not.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use peerd_aws::{Deployed, Examined, Letters, SystemClock, configuration};
+use peerd_core::{Check, Holds};
+use peerd_engine::error::chain;
+use peerd_engine::{Clock, Store};
+use serde_json::json;
+
+use crate::online::STACK;
+use crate::plan::{Site, Source};
+use crate::status::lasting;
+use crate::{Answer, checks};
+
+/// How late a sweep may be if its schedule is none with a rate.
+const A_DAY_AND_AN_HOUR: Duration = Duration::from_secs(25 * 3600);
+/// Messages that may wait in a queue before that is remarkable.
+const BACKLOG: u64 = 1000;
+
+/// What `peerd doctor` asks for.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// `peerd doctor`. The code is 1 if some check fails.
+pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+    let from_here = source.role().is_some();
+    let (mut hub, scopes) = match source.file(stack) {
+        Some(_) => (Vec::new(), look(source, stack, None).await?),
+        None => {
+            let deployed = Deployed::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
+            let mut hub = of_hub(&deployed).await;
+            let scopes = match from_here {
+                true => look(source, stack, Some(&deployed.hub.bus)).await?,
+                false => asked_of_hub(&deployed, &mut hub).await,
+            };
+            (hub, scopes)
+        }
+    };
+    if scopes.is_empty() {
+        hub.push(Check::no("there is no account and Region to look at", "`peerd account add` names one"));
+    }
+    let fails = checks::fail(&hub) || scopes.iter().any(|scope| checks::fail(&scope.checks));
+    let text = if json { as_json(&hub, &scopes, !fails) } else { tell(&hub, &scopes) };
+    Ok(Answer { text, code: u8::from(fails) })
+}
+
+/// Examines every scope from here.
+async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
+    let site = Site::open(source, stack).await?;
+    let engine = site.engine();
+    let scopes = engine.scopes().await?;
+    Ok(site.cloud.examine_all(scopes, &engine.settings.deployment, bus).await)
+}
+
+/// Has the hub's function examine them, with the role that it works with.
+async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined> {
+    match deployed.hub.examine_spokes().await {
+        Ok(examined) => {
+            hub.push(Check::yes("the function drift-repair answers"));
+            examined
+        }
+        Err(error) => {
+            let remedy = "read its log; you need lambda:InvokeFunction, or look from here with --role";
+            hub.push(Check::no(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
+            Vec::new()
+        }
+    }
+}
+
+async fn of_hub(deployed: &Deployed) -> Vec<Check> {
+    let mut checks = vec![deployed.hub.stands()];
+    checks.extend(deployed.hub.rules(&deployed.name).await);
+    for letters in &deployed.letters {
+        checks.push(queue(letters).await);
+    }
+    let now = SystemClock.now();
+    checks.push(match deployed.store.last_sweep().await {
+        Ok(swept) => sweep(swept.map(|at| now.saturating_sub(at)), deployed.hub.schedule.as_deref()),
+        Err(error) => {
+            Check::no(format!("the table cannot be read: {}", chain(&error)), "see docs/policies.md for what you need")
+        }
+    });
+    checks
+}
+
+async fn queue(letters: &Letters) -> Check {
+    let name = letters.name;
+    match letters.counts().await {
+        Ok((_, dead)) if dead > 0 => Check::no(
+            format!("{name} gave up on {dead} messages"),
+            "read its log, mend the cause, then `peerd redrive` puts them back",
+        ),
+        Ok((waiting, _)) if waiting > BACKLOG => Check::partly(
+            format!("{waiting} messages wait for {name}"),
+            "read its log; see whether its event source is switched on",
+        ),
+        Ok((waiting, _)) => Check::yes(format!("{name} gave up on nothing, and {waiting} messages wait for it")),
+        Err(error) => {
+            Check::partly(format!("the queue of {name} cannot be read: {}", chain(&error)), "see docs/policies.md")
+        }
+    }
+}
+
+/// Whether the last sweep is as young as its schedule promises, twice over.
+fn sweep(age: Option<u64>, schedule: Option<&str>) -> Check {
+    let most = schedule.and_then(rate).map_or(A_DAY_AND_AN_HOUR, |rate| rate * 2);
+    let remedy = "see whether the schedule <deployment>-sweep is on, and what the log of drift-repair says";
+    match age {
+        None => Check::no("there was no sweep yet", remedy),
+        Some(age) if Duration::from_millis(age) > most => {
+            Check::no(format!("the last sweep was {} ago", lasting(age)), remedy)
+        }
+        Some(age) => Check::yes(format!("the last sweep was {} ago", lasting(age))),
+    }
+}
+
+/// The time between two sweeps, of a schedule such as `rate(15 minutes)`.
+fn rate(schedule: &str) -> Option<Duration> {
+    let (number, unit) = schedule.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit.trim().trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 3600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.trim().parse::<u64>().ok()?.checked_mul(seconds)?))
+}
+
+fn tell(hub: &[Check], scopes: &[Examined]) -> String {
+    let hub = if hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(hub)) };
+    let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
+    let all = scopes.iter().flat_map(|scope| &scope.checks);
+    let failing = all.filter(|check| check.holds == Holds::No).count();
+    let sum = match failing {
+        0 => format!("{} accounts and Regions are ready\n", scopes.len()),
+        some => format!("{some} checks fail in {} accounts and Regions\n", scopes.len()),
+    };
+    hub + &scopes.iter().map(scope).collect::<String>() + &sum
+}
+
+fn as_json(hub: &[Check], scopes: &[Examined], healthy: bool) -> String {
+    let scopes: Vec<_> = scopes
+        .iter()
+        .map(|it| json!({"account": it.scope.account, "region": it.scope.region, "checks": it.checks}))
+        .collect();
+    format!("{}\n", json!({"healthy": healthy, "hub": hub, "scopes": scopes}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_may_be_twice_as_old_as_its_schedule_says() {
+        let minutes = |minutes: u64| Some(minutes * 60_000);
+        let holds = |age, schedule| sweep(age, schedule).holds;
+        assert_eq!(holds(minutes(30), Some("rate(15 minutes)")), Holds::Yes);
+        assert_eq!(holds(minutes(31), Some("rate(15 minutes)")), Holds::No);
+        assert_eq!(holds(minutes(61), Some("rate(1 hour)")), Holds::Yes);
+        assert_eq!(holds(minutes(24 * 60), Some("cron(0 3 * * ? *)")), Holds::Yes);
+        assert_eq!(holds(minutes(26 * 60), None), Holds::No);
+        assert_eq!(holds(None, Some("rate(15 minutes)")), Holds::No);
+    }
+
+    #[test]
+    fn what_fails_is_counted_and_stands_where_it_is_with_what_to_do() {
+        let scope = "222222222222/eu-west-1".parse().unwrap();
+        let checks = vec![Check::yes("it reads"), Check::no("no trail".to_owned(), "make one")];
+        let examined = [Examined { scope, checks }];
+        assert_eq!(
+            tell(&[Check::yes("stack")], &examined),
+            "the hub\n  yes     stack\n222222222222/eu-west-1\n  yes     it reads\n  no      no trail\n          what to do: \
+             make one\n1 checks fail in 1 accounts and Regions\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&as_json(&[], &examined, false)).unwrap();
+        assert_eq!((&json["healthy"], &json["scopes"][0]["checks"][1]["holds"]), (&json!(false), &json!("no")));
+    }
+}

@@ -1,0 +1,170 @@
+//! `peerd map`: the meshes as a picture.
+
+mod draw;
+mod layout;
+mod page;
+mod svg;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use peerd_core::{Map, MeshName};
+use peerd_engine::observe::Sight;
+
+use crate::plan::{Site, Source};
+use crate::{input, progress, say};
+
+/// What `peerd map` asks for.
+#[derive(Args)]
+pub struct Arguments {
+    /// Only these meshes
+    meshes: Vec<MeshName>,
+    #[command(flatten)]
+    source: Source,
+    /// Draw what `peerd map --format json` printed before, and look at nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["meshes", "file", "role"])]
+    from: Option<PathBuf>,
+    /// How it is drawn [default: what the ending of the file says, or html]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write it to a file
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Languages of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A page for a browser, which needs no network: search, filters, and what `peerd explain` says of each pair
+    Html,
+    /// A picture
+    Svg,
+    /// For Graphviz
+    Dot,
+    /// For GitHub, GitLab and mermaid.live
+    Mermaid,
+    /// For programs: VPCs, pairs with their routes and what explains them, findings
+    Json,
+}
+
+impl Format {
+    /// The format that the ending of a file's name stands for.
+    fn of(out: &Path) -> Option<Self> {
+        let ending = out.extension()?.to_str()?;
+        Some(match ending {
+            "html" | "htm" => Self::Html,
+            "svg" => Self::Svg,
+            "dot" | "gv" => Self::Dot,
+            "mmd" | "mermaid" => Self::Mermaid,
+            "json" => Self::Json,
+            _ => return None,
+        })
+    }
+
+    fn draw(self, map: &Map) -> Result<String> {
+        Ok(match self {
+            Self::Html => page::page(map)?,
+            Self::Svg => svg::document(map),
+            Self::Dot => draw::dot(map),
+            Self::Mermaid => draw::mermaid(map),
+            Self::Json => serde_json::to_string_pretty(map)? + "\n",
+        })
+    }
+}
+
+/// `peerd map`.
+pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
+    let Arguments { meshes, source, from, format, out } = arguments;
+    let asked = if json { Some(Format::Json) } else { format.or_else(|| out.as_deref().and_then(Format::of)) };
+    let map = match from {
+        Some(file) => read(&file)?,
+        None => look(meshes, source, stack).await?,
+    };
+    let text = asked.unwrap_or(Format::Html).draw(&map)?;
+    let Some(out) = out else { return Ok(text) };
+    std::fs::write(&out, text).with_context(|| format!("{} not written", out.display()))?;
+    say(&format!("{}: {}", out.display(), svg::title(&map)));
+    Ok(String::new())
+}
+
+fn read(file: &Path) -> Result<Map> {
+    let text = input::read(file)?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is no map: it is to be what `peerd map --format json` prints", input::name(file)))
+}
+
+async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
+    let site = Site::open(source, stack).await?;
+    let engine = site.engine();
+    let scopes = engine.scopes().await?;
+    let mut map = Map::default();
+    let meshes = crate::plan::chosen(&engine, meshes).await?;
+    progress::count("looking at meshes", meshes.len());
+    for mesh in meshes {
+        let Sight { desired, observed, .. } = engine.observe(&mesh, &scopes).await?;
+        map.add(&desired, &observed);
+        progress::step();
+    }
+    Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::map::{Edge, Node};
+    use peerd_core::{Check, Finding, FindingKind, Holds};
+
+    use super::*;
+
+    /// A map of one mesh: a chain of VPCs in four accounts and two Regions, whose last link is broken.
+    pub(super) fn map_of(vpcs: usize) -> Map {
+        let node = |n: usize| Node {
+            account: format!("{:012}", 111_111_111_111 + n % 4).parse().unwrap(),
+            region: ["us-east-1", "eu-west-1"][n % 3 / 2].parse().unwrap(),
+            vpc: format!("vpc-{n:017x}").parse().unwrap(),
+            name: n.is_multiple_of(2).then(|| format!("web {n}")),
+            cidrs: vec![format!("10.{}.{}.0/24", n / 256, n % 256)],
+            meshes: ["prod".parse().unwrap()].into(),
+            status: None,
+        };
+        let nodes: Vec<Node> = (0..vpcs).map(node).collect();
+        let mut pairs: Vec<Edge> = nodes.windows(2).map(edge).collect();
+        if let Some(last) = pairs.last_mut() {
+            let (text, remedy) = ("there is no route".to_owned(), Some("wait".to_owned()));
+            last.checks.push(Check { holds: Holds::No, text, remedy });
+        }
+        let finding = |node: &Node| Finding {
+            kind: FindingKind::Overlap,
+            subject: node.vpc.to_string(),
+            text: "it overlaps".to_owned(),
+            remedy: "renumber it".to_owned(),
+        };
+        let findings = nodes.first().map(finding).into_iter().collect();
+        Map { vpcs: nodes.into_iter().collect(), pairs, findings }
+    }
+
+    fn edge(ends: &[Node]) -> Edge {
+        Edge {
+            between: [&ends[0], &ends[1]].map(|node| node.vpc.clone()),
+            peering: Some(format!("pcx-{}", &ends[0].vpc.as_str()[4..]).parse().unwrap()),
+            state: "active".to_owned(),
+            meshes: ends[0].meshes.clone(),
+            routes: [].into(),
+            checks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_file_s_ending_says_how_it_is_drawn() {
+        assert_eq!(Format::of(Path::new("map.html")), Some(Format::Html));
+        assert_eq!(Format::of(Path::new("a/b.svg")), Some(Format::Svg));
+        assert_eq!(Format::of(Path::new("map")), None);
+    }
+
+    #[test]
+    fn what_is_printed_for_programs_can_be_drawn_later() {
+        let map = map_of(10);
+        let text = Format::Json.draw(&map).unwrap();
+        assert_eq!(serde_json::from_str::<Map>(&text).unwrap(), map);
+    }
+}

@@ -1,0 +1,72 @@
+//! The page: the picture with all that is known, searched and filtered without a network.
+
+use anyhow::Result;
+use maud::Render;
+use peerd_core::Map;
+
+use super::svg;
+
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// What is told, and then what is done.
+const SCRIPT: &str = concat!(include_str!("page/tell.js"), "\n", include_str!("page/page.js"));
+
+/// The page as one file.
+pub fn page(map: &Map) -> Result<String> {
+    let picture = svg::picture(map, None).into_string();
+    // Inside of `script` nothing is escaped, and `</script>` would end it.
+    let data = serde_json::to_string(map)?.replace('<', "\\u003c");
+    Ok(fill(
+        PAGE,
+        &[
+            ("title", &svg::title(map).render().into_string()),
+            ("picture-style", svg::STYLE),
+            ("style", STYLE),
+            ("picture", &picture),
+            ("data", &data),
+            ("script", SCRIPT),
+        ],
+    ))
+}
+
+/// Puts values where a template has their marks, `{{name}}`, in one pass: marks in values mean nothing.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut parts = template.split("{{");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mark = part.split_once("}}");
+        let value = mark.and_then(|(mark, rest)| Some((values.iter().find(|(name, _)| *name == mark)?.1, rest)));
+        match value {
+            Some((value, rest)) => filled.extend([value, rest]),
+            None => filled.extend(["{{", part]),
+        }
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::map_of;
+    use super::*;
+
+    #[test]
+    fn every_mark_of_the_page_is_filled_and_nothing_is_fetched() {
+        let page = page(&map_of(10)).unwrap();
+        for mark in ["title", "picture-style", "style", "picture", "data", "script"] {
+            assert!(!page.contains(&format!("{{{{{mark}}}}}")), "{mark}");
+        }
+        for link in ["src=\"http", "href=\"http", "url(http", "@import"] {
+            assert!(!page.contains(link), "{link}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_mark_or_like_the_end_of_the_script_is_text() {
+        let mut map = map_of(1);
+        let mut node = map.vpcs.pop_first().unwrap();
+        node.name = Some("{{script}}</script>".to_owned());
+        map.vpcs.insert(node);
+        let page = page(&map).unwrap();
+        assert_eq!(page.matches("\"name\":\"{{script}}\\u003c/script>\"").count(), 1, "{page}");
+    }
+}

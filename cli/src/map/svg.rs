@@ -1,0 +1,181 @@
+//! The picture itself: areas, the lines of the pairs, and over them the VPCs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+use peerd_core::map::{Edge, Health, Node};
+use peerd_core::{Map, MeshName};
+
+use super::layout::{Area, CHIP, Layout, Point};
+
+/// The style of the picture, light and dark.
+pub const STYLE: &str = include_str!("page/picture.css");
+/// Colours of meshes; more meshes begin anew.
+const COLOURS: usize = 8;
+/// Characters of a name that have room in a chip.
+const NAME: usize = 18;
+
+/// A picture that stands alone.
+pub fn document(map: &Map) -> String {
+    let picture = picture(map, Some(STYLE));
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", picture.into_string())
+}
+
+/// The element `svg`, with a style of its own if it is to stand alone.
+pub fn picture(map: &Map, style: Option<&str>) -> Markup {
+    let layout = Layout::of(map);
+    let colours = colours(map);
+    let (width, height) = (layout.size.width, layout.size.height);
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" class="map" viewBox=(format!("0 0 {width} {height}")) role="group"
+            aria-label=(title(map)) {
+            @if let Some(style) = style { style { (maud::PreEscaped(style)) } }
+            g class="areas" {
+                @for account in &layout.accounts { (area(account, "account")) }
+                @for region in &layout.regions { (area(region, "region")) }
+            }
+            g class="pairs" {
+                @for (n, edge) in map.pairs.iter().enumerate() { (pair(n, edge, &layout, &colours)) }
+            }
+            g class="vpcs" {
+                @for node in &map.vpcs {
+                    @if let Some(at) = layout.chips.get(&node.vpc) { (chip(node, *at, map, &colours)) }
+                }
+            }
+        }
+    }
+}
+
+/// What is to be seen, in a line.
+pub fn title(map: &Map) -> String {
+    let meshes: Vec<String> = colours(map).into_keys().map(ToString::to_string).collect();
+    let meshes = if meshes.is_empty() { "no mesh".to_owned() } else { meshes.join(", ") };
+    let [vpcs, pairs, findings] =
+        [(map.vpcs.len(), "VPC"), (map.pairs.len(), "pair"), (map.findings.len(), "finding")].map(count);
+    format!("Map of {meshes}: {vpcs}, {pairs}, {findings}")
+}
+
+fn count((number, noun): (usize, &str)) -> String {
+    if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The colour of each mesh.
+fn colours(map: &Map) -> BTreeMap<&MeshName, usize> {
+    let of_pairs = map.pairs.iter().flat_map(|edge| &edge.meshes);
+    let meshes: BTreeSet<&MeshName> = map.vpcs.iter().flat_map(|node| &node.meshes).chain(of_pairs).collect();
+    meshes.into_iter().enumerate().map(|(n, mesh)| (mesh, n % COLOURS)).collect()
+}
+
+/// The class that colours what belongs to meshes: that of the first.
+fn colour(meshes: &BTreeSet<MeshName>, colours: &BTreeMap<&MeshName, usize>) -> String {
+    let first = meshes.first().and_then(|mesh| colours.get(mesh)).copied().unwrap_or_default();
+    format!("mesh-{first}")
+}
+
+fn area(Area { name, at, size }: &Area, class: &str) -> Markup {
+    html! {
+        g class=(class) {
+            rect x=(at.x) y=(at.y) width=(size.width) height=(size.height) rx="10" {}
+            text x=(at.x + 18) y=(at.y + 30) { (name) }
+        }
+    }
+}
+
+fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colours: &BTreeMap<&MeshName, usize>) -> Markup {
+    let [one, other] = &edge.between;
+    let (Some(from), Some(to)) = (layout.chips.get(one), layout.chips.get(other)) else { return html! {} };
+    let health = match edge.health() {
+        Health::Active => "active",
+        Health::Waiting => "waiting",
+        Health::Broken => "broken",
+    };
+    let many = if edge.meshes.len() > 1 { " many" } else { "" };
+    let meshes: Vec<String> = edge.meshes.iter().map(ToString::to_string).collect();
+    html! {
+        path class=(format!("pair {} {health}{many}", colour(&edge.meshes, colours))) data-pair=(n) d=(line(*from, *to)) {
+            title { (meshes.join("+")) ": " (one) " – " (other) ", " (edge.state) }
+        }
+    }
+}
+
+/// A curve from the middle of one chip to that of another: bent, so that lines along a row do not lie on each other.
+fn line(from: Point, to: Point) -> String {
+    let middle = |at: Point| (f64::from(at.x + CHIP.width / 2), f64::from(at.y + CHIP.height / 2));
+    let ((x1, y1), (x2, y2)) = (middle(from), middle(to));
+    let bend = 0.12;
+    let (x, y) = (f64::midpoint(x1, x2) - (y2 - y1) * bend, f64::midpoint(y1, y2) + (x2 - x1) * bend);
+    format!("M{x1:.0} {y1:.0}Q{x:.0} {y:.0} {x2:.0} {y2:.0}")
+}
+
+fn chip(node: &Node, at: Point, map: &Map, colours: &BTreeMap<&MeshName, usize>) -> Markup {
+    let open = map.findings_of(node.vpc.as_str()).next().is_some();
+    let class = format!("vpc {}{}", colour(&node.meshes, colours), if open { " open" } else { "" });
+    let (name, id) = (node.name.as_deref().filter(|name| !name.trim().is_empty()), node.vpc.as_str());
+    html! {
+        g class=(class) data-vpc=(id) transform=(format!("translate({},{})", at.x, at.y)) {
+            rect width=(CHIP.width) height=(CHIP.height) rx="6" {}
+            text class="name" x="12" y="19" { (name.map_or_else(|| end_of(id), |name| short(name, NAME))) }
+            text class="id" x="12" y="33" { (id) }
+            text class="cidrs" x="12" y="48" { (blocks(&node.cidrs)) }
+            @if open {
+                g class="badge" {
+                    circle cx=(CHIP.width) cy="0" r="9" {}
+                    text x=(CHIP.width) y="4" { "!" }
+                }
+            }
+        }
+    }
+}
+
+/// What tells an id from others, where a VPC has no name.
+fn end_of(id: &str) -> String {
+    let skip = id.chars().count().saturating_sub(8);
+    ['…'].into_iter().chain(id.chars().skip(skip)).collect()
+}
+
+fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+fn blocks(cidrs: &[String]) -> String {
+    match cidrs {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::map_of;
+    use super::*;
+
+    #[test]
+    fn a_picture_has_a_chip_for_every_vpc_and_a_line_for_every_pair() {
+        let svg = document(&map_of(10));
+        assert!(svg.starts_with("<?xml"), "{svg}");
+        assert_eq!((svg.matches("data-vpc=").count(), svg.matches("data-pair=").count()), (10, 9));
+        assert!(svg.contains("pair mesh-0 active") && svg.contains("pair mesh-0 broken"));
+        assert!(svg.contains("Map of prod: 10 VPCs, 9 pairs, 1 finding"), "{svg}");
+        assert_eq!(svg.matches("class=\"badge\"").count(), 1);
+    }
+
+    #[test]
+    fn what_people_call_their_vpcs_is_text_and_nothing_else() {
+        let mut map = map_of(1);
+        let mut node = map.vpcs.pop_first().unwrap();
+        node.name = Some("<script>\"&".to_owned());
+        map.vpcs.insert(node);
+        let svg = document(&map);
+        assert!(svg.contains("&lt;script&gt;&quot;&amp;") && !svg.contains("<script"), "{svg}");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_where_the_room_ends() {
+        assert_eq!(short("short", 20), "short");
+        assert_eq!(short("äöü-0123456789-0123456789", 6), "äöü-0…");
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a scope is ready for peerd: its role, what that may do, its trail and its rules. Nothing is changed: writes are
+//! tried as dry runs (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html>).
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, join, stream};
+use peerd_core::{Check, Deployment, Scope};
+use peerd_engine::error::chain;
+use peerd_engine::{CloudError, CloudRead, ErrorKind};
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::AwsCloud;
+use crate::trials::{Ground, Trial};
+use crate::{rules, trails};
+
+/// What was found out about a scope.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Examined {
+    /// Which.
+    pub scope: Scope,
+    /// Each thing that it needs, and whether it has it.
+    pub checks: Vec<Check>,
+}
+
+/// How many scopes are examined at once.
+const CONCURRENCY: usize = 32;
+/// Calls that are named one by one.
+const FEW: usize = 4;
+const SPOKE: &str = "deploy spoke.yaml there, with the hub's account, Region and external id";
+const PERMIT: &str = "update the stack of spoke.yaml there; if that changes nothing, look for a permissions boundary or a \
+                      service control policy";
+
+impl AwsCloud {
+    /// Examines a scope. `bus` is the ARN of the hub's bus, to which its events must lead; without a hub no event is needed.
+    pub async fn examine(&self, scope: &Scope, deployment: &Deployment, bus: Option<&str>) -> Examined {
+        let vpcs = match self.vpcs(scope).await {
+            Ok(vpcs) => vpcs,
+            Err(error) => return Examined { scope: scope.clone(), checks: vec![self.closed(scope, &error).await] },
+        };
+        let mut checks = vec![Check::yes("the role is assumed and reads VPCs")];
+        let (reads, ground) = self.reads(scope, vpcs).await;
+        let mut trials = reads;
+        trials.extend(self.writes(scope, deployment, &ground).await);
+        checks.extend(permissions(&trials));
+        if let Some(bus) = bus {
+            let config = self.config(scope).await;
+            let (trail, rules) =
+                join!(trails::check(&config, scope), rules::check(&config, deployment, &rules::OF_A_SPOKE, None, bus));
+            checks.push(trail);
+            checks.extend(rules);
+        }
+        Examined { scope: scope.clone(), checks }
+    }
+
+    /// Examines every scope, many at once.
+    pub async fn examine_all(
+        &self,
+        scopes: BTreeSet<Scope>,
+        deployment: &Deployment,
+        bus: Option<&str>,
+    ) -> Vec<Examined> {
+        let examine = |scope: Scope| async move { self.examine(&scope, deployment, bus).await };
+        stream::iter(scopes).map(examine).buffered(CONCURRENCY).collect().await
+    }
+
+    /// Why nothing of a scope can be read.
+    async fn closed(&self, scope: &Scope, error: &CloudError) -> Check {
+        let off = error.kind == ErrorKind::Denied && self.is_region_off(scope).await.unwrap_or_default();
+        match off {
+            true => Check::partly(
+                "the account has this Region switched off, so nothing is there".to_owned(),
+                "nothing is to be done; to use it, switch it on and deploy spoke.yaml",
+            ),
+            false if error.kind.is_passing() => {
+                Check::no(format!("not reached: {}", chain(error)), "try again in a minute")
+            }
+            false => Check::no(format!("cannot be read: {}", chain(error)), SPOKE),
+        }
+    }
+
+    /// The calls that only read are made; what they read is what writes are tried on.
+    async fn reads(&self, scope: &Scope, vpcs: Vec<peerd_core::Vpc>) -> (Vec<Trial>, Ground) {
+        let (peerings, tables, groups, rules, quotas) = join!(
+            self.peerings(scope),
+            self.route_tables(scope),
+            self.security_groups(scope),
+            self.ingress_rules(scope),
+            self.quotas(scope)
+        );
+        let trials = vec![
+            Trial::of_read("DescribeVpcPeeringConnections", &peerings),
+            Trial::of_read("DescribeRouteTables", &tables),
+            Trial::of_read("DescribeSecurityGroups", &groups),
+            Trial::of_read("DescribeSecurityGroupRules", &rules),
+            Trial::of_read("ListServiceQuotas", &quotas),
+        ];
+        let ground = Ground {
+            vpcs,
+            peerings: peerings.unwrap_or_default(),
+            tables: tables.unwrap_or_default(),
+            groups: groups.unwrap_or_default(),
+            rules: rules.unwrap_or_default(),
+        };
+        (trials, ground)
+    }
+}
+
+/// What the trials say together: each refusal by itself, the rest in a line.
+fn permissions(trials: &[Trial]) -> Vec<Check> {
+    let names = |of: fn(&Trial) -> Option<&'static str>| trials.iter().filter_map(of).collect::<BTreeSet<_>>();
+    let permitted = names(|trial| matches!(trial, Trial::Permitted(_)).then(|| trial.call()));
+    let untried = names(|trial| matches!(trial, Trial::Untried(_)).then(|| trial.call()));
+    let mut text = format!("{} of peerd's {} kinds of calls are permitted", permitted.len(), trials.len());
+    let names: Vec<&str> = untried.into_iter().collect();
+    match names.len() {
+        0 => {}
+        few @ 1..=FEW => text += &format!("; nothing is there to try the other {few} on: {}", names.join(", ")),
+        many => text += &format!("; nothing is there to try the other {many} on"),
+    }
+    let mut checks = Vec::new();
+    for trial in trials {
+        match trial {
+            Trial::Refused(call, why) => checks.push(Check::no(format!("{call} is not permitted: {why}"), PERMIT)),
+            Trial::Unclear(call, why) => {
+                checks.push(Check::partly(
+                    format!("whether {call} is permitted cannot be told: {why}"),
+                    "try again in a minute",
+                ));
+            }
+            Trial::Permitted(_) | Trial::Untried(_) => {}
+        }
+    }
+    checks.push(Check::yes(text));
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::Holds;
+
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_told_by_itself_and_what_could_not_be_tried_is_named() {
+        let trials = [
+            Trial::Permitted("CreateRoute"),
+            Trial::Refused("DeleteRoute", "UnauthorizedOperation: no".to_owned()),
+            Trial::Untried("AcceptVpcPeeringConnection"),
+            Trial::Unclear("ReplaceRoute", "timeout".to_owned()),
+        ];
+        let checks = permissions(&trials);
+        let told: Vec<(Holds, &str)> = checks.iter().map(|check| (check.holds, check.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (Holds::No, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
+                (Holds::Partly, "whether ReplaceRoute is permitted cannot be told: timeout"),
+                (
+                    Holds::Yes,
+                    "1 of peerd's 4 kinds of calls are permitted; nothing is there to try the other 1 on: AcceptVpcPeeringConnection"
+                ),
+            ]
+        );
+    }
+}
