@@ -130,11 +130,26 @@ mod tests {
     #[test]
     fn each_error_that_people_meet_has_words_of_its_own_and_a_next_step_and_others_are_left_alone() {
         for (chain, says, hint, exits) in [
-            ("dispatch failure: other: no credentials found in chain. Attempted:", "no AWS credentials", "AWS_PROFILE", 3),
+            (
+                "dispatch failure: other: no credentials found in chain. Attempted:",
+                "no AWS credentials",
+                "AWS_PROFILE",
+                3,
+            ),
             ("dispatch failure: other: Invalid Configuration: Missing Region", "no AWS Region", "AWS_REGION", 1),
             ("DescribeStacks of peerd (ExpiredToken: The token is expired)", "have expired", "log in again", 3),
-            ("DescribeStacks of x (ValidationError: Stack with id x does not exist)", "no such stack", "--stack NAME", 1),
-            ("loading credentials: AccessDenied: may not perform: sts:AssumeRole", "cannot be assumed", "trust policy", 3),
+            (
+                "DescribeStacks of x (ValidationError: Stack with id x does not exist)",
+                "no such stack",
+                "--stack NAME",
+                1,
+            ),
+            (
+                "loading credentials: AccessDenied: may not perform: sts:AssumeRole",
+                "cannot be assumed",
+                "trust policy",
+                3,
+            ),
             ("Query of meshes (AccessDeniedException: dynamodb:Query)", "may not do that", "docs/policies.md", 3),
             ("DescribeVpcs (RequestLimitExceeded: slow down)", "takes no more calls", "in a minute", 4),
             ("dispatch failure: timeout: connect", "did not answer in time", "the network", 4),
@@ -150,6 +165,8 @@ mod tests {
         let own = "nosuch is neither declared nor asked for; `peerd mesh list` lists the meshes";
         assert_eq!((tell(own), code(own)), (format!("error: {own}"), 1));
         let told = tell("x.json is no policy: policy field `topology`: unknown variant `ring`\n");
-        assert!(told.starts_with("error: x.json is no policy: policy field `topology`: unknown variant `ring`\nhint: "));
+        assert!(
+            told.starts_with("error: x.json is no policy: policy field `topology`: unknown variant `ring`\nhint: ")
+        );
     }
 }

@@ -7,19 +7,32 @@ from typing import Any
 import pytest
 
 from sandbox.client import judge
+from sandbox.client.control import Control
 from sandbox.client.model import ACCOUNTS, REGIONS
 from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
 from tests.e2e.organization import Organization, organization
+from tests.e2e.waiting import until_quiet
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 
 
+@pytest.fixture(autouse=True)
+def _registered(peerd: Peerd, control: Control) -> Iterator[None]:
+    """Removes the accounts that a test registered, when its VPCs and the accounts themselves have left."""
+    yield
+    control.sweep()
+    until_quiet(control)
+    for account in json.loads(peerd.ok("account", "list", "--json"))["accounts"]:
+        if account["account"] not in ACCOUNTS and not account["removed"]:
+            peerd.ok("account", "remove", account["account"])
+
+
 @pytest.fixture
-def units(sessions: Sessions, peerd: Peerd, world: World) -> Iterator[Organization]:
-    """The organisation; when the VPCs have left, peerd forgets the accounts."""
+def units(sessions: Sessions) -> Iterator[Organization]:
+    """The organization. The accounts of the test leave its units before the VPCs leave their meshes."""
     with organization(sessions) as known:
         yield known
 

@@ -3,8 +3,6 @@
 import json
 import re
 
-import pytest
-
 from sandbox.client.model import ACCOUNTS, HUB, REGIONS
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World

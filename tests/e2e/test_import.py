@@ -100,7 +100,7 @@ def test_vpcs_that_the_role_may_not_tag_are_named_with_the_command_that_tags_the
 
     said = peerd.run("import", "-", "--apply", stdin=written(mesh, entry(one), entry(two)))
 
-    assert said.code == 1 and "1 of 2 VPCs are not tagged" in said.err
+    assert said.code == 3 and "1 of 2 VPCs are not tagged" in said.err
     tag = f"'Key=peerd:env,Value=\"{mesh}\"'"
     command = f"aws ec2 create-tags --region {AWAY} --resources {two.id} --tags {tag}"
     assert f"in account {SECOND}: {command}" in said.err

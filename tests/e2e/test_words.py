@@ -1,4 +1,4 @@
-"""What people read, word for word: every command's output, and the errors that they meet. Kept in __snapshots__.
+"""What people read, word for word: the output of every command, and errors. Kept in __snapshots__.
 
 `pytest tests/e2e/test_words.py --snapshot-update` keeps what is said now; read the difference.
 """
@@ -27,7 +27,7 @@ Say = Callable[..., str]
 
 @pytest.fixture
 def words() -> Callable[[str], str]:
-    """Names ids, blocks and times by the order in which they are first said, so that two runs say the same."""
+    """Names ids, blocks and times by the order of their first appearance, so that two runs print the same."""
     names: dict[str, str] = {}
 
     def name(found: re.Match[str]) -> str:
@@ -55,13 +55,13 @@ def say(peerd: Peerd, tmp_path: Path, words: Callable[[str], str]) -> Say:
 
 
 @pytest.fixture
-def pair(world: World, mesh: str, peerd: Peerd) -> Iterator[tuple[Vpc, Vpc]]:
+def pair(world: World, mesh: str, peerd: Peerd) -> tuple[Vpc, Vpc]:
     """Two members of a mesh of their own, connected, in two accounts and Regions."""
     peerd.declare(mesh)
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
     world.until_connected(one, two)
     world.quiet()
-    yield one, two
+    return one, two
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ fn has_gaps(preview: &Preview) -> bool {
 /// `peerd apply`.
 pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let ApplyArguments { plan, source, yes } = arguments;
-    let kept = plan.as_ref().map(|file| Saved::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
+    let kept =
+        plan.as_ref().map(|file| Saved::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
     let kept = kept.transpose()?;
     let site = Site::open(source, stack).await?;
     let engine = site.engine();

@@ -69,7 +69,8 @@ impl Site {
     }
 
     async fn of_file(file: &Path) -> Result<Self> {
-        let config = config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
+        let config =
+            config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
         let sessions = Sessions::load(config::role_arn(&role), external_id).await;
         let settings = Settings { deployment, meshes: [].into(), accounts, units, regions };
