@@ -23,7 +23,7 @@ FUNCTION_NAMES := vpc-events peering-events drift-repair
 FUNCTIONS := $(CARGO_TARGET_DIR)/debug
 PURE := peerd-core peerd-engine peerd-testkit
 MUTANTS := $(CACHE)/tools/bin/cargo-mutants
-SOURCES := sandbox tests
+SOURCES := sandbox tests .ci
 
 .PHONY: help
 help: ## Show this list
@@ -48,22 +48,32 @@ docs: toolchain patience ## Write docs/cli.md anew, as the program says it
 	cargo run --locked --quiet -p peerd -- reference > docs/cli.md
 
 # ---------------------------------------------------------------- check it
-.PHONY: test lint unit
-test: lint unit sandbox-test e2e ## Everything that CI runs: lint, unit, sandbox-test, e2e
+.PHONY: check test lint unit
+# The tests of the crates without the AWS SDK. The feature lets a test of the simulator disable an invariant.
+TEST_PURE := cargo test --locked $(addprefix -p ,$(PURE)) --features peerd-testkit/breakable
+CLIPPY := cargo clippy --locked --all-targets
+
+check: toolchain $(VENV) ## After every edit: formatting, lint and tests of all that needs no AWS SDK (a minute)
+	cargo fmt --all --check
+	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/breakable -- -D warnings
+	$(TEST_PURE) --quiet
+	@$(MAKE) --no-print-directory lint-python lint-cfn
+
+test: ## Everything that CI runs: lint, unit, sandbox-test, e2e
+	@for tier in lint unit sandbox-test e2e; do echo "tier: $$tier"; $(MAKE) --no-print-directory "$$tier"; done
 
 lint: lint-python lint-templates lint-rust purity ## Formatting, warnings as errors, templates, crate purity
 
 unit: toolchain patience ## Rust tests: the crates without the AWS SDK first, then the rest
-	cargo test --locked $(addprefix -p ,$(PURE))
-	cargo test --locked -p peerd-testkit --features breakable --test breaches
+	$(TEST_PURE)
 	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
 
 # ---------------------------------------------------------------- doubt it
 .PHONY: sim mutants
 SEEDS ?= 10000
-FROM ?= 0
-sim: toolchain ## Play SEEDS=10000 made-up stories against the loop, or replay one with SEED=n
-	cargo run --locked --quiet --profile sim -p peerd-testkit --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+sim: toolchain ## Play SEEDS=10000 random scenarios from a fresh seed (FROM=n: from that one), or replay one with SEED=n
+	cargo run --locked --quiet --profile sim -p peerd-testkit --bin sim -- \
+	  $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM)))
 
 mutants: toolchain $(MUTANTS) ## Change core and engine line by line and list what no test notices (an hour on two cores)
 	$(MUTANTS) mutants --output "$(CACHE)/mutants" --jobs 2 --package peerd-core --package peerd-engine
@@ -71,12 +81,15 @@ mutants: toolchain $(MUTANTS) ## Change core and engine line by line and list wh
 $(MUTANTS):
 	cargo install --locked --root "$(CACHE)/tools" cargo-mutants --version 27.1.0
 
+# Each worker starts a sandbox of its own when a test needs one. K=expression selects tests by name, as pytest -k does.
 .PHONY: sandbox-test e2e
-sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed)
-	$(BIN)/pytest sandbox/tests
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed); K=expression selects
+	$(PYTEST) sandbox/tests
 
-e2e: build $(VENV) browser ## End-to-end tests against one running sandbox
-	$(BIN)/pytest tests/e2e
+e2e: build $(VENV) browser ## End-to-end tests against running sandboxes; K=expression selects
+	$(PYTEST) tests/e2e
 
 # The map is tested in Chromium: the machine's own, else one that Playwright or the system's packages bring.
 .PHONY: browser
@@ -87,19 +100,21 @@ browser: $(VENV)
 	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || { echo "no Chromium: install chromium or Google Chrome, or name one in PEERD_CHROMIUM" >&2; exit 1; }
 
-.PHONY: lint-python lint-templates lint-rust purity
+.PHONY: lint-python lint-cfn lint-templates lint-rust purity
 lint-python: $(VENV)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 
-lint-templates: $(VENV)
+lint-cfn: $(VENV)
 	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml
+
+lint-templates: lint-cfn
 	$(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 	$(BIN)/sam validate --lint --region us-east-1 --template spoke.yaml
 
 lint-rust: toolchain patience
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(CLIPPY) --workspace -- -D warnings
 	cargo clippy --locked --package peerd --no-default-features -- -D warnings
 
 # What keeps most tests fast and every decision testable: the planner knows no cloud, the loop no SDK.

@@ -1,4 +1,4 @@
-"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, kills, the clock.
+"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, kills, clocks.
 
 It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway
 asks.
@@ -102,12 +102,19 @@ def _or(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
+_LONGEST_WAIT_MS = 30_000
+# How the names of calls begin that change nothing.
+_READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole", "Head", "Receive")
+
+
 class CallLog:
-    """Every AWS call since the last reset."""
+    """Every AWS call since the last reset, and how many calls changed something since the start."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._calls: list[dict[str, Any]] = []
+        self._changes = 0
 
     def add(
         self, service: str, action: str, account: str, region: str, principal: str, error: str | None
@@ -123,6 +130,18 @@ class CallLog:
         }
         with self._lock:
             self._calls.append(call)
+            if not action.startswith(_READS):
+                self._changes += 1
+                self._changed.notify_all()
+
+    def changes(self, after: int, within: float) -> int:
+        """The number of calls so far that may have changed something.
+
+        Returns when it is more than `after`, or when the seconds `within` are over.
+        """
+        with self._lock:
+            self._changed.wait_for(lambda: self._changes > after, timeout=within)
+            return self._changes
 
     def listed(self) -> list[dict[str, Any]]:
         with self._lock:
@@ -186,8 +205,9 @@ class ControlPlane:
     """Routes `/_sandbox/*`. What other parts of the sandbox do on request comes in as functions.
 
     `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of
-    events; `kill_functions` ends the functions' processes and says how many; `register_key` makes an access
-    key belong to a Lambda function's role.
+    events; `kill_functions` ends the functions' processes and says how many; `activity` counts the events on
+    their way and the messages of each queue by state; `advance_queues` makes delayed messages due, and on
+    request those that failed; `register_key` makes an access key belong to a Lambda function's role.
     """
 
     def __init__(
@@ -197,10 +217,13 @@ class ControlPlane:
         sweep: Callable[[], list[str]],
         drop_events: Callable[[bool], None],
         kill_functions: Callable[[], dict[str, int]],
+        activity: Callable[[], dict[str, Any]],
+        advance_queues: Callable[[bool], dict[str, int]],
         register_key: Callable[[str, str, str, str], None],
     ) -> None:
         self._faults = faults
         self._calls = calls
+        self._activity = activity
         self._sweep = sweep
         self._drop_events = drop_events
         self._register_key = register_key
@@ -210,6 +233,9 @@ class ControlPlane:
             ("POST", "/_sandbox/faults"): self._post_faults,
             ("GET", "/_sandbox/calls"): lambda body: calls.listed(),
             ("DELETE", "/_sandbox/calls"): lambda body: calls.clear() or {},
+            ("GET", "/_sandbox/activity"): lambda body: self._get_activity(),
+            ("POST", "/_sandbox/changes"): self._post_changes,
+            ("POST", "/_sandbox/queues/advance"): lambda body: advance_queues(_flag(body, "failed")),
             ("GET", "/_sandbox/settings"): lambda body: SETTINGS.as_dict(),
             ("POST", "/_sandbox/settings"): self._post_settings,
             ("POST", "/_sandbox/sweep"): lambda body: {"sent": self._sweep()},
@@ -252,11 +278,27 @@ class ControlPlane:
         return SETTINGS.as_dict()
 
     def _post_drop(self, body: bytes) -> Any:
-        drop = _decode_object(body).get("drop")
-        if not isinstance(drop, bool):
-            raise BadRequest(f"drop: must be true or false, is {json.dumps(drop)}")
+        drop = _flag(body, "drop")
         self._drop_events(drop)
         return {"drop": drop}
+
+    def _get_activity(self) -> Any:
+        seen = self._activity()
+        in_flight = seen["events"] or any(q["due"] or q["working"] for q in seen["queues"].values())
+        later = any(q["delayed"] or q["failed"] for q in seen["queues"].values())
+        state = "busy" if in_flight else "waiting" if later else "idle"
+        return {"state": state, "changes": self._calls.changes(0, 0), **seen}
+
+    def _post_changes(self, body: bytes) -> Any:
+        given = _decode_object(body)
+        for name in ("after", "within_ms"):
+            if type(given.get(name)) is not int or given[name] < 0:
+                raise BadRequest(
+                    f"{name}: must be a whole number, 0 or more, is {json.dumps(given.get(name))}"
+                )
+        if given["within_ms"] > _LONGEST_WAIT_MS:
+            raise BadRequest(f"within_ms: must be at most {_LONGEST_WAIT_MS}, is {given['within_ms']}")
+        return {"changes": self._calls.changes(given["after"], given["within_ms"] / 1000)}
 
     def _post_clock(self, body: bytes) -> Any:
         seconds = _decode_object(body).get("advance_s")
@@ -286,6 +328,13 @@ def _decode_object(body: bytes) -> dict[str, Any]:
     given = _decode(body)
     if not isinstance(given, dict):
         raise BadRequest(f"the body must be a JSON object, is {json.dumps(given)[:80]}")
+    return given
+
+
+def _flag(body: bytes, name: str) -> bool:
+    given = _decode_object(body).get(name)
+    if not isinstance(given, bool):
+        raise BadRequest(f"{name}: must be true or false, is {json.dumps(given)}")
     return given
 
 

@@ -101,6 +101,8 @@ class EventEmitter:
         self._tags = TagHistory(read_tags)
         self._is_logged = is_logged
         self._dropping = threading.Event()
+        self._counts = threading.Lock()
+        self._emitted = self._delivered = 0
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._deliver_all, name="sandbox-events", daemon=True)
         self._worker.start()
@@ -119,7 +121,14 @@ class EventEmitter:
         # Also while dropping: the history of tags must go on.
         for event in self._events_of(request, response, principal):
             if not self._dropping.is_set():
+                with self._counts:
+                    self._emitted += 1
                 self._queue.put(event)
+
+    def counts(self) -> tuple[int, int]:
+        """How many events were emitted since the start, and how many of those are still on their way."""
+        with self._counts:
+            return self._emitted, self._emitted - self._delivered
 
     def stop(self) -> None:
         self._queue.put(None)
@@ -138,13 +147,15 @@ class EventEmitter:
 
     def _deliver_all(self) -> None:
         while (event := self._queue.get()) is not None:
-            if self._dropping.is_set():
-                continue
             try:
-                self._deliver(event)
+                if not self._dropping.is_set():
+                    self._deliver(event)
             except Exception as error:  # noqa: BLE001 - the thread must go on for the events that follow
                 lost = f"event {event.detail_type} of {event.account} {event.region}"
                 print(f"sandbox: {lost} is lost: {error!r}", file=sys.stderr)
+            finally:
+                with self._counts:
+                    self._delivered += 1
 
     def _deliver(self, event: Event) -> None:
         entry = {

@@ -25,7 +25,8 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
-from sandbox.ministack_host import KILL_PATH
+from sandbox import ministack_activity
+from sandbox.ministack_host import ACTIVITY_PATH, ADVANCE_FAILED_PATH, ADVANCE_PATH, KILL_PATH
 
 EMITTER_FIELD = "SandboxEmitter"
 # How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks
@@ -50,13 +51,14 @@ def install() -> None:
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
     for call, field in _RULE_CALLS.items():
         _patch(eventbridge, call, _of_a_rule(getattr(eventbridge, call), field))
-    _patch(sqs, "_receive_messages_for_esm", _receive_batch)
+    _patch(sqs, "_receive_messages_for_esm", ministack_activity.receiving(_receive_batch))
+    _patch(lambda_svc, "_run_sqs_batch", ministack_activity.running(lambda_svc._run_sqs_batch))
     _patch(sqs, "_delete_messages_for_esm", _delete_batch)
     _patch(sqs, "_dlq_sweep", _in_place(sqs._dlq_sweep))
     _patch(lambda_runtime, "execution_credentials", _role_credentials)
     _patch(lambda_svc, "execution_credentials", _role_credentials)
     _patch(lambda_runtime.ProvidedWorker, "_pump_output", _tee(lambda_runtime.ProvidedWorker._pump_output))
-    _patch(ministack.app, "app", _killing(ministack.app.app))
+    _patch(ministack.app, "app", _controlled(ministack.app.app))
     evaluate = _with_values_resolved(engine._evaluate_conditions)
     for module in (changesets, engine, handlers, stacks):
         _patch(module, "_evaluate_conditions", evaluate)
@@ -286,18 +288,21 @@ def _tee(pump_output: Any) -> Any:
     return pump
 
 
-def _killing(app: Any) -> Any:
-    """Takes one request more, from the sandbox's own control plane: to kill the functions' processes.
-
-    On AWS, too, a process may end at any moment. Its messages come back when they are visible again, and the
-    next invocation starts another process: that much ministack does by itself.
-    """
+def _controlled(app: Any) -> Any:
+    """Takes requests from the sandbox's own control plane besides those of AWS clients."""
+    orders = {
+        KILL_PATH: _kill_functions,
+        ACTIVITY_PATH: ministack_activity.activity,
+        ADVANCE_PATH: lambda: ministack_activity.advance(failed=False),
+        ADVANCE_FAILED_PATH: lambda: ministack_activity.advance(failed=True),
+    }
 
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] != KILL_PATH:
+        order = orders.get(scope["path"]) if scope["type"] == "http" else None
+        if order is None:
             await app(scope, receive, send)
             return
-        body = json.dumps(_kill_functions()).encode()
+        body = json.dumps(order()).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
@@ -305,7 +310,11 @@ def _killing(app: Any) -> Any:
 
 
 def _kill_functions() -> dict[str, int]:
-    """Returns when they are dead."""
+    """Kills the functions' processes; returns when they are dead.
+
+    On AWS, too, a process may end at any moment. Its messages come back when they are visible again, and the
+    next invocation starts another process: that much ministack does by itself.
+    """
     with lambda_runtime._lock:
         workers = [worker for pool in lambda_runtime._workers.values() for worker in pool]
         processes = [(worker._proc, worker.in_use) for worker in workers]

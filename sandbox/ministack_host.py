@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 # Variables of the user's shell that would make a child behave in another way. No call leaves the machine, so
 # a proxy would only be in the way.
@@ -32,8 +34,11 @@ _NOT_INHERITED = (
 )
 _NOT_INHERITED += ("PERSIST_STATE", "EDGE_PORT", "USE_SSL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_WITHIN_S = 30
-# Where the child takes the order to kill the functions' processes; it is on its private port only.
+# Where the child takes the orders of the control plane; they are on its private port only.
 KILL_PATH = "/_sandbox/kill"
+ACTIVITY_PATH = "/_sandbox/queues"
+ADVANCE_PATH = "/_sandbox/queues/advance"
+ADVANCE_FAILED_PATH = "/_sandbox/queues/advance-failed"
 
 
 class MinistackFailed(RuntimeError):
@@ -96,9 +101,20 @@ class MinistackHost:
 
     def kill_functions(self) -> dict[str, int]:
         """Kills the functions' processes, whatever they are doing: how many, and how many were at work."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return self._order(KILL_PATH)
+
+    def queue_activity(self) -> dict[str, dict[str, int]]:
+        """How many messages of each function's queue are due, delayed, working and failed."""
+        return self._order(ACTIVITY_PATH)
+
+    def advance_queues(self, failed: bool) -> dict[str, int]:
+        """Makes every delayed message due now, and on request those that failed; returns how many."""
+        return self._order(ADVANCE_FAILED_PATH if failed else ADVANCE_PATH)
+
+    def _order(self, path: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("POST", KILL_PATH)
+            connection.request("POST", path)
             return json.loads(connection.getresponse().read())
         finally:
             connection.close()
@@ -130,7 +146,13 @@ def inherited_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nothing listens on now.
+
+    It is below the range from which systems choose ports for outgoing connections (32768 and up on Linux,
+    49152 and up elsewhere): one of those could be taken before the child listens.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

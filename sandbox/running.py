@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sandbox import deploy
 from sandbox.control import CallLog, ControlPlane, Faults
 from sandbox.ministack_host import MinistackFailed, MinistackHost
 from sandbox.proxy import Proxy
+
+if TYPE_CHECKING:
+    from sandbox.events import EventEmitter
 
 FAILURES = (deploy.DeploymentFailed, MinistackFailed)
 _LOOK_EVERY_S = 0.5
@@ -90,6 +93,8 @@ class Sandbox:
             sweep=lambda: deploy.fire_schedules(clients),
             drop_events=emitter.drop,
             kill_functions=ministack.kill_functions,
+            activity=lambda: _activity(emitter, ministack),
+            advance_queues=ministack.advance_queues,
             register_key=identity.register_key,
         )
         app = gateway.Gateway(
@@ -111,3 +116,15 @@ class Sandbox:
                         print(f"{log.stem}: {line.decode(errors='replace').rstrip()}", file=sys.stderr)
                     read[log] = file.tell()
             time.sleep(_LOOK_EVERY_S)
+
+
+def _activity(emitter: "EventEmitter", ministack: MinistackHost) -> dict[str, Any]:
+    """The events on their way and the messages of each queue; nothing that is in flight is missing from it.
+
+    An event that is delivered between the two readings is in its queue when that is read, and one that a
+    function caused between them shows as a change of the count.
+    """
+    emitted, pending = emitter.counts()
+    queues = ministack.queue_activity()
+    emitted_now, pending_now = emitter.counts()
+    return {"events": max(pending, pending_now, emitted_now - emitted), "queues": queues}

@@ -1,4 +1,4 @@
-"""Asks the sandbox's control plane: faults, settings, the call log, sweeps, lost events, kills, the clock."""
+"""Asks the sandbox's control plane: faults, settings, the call log, sweeps, lost events, kills, clocks."""
 
 import json
 import urllib.error
@@ -39,6 +39,19 @@ class Control:
     def forget_calls(self) -> None:
         """Empties the call log."""
         self._ask("DELETE", "/calls")
+
+    def activity(self) -> dict[str, Any]:
+        """What is in flight: `state` is `busy`, `waiting` (for delayed or failed messages only) or `idle`."""
+        return self._ask("GET", "/activity")
+
+    def changes(self, after: int, within: float) -> int:
+        """How many calls may have changed something: as soon as more than `after`, or these seconds later."""
+        body = {"after": after, "within_ms": round(within * 1000)}
+        return self._ask("POST", "/changes", body)["changes"]
+
+    def advance_queues(self, failed: bool = False) -> int:
+        """Makes every delayed message due now, and on request those that failed; returns how many."""
+        return self._ask("POST", "/queues/advance", {"failed": failed})["advanced"]
 
     def sweep(self) -> None:
         """Fires the schedule's target now."""

@@ -1,6 +1,7 @@
 """The control plane: what it obeys, and how it refuses what it does not understand."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,12 +12,16 @@ from sandbox.settings import SETTINGS
 CALLER = "arn:aws:sts::111111111111:assumed-role/peerd-spoke/peerd"
 
 
+_QUIET = {"due": 0, "delayed": 0, "working": 0, "failed": 0}
+
+
 class Plane:
     """A control plane whose other ends only take notes."""
 
     def __init__(self) -> None:
         self.faults, self.calls = Faults(), CallLog()
         self.dropped: list[bool] = []
+        self.events, self.messages = 0, dict[str, int]()
         self.keys: list[tuple[str, ...]] = []
         self._plane = ControlPlane(
             self.faults,
@@ -24,6 +29,8 @@ class Plane:
             sweep=lambda: ["sweep -> queue"],
             drop_events=self.dropped.append,
             kill_functions=lambda: {"killed": 3, "working": 1},
+            activity=lambda: {"events": self.events, "queues": {"q": _QUIET | self.messages}},
+            advance_queues=lambda failed: {"advanced": 3 if failed else 2},
             register_key=lambda *key: self.keys.append(key),
         )
 
@@ -216,6 +223,63 @@ def test_a_sweep_says_what_it_sent(plane: Plane) -> None:
 def test_a_kill_says_how_many_processes_it_ended_and_how_many_of_them_worked(plane: Plane) -> None:
     assert plane.ask("POST", "/kill", {}) == (200, {"killed": 3, "working": 1})
     assert plane.ask("GET", "/kill") == (405, {"error": "/_sandbox/kill takes POST, not GET"})
+
+
+@pytest.mark.parametrize(
+    ("events", "messages", "state"),
+    [
+        (0, {}, "idle"),
+        (1, {}, "busy"),
+        (0, {"due": 1}, "busy"),
+        (0, {"working": 1}, "busy"),
+        (0, {"delayed": 1}, "waiting"),
+        (0, {"failed": 1}, "waiting"),
+        (0, {"failed": 1, "working": 1}, "busy"),
+    ],
+)
+def test_activity_is_busy_while_something_is_in_flight_and_waiting_for_what_comes_later(
+    plane: Plane, events: int, messages: dict[str, int], state: str
+) -> None:
+    plane.events, plane.messages = events, messages
+    status, activity = plane.ask("GET", "/activity")
+    assert (status, activity["state"], activity["events"]) == (200, state, events)
+    assert activity["queues"] == {"q": _QUIET | messages}
+
+
+def test_changes_count_the_calls_that_change_something(plane: Plane) -> None:
+    for action in ("DescribeVpcs", "CreateVpc", "GetItem", "PutItem", "AssumeRole"):
+        plane.calls.add("any", action, "1", "r", "arn:someone", None)
+    assert plane.ask("POST", "/changes", {"after": 1, "within_ms": 20_000}) == (200, {"changes": 2})
+    assert plane.ask("GET", "/activity")[1]["changes"] == 2
+
+
+def test_a_wait_for_changes_ends_with_the_next_one_or_when_its_time_is_over(plane: Plane) -> None:
+    assert plane.ask("POST", "/changes", {"after": 0, "within_ms": 1}) == (200, {"changes": 0})
+    later = threading.Timer(0.05, plane.calls.add, ("ec2", "CreateVpc", "1", "r", "arn:someone", None))
+    later.start()
+    assert plane.ask("POST", "/changes", {"after": 0, "within_ms": 20_000}) == (200, {"changes": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"after": -1, "within_ms": 1}, "after: must be a whole number"),
+        ({"after": 1}, "within_ms: must be a whole number"),
+        ({"after": 1, "within_ms": True}, "within_ms: must be a whole number"),
+        ({"after": 1, "within_ms": 30_001}, "within_ms: must be at most 30000"),
+    ],
+)
+def test_a_wait_that_makes_no_sense_is_refused_by_its_field(
+    plane: Plane, body: dict[str, Any], named: str
+) -> None:
+    status, answer = plane.ask("POST", "/changes", body)
+    assert (status, answer["error"].startswith(named)) == (400, True), answer
+
+
+def test_queues_are_advanced_with_or_without_the_messages_that_failed(plane: Plane) -> None:
+    assert plane.ask("POST", "/queues/advance", {"failed": False}) == (200, {"advanced": 2})
+    assert plane.ask("POST", "/queues/advance", {"failed": True}) == (200, {"advanced": 3})
+    assert plane.ask("POST", "/queues/advance", {})[1]["error"].startswith("failed: must be true or false")
 
 
 def test_a_functions_key_must_be_whole(plane: Plane) -> None:

@@ -33,7 +33,16 @@ class Parts:
         self.forwarded: list[tuple[str, str]] = []
         self.observed: list[tuple[str, int]] = []
         self.served_at_kills: list[int] = []
-        control = ControlPlane(self.faults, self.calls, list, lambda drop: None, dict, identity.register_key)
+        control = ControlPlane(
+            self.faults,
+            self.calls,
+            sweep=list,
+            drop_events=lambda drop: None,
+            kill_functions=dict,
+            activity=dict,
+            advance_queues=lambda failed: {},
+            register_key=identity.register_key,
+        )
         self._gateway = Gateway(self._moto, self, self, self.faults, self.calls, control, self._kill)
 
     def _moto(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

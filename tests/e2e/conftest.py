@@ -1,4 +1,4 @@
-"""One sandbox for the whole session, and a clean world for each test."""
+"""One sandbox for each worker of a session, and a clean world for each test."""
 
 import os
 import signal
@@ -24,6 +24,15 @@ _process = pytest.StashKey[SandboxProcess]()
 def pytest_configure(config: pytest.Config) -> None:
     """Lets SIGTERM end the session in order, as Ctrl-C does: the sandbox is not to outlive it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the long tests, and has one worker run those that share a world (--dist loadgroup)."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        if isinstance(item, pytest.Function) and "shared_world" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 def functions_folder() -> Path:

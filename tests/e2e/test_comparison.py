@@ -79,7 +79,7 @@ def test_every_claim_of_ours_leads_to_the_test_that_shows_it() -> None:
     [
         f'[yes]({HERE} "{SHOWS}")',
         f'[by event]({HERE} "{SHOWS}"), else [by sweep]({HERE} "{SHOWS}")',
-        '[yes](shared/engine/tests/stories.rs "no_story_breaks_a_promise")',
+        '[yes](shared/engine/tests/it/simulation.rs "no_story_breaks_a_promise")',
         "no",
         "not yet",
     ],
@@ -100,7 +100,7 @@ def test_a_cell_that_shows_what_it_claims_or_claims_nothing_is_right(cell: str) 
         ('[yes](tests/e2e "test_it")', "which does not exist"),
         (f'[yes]({HERE} "{SHOWS}_well")', f"{HERE} defines no test {SHOWS}_well"),
         (f'[yes]({HERE} "{SHOWS[:-3]}")', "defines no test"),
-        ('[yes](shared/engine/tests/ensure.rs "scope")', "ensure.rs defines no test scope"),
+        ('[yes](shared/engine/tests/it/ensure.rs "scope")', "ensure.rs defines no test scope"),
         ('[yes](README.md "peerd")', "README.md defines no test peerd"),
         (f'[yes]({HERE} "{SHOWS}"), [no]({HERE} "test_no")', "`no`: tests/e2e/test_comparison.py defines no"),
     ],

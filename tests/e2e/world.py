@@ -5,7 +5,6 @@ A `World` remembers what it made, so that it can take everything away again and 
 
 import ipaddress
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -25,12 +24,10 @@ from sandbox.client.model import (
     VpcView,
 )
 from sandbox.client.observe import live_peerings, observe, security_groups
-from sandbox.client.polling import wait_until
 from sandbox.client.sessions import Sessions
+from tests.e2e import waiting
+from tests.e2e.waiting import Problems
 
-WITHIN = 30.0
-# How often to sweep while waiting: a sweep is seven messages here, and more of them than are done pile up.
-SWEEP_EVERY = 3.0
 # More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
 _DELETES_AT_ONCE = 10
 _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associate", "Disassociate")
@@ -51,7 +48,6 @@ class World:
         self._ranges = ranges
         self._made: list[Vpc] = []
         self._lock = threading.Lock()
-        self._visibility: dict[str, str] = {}
 
     # -- doing -----------------------------------------------------------------------------------------------
 
@@ -153,15 +149,6 @@ class World:
         ec2.delete_vpc(VpcId=vpc.id)
         self._made.remove(vpc)
 
-    def redeliver_after(self, seconds: int) -> None:
-        """Lets a message that failed come back after these seconds, until the end of the test.
-
-        The stack's own times are six minutes and more. A run that takes longer than this gets company.
-        """
-        for url in self._urls(_is_queue).values():
-            self._visibility.setdefault(url, self._attributes(url, "VisibilityTimeout")["VisibilityTimeout"])
-            self._set_visibility(url, str(seconds))
-
     # -- seeing ----------------------------------------------------------------------------------------------
 
     def ec2(self, vpc: Vpc) -> Any:
@@ -216,48 +203,33 @@ class World:
 
     # -- waiting ---------------------------------------------------------------------------------------------
 
-    def eventually(self, problems: Callable[[], list[str]], within: float = WITHIN) -> float:
-        """Waits until nothing is wrong and answers how long it took."""
-        passed, left = wait_until(problems, within)
-        if left:
-            raise AssertionError(f"after {passed:.1f} s still:\n  " + "\n  ".join(left))
-        return passed
+    def eventually(self, problems: Problems) -> float:
+        """Waits until nothing is wrong and answers how many seconds it took."""
+        return waiting.until(self.control, problems)
 
-    def until_connected(self, *vpcs: Vpc, meshes: str | None = None, within: float = WITHIN) -> float:
+    def until_connected(self, *vpcs: Vpc, meshes: str | None = None) -> float:
         """Waits until every pair of these is connected."""
-        return self.eventually(lambda: judge.not_all_connected(self.see(*vpcs), vpcs, meshes), within)
+        return self.eventually(lambda: judge.not_all_connected(self.see(*vpcs), vpcs, meshes))
 
-    def sweep_until(
-        self, problems: Callable[[], list[str]], within: float = 60.0, every: float = SWEEP_EVERY
-    ) -> float:
+    def sweep_until(self, problems: Problems) -> float:
         """Sweeps as the schedule would, again and again, until nothing is wrong."""
-        next_sweep = 0.0
+        return waiting.sweep_until(self.control, problems)
 
-        def swept() -> list[str]:
-            nonlocal next_sweep
-            found = problems()
-            if found and time.monotonic() >= next_sweep:
-                self.control.sweep()
-                next_sweep = time.monotonic() + every
-            return found
-
-        return self.eventually(swept, within)
-
-    def sweep_until_connected(self, *vpcs: Vpc, within: float = 60.0) -> float:
+    def sweep_until_connected(self, *vpcs: Vpc) -> float:
         """Sweeps until every pair of these is connected."""
-        return self.sweep_until(lambda: judge.not_all_connected(self.see(*vpcs), vpcs), within)
+        return self.sweep_until(lambda: judge.not_all_connected(self.see(*vpcs), vpcs))
 
-    def until_apart(self, one: Vpc, other: Vpc, within: float = WITHIN) -> float:
+    def until_apart(self, one: Vpc, other: Vpc) -> float:
         """Waits until nothing connects these two."""
-        return self.eventually(lambda: judge.not_apart(self.see(one, other), one, other), within)
+        return self.eventually(lambda: judge.not_apart(self.see(one, other), one, other))
 
-    def until_clean(self, *vpcs: Vpc, within: float = WITHIN) -> float:
+    def until_clean(self, *vpcs: Vpc) -> float:
         """Waits until nothing of peerd's is left on these."""
-        return self.eventually(lambda: _each(self.see(*vpcs), vpcs, judge.not_clean), within)
+        return self.eventually(lambda: _each(self.see(*vpcs), vpcs, judge.not_clean))
 
-    def until_status(self, vpc: Vpc, *words: str, within: float = WITHIN) -> str:
+    def until_status(self, vpc: Vpc, *words: str) -> str:
         """Waits until one sentence of the status begins with the first of these and holds the others."""
-        self.eventually(lambda: _unsaid(self.status(vpc), words, vpc), within)
+        self.eventually(lambda: _unsaid(self.status(vpc), words, vpc))
         return self.status(vpc)
 
     def settle(self, *vpcs: Vpc) -> None:
@@ -267,59 +239,22 @@ class World:
             self.until_status(vpc, "joined")
         self.quiet()
 
-    def quiet(self, within: float = 60.0, still: float = 2.0) -> None:
-        """Waits until no message has waited anywhere and peerd has made no call for a while.
-
-        For a while: between the moment that a message is received and its first call, there is neither.
-        """
-        seen: list[tuple[int, tuple[str, ...]]] = []
-        looks = max(2, int(still / 0.5))
-
-        def restless() -> list[str]:
-            waiting = tuple(
-                f"{name} holds {count} messages" for name, count in self.queued().items() if count
-            )
-            seen.append((len([call for call in self.control.calls() if not _outsiders(call)]), waiting))
-            last = seen[-looks:]
-            still_now = len(last) == looks and len(set(last)) == 1
-            return [*waiting] + ([] if still_now else ["peerd makes calls or has just been woken"])
-
-        passed, left = wait_until(restless, within, every=0.5)
-        assert not left, f"not quiet after {passed:.0f} s: {left}"
-
-    def queued(self) -> dict[str, int]:
-        """How many messages wait in each of the functions' queues, now or with a delay.
-
-        Those being worked on show as calls, and those that failed are hidden until their next try.
-        """
-        return self._counts(_is_queue, _WAITING)
-
-    def unfinished(self) -> dict[str, int]:
-        """How many messages of each of the functions' queues are due, worked on, or to come again."""
-        return self._counts(_is_queue, _UNFINISHED)
+    def quiet(self) -> None:
+        """Waits until peerd has nothing more to do, now or later."""
+        waiting.until_quiet(self.control)
 
     def dead_letters(self) -> dict[str, int]:
         """How many messages each dead-letter queue holds."""
-        counts = self._counts(lambda name: "Dead" in name and name.endswith("Url"), _WAITING)
-        assert counts, "the hub's stack names no dead-letter queues in its outputs"
-        return counts
-
-    def _counts(self, wanted: Callable[[str], bool], attributes: list[str]) -> dict[str, int]:
-        return {
-            name: sum(map(int, self._attributes(url, *attributes).values()))
-            for name, url in self._urls(wanted).items()
+        sqs = self.sessions.client("sqs")
+        urls = {
+            name: url for name, url in hub_outputs(self.sessions).items() if name.endswith("DeadLettersUrl")
         }
-
-    def _urls(self, wanted: Callable[[str], bool]) -> dict[str, str]:
-        return {name: url for name, url in hub_outputs(self.sessions).items() if wanted(name)}
-
-    def _attributes(self, url: str, *names: str) -> dict[str, str]:
-        sqs = self.sessions.client("sqs")
-        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
-
-    def _set_visibility(self, url: str, seconds: str) -> None:
-        sqs = self.sessions.client("sqs")
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": seconds})
+        assert urls, "the hub's stack names no dead-letter queues in its outputs"
+        count = "ApproximateNumberOfMessages"
+        return {
+            name: int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[count])["Attributes"][count])
+            for name, url in urls.items()
+        }
 
     # -- leaving ---------------------------------------------------------------------------------------------
 
@@ -327,8 +262,6 @@ class World:
         """Takes every VPC of this test out of its meshes, waits until peerd has let go, and deletes it."""
         self.control.faults()
         self.control.drop_events(False)
-        for url, seconds in self._visibility.items():
-            self._set_visibility(url, seconds)
         # A VPC may not be described yet, and one that is forgotten here would stay in its mesh.
         self.eventually(
             lambda: [f"{vpc} cannot be seen" for vpc in set(self._made) - set(self.see(*self._made))]
@@ -354,10 +287,6 @@ class World:
             self.delete_vpc(vpc)
 
 
-_WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-_UNFINISHED = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
-
 def hub_outputs(sessions: Sessions) -> dict[str, str]:
     """The outputs of the hub's stack, which is the one that names peerd's table."""
     for stack in sessions.client("cloudformation").describe_stacks()["Stacks"]:
@@ -365,14 +294,6 @@ def hub_outputs(sessions: Sessions) -> dict[str, str]:
         if "VpcEventsQueueUrl" in outputs:
             return outputs
     raise AssertionError("no stack in the hub's account has the output VpcEventsQueueUrl")
-
-
-def _is_queue(output: str) -> bool:
-    return output.endswith("QueueUrl") and "Dead" not in output
-
-
-def _outsiders(call: dict[str, Any]) -> bool:
-    return "/sandbox-admin/" in (call["principal"] or "")
 
 
 def _of(vpc: Vpc) -> list[dict[str, Any]]:

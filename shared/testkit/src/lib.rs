@@ -14,12 +14,14 @@ pub mod people;
 pub mod sim;
 pub mod stage;
 pub mod store;
+mod test_binary;
 pub mod weather;
 pub mod wire;
 pub mod world;
 
 pub use aws::{DAY, HOUR, MINUTE, Nature, SECOND, SimCloud};
 pub use store::MemoryStore;
+pub use test_binary::files_without_a_module;
 pub use weather::{Moment, Trouble, Weather};
 pub use wire::Call;
 pub use world::{Climate, World, account, mesh, scope};

@@ -11,9 +11,9 @@ use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, CidrSet, IpNet};
-use crate::ids::{MeshName, PeeringId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
-use crate::observed::{Peering, PeeringStatus, Route, RouteTarget};
+use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
 use crate::quotas::Quota;
 use crate::report::FindingKind;
 use crate::rules::Rule;
@@ -136,14 +136,25 @@ fn wanted(group: &SecurityGroup, ours: &[&IngressRule], peers: &[Peer<'_>], view
     blocks.aggregated().iter().flat_map(of_block).collect()
 }
 
-/// The created routes of a VPC that lead over peerings.
+/// The static routes of a VPC that lead over peerings, without those that this run moves or deletes.
 fn routes_over_peerings<'a>(vpc: &'a VpcRef, view: &View<'a>) -> Vec<(&'a IpNet, &'a PeeringId)> {
-    let routes = view.observed.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.created);
-    let over_peering = |route: &'a Route| match &route.target {
-        RouteTarget::Peering(id) => Some((&route.destination, id)),
-        RouteTarget::Local | RouteTarget::Other(_) => None,
+    let routes = view.observed.tables_of(vpc).flat_map(|table| table.routes.iter().map(move |route| (table, route)));
+    let stays = |(table, route): (&RouteTable, &'a Route)| match &route.target {
+        RouteTarget::Peering(id) if route.created && !is_stale(table, &route.destination, id, view) => {
+            Some((&route.destination, id))
+        }
+        RouteTarget::Peering(_) | RouteTarget::Local | RouteTarget::Other(_) => None,
     };
-    routes.filter_map(over_peering).collect()
+    routes.filter_map(stays).collect()
+}
+
+/// Whether a route leads over a managed peering to a VPC that gave the addresses up. It goes to the member that advertises
+/// them now, if there is one, so it must not close that member's rules meanwhile.
+fn is_stale(table: &RouteTable, destination: &IpNet, id: &PeeringId, view: &View<'_>) -> bool {
+    let Some(peering) = view.observed.peerings.get(id).filter(|peering| view.manages(peering)) else { return false };
+    let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc);
+    let gave_up = |pair: &Pair| peer.is_some_and(|peer| view.gave_up(peer, &view.keeping(pair), destination));
+    !view.is_left_alone(table) && peering.pair().is_some_and(|pair| gave_up(&pair))
 }
 
 /// Whether these routes lead addresses of a block to another peer and none of them leads the block to this one: letting

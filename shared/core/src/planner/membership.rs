@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::view::View;
-use crate::cidr::CidrSet;
+use crate::cidr::{self, CidrSet, IpNet};
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Peering, RouteTable};
 use crate::policy::{Dns, Mode, Policy, Refusal, Tables};
@@ -124,6 +124,12 @@ impl View<'_> {
             within.collect::<CidrSet>().without(&policy.routes.exclude)
         };
         self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
+    }
+
+    /// Whether a VPC is known to advertise no part of a CIDR block to these meshes any longer. Of a VPC that cannot be read,
+    /// nothing is known.
+    pub fn gave_up(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
+        self.is_proven(vpc) && !self.offered(vpc, meshes).iter().any(|offered| cidr::overlap(offered, block))
     }
 
     /// What is wrong with what a VPC brings into a mesh, a sentence for each block or word that is left out.

@@ -137,11 +137,8 @@ fn standing_routes<'a>(table: &RouteTable, view: &View<'a>) -> Vec<(IpNet, &'a V
         peering.status == PeeringStatus::Active
             && view.manages(peering)
             && peering.pair().map(|pair| view.keeping(&pair)).is_some_and(|meshes| {
-                // Of a VPC that cannot be read nobody can tell that it gave the block up, and one that still brings a part of it
-                // keeps its place until that part has a route of its own.
-                let brings_part = || view.offered(peer, &meshes).iter().any(|offered| cidr::overlap(offered, block));
-                let gave_up = || view.is_proven(peer) && !brings_part();
-                !meshes.is_empty() && view.takes_routes(table, &meshes) && !gave_up()
+                // A VPC that still advertises a part of the block keeps its place until that part has a route of its own.
+                !meshes.is_empty() && view.takes_routes(table, &meshes) && !view.gave_up(peer, &meshes, block)
             })
     };
     let created = table.routes.iter().filter(|route| route.created);

@@ -320,3 +320,24 @@ fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
     ];
     play(false, Climate { workers: Some(1), ..Climate::default() }, &scenes);
 }
+
+/// A VPC gave a CIDR block up that another member advertises too: the route moved to that member, and in the same pass the
+/// rule went that let the block in.
+#[test]
+fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
+    let group = |ports| Happening::MakeGroup { vpc: 0, meshes: "prod", ports };
+    for seed in 0..20 {
+        let scenes = [
+            (1, vpc(at(1, 0), "10.3.0.0/16", "prod")),
+            (400, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
+            (5, vpc(at(3, 0), "10.4.0.0/16", "prod")),
+            (2 * MINUTE, group(Some("icmp tcp/443"))),
+            (5 * MINUTE, Happening::Disassociate { vpc: 1, nth: 0 }),
+        ];
+        play(true, Climate { seed, workers: Some(2), batch: Some(1), ..Climate::default() }, &scenes);
+        let nature = Nature { quotas: quotas(&[(Quota::Requests, 1), (Quota::Rules, 3)]), ..Nature::default() };
+        let weather = Weather { port_trouble: 50, ..Weather::default() };
+        let scenes = [&scenes[..3], &[(20 * MINUTE, group(None)), (7 * MINUTE, scenes[4].1.clone())]].concat();
+        play(false, Climate { seed, nature, weather, workers: Some(4), ..Climate::default() }, &scenes);
+    }
+}

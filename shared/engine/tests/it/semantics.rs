@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Where the tests are whose doc comments are promises.
-const FOLDERS: [&str; 2] = ["../engine/tests", "../testkit/tests"];
+const FOLDERS: [&str; 2] = ["../engine/tests/it", "../testkit/tests/it"];
 
 fn promises(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect()

@@ -4,11 +4,12 @@
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use peerd_testkit::sim::{Coverage, Story, Violation, shrink};
 
-const USAGE: &str = "usage: sim --seeds COUNT [--from SEED], or sim --seed SEED to replay one";
+const USAGE: &str =
+    "usage: sim --seeds COUNT [--from SEED], from a fresh seed unless one is given, or sim --seed SEED to replay one";
 
 struct Options {
     seeds: u64,
@@ -17,7 +18,7 @@ struct Options {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { seeds: 1000, from: 0, replay: None };
+    let mut options = Options { seeds: 1000, from: fresh_seed(), replay: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().unwrap_or_default();
@@ -31,6 +32,13 @@ fn options() -> Result<Options, String> {
         }
     }
     Ok(options)
+}
+
+/// A seed that no earlier run began with: the milliseconds since the Unix epoch. More scenarios than one a millisecond are
+/// never played, so that runs do not share seeds.
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
 fn main() -> ExitCode {

@@ -1,5 +1,4 @@
 //! Would the simulator notice? Each rule is broken on purpose, and the stories must tell.
-#![cfg(feature = "breakable")]
 #![expect(clippy::panic, clippy::print_stdout, reason = "a test fails where it panics, and tells what it found")]
 
 use peerd_core::Rule;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::world::{World, joined, kinds, mesh, scope};
-use crate::cidr;
+use crate::cidr::{self, IpNet};
 use crate::report::FindingKind;
 use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh, of_rule};
 use crate::*;
@@ -360,4 +360,22 @@ fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
     let revoke = Action::RevokeIngress { scope, group, rule: id, permission };
     assert_eq!(broken(&world, revoke).unwrap(), "the rule is somebody else's");
     assert!(!world.observed.vpcs[&a].tags[ENV].is_empty());
+}
+
+#[test]
+fn a_rule_stays_while_its_cidr_moves_to_the_member_that_advertises_it_now() {
+    let (mut world, a, b) = opened("tcp");
+    let c = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
+    world.settle();
+    let open = world.lets_in();
+    assert!(open.contains(&"tcp from 10.2.0.0/16 for prod".to_owned()), "{open:?}");
+    let left = world.observed.vpcs[&b].cidrs.iter().filter(|block| !matches!(block, IpNet::V4(_))).copied().collect();
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = left;
+
+    let (done, _) = world.settle();
+
+    assert!(!done.iter().any(|line| line.contains("ingress")), "{done:#?}");
+    let to_c = world.observed.peerings.values().find(|it| it.ends().contains(&&a) && it.ends().contains(&&c)).unwrap();
+    assert!(world.targets("rtb-a").contains(&format!("10.2.0.0/16 {}", to_c.id)), "{:?}", world.targets("rtb-a"));
+    assert_eq!(world.lets_in(), open);
 }

@@ -1,0 +1,24 @@
+//! The integration tests of the engine, in one binary, so that there is one to link.
+
+mod accounts;
+mod contention;
+mod crash_recovery;
+mod ensure;
+mod event_parsing;
+mod groups;
+mod notifications;
+mod policies;
+mod quotas;
+mod races;
+mod regressions;
+mod retries;
+mod scenarios;
+mod semantics;
+mod simulation;
+
+#[test]
+fn every_file_is_a_module_of_this_binary() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let lost = peerd_testkit::files_without_a_module(folder.as_ref(), include_str!("main.rs")).unwrap();
+    assert_eq!(lost, [""; 0]);
+}
