@@ -53,9 +53,9 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
 /// Examines every scope from here.
 async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
     let site = Site::open(source, stack).await?;
-    let engine = site.engine();
-    let scopes = engine.scopes().await?;
-    Ok(site.cloud.examine_all(scopes, &engine.settings.deployment, bus).await)
+    let observer = site.observer();
+    let scopes = observer.scopes().await?;
+    Ok(site.cloud.examine_all(scopes, &observer.settings.deployment, bus).await)
 }
 
 /// Has the hub's function examine them, with the role that it works with.

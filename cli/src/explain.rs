@@ -10,7 +10,7 @@ use peerd_core::tags::MeshTag;
 use peerd_core::{Check, Doors, Holds, MeshName, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
 use peerd_engine::error::chain;
 use peerd_engine::observe::Sight;
-use peerd_engine::{CloudError, CloudRead, Engine};
+use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
 use crate::checks;
@@ -33,12 +33,12 @@ pub struct Arguments {
 /// `peerd explain`.
 pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
     let site = Site::open(source, stack).await?;
-    let engine = site.engine();
-    let found = find(&site.cloud, engine.scopes().await?, [&one, &other]).await?;
+    let observer = site.observer();
+    let found = find(&site.cloud, observer.scopes().await?, [&one, &other]).await?;
     let found = [&found[&one], &found[&other]];
-    let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&engine, found).await?);
+    let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&observer, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
-    let Sight { desired, observed, .. } = engine.observe(&mesh, &scopes).await?;
+    let Sight { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &doors(&site.cloud, pair).await, pair);
     Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
 }
@@ -68,8 +68,8 @@ async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Re
 }
 
 /// A mesh for which both ask, or else any: its run knows all meshes.
-async fn mesh(engine: &Engine<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
-    let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
+async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
+    let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     let [one, other] = pair.map(|vpc| MeshTag::of(&vpc.tags).meshes);
     let common = &one & &other;
     match (&common & &declared).into_iter().next().or(common.into_iter().next()).or(declared.into_iter().next()) {

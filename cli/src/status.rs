@@ -57,7 +57,7 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
         known.push(Known { mesh: name, declaration, members, findings, withheld, pairs });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
-        anyhow::bail!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes");
+        return Err(unknown(mesh));
     }
     let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
     Ok(match (json, mesh) {
@@ -70,7 +70,14 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
 /// `peerd history`.
 pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json: bool) -> Result<String> {
     let past = deployed.store.runs(&mesh, runs).await?;
+    if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
+        return Err(unknown(&mesh));
+    }
     Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(tell).collect() })
+}
+
+fn unknown(mesh: &MeshName) -> anyhow::Error {
+    anyhow::anyhow!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes")
 }
 
 fn overview(known: &[Known], swept: Option<u64>) -> String {

@@ -7,19 +7,12 @@ import boto3
 import pytest
 
 from sandbox.client.model import ACCOUNTS, HOME_REGION, REGIONS
-from tests.e2e.world import World
+from tests.e2e.world import READS, World
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 FUNCTION = re.compile(rf"arn:aws:sts::{HUB}:assumed-role/peerd-(vpc-events|peering-events|drift-repair)/.+")
 SPOKE = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/peerd-spoke/.+")
-READS = (
-    "DescribeVpcs",
-    "DescribeVpcPeeringConnections",
-    "DescribeRouteTables",
-    "DescribeSecurityGroups",
-    "DescribeSecurityGroupRules",
-)
 MESHES = ("prod", "staging", "shared")
 
 

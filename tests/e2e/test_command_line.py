@@ -43,14 +43,20 @@ def test_the_history_of_a_mesh_tells_what_the_latest_runs_did(world: World, peer
     assert f"-> {peering}" in said and f"  + peering {one.id}" in said
     runs = json.loads(peerd.ok("history", "prod", "--runs", "1", "--json"))["runs"]
     assert len(runs) == 1 and runs[0]["outcome"] in {"applied", "waiting"}
-    assert peerd.ok("history", "nosuch") == ""
 
 
-def test_a_mesh_that_nobody_knows_is_no_status(peerd: Peerd) -> None:
-    said = peerd.run("status", "nosuch-at-all")
+def test_a_mesh_that_does_not_exist_has_neither_a_status_nor_a_history(peerd: Peerd) -> None:
+    for command in ("status", "history"):
+        said = peerd.run(command, "nosuch-at-all")
 
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("error: nosuch-at-all is neither declared nor asked for")
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("error: nosuch-at-all is neither declared nor asked for")
+
+
+def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+
+    assert peerd.ok("history", mesh) == ""
 
 
 def test_nothing_is_coloured_unless_somebody_looks(peerd: Peerd) -> None:

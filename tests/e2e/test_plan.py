@@ -8,7 +8,7 @@ import pytest
 from sandbox.client import judge
 from sandbox.client.model import ACCOUNTS, REGIONS
 from tests.e2e.cli import Peerd
-from tests.e2e.world import World
+from tests.e2e.world import READS, World
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
@@ -43,9 +43,12 @@ def test_with_a_file_alone_a_mesh_is_planned_applied_and_taken_down(
     one, two = alone.vpc(HUB, HOME, mesh="solo"), alone.vpc(SECOND, AWAY, mesh="solo")
     three = alone.vpc(THIRD, HOME, mesh="solo")
 
+    alone.control.forget_calls()
     plan = peerd.run("plan", "--file", file, "--detailed-exitcode")
 
     assert plan.code == 2 and plan.out.startswith("solo: to be done\n")
+    reads = [call for call in alone.control.calls() if call["action"] in READS]
+    assert f" calls after {len(reads)} reads, " in plan.out
     assert plan.out.count("+ peering") == 3 and plan.out.count("+ route") == 6
     assert "at the least by EC2's rates" in plan.out
     assert not judge.not_apart(alone.see(one, two), one, two), "a plan changes nothing"

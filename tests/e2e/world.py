@@ -30,6 +30,14 @@ from tests.e2e.waiting import Problems
 
 # More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
 _DELETES_AT_ONCE = 10
+# What an observation calls in each account and Region.
+READS = (
+    "DescribeVpcs",
+    "DescribeVpcPeeringConnections",
+    "DescribeRouteTables",
+    "DescribeSecurityGroups",
+    "DescribeSecurityGroupRules",
+)
 _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associate", "Disassociate")
 _WRITES += ("Authorize", "Revoke")
 

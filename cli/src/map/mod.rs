@@ -96,13 +96,13 @@ fn read(file: &Path) -> Result<Map> {
 
 async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
     let site = Site::open(source, stack).await?;
-    let engine = site.engine();
-    let scopes = engine.scopes().await?;
+    let observer = site.observer();
+    let scopes = observer.scopes().await?;
     let mut map = Map::default();
-    let meshes = crate::plan::chosen(&engine, meshes).await?;
+    let meshes = crate::plan::chosen(&observer, meshes).await?;
     progress::count("looking at meshes", meshes.len());
     for mesh in meshes {
-        let Sight { desired, observed, .. } = engine.observe(&mesh, &scopes).await?;
+        let Sight { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
         map.add(&desired, &observed);
         progress::step();
     }

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use peerd_aws::SystemClock;
 use peerd_core::{FindingKind, Leave, MeshName, Scope};
 use peerd_engine::preview::Preview;
-use peerd_engine::{Clock, Engine, Outcome, Run, Timestamp};
+use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
 
 use crate::{Answer, colour, input, progress, say};
 pub use config::role_arn;
@@ -64,7 +64,7 @@ pub struct ApplyArguments {
 pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
     let site = Site::open(source, stack).await?;
-    let previews = previews(&site.engine(), meshes).await?;
+    let previews = previews(&site.observer(), meshes).await?;
     let plan = Saved::of(&previews);
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
@@ -93,7 +93,7 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     let site = Site::open(source, stack).await?;
     let engine = site.engine();
     let meshes = kept.as_ref().map(Saved::meshes).unwrap_or_default();
-    let previews = previews(&engine, meshes).await?;
+    let previews = previews(&site.observer(), meshes).await?;
     let now = Saved::of(&previews);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
@@ -115,8 +115,8 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
 }
 
 /// These meshes, or all that are declared.
-pub async fn chosen(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
-    let declared: BTreeSet<MeshName> = engine.declared().await?.into_keys().collect();
+pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
+    let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
         bail!("mesh {unknown} is not declared; `peerd mesh declare`, or [meshes.{unknown}] in peerd.toml, declares it");
     }
@@ -124,15 +124,15 @@ pub async fn chosen(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<Mesh
 }
 
 /// Looks ahead for these meshes, or for all that are declared.
-async fn previews(engine: &Engine<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
-    let (meshes, scopes) = (chosen(engine, only).await?, engine.scopes().await?);
+async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
+    let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
     progress::count("looking at meshes", meshes.len());
-    let looks = stream::iter(meshes).map(|mesh| look(engine, mesh, &scopes)).buffered(CONCURRENCY);
+    let looks = stream::iter(meshes).map(|mesh| look(observer, mesh, &scopes)).buffered(CONCURRENCY);
     looks.try_collect().await
 }
 
-async fn look(engine: &Engine<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview> {
-    let preview = engine.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
+async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview> {
+    let preview = observer.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
     progress::step();
     preview
 }

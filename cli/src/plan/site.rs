@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use clap::Args;
 use peerd_aws::{AwsCloud, AwsDirectory, Deployed, Sessions, SystemClock, configuration};
 use peerd_engine::memory::MemoryStore;
-use peerd_engine::{Bus, Clock, Directory, Engine, Message, Notice, PortError, Queue, Settings, Store};
+use peerd_engine::{
+    Bus, Clock, Directory, Engine, Message, Notice, Observer, PortError, Queue, Settings, Store, role_name,
+};
 
 use super::config::{self, Config};
 use crate::input;
@@ -73,7 +75,8 @@ impl Site {
             config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
         let sessions = Sessions::load(config::role_arn(&role), external_id).await;
-        let settings = Settings { deployment, meshes: [].into(), accounts, units, regions };
+        let settings =
+            Settings { deployment, meshes: [].into(), accounts, units, regions, role: role_name(&role).to_owned() };
         let store = Box::new(MemoryStore::of(meshes));
         Ok(Self::new(settings, sessions, store, Box::new(Nobody), Box::new(Nobody)))
     }
@@ -86,7 +89,14 @@ impl Site {
         let deployed = Deployed::of_stack(&configuration().await, stack).await?;
         let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _ } = deployed;
         let sessions = Sessions::load(config::role_arn(&role), None).await;
-        let settings = Settings { deployment: name, meshes, accounts, units: [].into(), regions };
+        let settings = Settings {
+            deployment: name,
+            meshes,
+            accounts,
+            units: [].into(),
+            regions,
+            role: role_name(&role).to_owned(),
+        };
         Ok(Self::new(settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
     }
 
@@ -100,6 +110,11 @@ impl Site {
         let directory = AwsDirectory::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
         Self { settings, cloud: AwsCloud::new(sessions), directory, store, queue, bus, worker }
+    }
+
+    /// What only reads, over these ports.
+    pub fn observer(&self) -> Observer<'_> {
+        Observer { cloud: &self.cloud, store: &*self.store, clock: &SystemClock, settings: &self.settings }
     }
 
     /// The engine over these ports.

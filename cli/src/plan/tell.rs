@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use peerd_core::{Action, Finding, rates};
 use peerd_engine::Run;
+use peerd_engine::observe::READS_PER_SCOPE;
 use peerd_engine::preview::Preview;
 use serde_json::json;
 
 use super::has_gaps;
-
-/// Calls with which every scope is looked at.
-const READS: usize = 5;
 
 /// What would be done, by mesh and pair, what is found, and what it takes.
 pub fn plans(previews: &[Preview]) -> String {
@@ -22,7 +20,7 @@ pub fn plans(previews: &[Preview]) -> String {
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
     let due: Vec<&Action> = due.map(|step| &step.action).collect();
     let count = |sign: char| due.iter().filter(|action| action.to_string().starts_with(sign)).count();
-    let reads: usize = previews.iter().map(|preview| READS * preview.asked.len()).sum();
+    let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.asked.len()).sum();
     let seconds = rates::seconds(due.iter().copied());
     text += &format!(
         "{} to make, {} to change, {} to take away: {} calls after {reads} reads, {seconds} s at the least by EC2's rates\n",

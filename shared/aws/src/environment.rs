@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use peerd_core::ids::IdError;
-use peerd_engine::Settings;
+use peerd_engine::{Settings, role_name};
 
 /// The environment variables of a function, read and checked once at its start.
 #[derive(Debug, Clone)]
@@ -62,6 +62,7 @@ impl Environment {
             accounts: list("PEERD_ACCOUNTS", get("PEERD_ACCOUNTS"))?,
             units: list("PEERD_UNITS", get("PEERD_UNITS"))?,
             regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
+            role: role_name(&spoke_role).to_owned(),
         };
         let (table, queue_url, bus) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?, required("PEERD_BUS")?);
         Ok(Self { settings, table, queue_url, bus, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })

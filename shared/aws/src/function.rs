@@ -92,7 +92,7 @@ async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>)
     let deadline = event.context.deadline.saturating_sub(MARGIN_MS);
     Ok(match event.payload {
         Call::Examine { examine: Examine { bus } } => {
-            let (deployment, scopes) = (&engine.settings.deployment, engine.scopes().await?);
+            let (deployment, scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
             Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
         }
         Call::Batch(batch) => Answer::Handled(handle(engine, batch, deadline).await),

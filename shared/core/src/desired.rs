@@ -69,6 +69,8 @@ pub enum Leave {
 pub struct Desired {
     /// Who manages: the value of `peerd:managed-by`.
     pub deployment: Deployment,
+    /// The name of the role that is assumed in each account, for remedies.
+    pub role: String,
     /// The mesh that this run is about.
     pub mesh: MeshName,
     /// How much of the mesh it may take away.

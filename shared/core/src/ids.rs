@@ -257,12 +257,11 @@ mod tests {
 
     #[test]
     fn ids_are_validated_when_they_come_from_json() {
-        assert!(serde_json_like("pcx-1").is_ok());
-        assert!(serde_json_like("vpc-1").is_err());
-    }
-
-    fn serde_json_like(text: &str) -> Result<PeeringId, IdError> {
-        PeeringId::try_from(text.to_owned())
+        let read = serde_json::from_str::<PeeringId>;
+        assert_eq!(read(r#""pcx-1""#).unwrap(), "pcx-1".parse().unwrap());
+        let wrong = read(r#""vpc-1""#).unwrap_err().to_string();
+        assert!(wrong.contains("vpc-1") && wrong.contains("pcx-"), "{wrong}");
+        assert!(read("1").is_err());
     }
 
     #[test]

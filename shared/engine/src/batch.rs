@@ -151,7 +151,7 @@ impl Engine<'_> {
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let mut scopes = ask.scopes.clone();
         if ask.everywhere {
-            scopes.extend(self.scopes().await?);
+            scopes.extend(self.observer().scopes().await?);
         }
         let mut run = self.reconcile(mesh, &scopes, ask.leave, deadline).await?;
         run.causes.clone_from(&ask.causes);

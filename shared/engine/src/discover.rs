@@ -38,7 +38,8 @@ impl Engine<'_> {
         for account in new {
             self.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await?;
         }
-        let by_unit = self.declared().await?.into_iter().filter(|(_, policy)| !policy.admit.units.is_empty());
+        let by_unit =
+            self.observer().declared().await?.into_iter().filter(|(_, policy)| !policy.admit.units.is_empty());
         for (mesh, _) in by_unit {
             let work = Work::reconcile(mesh, BTreeSet::new(), false);
             self.queue.send(&Message::new(0, work), 0).await?;

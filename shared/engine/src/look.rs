@@ -115,7 +115,7 @@ impl Engine<'_> {
 
     /// A mesh whose run tells VPCs what they are in: each run tells all that it reads.
     async fn any_mesh(&self) -> Result<Option<MeshName>, PortError> {
-        let declared = self.declared().await?;
+        let declared = self.observer().declared().await?;
         Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
     }
 

@@ -181,7 +181,7 @@ impl Engine<'_> {
         if gaps.is_empty() {
             return Ok(gaps);
         }
-        Ok(&gaps & &self.scopes().await?)
+        Ok(&gaps & &self.observer().scopes().await?)
     }
 
     fn notice(&self, mesh: &MeshName, serial: u64, news: News) -> Notice {

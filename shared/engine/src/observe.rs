@@ -13,8 +13,12 @@ use peerd_core::{
     Quotas, RouteTable, Rule, Scope, SecurityGroup, Vpc, VpcRef, contest,
 };
 
-use crate::engine::Engine;
 use crate::error::{CloudError, ErrorKind, PortError, chain};
+use crate::observer::Observer;
+
+/// How many paginated reads an observation makes in each scope: peerings, route tables, security group rules, VPCs and
+/// security groups.
+pub const READS_PER_SCOPE: usize = 5;
 
 /// How many scopes are read at once.
 const CONCURRENCY: usize = 32;
@@ -67,7 +71,7 @@ fn told<T>(read: Result<T, CloudError>, passing: &mut bool) -> Result<T, String>
     })
 }
 
-impl Engine<'_> {
+impl Observer<'_> {
     /// Observes all that concerns a mesh: the scopes of its members, `scopes` besides, and the far ends of its peerings.
     ///
     /// # Errors
@@ -197,6 +201,7 @@ impl Engine<'_> {
         let declared = self.declared().await?;
         Ok(Desired {
             deployment,
+            role: self.settings.role.clone(),
             mesh,
             leave: Leave::ByPolicy,
             declared,

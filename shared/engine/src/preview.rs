@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use peerd_core::policy::Mode;
 use peerd_core::{Forecast, MeshName, Policy, Scope, forecast};
 
-use crate::engine::Engine;
 use crate::observe::Sight;
+use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
 
 /// Rounds of questions that a forecast asks at the most: each pass of a plan may have new ones.
@@ -25,11 +25,11 @@ pub struct Preview {
     pub asked: BTreeSet<Scope>,
 }
 
-impl Engine<'_> {
+impl Observer<'_> {
     /// Looks at all that concerns a mesh and works out what runs would do, to the end.
     ///
     /// # Errors
-    /// As [`Engine::reconcile`].
+    /// As [`crate::Engine::reconcile`].
     pub async fn preview(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview, ReconcileError> {
         let Sight { mut desired, mut observed, .. } = self.observe(mesh, scopes).await?;
         let policy = desired.declared.get_mut(mesh).filter(|policy| policy.mode == Mode::Paused);

@@ -39,7 +39,7 @@ impl Engine<'_> {
         leave: Leave,
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
-        let Sight { desired, mut observed, passing_gaps } = self.observe(mesh, scopes).await?;
+        let Sight { desired, mut observed, passing_gaps } = self.observer().observe(mesh, scopes).await?;
         let desired = Desired { leave, ..desired };
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
@@ -51,7 +51,7 @@ impl Engine<'_> {
             report = said;
             if !report.questions.is_empty() {
                 let questions = std::mem::take(&mut report.questions);
-                progress.passing |= self.inquire(mesh, questions, &mut observed).await?;
+                progress.passing |= self.observer().inquire(mesh, questions, &mut observed).await?;
                 continue;
             }
             let broken = lint::lint(&plan, &desired, &observed);

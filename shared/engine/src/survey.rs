@@ -148,14 +148,14 @@ impl Engine<'_> {
     /// When the registered scopes cannot be read.
     pub async fn survey_account(&self, account: &AccountId) -> Result<AccountSurvey, PortError> {
         let mut survey = AccountSurvey::default();
-        for scope in self.scopes().await?.into_iter().filter(|scope| scope.account == *account) {
+        for scope in self.observer().scopes().await?.into_iter().filter(|scope| scope.account == *account) {
             match self.survey_scope(&scope).await {
                 Ok(meshes) => {
                     for mesh in meshes {
                         survey.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }
-                Err(SurveyError::Cloud(error)) if self.is_off(&scope, &error).await => {
+                Err(SurveyError::Cloud(error)) if self.observer().is_off(&scope, &error).await => {
                     tracing::debug!(%scope, "the account has the Region switched off");
                 }
                 Err(error) => {
@@ -169,7 +169,7 @@ impl Engine<'_> {
 
     async fn survey_scope(&self, scope: &Scope) -> Result<BTreeSet<MeshName>, SurveyError> {
         let mut vpcs: BTreeMap<VpcRef, Option<Vpc>> = BTreeMap::new();
-        for mesh in self.meshes().await?.keys() {
+        for mesh in self.observer().meshes().await?.keys() {
             let members = self.store.members(mesh).await?.into_iter().filter(|member| member.vpc.scope == *scope);
             vpcs.extend(members.map(|member| (member.vpc, None)));
         }

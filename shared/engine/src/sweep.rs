@@ -16,8 +16,8 @@ impl Engine<'_> {
     /// # Errors
     /// When the store or the queue fails; the sweep is then asked for again, and its messages may go out twice.
     pub async fn sweep(&self) -> Result<(), PortError> {
-        let roster = self.roster().await?;
-        let (accounts, meshes) = (roster.accounts(), self.meshes().await?);
+        let roster = self.observer().roster().await?;
+        let (accounts, meshes) = (roster.accounts(), self.observer().meshes().await?);
         tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
         let is_organized = !self.settings.units.is_empty() || !roster.organization.units.is_empty();
         let discover = is_organized.then_some(Work::Discover {});

@@ -134,6 +134,7 @@ impl World {
             accounts: ACCOUNTS.map(account).into_iter().take(if climate.organized { 2 } else { 3 }).collect(),
             units: climate.organized.then(|| unit("root")).into_iter().collect(),
             regions: REGIONS.map(|region| region.parse().expect("a Region")).into(),
+            role: "peerd-spoke".to_owned(),
         };
         let stage = Arc::new(Stage::default());
         let wire = Arc::new(Wire::new(stage.clone(), climate.weather.clone(), Chance::new(chance.seed())));

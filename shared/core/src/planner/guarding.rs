@@ -30,8 +30,9 @@ pub fn report_gaps(view: &View<'_>, draft: &mut Draft) {
                 draft.report.find(FindingKind::Gap, scope, text, remedy);
             }
             None => {
+                let role = &view.desired.role;
                 let remedy =
-                    "let the role peerd-spoke of that account be assumed and read there; the next sweep goes on";
+                    format!("let the role {role} of that account be assumed and read there; the next sweep goes on");
                 draft.report.find(FindingKind::Gap, scope, why, remedy);
             }
         }

@@ -47,8 +47,9 @@ fn is_ready(vpc: &VpcRef, view: &View<'_>, draft: &mut Draft) -> bool {
         Some(Ok(DnsSupport { hostnames: false, support: false })) => "enableDnsHostnames and enableDnsSupport are off",
         Some(Err(why)) => {
             let text = format!("its DNS attributes cannot be read: {why}");
+            let role = &view.desired.role;
             let remedy =
-                "let the role peerd-spoke of its account call ec2:DescribeVpcAttribute; the next sweep goes on";
+                format!("let the role {role} of its account call ec2:DescribeVpcAttribute; the next sweep goes on");
             draft.report.find(FindingKind::Gap, vpc, text, remedy);
             return false;
         }

@@ -172,7 +172,9 @@ fn is_listed(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut D
             }
             Some(Err(why)) => {
                 let text = format!("whether {list} leads {block} to {target} cannot be read: {why}");
-                let remedy = "let the role peerd-spoke call ec2:GetManagedPrefixListEntries; the next sweep goes on";
+                let role = &view.desired.role;
+                let remedy =
+                    format!("let the role {role} call ec2:GetManagedPrefixListEntries; the next sweep goes on");
                 draft.report.find(FindingKind::Gap, &table.id, text, remedy);
                 draft.notes.of_link(wish.link, Word::Waiting, &format!("{list} cannot be read"));
             }

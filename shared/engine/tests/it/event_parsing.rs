@@ -1,6 +1,7 @@
 //! Every event that the rules let through, in the shapes that AWS sends: `events/*.json`, one event each, with what peerd
 //! is to make of it under `expect`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use peerd_engine::{Expect, event};
@@ -39,6 +40,34 @@ fn every_event_shape_is_understood_or_ignored_with_a_reason() {
         let name = file.file_name().unwrap().to_string_lossy();
         assert_eq!(describe(&case["event"]), case["expect"].as_str().unwrap(), "{name}");
     }
+}
+
+/// The names of calls in the event patterns of a template.
+fn event_names(template: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut inside = false;
+    for line in template.lines().map(str::trim) {
+        match line.strip_prefix("- ").filter(|_| inside) {
+            Some(name) => drop(names.insert(name.to_owned())),
+            None => inside = line == "eventName:",
+        }
+    }
+    names
+}
+
+#[test]
+fn the_spokes_forward_the_calls_that_the_hub_takes_and_each_has_its_case_here() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let template = |name| event_names(&std::fs::read_to_string(root.join("../..").join(name)).unwrap());
+    let forwarded = template("spoke.yaml");
+    assert!(forwarded.len() > 10, "{forwarded:?}");
+    assert_eq!(forwarded, template("template.yaml"));
+    let understood = std::fs::read_dir(root.join("tests/events")).unwrap().filter_map(|entry| {
+        let case: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let name = case["event"].pointer("/detail/eventName")?.as_str()?.to_owned();
+        event::focus_of(&case["event"]).is_ok().then_some(name)
+    });
+    assert_eq!(forwarded, understood.collect());
 }
 
 #[test]

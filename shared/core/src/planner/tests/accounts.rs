@@ -98,3 +98,16 @@ fn a_gap_in_an_account_that_is_suspended_says_so() {
     let remedy = "have it reinstated; or, if it is gone for good, `peerd account remove 222222222222`";
     assert_eq!(told, [(FindingKind::Gap, text, remedy)]);
 }
+
+#[test]
+fn the_remedy_of_an_account_that_cannot_be_read_names_the_role_that_is_assumed() {
+    let (mut world, [_, _, c]) = three();
+    world.settle();
+    world.desired.role = "acme-spoke".to_owned();
+    world.close(&c.scope);
+    let (_, findings) = world.settle();
+    assert!(
+        findings.iter().any(|finding| finding.remedy.contains("the role acme-spoke of that account")),
+        "{findings:?}"
+    );
+}

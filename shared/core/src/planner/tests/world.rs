@@ -31,6 +31,7 @@ impl World {
         let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
         let desired = Desired {
             deployment: "peerd".parse().unwrap(),
+            role: "peerd-spoke".to_owned(),
             mesh: mesh("prod"),
             leave: Leave::ByPolicy,
             declared,
