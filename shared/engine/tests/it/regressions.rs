@@ -341,3 +341,24 @@ fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
         play(false, Climate { seed, nature, weather, workers: Some(4), ..Climate::default() }, &scenes);
     }
 }
+
+/// One run deleted the routes of a mesh that takes none any more, while another, which had still seen them, deleted a rule: it
+/// let in addresses that these routes led to another VPC. No traffic was interrupted, and the oracle does not say so.
+#[test]
+fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
+    let nature = Nature { opening: 0..=252, ..Nature::default() };
+    let weather = Weather { latency: 1..=1832, ..Weather::default() };
+    let climate =
+        Climate { seed: 1_795_720_449_524, nature, weather, workers: Some(5), batch: Some(3), ..Climate::default() };
+    let scenes = [
+        (6, vpc(362, "10.1.0.0/16", "prod")),
+        (5000, vpc(398, "10.2.0.0/16", "prod")),
+        (3511, vpc(190, "10.1.0.0/16", "prod")),
+        (4067, vpc(277, "10.4.0.0/16", "prod")),
+        (411, vpc(453, "10.5.0.0/16", "prod")),
+        (247_260, Happening::MakeGroup { vpc: 15, meshes: "prod staging", ports: None }),
+        (475_582, Happening::Advertise { vpc: 841, parts: Some(317) }),
+        (1630, Happening::Declare { mesh: "prod", policy: r#"{"routes":{"tables":"tagged"}}"# }),
+    ];
+    play(false, climate, &scenes);
+}

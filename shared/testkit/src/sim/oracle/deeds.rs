@@ -5,6 +5,7 @@ use peerd_core::policy::Mode;
 use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcRef};
 
 use super::facts::{self, Facts};
+use super::openings::Look;
 use super::wishes::{self, End, Policies};
 use super::{Oracle, Violation};
 use crate::ledger::{Deed, Entry};
@@ -40,7 +41,7 @@ impl Oracle {
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
             Deed::Rule { group, rule, was, now } => {
-                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), from, known)
+                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), Look { worker, from, known })
             }
             Deed::Option { id, on, .. } => self.judge_option(id, *on, from),
             Deed::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
@@ -229,7 +230,7 @@ impl Oracle {
         }
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
-        let gone = table.gone.iter().filter(|(_, until)| *until >= from).map(|(block, _)| block);
+        let gone = table.gone.iter().filter(|route| route.until >= from).map(|route| &route.block);
         let others: Vec<IpNet> = table.routes.keys().chain(gone).filter(|other| *other != block).copied().collect();
         // Nothing that the peer brought is unrouted by it, or the table took no routes.
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {

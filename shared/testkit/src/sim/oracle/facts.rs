@@ -9,6 +9,7 @@ use peerd_core::{
 
 use super::wishes::{self, End, Policies};
 use crate::aws::GroupRule;
+use crate::ledger::Author;
 
 /// A value and all that it ever was.
 #[derive(Debug, Clone)]
@@ -124,8 +125,8 @@ pub struct Table {
     pub main: bool,
     pub tags: Past<Tags>,
     pub routes: BTreeMap<IpNet, Route>,
-    /// Blocks that were led somewhere, and until when.
-    pub gone: Vec<(IpNet, u64)>,
+    /// Routes that were deleted or replaced.
+    pub gone: Vec<GoneRoute>,
     /// Blocks that prefix lists lead elsewhere, and since when.
     pub listed: BTreeMap<IpNet, u64>,
 }
@@ -134,6 +135,15 @@ pub struct Table {
 pub struct Route {
     pub target: RouteTarget,
     pub since: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct GoneRoute {
+    pub block: IpNet,
+    pub target: RouteTarget,
+    pub until: u64,
+    /// Who deleted or replaced it.
+    pub by: Author,
 }
 
 #[derive(Debug, Clone)]

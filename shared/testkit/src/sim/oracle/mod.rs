@@ -268,15 +268,14 @@ impl Oracle {
                     table.listed.entry(block).or_insert(*at);
                 }
             }
-            Deed::Route { table, block, was: _, now } => {
+            Deed::Route { table, block, was, now } => {
                 if let Some(table) = facts.tables.get_mut(&table) {
                     match now {
                         Some(target) => drop(table.routes.insert(block, facts::Route { target, since: *at })),
-                        None => {
-                            table.routes.remove(&block);
-                            table.gone.push((block, *at));
-                        }
+                        None => drop(table.routes.remove(&block)),
                     }
+                    let gone = |target| facts::GoneRoute { block, target, until: *at, by: *by };
+                    table.gone.extend(was.map(gone));
                 }
             }
         }

@@ -9,10 +9,11 @@ use peerd_core::{PeeringStatus, Permission, Quota, RouteTarget, RuleId, Security
 use super::contests;
 use super::deeds::broken;
 use super::ending::Ending;
-use super::facts::{Facts, Group, is_marked, share_addresses, words};
+use super::facts::{Facts, Group, Table, is_marked, share_addresses, words};
 use super::wishes::{self, End, Policies};
 use super::{Darkness, Oracle, Violation};
 use crate::aws::GroupRule;
+use crate::ledger::Author;
 
 const MARK: &str = "peerd:env/";
 
@@ -38,6 +39,17 @@ fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
     value.split_whitespace().filter_map(read).collect()
 }
 
+/// Which worker acts, and on what it may have seen.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// The worker.
+    pub worker: u32,
+    /// It saw AWS as it was at this time, or later.
+    pub from: u64,
+    /// It saw the policies as they were at this time, or later.
+    pub known: u64,
+}
+
 impl Oracle {
     /// Judges what peerd did to a rule.
     pub(super) fn judge_rule(
@@ -46,9 +58,9 @@ impl Oracle {
         rule: &RuleId,
         was: Option<&GroupRule>,
         now: Option<&GroupRule>,
-        from: u64,
-        known: u64,
+        look: Look,
     ) -> Result<(), Violation> {
+        let Look { worker: _, from, known } = look;
         let deed = || format!("{id} {rule}: {was:?} became {now:?}");
         let meddled = self.facts.groups[id].meddled.get(rule).is_some_and(|at| *at >= from);
         if !meddled && [was, now].into_iter().flatten().any(|rule| !is_marked(&rule.tags)) {
@@ -67,7 +79,7 @@ impl Oracle {
             (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
                 broken("a security group lets in only members that it allows", deed())
             }
-            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, from)) => {
+            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
                 broken("traffic between two members is never interrupted", deed())
             }
             _ => Ok(()),
@@ -91,7 +103,8 @@ impl Oracle {
     }
 
     /// Whether a rule that went was needed by a member that was one all the time, over a peering that carried traffic.
-    fn shuts_out(&self, group: &Group, rule: &RuleId, gone: &GroupRule, mesh: &str, from: u64) -> bool {
+    fn shuts_out(&self, group: &Group, rule: &RuleId, gone: &GroupRule, mesh: &str, look: Look) -> bool {
+        let from = look.from;
         let Permission { traffic: what, from: block } = &gone.permission;
         let steady = group.tags.at(from).is_some() && group.tags.since(from).count() == 1;
         let asked = allowed(group.tags.now()).contains(mesh) && traffic(group.tags.now()).contains(what);
@@ -116,7 +129,9 @@ impl Oracle {
             let shared = brought.iter().filter(|piece| share_addresses(piece, block));
             let mut shared = shared.map(|piece| if piece.contains(block) { *block } else { *piece });
             shared.any(|piece| {
-                !wishes::is_covered(&piece, &left) && !self.leads_elsewhere(&group.vpc, &piece, peer) && needs(&piece)
+                !wishes::is_covered(&piece, &left)
+                    && !self.led_elsewhere(&group.vpc, &piece, peer, look)
+                    && needs(&piece)
             })
         })
     }
@@ -132,15 +147,39 @@ impl Oracle {
     /// Whether some table of a VPC leads addresses of a block over the peering of another than this peer, and none leads the
     /// block to this one.
     fn leads_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef) -> bool {
-        let to_peer = |target: &RouteTarget| match target {
+        let routes = || self.tables_of(vpc).flat_map(|table| &table.routes);
+        let here = routes()
+            .any(|(other, route)| other.contains(block) && self.leads_to(vpc, peer, &route.target) == Some(true));
+        !here && routes().any(|(other, route)| self.leads_past(vpc, block, peer, (other, &route.target)))
+    }
+
+    /// Whether that was so when a worker looked. A route that another has deleted or replaced since counts, too; one that
+    /// the worker itself has does not: it knew what it did.
+    fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, look: Look) -> bool {
+        let Look { worker, from, known: _ } = look;
+        let gone = self.tables_of(vpc).flat_map(|table| &table.gone);
+        let mut gone = gone.filter(|route| route.until >= from && route.by != Author::Peerd(worker));
+        self.leads_elsewhere(vpc, block, peer)
+            || gone.any(|route| self.leads_past(vpc, block, peer, (&route.block, &route.target)))
+    }
+
+    fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a Table> {
+        self.facts.tables.values().filter(move |table| table.vpc == *vpc)
+    }
+
+    /// Whether a target is a peering with this peer; nothing if it is no peering.
+    fn leads_to(&self, vpc: &VpcRef, peer: &VpcRef, target: &RouteTarget) -> Option<bool> {
+        match target {
             RouteTarget::Peering(id) => {
                 Some(self.facts.peerings.get(id).is_some_and(|peering| peering.connects(vpc, peer)))
             }
             RouteTarget::Local | RouteTarget::Other(_) => None,
-        };
-        let routes = || self.facts.tables.values().filter(|table| table.vpc == *vpc).flat_map(|table| &table.routes);
-        let here = routes().any(|(other, route)| other.contains(block) && to_peer(&route.target) == Some(true));
-        !here && routes().any(|(other, route)| share_addresses(other, block) && to_peer(&route.target) == Some(false))
+        }
+    }
+
+    /// Whether a route leads addresses of a block over the peering of another than this peer.
+    fn leads_past(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, route: (&IpNet, &RouteTarget)) -> bool {
+        share_addresses(route.0, block) && self.leads_to(vpc, peer, route.1) == Some(false)
     }
 
     /// Whether the group had no room for a rule more at some time from `from` on: then one goes before another comes.
