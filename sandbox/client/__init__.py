@@ -1,5 +1,5 @@
-"""What an outsider needs: start a sandbox, speak AWS to it, read and judge the mesh, ask its control plane.
+"""A client of the sandbox: starts it, makes AWS calls, observes and checks the mesh, uses the control plane.
 
-Nothing here knows how the sandbox or peerd is built: everything is learnt from AWS calls and from the
-documented requests of the control plane. The live demonstration and the end-to-end tests share it.
+This package depends neither on the sandbox's nor on peerd's internals: it uses AWS calls and the documented
+requests of the control plane only. The live demonstration and the end-to-end tests share it.
 """

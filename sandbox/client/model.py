@@ -1,4 +1,4 @@
-"""The nouns that an outsider reads out of Describe calls. Plain data: no calls, no judgement."""
+"""The resources that Describe calls return, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ MANAGED_BY = "peerd:managed-by"
 STATUS = "peerd:status"
 ALLOW = "peerd:allow"
 PORTS = "peerd:ports"
-FOR_MESH = "peerd:env/"
+MESH_KEY_PREFIX = "peerd:env/"
 
-# A peering in any other state is history: Describe keeps showing it for hours or days
+# A peering in any other state no longer exists, but Describe calls return it for hours or days
 # (https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html).
 LIVE = frozenset({"initiating-request", "pending-acceptance", "provisioning", "active"})
 
 
 @dataclass(frozen=True, order=True)
 class Scope:
-    """One account and Region: what one set of credentials and one endpoint can see."""
+    """One account and Region: what one set of credentials and one endpoint can read."""
 
     account: str
     region: str
@@ -31,7 +31,7 @@ class Scope:
 
 @dataclass(frozen=True, order=True)
 class Vpc:
-    """The name of a VPC; what it looks like at some moment is its `VpcView`."""
+    """The identity of a VPC; its state at some moment is its `VpcView`."""
 
     account: str
     region: str
@@ -39,7 +39,7 @@ class Vpc:
 
     @property
     def scope(self) -> Scope:
-        """The account and Region that it is in."""
+        """Returns the account and Region of the VPC."""
         return Scope(self.account, self.region)
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Vpc:
 
 @dataclass(frozen=True)
 class Route:
-    """One route of a table; the target is the id of whatever it points to."""
+    """One route of a route table; the target is an id."""
 
     destination: str
     target: str
@@ -57,7 +57,7 @@ class Route:
 
 @dataclass(frozen=True)
 class RouteTable:
-    """A route table; `gateway` is one that belongs to an internet or private gateway, not to subnets."""
+    """A route table; `gateway` means that it is associated with a gateway, not with subnets."""
 
     id: str
     main: bool
@@ -67,7 +67,7 @@ class RouteTable:
 
 @dataclass(frozen=True)
 class Peering:
-    """A peering connection as one side sees it: status and tags may differ on the other side."""
+    """A peering connection as one side sees it; status and tags may differ on the other side."""
 
     id: str
     status: str
@@ -77,22 +77,22 @@ class Peering:
 
     @property
     def live(self) -> bool:
-        """Whether it exists, in whatever state on its way to active."""
+        """Returns whether the peering is active or may become active."""
         return self.status in LIVE
 
     @property
     def managed(self) -> bool:
-        """Whether this side of it says that peerd made it."""
+        """Returns whether this side carries peerd's ownership tag."""
         return self.tags.get(MANAGED_BY) == DEPLOYMENT
 
     def between(self, one: Vpc, other: Vpc) -> bool:
-        """Whether it connects these two, in either direction."""
+        """Returns whether the peering connects these two, in either direction."""
         return {self.requester, self.accepter} == {one, other}
 
 
 @dataclass(frozen=True)
 class IngressRule:
-    """What a security group lets in; `text` is such as `tcp/443 10.0.0.0/20`."""
+    """An ingress rule of a security group; `text` is, for example, `tcp/443 10.0.0.0/20`."""
 
     id: str
     text: str
@@ -100,13 +100,15 @@ class IngressRule:
 
     @property
     def managed(self) -> bool:
-        """Whether it says that peerd made it."""
+        """Returns whether the rule carries peerd's ownership tag."""
         return self.tags.get(MANAGED_BY) == DEPLOYMENT
 
     @property
     def meshes(self) -> frozenset[str]:
-        """The meshes for which it says that it stands."""
-        return frozenset(key.removeprefix(FOR_MESH) for key in self.tags if key.startswith(FOR_MESH))
+        """Returns the meshes in the rule's tags."""
+        return frozenset(
+            key.removeprefix(MESH_KEY_PREFIX) for key in self.tags if key.startswith(MESH_KEY_PREFIX)
+        )
 
 
 @dataclass(frozen=True)
@@ -131,18 +133,18 @@ class VpcView:
 
     @property
     def status(self) -> str:
-        """What peerd says about it, or nothing."""
+        """Returns peerd's status tag, or an empty string."""
         return self.tags.get(STATUS, "")
 
     @property
     def routed_tables(self) -> tuple[RouteTable, ...]:
-        """The tables that carry its subnets' traffic."""
+        """Returns the route tables of the subnets."""
         return tuple(table for table in self.tables if not table.gateway)
 
     def live_peerings(self, other: Vpc) -> list[Peering]:
-        """The peerings with that VPC that exist now."""
+        """Returns the live peerings with that VPC."""
         return [peering for peering in self.peerings if peering.live and peering.between(self.vpc, other)]
 
 
 Snapshot = Mapping[Vpc, VpcView]
-"""Several VPCs, read one after the other; a VPC that no longer exists is not in it."""
+"""Several VPCs, read one after the other, without those that no longer exist."""

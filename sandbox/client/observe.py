@@ -1,4 +1,4 @@
-"""Reads VPCs and what hangs on them (tables, peerings, security groups) through Describe calls alone."""
+"""Reads VPCs, route tables, peerings and security groups through Describe calls."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -30,7 +30,7 @@ _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "Destinatio
 
 
 def observe(sessions: Sessions, vpcs: Iterable[Vpc]) -> Snapshot:
-    """Reads each of these VPCs in its own account and Region; those that do not exist are left out."""
+    """Reads each of these VPCs in its own account and Region, and omits those that do not exist."""
     by_scope: dict[Scope, list[Vpc]] = {}
     for vpc in vpcs:
         by_scope.setdefault(vpc.scope, []).append(vpc)
@@ -41,22 +41,22 @@ def observe(sessions: Sessions, vpcs: Iterable[Vpc]) -> Snapshot:
 
 
 def live_peerings(sessions: Sessions, scope: Scope) -> list[Peering]:
-    """Every live peering that this account and Region shows, whoever made it."""
+    """Returns every live peering of this account and Region, managed or not."""
     return [peering for peering in _peerings(sessions.ec2(scope), scope) if peering.live]
 
 
 def security_groups(sessions: Sessions, scope: Scope, *vpcs: Vpc) -> list[SecurityGroup]:
-    """The security groups of these VPCs or, if there are none, of all VPCs of this account and Region."""
+    """Returns the security groups of these VPCs or, if there are none, of all VPCs of the scope."""
     ec2 = sessions.ec2(scope)
-    of_these = [{"Name": "vpc-id", "Values": [vpc.id for vpc in vpcs]}] if vpcs else []
-    groups = list(_pages(ec2, "describe_security_groups", "SecurityGroups", Filters=of_these))
-    of_groups = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups]}]
-    wanted = {"Filters": of_groups} if vpcs else {}
+    vpc_filter = [{"Name": "vpc-id", "Values": [vpc.id for vpc in vpcs]}] if vpcs else []
+    groups = list(_pages(ec2, "describe_security_groups", "SecurityGroups", Filters=vpc_filter))
+    group_filter = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups]}]
+    wanted = {"Filters": group_filter} if vpcs else {}
     rules: dict[str, list[IngressRule]] = {}
     for rule in _pages(ec2, "describe_security_group_rules", "SecurityGroupRules", **wanted):
         if not rule["IsEgress"]:
-            seen = IngressRule(rule["SecurityGroupRuleId"], _let_in(rule), _tags(rule))
-            rules.setdefault(rule["GroupId"], []).append(seen)
+            ingress = IngressRule(rule["SecurityGroupRuleId"], _rule_text(rule), _tags(rule))
+            rules.setdefault(rule["GroupId"], []).append(ingress)
     return [
         SecurityGroup(
             id=group["GroupId"],
@@ -68,21 +68,21 @@ def security_groups(sessions: Sessions, scope: Scope, *vpcs: Vpc) -> list[Securi
     ]
 
 
-def _let_in(rule: Mapping[str, Any]) -> str:
-    """What a rule lets in: `all`, `icmp`, `tcp`, `tcp/443` or `tcp/8000-8100`, and from where."""
+def _rule_text(rule: Mapping[str, Any]) -> str:
+    """Returns what a rule allows: `all`, `icmp`, `tcp`, `tcp/443` or `tcp/8000-8100`, and the source."""
     protocol, first, last = rule["IpProtocol"], rule.get("FromPort", -1), rule.get("ToPort", -1)
-    what = "all" if protocol == "-1" else protocol
+    text = "all" if protocol == "-1" else protocol
     if protocol in ("tcp", "udp") and (first, last) != (0, 65535):
-        what += f"/{first}" if first == last else f"/{first}-{last}"
+        text += f"/{first}" if first == last else f"/{first}-{last}"
     source = rule.get("ReferencedGroupInfo", {}).get("GroupId") or _first(rule, _SOURCES)
-    return f"{what} {source}"
+    return f"{text} {source}"
 
 
 def _observe_scope(ec2: Any, scope: Scope, wanted: list[Vpc]) -> dict[Vpc, VpcView]:
-    of_these = [{"Name": "vpc-id", "Values": [vpc.id for vpc in wanted]}]
-    described = {vpc["VpcId"]: vpc for vpc in _pages(ec2, "describe_vpcs", "Vpcs", Filters=of_these)}
+    vpc_filter = [{"Name": "vpc-id", "Values": [vpc.id for vpc in wanted]}]
+    described = {vpc["VpcId"]: vpc for vpc in _pages(ec2, "describe_vpcs", "Vpcs", Filters=vpc_filter)}
     tables: dict[str, list[RouteTable]] = {}
-    for table in _pages(ec2, "describe_route_tables", "RouteTables", Filters=of_these):
+    for table in _pages(ec2, "describe_route_tables", "RouteTables", Filters=vpc_filter):
         tables.setdefault(table["VpcId"], []).append(_table(table))
     peerings = _peerings(ec2, scope)
     return {

@@ -1,4 +1,4 @@
-"""Waiting for a distributed system: look, and look again, until nothing is wrong or time is up."""
+"""Polls until no problem remains or the time limit is reached."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from collections.abc import Callable
 def wait_until(
     problems: Callable[[], list[str]], within: float, every: float = 0.25
 ) -> tuple[float, list[str]]:
-    """Looks until nothing is wrong or time is up: the seconds that passed, and what was last seen wrong."""
+    """Polls until no problem remains or `within` seconds pass; returns the seconds and the problems."""
     start = time.monotonic()
     while True:
         last = problems()
-        passed = time.monotonic() - start
-        if not last or passed > within:
-            return passed, last
+        elapsed = time.monotonic() - start
+        if not last or elapsed > within:
+            return elapsed, last
         time.sleep(every)

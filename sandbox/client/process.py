@@ -1,7 +1,7 @@
-"""Starts `python -m sandbox` as a child process and ends it again.
+"""Starts `python -m sandbox` as a child process and stops it.
 
-It reads the child's two pipes from the start, so that a sandbox that talks a lot never blocks on a full one,
-and keeps the last lines for whoever has to explain a failure.
+Two threads read the pipes of the child from the start, so that a full pipe never blocks the sandbox, and keep
+the last lines for failure messages.
 """
 
 import os
@@ -23,11 +23,11 @@ _KEPT_LINES = 200
 
 
 class SandboxFailed(RuntimeError):
-    """The sandbox did not start; the message ends with what it said."""
+    """The sandbox did not start; the message ends with its last output."""
 
 
 def choose_port(preferred: int = DEFAULT_PORT) -> int:
-    """The port that PEERD_SANDBOX_PORT names, else the preferred one if it is free, else any free one."""
+    """Returns PEERD_SANDBOX_PORT if it is set, else the preferred port if it is free, else any free port."""
     if named := os.environ.get("PEERD_SANDBOX_PORT"):
         return int(named)
     for port in (preferred, 0):
@@ -42,7 +42,7 @@ def choose_port(preferred: int = DEFAULT_PORT) -> int:
 
 
 class SandboxProcess:
-    """A sandbox that belongs to this process. `state` is the folder that keeps its logs while it runs."""
+    """A sandbox that belongs to this process. `state` is the directory of its logs while it runs."""
 
     def __init__(
         self, functions: Path, state: Path, port: int, on_progress: Callable[[str], None] | None = None
@@ -53,7 +53,7 @@ class SandboxProcess:
         self._is_ready = threading.Event()
         self._ready: queue.Queue[str | None] = queue.Queue()
         command = [sys.executable, "-m", "sandbox", "--functions", str(functions), "--state", str(state)]
-        # A session of its own: Ctrl-C at the terminal reaches us alone, and we end the sandbox in order.
+        # A separate session: Ctrl-C in the terminal reaches only this process, which then stops the sandbox.
         self._child = subprocess.Popen(
             command,
             env=os.environ | {"PEERD_SANDBOX_PORT": str(port), "PYTHONUNBUFFERED": "1"},
@@ -75,20 +75,24 @@ class SandboxProcess:
         self.stop()
 
     def wait_ready(self, within: float) -> str:
-        """The endpoint, as soon as the sandbox says that it is ready."""
+        """Waits until the sandbox reports that it is ready, and returns its endpoint."""
         try:
             endpoint = self._ready.get(timeout=within)
         except queue.Empty:
-            raise SandboxFailed(f"the sandbox was not ready after {within:.0f} s\n{self.said()}") from None
+            raise SandboxFailed(
+                f"the sandbox was not ready after {within:.0f} s\n{self.recent_output()}"
+            ) from None
         if endpoint is None:
             code = self._child.wait()
             self._stderr.join(timeout=2)  # the reason may still be in the pipe
-            raise SandboxFailed(f"the sandbox ended with exit code {code} before it was ready\n{self.said()}")
+            raise SandboxFailed(
+                f"the sandbox exited with code {code} before it was ready\n{self.recent_output()}"
+            )
         self._is_ready.set()
         return endpoint
 
     def stop(self, within: float = 30) -> int:
-        """Ends the sandbox as its user would and answers its exit code; kills what has not ended in time."""
+        """Sends SIGTERM and returns the exit code; kills the process group after the time limit."""
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
         try:
@@ -99,15 +103,15 @@ class SandboxProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, or nothing while it runs."""
+        """Returns the exit code, or None while the sandbox runs."""
         return self._child.poll()
 
-    def said(self) -> str:
-        """The last lines that the sandbox wrote on stderr."""
-        return "\n".join(f"  | {line}" for line in self.tail) or "  (it said nothing)"
+    def recent_output(self) -> str:
+        """Returns the last lines that the sandbox wrote to stderr."""
+        return "\n".join(f"  | {line}" for line in self.tail) or "  (no output)"
 
     def logs(self, lines: int = 40) -> str:
-        """The last lines that each function of the running sandbox logged."""
+        """Returns the last log lines of each function of the running sandbox."""
         parts = []
         for log in sorted(self.state.rglob("peerd-*.log")):
             last = log.read_text(errors="replace").splitlines()[-lines:]

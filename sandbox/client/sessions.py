@@ -1,4 +1,4 @@
-"""AWS clients of an outsider: any keys, one endpoint, the role `sandbox-admin` of whichever account."""
+"""AWS clients with one endpoint and the role `sandbox-admin` of any account."""
 
 import threading
 from typing import Any
@@ -18,34 +18,34 @@ _CONFIG = Config(
 
 
 class Sessions:
-    """Makes each client once and keeps it. Safe to share between threads."""
+    """A thread-safe cache of clients."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        # One boto3 session for all accounts: each parses EC2's service model anew, which takes a while.
+        # One boto3 session for all accounts: each session parses EC2's service model, which is slow.
         self._boto = boto3.Session()
         self._lock = threading.Lock()
         self._credentials: dict[str, dict[str, str]] = {}
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def client(self, service: str, account: str = HUB, region: str = HOME_REGION) -> Any:
-        """A client of that service, as the administrator of that account."""
+        """Returns a client of that service with the administrator role of that account."""
         key = (service, account, region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._make(service, region, self._assume(account))
+                self._clients[key] = self._create(service, region, self._assume(account))
             return self._clients[key]
 
     def ec2(self, scope: Scope) -> Any:
-        """The EC2 client of that account and Region."""
+        """Returns the EC2 client of that account and Region."""
         return self.client("ec2", scope.account, scope.region)
 
     def _assume(self, account: str) -> dict[str, str]:
         if account not in self._credentials:
-            anyone = {"aws_access_key_id": "AKIAOUTSIDER00000000", "aws_secret_access_key": "any"}
-            sts = self._make("sts", HOME_REGION, anyone)
-            answer = sts.assume_role(RoleArn=ROLE.format(account=account), RoleSessionName=SESSION_NAME)
-            keys = answer["Credentials"]
+            credentials = {"aws_access_key_id": "AKIAOUTSIDER00000000", "aws_secret_access_key": "any"}
+            sts = self._create("sts", HOME_REGION, credentials)
+            response = sts.assume_role(RoleArn=ROLE.format(account=account), RoleSessionName=SESSION_NAME)
+            keys = response["Credentials"]
             self._credentials[account] = {
                 "aws_access_key_id": keys["AccessKeyId"],
                 "aws_secret_access_key": keys["SecretAccessKey"],
@@ -53,7 +53,7 @@ class Sessions:
             }
         return self._credentials[account]
 
-    def _make(self, service: str, region: str, credentials: dict[str, str]) -> Any:
+    def _create(self, service: str, region: str, credentials: dict[str, str]) -> Any:
         return self._boto.client(
             service, region_name=region, endpoint_url=self.endpoint, config=_CONFIG, **credentials
         )

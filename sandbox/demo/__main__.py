@@ -14,56 +14,59 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.client.process import SandboxFailed, SandboxProcess, choose_port
 from sandbox.client.sessions import Sessions
-from sandbox.demo import ending, screen
-from sandbox.demo.story import NotConverged, Story
+from sandbox.demo import summary
+from sandbox.demo.display import Display, choose_display
+from sandbox.demo.scenario import NotConverged, Scenario
 
 READY_WITHIN = 120.0
 
 
 def main() -> int:
-    """Runs the demonstration and answers its exit code."""
+    """Runs the demonstration and returns its exit code."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _interrupt)
-    display = screen.choose()
+    display = choose_display()
     display.title("peerd: tag a VPC, and the mesh forms")
-    with tempfile.TemporaryDirectory(prefix="peerd-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="peerd-demo-") as directory:
         try:
-            return _run(display, arguments.functions, Path(folder) / "state")
+            return _run(display, arguments.functions, Path(directory) / "state")
         except SandboxFailed as failure:
-            display.say(f"the sandbox did not start: {failure}")
+            display.note(f"the sandbox did not start: {failure}")
             return 1
         except KeyboardInterrupt:
-            display.say("interrupted; everything is stopped")
+            display.note("interrupted; everything is stopped")
             return 130
 
 
-def _run(display: screen.Screen, functions: Path, state: Path) -> int:
-    display.say(
-        "What you see: a small AWS on this machine, with peerd deployed into it as into the real one."
+def _run(display: Display, functions: Path, state: Path) -> int:
+    display.note(
+        "The demonstration runs a local AWS on this machine and deploys peerd into it as into the real one."
     )
     with ExitStack() as stack:
         with display.step(
             "start the sandbox: EC2, EventBridge, SQS, Lambda, DynamoDB, CloudFormation"
         ) as step:
             sandbox = stack.enter_context(SandboxProcess(functions, state, choose_port(), step.detail))
-            # Runs before the sandbox is stopped: a second Ctrl-C in the middle would leave processes behind.
+            # Runs before the sandbox stops: a second Ctrl-C during the stop would leave processes behind.
             stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
             endpoint = sandbox.wait_ready(READY_WITHIN)
         sessions = Sessions(endpoint)
-        story = Story(sessions, display)
+        scenario = Scenario(sessions, display)
         try:
-            measured, members = story.tell()
+            timings, members = scenario.run()
         except NotConverged as failure:
-            ending.explain(display, failure, sessions, sandbox)
+            summary.print_failure(display, failure, sessions, sandbox)
             return 1
         except (BotoCoreError, ClientError) as error:
-            display.say(f"an AWS call that should have worked did not: {error}\n{sandbox.said()}")
+            display.note(f"an AWS call failed unexpectedly: {error}\n{sandbox.recent_output()}")
             return 1
-        counts = ending.show_tables(sessions, display, story.names, members)
+        counts = summary.print_tables(sessions, display, scenario.names, members)
     if sandbox.exit_code != 0:
-        display.say(f"the sandbox did not stop cleanly (exit code {sandbox.exit_code}):\n{sandbox.said()}")
+        display.note(
+            f"the sandbox did not stop cleanly (exit code {sandbox.exit_code}):\n{sandbox.recent_output()}"
+        )
         return 1
-    print(f"\n{ending.last_line(counts, measured)}", flush=True)
+    print(f"\n{summary.last_line(counts, timings)}", flush=True)
     return 0
 
 
@@ -72,7 +75,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m sandbox.demo", description="The main job of peerd, live."
     )
     parser.add_argument(
-        "--functions", type=Path, required=True, help="the folder with the binaries that `cargo build` made"
+        "--functions", type=Path, required=True, help="the directory with the binaries from `cargo build`"
     )
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""How the demonstration talks: a calm live display on a terminal, timestamped lines everywhere else.
+"""The output of the demonstration: a live display on a terminal, timestamped lines everywhere else.
 
-It knows nothing of AWS: steps, gauges, tables and remarks come in as text and numbers.
+This module does not depend on AWS: it receives steps, gauges, tables and notes as text and numbers.
 """
 
 import os
@@ -19,59 +19,59 @@ from rich.text import Text
 
 
 class Step(Protocol):
-    """Something that is under way."""
+    """A step in progress."""
 
     def detail(self, text: str) -> None:
-        """Says what is happening inside it right now."""
+        """Shows what the step is doing now."""
 
     def gauges(self, **levels: tuple[int, int]) -> None:
-        """Says how far it is: by name, how many of how many."""
+        """Shows the progress: for each name, how many of how many."""
 
 
-class Screen(Protocol):
-    """Where the demonstration is shown."""
+class Display(Protocol):
+    """The output of the demonstration."""
 
     def title(self, text: str) -> None:
-        """The first line."""
+        """Prints the first line."""
 
-    def say(self, text: str = "") -> None:
-        """A remark for the reader."""
+    def note(self, text: str = "") -> None:
+        """Prints a note for the reader."""
 
     def step(self, text: str) -> Iterator[Step]:
-        """A step of the story; when it ends well, its time is shown."""
+        """Runs a step and prints its duration when it succeeds."""
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table."""
+        """Prints a table."""
 
 
-def choose() -> Screen:
-    """The live screen where it can work and is wanted, else plain lines (https://no-color.org)."""
+def choose_display() -> Display:
+    """Returns the live display on a terminal that permits it, else plain lines (https://no-color.org)."""
     plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return PlainScreen() if plain else LiveScreen()
+    return PlainDisplay() if plain else LiveDisplay()
 
 
-class PlainScreen:
-    """Timestamped lines; a gauge makes a line only when it moved."""
+class PlainDisplay:
+    """Timestamped lines; a gauge prints a line only when its value changes."""
 
     def title(self, text: str) -> None:
-        """The first line."""
-        self.say(text)
+        """Prints the first line."""
+        self.note(text)
 
-    def say(self, text: str = "") -> None:
-        """A remark for the reader."""
+    def note(self, text: str = "") -> None:
+        """Prints a note for the reader."""
         for line in text.splitlines():
             print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:
-        """A step of the story."""
-        self.say(f"{text} ...")
+        """Runs a step and prints its duration."""
+        self.note(f"{text} ...")
         start = time.monotonic()
         yield _PlainStep(self)
-        self.say(f"{text}: done in {time.monotonic() - start:.1f} s")
+        self.note(f"{text}: done in {time.monotonic() - start:.1f} s")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table, in columns of spaces."""
+        """Prints a table with columns aligned by spaces."""
         widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
         print(f"\n{title}")
         for row in (columns, *rows):
@@ -81,50 +81,50 @@ class PlainScreen:
 
 
 class _PlainStep:
-    def __init__(self, screen: PlainScreen) -> None:
-        self._screen = screen
+    def __init__(self, display: PlainDisplay) -> None:
+        self._display = display
         self._last = ""
 
     def detail(self, text: str) -> None:
-        self._screen.say(f"  {text}")
+        self._display.note(f"  {text}")
 
     def gauges(self, **levels: tuple[int, int]) -> None:
         line = ", ".join(f"{name} {done}/{total}" for name, (done, total) in levels.items())
         if line != self._last:
             self._last = line
-            self._screen.say(f"  {line}")
+            self._display.note(f"  {line}")
 
 
-class LiveScreen:
-    """One spinner with its bars at a time; a finished step leaves one quiet line behind."""
+class LiveDisplay:
+    """One spinner with its progress bars at a time; a finished step leaves one line."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
 
     def title(self, text: str) -> None:
-        """The first line."""
+        """Prints the first line."""
         self._console.print(Text(text, style="bold"))
 
-    def say(self, text: str = "") -> None:
-        """A remark for the reader."""
+    def note(self, text: str = "") -> None:
+        """Prints a note for the reader."""
         self._console.print(Text(text, style="dim"))
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:
-        """A step of the story."""
+        """Runs a step and prints its duration."""
         start = time.monotonic()
         step = _LiveStep(text)
-        mark, style = "✗", "bold red"
+        symbol, style = "✗", "bold red"
         try:
             with Live(step, console=self._console, transient=True, refresh_per_second=12):
                 yield step
-            mark, style = "✓", "green"
+            symbol, style = "✓", "green"
         finally:
-            line = Text.assemble((f"{mark} ", style), text, (f"  {time.monotonic() - start:.1f} s", "dim"))
+            line = Text.assemble((f"{symbol} ", style), text, (f"  {time.monotonic() - start:.1f} s", "dim"))
             self._console.print(line)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table."""
+        """Prints a table."""
         table = Table(title=title, title_style="bold", title_justify="left", header_style="dim", box=None)
         for column in columns:
             table.add_column(column, no_wrap=True)
@@ -135,7 +135,7 @@ class LiveScreen:
 
 
 class _LiveStep:
-    """Redrawn some times a second by rich, which also calls `__rich__`."""
+    """A step that rich redraws several times a second through `__rich__`."""
 
     def __init__(self, text: str) -> None:
         self._text, self._detail, self._start = text, "", time.monotonic()
@@ -157,6 +157,6 @@ class _LiveStep:
             self._bars.update(self._gauges[name], completed=done, total=total)
 
     def __rich__(self) -> Group:
-        passed = f"  {time.monotonic() - self._start:.1f} s"
-        self._spinner.update(text=Text.assemble(self._text, (passed, "dim"), (f"  {self._detail}", "dim")))
+        elapsed = f"  {time.monotonic() - self._start:.1f} s"
+        self._spinner.update(text=Text.assemble(self._text, (elapsed, "dim"), (f"  {self._detail}", "dim")))
         return Group(self._spinner, self._bars) if self._gauges else Group(self._spinner)

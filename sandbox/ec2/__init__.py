@@ -13,9 +13,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sandbox.ec2 import (
     calls,
     filters,
-    governance,
     groups,
     identity,
+    organizations,
     peering_calls,
     peerings,
     prefix_lists,
@@ -46,7 +46,7 @@ def install() -> None:
         peerings,
         peering_calls,
         calls,
-        governance,
+        organizations,
         trails,
     ):
         part.install()

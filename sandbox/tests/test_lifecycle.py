@@ -380,7 +380,7 @@ def test_a_permission_is_missing_for_one_action_where_a_fault_says_so(sandbox: R
 
 
 def test_a_function_calls_aws_as_its_own_role(sandbox: Running) -> None:
-    sandbox.control.forget_calls()
+    sandbox.control.clear_calls()
     sandbox.send("drift-repair", {"describe": True})
     call = eventually(lambda: [c for c in sandbox.control.calls() if c["action"] == "DescribeVpcs"])[0]
     assert call["principal"] == f"arn:aws:sts::{HUB}:assumed-role/peerd-drift-repair/peerd-drift-repair"

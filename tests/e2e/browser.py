@@ -1,4 +1,4 @@
-"""A headless Chromium, wherever there is one."""
+"""A headless Chromium."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
+OPTIONS = (
     "--no-sandbox",  # CI is root in a container, and the page is our own
     "--disable-gpu",
     "--disable-quic",
@@ -22,21 +22,21 @@ QUIET = (
 
 
 def _find(playwright: Playwright) -> str:
-    named = os.environ.get("PEERD_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
+    configured = os.environ.get("PEERD_CHROMIUM")
+    found = configured or next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
     if not Path(found).exists():
         pytest.fail(
             f"no Chromium at {found}: install chromium or Google Chrome, run `playwright install chromium`, "
-            "or name one in PEERD_CHROMIUM"
+            "or set PEERD_CHROMIUM to one"
         )
     return found
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Starts one, and ends it."""
+    """Starts a browser and closes it at the end."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_find(playwright), args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=_find(playwright), args=list(OPTIONS))
         try:
             yield browser
         finally:

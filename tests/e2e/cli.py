@@ -1,7 +1,4 @@
-"""The command line of peerd, run as an operator of the hub's account runs it.
-
-What it prints as JSON is held against docs/schemas.
-"""
+"""Runs `peerd` as an operator of the hub account, and validates its JSON with docs/schemas."""
 
 import json
 import os
@@ -22,8 +19,8 @@ _GROUPS = ("account", "mesh")
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command answered."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -31,14 +28,14 @@ class Said:
 
 
 @cache
-def schema_of(command: str) -> Draft202012Validator | None:
-    """What says how the JSON of a command looks, such as `mesh list`; nothing if it prints none."""
+def schema_for(command: str) -> Draft202012Validator | None:
+    """Returns the schema of a command such as `mesh list`, or None if the command prints no JSON."""
     file = SCHEMAS / f"{command.replace(' ', '-')}.json"
     return Draft202012Validator(json.loads(file.read_text())) if file.exists() else None
 
 
-def command_of(arguments: Sequence[str]) -> str:
-    """The command among the arguments, which options may stand before."""
+def command_in(arguments: Sequence[str]) -> str:
+    """Returns the command in the arguments, which options may precede."""
     words, rest = [], iter(arguments)
     for word in rest:
         if word == "--stack":
@@ -48,30 +45,30 @@ def command_of(arguments: Sequence[str]) -> str:
     return " ".join(words[: 2 if words[:1] and words[0] in _GROUPS else 1])
 
 
-def asks_for_json(arguments: Sequence[str]) -> bool:
-    """Whether stdout is to be JSON."""
+def is_json_requested(arguments: Sequence[str]) -> bool:
+    """Returns whether the arguments request JSON on stdout."""
     by_format = "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
-    return "--json" in arguments or by_format or command_of(arguments) == "mesh show"
+    return "--json" in arguments or by_format or command_in(arguments) == "mesh show"
 
 
-def into_a_file(arguments: Sequence[str]) -> bool:
-    """Whether a map goes into a file, so that stdout stays empty."""
+def writes_to_file(arguments: Sequence[str]) -> bool:
+    """Returns whether the command writes a map to a file, so that stdout is empty."""
     out = any(word == "-o" or word.split("=")[0] == "--out" for word in arguments)
-    return out and command_of(arguments) == "map"
+    return out and command_in(arguments) == "map"
 
 
 def check_json(command: str, text: str) -> None:
-    """Fails unless this is what the schema of a command says, or nothing, of a command without a schema."""
-    schema = schema_of(command)
+    """Fails unless the text matches the schema of the command, or is empty if the command has no schema."""
+    schema = schema_for(command)
     if schema is None:
-        assert not text, f"peerd {command} prints what docs/schemas does not tell of: {text[:500]}"
+        assert not text, f"peerd {command} prints output without a schema in docs/schemas: {text[:500]}"
         return
     try:
-        seen = json.loads(text)
+        document = json.loads(text)
     except ValueError as error:
-        raise AssertionError(f"peerd {command} prints no JSON ({error}): {text[:500]!r}") from error
-    wrong = [f"{error.json_path}: {error.message[:500]}" for error in schema.iter_errors(seen)]
-    assert not wrong, f"peerd {command} prints what its schema does not say: " + "\n".join(wrong)
+        raise AssertionError(f"peerd {command} prints invalid JSON ({error}): {text[:500]!r}") from error
+    violations = [f"{error.json_path}: {error.message[:500]}" for error in schema.iter_errors(document)]
+    assert not violations, f"peerd {command} prints JSON that violates its schema: " + "\n".join(violations)
 
 
 class Peerd:
@@ -90,10 +87,10 @@ class Peerd:
         }
         self._environment = inherited | aws
 
-    def run(self, *arguments: str, stdin: str = "", **environment: str | None) -> Said:
-        """Runs a command, whatever comes of it; None takes a variable out of the environment.
+    def run(self, *arguments: str, stdin: str = "", **environment: str | None) -> CommandResult:
+        """Runs a command and returns its result; None removes a variable from the environment.
 
-        JSON that its schema does not tell of fails.
+        Fails if the command prints JSON that violates its schema.
         """
         changed = self._environment | environment
         done = subprocess.run(
@@ -105,17 +102,17 @@ class Peerd:
             env={name: value for name, value in changed.items() if value is not None},
             check=False,
         )
-        # A failure may print nothing; a check that fails, a change that is due, a run not done are printed.
-        printed = done.stdout or (done.returncode == 0 and not into_a_file(arguments))
-        if printed and asks_for_json(arguments):
-            check_json(command_of(arguments), done.stdout)
-        return Said(done.returncode, done.stdout, done.stderr)
+        # A failure may print nothing. Failed checks, pending changes and partial runs are printed.
+        printed = done.stdout or (done.returncode == 0 and not writes_to_file(arguments))
+        if printed and is_json_requested(arguments):
+            check_json(command_in(arguments), done.stdout)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str, stdin: str = "") -> str:
-        """Runs a command that must succeed and answers its output."""
-        said = self.run(*arguments, stdin=stdin)
-        assert said.code == 0, f"peerd {' '.join(arguments)} ended with {said.code}: {said.err}"
-        return said.out
+        """Runs a command that must succeed, and returns its stdout."""
+        result = self.run(*arguments, stdin=stdin)
+        assert result.code == 0, f"peerd {' '.join(arguments)} exited with {result.code}: {result.err}"
+        return result.out
 
     def declare(self, mesh: str, **policy: Any) -> None:
         """Declares a mesh with a policy."""

@@ -1,4 +1,4 @@
-"""One sandbox for each worker of a session, and a clean world for each test."""
+"""One sandbox for each worker of a session, and a `World` for each test."""
 
 import os
 import signal
@@ -22,21 +22,21 @@ _process = pytest.StashKey[SandboxProcess]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Lets SIGTERM end the session in order, as Ctrl-C does: the sandbox is not to outlive it."""
+    """Handles SIGTERM like Ctrl-C, so that the session stops its sandbox."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the long tests, and has one worker run those that share a world (--dist loadgroup)."""
+    """Runs the long tests first, and the tests that share a world on one worker (--dist loadgroup)."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         if isinstance(item, pytest.Function) and "shared_world" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
-def functions_folder() -> Path:
-    """Where `cargo build` puts the Lambda binaries."""
+def functions_directory() -> Path:
+    """Returns the directory of the Lambda binaries."""
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 
 
@@ -49,40 +49,40 @@ def unused_port() -> int:
 
 @pytest.fixture(scope="session")
 def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the sandbox answers: the one that PEERD_SANDBOX_URL names, else one of this session's own."""
+    """The endpoint of the sandbox: PEERD_SANDBOX_URL, else a sandbox that the session starts."""
     if running := os.environ.get("PEERD_SANDBOX_URL"):
         yield running.rstrip("/")
         return
     state = tmp_path_factory.mktemp("sandbox") / "state"
-    with SandboxProcess(functions_folder(), state, choose_port(preferred=0)) as sandbox:
+    with SandboxProcess(functions_directory(), state, choose_port(preferred=0)) as sandbox:
         request.config.stash[_process] = sandbox
         yield sandbox.wait_ready(READY_WITHIN)
         code = sandbox.stop()
-    assert code == 0, f"the sandbox ended with exit code {code} after SIGTERM\n{sandbox.said()}"
+    assert code == 0, f"the sandbox exited with code {code} after SIGTERM\n{sandbox.recent_output()}"
 
 
 @pytest.fixture(scope="session")
 def sessions(endpoint: str) -> Sessions:
-    """The outsider's AWS clients."""
+    """The AWS clients of the tests."""
     return Sessions(endpoint)
 
 
 @pytest.fixture(scope="session")
 def control(endpoint: str) -> Control:
-    """The control plane."""
+    """The control plane of the sandbox."""
     return Control(endpoint)
 
 
 @pytest.fixture(scope="session")
 def ranges() -> Iterator[str]:
-    """Addresses, each handed out once."""
+    """CIDR blocks, each used once."""
     return address_ranges()
 
 
 @pytest.fixture
 def peerd(endpoint: str) -> Peerd:
-    """The command line."""
-    return Peerd(functions_folder() / "peerd", endpoint)
+    """The command line of peerd."""
+    return Peerd(functions_directory() / "peerd", endpoint)
 
 
 def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
@@ -93,19 +93,19 @@ def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Itera
     finally:
         control.settings(**before)
         world.clean_up()
-    dead = {name: count for name, count in world.dead_letters().items() if count}
-    assert not dead, f"messages that peerd gave up on: {dead}"
+    dead_letters = {name: count for name, count in world.dead_letters().items() if count}
+    assert not dead_letters, f"messages in the dead-letter queues: {dead_letters}"
 
 
 @pytest.fixture
 def world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
-    """A world that is taken away after the test, with proof that peerd left nothing behind."""
+    """A world that the fixture deletes after the test, after checking that peerd left nothing."""
     yield from _world(sessions, control, ranges)
 
 
 @pytest.fixture
 def mesh(peerd: Peerd, world: World) -> Iterator[str]:
-    """The name of a mesh that nobody has declared yet; its policy is gone before its VPCs leave."""
+    """The name of an undeclared mesh. The fixture deletes its policy before its VPCs leave."""
     name = f"declared-{next(_numbers)}"
     yield name
     peerd.ok("mesh", "undeclare", name)
@@ -119,7 +119,7 @@ def shared_world(sessions: Sessions, control: Control, ranges: Iterator[str]) ->
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Adds the functions' last log lines to the report of a test that failed."""
+    """Adds the last log lines of the functions to the report of a failed test."""
     report = yield
     sandbox = item.config.stash.get(_process, None)
     if report.failed and sandbox is not None:

@@ -1,4 +1,4 @@
-"""Made-up maps, as `peerd map --format json` prints them: small with all that can go wrong, and large."""
+"""Sample maps in the format of `peerd map --format json`, with pairs in every state."""
 
 from itertools import combinations
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 ACCOUNTS = ("111111111111", "222222222222", "333333333333")
 REGIONS = ("us-east-1", "eu-west-1")
 HOSTILE = (
-    "</script><script>window.harmed = true</script>\"'&{{script}}<img src=x onerror='window.harmed = true'>"
+    "</script><script>window.pwned = true</script>\"'&{{script}}<img src=x onerror='window.pwned = true'>"
 )
 ACTIVE, PROVISIONING, MISSING, OVERLAPPING, BLOCKED, PARTLY = range(6)
 STATES = {PROVISIONING: "provisioning", MISSING: "missing", OVERLAPPING: "overlapping"}
@@ -20,7 +20,7 @@ _CHECKS = {
 
 
 def vpc_id(number: int) -> str:
-    """The id of the VPC of this number."""
+    """Returns the id of the VPC with this number."""
     return f"vpc-{number:017x}"
 
 
@@ -56,8 +56,8 @@ def _pair(number: int, one: dict[str, Any], other: dict[str, Any]) -> dict[str, 
     }
 
 
-def atlas(vpcs: int, meshes: int = 2) -> dict[str, Any]:
-    """So many VPCs in meshes of equal size, each with all its pairs, of which the first are not all well."""
+def sample_map(vpcs: int, meshes: int = 2) -> dict[str, Any]:
+    """Returns a map of full meshes of equal size, whose first pairs have the states above."""
     size = -(-vpcs // meshes)
     nodes = [_vpc(number, f"mesh-{number // size}") for number in range(vpcs)]
     wanted = [pair for pair in combinations(nodes, 2) if pair[0]["meshes"] == pair[1]["meshes"]]

@@ -1,4 +1,4 @@
-"""Security groups of a test: made, tagged and tampered with by an outsider, and what they let in."""
+"""Security groups of a test: creation, tags, manual changes, and their rules."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _names = count(1)
 
 @dataclass(frozen=True)
 class Group:
-    """A security group that somebody made in a VPC; it goes with the VPC."""
+    """A security group in a VPC; it is deleted with the VPC."""
 
     world: World
     vpc: Vpc
@@ -28,18 +28,18 @@ class Group:
         """Removes tags."""
         self._ec2.delete_tags(Resources=[self.id], Tags=[{"Key": key} for key in keys])
 
-    def let_in(self, *texts: str) -> None:
-        """Lets in by hand what texts such as `tcp/22 192.0.2.0/24` say, in one call and without tags."""
+    def allow(self, *texts: str) -> None:
+        """Adds unmanaged rules such as `tcp/22 192.0.2.0/24`, in one call and without tags."""
         permissions = [_permission(text) for text in texts]
         self._ec2.authorize_security_group_ingress(GroupId=self.id, IpPermissions=permissions)
 
     def revoke(self, *rules: IngressRule) -> None:
-        """Takes rules out by hand."""
+        """Revokes rules."""
         ids = [rule.id for rule in rules]
         self._ec2.revoke_security_group_ingress(GroupId=self.id, SecurityGroupRuleIds=ids)
 
-    def change(self, rule: IngressRule, text: str) -> None:
-        """Has a rule let in something else, by hand: it keeps its id and its tags."""
+    def modify(self, rule: IngressRule, text: str) -> None:
+        """Modifies a rule, which keeps its id and its tags."""
         permission = _permission(text)
         (block,) = permission.pop("IpRanges", None) or permission.pop("Ipv6Ranges")
         source = {"CidrIpv4" if key == "CidrIp" else key: value for key, value in block.items()}
@@ -47,69 +47,71 @@ class Group:
         self._ec2.modify_security_group_rules(GroupId=self.id, SecurityGroupRules=[update])
 
     def rules(self) -> list[IngressRule]:
-        """Everything that it lets in, whoever wants that."""
-        return [rule for seen in self.world.groups(self.vpc) if seen.id == self.id for rule in seen.rules]
+        """Returns all ingress rules, managed or not."""
+        return [rule for it in self.world.groups(self.vpc) if it.id == self.id for rule in it.rules]
 
-    def ours(self) -> dict[str, IngressRule]:
-        """Peerd's rules by what they let in; two that let in the same are one too many."""
+    def managed_rules(self) -> dict[str, IngressRule]:
+        """Returns the managed rules by their text; fails if two have the same text."""
         managed = [rule for rule in self.rules() if rule.managed]
-        assert len({rule.text for rule in managed}) == len(managed), f"{self.id} lets in twice: {managed}"
+        assert len({rule.text for rule in managed}) == len(managed), (
+            f"{self.id} has duplicate rules: {managed}"
+        )
         return {rule.text: rule for rule in managed}
 
-    def by_hand(self) -> set[str]:
-        """What it lets in by rules that are not peerd's."""
+    def unmanaged_rules(self) -> set[str]:
+        """Returns the texts of the unmanaged rules."""
         return {rule.text for rule in self.rules() if not rule.managed}
 
-    def not_open(self, wanted: Iterable[str], *meshes: str) -> list[str]:
-        """Why peerd's rules do not let in exactly this, each for exactly these meshes if any is named."""
-        found, wanted = self.ours(), set(wanted)
-        problems = [f"{self.id} does not let in {text}" for text in sorted(wanted - found.keys())]
-        problems += [f"{self.id} lets in {text}" for text in sorted(found.keys() - wanted)]
+    def rule_problems(self, wanted: Iterable[str], *meshes: str) -> list[str]:
+        """Returns why the managed rules are not exactly these, each for exactly these meshes, if given."""
+        found, wanted = self.managed_rules(), set(wanted)
+        problems = [f"{self.id} does not allow {text}" for text in sorted(wanted - found.keys())]
+        problems += [f"{self.id} allows {text}" for text in sorted(found.keys() - wanted)]
         return problems + [
-            f"{self.id} lets in {text} for {sorted(rule.meshes)}, not {sorted(meshes)}"
+            f"{self.id} allows {text} for {sorted(rule.meshes)}, not {sorted(meshes)}"
             for text, rule in found.items()
             if meshes and rule.meshes != set(meshes)
         ]
 
-    def until_open(self, wanted: Iterable[str], *meshes: str) -> dict[str, IngressRule]:
-        """Waits until peerd's rules let in exactly this, for exactly these meshes if any is named."""
+    def until_rules(self, wanted: Iterable[str], *meshes: str) -> dict[str, IngressRule]:
+        """Waits until the managed rules are exactly these, for exactly these meshes, if given."""
         wanted = set(wanted)
-        self.world.eventually(lambda: self.not_open(wanted, *meshes))
-        return self.ours()
+        self.world.eventually(lambda: self.rule_problems(wanted, *meshes))
+        return self.managed_rules()
 
-    def until_shut(self) -> None:
-        """Waits until no rule of peerd's is left."""
-        self.until_open(())
+    def until_no_rules(self) -> None:
+        """Waits until no managed rule is left."""
+        self.until_rules(())
 
     @property
     def _ec2(self) -> Any:
         return self.world.ec2(self.vpc)
 
 
-def group(world: World, vpc: Vpc, allow: str | None = None, ports: str | None = None) -> Group:
-    """Creates a security group; its tags are part of the very call that creates it."""
+def create_group(world: World, vpc: Vpc, allow: str | None = None, ports: str | None = None) -> Group:
+    """Creates a security group with its tags in one call."""
     name = f"e2e-{next(_names)}"
     tags = {"Name": name, ALLOW: allow, PORTS: ports}
-    listed = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
-    made = world.ec2(vpc).create_security_group(
+    tag_list = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    created = world.ec2(vpc).create_security_group(
         GroupName=name,
-        Description="of a test",
+        Description="Group of a test",
         VpcId=vpc.id,
-        TagSpecifications=[{"ResourceType": "security-group", "Tags": listed}],
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tag_list}],
     )
-    return Group(world, vpc, made["GroupId"])
+    return Group(world, vpc, created["GroupId"])
 
 
-def from_peers(world: World, what: str, *peers: Vpc) -> set[str]:
-    """What lets in `what` from all blocks of these, where blocks that make one block are one."""
-    blocks = [ipaddress.ip_network(block) for peer in peers for block in world.look(peer).blocks]
+def rules_from_peers(world: World, port: str, *peers: Vpc) -> set[str]:
+    """Returns the rules that allow `port` from all CIDR blocks of the peers; adjacent blocks are merged."""
+    blocks = [ipaddress.ip_network(block) for peer in peers for block in world.view(peer).blocks]
     families = [[block for block in blocks if block.version == version] for version in (4, 6)]
     merged = [block for family in families for block in ipaddress.collapse_addresses(family)]
-    return {f"{'icmpv6' if what == 'icmp' and block.version == 6 else what} {block}" for block in merged}
+    return {f"{'icmpv6' if port == 'icmp' and block.version == 6 else port} {block}" for block in merged}
 
 
-def neighbours(world: World) -> tuple[str, str, str]:
-    """Two blocks that make one together, and that one."""
+def adjacent_cidrs(world: World) -> tuple[str, str, str]:
+    """Returns two adjacent CIDR blocks and the block that contains both."""
     while True:
         one = ipaddress.ip_network(world.cidr())
         both = one.supernet()
@@ -118,8 +120,8 @@ def neighbours(world: World) -> tuple[str, str, str]:
 
 
 def _permission(text: str) -> dict[str, Any]:
-    what, block = text.split()
-    protocol, _, ports = what.partition("/")
+    port, block = text.split()
+    protocol, _, ports = port.partition("/")
     permission: dict[str, Any] = {"IpProtocol": "-1" if protocol == "all" else protocol}
     if ports:
         first, _, last = ports.partition("-")

@@ -1,4 +1,4 @@
-"""Accounts: found in the organisation, admitted by unit, registered by hand, suspended, removed."""
+"""Accounts: found in the organization, admitted by unit, registered manually, suspended, removed."""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.control import Control
 from sandbox.client.model import ACCOUNTS, REGIONS
 from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
 from tests.e2e.organization import Organization, organization
-from tests.e2e.waiting import until_quiet
+from tests.e2e.waiting import until_idle
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -20,11 +20,11 @@ HOME, AWAY = REGIONS
 
 
 @pytest.fixture(autouse=True)
-def _registered(peerd: Peerd, control: Control) -> Iterator[None]:
-    """Removes the accounts that a test registered, when its VPCs and the accounts themselves have left."""
+def _remove_registered_accounts(peerd: Peerd, control: Control) -> Iterator[None]:
+    """Removes the accounts that a test registered, after its VPCs and accounts are gone."""
     yield
     control.sweep()
-    until_quiet(control)
+    until_idle(control)
     for account in json.loads(peerd.ok("account", "list", "--json"))["accounts"]:
         if account["account"] not in ACCOUNTS and not account["removed"]:
             peerd.ok("account", "remove", account["account"])
@@ -32,24 +32,24 @@ def _registered(peerd: Peerd, control: Control) -> Iterator[None]:
 
 @pytest.fixture
 def units(sessions: Sessions) -> Iterator[Organization]:
-    """The organization. The accounts of the test leave its units before the VPCs leave their meshes."""
-    with organization(sessions) as known:
-        yield known
+    """The organization. The accounts of a test leave its units before the VPCs leave their meshes."""
+    with organization(sessions) as units:
+        yield units
 
 
-def known(peerd: Peerd, account: str) -> dict[str, Any] | None:
-    """What `peerd account list` says of an account."""
+def account_entry(peerd: Peerd, account: str) -> dict[str, Any] | None:
+    """Returns the entry of an account in `peerd account list`, or None."""
     accounts = json.loads(peerd.ok("account", "list", "--json"))["accounts"]
     return next((it for it in accounts if it["account"] == account), None)
 
 
-def gaps(peerd: Peerd, mesh: str) -> dict[str, dict[str, Any]]:
-    """The gaps that are open of a mesh, by scope."""
-    (seen,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
-    return {it["subject"]: it for it in seen["findings"] if it["kind"] == "gap"}
+def unreadable_scopes(peerd: Peerd, mesh: str) -> dict[str, dict[str, Any]]:
+    """Returns the open findings of kind `gap` of a mesh, by scope."""
+    (status,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
+    return {it["subject"]: it for it in status["findings"] if it["kind"] == "gap"}
 
 
-def test_a_new_account_of_the_organisation_is_found_by_the_sweep_and_its_vpc_joins(
+def test_a_new_account_of_the_organization_is_found_by_the_sweep_and_its_vpc_joins(
     world: World, peerd: Peerd, units: Organization
 ) -> None:
     world.control.drop_events(True)
@@ -59,7 +59,7 @@ def test_a_new_account_of_the_organisation_is_found_by_the_sweep_and_its_vpc_joi
 
     world.sweep_until_connected(ours, theirs)
 
-    assert known(peerd, account) == {
+    assert account_entry(peerd, account) == {
         "account": account,
         "known_by": ["organisation"],
         "regions": sorted(REGIONS),
@@ -69,7 +69,7 @@ def test_a_new_account_of_the_organisation_is_found_by_the_sweep_and_its_vpc_joi
     }
 
 
-def test_a_mesh_admits_by_unit_and_lets_go_of_an_account_that_moves_out(
+def test_a_mesh_admits_by_unit_and_removes_an_account_that_moves_out(
     world: World, peerd: Peerd, mesh: str, units: Organization
 ) -> None:
     inside, outside = units.unit(), units.unit()
@@ -79,46 +79,46 @@ def test_a_mesh_admits_by_unit_and_lets_go_of_an_account_that_moves_out(
     other = world.vpc(third, HOME, mesh=mesh)
     world.sweep_until_connected(one, two)
     world.until_status(other, f"refused {mesh}", f"account {third} is in no admitted organisational unit")
-    assert not judge.not_apart(world.see(one, other), one, other)
+    assert not checks.isolation_problems(world.snapshot(one, other), one, other)
 
     units.move(third, inside)
     world.sweep_until_connected(one, two, other)
     units.move(second, outside)
 
-    world.sweep_until(lambda: judge.not_apart(world.see(one, two), one, two))
+    world.sweep_until(lambda: checks.isolation_problems(world.snapshot(one, two), one, two))
     world.until_status(two, f"refused {mesh}")
-    assert not judge.not_connected(world.see(one, other), one, other)
+    assert not checks.connection_problems(world.snapshot(one, other), one, other)
 
 
-def test_a_unit_that_peerd_does_not_look_at_opens_nothing_closes_nothing_and_is_reported(
+def test_a_unit_that_peerd_does_not_read_changes_no_peering_and_is_reported(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     peerd.declare(mesh)
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
-    world.settle(one, two)
+    world.until_settled(one, two)
     before = world.peering(one, two).id
 
     peerd.declare(mesh, admit={"units": ["ou-zzzz-zzzzzzzz"]})
     three = world.vpc(THIRD, HOME, mesh=mesh)
 
     for vpc in (one, two, three):
-        world.until_status(vpc, f"refused {mesh}", "who is in ou-zzzz-zzzzzzzz is not known")
+        world.until_status(vpc, f"refused {mesh}", "who is in ou-zzzz-zzzzzzzz is not account_entry")
     world.control.sweep()
-    world.quiet()
+    world.until_idle()
     assert world.peering(one, two).id == before
-    assert not judge.not_connected(world.see(one, two), one, two)
-    assert not judge.not_apart(world.see(one, three), one, three)
+    assert not checks.connection_problems(world.snapshot(one, two), one, two)
+    assert not checks.isolation_problems(world.snapshot(one, three), one, three)
     assert "OrganizationalUnits" in peerd.ok("status", mesh)
 
 
-def test_a_suspended_account_is_a_gap_that_says_so_and_since_when_until_it_is_removed(
+def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_removed(
     world: World, peerd: Peerd, mesh: str, units: Organization
 ) -> None:
     account = units.account(units.unit())
     peerd.declare(mesh)
     ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(account, HOME, mesh=mesh)
     world.sweep_until_connected(ours, theirs)
-    world.quiet()
+    world.until_idle()
     before = world.peering(ours, theirs).id
 
     units.close(account)
@@ -128,23 +128,33 @@ def test_a_suspended_account_is_a_gap_that_says_so_and_since_when_until_it_is_re
         denied | {"code": "AccessDenied", "status": 403},
         closed | {"code": "UnauthorizedOperation", "status": 403},
     )
-    where = f"{account}/{HOME}"
-    world.sweep_until(lambda: [] if list(gaps(peerd, mesh)) == [where] else [f"{gaps(peerd, mesh)}"])
-    world.sweep_until(lambda: [] if "SUSPENDED" in str(gaps(peerd, mesh)) else [f"{gaps(peerd, mesh)}"])
+    scope = f"{account}/{HOME}"
+    world.sweep_until(
+        lambda: (
+            [] if list(unreadable_scopes(peerd, mesh)) == [scope] else [f"{unreadable_scopes(peerd, mesh)}"]
+        )
+    )
+    world.sweep_until(
+        lambda: (
+            []
+            if "SUSPENDED" in str(unreadable_scopes(peerd, mesh))
+            else [f"{unreadable_scopes(peerd, mesh)}"]
+        )
+    )
 
-    (gap,) = gaps(peerd, mesh).values()
-    assert gap["text"].startswith(f"{account} is SUSPENDED in its organisation: ")
-    assert gap["age_seconds"] < 60
+    (finding,) = unreadable_scopes(peerd, mesh).values()
+    assert finding["text"].startswith(f"{account} is SUSPENDED in its organisation: ")
+    assert finding["age_seconds"] < 60
     assert world.peering(ours, theirs).id == before
 
     peerd.ok("account", "remove", account)
 
-    world.eventually(lambda: [f"{it} is open" for it in gaps(peerd, mesh)])
-    world.eventually(lambda: [f"{it} stands" for it in world.look(ours).live_peerings(theirs)])
-    world.eventually(lambda: judge.dead_routes(world.see(ours)))
+    world.eventually(lambda: [f"{it} is open" for it in unreadable_scopes(peerd, mesh)])
+    world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
+    world.eventually(lambda: checks.dangling_routes(world.snapshot(ours)))
 
 
-def test_an_account_that_nobody_named_is_registered_by_its_first_event(
+def test_an_unknown_account_is_registered_by_its_first_event(
     world: World, peerd: Peerd, units: Organization
 ) -> None:
     account = units.account(units.root)
@@ -154,11 +164,11 @@ def test_an_account_that_nobody_named_is_registered_by_its_first_event(
     theirs = world.vpc(account, HOME, mesh="prod")
 
     world.until_connected(ours, theirs)
-    listed = known(peerd, account)
+    listed = account_entry(peerd, account)
     assert listed is not None and (listed["known_by"], listed["regions"]) == (["registration"], [HOME])
 
 
-def test_an_account_that_is_registered_by_hand_is_looked_at_at_once_and_one_in_use_is_not_removed(
+def test_a_manually_registered_account_is_scanned_immediately_and_a_configured_account_is_not_removed(
     world: World, peerd: Peerd, units: Organization
 ) -> None:
     ours = world.vpc(HUB, HOME, mesh="prod")
@@ -166,38 +176,40 @@ def test_an_account_that_is_registered_by_hand_is_looked_at_at_once_and_one_in_u
     world.control.drop_events(True)
     account = units.account(units.root)
     theirs = world.vpc(account, HOME, mesh="prod")
-    assert known(peerd, account) is None
+    assert account_entry(peerd, account) is None
 
     peerd.ok("account", "add", account, "--region", HOME)
 
     world.until_connected(ours, theirs)
-    listed = known(peerd, account)
+    listed = account_entry(peerd, account)
     assert listed is not None and (listed["known_by"], listed["regions"]) == (["registration"], [HOME])
     refused = peerd.run("account", "remove", HUB)
     assert refused.code == 1 and f"{HUB} is in the stack parameter Accounts" in refused.err
     world.untag(theirs)
-    world.sweep_until(lambda: judge.not_clean(world.see(theirs), theirs))
+    world.sweep_until(lambda: checks.cleanup_problems(world.snapshot(theirs), theirs))
     peerd.ok("account", "remove", account)
-    removed = known(peerd, account)
+    removed = account_entry(peerd, account)
     assert removed is not None and (removed["known_by"], removed["removed"]) == ([], True)
 
 
-def test_a_region_that_an_account_has_not_switched_on_is_no_gap_and_an_account_without_a_role_is_one(
+def test_a_region_that_is_not_enabled_is_not_reported_and_an_account_without_a_role_is(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
-    off, nowhere = "me-central-1", "999999999999"
+    disabled, roleless = "me-central-1", "999999999999"
     peerd.declare(mesh)
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
-    world.settle(one, two)
+    world.until_settled(one, two)
 
-    peerd.ok("account", "add", SECOND, "--region", off)
-    peerd.ok("account", "add", nowhere, "--region", HOME)
+    peerd.ok("account", "add", SECOND, "--region", disabled)
+    peerd.ok("account", "add", roleless, "--region", HOME)
 
     try:
-        world.sweep_until(lambda: [] if gaps(peerd, mesh) else ["no gap yet"])
-        assert list(gaps(peerd, mesh)) == [f"{nowhere}/{HOME}"]
-        asked = [call for call in world.peerd_calls() if (call["account"], call["region"]) == (SECOND, off)]
-        assert asked and all(call["error"] == "AuthFailure" for call in asked)
+        world.sweep_until(lambda: [] if unreadable_scopes(peerd, mesh) else ["no finding yet"])
+        assert list(unreadable_scopes(peerd, mesh)) == [f"{roleless}/{HOME}"]
+        calls = [
+            call for call in world.peerd_calls() if (call["account"], call["region"]) == (SECOND, disabled)
+        ]
+        assert calls and all(call["error"] == "AuthFailure" for call in calls)
     finally:
-        peerd.ok("account", "remove", nowhere)
-        peerd.ok("account", "remove", SECOND, "--region", off)
+        peerd.ok("account", "remove", roleless)
+        peerd.ok("account", "remove", SECOND, "--region", disabled)

@@ -1,4 +1,4 @@
-"""What `peerd` shows of a running deployment."""
+"""The output of `peerd` for a running deployment."""
 
 import json
 import re
@@ -11,18 +11,18 @@ _, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 
 
-def test_the_status_of_a_mesh_names_its_members_and_what_to_do_about_what_is_open(
+def test_the_status_of_a_mesh_lists_its_members_and_a_remedy_for_each_open_finding(
     world: World, peerd: Peerd
 ) -> None:
     block = world.cidr()
     one, twin = world.vpc(HUB, HOME, cidr=block, mesh="prod"), world.vpc(THIRD, AWAY, cidr=block, mesh="prod")
     world.until_status(one, "refused prod", "overlaps")
-    world.quiet()
+    world.until_idle()
 
-    said = peerd.ok("status", "prod")
+    output = peerd.ok("status", "prod")
 
-    assert said.startswith("prod: active, declared by stack\n\nMEMBER")
-    assert all(word in said for word in (one.id, twin.id, block, "overlap: ", "what to do: disassociate"))
+    assert output.startswith("prod: active, declared by stack\n\nMEMBER")
+    assert all(word in output for word in (one.id, twin.id, block, "overlap: ", "what to do: disassociate"))
     overview = {it["mesh"]: it for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
     assert {one.id, twin.id} <= {member["vpc"] for member in overview["prod"]["members"]}
     assert "overlap" in {finding["kind"] for finding in overview["prod"]["findings"]}
@@ -33,33 +33,34 @@ def test_the_status_of_a_mesh_names_its_members_and_what_to_do_about_what_is_ope
     assert "sweep" in lines[-1]
 
 
-def test_the_history_of_a_mesh_tells_what_the_latest_runs_did(world: World, peerd: Peerd) -> None:
+def test_the_history_of_a_mesh_shows_what_the_latest_runs_did(world: World, peerd: Peerd) -> None:
     one, other = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, HOME, mesh="prod")
-    world.settle(one, other)
+    world.until_settled(one, other)
     peering = world.peering(one, other).id
 
-    said = peerd.ok("history", "prod", "--runs", "5")
+    output = peerd.ok("history", "prod", "--runs", "5")
 
-    assert f"-> {peering}" in said and f"  + peering {one.id}" in said
+    assert f"-> {peering}" in output and f"  + peering {one.id}" in output
     runs = json.loads(peerd.ok("history", "prod", "--runs", "1", "--json"))["runs"]
     assert len(runs) == 1 and runs[0]["outcome"] in {"applied", "waiting"}
 
 
 def test_a_mesh_that_does_not_exist_has_neither_a_status_nor_a_history(peerd: Peerd) -> None:
     for command in ("status", "history"):
-        said = peerd.run(command, "nosuch-at-all")
+        result = peerd.run(command, "nosuch-at-all")
 
-        assert (said.code, said.out) == (1, "")
-        assert said.err.startswith("error: nosuch-at-all is neither declared nor asked for")
+        assert (result.code, result.out) == (1, "")
+        assert result.err.startswith("error: nosuch-at-all is neither declared nor asked for")
 
 
 def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: str) -> None:
     peerd.declare(mesh)
 
     assert peerd.ok("history", mesh) == ""
+    assert json.loads(peerd.ok("history", mesh, "--json")) == {"mesh": mesh, "runs": []}
 
 
-def test_nothing_is_coloured_unless_somebody_looks(peerd: Peerd) -> None:
+def test_output_is_colored_only_on_request(peerd: Peerd) -> None:
     plain = peerd.ok("demo")
     assert "\x1b" not in plain and "  + peering" in plain
     forced = peerd.run("demo", CLICOLOR_FORCE="1").out
@@ -68,8 +69,8 @@ def test_nothing_is_coloured_unless_somebody_looks(peerd: Peerd) -> None:
     assert "\x1b" not in peerd.run("status", "--json", CLICOLOR_FORCE="1").out
 
 
-def test_shells_and_man_are_told_what_there_is(peerd: Peerd) -> None:
+def test_completions_and_the_man_page_describe_the_commands(peerd: Peerd) -> None:
     assert "complete -F _peerd" in peerd.ok("completions", "bash")
     assert peerd.ok("man").startswith(".ie") and "explain" in peerd.ok("man")
-    wrong = peerd.run("completions", "nosuch")
-    assert wrong.code == 2 and "nosuch" in wrong.err
+    invalid = peerd.run("completions", "nosuch")
+    assert invalid.code == 2 and "nosuch" in invalid.err

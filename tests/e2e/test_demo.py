@@ -1,4 +1,4 @@
-"""`make run` itself: what it prints on its last line is true, and its plain form is readable."""
+"""`make run`: the last line of the demonstration, and its plain output."""
 
 import os
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo.screen import PlainScreen, choose
-from tests.e2e.conftest import ROOT, functions_folder
+from sandbox.demo.display import PlainDisplay, choose_display
+from tests.e2e.conftest import ROOT, functions_directory
 
 LAST_LINE = re.compile(
     r"converged: 5 VPCs, 10 peerings, (\d+) routes; "
@@ -17,9 +17,11 @@ LAST_LINE = re.compile(
 )
 
 
-def test_the_demonstration_converges_and_says_so_on_its_last_line(unused_port: int, tmp_path: Path) -> None:
+def test_the_demonstration_converges_and_reports_it_on_its_last_line(
+    unused_port: int, tmp_path: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox.demo", "--functions", str(functions_folder())],
+        [sys.executable, "-m", "sandbox.demo", "--functions", str(functions_directory())],
         cwd=ROOT,
         env=os.environ | {"PEERD_SANDBOX_PORT": str(unused_port), "TMPDIR": str(tmp_path)},
         capture_output=True,
@@ -30,15 +32,15 @@ def test_the_demonstration_converges_and_says_so_on_its_last_line(unused_port: i
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     last = LAST_LINE.fullmatch(done.stdout.splitlines()[-1])
     assert last, done.stdout[-400:]
-    # 5 VPCs with 5 + 2 + 1 blocks; each of the 6 route tables holds the blocks of the four others.
+    # 5 VPCs with 5 + 2 + 1 CIDR blocks; each of the 6 route tables has the blocks of the other four.
     assert int(last[1]) == 39
     assert list(tmp_path.iterdir()) == [], "the demonstration left files behind"
 
 
-def test_without_a_terminal_a_gauge_makes_a_line_only_when_it_moves(
+def test_without_a_terminal_a_gauge_prints_a_line_only_when_it_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with PlainScreen().step("tag them") as step:
+    with PlainDisplay().step("tag them") as step:
         for done in (0, 0, 1):
             step.gauges(peerings=(done, 3))
 
@@ -51,7 +53,7 @@ def test_no_color_chooses_plain_lines_even_on_a_terminal(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert not isinstance(choose(), PlainScreen)
+    assert not isinstance(choose_display(), PlainDisplay)
 
     monkeypatch.setenv("NO_COLOR", "1")
-    assert isinstance(choose(), PlainScreen)
+    assert isinstance(choose_display(), PlainDisplay)

@@ -1,4 +1,4 @@
-"""`peerd doctor`: what is in place, and what is not, with what to do."""
+"""`peerd doctor`: the checks of a deployment, with a remedy for each failed check."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,83 +21,88 @@ role = "sandbox-admin"
 
 [meshes.prod]
 """
-Examine = Callable[..., dict[str, Any]]
+RunDoctor = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def examine(peerd: Peerd) -> Examine:
-    """Runs the doctor; its exit code says whether all is well, as its JSON does."""
+def run_doctor(peerd: Peerd) -> RunDoctor:
+    """Runs the doctor, whose exit code must agree with its JSON."""
 
-    def examine(*arguments: str) -> dict[str, Any]:
-        said = peerd.run("doctor", "--json", *arguments)
-        seen = json.loads(said.out)
-        assert said.code == (0 if seen["healthy"] else 1), said.err
-        return seen
+    def run_doctor(*arguments: str) -> dict[str, Any]:
+        result = peerd.run("doctor", "--json", *arguments)
+        report = json.loads(result.out)
+        assert result.code == (0 if report["healthy"] else 1), result.err
+        return report
 
-    return examine
+    return run_doctor
 
 
-def failing(seen: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What does not hold, with where it is; each with what to do."""
-    hub = [("hub", "", check) for check in seen["hub"]]
-    scopes = [(it["account"], it["region"], check) for it in seen["scopes"] for check in it["checks"]]
-    wrong = [(account, region, check) for account, region, check in hub + scopes if check["holds"] != "yes"]
-    assert all(check["remedy"] for _, _, check in wrong)
-    return [(account, region, check["text"]) for account, region, check in wrong]
+def failed_checks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Returns the failed checks with their account and Region; each must have a remedy."""
+    hub = [("hub", "", check) for check in report["hub"]]
+    scopes = [(it["account"], it["region"], check) for it in report["scopes"] for check in it["checks"]]
+    failed = [(account, region, check) for account, region, check in hub + scopes if check["holds"] != "yes"]
+    assert all(check["remedy"] for _, _, check in failed)
+    return [(account, region, check["text"]) for account, region, check in failed]
 
 
 @contextmanager
-def undone(do: Callable[[], object], undo: Callable[[], object]) -> Iterator[None]:
-    """Does something, and undoes it at the end."""
-    do()
+def temporarily(change: Callable[[], object], revert: Callable[[], object]) -> Iterator[None]:
+    """Makes a change and reverts it at the end."""
+    change()
     try:
         yield
     finally:
-        undo()
+        revert()
 
 
-def swept(world: World, peerd: Peerd) -> None:
-    """Has a sweep noted: a sandbox is young."""
+def until_sweep_recorded(world: World, peerd: Peerd) -> None:
+    """Runs a sweep and waits until its time is recorded; a new sandbox has none."""
     world.control.sweep()
-    world.eventually(lambda: [] if "last sweep" in peerd.ok("status") else ["no sweep was noted"])
+    world.eventually(lambda: [] if "last sweep" in peerd.ok("status") else ["no sweep is recorded"])
 
 
-def test_a_deployment_that_works_is_found_well_with_its_own_roles(
-    world: World, peerd: Peerd, examine: Examine
+def test_a_working_deployment_passes_every_check_with_its_own_roles(
+    world: World, peerd: Peerd, run_doctor: RunDoctor
 ) -> None:
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
-    swept(world, peerd)
-    world.control.forget_calls()
+    until_sweep_recorded(world, peerd)
+    world.control.clear_calls()
 
-    seen = examine()
+    report = run_doctor()
 
-    assert failing(seen) == []
-    assert {(it["account"], it["region"]) for it in seen["scopes"]} == {
+    assert failed_checks(report) == []
+    assert {(it["account"], it["region"]) for it in report["scopes"]} == {
         (account, region) for account in ACCOUNTS for region in REGIONS
     }
     calls = [call for call in world.control.calls() if call["service"] in {"ec2", "cloudtrail"}]
     spokes = [call for call in calls if "assumed-role/peerd-spoke/" in call["principal"]]
-    tried = {call["action"] for call in spokes if call["error"] == "DryRunOperation"}
-    assert {"CreateVpcPeeringConnection", "CreateRoute", "DeleteVpcPeeringConnection", "CreateTags"} <= tried
+    dry_runs = {call["action"] for call in spokes if call["error"] == "DryRunOperation"}
+    assert {
+        "CreateVpcPeeringConnection",
+        "CreateRoute",
+        "DeleteVpcPeeringConnection",
+        "CreateTags",
+    } <= dry_runs
     assert all(call["error"] for call in spokes if call["action"].startswith(("Create", "Delete", "Modify")))
     text = peerd.ok("doctor")
     assert "the stack peerd is" in text and "6 accounts and Regions are ready" in text
 
 
-def test_a_role_that_may_not_do_something_is_told_with_the_call(world: World, examine: Examine) -> None:
+def test_a_missing_permission_is_reported_with_the_api_call(world: World, run_doctor: RunDoctor) -> None:
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
     denied = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
     fault = {"service": "ec2", "action": "ReplaceRoute", "account": SECOND, "region": AWAY} | denied
-    with undone(lambda: world.control.faults(fault), lambda: world.control.faults()):
-        wrong = failing(examine())
-    assert [tuple(place) for *place, text in wrong if "ReplaceRoute is not permitted" in text] == [
+    with temporarily(lambda: world.control.faults(fault), lambda: world.control.faults()):
+        failed = failed_checks(run_doctor())
+    assert [tuple(place) for *place, text in failed if "ReplaceRoute is not permitted" in text] == [
         (SECOND, AWAY)
     ]
 
 
-def test_a_role_that_cannot_be_assumed_is_told(world: World, examine: Examine) -> None:
+def test_a_role_that_cannot_be_assumed_is_reported(world: World, run_doctor: RunDoctor) -> None:
     fault = {
         "service": "sts",
         "action": "AssumeRole",
@@ -105,48 +110,50 @@ def test_a_role_that_cannot_be_assumed_is_told(world: World, examine: Examine) -
         "code": "AccessDenied",
         "status": 403,
     }
-    world.control.kill()  # nobody has the role's credentials still
-    with undone(lambda: world.control.faults(fault), lambda: world.control.faults()):
-        wrong = failing(examine())
-    assert {tuple(place) for *place, text in wrong if "cannot be read" in text} == {
+    world.control.kill()  # discards cached credentials of the role
+    with temporarily(lambda: world.control.faults(fault), lambda: world.control.faults()):
+        failed = failed_checks(run_doctor())
+    assert {tuple(place) for *place, text in failed if "cannot be read" in text} == {
         (THIRD, HOME),
         (THIRD, AWAY),
     }
 
 
-def test_an_account_without_a_trail_and_a_rule_that_is_off_are_told(world: World, examine: Examine) -> None:
+def test_an_account_without_a_trail_and_a_disabled_rule_are_reported(
+    world: World, run_doctor: RunDoctor
+) -> None:
     trail = world.sessions.client("cloudtrail", SECOND, HOME)
-    with undone(
+    with temporarily(
         lambda: trail.stop_logging(Name="management-events"),
         lambda: trail.start_logging(Name="management-events"),
     ):
-        wrong = failing(examine())
-    assert {tuple(place) for *place, text in wrong if "no trail" in text} == {(SECOND, HOME), (SECOND, AWAY)}
+        failed = failed_checks(run_doctor())
+    assert {tuple(place) for *place, text in failed if "no trail" in text} == {(SECOND, HOME), (SECOND, AWAY)}
     rules = world.sessions.client("events", THIRD, AWAY)
-    with undone(
+    with temporarily(
         lambda: rules.disable_rule(Name="peerd-network-calls"),
         lambda: rules.enable_rule(Name="peerd-network-calls"),
     ):
-        wrong = failing(examine())
-    assert (THIRD, AWAY, "the rule peerd-network-calls is switched off") in wrong
+        failed = failed_checks(run_doctor())
+    assert (THIRD, AWAY, "the rule peerd-network-calls is switched off") in failed
 
 
-def test_messages_that_were_given_up_on_are_told(world: World, peerd: Peerd, examine: Examine) -> None:
+def test_dead_letters_are_reported(world: World, peerd: Peerd, run_doctor: RunDoctor) -> None:
     sqs = world.sessions.client("sqs", HUB, HOME)
-    dead = sqs.get_queue_url(QueueName="peerd-vpc-events-dead-letters")["QueueUrl"]
-    with undone(
-        lambda: sqs.send_message(QueueUrl=dead, MessageBody="{}"), lambda: sqs.purge_queue(QueueUrl=dead)
+    queue = sqs.get_queue_url(QueueName="peerd-vpc-events-dead-letters")["QueueUrl"]
+    with temporarily(
+        lambda: sqs.send_message(QueueUrl=queue, MessageBody="{}"), lambda: sqs.purge_queue(QueueUrl=queue)
     ):
-        wrong = failing(examine())
-    assert ("hub", "", "vpc-events gave up on 1 messages") in wrong
+        failed = failed_checks(run_doctor())
+    assert ("hub", "", "vpc-events gave up on 1 messages") in failed
 
 
-def test_without_a_deployment_the_roles_of_a_file_are_looked_at_and_no_events_are_asked_for(
-    tmp_path: Path, examine: Examine
+def test_without_a_deployment_the_roles_of_a_file_are_checked_and_events_are_not(
+    tmp_path: Path, run_doctor: RunDoctor
 ) -> None:
     file = tmp_path / "peerd.toml"
     file.write_text(FILE)
-    seen = examine("--file", str(file))
-    assert (seen["hub"], failing(seen)) == ([], [])
-    assert [it["account"] for it in seen["scopes"]] == [HUB, SECOND]
-    assert not any("trail" in check["text"] for it in seen["scopes"] for check in it["checks"])
+    report = run_doctor("--file", str(file))
+    assert (report["hub"], failed_checks(report)) == ([], [])
+    assert [it["account"] for it in report["scopes"]] == [HUB, SECOND]
+    assert not any("trail" in check["text"] for it in report["scopes"] for check in it["checks"])

@@ -1,4 +1,4 @@
-"""The examples of docs/terraform.md: formatted as Terraform does it, valid where its provider can be had."""
+"""The examples of docs/terraform.md: formatted, and valid if the AWS provider is available."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# What the examples refer to and do not show.
+# A resource that the examples refer to.
 _REST = """
 resource "aws_nat_gateway" "orders" {
   subnet_id         = "subnet-0a1b2c3d"
@@ -19,7 +19,7 @@ resource "aws_nat_gateway" "orders" {
 
 @pytest.fixture
 def terraform(tmp_path: Path) -> Path:
-    """A folder with the examples as one configuration."""
+    """A directory with the examples as one configuration."""
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed")
     blocks = re.findall(r"```hcl\n(.*?)```", (ROOT / "docs" / "terraform.md").read_text(), re.DOTALL)
@@ -29,23 +29,23 @@ def terraform(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs terraform there."""
+    """Runs terraform in that directory."""
     command = ["terraform", f"-chdir={folder}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_examples_are_written_as_terraform_writes_them(terraform: Path) -> None:
-    said = run(terraform, "fmt", "-check", "-diff")
+def test_the_examples_are_formatted_as_terraform_formats_them(terraform: Path) -> None:
+    result = run(terraform, "fmt", "-check", "-diff")
 
-    assert said.returncode == 0, said.stdout + said.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_examples_are_valid(terraform: Path) -> None:
-    made_ready = run(terraform, "init", "-input=false", "-backend=false", "-no-color")
-    if made_ready.returncode != 0 and "provider" in made_ready.stderr:
-        pytest.skip("the AWS provider cannot be had: " + made_ready.stderr.strip().splitlines()[-1])
-    assert made_ready.returncode == 0, made_ready.stderr
+    initialized = run(terraform, "init", "-input=false", "-backend=false", "-no-color")
+    if initialized.returncode != 0 and "provider" in initialized.stderr:
+        pytest.skip("the AWS provider is not available: " + initialized.stderr.strip().splitlines()[-1])
+    assert initialized.returncode == 0, initialized.stderr
 
-    said = run(terraform, "validate", "-no-color")
+    result = run(terraform, "validate", "-no-color")
 
-    assert said.returncode == 0, said.stdout + said.stderr
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,6 +1,6 @@
-"""What peerd did not make it neither uses nor changes, and it says what stands in its way."""
+"""peerd neither uses nor changes foreign resources, and reports those that conflict with its own."""
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS
 from tests.e2e.world import World
 
@@ -29,21 +29,21 @@ def test_a_foreign_peering_between_two_members_is_reported_and_left_alone(world:
     assert world.peering(one, two).id == foreign
 
 
-def test_a_request_to_peer_that_peerd_did_not_make_is_not_accepted(world: World) -> None:
-    one, two, stranger = world.vpc(HUB, HOME), world.vpc(SECOND, HOME), world.vpc(THIRD, HOME)
-    asked = world.create_peering(stranger, one, accept=False)
+def test_a_peering_request_that_peerd_did_not_make_is_not_accepted(world: World) -> None:
+    one, two, other = world.vpc(HUB, HOME), world.vpc(SECOND, HOME), world.vpc(THIRD, HOME)
+    request = world.create_peering(other, one, accept=False)
 
     world.tag(one, "prod")
     world.tag(two, "prod")
     world.until_connected(one, two)
 
-    assert (world.peering(one, stranger).id, world.peering(one, stranger).status) == (
-        asked,
+    assert (world.peering(one, other).id, world.peering(one, other).status) == (
+        request,
         "pending-acceptance",
     )
 
 
-def test_a_foreign_route_for_the_addresses_of_a_member_is_reported_and_left_alone(world: World) -> None:
+def test_a_foreign_route_to_the_cidr_block_of_a_member_is_reported_and_left_alone(world: World) -> None:
     block = world.cidr()
     one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY, cidr=block)
     third = world.vpc(THIRD, HOME, mesh="prod")
@@ -61,22 +61,22 @@ def test_a_foreign_route_for_the_addresses_of_a_member_is_reported_and_left_alon
     assert world.routes(one)[block] == gateway
     assert [
         problem
-        for problem in judge.not_connected(world.see(one, two), one, two)
+        for problem in checks.connection_problems(world.snapshot(one, two), one, two)
         if world.main_table(one) not in problem
     ] == []
 
 
-def test_a_block_that_a_prefix_list_leads_elsewhere_is_routed_once_the_list_is_out_of_the_way(
+def test_a_cidr_block_that_a_prefix_list_routes_elsewhere_is_routed_after_that_route_is_deleted(
     world: World,
 ) -> None:
     block = world.cidr()
     one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY, cidr=block)
     ec2, table, gateway = world.ec2(one), world.main_table(one), world.internet_gateway(one)
-    entries = [{"Cidr": block, "Description": "two, by way of the gateway"}]
-    listed = ec2.create_managed_prefix_list(
+    entries = [{"Cidr": block, "Description": "two, through the gateway"}]
+    prefix_list = ec2.create_managed_prefix_list(
         PrefixListName="elsewhere", MaxEntries=5, AddressFamily="IPv4", Entries=entries
     )["PrefixList"]["PrefixListId"]
-    ec2.create_route(RouteTableId=table, DestinationPrefixListId=listed, GatewayId=gateway)
+    ec2.create_route(RouteTableId=table, DestinationPrefixListId=prefix_list, GatewayId=gateway)
 
     world.tag(one, "prod")
     world.tag(two, "prod")
@@ -84,6 +84,6 @@ def test_a_block_that_a_prefix_list_leads_elsewhere_is_routed_once_the_list_is_o
     world.until_status(one, "refused prod", two.id, f"{table} routes {block} to {gateway}")
     assert block not in world.routes(one)
 
-    ec2.delete_route(RouteTableId=table, DestinationPrefixListId=listed)
+    ec2.delete_route(RouteTableId=table, DestinationPrefixListId=prefix_list)
 
     world.until_connected(one, two)

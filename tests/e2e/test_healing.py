@@ -1,4 +1,4 @@
-"""What somebody breaks by hand heals, and what belongs to somebody else is reported and left alone."""
+"""peerd reverts manual changes of its peerings and routes, and reports and keeps foreign routes."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World
@@ -16,7 +16,7 @@ HOME, AWAY = REGIONS
 
 
 class Mesh(NamedTuple):
-    """Three connected members and the world that they are in."""
+    """Three connected members and their world."""
 
     world: World
     one: Vpc
@@ -24,19 +24,19 @@ class Mesh(NamedTuple):
     three: Vpc
 
     def block(self, vpc: Vpc) -> str:
-        """The only block of addresses of a member."""
-        (block,) = self.world.look(vpc).blocks
+        """Returns the only CIDR block of a member."""
+        (block,) = self.world.view(vpc).blocks
         return block
 
-    def heals(self) -> None:
-        """Waits until all three are connected again, with no dead route anywhere."""
+    def until_healed(self) -> None:
+        """Waits until all three are connected and no route is dangling."""
         members = (self.one, self.two, self.three)
         self.world.until_connected(*members)
-        self.world.eventually(lambda: judge.dead_routes(self.world.see(*members)))
+        self.world.eventually(lambda: checks.dangling_routes(self.world.snapshot(*members)))
 
 
 @pytest.fixture(scope="module")
-def _three(shared_world: World) -> Mesh:
+def _module_mesh(shared_world: World) -> Mesh:
     vpcs = (
         shared_world.vpc(account, region, mesh="prod")
         for account, region in ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME))
@@ -45,23 +45,23 @@ def _three(shared_world: World) -> Mesh:
 
 
 @pytest.fixture
-def mesh(_three: Mesh) -> Iterator[Mesh]:
-    """A mesh of three that is whole when the test begins."""
-    _three.heals()
-    yield _three
-    _three.world.control.faults()
+def mesh(_module_mesh: Mesh) -> Iterator[Mesh]:
+    """A mesh of three members that is connected when the test starts."""
+    _module_mesh.until_healed()
+    yield _module_mesh
+    _module_mesh.world.control.faults()
 
 
-def test_a_deleted_route_comes_back(mesh: Mesh) -> None:
+def test_a_deleted_route_is_restored(mesh: Mesh) -> None:
     ec2, table = mesh.world.ec2(mesh.one), mesh.world.main_table(mesh.one)
 
     ec2.delete_route(RouteTableId=table, DestinationCidrBlock=mesh.block(mesh.two))
 
-    assert judge.not_connected(mesh.world.see(mesh.one, mesh.two), mesh.one, mesh.two)
-    mesh.heals()
+    assert checks.connection_problems(mesh.world.snapshot(mesh.one, mesh.two), mesh.one, mesh.two)
+    mesh.until_healed()
 
 
-def test_a_route_that_somebody_sends_over_another_managed_peering_goes_back(mesh: Mesh) -> None:
+def test_a_route_replaced_with_another_managed_peering_is_restored(mesh: Mesh) -> None:
     wrong = mesh.world.peering(mesh.one, mesh.three).id
 
     mesh.world.ec2(mesh.one).replace_route(
@@ -70,11 +70,11 @@ def test_a_route_that_somebody_sends_over_another_managed_peering_goes_back(mesh
         VpcPeeringConnectionId=wrong,
     )
 
-    mesh.heals()
+    mesh.until_healed()
     assert mesh.world.routes(mesh.one)[mesh.block(mesh.two)] != wrong
 
 
-def test_a_route_that_somebody_points_elsewhere_is_reported_and_left_until_it_is_removed(mesh: Mesh) -> None:
+def test_a_route_replaced_with_a_foreign_target_is_reported_and_left_until_it_is_deleted(mesh: Mesh) -> None:
     world, one, block = mesh.world, mesh.one, mesh.block(mesh.two)
     table, gateway = world.main_table(one), world.internet_gateway(one)
 
@@ -82,45 +82,45 @@ def test_a_route_that_somebody_points_elsewhere_is_reported_and_left_until_it_is
 
     world.until_status(one, "refused prod", mesh.two.id, block)
     world.control.sweep()
-    world.quiet()
+    world.until_idle()
     assert world.routes(one)[block] == gateway
-    assert not judge.not_connected(world.see(one, mesh.three), one, mesh.three)
+    assert not checks.connection_problems(world.snapshot(one, mesh.three), one, mesh.three)
 
     world.ec2(one).delete_route(RouteTableId=table, DestinationCidrBlock=block)
-    mesh.heals()
+    mesh.until_healed()
     world.eventually(lambda: [it for it in [world.status(one)] if it != "joined prod"])
 
 
-def test_a_deleted_peering_is_made_anew_and_no_route_stays_blackholed(mesh: Mesh) -> None:
-    dead = mesh.world.peering(mesh.one, mesh.two).id
+def test_a_deleted_peering_is_recreated_and_no_route_stays_a_blackhole(mesh: Mesh) -> None:
+    deleted = mesh.world.peering(mesh.one, mesh.two).id
 
-    mesh.world.ec2(mesh.two).delete_vpc_peering_connection(VpcPeeringConnectionId=dead)
+    mesh.world.ec2(mesh.two).delete_vpc_peering_connection(VpcPeeringConnectionId=deleted)
 
-    states = {route.target: route.state for route in mesh.world.look(mesh.one).tables[0].routes}
-    assert states.get(dead, "blackhole") == "blackhole"
-    mesh.heals()
-    assert mesh.world.peering(mesh.one, mesh.two).id != dead
+    states = {route.target: route.state for route in mesh.world.view(mesh.one).tables[0].routes}
+    assert states.get(deleted, "blackhole") == "blackhole"
+    mesh.until_healed()
+    assert mesh.world.peering(mesh.one, mesh.two).id != deleted
 
 
-def test_a_blackhole_that_somebody_left_for_the_addresses_of_a_member_is_taken_over(mesh: Mesh) -> None:
+def test_a_blackhole_route_to_the_cidr_block_of_a_member_is_replaced(mesh: Mesh) -> None:
     world, one, block = mesh.world, mesh.one, mesh.block(mesh.two)
     table = world.route_table(one)
-    mesh.heals()
-    dead = world.peering(one, mesh.two).id
+    mesh.until_healed()
+    deleted = world.peering(one, mesh.two).id
 
     world.control.drop_events(True)
-    world.ec2(one).delete_vpc_peering_connection(VpcPeeringConnectionId=dead)
+    world.ec2(one).delete_vpc_peering_connection(VpcPeeringConnectionId=deleted)
     world.control.drop_events(False)
-    blackholes = [it for it in world.look(one).tables if any(route.target == dead for route in it.routes)]
-    assert table in {it.id for it in blackholes}, "deleting a peering leaves its routes behind as blackholes"
+    blackholes = [it for it in world.view(one).tables if any(route.target == deleted for route in it.routes)]
+    assert table in {it.id for it in blackholes}, "the routes of a deleted peering stay as blackholes"
     world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=block)
 
-    mesh.heals()
+    mesh.until_healed()
 
 
 @pytest.fixture
 def newcomer(mesh: Mesh, world: World) -> Vpc:
-    """A new member whose peering with the second one is stuck at the accepter, whichever of them that is."""
+    """A new member whose peering with the second member stays pending, because accepting it fails."""
     faults = [
         {"service": "ec2", "action": "AcceptVpcPeeringConnection", "code": "InternalError", "status": 500}
     ]
@@ -128,9 +128,9 @@ def newcomer(mesh: Mesh, world: World) -> Vpc:
     return world.vpc(THIRD, AWAY, mesh="prod")
 
 
-def _stuck(mesh: Mesh, newcomer: Vpc) -> str:
+def _until_pending(mesh: Mesh, newcomer: Vpc) -> str:
     def not_pending() -> list[str]:
-        found = mesh.world.look(newcomer).live_peerings(mesh.two)
+        found = mesh.world.view(newcomer).live_peerings(mesh.two)
         pending = [it for it in found if it.status == "pending-acceptance"]
         return [] if pending else [f"no pending peering yet: {found}"]
 
@@ -138,8 +138,8 @@ def _stuck(mesh: Mesh, newcomer: Vpc) -> str:
     return mesh.world.peering(newcomer, mesh.two).id
 
 
-def test_a_rejected_peering_is_asked_for_again(mesh: Mesh, newcomer: Vpc) -> None:
-    world, rejected = mesh.world, _stuck(mesh, newcomer)
+def test_a_rejected_peering_is_requested_again(mesh: Mesh, newcomer: Vpc) -> None:
+    world, rejected = mesh.world, _until_pending(mesh, newcomer)
     accepter = world.peering(newcomer, mesh.two).accepter
     world.until_status(newcomer, "waiting prod")
 
@@ -151,11 +151,11 @@ def test_a_rejected_peering_is_asked_for_again(mesh: Mesh, newcomer: Vpc) -> Non
     world.until_status(newcomer, "joined prod")
 
 
-def test_a_peering_that_expired_unaccepted_is_asked_for_again(mesh: Mesh, newcomer: Vpc) -> None:
-    world, expired = mesh.world, _stuck(mesh, newcomer)
+def test_an_expired_peering_request_is_requested_again(mesh: Mesh, newcomer: Vpc) -> None:
+    world, expired = mesh.world, _until_pending(mesh, newcomer)
 
     world.control.advance_clock(7 * 24 * 3600 + 60)
-    statuses = {peering.id: peering.status for peering in world.look(newcomer).peerings}
+    statuses = {peering.id: peering.status for peering in world.view(newcomer).peerings}
     assert statuses.get(expired) == "expired"
     world.control.faults()
     world.control.sweep()
@@ -165,36 +165,40 @@ def test_a_peering_that_expired_unaccepted_is_asked_for_again(mesh: Mesh, newcom
 
 
 @pytest.mark.long
-def test_who_takes_a_route_out_again_and_again_is_named_and_not_fought(world: World, peerd: Peerd) -> None:
+def test_a_principal_that_keeps_deleting_a_route_is_reported_and_peerd_backs_off(
+    world: World, peerd: Peerd
+) -> None:
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
-    table, block = world.main_table(one), next(iter(world.look(two).blocks))
-    out = {"RouteTableId": table, "DestinationCidrBlock": block}
+    table, block = world.main_table(one), next(iter(world.view(two).blocks))
+    route = {"RouteTableId": table, "DestinationCidrBlock": block}
 
-    def is_back_or_left_alone() -> list[str]:
-        left_alone = "somebody keeps undoing it" in world.status(one)
-        return [] if left_alone or block in world.routes(one) else [f"{table} has no route to {block}"]
+    def restored_or_backing_off() -> list[str]:
+        backing_off = "somebody keeps undoing it" in world.status(one)
+        return [] if backing_off or block in world.routes(one) else [f"{table} has no route to {block}"]
 
-    # What is undone within 20 seconds of being put in place counts once, so this takes over a minute.
+    # Reverts within 20 seconds of the creation count once, so this takes more than a minute.
     while "somebody keeps undoing it" not in world.status(one):
         if block in world.routes(one):
-            world.ec2(one).delete_route(**out)
-        world.eventually(is_back_or_left_alone)
+            world.ec2(one).delete_route(**route)
+        world.eventually(restored_or_backing_off)
 
-    (told,) = [it for it in findings(peerd, "prod") if it["kind"] == "conflict"]
-    assert told["subject"] == f"route to {block} in {table}"
-    assert told["text"].startswith("put in place 4 times within two hours and undone, last by arn:aws:sts::")
-    assert f":{HUB}:assumed-role/sandbox-admin/" in told["text"]
+    (finding,) = [it for it in findings(peerd, "prod") if it["kind"] == "conflict"]
+    assert finding["subject"] == f"route to {block} in {table}"
+    assert finding["text"].startswith(
+        "put in place 4 times within two hours and undone, last by arn:aws:sts::"
+    )
+    assert f":{HUB}:assumed-role/sandbox-admin/" in finding["text"]
     assert f"woken by DeleteRoute of {table} by arn:aws:sts::{HUB}" in peerd.ok("history", "prod")
-    world.quiet()
-    world.control.forget_calls()
+    world.until_idle()
+    world.control.clear_calls()
     world.control.sweep()
-    world.quiet()
+    world.until_idle()
     assert block not in world.routes(one)
     assert "CreateRoute" not in {call["action"] for call in world.peerd_writes()}
 
 
 def findings(peerd: Peerd, mesh: str) -> list[dict[str, str]]:
-    """What is open of a mesh."""
-    (seen,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
-    return list(seen["findings"])
+    """Returns the open findings of a mesh."""
+    (status,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
+    return list(status["findings"])

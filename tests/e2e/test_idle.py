@@ -1,4 +1,4 @@
-"""When nothing is wrong peerd changes nothing, reads little, and is always itself."""
+"""Without drift, peerd writes nothing and makes few reads, and it calls AWS with its own roles only."""
 
 import re
 from collections import Counter
@@ -16,17 +16,17 @@ SPOKE = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/peerd-spoke/.+")
 MESHES = ("prod", "staging", "shared")
 
 
-def test_a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_little(world: World) -> None:
+def test_a_sweep_without_drift_writes_nothing_and_makes_few_reads(world: World) -> None:
     vpcs = [
         world.vpc(account, region, mesh="prod")
         for account, region in ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME))
     ]
-    world.settle(*vpcs)
+    world.until_settled(*vpcs)
 
-    world.control.forget_calls()
+    world.control.clear_calls()
     world.control.sweep()
-    world.eventually(lambda: [] if world.peerd_calls() else ["the sweep has not begun"])
-    world.quiet()
+    world.eventually(lambda: [] if world.peerd_calls() else ["the sweep has not started"])
+    world.until_idle()
 
     calls = world.peerd_calls()
     assert {call["action"] for call in calls} == set(READS)
@@ -34,22 +34,22 @@ def test_a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_little(world:
     for account in ACCOUNTS:
         for region in REGIONS:
             tags, *others = (reads[account, region, action] for action in READS)
-            # Five reads for each mesh that is reconciled, and one of the tags when the account is surveyed.
+            # Five reads for each reconciled mesh, and one of the tags when peerd scans the account.
             assert set(others) == {tags - 1}, reads
             assert tags > len(MESHES), reads
 
 
-def test_every_call_is_made_by_a_function_in_the_hub_or_by_the_role_in_the_account_that_it_concerns(
+def test_every_call_is_made_by_a_hub_function_or_by_the_spoke_role_of_the_target_account(
     world: World,
 ) -> None:
-    world.control.forget_calls()
+    world.control.clear_calls()
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
 
     calls = [call for call in world.control.calls() if "/sandbox-admin/" not in (call["principal"] or "")]
-    own = [call for call in calls if call["service"] in {"ec2", "dynamodb", "sts"}]
-    assert {call["service"] for call in own} >= {"ec2", "dynamodb"}
-    for call in own:
+    peerd_calls = [call for call in calls if call["service"] in {"ec2", "dynamodb", "sts"}]
+    assert {call["service"] for call in peerd_calls} >= {"ec2", "dynamodb"}
+    for call in peerd_calls:
         if call["service"] == "ec2":
             spoke = SPOKE.fullmatch(call["principal"])
             assert spoke and spoke[1] == call["account"], call

@@ -1,9 +1,9 @@
-"""The Python peerd's file becomes policies, tags and adoptions: planned first, without an interruption."""
+"""`peerd import`: converts the file of the Python peerd into policies, tags and adopted peerings."""
 
 import json
 from typing import Any
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World
@@ -13,13 +13,13 @@ HOME, AWAY = REGIONS
 ROLE = "sandbox-admin"
 
 
-def entry(vpc: Vpc, **more: Any) -> dict[str, Any]:
-    """A VPC as the Python peerd's file has it."""
+def legacy_member(vpc: Vpc, **more: Any) -> dict[str, Any]:
+    """Returns the legacy_member of a VPC in the Python peerd's file."""
     return {"account_id": vpc.account, "vpc_id": vpc.id, "region": vpc.region} | more
 
 
-def written(environment: str, *entries: dict[str, Any], role: str = ROLE) -> str:
-    """A file of one environment. JSON is YAML."""
+def legacy_config(environment: str, *entries: dict[str, Any], role: str = ROLE) -> str:
+    """Returns a file with one environment. JSON is valid YAML."""
     metadata = {
         "resource_owner": "net",
         "business_unit": "PaaS",
@@ -31,49 +31,56 @@ def written(environment: str, *entries: dict[str, Any], role: str = ROLE) -> str
     return json.dumps({"metadata": metadata, "environments": {environment: entries}})
 
 
-def peer_as_the_python_peerd_did(world: World, environment: str, one: Vpc, other: Vpc) -> str:
-    """A peering with its tags on both sides, and its routes in tables that are eligible."""
+def create_legacy_peering(world: World, environment: str, one: Vpc, other: Vpc) -> str:
+    """Creates a peering as the Python peerd does, with tags on both sides and routes in eligible tables."""
     peering = world.create_peering(one, other)
     tags = {"peerd_created": "true", "peerd_environment": environment, "resource_owner": "net"}
     for here, there in ((one, other), (other, one)):
         ec2, table = world.ec2(here), world.main_table(here)
-        named = tags | {"Name": f"peerd peering to {there.account} {there.id} {there.region}"}
-        ec2.create_tags(Resources=[peering], Tags=[{"Key": k, "Value": v} for k, v in named.items()])
+        own_tags = tags | {"Name": f"peerd peering to {there.account} {there.id} {there.region}"}
+        ec2.create_tags(Resources=[peering], Tags=[{"Key": k, "Value": v} for k, v in own_tags.items()])
         ec2.create_tags(Resources=[table], Tags=[{"Key": "peerd_eligible", "Value": "true"}])
-        for block in world.look(there).blocks:
+        for block in world.view(there).blocks:
             ec2.create_route(RouteTableId=table, DestinationCidrBlock=block, VpcPeeringConnectionId=peering)
     return peering
 
 
 def tags_of(world: World, vpc: Vpc) -> dict[str, str]:
-    """The tags of a VPC."""
-    (seen,) = world.ec2(vpc).describe_vpcs(VpcIds=[vpc.id])["Vpcs"]
-    return {tag["Key"]: tag["Value"] for tag in seen.get("Tags", [])}
+    """Returns the tags of a VPC."""
+    (found,) = world.ec2(vpc).describe_vpcs(VpcIds=[vpc.id])["Vpcs"]
+    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
 
 
-def test_a_file_is_planned_first_and_then_taken_over_without_an_interruption(
+def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     one, two, three = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY), world.vpc(THIRD, HOME)
-    old = peer_as_the_python_peerd_did(world, mesh, one, two)
+    adopted = create_legacy_peering(world, mesh, one, two)
     before = {vpc: world.routes(vpc) for vpc in (one, two)}
-    (block,) = world.look(three).blocks
+    (block,) = world.view(three).blocks
     half = block.replace("/20", "/21")
-    file = written(mesh, entry(one), entry(two), entry(three, cidr_overrides=[half], note="shares half"))
+    file = legacy_config(
+        mesh,
+        legacy_member(one),
+        legacy_member(two),
+        legacy_member(three, cidr_overrides=[half], note="advertises half"),
+    )
 
     plan = peerd.run("import", "-", stdin=file)
 
     assert plan.code == 0 and "nothing was changed; --apply does it" in plan.err
-    assert f"it adopts {old}" in plan.out
+    assert f"it adopts {adopted}" in plan.out
     assert f"+ tags of {three.id} ({THIRD}/{HOME}): peerd:cidrs={half}, peerd:env={mesh}" in plan.out
     assert "1 meshes, 3 VPCs to tag, 1 peerings to adopt, 0 things to know\n" in plan.out
     assert "peerd:env" not in tags_of(world, one) and mesh not in peerd.ok("mesh", "list")
 
     peerd.ok("import", "-", "--apply", stdin=file)
 
-    world.eventually(lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["not due"])
-    due = peerd.ok("status", mesh)
-    assert f"* peering {old}" in due and "- route" not in due
+    world.eventually(
+        lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["no pending changes"]
+    )
+    pending = peerd.ok("status", mesh)
+    assert f"* peering {adopted}" in pending and "- route" not in pending
     assert {vpc: world.routes(vpc) for vpc in (one, two)} == before
     world.ec2(three).create_tags(
         Resources=[world.main_table(three)], Tags=[{"Key": "peerd_eligible", "Value": "true"}]
@@ -83,48 +90,54 @@ def test_a_file_is_planned_first_and_then_taken_over_without_an_interruption(
 
     for vpc in (one, two, three):
         world.until_status(vpc, f"joined {mesh}")
-    assert (world.peering(one, two).id, world.peering(one, two).managed) == (old, True)
+    assert (world.peering(one, two).id, world.peering(one, two).managed) == (adopted, True)
     assert world.routes(one) == before[one] | {half: world.peering(one, three).id}
     assert world.routes(two) == before[two] | {half: world.peering(two, three).id}
-    assert world.peering(one, two).tags["peerd_created"] == "false", "the Python peerd would delete it"
-    world.quiet()
+    assert world.peering(one, two).tags["peerd_created"] == "false", (
+        "else the Python peerd deletes the peering"
+    )
+    world.until_idle()
     assert "0 meshes, 0 VPCs to tag, 0 peerings to adopt" in peerd.ok("import", "-", stdin=file)
 
 
-def test_vpcs_that_the_role_may_not_tag_are_named_with_the_command_that_tags_them(
+def test_vpcs_that_the_role_cannot_tag_are_listed_with_the_command_that_tags_them(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY)
-    refused = {"service": "ec2", "action": "CreateTags", "account": SECOND, "status": 403}
-    world.control.faults(refused | {"code": "UnauthorizedOperation", "principal": f"*{ROLE}/peerd*"})
+    denied = {"service": "ec2", "action": "CreateTags", "account": SECOND, "status": 403}
+    world.control.faults(denied | {"code": "UnauthorizedOperation", "principal": f"*{ROLE}/peerd*"})
 
-    said = peerd.run("import", "-", "--apply", stdin=written(mesh, entry(one), entry(two)))
+    result = peerd.run(
+        "import", "-", "--apply", stdin=legacy_config(mesh, legacy_member(one), legacy_member(two))
+    )
 
-    assert said.code == 3 and "1 of 2 VPCs are not tagged" in said.err
+    assert result.code == 3 and "1 of 2 VPCs are not tagged" in result.err
     tag = f"'Key=peerd:env,Value=\"{mesh}\"'"
     command = f"aws ec2 create-tags --region {AWAY} --resources {two.id} --tags {tag}"
-    assert f"in account {SECOND}: {command}" in said.err
+    assert f"in account {SECOND}: {command}" in result.err
     assert tags_of(world, one)["peerd:env"] == mesh
     world.control.faults()
-    peerd.ok("import", "-", "--apply", stdin=written(mesh, entry(one), entry(two)))
+    peerd.ok("import", "-", "--apply", stdin=legacy_config(mesh, legacy_member(one), legacy_member(two)))
     assert tags_of(world, two)["peerd:env"] == mesh
 
 
-def test_a_file_that_cannot_be_imported_is_refused_with_every_reason_and_its_place(
+def test_a_file_that_cannot_be_imported_is_rejected_with_the_reason_and_its_location(
     world: World, peerd: Peerd
 ) -> None:
     one = world.vpc(HUB, HOME)
-    unquoted = written("prod/eu", entry(one)).replace(f'"{HUB}"', HUB)
-    no_yaml = peerd.run("import", "-", stdin=unquoted)
-    assert no_yaml.code == 1 and "must be quoted" in no_yaml.err
+    unquoted = legacy_config("prod/eu", legacy_member(one)).replace(f'"{HUB}"', HUB)
+    invalid = peerd.run("import", "-", stdin=unquoted)
+    assert invalid.code == 1 and "must be quoted" in invalid.err
 
-    said = peerd.run("import", "-", stdin=written("prod/eu", entry(one, cidr_overrides=["192.0.2.0/24"])))
+    result = peerd.run(
+        "import", "-", stdin=legacy_config("prod/eu", legacy_member(one, cidr_overrides=["192.0.2.0/24"]))
+    )
 
-    assert said.code == 1
-    assert "give it a name by --rename 'prod/eu=NAME'" in said.err
-    file = written("prod/eu", entry(one, cidr_overrides=["192.0.2.0/24"]))
+    assert result.code == 1
+    assert "give it a name by --rename 'prod/eu=NAME'" in result.err
+    file = legacy_config("prod/eu", legacy_member(one, cidr_overrides=["192.0.2.0/24"]))
     renamed = peerd.run("import", "-", "--rename", "prod/eu=imported", stdin=file)
     assert renamed.code == 1 and "nothing of its overrides is within its blocks" in renamed.err
-    unread = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "nobody", stdin=file)
-    assert f"! {HUB}/{HOME}: not read, so its blocks and peerings are not known" in unread
-    assert not judge.not_clean(world.see(one), one)
+    unreadable = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "nobody", stdin=file)
+    assert f"! {HUB}/{HOME}: not read, so its blocks and peerings are not known" in unreadable
+    assert not checks.cleanup_problems(world.snapshot(one), one)

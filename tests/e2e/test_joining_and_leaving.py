@@ -1,8 +1,8 @@
-"""A tag makes a VPC a member of a mesh; without the tag, nothing of the mesh is left on it."""
+"""A tag makes a VPC a member of a mesh; without the tag, no resource of the mesh remains on it."""
 
 import threading
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS
 from tests.e2e.world import World
 
@@ -23,18 +23,20 @@ def test_vpcs_created_with_the_tag_in_three_accounts_and_two_regions_form_a_mesh
         world.until_status(vpc, "joined prod")
 
 
-def test_a_vpc_that_is_tagged_later_joins_and_those_not_tagged_stay_alone(world: World) -> None:
-    member, later, stranger = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY), world.vpc(HUB, HOME)
+def test_a_vpc_that_is_tagged_later_joins_and_vpcs_without_the_tag_stay_unpeered(world: World) -> None:
+    member, later, untagged = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY), world.vpc(HUB, HOME)
     world.until_status(member, "joined prod")
 
     world.tag(later, "prod")
 
     world.until_connected(member, later)
-    view = world.look(stranger)
+    view = world.view(untagged)
     assert not view.peerings and not view.status
 
 
-def test_a_vpc_that_is_untagged_loses_every_trace_and_the_others_stay_as_they_were(world: World) -> None:
+def test_a_vpc_that_is_untagged_loses_its_peerings_and_routes_and_the_others_keep_theirs(
+    world: World,
+) -> None:
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     leaver = world.vpc(THIRD, HOME, mesh="prod", cidrs=[world.cidr()])
     world.until_connected(one, two, leaver)
@@ -43,34 +45,34 @@ def test_a_vpc_that_is_untagged_loses_every_trace_and_the_others_stay_as_they_we
     world.untag(leaver)
 
     world.until_clean(leaver)
-    world.until_apart(one, leaver)
-    world.until_apart(two, leaver)
+    world.until_disconnected(one, leaver)
+    world.until_disconnected(two, leaver)
     world.until_connected(one, two)
     assert world.peering(one, two).id == kept
 
 
 def test_a_vpc_whose_tag_changes_to_another_mesh_moves_there(world: World) -> None:
-    stays, mover = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, HOME, mesh="prod")
-    waiting = world.vpc(THIRD, AWAY, mesh="staging")
-    world.until_connected(stays, mover)
+    other, mover = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, HOME, mesh="prod")
+    staging = world.vpc(THIRD, AWAY, mesh="staging")
+    world.until_connected(other, mover)
 
     world.tag(mover, "staging")
 
-    world.until_connected(mover, waiting, meshes="staging")
-    world.until_apart(stays, mover)
+    world.until_connected(mover, staging, meshes="staging")
+    world.until_disconnected(other, mover)
     assert "prod" not in world.until_status(mover, "joined staging")
 
 
-def test_a_member_that_is_deleted_leaves_no_route_behind_at_the_others(world: World) -> None:
+def test_a_deleted_member_leaves_no_route_in_the_other_members(world: World) -> None:
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
-    doomed = world.vpc(THIRD, HOME, mesh="prod")
-    world.until_connected(one, two, doomed)
+    deleted = world.vpc(THIRD, HOME, mesh="prod")
+    world.until_connected(one, two, deleted)
 
-    world.delete_vpc(doomed)
+    world.delete_vpc(deleted)
 
-    world.until_apart(one, doomed)
-    world.until_apart(two, doomed)
-    world.eventually(lambda: judge.dead_routes(world.see(one, two)))
+    world.until_disconnected(one, deleted)
+    world.until_disconnected(two, deleted)
+    world.eventually(lambda: checks.dangling_routes(world.snapshot(one, two)))
     world.until_connected(one, two)
 
 
@@ -92,6 +94,6 @@ def test_vpcs_that_join_at_the_same_instant_share_exactly_one_peering_per_pair(w
         thread.join()
 
     world.until_connected(*vpcs)
-    world.quiet()
-    ever = {peering.id for view in world.see(*vpcs).values() for peering in view.peerings}
-    assert len(ever) == 3, f"peerings that came and went: {ever}"
+    world.until_idle()
+    peerings = {peering.id for view in world.snapshot(*vpcs).values() for peering in view.peerings}
+    assert len(peerings) == 3, f"peerings, including deleted ones: {peerings}"

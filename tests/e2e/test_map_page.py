@@ -1,4 +1,4 @@
-"""The page of `peerd map`, in a browser."""
+"""The HTML page of `peerd map`, in a browser."""
 
 import json
 import re
@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.atlas import (
+from tests.e2e.browser import chromium
+from tests.e2e.cli import Peerd
+from tests.e2e.conftest import functions_directory
+from tests.e2e.sample_maps import (
     ACCOUNTS,
     ACTIVE,
     BLOCKED,
@@ -18,113 +21,110 @@ from tests.e2e.atlas import (
     OVERLAPPING,
     PARTLY,
     REGIONS,
-    atlas,
+    sample_map,
     vpc_id,
 )
-from tests.e2e.browser import chromium
-from tests.e2e.cli import Peerd
-from tests.e2e.conftest import functions_folder
 
-Draw = Callable[[dict[str, Any]], Path]
-Open = Callable[..., Page]
+Render = Callable[[dict[str, Any]], Path]
+OpenMap = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for all tests."""
+    """One browser for all tests of the module."""
     with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
-def draw(tmp_path_factory: pytest.TempPathFactory) -> Draw:
-    """Has peerd draw a map; that needs no AWS."""
-    peerd = Peerd(functions_folder() / "peerd", "http://127.0.0.1:9")
+def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """Renders a map with `peerd map --from`, which needs no AWS."""
+    peerd = Peerd(functions_directory() / "peerd", "http://127.0.0.1:9")
 
-    def draw(seen: dict[str, Any]) -> Path:
+    def render(document: dict[str, Any]) -> Path:
         folder = tmp_path_factory.mktemp("map")
-        (folder / "map.json").write_text(json.dumps(seen))
+        (folder / "map.json").write_text(json.dumps(document))
         peerd.ok("map", "--from", str(folder / "map.json"), "--out", str(folder / "map.html"))
         return folder / "map.html"
 
-    return draw
+    return render
 
 
 @pytest.fixture
-def show(browser: Browser, draw: Draw) -> Iterator[Open]:
-    """Opens the page of a map. At the end nothing may have been complained of, or asked of a network."""
+def open_map(browser: Browser, render: Render) -> Iterator[OpenMap]:
+    """Opens the page of a map. Fails at the end if the page logged an error or made a network request."""
     pages: list[Page] = []
-    complaints: list[str] = []
-    asked: set[str] = set()
+    errors: list[str] = []
+    requested: set[str] = set()
     opened: set[str] = set()
 
-    def show(seen: dict[str, Any], scheme: Any = "light", width: int = 1500) -> Page:
+    def open_map(document: dict[str, Any], scheme: Any = "light", width: int = 1500) -> Page:
         page = browser.new_page(
             color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
         )
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.add(request.url))
-        address = draw(seen).as_uri()
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requested.add(request.url))
+        address = render(document).as_uri()
         page.goto(address)
         opened.add(address)
         pages.append(page)
         return page
 
-    yield show
+    yield open_map
     for page in pages:
         page.close()
-    assert not complaints
-    assert asked == opened
+    assert not errors
+    assert requested == opened
 
 
 def chips(page: Page) -> set[str]:
-    """The VPCs that are to be seen."""
+    """Returns the visible VPCs."""
     return set(page.locator("#stage [data-vpc]:visible").evaluate_all("all => all.map(it => it.dataset.vpc)"))
 
 
 def lines(page: Page) -> int:
-    """How many lines are to be seen."""
+    """Returns the number of visible lines."""
     return page.locator("#stage :is(.pairs, .trouble) [data-pair]:not(.off)").count()
 
 
 def chip(page: Page, number: int) -> Locator:
-    """A VPC in the picture."""
+    """Returns the chip of a VPC on the map."""
     return page.locator(f"#stage [data-vpc='{vpc_id(number)}']")
 
 
 def line(page: Page, number: int) -> Locator:
-    """The line of a pair in the picture."""
+    """Returns the line of a pair on the map."""
     return page.locator(f"#stage :is(.pairs, .trouble) [data-pair='{number}']")
 
 
 def info(page: Page) -> str:
-    """What the details say, as one line."""
+    """Returns the text of the details on one line."""
     return " ".join(page.locator("#info").inner_text().split())
 
 
 def box(page: Page, name: str) -> Locator:
-    """The checkbox of this name."""
+    """Returns the checkbox with this name."""
     return page.get_by_role("checkbox", name=name, exact=True)
 
 
 def rows(page: Page, table: str) -> Locator:
-    """What is in the body of a table."""
+    """Returns the rows of a table."""
     return page.get_by_role("table", name=table).locator("tbody tr")
 
 
 def focused(page: Page) -> str | None:
-    """The VPC that has the focus."""
+    """Returns the VPC that has the focus."""
     return page.evaluate("document.activeElement.dataset.vpc")
 
 
 def count(page: Page) -> Locator:
-    """What the header counts."""
+    """Returns the counts in the header."""
     return page.locator("#count")
 
 
-def test_a_page_shows_every_vpc_every_pair_and_what_is_open(show: Open) -> None:
-    page = show(atlas(10))
+def test_a_page_shows_every_vpc_every_pair_and_every_finding(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     assert chips(page) == {vpc_id(number) for number in range(10)}
     assert lines(page) == 20
     expect(count(page)).to_have_text("10 VPCs · 20 pairs · 1 finding")
@@ -136,8 +136,8 @@ def test_a_page_shows_every_vpc_every_pair_and_what_is_open(show: Open) -> None:
     assert page.locator("#stage .self").count() == 2
 
 
-def test_filters_leave_only_what_they_name(show: Open) -> None:
-    page = show(atlas(10))
+def test_filters_show_only_the_selected_items(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     box(page, "mesh-1").uncheck()
     assert chips(page) == {vpc_id(number) for number in range(5)} and lines(page) == 10
     box(page, "active").uncheck()
@@ -157,18 +157,16 @@ def test_filters_leave_only_what_they_name(show: Open) -> None:
     assert len(chips(page)) == 10 and lines(page) == 20
 
 
-def test_filters_under_which_nothing_is_left_say_so(show: Open) -> None:
-    page = show(atlas(10))
+def test_filters_without_a_match_show_a_message(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     page.get_by_role("button", name="Region: all or none").click()
     assert not chips(page) and lines(page) == 0
     expect(page.get_by_text("Nothing fits the search and the filters.")).to_be_visible()
 
 
 @pytest.mark.parametrize("word", ["SERVICE-4", vpc_id(4), "10.0.4.0/24"])
-def test_a_search_finds_a_vpc_by_name_id_and_cidr_with_those_that_it_is_paired_with(
-    show: Open, word: str
-) -> None:
-    page = show(atlas(10))
+def test_a_search_finds_a_vpc_by_name_id_and_cidr_with_its_peers(open_map: OpenMap, word: str) -> None:
+    page = open_map(sample_map(10))
     page.get_by_role("searchbox").fill(word)
     assert chips(page) == {vpc_id(number) for number in range(5)} and lines(page) == 4
     assert page.locator("#stage .vpc:visible:not(.dim)").count() == 1
@@ -177,8 +175,8 @@ def test_a_search_finds_a_vpc_by_name_id_and_cidr_with_those_that_it_is_paired_w
     assert focused(page) == vpc_id(4)
 
 
-def test_a_click_on_a_line_shows_the_routes_both_ways_and_what_explain_says(show: Open) -> None:
-    page = show(atlas(10))
+def test_a_click_on_a_line_shows_the_routes_both_ways_and_the_checks_of_explain(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     line(page, ACTIVE).dispatch_event("click")
     one, other = vpc_id(0), vpc_id(1)
     assert "They reach each other Checks" in info(page) and "First to fix" not in info(page)
@@ -200,23 +198,25 @@ def test_a_click_on_a_line_shows_the_routes_both_ways_and_what_explain_says(show
     assert "renumber one of them" in info(page)
 
 
-def test_a_click_on_a_vpc_shows_its_findings_and_pairs_and_leads_on_to_them(show: Open) -> None:
-    page = show(atlas(10))
+def test_a_click_on_a_vpc_shows_its_findings_and_pairs_and_links_to_them(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     chip(page, 4).click()
     assert "service-4" in info(page) and "10.0.4.0/24" in info(page) and "they overlap" in info(page)
     pairs = page.locator("#info [data-pair]")
     assert pairs.count() == 4 and page.locator("#stage .lit .pair").count() == 4
-    assert "overlapping" in pairs.first.inner_text(), "what is worst comes first"
+    assert "overlapping" in pairs.first.inner_text(), "the worst state comes first"
     pairs.last.click()
     assert "Routes of" in info(page) and page.locator("#stage .lit .pair").count() == 1
-    assert page.locator("#info h2").evaluate("it => it === document.activeElement"), "the focus is not lost"
+    assert page.locator("#info h2").evaluate("it => it === document.activeElement"), (
+        "the focus moves to the details"
+    )
     page.keyboard.press("Escape")
     assert "Select a VPC" in info(page)
     assert page.locator("#stage .near").count() == 0 and page.locator("#stage .lit .pair").count() == 0
 
 
-def test_a_click_next_to_a_thin_line_is_meant_for_it_and_a_drag_is_no_click(show: Open) -> None:
-    page = show(atlas(10))
+def test_a_click_near_a_thin_line_selects_it_and_a_drag_does_not(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     x, y = line(page, ACTIVE).evaluate(
         """it => {
           const at = it.getPointAtLength(it.getTotalLength() / 2).matrixTransform(it.getScreenCTM());
@@ -227,27 +227,27 @@ def test_a_click_next_to_a_thin_line_is_meant_for_it_and_a_drag_is_no_click(show
     assert page.locator("#stage .lit .pair").count() == 1
     before = info(page)
     picture = page.locator("#stage svg.map")
-    seen = str(picture.get_attribute("viewBox"))
+    before_drag = str(picture.get_attribute("viewBox"))
     page.mouse.move(700, 800)
     page.mouse.down()
     page.mouse.move(760, 740, steps=3)
     page.mouse.up()
-    expect(picture).not_to_have_attribute("viewBox", seen)
+    expect(picture).not_to_have_attribute("viewBox", before_drag)
     assert info(page) == before
 
 
-def test_the_keyboard_alone_reaches_a_vpc_goes_on_chooses_and_lets_go(show: Open) -> None:
-    page = show(atlas(10))
+def test_the_keyboard_alone_focuses_moves_selects_and_deselects(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the map")).to_be_focused()
-    assert page.locator("#stage [tabindex='0']").count() == 1, "one stop for all VPCs"
+    assert page.locator("#stage [tabindex='0']").count() == 1, "one tab stop for all VPCs"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    seen = {focused(page)}
+    visited = {focused(page)}
     for arrow in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(arrow)
-        seen.add(focused(page))
-    assert len(seen) >= 4 and None not in seen
+        visited.add(focused(page))
+    assert len(visited) >= 4 and None not in visited
     assert page.locator("#stage [tabindex='0']").get_attribute("data-vpc") == focused(page)
     for select in ("Enter", "Space"):
         page.keyboard.press(select)
@@ -256,16 +256,16 @@ def test_the_keyboard_alone_reaches_a_vpc_goes_on_chooses_and_lets_go(show: Open
         page.keyboard.press("Escape")
         assert "Select a VPC" in info(page)
     picture = page.locator("#stage svg.map")
-    whole = str(picture.get_attribute("viewBox"))
-    for near, back in (("+", "0"), ("-", "0")):
-        page.keyboard.press(near)
-        expect(picture).not_to_have_attribute("viewBox", whole)
-        page.keyboard.press(back)
-        expect(picture).to_have_attribute("viewBox", whole)
+    initial = str(picture.get_attribute("viewBox"))
+    for zoom, reset in (("+", "0"), ("-", "0")):
+        page.keyboard.press(zoom)
+        expect(picture).not_to_have_attribute("viewBox", initial)
+        page.keyboard.press(reset)
+        expect(picture).to_have_attribute("viewBox", initial)
 
 
-def test_what_has_the_focus_is_to_be_seen(show: Open) -> None:
-    page = show(atlas(10))
+def test_the_focus_is_visible(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     for _ in range(20):
         page.keyboard.press("Tab")
         ring = page.evaluate(
@@ -279,8 +279,8 @@ def test_what_has_the_focus_is_to_be_seen(show: Open) -> None:
         assert float(ring.removesuffix("px")) >= 2
 
 
-def test_every_control_has_a_name_and_the_details_are_told_when_they_change(show: Open) -> None:
-    page = show(atlas(10))
+def test_every_control_has_a_name_and_the_details_are_announced_when_they_change(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     for role in ("button", "checkbox", "searchbox", "link"):
         controls = page.get_by_role(role).all()
         assert controls, role
@@ -293,8 +293,8 @@ def test_every_control_has_a_name_and_the_details_are_told_when_they_change(show
     expect(page.get_by_role("button", name=re.compile("VPC service-4 .*1 finding"))).to_have_count(1)
 
 
-def test_tables_say_the_same_and_follow_the_filters(show: Open) -> None:
-    page = show(atlas(10))
+def test_tables_show_the_same_data_and_follow_the_filters(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     page.get_by_role("button", name="Tables").click()
     tables = ("VPCs", "Pairs", "Findings")
     assert [rows(page, name).count() for name in tables] == [10, 20, 1]
@@ -309,80 +309,80 @@ def test_tables_say_the_same_and_follow_the_filters(show: Open) -> None:
     assert len(chips(page)) == 5
 
 
-def test_the_address_keeps_what_was_searched_filtered_and_selected(show: Open) -> None:
-    page = show(atlas(10))
+def test_the_url_keeps_the_search_the_filters_and_the_selection(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     box(page, "mesh-1").uncheck()
     page.get_by_role("searchbox").fill("service")
     chip(page, 2).click()
-    kept = page.url
+    url = page.url
     page.goto("about:blank")
-    page.goto(kept)
+    page.goto(url)
     assert "service-2" in info(page) and page.locator("#stage .self").count() == 1
     assert not box(page, "mesh-1").is_checked()
     expect(page.get_by_role("searchbox")).to_have_value("service")
 
 
-def test_a_name_that_somebody_made_up_to_do_harm_is_text(show: Open) -> None:
-    page = show(atlas(10))
+def test_a_malicious_name_is_rendered_as_text(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
     chip(page, 0).click()
     page.get_by_role("button", name="Tables").click()
     assert HOSTILE in info(page) and HOSTILE in page.locator("#tables").inner_text()
     assert page.locator("img").count() == 0 and page.locator("script").count() == 2
-    assert page.evaluate("window.harmed") is None
+    assert page.evaluate("window.pwned") is None
 
 
-# Texts of which the contrast to what is behind them is less than what WCAG asks for.
-FAINT_TEXTS = """
+# Returns the texts whose contrast with their background is below the minimum of WCAG.
+LOW_CONTRAST_TEXTS = """
 () => {
   const channels = (css) => css.match(/[\\d.]+/g).map(Number);
   const linear = (c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
-  const weigh = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  const light = (css) => weigh(channels(css).slice(0, 3).map(linear));
+  const luminance = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  const light = (css) => luminance(channels(css).slice(0, 3).map(linear));
   const clear = (css) => channels(css)[3] === 0;
-  const behind = (it) => {
+  const background = (it) => {
     const ground = getComputedStyle(it).backgroundColor;
-    return clear(ground) && it.parentElement ? behind(it.parentElement) : ground;
+    return clear(ground) && it.parentElement ? background(it.parentElement) : ground;
   };
   const area = (it) => document.querySelector(`.areas .${it.parentElement.getAttribute("class")}`);
   const shape = (it) => it.closest(".badge") ? it.parentElement.querySelector("circle")
     : (it.closest(".vpc") ?? area(it)).querySelector("rect");
-  const colours = (it) => it.closest("#stage svg")
+  const colors = (it) => it.closest("#stage svg")
     ? [getComputedStyle(it).fill, getComputedStyle(shape(it)).fill]
-    : [getComputedStyle(it).color, behind(it)];
+    : [getComputedStyle(it).color, background(it)];
   const contrast = (it) => {
-    const [a, b] = colours(it).map(light).sort((x, y) => y - x);
+    const [a, b] = colors(it).map(light).sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);
   };
   const own = (it) => [...it.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
   const texts = [...document.querySelectorAll("body *:not(script, title)")].filter(own);
-  const seen = texts.filter((it) => it.checkVisibility());
-  const faint = seen.filter((it) => contrast(it) < 4.5);
-  return [seen.length, faint.map((it) => `${it.textContent}: ${contrast(it)}`)];
+  const visible = texts.filter((it) => it.checkVisibility());
+  const faint = visible.filter((it) => contrast(it) < 4.5);
+  return [visible.length, faint.map((it) => `${it.textContent}: ${contrast(it)}`)];
 }
 """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(show: Open, scheme: str) -> None:
-    page = show(atlas(10), scheme)
+def test_text_has_enough_contrast_in_light_and_dark_mode(open_map: OpenMap, scheme: str) -> None:
+    page = open_map(sample_map(10), scheme)
     for selector in ("body", "#stage svg.map"):
         ground = page.locator(selector).evaluate("it => getComputedStyle(it).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", ground))) > 600) is (scheme == "light"), selector
     for number in (None, ACTIVE, MISSING, PARTLY):
         if number is not None:
             line(page, number).dispatch_event("click")
-        texts, faint = page.evaluate(FAINT_TEXTS)
+        texts, faint = page.evaluate(LOW_CONTRAST_TEXTS)
         assert texts > 60 and not faint
     page.get_by_role("button", name="Tables").click()
-    assert not page.evaluate(FAINT_TEXTS)[1]
+    assert not page.evaluate(LOW_CONTRAST_TEXTS)[1]
 
 
-def test_meshes_have_colours_of_their_own_and_states_a_dash(show: Open) -> None:
-    page = show(atlas(16, meshes=8))
+def test_meshes_have_distinct_colors_and_states_distinct_dashes(open_map: OpenMap) -> None:
+    page = open_map(sample_map(16, meshes=8))
     style = "(all, name) => all.map(it => getComputedStyle(it)[name])"
     swatches = page.locator("#filters [name='mesh']").evaluate_all(style, "backgroundColor")
     assert len(set(swatches)) == 8
-    page = show(atlas(10))
+    page = open_map(sample_map(10))
     dashes = {
         name: page.locator("#stage .pair")
         .and_(page.locator(f".{name}"))
@@ -402,8 +402,8 @@ OVERLAPPING_CHIPS = """
 """
 
 
-def test_five_hundred_vpcs_load_filter_and_do_not_lie_on_each_other(show: Open) -> None:
-    page = show(atlas(500, meshes=10))
+def test_five_hundred_vpcs_load_filter_and_do_not_overlap(open_map: OpenMap) -> None:
+    page = open_map(sample_map(500, meshes=10))
     assert len(chips(page)) == 500
     expect(count(page)).to_have_text("500 VPCs · 12,250 pairs · 1 finding")
     assert page.evaluate(OVERLAPPING_CHIPS) == 0
@@ -418,25 +418,25 @@ def test_five_hundred_vpcs_load_filter_and_do_not_lie_on_each_other(show: Open) 
     expect(rows(page, "Pairs")).to_have_count(200)
 
 
-def test_of_five_hundred_vpcs_names_are_to_be_read_where_they_are_large_enough(show: Open) -> None:
-    page = show(atlas(500, meshes=10))
+def test_names_of_five_hundred_vpcs_are_shown_when_they_are_large_enough(open_map: OpenMap) -> None:
+    page = open_map(sample_map(500, meshes=10))
     picture = page.locator("#stage svg.map")
     expect(picture).to_have_class(re.compile("farther"))
     expect(chip(page, 1).locator(".name")).to_be_hidden()
-    closer = page.get_by_role("button", name="Zoom in")
-    closer.click(click_count=3)
+    zoom_in = page.get_by_role("button", name="Zoom in")
+    zoom_in.click(click_count=3)
     expect(picture).not_to_have_class(re.compile("farther"))
     expect(chip(page, 1).locator(".name")).to_be_visible()
     expect(chip(page, 1).locator(".cidrs")).to_be_hidden()
     expect(page.get_by_text("Select a VPC to see its lines")).to_be_visible()
     middle, details = page.locator("main").bounding_box(), page.locator("#info").bounding_box()
     assert middle and details and middle["x"] + middle["width"] <= details["x"]
-    closer.click(click_count=3)
+    zoom_in.click(click_count=3)
     expect(chip(page, 1).locator(".cidrs")).to_be_visible()
 
 
-def test_in_a_narrow_window_everything_is_there_and_nothing_is_cut_off(show: Open) -> None:
-    page = show(atlas(10), width=380)
+def test_a_narrow_window_shows_everything_without_clipping(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10), width=380)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
     assert len(chips(page)) == 10
     expect(box(page, "mesh-1")).to_be_hidden()
@@ -448,8 +448,8 @@ def test_in_a_narrow_window_everything_is_there_and_nothing_is_cut_off(show: Ope
     expect(page.locator("#info h2")).to_be_in_viewport()
 
 
-def test_a_map_of_nothing_says_how_to_begin(show: Open) -> None:
-    page = show({"vpcs": [], "pairs": [], "findings": []})
+def test_an_empty_map_shows_how_to_begin(open_map: OpenMap) -> None:
+    page = open_map({"vpcs": [], "pairs": [], "findings": []})
     expect(page.get_by_text("No VPC asks for a mesh yet.")).to_be_visible()
     expect(count(page)).to_have_text("0 VPCs · 0 pairs · 0 findings")
     assert "Nothing is open" in info(page)

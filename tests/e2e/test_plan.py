@@ -1,11 +1,11 @@
-"""`peerd plan` and `peerd apply`: the engine from a laptop, with a file alone or with the stack's table."""
+"""`peerd plan` and `peerd apply`: the engine on a laptop, with a file or with the stack's table."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS
 from tests.e2e.cli import Peerd
 from tests.e2e.world import READS, World
@@ -16,14 +16,14 @@ ROLE = "sandbox-admin"
 
 
 @pytest.fixture
-def alone(world: World) -> World:
-    """A world in which no function is woken: whatever happens, the command line did it."""
+def eventless_world(world: World) -> World:
+    """A world that drops all events, so that only the command line makes changes."""
     world.control.drop_events(True)
     return world
 
 
-def written(folder: Path, mesh: str, **policy: object) -> str:
-    """A peerd.toml with one mesh."""
+def write_config(folder: Path, mesh: str, **policy: object) -> str:
+    """Writes a peerd.toml with one mesh and returns its path."""
     file = folder / "peerd.toml"
     lines = [
         f"accounts = {json.dumps(ACCOUNTS)}",
@@ -36,94 +36,101 @@ def written(folder: Path, mesh: str, **policy: object) -> str:
     return str(file)
 
 
-def test_with_a_file_alone_a_mesh_is_planned_applied_and_taken_down(
-    alone: World, peerd: Peerd, tmp_path: Path
+def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file = written(tmp_path, "solo")
-    one, two = alone.vpc(HUB, HOME, mesh="solo"), alone.vpc(SECOND, AWAY, mesh="solo")
-    three = alone.vpc(THIRD, HOME, mesh="solo")
+    file = write_config(tmp_path, "solo")
+    one, two = eventless_world.vpc(HUB, HOME, mesh="solo"), eventless_world.vpc(SECOND, AWAY, mesh="solo")
+    three = eventless_world.vpc(THIRD, HOME, mesh="solo")
 
-    alone.control.forget_calls()
+    eventless_world.control.clear_calls()
     plan = peerd.run("plan", "--file", file, "--detailed-exitcode")
 
     assert plan.code == 2 and plan.out.startswith("solo: to be done\n")
-    reads = [call for call in alone.control.calls() if call["action"] in READS]
+    calls = [call for call in eventless_world.control.calls() if call["action"] in READS]
+    reads = [call for call in calls if ":assumed-role/peerd-" not in call["principal"]]
     assert f" calls after {len(reads)} reads, " in plan.out
     assert plan.out.count("+ peering") == 3 and plan.out.count("+ route") == 6
     assert "at the least by EC2's rates" in plan.out
-    assert not judge.not_apart(alone.see(one, two), one, two), "a plan changes nothing"
+    assert not checks.isolation_problems(eventless_world.snapshot(one, two), one, two), (
+        "a plan makes no changes"
+    )
     refused = peerd.run("apply", "--file", file)
     assert refused.code == 1 and "nobody is there to ask; say --yes" in refused.err
 
     applied = peerd.run("apply", "--file", file, "--yes")
 
     assert applied.code == 0 and "solo: applied" in applied.out
-    assert not judge.not_all_connected(alone.see(one, two, three), (one, two, three))
-    assert alone.status(one) == "joined solo"
+    assert not checks.full_mesh_problems(eventless_world.snapshot(one, two, three), (one, two, three))
+    assert eventless_world.status(one) == "joined solo"
     again = peerd.run("plan", "--file", file, "--detailed-exitcode")
     assert (again.code, again.out.splitlines()[0]) == (0, "solo: nothing is to be done")
 
     for vpc in (one, two, three):
-        alone.untag(vpc)
+        eventless_world.untag(vpc)
     peerd.ok("apply", "--file", file, "--yes")
-    assert not judge.not_clean(alone.see(one), one) and not judge.not_clean(alone.see(two), two)
+    assert not checks.cleanup_problems(eventless_world.snapshot(one), one) and not checks.cleanup_problems(
+        eventless_world.snapshot(two), two
+    )
 
 
-def test_a_plan_that_was_kept_is_applied_only_while_it_holds(
-    alone: World, peerd: Peerd, tmp_path: Path
+def test_a_saved_plan_is_applied_only_while_it_is_current(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file, kept = written(tmp_path, "kept"), str(tmp_path / "plan.json")
-    one, two = alone.vpc(HUB, HOME, mesh="kept"), alone.vpc(SECOND, AWAY, mesh="kept")
-    peerd.ok("plan", "--file", file, "--out", kept)
-    alone.untag(two)
+    file, saved = write_config(tmp_path, "saved"), str(tmp_path / "plan.json")
+    one, two = eventless_world.vpc(HUB, HOME, mesh="saved"), eventless_world.vpc(SECOND, AWAY, mesh="saved")
+    peerd.ok("plan", "--file", file, "--out", saved)
+    eventless_world.untag(two)
 
-    stale = peerd.run("apply", kept, "--file", file)
+    stale = peerd.run("apply", saved, "--file", file)
 
     assert stale.code == 1 and "the plan holds no more, since AWS is not as it was" in stale.err
     assert "no more: + peering" in stale.err
-    assert not judge.not_apart(alone.see(one, two), one, two)
-    alone.tag(two, "kept")
-    peerd.ok("apply", kept, "--file", file)
-    assert not judge.not_connected(alone.see(one, two), one, two)
+    assert not checks.isolation_problems(eventless_world.snapshot(one, two), one, two)
+    eventless_world.tag(two, "saved")
+    peerd.ok("apply", saved, "--file", file)
+    assert not checks.connection_problems(eventless_world.snapshot(one, two), one, two)
     for vpc in (one, two):
-        alone.untag(vpc)
+        eventless_world.untag(vpc)
     peerd.ok("apply", "--file", file, "--yes")
 
 
-def test_with_a_stack_its_table_says_which_meshes_there_are_and_a_pause_holds_here_too(
-    alone: World, peerd: Peerd, mesh: str
+def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_plan(
+    eventless_world: World, peerd: Peerd, mesh: str
 ) -> None:
     peerd.ok("mesh", "declare", mesh, "--paused")
-    alone.quiet()
-    one, two = alone.vpc(HUB, HOME, mesh=mesh), alone.vpc(SECOND, AWAY, mesh=mesh)
-    here = ("--stack", "peerd", "--role", ROLE)
+    eventless_world.until_idle()
+    one, two = eventless_world.vpc(HUB, HOME, mesh=mesh), eventless_world.vpc(SECOND, AWAY, mesh=mesh)
+    options = ("--stack", "peerd", "--role", ROLE)
 
-    paused = peerd.run("plan", mesh, *here, "--detailed-exitcode")
+    paused = peerd.run("plan", mesh, *options, "--detailed-exitcode")
 
     assert paused.code == 0 and f"{mesh}: paused; when it resumes" in paused.out
     assert "+ route" in paused.out
-    unknown = peerd.run("plan", "nosuch", *here)
+    unknown = peerd.run("plan", "nosuch", *options)
     assert unknown.code == 1 and "mesh nosuch is not declared" in unknown.err
-    alone.control.drop_events(False)
+    eventless_world.control.drop_events(False)
     peerd.ok("mesh", "resume", mesh)
-    alone.sweep_until_connected(one, two)
-    alone.quiet()
-    assert peerd.run("plan", mesh, *here, "--detailed-exitcode").code == 0
-    kept = json.loads(peerd.ok("plan", mesh, *here, "--json"))
-    assert kept["meshes"][mesh] == {"paused": False, "steps": [], "findings": [], "waits": []}
+    eventless_world.sweep_until_connected(one, two)
+    eventless_world.until_idle()
+    assert peerd.run("plan", mesh, *options, "--detailed-exitcode").code == 0
+    plan = json.loads(peerd.ok("plan", mesh, *options, "--json"))
+    assert plan["meshes"][mesh] == {"paused": False, "steps": [], "findings": [], "waits": []}
 
 
-def test_what_is_wrong_with_the_file_or_the_role_is_said_with_what_to_do(
-    alone: World, peerd: Peerd, tmp_path: Path
+def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    wrong = peerd.run("plan", "--file", written(tmp_path, "solo", topology="ring"))
-    assert wrong.code == 1 and "[meshes.solo]: policy field `topology`: unknown variant `ring`" in wrong.err
-    nameless = peerd.run("plan", "--stack", "peerd")
-    assert nameless.code == 1 and "name the role to assume in each account by --role" in nameless.err
+    invalid = peerd.run("plan", "--file", write_config(tmp_path, "solo", topology="ring"))
+    assert (
+        invalid.code == 1 and "[meshes.solo]: policy field `topology`: unknown variant `ring`" in invalid.err
+    )
+    no_role = peerd.run("plan", "--stack", "peerd")
+    assert no_role.code == 1 and "name the role to assume in each account by --role" in no_role.err
     missing = peerd.run("plan", "--file", str(tmp_path / "nosuch.toml"))
     assert missing.code == 1 and "nosuch.toml not read" in missing.err
 
-    file = written(tmp_path, "solo")
+    file = write_config(tmp_path, "solo")
     Path(file).write_text(Path(file).read_text().replace(ROLE, "nobody"))
-    gaps = peerd.ok("plan", "--file", file)
-    assert gaps.count("! gap") == 6 and "nothing is to be done" in gaps
+    unreadable = peerd.ok("plan", "--file", file)
+    assert unreadable.count("! gap") == 6 and "nothing is to be done" in unreadable

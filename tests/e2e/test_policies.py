@@ -1,11 +1,11 @@
-"""What an operator declares with `peerd mesh`, and what the tags beside `peerd:env` add to it."""
+"""The policies that an operator declares with `peerd mesh`, and the tags other than `peerd:env`."""
 
 import ipaddress
 import json
 
 import pytest
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, HUB, REGIONS, Vpc
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World, hub_outputs
@@ -14,29 +14,33 @@ _, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 
 
-def mark(world: World, vpc: Vpc, resource: str, key: str, value: str) -> None:
+def set_tag(world: World, vpc: Vpc, resource: str, key: str, value: str) -> None:
     """Sets a tag that peerd reads."""
     world.ec2(vpc).create_tags(Resources=[resource], Tags=[{"Key": key, "Value": value}])
 
 
-def destinations(world: World, vpc: Vpc, table: str | None = None) -> set[str]:
-    """Where the routes over peerings lead, of one table or the main one."""
-    tables = world.look(vpc).tables
+def peering_destinations(world: World, vpc: Vpc, table: str | None = None) -> set[str]:
+    """Returns the destinations of the peering routes in a table, by default the main table."""
+    tables = world.view(vpc).tables
     chosen = next(it for it in tables if it.id == table) if table else tables[0]
     return {route.destination for route in chosen.routes if route.target.startswith("pcx-")}
 
 
 def until_routed(world: World, vpc: Vpc, wanted: set[str], table: str | None = None) -> None:
-    """Waits until a table leads exactly there over peerings."""
+    """Waits until the peering routes of a table have exactly these destinations."""
 
     def problems() -> list[str]:
-        found = destinations(world, vpc, table)
-        return [] if found == wanted else [f"{vpc} {table or 'main'} leads to {found}, not {wanted}"]
+        found = peering_destinations(world, vpc, table)
+        return (
+            []
+            if found == wanted
+            else [f"{vpc} {table or 'main'} has peering routes to {found}, not {wanted}"]
+        )
 
     world.eventually(problems)
 
 
-def test_a_mesh_that_an_operator_declares_forms_at_once(world: World, peerd: Peerd, mesh: str) -> None:
+def test_a_mesh_that_an_operator_declares_forms_immediately(world: World, peerd: Peerd, mesh: str) -> None:
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
     world.until_status(one, f"refused {mesh}", "not declared")
     world.until_status(other, f"refused {mesh}", "not declared")
@@ -44,9 +48,9 @@ def test_a_mesh_that_an_operator_declares_forms_at_once(world: World, peerd: Pee
     assert (missing.code, missing.out) == (1, "")
     assert missing.err == f"error: {mesh} is not declared; `peerd mesh declare {mesh}` declares it\n"
 
-    said = peerd.run("mesh", "declare", mesh)
+    result = peerd.run("mesh", "declare", mesh)
 
-    assert (said.code, said.out, said.err) == (0, "", f"{mesh}: declared; it is being reconciled\n")
+    assert (result.code, result.out, result.err) == (0, "", f"{mesh}: declared; it is being reconciled\n")
     world.until_connected(one, other, meshes=mesh)
     assert json.loads(peerd.ok("mesh", "show", mesh))["topology"] == "full-mesh"
     listed = {
@@ -55,39 +59,39 @@ def test_a_mesh_that_an_operator_declares_forms_at_once(world: World, peerd: Pee
     assert (listed[mesh], listed["prod"]) == ("policy", "stack")
 
 
-def test_in_a_star_spokes_reach_hubs_only_and_a_new_hub_reaches_everybody(
+def test_in_hub_and_spoke_spokes_reach_hubs_only_and_a_new_hub_reaches_every_member(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     hub, one, other = (world.vpc(account, HOME, mesh=mesh) for account in ACCOUNTS)
-    mark(world, hub, hub.id, "peerd:role", "hub")
+    set_tag(world, hub, hub.id, "peerd:role", "hub")
     peerd.declare(mesh, topology="hub-and-spoke")
 
     world.until_connected(hub, one)
     world.until_connected(hub, other)
     world.until_status(one, f"joined {mesh}")
-    assert not judge.not_apart(world.see(one, other), one, other)
+    assert not checks.isolation_problems(world.snapshot(one, other), one, other)
 
-    mark(world, one, one.id, "peerd:role", "hub")
+    set_tag(world, one, one.id, "peerd:role", "hub")
     world.until_connected(hub, one, other)
 
 
-def test_a_vpc_is_admitted_by_account_and_region_and_a_change_holds_at_once(
+def test_a_vpc_is_admitted_by_account_and_region_and_a_change_applies_immediately(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
-    inside, abroad = world.vpc(HUB, HOME, mesh=mesh), world.vpc(HUB, AWAY, mesh=mesh)
-    stranger = world.vpc(THIRD, HOME, mesh=mesh)
+    inside, remote = world.vpc(HUB, HOME, mesh=mesh), world.vpc(HUB, AWAY, mesh=mesh)
+    other = world.vpc(THIRD, HOME, mesh=mesh)
     peerd.declare(mesh, admit={"accounts": [HUB]})
-    world.until_connected(inside, abroad)
-    world.until_status(stranger, f"refused {mesh}", f"account {THIRD} is not admitted")
+    world.until_connected(inside, remote)
+    world.until_status(other, f"refused {mesh}", f"account {THIRD} is not admitted")
 
     peerd.declare(mesh, admit={"regions": [HOME]})
 
-    world.until_connected(inside, stranger)
-    world.until_apart(inside, abroad)
-    world.until_status(abroad, f"refused {mesh}", f"Region {AWAY} is not admitted")
+    world.until_connected(inside, other)
+    world.until_disconnected(inside, remote)
+    world.until_status(remote, f"refused {mesh}", f"Region {AWAY} is not admitted")
 
 
-def test_a_mesh_takes_as_many_members_as_its_policy_says_and_the_next_one_moves_up(
+def test_a_mesh_admits_the_members_that_its_policy_allows_and_the_next_one_when_one_leaves(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     peerd.declare(mesh, admit={"members": 2})
@@ -99,13 +103,13 @@ def test_a_mesh_takes_as_many_members_as_its_policy_says_and_the_next_one_moves_
     third = world.vpc(THIRD, HOME, mesh=mesh)
 
     world.until_status(third, f"refused {mesh}", "has its 2 members")
-    assert not judge.not_connected(world.see(first, second), first, second)
+    assert not checks.connection_problems(world.snapshot(first, second), first, second)
 
     world.untag(first)
     world.until_connected(second, third)
 
 
-def test_only_admitted_ranges_are_routed_and_excluded_addresses_are_left_out(
+def test_only_admitted_cidr_blocks_are_routed_and_excluded_ones_are_omitted(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     block = world.cidr()
@@ -121,7 +125,9 @@ def test_only_admitted_ranges_are_routed_and_excluded_addresses_are_left_out(
     until_routed(world, one, {block, "100.64.0.0/20"})
 
 
-def test_a_vpc_advertises_parts_of_its_own_blocks_in_place(world: World, peerd: Peerd, mesh: str) -> None:
+def test_a_vpc_advertises_parts_of_its_own_cidr_blocks_in_place(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
     block = world.cidr()
     lower, upper = halves(block)
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
@@ -129,23 +135,23 @@ def test_a_vpc_advertises_parts_of_its_own_blocks_in_place(world: World, peerd: 
     world.until_connected(one, other)
     peering = world.peering(one, other).id
 
-    mark(world, other, other.id, "peerd:cidrs", f"{lower} {upper}")
+    set_tag(world, other, other.id, "peerd:cidrs", f"{lower} {upper}")
     until_routed(world, one, {lower, upper})
-    mark(world, other, other.id, "peerd:cidrs", f"{upper},0.0.0.0/0")
+    set_tag(world, other, other.id, "peerd:cidrs", f"{upper},0.0.0.0/0")
     until_routed(world, one, {upper})
 
     assert world.peering(one, other).id == peering
     world.until_status(other, f"refused {mesh}", "`0.0.0.0/0` in peerd:cidrs is no part of its own blocks")
 
 
-def test_routes_go_into_the_tables_that_the_policy_and_their_own_tags_select(
+def test_routes_are_added_to_the_tables_that_the_policy_and_their_own_tags_select(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     block = world.cidr()
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
     managed, eligible = world.route_table(one), world.route_table(one)
-    mark(world, one, managed, "peerd:routes", "manage")
-    mark(world, one, eligible, "peerd_eligible", "true")
+    set_tag(world, one, managed, "peerd:routes", "manage")
+    set_tag(world, one, eligible, "peerd_eligible", "true")
     peerd.declare(mesh, routes={"tables": "main"})
     until_routed(world, one, {block})
     until_routed(world, one, {block}, managed)
@@ -155,17 +161,17 @@ def test_routes_go_into_the_tables_that_the_policy_and_their_own_tags_select(
     until_routed(world, one, {block}, eligible)
     until_routed(world, one, set())
 
-    mark(world, one, managed, "peerd:routes", "ignore")
-    world.quiet()
+    set_tag(world, one, managed, "peerd:routes", "ignore")
+    world.until_idle()
     world.ec2(one).delete_route(RouteTableId=managed, DestinationCidrBlock=block)
-    mark(world, one, eligible, "peerd:routes", "manage")
-    world.quiet()
-    assert destinations(world, one, managed) == set(), "it is to be left as its owner made it"
-    assert destinations(world, one, eligible) == {block}
+    set_tag(world, one, eligible, "peerd:routes", "manage")
+    world.until_idle()
+    assert peering_destinations(world, one, managed) == set(), "peerd ignores the table"
+    assert peering_destinations(world, one, eligible) == {block}
     assert world.peering(one, other).managed
 
 
-def test_the_tags_of_a_policy_are_put_on_both_sides(world: World, peerd: Peerd, mesh: str) -> None:
+def test_the_tags_of_a_policy_are_set_on_both_sides(world: World, peerd: Peerd, mesh: str) -> None:
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(THIRD, AWAY, mesh=mesh)
     peerd.declare(mesh, tags={"team": "network"})
     world.until_connected(one, other)
@@ -173,33 +179,35 @@ def test_the_tags_of_a_policy_are_put_on_both_sides(world: World, peerd: Peerd, 
     peerd.declare(mesh, tags={"team": "platform"})
 
     def problems() -> list[str]:
-        worn = [world.peering(vpc, peer).tags.get("team") for vpc, peer in ((one, other), (other, one))]
-        return [] if worn == ["platform", "platform"] else [f"the sides wear team={worn}"]
+        values = [world.peering(vpc, peer).tags.get("team") for vpc, peer in ((one, other), (other, one))]
+        return [] if values == ["platform", "platform"] else [f"the sides have team={values}"]
 
     world.eventually(problems)
 
 
-def test_a_pause_withholds_every_change_until_the_mesh_resumes(world: World, peerd: Peerd, mesh: str) -> None:
+def test_a_pause_suppresses_every_change_until_the_mesh_resumes(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
     block = world.cidr()
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, cidr=block, mesh=mesh)
     peerd.declare(mesh)
-    world.settle(one, other)
+    world.until_settled(one, other)
     peerd.ok("mesh", "pause", mesh)
 
     world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=block)
     late = world.vpc(THIRD, HOME, mesh=mesh)
     world.control.sweep()
-    world.quiet()
-    assert destinations(world, one) == set()
-    assert not world.look(late).peerings and not world.status(late)
-    due = peerd.ok("status", mesh).partition("due when the mesh resumes")[2]
-    assert f"{block} -> " in due and late.id in due
+    world.until_idle()
+    assert peering_destinations(world, one) == set()
+    assert not world.view(late).peerings and not world.status(late)
+    pending = peerd.ok("status", mesh).partition("due when the mesh resumes")[2]
+    assert f"{block} -> " in pending and late.id in pending
 
     peerd.ok("mesh", "resume", mesh)
     world.until_connected(one, other, late)
 
 
-def test_a_drain_takes_a_mesh_down_and_leaves_its_tags(world: World, peerd: Peerd, mesh: str) -> None:
+def test_a_drain_tears_a_mesh_down_and_keeps_its_tags(world: World, peerd: Peerd, mesh: str) -> None:
     vpcs = [world.vpc(account, HOME, mesh=mesh) for account in ACCOUNTS]
     peerd.declare(mesh)
     world.until_connected(*vpcs)
@@ -208,19 +216,17 @@ def test_a_drain_takes_a_mesh_down_and_leaves_its_tags(world: World, peerd: Peer
 
     for vpc in vpcs:
         world.until_status(vpc, f"refused {mesh}", "draining")
-        assert world.look(vpc).tags["peerd:env"] == mesh
-    world.until_apart(vpcs[0], vpcs[1])
-    world.until_apart(vpcs[1], vpcs[2])
+        assert world.view(vpc).tags["peerd:env"] == mesh
+    world.until_disconnected(vpcs[0], vpcs[1])
+    world.until_disconnected(vpcs[1], vpcs[2])
     peerd.ok("mesh", "resume", mesh)
     world.until_connected(*vpcs)
 
 
-def test_a_stored_policy_that_makes_no_sense_freezes_its_own_mesh_only(
-    world: World, peerd: Peerd, mesh: str
-) -> None:
+def test_an_invalid_stored_policy_freezes_its_own_mesh_only(world: World, peerd: Peerd, mesh: str) -> None:
     one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
     peerd.declare(mesh)
-    world.settle(one, other)
+    world.until_settled(one, other)
     world.sessions.client("dynamodb").update_item(
         TableName=hub_outputs(world.sessions)["TableName"],
         Key={"pk": {"S": "meshes"}, "sk": {"S": mesh}},
@@ -231,16 +237,16 @@ def test_a_stored_policy_that_makes_no_sense_freezes_its_own_mesh_only(
     world.untag(other)
     prod = [world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")]
     world.until_connected(*prod)
-    world.quiet()
+    world.until_idle()
 
     assert world.peering(one, other).managed
-    said = peerd.run("mesh", "pause", mesh)
-    assert said.code == 1 and "policy field `topology`: unknown variant `ring`" in said.err
+    result = peerd.run("mesh", "pause", mesh)
+    assert result.code == 1 and "policy field `topology`: unknown variant `ring`" in result.err
     peerd.declare(mesh)
-    world.until_apart(one, other)
+    world.until_disconnected(one, other)
 
 
-def test_a_peering_made_by_hand_is_adopted_and_released_without_an_interruption(
+def test_a_manually_created_peering_is_adopted_and_released_without_an_interruption(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     blocks = world.cidr(), world.cidr()
@@ -254,9 +260,9 @@ def test_a_peering_made_by_hand_is_adopted_and_released_without_an_interruption(
     peerd.declare(mesh)
     world.until_status(one, f"refused {mesh}", f"foreign peering {peering}")
 
-    said = peerd.run("adopt", peering, "--mesh", mesh)
+    result = peerd.run("adopt", peering, "--mesh", mesh)
 
-    assert (said.code, said.err) == (0, f"{mesh}: adopts {peering}; it is being reconciled\n")
+    assert (result.code, result.err) == (0, f"{mesh}: adopts {peering}; it is being reconciled\n")
     world.until_connected(one, other, meshes=mesh)
     assert world.peering(one, other).id == peering
 
@@ -264,14 +270,17 @@ def test_a_peering_made_by_hand_is_adopted_and_released_without_an_interruption(
     world.eventually(lambda: [f"{peering} is managed"] if world.peering(one, other).managed else [])
     world.eventually(lambda: [f"{peering} is managed"] if world.peering(other, one).managed else [])
     world.untag(other)
-    world.quiet()
-    assert (destinations(world, one), destinations(world, other)) == ({blocks[1]}, {blocks[0]})
+    world.until_idle()
+    assert (peering_destinations(world, one), peering_destinations(world, other)) == (
+        {blocks[1]},
+        {blocks[0]},
+    )
     world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=blocks[1])
     world.ec2(other).delete_route(RouteTableId=world.main_table(other), DestinationCidrBlock=blocks[0])
 
 
 @pytest.mark.parametrize(
-    ("policy", "said"),
+    ("policy", "error"),
     [
         ('{"topology": "ring"}', "is no policy: policy field `topology`: unknown variant `ring`"),
         (
@@ -282,16 +291,16 @@ def test_a_peering_made_by_hand_is_adopted_and_released_without_an_interruption(
         ("{", "is no policy"),
     ],
 )
-def test_a_policy_that_is_wrong_is_refused_by_the_name_of_its_field(
-    peerd: Peerd, policy: str, said: str
+def test_an_invalid_policy_is_rejected_with_the_name_of_its_field(
+    peerd: Peerd, policy: str, error: str
 ) -> None:
-    refused = peerd.run("mesh", "declare", "never-declared", "--policy", "-", stdin=policy)
+    result = peerd.run("mesh", "declare", "never-declared", "--policy", "-", stdin=policy)
 
-    assert refused.code == 1 and said in refused.err, refused.err
+    assert result.code == 1 and error in result.err, result.err
     assert "never-declared" not in peerd.ok("mesh", "list")
 
 
 def halves(block: str) -> tuple[str, str]:
-    """The two halves of a block."""
+    """Returns the two halves of a CIDR block."""
     lower, upper = ipaddress.ip_network(block).subnets()
     return str(lower), str(upper)

@@ -1,4 +1,4 @@
-"""The schemas of what `--json` prints, and that the commands keep to them; `cli.py` looks at every call."""
+"""The schemas of `--json`, and whether the commands conform to them; `cli.py` validates every call."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS
-from tests.e2e.cli import SCHEMAS, Peerd, asks_for_json, check_json, command_of, schema_of
+from tests.e2e.cli import SCHEMAS, Peerd, check_json, command_in, is_json_requested, schema_for
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
-HERE = ("--stack", "peerd", "--role", "sandbox-admin")
+STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
 FILES = sorted(SCHEMAS.glob("*.json"))
 CLI = (SCHEMAS.parent / "cli.md").read_text()
 COMMANDS = set(re.findall(r"^## `peerd (.+)`$", CLI, re.MULTILINE))
@@ -24,16 +24,16 @@ CHECK = {"holds": "no", "text": "there is no trail", "remedy": "make one"}
 GOOD = {"healthy": False, "hub": [CHECK], "scopes": [{"account": HUB, "region": HOME, "checks": []}]}
 
 
-def written(folder: Path, role: str) -> str:
-    """A peerd.toml with the mesh `told`."""
+def write_config(folder: Path, role: str) -> str:
+    """Writes a peerd.toml with the mesh `json` and returns its path."""
     file = folder / "peerd.toml"
     accounts, regions = json.dumps(ACCOUNTS), json.dumps(REGIONS)
-    file.write_text(f'accounts = {accounts}\nregions = {regions}\nrole = "{role}"\n[meshes.told]\n')
+    file.write_text(f'accounts = {accounts}\nregions = {regions}\nrole = "{role}"\n[meshes.json]\n')
     return str(file)
 
 
 def parts(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object within a schema, with its path."""
+    """Yields every object in a schema with its path."""
     if isinstance(node, dict):
         yield path, node
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
@@ -59,11 +59,11 @@ def test_a_schema_is_valid_strict_and_describes_every_field(file: Path) -> None:
 
 
 def is_condition(path: str) -> bool:
-    """Whether a part of a schema only tells cases apart that another part describes."""
+    """Returns whether a part of a schema only distinguishes cases that another part describes."""
     return bool({"if", "then", "else", "oneOf"} & set(path.split("/")))
 
 
-def test_what_several_schemas_define_is_the_same_in_all() -> None:
+def test_shared_definitions_are_identical_in_all_schemas() -> None:
     known: dict[str, Any] = {}
     for file in FILES:
         for name, definition in json.loads(file.read_text()).get("$defs", {}).items():
@@ -74,29 +74,29 @@ def test_what_several_schemas_define_is_the_same_in_all() -> None:
     assert aged == known["finding"]["properties"]
 
 
-def test_every_schema_is_of_a_command_and_stands_in_the_table() -> None:
+def test_every_schema_belongs_to_a_command_and_is_listed_in_the_table() -> None:
     table = (SCHEMAS / "README.md").read_text()
     rows = dict(
         re.findall(r"^\| `peerd ([a-z ]+)`[^|]*\| \[([a-z-]+\.json)\]\(\2\) \|$", table, re.MULTILINE)
     )
     assert set(rows) <= COMMANDS
     assert set(rows.values()) == {file.name for file in FILES}
-    assert all(schema_of(command) for command in rows) and len(rows) == len(FILES)
+    assert all(schema_for(command) for command in rows) and len(rows) == len(FILES)
 
 
 def test_the_command_is_found_among_the_arguments() -> None:
-    assert command_of(["--stack", "mesh", "mesh", "--json", "list"]) == "mesh list"
-    assert command_of(["--stack=mesh", "import", "-", "--json"]) == "import"
-    assert command_of(["status", "prod"]) == "status" and command_of(["--version"]) == ""
-    assert asks_for_json(["map", "--format", "json"]) and asks_for_json(["mesh", "show", "prod"])
-    assert not asks_for_json(["map", "--format", "dot"]) and not asks_for_json(["status"])
+    assert command_in(["--stack", "mesh", "mesh", "--json", "list"]) == "mesh list"
+    assert command_in(["--stack=mesh", "import", "-", "--json"]) == "import"
+    assert command_in(["status", "prod"]) == "status" and command_in(["--version"]) == ""
+    assert is_json_requested(["map", "--format", "json"]) and is_json_requested(["mesh", "show", "prod"])
+    assert not is_json_requested(["map", "--format", "dot"]) and not is_json_requested(["status"])
 
 
 @pytest.fixture
-def liar(tmp_path: Path) -> Peerd:
-    """A command line that says what it is told to, and ends as it is told to."""
+def fake_peerd(tmp_path: Path) -> Peerd:
+    """A command line whose output and exit code come from environment variables."""
     binary = tmp_path / "peerd"
-    binary.write_text('#!/bin/sh\nprintf %s "$SAYS"\nexit "${CODE:-0}"\n')
+    binary.write_text('#!/bin/sh\nprintf %s "$OUTPUT"\nexit "${CODE:-0}"\n')
     binary.chmod(0o755)
     return Peerd(binary, "http://127.0.0.1:9")
 
@@ -105,97 +105,101 @@ WRONG = {
     "a field is missing": {"healthy": True, "hub": []},
     "a field is new": GOOD | {"since": 1},
     "a field is of another type": GOOD | {"healthy": "no"},
-    "a word is unknown": GOOD | {"hub": [CHECK | {"holds": "maybe"}]},
-    "a failing check says nothing to do": GOOD | {"hub": [CHECK | {"remedy": None}]},
-    "an id is none": GOOD | {"scopes": [{"account": "1", "region": HOME, "checks": []}]},
+    "a value is unknown": GOOD | {"hub": [CHECK | {"holds": "maybe"}]},
+    "a failing check has no remedy": GOOD | {"hub": [CHECK | {"remedy": None}]},
+    "an id is invalid": GOOD | {"scopes": [{"account": "1", "region": HOME, "checks": []}]},
     "it is another command's": {"meshes": []},
 }
 
 
 @pytest.mark.parametrize("seen", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("code", ["0", "1"])
-def test_a_wrong_answer_is_noticed(liar: Peerd, seen: Any, code: str) -> None:
-    assert liar.run("doctor", "--json", SAYS=json.dumps(GOOD), CODE=code).code == int(code)
-    assert liar.run("doctor", SAYS=json.dumps(seen), CODE=code).code == int(code), "nobody asked for JSON"
-    with pytest.raises(AssertionError, match="peerd doctor prints what its schema does not say"):
-        liar.run("doctor", "--json", SAYS=json.dumps(seen), CODE=code)
+def test_an_invalid_output_is_detected(fake_peerd: Peerd, seen: Any, code: str) -> None:
+    assert fake_peerd.run("doctor", "--json", OUTPUT=json.dumps(GOOD), CODE=code).code == int(code)
+    assert fake_peerd.run("doctor", OUTPUT=json.dumps(seen), CODE=code).code == int(code), (
+        "JSON was not requested"
+    )
+    with pytest.raises(AssertionError, match="peerd doctor prints JSON that violates its schema"):
+        fake_peerd.run("doctor", "--json", OUTPUT=json.dumps(seen), CODE=code)
 
 
-def test_an_answer_that_is_no_json_or_of_a_command_without_a_schema_is_noticed(liar: Peerd) -> None:
-    for says in ("", "all is well", "{}{}"):
-        with pytest.raises(AssertionError, match="peerd redrive prints no JSON"):
-            liar.run("redrive", "--json", SAYS=says)
-    with pytest.raises(AssertionError, match="peerd mesh show prints no JSON"):
-        liar.run("mesh", "show", "prod", SAYS="full-mesh")
-    with pytest.raises(AssertionError, match="peerd map prints what its schema"):
-        liar.run("map", "--format", "json", SAYS="{}")
-    with pytest.raises(AssertionError, match="peerd mesh pause prints what docs/schemas does not tell of"):
-        liar.run("mesh", "pause", "prod", "--json", SAYS="{}")
-    assert liar.run("mesh", "pause", "prod", "--json", SAYS="").out == ""
-    assert liar.run("map", "--json", "--out", "map.json", SAYS="").out == ""
-    assert liar.run("plan", "--detailed-exitcode", "--json", SAYS="", CODE="2").code == 2, "a wrong option"
+def test_an_output_that_is_not_json_or_has_no_schema_is_detected(fake_peerd: Peerd) -> None:
+    for output in ("", "no problems", "{}{}"):
+        with pytest.raises(AssertionError, match="peerd redrive prints invalid JSON"):
+            fake_peerd.run("redrive", "--json", OUTPUT=output)
+    with pytest.raises(AssertionError, match="peerd mesh show prints invalid JSON"):
+        fake_peerd.run("mesh", "show", "prod", OUTPUT="full-mesh")
+    with pytest.raises(AssertionError, match="peerd map prints JSON that violates its schema"):
+        fake_peerd.run("map", "--format", "json", OUTPUT="{}")
+    with pytest.raises(
+        AssertionError, match="peerd mesh pause prints output without a schema in docs/schemas"
+    ):
+        fake_peerd.run("mesh", "pause", "prod", "--json", OUTPUT="{}")
+    assert fake_peerd.run("mesh", "pause", "prod", "--json", OUTPUT="").out == ""
+    assert fake_peerd.run("map", "--json", "--out", "map.json", OUTPUT="").out == ""
+    assert fake_peerd.run("plan", "--detailed-exitcode", "--json", OUTPUT="", CODE="2").code == 2, (
+        "a wrong option"
+    )
 
 
-def test_a_plan_its_file_and_what_was_applied_keep_to_their_schemas(
+def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
     world.control.drop_events(True)
-    kept, here = tmp_path / "plan.json", ("--file", written(tmp_path, "sandbox-admin"), "--json")
+    saved, options = tmp_path / "plan.json", ("--file", write_config(tmp_path, "sandbox-admin"), "--json")
     block = world.cidr()
-    one, two = world.vpc(HUB, HOME, mesh="told"), world.vpc(SECOND, AWAY, cidr=block, mesh="told")
-    twin = world.vpc(THIRD, HOME, cidr=block, mesh="told")
+    one, two = world.vpc(HUB, HOME, mesh="json"), world.vpc(SECOND, AWAY, cidr=block, mesh="json")
+    twin = world.vpc(THIRD, HOME, cidr=block, mesh="json")
 
-    due = peerd.run("plan", *here, "--detailed-exitcode", "--out", str(kept))
+    pending = peerd.run("plan", *options, "--detailed-exitcode", "--out", str(saved))
 
-    assert due.code == 2 and kept.read_text() == due.out
-    plan = json.loads(due.out)["meshes"]["told"]
+    assert pending.code == 2 and saved.read_text() == pending.out
+    plan = json.loads(pending.out)["meshes"]["json"]
     assert {step["pair"] is None for step in plan["steps"]} == {True, False}
     assert {it["kind"] for it in plan["findings"]} == {"overlap"}
-    assert json.loads(peerd.ok("map", *here))["pairs"][0]["peering"] is None
-    (run,) = json.loads(peerd.ok("apply", str(kept), *here))["runs"]
+    assert json.loads(peerd.ok("map", *options))["pairs"][0]["peering"] is None
+    (run,) = json.loads(peerd.ok("apply", str(saved), *options))["runs"]
     assert run["outcome"] == "applied" and len(run["applied"]) >= len(plan["steps"]) and run["findings"]
-    assert not judge.not_connected(world.see(one, two), one, two)
-    assert {it["state"] for it in json.loads(peerd.ok("map", *here))["pairs"]} == {"active", "overlapping"}
+    assert not checks.connection_problems(world.snapshot(one, two), one, two)
+    assert {it["state"] for it in json.loads(peerd.ok("map", *options))["pairs"]} == {"active", "overlapping"}
     for vpc in (one, two, twin):
         world.untag(vpc)
-    assert {it["state"] for it in json.loads(peerd.ok("map", *here))["pairs"]} == {"leaving"}
-    peerd.ok("apply", *here, "--yes")
-    assert json.loads(peerd.ok("apply", *here)) == {"runs": []}
+    assert {it["state"] for it in json.loads(peerd.ok("map", *options))["pairs"]} == {"leaving"}
+    peerd.ok("apply", *options, "--yes")
+    assert json.loads(peerd.ok("apply", *options)) == {"runs": []}
 
 
-def test_a_plan_with_gaps_and_a_failing_doctor_print_json_too(
+def test_a_plan_with_unreadable_scopes_and_a_failing_doctor_print_json(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file = written(tmp_path, "nobody")
+    file = write_config(tmp_path, "nobody")
     plan = json.loads(peerd.ok("plan", "--file", file, "--json"))
-    assert {it["kind"] for it in plan["meshes"]["told"]["findings"]} == {"gap"}
+    assert {it["kind"] for it in plan["meshes"]["json"]["findings"]} == {"gap"}
 
-    said = peerd.run("doctor", "--file", file, "--json")
+    result = peerd.run("doctor", "--file", file, "--json")
 
-    assert said.code == 1 and json.loads(said.out)["healthy"] is False
-    check_json("doctor", said.out)
+    assert result.code == 1 and json.loads(result.out)["healthy"] is False
+    check_json("doctor", result.out)
 
 
-def test_a_run_that_is_not_done_is_printed_with_what_failed(
-    world: World, peerd: Peerd, tmp_path: Path
-) -> None:
+def test_a_partial_run_is_printed_with_its_failures(world: World, peerd: Peerd, tmp_path: Path) -> None:
     world.control.drop_events(True)
-    file = written(tmp_path, "sandbox-admin")
-    one, two = world.vpc(HUB, HOME, mesh="told"), world.vpc(SECOND, AWAY, mesh="told")
+    file = write_config(tmp_path, "sandbox-admin")
+    one, two = world.vpc(HUB, HOME, mesh="json"), world.vpc(SECOND, AWAY, mesh="json")
     denied = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
     world.control.faults({"service": "ec2", "action": "CreateRoute", "account": SECOND} | denied)
     try:
-        said = peerd.run("apply", "--file", file, "--yes", "--json")
+        result = peerd.run("apply", "--file", file, "--yes", "--json")
     finally:
         world.control.faults()
-    (run,) = json.loads(said.out)["runs"]
-    assert (said.code, run["outcome"]) == (1, "partial") and run["failed"]
+    (run,) = json.loads(result.out)["runs"]
+    assert (result.code, run["outcome"]) == (1, "partial") and run["failed"]
     for vpc in (one, two):
         world.untag(vpc)
     peerd.ok("apply", "--file", file, "--yes")
 
 
-def test_what_is_declared_asked_for_and_due_keeps_to_its_schemas(
+def test_declared_requested_and_pending_state_matches_its_schemas(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     policy = {
@@ -214,17 +218,19 @@ def test_what_is_declared_asked_for_and_due_keeps_to_its_schemas(
         "adopt": ["pcx-1"],
         "release": ["pcx-2"],
     }
-    said = peerd.run("mesh", "declare", mesh, "--policy", "-", "--json", stdin=json.dumps(policy))
-    assert (said.code, said.out) == (0, "")
+    result = peerd.run("mesh", "declare", mesh, "--policy", "-", "--json", stdin=json.dumps(policy))
+    assert (result.code, result.out) == (0, "")
     shown = json.loads(peerd.ok("mesh", "show", mesh, "--json"))
     assert shown == json.loads(peerd.ok("mesh", "show", mesh)) and shown["admit"]["members"] == 9
-    for done in (("declare",), ("declare", "--paused"), ("resume",), ("pause",)):
-        verb, *options = done
+    for command in (("declare",), ("declare", "--paused"), ("resume",), ("pause",)):
+        verb, *options = command
         assert peerd.ok("mesh", verb, mesh, *options, "--json") == ""
-    unasked = world.vpc(HUB, HOME, mesh=f"{mesh}.nobody")
+    undeclared = world.vpc(HUB, HOME, mesh=f"{mesh}.nobody")
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
-    world.until_status(unasked, f"refused {mesh}.nobody")
-    world.eventually(lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["not due"])
+    world.until_status(undeclared, f"refused {mesh}.nobody")
+    world.eventually(
+        lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["no pending changes"]
+    )
 
     (paused,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
 
@@ -234,30 +240,29 @@ def test_what_is_declared_asked_for_and_due_keeps_to_its_schemas(
     assert listed[f"{mesh}.nobody"]["declared_by"] == "nobody" and listed[mesh]["policy"]["mode"] == "paused"
     every = {it["mesh"]: it["mode"] for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
     assert (every[f"{mesh}.nobody"], every[mesh]) == ("-", "paused")
-    plan = json.loads(peerd.ok("plan", mesh, *HERE, "--json"))["meshes"][mesh]
+    plan = json.loads(peerd.ok("plan", mesh, *STACK_OPTIONS, "--json"))["meshes"][mesh]
     assert plan["paused"] is True and plan["steps"]
     assert json.loads(peerd.ok("history", mesh, "--json"))["mesh"] == mesh
-    assert json.loads(peerd.ok("history", "nosuch", "--json")) == {"mesh": "nosuch", "runs": []}
     accounts = json.loads(peerd.ok("account", "list", "--json"))["accounts"]
     assert {HUB, SECOND, THIRD} <= {it["account"] for it in accounts}
 
 
-def test_an_import_keeps_to_its_schema(world: World, peerd: Peerd, mesh: str) -> None:
+def test_an_import_matches_its_schema(world: World, peerd: Peerd, mesh: str) -> None:
     one, two = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY)
     peering = world.create_peering(one, two)
-    worn = {"peerd_created": "true", "peerd_environment": mesh}
+    tags = {"peerd_created": "true", "peerd_environment": mesh}
     for vpc in (one, two):
-        tags = [{"Key": key, "Value": value} for key, value in worn.items()]
-        world.ec2(vpc).create_tags(Resources=[peering], Tags=tags)
+        tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+        world.ec2(vpc).create_tags(Resources=[peering], Tags=tag_list)
     entries = [{"account_id": vpc.account, "vpc_id": vpc.id, "region": vpc.region} for vpc in (one, two)]
     elsewhere = {"account_id": "999999999999", "vpc_id": "vpc-0000000a", "region": HOME}
     metadata = {"common_principal_name": "sandbox-admin", "business_unit": "PaaS"}
-    old = json.dumps({"metadata": metadata, "environments": {mesh: [*entries, elsewhere]}})
+    legacy_config = json.dumps({"metadata": metadata, "environments": {mesh: [*entries, elsewhere]}})
 
-    seen = json.loads(peerd.ok("import", "-", "--json", stdin=old))
+    seen = json.loads(peerd.ok("import", "-", "--json", stdin=legacy_config))
 
     assert seen["meshes"][mesh]["mode"] == "paused" and seen["register"] == []
     assert {it["vpc"]: it["tags"] for it in seen["tags"]}[one.id] == {"peerd:env": mesh}
     assert seen["notes"] and seen["meshes"][mesh]["adopt"] == [peering]
-    unread = json.loads(peerd.ok("import", "-", "--role", "nobody", "--json", stdin=old))
-    assert unread["register"] == [f"999999999999/{HOME}"]
+    unreadable = json.loads(peerd.ok("import", "-", "--role", "nobody", "--json", stdin=legacy_config))
+    assert unreadable["register"] == [f"999999999999/{HOME}"]

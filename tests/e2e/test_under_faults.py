@@ -1,10 +1,10 @@
-"""Much goes wrong at once and for long: the mesh still forms, nothing is orphaned, no retry is in vain."""
+"""Many faults at the same time: the mesh still forms, nothing is orphaned, and no message is lost."""
 
 from typing import Any
 
 import pytest
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
 from tests.e2e import waiting
 from tests.e2e.waiting import Problems
@@ -14,11 +14,11 @@ HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 LATE = {"latency_ms": 20, "provisioning_ms": 500, "visibility_ms": 300}
 THROTTLED, BROKEN, BROKEN_TABLE = "RequestLimitExceeded", "InternalError", "InternalServerError"
-# Everybody else's calls are spared: those who look on do not make the mesh.
+# The faults apply to the functions' calls only, not to the calls of the tests.
 FUNCTIONS = ":assumed-role/peerd-"
 
 
-def _fails(service: str, percent: int, code: str, status: int = 500, when: str = "before") -> dict[str, Any]:
+def _fault(service: str, percent: int, code: str, status: int = 500, when: str = "before") -> dict[str, Any]:
     return {
         "service": service,
         "principal": f"*{FUNCTIONS}*",
@@ -29,85 +29,85 @@ def _fails(service: str, percent: int, code: str, status: int = 500, when: str =
     }
 
 
-# The throttling spares 70 % of the calls; 14 % of those are a tenth of all. Half of them take effect.
-STORM = (
-    _fails("ec2", 30, THROTTLED, 503),
-    _fails("ec2", 7, BROKEN),
-    _fails("ec2", 7, BROKEN, when="after"),
+# Throttling skips 70 % of the calls; 14 % of those are 10 % of all calls. Half of them take effect.
+EC2_FAULTS = (
+    _fault("ec2", 30, THROTTLED, 503),
+    _fault("ec2", 7, BROKEN),
+    _fault("ec2", 7, BROKEN, when="after"),
 )
-STORM_AT_THE_HUB = (
-    _fails("dynamodb", 5, BROKEN_TABLE),
-    _fails("dynamodb", 5, BROKEN_TABLE, when="after"),
-    _fails("sqs", 5, BROKEN),
-    _fails("sqs", 5, BROKEN, when="after"),
-    _fails("sts", 30, BROKEN),
+HUB_FAULTS = (
+    _fault("dynamodb", 5, BROKEN_TABLE),
+    _fault("dynamodb", 5, BROKEN_TABLE, when="after"),
+    _fault("sqs", 5, BROKEN),
+    _fault("sqs", 5, BROKEN, when="after"),
+    _fault("sts", 30, BROKEN),
 )
 
 
-def _begin(world: World, *storm: dict[str, Any]) -> None:
+def _inject(world: World, *faults: dict[str, Any]) -> None:
     world.control.settings(**LATE)
-    world.control.forget_calls()
-    world.control.faults(*storm)
+    world.control.clear_calls()
+    world.control.faults(*faults)
 
 
-def _four(world: World) -> list[Vpc]:
-    """Members of one mesh, over three accounts and two Regions."""
-    places = ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME), (HUB, AWAY))
-    return [world.vpc(account, region, mesh="prod") for account, region in places]
+def _create_members(world: World) -> list[Vpc]:
+    """Creates four members of one mesh, in three accounts and two Regions."""
+    scopes = ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME), (HUB, AWAY))
+    return [world.vpc(account, region, mesh="prod") for account, region in scopes]
 
 
-def _not_one_mesh(world: World, members: list[Vpc]) -> list[str]:
-    """Why these are not one mesh or, if they are, what stands although nobody wants it."""
-    return judge.not_all_connected(world.see(*members), members) or world.orphans(*members)
+def _mesh_problems(world: World, members: list[Vpc]) -> list[str]:
+    """Returns why these are not one mesh or, if they are, the orphaned resources."""
+    return checks.full_mesh_problems(world.snapshot(*members), members) or world.orphaned_resources(*members)
 
 
-def _not_ended(world: World, *left: Vpc) -> list[str]:
-    """What is left on those who left."""
-    seen = world.see(*left)
-    return [problem for vpc in left for problem in judge.not_clean(seen, vpc)]
+def _cleanup_problems(world: World, *leavers: Vpc) -> list[str]:
+    """Returns the managed resources that remain on the VPCs that left."""
+    snapshot = world.snapshot(*leavers)
+    return [problem for vpc in leavers for problem in checks.cleanup_problems(snapshot, vpc)]
 
 
 def _sweep_until(world: World, problems: Problems) -> None:
-    """Sweeps until nothing is wrong. With each sweep, the messages that failed come again."""
+    """Starts sweeps until no problem remains. Each sweep also redelivers the failed messages."""
 
     def sweep() -> None:
         world.control.sweep()
         world.control.advance_queues(failed=True)
 
-    waiting.nudge_until(world.control, problems, sweep)
+    waiting.retry_until(world.control, problems, sweep)
 
 
 def _form_and_change(world: World) -> list[Vpc]:
-    """A mesh forms; then one leaves it while another joins. Answers who is in it at the end."""
-    members = _four(world)
-    _sweep_until(world, lambda: _not_one_mesh(world, members))
-    leaver, *stayers = members
+    """Forms a mesh; then one member leaves while another joins. Returns the final members."""
+    members = _create_members(world)
+    _sweep_until(world, lambda: _mesh_problems(world, members))
+    leaver, *others = members
     world.untag(leaver)
-    now = [*stayers, world.vpc(SECOND, HOME, mesh="prod")]
-    _sweep_until(world, lambda: _not_ended(world, leaver) or _not_one_mesh(world, now))
-    return now
+    members = [*others, world.vpc(SECOND, HOME, mesh="prod")]
+    _sweep_until(world, lambda: _cleanup_problems(world, leaver) or _mesh_problems(world, members))
+    return members
 
 
 def _share(calls: list[dict[str, Any]], *codes: str) -> float:
     return sum(call["error"] in codes for call in calls) / len(calls)
 
 
-def _assert_the_storm_was_real(world: World) -> None:
+def _assert_faults_were_injected(world: World) -> None:
     calls = world.peerd_calls()
     assert 0.2 < _share(calls, THROTTLED) < 0.4
     assert 0.05 < _share(calls, BROKEN) < 0.15
 
 
-def _assert_nothing_is_given_up(world: World) -> None:
-    """The faults end: what failed comes again and succeeds, and nothing had failed too often before."""
+def _assert_no_dead_letters(world: World) -> None:
+    """Clears the faults: failed messages succeed on redelivery, and none is in a dead-letter queue."""
     world.control.faults()
-    _lapse_claims(world)
-    waiting.until_done(world.control)
+    _expire_claims(world)
+    waiting.until_drained(world.control)
     assert not any(world.dead_letters().values()), world.dead_letters()
 
 
-def _lapse_claims(world: World) -> None:
-    """Ends every claim to a pair, as a minute does: a worker that was killed does not release its own."""
+def _expire_claims(world: World) -> None:
+    """Expires every claim to a pair, as a minute does: a killed worker does not release its claim."""
     table = {"TableName": hub_outputs(world.sessions)["TableName"]}
     dynamodb = world.sessions.client("dynamodb")
     for page in dynamodb.get_paginator("scan").paginate(**table):
@@ -121,60 +121,62 @@ def _lapse_claims(world: World) -> None:
                 )
 
 
-def _kill_at(*actions: str) -> list[dict[str, Any]]:
-    """Kills the functions' processes once in the middle of each of these calls, when it has taken effect."""
+def _kill_after(*actions: str) -> list[dict[str, Any]]:
+    """Returns faults that kill the functions' processes once, after each of these calls takes effect."""
     return [
         {"action": action, "principal": f"*{FUNCTIONS}*", "times": 1, "kill": True, "when": "after"}
         for action in actions
     ]
 
 
-def _alive_until(world: World, problems: Problems) -> None:
-    """The mesh is right, every kill has struck, and what was at work then has been done by another."""
+def _retry_until(world: World, problems: Problems) -> None:
+    """Waits until no problem remains; every kill has occurred, and other processes completed the work."""
 
-    def try_again() -> None:
-        _lapse_claims(world)
+    def retry() -> None:
+        _expire_claims(world)
         world.control.advance_queues(failed=True)
 
-    waiting.nudge_until(world.control, problems, try_again)
-    assert [fault["action"] for fault in world.control.listed_faults() if fault["times"]] == []
-    _assert_nothing_is_given_up(world)
+    waiting.retry_until(world.control, problems, retry)
+    assert [fault["action"] for fault in world.control.list_faults() if fault["times"]] == []
+    _assert_no_dead_letters(world)
 
 
 @pytest.mark.long
 def test_a_mesh_forms_changes_and_ends_while_two_calls_of_five_fail(world: World) -> None:
-    _begin(world, *STORM, *STORM_AT_THE_HUB)
+    _inject(world, *EC2_FAULTS, *HUB_FAULTS)
 
     members = _form_and_change(world)
     for vpc in members:
         world.untag(vpc)
-    _sweep_until(world, lambda: _not_ended(world, *members) or world.orphans())
+    _sweep_until(world, lambda: _cleanup_problems(world, *members) or world.orphaned_resources())
 
-    _assert_the_storm_was_real(world)
+    _assert_faults_were_injected(world)
     functions = [call for call in world.control.calls() if FUNCTIONS in call["principal"]]
     for service in ("dynamodb", "sqs", "sts"):
         assert _share([call for call in functions if call["service"] == service], BROKEN, BROKEN_TABLE)
-    _assert_nothing_is_given_up(world)
+    _assert_no_dead_letters(world)
 
 
 @pytest.mark.long
-def test_with_every_event_lost_besides_the_sweeps_alone_bring_the_same_mesh(world: World) -> None:
+def test_with_every_event_lost_and_faults_the_sweeps_alone_converge(world: World) -> None:
     world.control.drop_events(True)
-    _begin(world, *STORM)
+    _inject(world, *EC2_FAULTS)
 
     members = _form_and_change(world)
 
-    _assert_the_storm_was_real(world)
-    _assert_nothing_is_given_up(world)
-    assert not _not_one_mesh(world, members)
+    _assert_faults_were_injected(world)
+    _assert_no_dead_letters(world)
+    assert not _mesh_problems(world, members)
 
 
 def test_functions_killed_at_every_step_leave_one_peering_for_each_pair_and_all_routes(world: World) -> None:
-    world.control.faults(*_kill_at("CreateVpcPeeringConnection", "AcceptVpcPeeringConnection", "CreateRoute"))
-    members = _four(world)
-    _alive_until(world, lambda: _not_one_mesh(world, members))
+    world.control.faults(
+        *_kill_after("CreateVpcPeeringConnection", "AcceptVpcPeeringConnection", "CreateRoute")
+    )
+    members = _create_members(world)
+    _retry_until(world, lambda: _mesh_problems(world, members))
 
-    world.control.faults(*_kill_at("DeleteRoute", "DeleteVpcPeeringConnection"))
-    leaver, *stayers = members
+    world.control.faults(*_kill_after("DeleteRoute", "DeleteVpcPeeringConnection"))
+    leaver, *others = members
     world.untag(leaver)
-    _alive_until(world, lambda: _not_ended(world, leaver) or _not_one_mesh(world, stayers))
+    _retry_until(world, lambda: _cleanup_problems(world, leaver) or _mesh_problems(world, others))

@@ -1,6 +1,6 @@
-"""The world of a test, seen and changed as an outsider: AWS calls to one endpoint, and the control plane.
+"""The state of a test: AWS calls to one endpoint, and the control plane.
 
-A `World` remembers what it made, so that it can take everything away again and say what peerd left behind.
+A `World` records the VPCs that it creates, so that it can delete them and check that peerd left nothing.
 """
 
 import ipaddress
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.client import judge
+from sandbox.client import checks
 from sandbox.client.control import Control
 from sandbox.client.model import (
     ACCOUNTS,
@@ -28,9 +28,9 @@ from sandbox.client.sessions import Sessions
 from tests.e2e import waiting
 from tests.e2e.waiting import Problems
 
-# More deletes than this in one run, and over 30 % of a mesh, wait for an operator: a safeguard of peerd's.
-_DELETES_AT_ONCE = 10
-# What an observation calls in each account and Region.
+# Above this number of deletions, and 30 % of a mesh, a run waits for an operator's confirmation.
+_MAX_DELETES_PER_RUN = 10
+# The calls of one observation in each account and Region.
 READS = (
     "DescribeVpcs",
     "DescribeVpcPeeringConnections",
@@ -43,24 +43,24 @@ _WRITES += ("Authorize", "Revoke")
 
 
 def address_ranges() -> Iterator[str]:
-    """Blocks that no other test of the session uses: /20 after /20 of 10.0.0.0/8."""
+    """Returns CIDR blocks that no other test of the session uses: the /20 blocks of 10.0.0.0/8."""
     return (str(block) for block in ipaddress.ip_network("10.0.0.0/8").subnets(new_prefix=20))
 
 
 class World:
-    """What one test sees and does."""
+    """The resources of one test, and the operations on them."""
 
     def __init__(self, sessions: Sessions, control: Control, ranges: Iterator[str]) -> None:
         self.sessions = sessions
         self.control = control
         self._ranges = ranges
-        self._made: list[Vpc] = []
+        self._vpcs: list[Vpc] = []
         self._lock = threading.Lock()
 
-    # -- doing -----------------------------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------------------
 
     def cidr(self) -> str:
-        """A block of addresses that nothing else in this session uses."""
+        """Returns a CIDR block that nothing else in this session uses."""
         with self._lock:
             return next(self._ranges)
 
@@ -73,19 +73,19 @@ class World:
         cidrs: Iterable[str] = (),
         ipv6: bool = False,
     ) -> Vpc:
-        """Creates a VPC; with a mesh, its tag is part of the very call that creates it."""
+        """Creates a VPC; with a mesh, the call that creates it also sets its tag."""
         ec2 = self.sessions.client("ec2", account, region)
-        tags = [{"Key": "Name", "Value": f"e2e-{len(self._made)}"}]
+        tags = [{"Key": "Name", "Value": f"e2e-{len(self._vpcs)}"}]
         if mesh is not None:
             tags.append({"Key": ENV, "Value": mesh})
-        made = ec2.create_vpc(
+        created = ec2.create_vpc(
             CidrBlock=cidr or self.cidr(),
             AmazonProvidedIpv6CidrBlock=ipv6,
             TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}],
         )
-        vpc = Vpc(account, region, made["Vpc"]["VpcId"])
+        vpc = Vpc(account, region, created["Vpc"]["VpcId"])
         with self._lock:
-            self._made.append(vpc)
+            self._vpcs.append(vpc)
         for extra in cidrs:
             self.associate_cidr(vpc, extra)
         return vpc
@@ -99,48 +99,48 @@ class World:
         self.ec2(vpc).delete_tags(Resources=[vpc.id], Tags=[{"Key": ENV}])
 
     def associate_cidr(self, vpc: Vpc, cidr: str) -> str:
-        """Adds an IPv4 block and answers its association id."""
-        made = self.ec2(vpc).associate_vpc_cidr_block(VpcId=vpc.id, CidrBlock=cidr)
-        return made["CidrBlockAssociation"]["AssociationId"]
+        """Adds an IPv4 CIDR block and returns its association id."""
+        created = self.ec2(vpc).associate_vpc_cidr_block(VpcId=vpc.id, CidrBlock=cidr)
+        return created["CidrBlockAssociation"]["AssociationId"]
 
     def associate_ipv6(self, vpc: Vpc) -> str:
-        """Adds an IPv6 block of Amazon's and answers its association id."""
-        made = self.ec2(vpc).associate_vpc_cidr_block(VpcId=vpc.id, AmazonProvidedIpv6CidrBlock=True)
-        return made["Ipv6CidrBlockAssociation"]["AssociationId"]
+        """Adds an Amazon-provided IPv6 CIDR block and returns its association id."""
+        created = self.ec2(vpc).associate_vpc_cidr_block(VpcId=vpc.id, AmazonProvidedIpv6CidrBlock=True)
+        return created["Ipv6CidrBlockAssociation"]["AssociationId"]
 
     def disassociate_cidr(self, vpc: Vpc, association: str) -> None:
-        """Removes a block."""
+        """Removes a CIDR block."""
         self.ec2(vpc).disassociate_vpc_cidr_block(AssociationId=association)
 
     def route_table(self, vpc: Vpc) -> str:
-        """Adds a route table beside the main one."""
+        """Adds a route table and returns its id."""
         return self.ec2(vpc).create_route_table(VpcId=vpc.id)["RouteTable"]["RouteTableId"]
 
     def internet_gateway(self, vpc: Vpc) -> str:
-        """Attaches an internet gateway."""
+        """Attaches an internet gateway and returns its id."""
         gateway = self.ec2(vpc).create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2(vpc).attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
         return gateway
 
     def main_table(self, vpc: Vpc) -> str:
-        """The id of the main route table."""
-        return self.see(vpc)[vpc].tables[0].id
+        """Returns the id of the main route table."""
+        return self.snapshot(vpc)[vpc].tables[0].id
 
     def create_peering(self, requester: Vpc, accepter: Vpc, accept: bool = True) -> str:
-        """Makes a peering by hand, as somebody does who has never heard of peerd."""
-        made = self.ec2(requester).create_vpc_peering_connection(
+        """Creates an unmanaged peering and returns its id."""
+        created = self.ec2(requester).create_vpc_peering_connection(
             VpcId=requester.id,
             PeerVpcId=accepter.id,
             PeerOwnerId=accepter.account,
             PeerRegion=accepter.region,
         )
-        peering = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+        peering = created["VpcPeeringConnection"]["VpcPeeringConnectionId"]
         if accept:
             self.ec2(accepter).accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
         return peering
 
     def delete_vpc(self, vpc: Vpc) -> None:
-        """Deletes a VPC and what stands in the way of that, as the console does."""
+        """Deletes a VPC and its dependencies, as the console does."""
         ec2 = self.ec2(vpc)
         for table in ec2.describe_route_tables(Filters=_of(vpc))["RouteTables"]:
             if not any(association.get("Main") for association in table["Associations"]):
@@ -155,42 +155,42 @@ class World:
             if group["GroupName"] != "default":
                 ec2.delete_security_group(GroupId=group["GroupId"])
         ec2.delete_vpc(VpcId=vpc.id)
-        self._made.remove(vpc)
+        self._vpcs.remove(vpc)
 
-    # -- seeing ----------------------------------------------------------------------------------------------
+    # -- observations ----------------------------------------------------------------------------------------
 
     def ec2(self, vpc: Vpc) -> Any:
-        """The EC2 client of the account and Region that this VPC is in."""
+        """Returns the EC2 client of the VPC's account and Region."""
         return self.sessions.ec2(vpc.scope)
 
-    def see(self, *vpcs: Vpc) -> Snapshot:
-        """These VPCs as they are now."""
+    def snapshot(self, *vpcs: Vpc) -> Snapshot:
+        """Returns the current state of these VPCs."""
         return observe(self.sessions, vpcs)
 
-    def look(self, vpc: Vpc) -> VpcView:
-        """One VPC as it is now."""
-        return self.see(vpc)[vpc]
+    def view(self, vpc: Vpc) -> VpcView:
+        """Returns the current state of one VPC."""
+        return self.snapshot(vpc)[vpc]
 
     def status(self, vpc: Vpc) -> str:
-        """What `peerd:status` says; nothing too if the VPC cannot be seen yet."""
-        return "".join(view.status for view in self.see(vpc).values())
+        """Returns the tag `peerd:status`, or an empty string if the VPC is not visible yet."""
+        return "".join(view.status for view in self.snapshot(vpc).values())
 
     def routes(self, vpc: Vpc) -> dict[str, str]:
-        """The routes of the main table: destination to target."""
-        return {route.destination: route.target for route in self.look(vpc).tables[0].routes}
+        """Returns the routes of the main table: destination to target."""
+        return {route.destination: route.target for route in self.view(vpc).tables[0].routes}
 
     def groups(self, *vpcs: Vpc) -> list[SecurityGroup]:
-        """The security groups of these VPCs as they are now."""
+        """Returns the current security groups of these VPCs."""
         return [group for vpc in vpcs for group in security_groups(self.sessions, vpc.scope, vpc)]
 
     def peering(self, one: Vpc, other: Vpc) -> Peering:
-        """The one live peering between these two."""
-        found = self.look(one).live_peerings(other)
+        """Returns the one live peering between these two."""
+        found = self.view(one).live_peerings(other)
         assert len(found) == 1, f"expected one live peering between {one} and {other}, found {found}"
         return found[0]
 
     def peerd_calls(self) -> list[dict[str, Any]]:
-        """The logged EC2 calls that were made with peerd's role."""
+        """Returns the logged EC2 calls of peerd's role."""
         return [
             call
             for call in self.control.calls()
@@ -198,96 +198,96 @@ class World:
         ]
 
     def peerd_writes(self) -> list[dict[str, Any]]:
-        """Those of `peerd_calls` that change something."""
+        """Returns the `peerd_calls` that write."""
         return [call for call in self.peerd_calls() if call["action"].startswith(_WRITES)]
 
-    def orphans(self, *members: Vpc) -> list[str]:
-        """What of peerd's stands anywhere although no mesh of these members wants it."""
+    def orphaned_resources(self, *members: Vpc) -> list[str]:
+        """Returns the managed resources in any scope that a full mesh of these members does not need."""
         scopes = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
         peerings = [peering for scope in scopes for peering in live_peerings(self.sessions, scope)]
         groups = [group for scope in scopes for group in security_groups(self.sessions, scope)]
-        left = judge.orphans(peerings, members) + judge.stray_rules(groups, members)
-        return left + judge.dead_routes(self.see(*self._made))
+        orphaned = checks.orphaned_peerings(peerings, members) + checks.orphaned_rules(groups, members)
+        return orphaned + checks.dangling_routes(self.snapshot(*self._vpcs))
 
     # -- waiting ---------------------------------------------------------------------------------------------
 
     def eventually(self, problems: Problems) -> float:
-        """Waits until nothing is wrong and answers how many seconds it took."""
+        """Waits until no problem remains; returns the elapsed seconds."""
         return waiting.until(self.control, problems)
 
     def until_connected(self, *vpcs: Vpc, meshes: str | None = None) -> float:
         """Waits until every pair of these is connected."""
-        return self.eventually(lambda: judge.not_all_connected(self.see(*vpcs), vpcs, meshes))
+        return self.eventually(lambda: checks.full_mesh_problems(self.snapshot(*vpcs), vpcs, meshes))
 
     def sweep_until(self, problems: Problems) -> float:
-        """Sweeps as the schedule would, again and again, until nothing is wrong."""
+        """Starts sweeps, as the schedule does, until no problem remains."""
         return waiting.sweep_until(self.control, problems)
 
     def sweep_until_connected(self, *vpcs: Vpc) -> float:
-        """Sweeps until every pair of these is connected."""
-        return self.sweep_until(lambda: judge.not_all_connected(self.see(*vpcs), vpcs))
+        """Starts sweeps until every pair of these is connected."""
+        return self.sweep_until(lambda: checks.full_mesh_problems(self.snapshot(*vpcs), vpcs))
 
-    def until_apart(self, one: Vpc, other: Vpc) -> float:
-        """Waits until nothing connects these two."""
-        return self.eventually(lambda: judge.not_apart(self.see(one, other), one, other))
+    def until_disconnected(self, one: Vpc, other: Vpc) -> float:
+        """Waits until no peering connects these two."""
+        return self.eventually(lambda: checks.isolation_problems(self.snapshot(one, other), one, other))
 
     def until_clean(self, *vpcs: Vpc) -> float:
-        """Waits until nothing of peerd's is left on these."""
-        return self.eventually(lambda: _each(self.see(*vpcs), vpcs, judge.not_clean))
+        """Waits until these have no managed resources."""
+        return self.eventually(lambda: _each(self.snapshot(*vpcs), vpcs, checks.cleanup_problems))
 
     def until_status(self, vpc: Vpc, *words: str) -> str:
-        """Waits until one sentence of the status begins with the first of these and holds the others."""
-        self.eventually(lambda: _unsaid(self.status(vpc), words, vpc))
+        """Waits until an entry of the status starts with the first word and contains the others."""
+        self.eventually(lambda: _status_problems(self.status(vpc), words, vpc))
         return self.status(vpc)
 
-    def settle(self, *vpcs: Vpc) -> None:
-        """Waits until these are one mesh, say so, and peerd has nothing more to do."""
+    def until_settled(self, *vpcs: Vpc) -> None:
+        """Waits until these are one mesh, their status tags are `joined`, and peerd is idle."""
         self.until_connected(*vpcs)
         for vpc in vpcs:
             self.until_status(vpc, "joined")
-        self.quiet()
+        self.until_idle()
 
-    def quiet(self) -> None:
-        """Waits until peerd has nothing more to do, now or later."""
-        waiting.until_quiet(self.control)
+    def until_idle(self) -> None:
+        """Waits until peerd has no work left, including delayed messages."""
+        waiting.until_idle(self.control)
 
     def dead_letters(self) -> dict[str, int]:
-        """How many messages each dead-letter queue holds."""
+        """Returns the number of messages in each dead-letter queue."""
         sqs = self.sessions.client("sqs")
         urls = {
             name: url for name, url in hub_outputs(self.sessions).items() if name.endswith("DeadLettersUrl")
         }
-        assert urls, "the hub's stack names no dead-letter queues in its outputs"
+        assert urls, "the outputs of the hub stack contain no dead-letter queue"
         count = "ApproximateNumberOfMessages"
         return {
             name: int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[count])["Attributes"][count])
             for name, url in urls.items()
         }
 
-    # -- leaving ---------------------------------------------------------------------------------------------
+    # -- clean-up --------------------------------------------------------------------------------------------
 
     def clean_up(self) -> None:
-        """Takes every VPC of this test out of its meshes, waits until peerd has let go, and deletes it."""
+        """Removes the VPCs from their meshes, waits until peerd releases them, and deletes them."""
         self.control.faults()
         self.control.drop_events(False)
-        # A VPC may not be described yet, and one that is forgotten here would stay in its mesh.
+        # A Describe call may not return a new VPC yet, and a VPC that is omitted here stays in its mesh.
         self.eventually(
-            lambda: [f"{vpc} cannot be seen" for vpc in set(self._made) - set(self.see(*self._made))]
+            lambda: [f"{vpc} is not visible" for vpc in set(self._vpcs) - set(self.snapshot(*self._vpcs))]
         )
-        seen = self.see(*self._made)
-        peerings = {it.id for view in seen.values() for it in view.peerings if it.live and it.managed}
+        snapshot = self.snapshot(*self._vpcs)
+        peerings = {it.id for view in snapshot.values() for it in view.peerings if it.live and it.managed}
         try:
-            for vpc in seen:
+            for vpc in snapshot:
                 self.untag(vpc)
-                if len(peerings) > _DELETES_AT_ONCE:
+                if len(peerings) > _MAX_DELETES_PER_RUN:
                     self.until_clean(vpc)
-            self.until_clean(*seen)
-            self.eventually(lambda: judge.stray_rules(self.groups(*seen), []))
+            self.until_clean(*snapshot)
+            self.eventually(lambda: checks.orphaned_rules(self.groups(*snapshot), []))
         finally:
-            self._delete(list(seen))
+            self._delete(list(snapshot))
 
     def _delete(self, vpcs: list[Vpc]) -> None:
-        for vpc, view in self.see(*vpcs).items():
+        for vpc, view in self.snapshot(*vpcs).items():
             for peering in view.peerings:
                 if peering.live and peering.requester == vpc:
                     self.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=peering.id)
@@ -296,12 +296,12 @@ class World:
 
 
 def hub_outputs(sessions: Sessions) -> dict[str, str]:
-    """The outputs of the hub's stack, which is the one that names peerd's table."""
+    """Returns the outputs of the hub stack."""
     for stack in sessions.client("cloudformation").describe_stacks()["Stacks"]:
         outputs = {it["OutputKey"]: it["OutputValue"] for it in stack.get("Outputs", [])}
         if "VpcEventsQueueUrl" in outputs:
             return outputs
-    raise AssertionError("no stack in the hub's account has the output VpcEventsQueueUrl")
+    raise AssertionError("no stack in the hub account has the output VpcEventsQueueUrl")
 
 
 def _of(vpc: Vpc) -> list[dict[str, Any]]:
@@ -314,9 +314,9 @@ def _each(
     return [problem for vpc in vpcs for problem in problems(snapshot, vpc)]
 
 
-def _unsaid(status: str, words: tuple[str, ...], vpc: Vpc) -> list[str]:
+def _status_problems(status: str, words: tuple[str, ...], vpc: Vpc) -> list[str]:
     first, rest = words[0], words[1:]
-    for sentence in status.split(". "):
-        if sentence.startswith(first) and all(word in sentence for word in rest):
+    for entry in status.split(". "):
+        if entry.startswith(first) and all(word in entry for word in rest):
             return []
-    return [f"{vpc} should say {' ... '.join(words)!r}, says {status!r}"]
+    return [f"the status of {vpc} should contain {' ... '.join(words)!r}, is {status!r}"]

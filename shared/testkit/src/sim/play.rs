@@ -151,7 +151,12 @@ impl<'a> Play<'a> {
     pub(super) fn week(&mut self) -> Result<(), Violation> {
         self.resume();
         let light = self.darkness.iter().map(|(until, _)| *until).max();
-        self.run(light.unwrap_or_default().max(self.world.now()) + HOUR)?;
+        self.run(light.unwrap_or_default().max(self.world.now()))?;
+        let weather = self.world.wire.weather();
+        self.world.wire.set_weather(weather.calmed());
+        let ended = self.run(self.world.now() + HOUR);
+        self.world.wire.set_weather(weather);
+        ended?;
         let schedule = self.next_sweep.take();
         let ended = self.run(self.world.now() + 7 * DAY + HOUR);
         self.next_sweep = schedule.map(|_| self.world.now());
