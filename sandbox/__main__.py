@@ -1,8 +1,8 @@
 """`python -m sandbox --functions DIR`: a local AWS with peerd deployed in it, until it is interrupted.
 
-Prints one line on stdout when it is ready; all else goes to stderr. Ends every process that it started, also
-when it fails. Its files are in one folder: a temporary one is removed at the end, in a given one (--state)
-the logs are kept.
+Prints one line on stdout when it is ready; all other output goes to stderr. Stops every process that it
+started, also when it fails. Its files are in one directory: a temporary directory is removed at the end; in a
+given directory (--state) the logs are kept.
 """
 
 import argparse
@@ -22,11 +22,11 @@ DEFAULT_PORT = 4566
 
 
 class StartFailed(RuntimeError):
-    """The sandbox cannot start; the message says why and what to do."""
+    """The sandbox cannot start; the message has the reason and a remedy."""
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM. Not an Exception, so that nothing on the way takes it for a failure."""
+    """SIGINT or SIGTERM. Not an Exception, so that no handler of failures catches it."""
 
 
 def progress(text: str) -> None:
@@ -40,7 +40,7 @@ def main() -> int:
     state = None
     try:
         listener = _listen(_port())
-        state = _make_state(options.state)
+        state = _create_state(options.state)
         _run(options, state, listener)
     except Interrupted:
         return 0
@@ -48,21 +48,21 @@ def main() -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     finally:
-        # A second interrupt must not cut the clearing up short.
+        # A second interrupt must not stop the clean-up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if state is not None:
-            _clear_state(state, keep_logs=options.state is not None)
+            _remove_state(state, keep_logs=options.state is not None)
     return 0
 
 
 def _run(options: argparse.Namespace, state: Path, listener: socket.socket) -> None:
-    # Imported late: it takes seconds, which a wrong option or a port in use need not wait for.
+    # A late import, since it takes seconds: an invalid option or a port in use is reported before it.
     from sandbox import running
 
     try:
-        places = running.Places(options.templates, options.functions, state)
-        with running.Sandbox(places, listener, options.verbose) as sandbox:
+        directories = running.Directories(options.templates, options.functions, state)
+        with running.Sandbox(directories, listener, options.verbose) as sandbox:
             sandbox.start(progress)
             print(f"sandbox ready: {sandbox.endpoint}", flush=True)
             sandbox.wait()
@@ -77,19 +77,23 @@ def _parse_options() -> argparse.Namespace:
         type=Path,
         default=_default_functions(),
         metavar="DIR",
-        help="folder of the functions' binaries, as cargo build leaves them (default: %(default)s)",
+        help="directory of the functions' binaries from cargo build (default: %(default)s)",
     )
     parser.add_argument(
         "--state",
         type=Path,
         metavar="DIR",
-        help="folder for its files; its logs stay (default: a temporary one)",
+        help="directory for its files; the logs are kept (default: a temporary directory)",
     )
     parser.add_argument(
-        "--templates", type=Path, default=ROOT, metavar="DIR", help="folder of template.yaml and spoke.yaml"
+        "--templates",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="directory of template.yaml and spoke.yaml",
     )
     parser.add_argument(
-        "--verbose", action="store_true", help="show the logs of the functions and of ministack, too"
+        "--verbose", action="store_true", help="also print the logs of the functions and of ministack"
     )
     return parser.parse_args()
 
@@ -115,25 +119,25 @@ def _listen(port: int) -> socket.socket:
         listener.close()
         raise StartFailed(
             f"cannot listen on 127.0.0.1:{port}: {error.strerror}; is another sandbox running? "
-            "PEERD_SANDBOX_PORT names another port"
+            "set PEERD_SANDBOX_PORT to use another port"
         ) from error
     return listener
 
 
-def _make_state(given: Path | None) -> Path:
-    """A folder of the sandbox's own: never the given one itself, which may hold other things."""
+def _create_state(given: Path | None) -> Path:
+    """Creates a directory for the sandbox: a subdirectory of the given one, which may have other files."""
     if given is None:
         return Path(tempfile.mkdtemp(prefix="peerd-sandbox-")).resolve()
     state = given.resolve() / "peerd-sandbox"
     try:
-        shutil.rmtree(state, ignore_errors=True)  # of an earlier run
+        shutil.rmtree(state, ignore_errors=True)  # from an earlier run
         state.mkdir(parents=True)
     except OSError as error:
-        raise StartFailed(f"cannot make the folder {state} (--state): {error.strerror}") from error
+        raise StartFailed(f"cannot create the directory {state} (--state): {error.strerror}") from error
     return state
 
 
-def _clear_state(state: Path, keep_logs: bool) -> None:
+def _remove_state(state: Path, keep_logs: bool) -> None:
     if not keep_logs:
         shutil.rmtree(state)
         return

@@ -1,8 +1,8 @@
-"""Turns one EC2 call and its answer into the record that CloudTrail would keep of it.
+"""Converts an EC2 call and its response into the record that CloudTrail creates for it.
 
-The shapes follow records seen in public: parameters and elements in camelCase, a list as `{"items": [...]}`,
-an empty one as `{}`, `<return>` as `_return`, numbers and booleans typed, and a second style for newer calls,
-which wraps everything into `<Action>Request` (capitalised members) and `<Action>Response`.
+The formats follow public records: parameters and elements in camelCase, a list as `{"items": [...]}`, an
+empty list as `{}`, `<return>` as `_return`, numbers and booleans typed, and a second format for newer calls,
+which wraps everything in `<Action>Request` (capitalized members) and `<Action>Response`.
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
@@ -19,7 +19,7 @@ from sandbox.ec2.identity import Principal
 from sandbox.wire import AwsRequest, Response
 
 _READS = ("Describe", "Get", "List", "Search", "Export")
-# Calls of the wrapped style. The first two: aws-solutions/network-orchestration-for-aws-transit-gateway,
+# Calls of the wrapped format. The first two: aws-solutions/network-orchestration-for-aws-transit-gateway,
 # source/lambda/solution/tgw_vpc_attachment/lib/handlers/vpc_handler.py; the third: public records; the last:
 # aws-samples/cloud-trail-lake-query-samples, ec2-security-historical-changes.sql.
 _WRAPPED = {
@@ -28,20 +28,20 @@ _WRAPPED = {
     "CreateNatGateway",
     "ModifySecurityGroupRules",
 }
-# Parameters whose name in a record is not the API's own name in camelCase.
+# Parameters whose name in a record is not the API's name in camelCase.
 _SET_NAMES = {"Resources": "resourcesSet", "Tags": "tagSet", "TagSpecifications": "tagSpecificationSet"}
 _NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 def is_write(action: str) -> bool:
-    """CloudTrail's events reach EventBridge for calls that write, and only these wake anybody."""
+    """Returns whether a call writes; EventBridge receives CloudTrail's events of write calls only."""
     return bool(action) and not action.startswith(_READS)
 
 
 def record(
     request: AwsRequest, response: Response, principal: Principal, error: tuple[str, str] | None
 ) -> dict[str, Any]:
-    """The `detail` of an "AWS API Call via CloudTrail" event; `error` is (code, message) of a failed call."""
+    """Returns the `detail` of an "AWS API Call via CloudTrail" event; `error` is (code, message)."""
     detail = {
         "eventVersion": "1.09",
         "userIdentity": _user_identity(principal, request.access_key),
@@ -53,8 +53,8 @@ def record(
         "userAgent": request.header("user-agent") or "unknown",
     }
     if error is not None:
-        blame = "Client" if response.status < 500 or error[0] == "RequestLimitExceeded" else "Server"
-        detail |= {"errorCode": f"{blame}.{error[0]}", "errorMessage": error[1]}
+        fault = "Client" if response.status < 500 or error[0] == "RequestLimitExceeded" else "Server"
+        detail |= {"errorCode": f"{fault}.{error[0]}", "errorMessage": error[1]}
     return detail | {
         "requestParameters": request_parameters(request.action, request.form),
         "responseElements": None if error else response_elements(request.action, response.body),
@@ -69,7 +69,7 @@ def record(
 
 
 def failure(body: bytes) -> tuple[str, str]:
-    """Code and message of an EC2 error body."""
+    """Returns the code and message of an EC2 error body."""
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError:
@@ -119,7 +119,7 @@ def _model() -> ServiceModel:
 
 
 def load_model() -> None:
-    """Reads EC2's model now, which takes half a second, lest the first call waits for it."""
+    """Loads EC2's model, which takes half a second, so that the first call does not wait for it."""
     _model()
 
 
@@ -128,7 +128,7 @@ def _operation(action: str) -> Any:
 
 
 def request_parameters(action: str, form: dict[str, str]) -> dict[str, Any]:
-    """The call's parameters as CloudTrail words them; {} for an action that EC2 does not have."""
+    """Returns the call's parameters in CloudTrail's format; {} for an action that EC2 does not have."""
     operation = _operation(action)
     if operation is None or operation.input_shape is None:
         return {}
@@ -139,7 +139,7 @@ def request_parameters(action: str, form: dict[str, str]) -> dict[str, Any]:
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
-                break  # `A=1&A.B=2` fits no parameter
+                break  # `A=1&A.B=2` matches no parameter
         else:
             node[leaf] = value
     wrapped = action in _WRAPPED
@@ -176,7 +176,7 @@ def _items(shape: Shape, given: Any, wrapped: bool) -> Any:
         return {}
     numbers = sorted((key for key in given if key.isdigit()), key=int)
     values = [_value(shape.member, given[key], wrapped) for key in numbers]
-    if wrapped:  # an item stands where a list of one would, and says its number
+    if wrapped:  # a single item replaces its list, and each item has its number
         numbered = [
             (value if isinstance(value, dict) else {"content": value}) | {"tag": number}
             for number, value in enumerate(values, 1)
@@ -195,15 +195,15 @@ def _typed(shape: Shape | None, text: str) -> Any:
         try:
             return int(text)
         except ValueError:
-            return text  # what a caller sent in vain is recorded as it was
+            return text  # an invalid value is recorded unchanged
     return text
 
 
-# ---------------------------------------------------------------- the answer
+# ---------------------------------------------------------------- the response
 
 
 def response_elements(action: str, body: bytes) -> dict[str, Any] | None:
-    """The answer as CloudTrail words it; None for an answer that is not XML."""
+    """Returns the response in CloudTrail's format; None for a response that is not XML."""
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError:

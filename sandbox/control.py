@@ -1,7 +1,6 @@
-"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, lost events, kills, clocks.
+"""The control plane `/_sandbox/*`: faults, the call log, settings, the sweep, events, kills, clocks.
 
-It keeps the faults and the call log and answers the control requests. It does not apply them: the gateway
-asks.
+It stores the faults and the call log and handles the control requests. The gateway applies the faults.
 """
 
 import json
@@ -18,12 +17,12 @@ from sandbox.wire import Response
 
 
 class BadRequest(ValueError):
-    """A control request that cannot be obeyed; the message names the field."""
+    """An invalid control request; the message names the field."""
 
 
 @dataclass
 class Fault:
-    """What shall go wrong with `percent` of the calls that match. `times` counts down; None never ends."""
+    """A fault for `percent` of the matching calls. `times` counts down; None means no limit."""
 
     service: str = "*"
     action: str = "*"
@@ -42,21 +41,21 @@ class Fault:
 
     @property
     def fails(self) -> bool:
-        """Whether the call is answered with an error, rather than only late."""
+        """Returns whether the call returns an error, rather than only a late response."""
         return self.code is not None or self.kill
 
     @property
-    def answer_code(self) -> str:
+    def error_code(self) -> str:
         return self.code or "InternalFailure"
 
     @property
-    def answer_status(self) -> int:
-        """As EC2 answers: throttling with 503, its own failures with 500, the caller's with 403 or 400."""
+    def error_status(self) -> int:
+        """Returns EC2's status: 503 for throttling, 500 for server errors, 403 or 400 for client errors."""
         known = {"RequestLimitExceeded": 503, "InternalFailure": 500, "UnauthorizedOperation": 403}
-        return self.status or known.get(self.answer_code, 400)
+        return self.status or known.get(self.error_code, 400)
 
     @property
-    def answer_message(self) -> str:
+    def error_message(self) -> str:
         return self.message or "The sandbox was told to answer this error (POST /_sandbox/faults)."
 
     def matches(self, service: str, action: str, account: str, region: str, principal: str) -> bool:
@@ -66,10 +65,9 @@ class Fault:
 
 
 class Faults:
-    """The list of faults; the first that matches a call, is not used up and does not spare it takes it.
+    """The list of faults. The first that matches a call, is not used up and does not skip it, applies.
 
-    Which calls a fault with a `percent` strikes is drawn by a generator of its own: a list that is posted
-    again strikes the same ones of a sequence of calls.
+    Each fault has its own random generator for `percent`: the same list affects the same calls of a sequence.
     """
 
     def __init__(self) -> None:
@@ -77,7 +75,7 @@ class Faults:
         self._faults: list[tuple[Fault, random.Random]] = []
 
     def replace(self, faults: list[Fault]) -> None:
-        seeded = [(fault, random.Random(_or(fault.seed, place))) for place, fault in enumerate(faults)]
+        seeded = [(fault, random.Random(_or(fault.seed, index))) for index, fault in enumerate(faults)]
         with self._lock:
             self._faults = seeded
 
@@ -85,12 +83,12 @@ class Faults:
         with self._lock:
             return [asdict(fault) for fault, _ in self._faults]
 
-    def take(self, service: str, action: str, account: str, region: str, principal: str) -> Fault | None:
+    def match(self, service: str, action: str, account: str, region: str, principal: str) -> Fault | None:
         with self._lock:
-            for fault, draw in self._faults:
+            for fault, rng in self._faults:
                 if fault.times == 0 or not fault.matches(service, action, account, region, principal):
                     continue
-                if draw.randrange(100) >= fault.percent:
+                if rng.randrange(100) >= fault.percent:
                     continue
                 if fault.times is not None:
                     fault.times -= 1
@@ -102,13 +100,13 @@ def _or(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
-_LONGEST_WAIT_MS = 30_000
-# How the names of calls begin that change nothing.
+_MAX_WAIT_MS = 30_000
+# The prefixes of read calls.
 _READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "AssumeRole", "Head", "Receive")
 
 
 class CallLog:
-    """Every AWS call since the last reset, and how many calls changed something since the start."""
+    """The AWS calls since the last reset, and the number of mutating calls since the start."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -135,10 +133,7 @@ class CallLog:
                 self._changed.notify_all()
 
     def changes(self, after: int, within: float) -> int:
-        """The number of calls so far that may have changed something.
-
-        Returns when it is more than `after`, or when the seconds `within` are over.
-        """
+        """Returns the number of mutating calls, as soon as it exceeds `after` or after `within` seconds."""
         with self._lock:
             self._changed.wait_for(lambda: self._changes > after, timeout=within)
             return self._changes
@@ -172,7 +167,7 @@ _KINDS = {str: "a string", int: "a whole number", bool: "true or false"}
 
 
 def parse_fault(given: Any, where: str) -> Fault:
-    """A Fault from JSON; a missing or null field means its default."""
+    """Parses a Fault from JSON; a missing or null field has its default value."""
     if not isinstance(given, dict):
         raise BadRequest(f"{where}: must be an object, is {json.dumps(given)}")
     values = {}
@@ -202,12 +197,12 @@ def parse_fault(given: Any, where: str) -> Fault:
 
 
 class ControlPlane:
-    """Routes `/_sandbox/*`. What other parts of the sandbox do on request comes in as functions.
+    """Routes `/_sandbox/*`. The operations of other components are parameters.
 
-    `sweep` fires the schedule's targets and says what it sent where; `drop_events` switches the loss of
-    events; `kill_functions` ends the functions' processes and says how many; `activity` counts the events on
-    their way and the messages of each queue by state; `advance_queues` makes delayed messages due, and on
-    request those that failed; `register_key` makes an access key belong to a Lambda function's role.
+    `sweep` invokes the schedule's targets and returns what it sent where; `drop_events` starts and stops
+    dropping events; `kill_functions` kills the functions' processes and returns how many; `activity` counts
+    the pending events, and the messages of each queue by state; `advance_queues` makes delayed messages due,
+    and optionally failed ones; `register_key` registers an access key for the role of a Lambda function.
     """
 
     def __init__(
@@ -242,11 +237,11 @@ class ControlPlane:
             ("POST", "/_sandbox/events/drop"): self._post_drop,
             ("POST", "/_sandbox/kill"): lambda body: kill_functions(),
             ("POST", "/_sandbox/clock"): self._post_clock,
-            # For the sandbox's own Lambda host, not for users: see ministack_child.
+            # For the sandbox's Lambda host, not for users: see ministack_child.
             ("POST", "/_sandbox/function-keys"): self._post_function_key,
         }
 
-    def answer(self, method: str, path: str, body: bytes) -> Response:
+    def handle(self, method: str, path: str, body: bytes) -> Response:
         handler = self._routes.get((method, path))
         if handler is None:
             return self._unknown(method, path)
@@ -283,11 +278,11 @@ class ControlPlane:
         return {"drop": drop}
 
     def _get_activity(self) -> Any:
-        seen = self._activity()
-        in_flight = seen["events"] or any(q["due"] or q["working"] for q in seen["queues"].values())
-        later = any(q["delayed"] or q["failed"] for q in seen["queues"].values())
+        activity = self._activity()
+        in_flight = activity["events"] or any(q["due"] or q["working"] for q in activity["queues"].values())
+        later = any(q["delayed"] or q["failed"] for q in activity["queues"].values())
         state = "busy" if in_flight else "waiting" if later else "idle"
-        return {"state": state, "changes": self._calls.changes(0, 0), **seen}
+        return {"state": state, "changes": self._calls.changes(0, 0), **activity}
 
     def _post_changes(self, body: bytes) -> Any:
         given = _decode_object(body)
@@ -296,8 +291,8 @@ class ControlPlane:
                 raise BadRequest(
                     f"{name}: must be a whole number, 0 or more, is {json.dumps(given.get(name))}"
                 )
-        if given["within_ms"] > _LONGEST_WAIT_MS:
-            raise BadRequest(f"within_ms: must be at most {_LONGEST_WAIT_MS}, is {given['within_ms']}")
+        if given["within_ms"] > _MAX_WAIT_MS:
+            raise BadRequest(f"within_ms: must be at most {_MAX_WAIT_MS}, is {given['within_ms']}")
         return {"changes": self._calls.changes(given["after"], given["within_ms"] / 1000)}
 
     def _post_clock(self, body: bytes) -> Any:

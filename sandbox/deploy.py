@@ -1,7 +1,7 @@
-"""Deploys the real template.yaml (by `sam deploy`) and spoke.yaml (by CreateStack) into the sandbox.
+"""Deploys the real template.yaml (with `sam deploy`) and spoke.yaml (with CreateStack) into the sandbox.
 
-It does what `sam build` does, without compiling: a template whose CodeUri leads to packages of ready
-binaries. Everything else of the templates goes in as it is.
+It replaces `sam build` without compiling: the CodeUri of the template refers to packages of existing
+binaries. The rest of the templates is unchanged.
 """
 
 import concurrent.futures
@@ -41,23 +41,23 @@ Progress = Callable[[str], None]
 
 
 class DeploymentFailed(RuntimeError):
-    """A stack or function did not come up; the message says which and why."""
+    """A stack or function could not be deployed; the message has its name and the reason."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """Where the templates are and where the functions' binaries are."""
+    """The directories of the templates and of the functions' binaries."""
 
     templates: Path
     functions: Path
 
 
 class Clients:
-    """boto3 clients that reach an endpoint as an account; the account's id is the access key."""
+    """boto3 clients of an endpoint; the account id is the access key."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._session = boto3.Session()  # one for all: each parses the services' models anew
+        self._session = boto3.Session()  # one for all clients, since each session parses the service models
         self._config = Config(
             connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, proxies={}
         )
@@ -84,37 +84,37 @@ def check_binaries(project: Project) -> None:
 
 
 def organize(organizations: Any) -> str:
-    """An organisation of the hub's, with a unit in which peerd looks for accounts; its id."""
+    """Creates the hub's organization with a unit from which peerd reads accounts; returns the unit's id."""
     organizations.create_organization(FeatureSet="ALL")
     root = organizations.list_roots()["Roots"][0]["Id"]
-    made = organizations.create_organizational_unit(ParentId=root, Name=UNIT)
-    return made["OrganizationalUnit"]["Id"]
+    created = organizations.create_organizational_unit(ParentId=root, Name=UNIT)
+    return created["OrganizationalUnit"]["Id"]
 
 
 def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
-    """The hub, then six spokes at once, and the proof that the functions take events.
+    """Deploys the hub, then six spokes in parallel, and verifies that the functions receive events.
 
-    `private` is ministack's own endpoint, for calls that are no concern of anybody's call log.
+    `private` is ministack's endpoint, for calls that are not part of the call log.
     """
     clients = Clients(private)
-    build = write_build_folder(project, work / "build")
+    build = write_build_directory(project, work / "build")
     started = time.monotonic()
     unit = organize(Clients(endpoint).client("organizations"))
     sam_deploy(endpoint, clients, build, unit, work)
     progress(f"hub stack deployed in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     spoke = (project.templates / "spoke.yaml").read_text()
-    places = [(account, region) for account in ACCOUNTS for region in REGIONS]
-    cloudformation = {place: clients.client("cloudformation", *place) for place in places}
-    _all_at_once(lambda place: create_spoke(cloudformation[place], place, spoke), places)
-    progress(f"{len(places)} spoke stacks deployed in {time.monotonic() - started:.1f} s")
+    scopes = [(account, region) for account in ACCOUNTS for region in REGIONS]
+    cloudformation = {scope: clients.client("cloudformation", *scope) for scope in scopes}
+    _run_in_parallel(lambda scope: create_spoke(cloudformation[scope], scope, spoke), scopes)
+    progress(f"{len(scopes)} spoke stacks deployed in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
-    prove_functions(clients)
-    progress(f"functions answer after {time.monotonic() - started:.1f} s")
+    verify_functions(clients)
+    progress(f"functions verified in {time.monotonic() - started:.1f} s")
 
 
-def _all_at_once(work: Callable[[Any], None], items: list[Any]) -> None:
-    """Raises what the first failing one raised. An interrupt does not wait for the others."""
+def _run_in_parallel(work: Callable[[Any], None], items: list[Any]) -> None:
+    """Runs in parallel and raises the first failure. An interrupt does not wait for the others."""
     pool = concurrent.futures.ThreadPoolExecutor(len(items))
     try:
         list(pool.map(work, items))
@@ -125,12 +125,12 @@ def _all_at_once(work: Callable[[Any], None], items: list[Any]) -> None:
 # ---------------------------------------------------------------- the hub
 
 
-def write_build_folder(project: Project, build: Path) -> Path:
-    """What `sam build` leaves: a package with its `bootstrap` per function, and the template (answered)."""
+def write_build_directory(project: Project, build: Path) -> Path:
+    """Writes the output of `sam build`: a package per function, and the template, whose path it returns."""
     template = _read_template(project)
     build.mkdir(parents=True, exist_ok=True)
     packages = {build / f"{name}.zip": binary for name, binary in _function_binaries(template).items()}
-    _all_at_once(
+    _run_in_parallel(
         lambda package: _zip_bootstrap(project.functions / packages[package], package), list(packages)
     )
     for package in packages:
@@ -161,20 +161,20 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, unit: str, work:
     command += [f"{name}={value}" for name, value in parameters.items()]
     home = work / "home"
     _write_sam_settings(home)
-    own = {
+    variables = {
         "HOME": str(home),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": HUB,
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
-        "SAM_CLI_POLL_DELAY": "0.2",  # asks ministack, which has no rate limit; the default is 5 s
+        "SAM_CLI_POLL_DELAY": "0.2",  # ministack has no rate limit; the default is 5 s
     }
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             check=False,
-            env=inherited_environment() | own,
+            env=inherited_environment() | variables,
             cwd=template.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -183,17 +183,17 @@ def sam_deploy(endpoint: str, clients: Clients, template: Path, unit: str, work:
             timeout=_DEPLOY_WITHIN_S,
         )
     except subprocess.TimeoutExpired as error:
-        said = (error.stdout or b"").decode(errors="replace")
+        output = (error.stdout or b"").decode(errors="replace")
         raise DeploymentFailed(
-            f"sam deploy did not end within {_DEPLOY_WITHIN_S} s:\n{said[-3000:]}"
+            f"sam deploy did not end within {_DEPLOY_WITHIN_S} s:\n{output[-3000:]}"
         ) from error
-    (work / "sam-deploy.log").write_text(done.stdout)
-    if done.returncode:
-        raise DeploymentFailed(f"sam deploy of template.yaml failed:\n{done.stdout[-3000:]}")
+    (work / "sam-deploy.log").write_text(result.stdout)
+    if result.returncode:
+        raise DeploymentFailed(f"sam deploy of template.yaml failed:\n{result.stdout[-3000:]}")
 
 
 def _write_sam_settings(home: Path) -> None:
-    """SAM keeps its settings in the home folder. Without these it asks PyPI for a newer version of itself."""
+    """Writes SAM's settings to the home directory; without them SAM checks PyPI for a new version."""
     settings = home / ".aws-sam" / "metadata.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps({"telemetryEnabled": False, "lastVersionCheck": time.time()}))
@@ -212,7 +212,7 @@ def _function_binaries(template: dict[str, Any]) -> dict[str, str]:
 
 
 def _zip_bootstrap(binary: Path, package: Path) -> None:
-    """Compressed a little: a debug build is large, and is copied several times on its way."""
+    """Compresses with the lowest level: a debug build is large and is copied several times."""
     info = zipfile.ZipInfo("bootstrap")
     info.external_attr = 0o100755 << 16
     with zipfile.ZipFile(package, "w") as archive:
@@ -222,8 +222,8 @@ def _zip_bootstrap(binary: Path, package: Path) -> None:
 # ---------------------------------------------------------------- the spokes
 
 
-def create_spoke(cloudformation: Any, place: tuple[str, str], body: str) -> None:
-    """One stack instance, as a StackSet would make it in that account and Region."""
+def create_spoke(cloudformation: Any, scope: tuple[str, str], body: str) -> None:
+    """Creates one stack instance, as a StackSet does in that account and Region."""
     parameters = {
         "HubAccount": HUB,
         "HubRegion": HUB_REGION,
@@ -231,7 +231,7 @@ def create_spoke(cloudformation: Any, place: tuple[str, str], body: str) -> None
         "ExternalId": EXTERNAL_ID,
         "HomeRegion": HUB_REGION,
     }
-    where = f"spoke.yaml in {place[0]} {place[1]}"
+    name = f"spoke.yaml in {scope[0]} {scope[1]}"
     try:
         cloudformation.create_stack(
             StackName=SPOKE_STACK,
@@ -245,11 +245,11 @@ def create_spoke(cloudformation: Any, place: tuple[str, str], body: str) -> None
             if stack["StackStatus"] == "CREATE_COMPLETE":
                 return
             if not stack["StackStatus"].endswith("CREATE_IN_PROGRESS"):
-                raise DeploymentFailed(f"{where} failed: {_stack_failures(cloudformation)}")
+                raise DeploymentFailed(f"{name} failed: {_stack_failures(cloudformation)}")
             time.sleep(0.05)
     except (BotoCoreError, ClientError) as error:
-        raise DeploymentFailed(f"{where} failed: {error}") from error
-    raise DeploymentFailed(f"{where} was not complete within {_DEPLOY_WITHIN_S} s")
+        raise DeploymentFailed(f"{name} failed: {error}") from error
+    raise DeploymentFailed(f"{name} was not complete within {_DEPLOY_WITHIN_S} s")
 
 
 def _stack_failures(cloudformation: Any) -> str:
@@ -259,38 +259,38 @@ def _stack_failures(cloudformation: Any) -> str:
         for event in events
         if event["ResourceStatus"].endswith("FAILED")
     ]
-    return "; ".join(failed) or "CloudFormation names no resource"
+    return "; ".join(failed) or "CloudFormation reports no resource"
 
 
-# ---------------------------------------------------------------- the proof
+# ---------------------------------------------------------------- verification
 
 
-def prove_functions(clients: Clients) -> None:
-    """Each function answers an empty batch, and its queue is mapped to it."""
+def verify_functions(clients: Clients) -> None:
+    """Verifies that each function handles an empty batch and has an enabled event source mapping."""
     functions = clients.client("lambda")
     mappings = functions.list_event_source_mappings()["EventSourceMappings"]
-    named = [function["FunctionName"] for function in functions.list_functions()["Functions"]]
-    if not named:
-        raise DeploymentFailed("the hub stack made no functions")
-    for name in named:
+    names = [function["FunctionName"] for function in functions.list_functions()["Functions"]]
+    if not names:
+        raise DeploymentFailed("the hub stack has no functions")
+    for name in names:
         states = [m["State"] for m in mappings if m["FunctionArn"].endswith(f":function:{name}")]
         if states != ["Enabled"]:
             raise DeploymentFailed(f"{name}: its event source mapping is {states or 'missing'}, not Enabled")
-    _all_at_once(lambda name: _ping(functions, name), named)
+    _run_in_parallel(lambda name: _ping(functions, name), names)
 
 
 def _ping(functions: Any, name: str) -> None:
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": []}))
-    said = answer["Payload"].read().decode(errors="replace")
-    if "FunctionError" in answer:
-        raise DeploymentFailed(f"{name} does not answer an empty batch: {said}")
+    response = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": []}))
+    output = response["Payload"].read().decode(errors="replace")
+    if "FunctionError" in response:
+        raise DeploymentFailed(f"{name} failed on an empty batch: {output}")
 
 
 # ---------------------------------------------------------------- the schedule
 
 
 def fire_schedules(clients: Clients) -> list[str]:
-    """Sends every enabled schedule's input to its target, as EventBridge Scheduler does; answers what."""
+    """Sends every enabled schedule's input to its target, like EventBridge Scheduler; returns a summary."""
     scheduler, queues = clients.client("scheduler"), clients.client("sqs")
     sent = []
     for summary in scheduler.list_schedules()["Schedules"]:

@@ -1,9 +1,8 @@
-"""The events that AWS makes of EC2 calls: "AWS API Call via CloudTrail" and "Tag Change on Resource".
+"""The events that AWS emits for EC2 calls: "AWS API Call via CloudTrail" and "Tag Change on Resource".
 
-A call's events are put together while nobody else changes EC2 (the gateway calls `observe` under its lock),
-so that the order of a resource's events is the order of its changes. One thread delivers them to the default
-bus of the caller's account and Region; it never delays or fails the call. What cannot be delivered is told on
-stderr: AWS delivers these events at best effort, too.
+The gateway calls `observe` under its lock, so that the events of a resource have the order of its changes.
+One thread delivers them to the default bus of the caller's account and Region, without delaying or failing
+the call. Delivery is best effort, as on AWS: a failure is reported on stderr.
 https://docs.aws.amazon.com/eventbridge/latest/ref/event-delivery-level.html
 """
 
@@ -23,8 +22,8 @@ from sandbox.wire import AwsRequest, Response
 TagReader = Callable[[str, str, str], dict[str, str]]
 TrailCheck = Callable[[str, str, dict[str, Any]], bool]
 
-# Resource types whose tag changes are told: the prefix of their ids, and the element of the create call's
-# answer that holds the id.
+# Resource types with tag change events: the prefix of their ids, and the element of the create response that
+# contains the id.
 _TAGGED_TYPES = {
     "vpc-": "vpc",
     "rtb-": "route-table",
@@ -45,7 +44,7 @@ _ID_ELEMENTS = (
 
 @dataclass(frozen=True)
 class Event:
-    """An entry of PutEvents and the default bus that it goes to."""
+    """An entry of PutEvents, and the account and Region of its default bus."""
 
     account: str
     region: str
@@ -56,9 +55,9 @@ class Event:
 
 
 class TagHistory:
-    """What is known of each resource's tags, to tell which keys a call changed and to count its versions.
+    """The last known tags of each resource, to find the keys that a call changed and to count the versions.
 
-    `read_tags(account, region, resource_id)` gives all tags as they are now.
+    `read_tags(account, region, resource_id)` returns the current tags.
     """
 
     def __init__(self, read_tags: TagReader) -> None:
@@ -66,7 +65,7 @@ class TagHistory:
         self._known: dict[tuple[str, str, str], tuple[int, dict[str, str]]] = {}
 
     def change(self, account: str, region: str, resource_id: str) -> Event | None:
-        """The event of the resource's tags, or None if none of them changed or nobody is told of its type."""
+        """Returns the event, or None if no tag changed or the resource type has no events."""
         prefix = resource_id.partition("-")[0] + "-"
         if prefix not in _TAGGED_TYPES:
             return None
@@ -90,9 +89,9 @@ class TagHistory:
 
 
 class EventEmitter:
-    """Makes events of calls and delivers them by one worker thread.
+    """Creates the events of calls and delivers them in one worker thread.
 
-    `is_logged(account, region, record)` says whether a trail logs that call: EventBridge tells of no other.
+    `is_logged(account, region, record)` returns whether a trail logs the call; other calls have no event.
     """
 
     def __init__(self, proxy: Proxy, emitter: str, read_tags: TagReader, is_logged: TrailCheck) -> None:
@@ -108,17 +107,17 @@ class EventEmitter:
         self._worker.start()
 
     def drop(self, dropping: bool) -> None:
-        """While dropping, events are lost: those of calls made meanwhile and those not delivered yet."""
+        """While dropping, events are lost: those of new calls and those not delivered yet."""
         if dropping:
             self._dropping.set()
         else:
             self._dropping.clear()
 
     def observe(self, request: AwsRequest, response: Response, principal: Principal) -> None:
-        """Takes note of one answered EC2 call. To be called in the order in which the calls took effect."""
+        """Emits the events of one EC2 call. Must be called in the order in which the calls take effect."""
         if not cloudtrail.is_write(request.action):
             return
-        # Also while dropping: the history of tags must go on.
+        # Also while dropping, since the tag history must stay current.
         for event in self._events_of(request, response, principal):
             if not self._dropping.is_set():
                 with self._counts:
@@ -126,7 +125,7 @@ class EventEmitter:
                 self._queue.put(event)
 
     def counts(self) -> tuple[int, int]:
-        """How many events were emitted since the start, and how many of those are still on their way."""
+        """Returns the number of events emitted since the start, and how many of those are pending."""
         with self._counts:
             return self._emitted, self._emitted - self._delivered
 
@@ -150,7 +149,7 @@ class EventEmitter:
             try:
                 if not self._dropping.is_set():
                     self._deliver(event)
-            except Exception as error:  # noqa: BLE001 - the thread must go on for the events that follow
+            except Exception as error:  # noqa: BLE001 - the thread must deliver the following events
                 lost = f"event {event.detail_type} of {event.account} {event.region}"
                 print(f"sandbox: {lost} is lost: {error!r}", file=sys.stderr)
             finally:
@@ -170,13 +169,13 @@ class EventEmitter:
             "Authorization": authorization(event.account, event.region, "events"),
         }
         body = json.dumps({"Entries": [entry], "SandboxEmitter": self._emitter}).encode()
-        answer = self._proxy.send("POST", "/", headers, body)
-        if answer.status != 200 or json.loads(answer.body)["FailedEntryCount"]:
-            raise RuntimeError(f"PutEvents answered {answer.status}: {answer.body[:300]!r}")
+        response = self._proxy.send("POST", "/", headers, body)
+        if response.status != 200 or json.loads(response.body)["FailedEntryCount"]:
+            raise RuntimeError(f"PutEvents returned {response.status}: {response.body[:300]!r}")
 
 
 def tagged_resources(detail: dict[str, Any]) -> list[str]:
-    """The ids of the resources whose tags a successful call may have changed, from its CloudTrail record."""
+    """Returns the ids of the resources whose tags a successful call may have changed."""
     parameters, elements = detail["requestParameters"], detail["responseElements"] or {}
     if detail["eventName"] in ("CreateTags", "DeleteTags"):
         items = parameters.get("resourcesSet", {}).get("items", [])

@@ -1,7 +1,7 @@
-"""The one endpoint of the sandbox: passes every AWS request to moto (in this process) or ministack (a child).
+"""The endpoint of the sandbox: routes every AWS request to moto (in this process) or ministack (a child).
 
-A request's service is read from its signature scope. On the way the gateway applies latency and faults,
-writes the call log, and hands EC2's calls to the event emitter. It knows no service's semantics.
+The signature scope of a request has its service. The gateway applies latency and faults, writes the call log,
+and passes EC2's calls to the event emitter. It does not depend on the semantics of any service.
 """
 
 import http.client
@@ -35,10 +35,10 @@ from sandbox.wire import (
 )
 
 IN_PROCESS = {"ec2", "sts", "organizations", "servicequotas", "cloudtrail"}
-# Those whose calls come one at a time: what is told of a call depends on the trails at that moment.
+# Services whose calls are serialized: the events of a call depend on the trails at the time of the call.
 _LOCKED = {"ec2", "cloudtrail"}
-# A request that waits (latency, a delaying fault, EC2's turn) holds a thread, and none may keep out the calls
-# that the waiting ones wait for.
+# A waiting request (latency, a delay, the lock of EC2) occupies a thread. There are enough threads for the
+# calls that the waiting requests depend on.
 _THREADS = 256
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -64,7 +64,7 @@ class Gateway:
         self._calls = calls
         self._control = control
         self._kill_functions = kill_functions
-        # moto's EC2 is not made for threads; and the order of events must be the order of changes.
+        # moto's EC2 is not thread-safe, and the events must have the order of the changes.
         self._moto_lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -72,9 +72,9 @@ class Gateway:
         body = environ["wsgi.input"].read()
         path = target.partition("?")[0]
         if path.startswith("/_sandbox/"):
-            response = self._control.answer(method, path, body)
+            response = self._control.handle(method, path, body)
         else:
-            response = self._answer_aws(method, target, _headers(environ), body)
+            response = self._handle_aws(method, target, _headers(environ), body)
         lengths = [] if method == "HEAD" else [("Content-Length", str(len(response.body)))]
         start_response(
             f"{response.status} {http.client.responses.get(response.status, 'Unknown')}",
@@ -82,7 +82,7 @@ class Gateway:
         )
         return [response.body]
 
-    def _answer_aws(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
+    def _handle_aws(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
         try:
             request = parse_request(method, target, headers, body)
         except NotSigned as reason:
@@ -91,12 +91,12 @@ class Gateway:
         account = _target_account(request) or caller.account
         if latency := SETTINGS.latency_ms:
             time.sleep(latency / 1000)
-        fault = self._faults.take(request.service, request.action, account, request.region, caller.arn)
+        fault = self._faults.match(request.service, request.action, account, request.region, caller.arn)
         if fault is not None and fault.delay_ms:
             time.sleep(fault.delay_ms / 1000)
         try:
             response = self._serve(request, caller, fault)
-        except Exception as error:  # noqa: BLE001 - it is this request's answer, never the server's end
+        except Exception as error:  # noqa: BLE001 - an error response, so that the server keeps running
             traceback.print_exc(file=sys.stderr)
             message = f"the sandbox failed at {request.service} {request.action}: {error!r}"
             response = error_response(request, "InternalFailure", message, 500)
@@ -112,23 +112,23 @@ class Gateway:
 
     def _serve(self, request: AwsRequest, caller: identity.Principal, fault: Fault | None) -> Response:
         if fault is None or not fault.fails:
-            return self._pass_on(request, caller)
-        refusal = error_response(request, fault.answer_code, fault.answer_message, fault.answer_status)
+            return self._forward(request, caller)
+        error = error_response(request, fault.error_code, fault.error_message, fault.error_status)
         if fault.when == "after":
-            self._pass_on(request, caller)
+            self._forward(request, caller)
         elif request.service == "ec2":
             with self._moto_lock:
-                self._emitter.observe(request, refusal, caller)
+                self._emitter.observe(request, error, caller)
         if fault.kill:
             self._kill_functions()
-        return refusal
+        return error
 
-    def _pass_on(self, request: AwsRequest, caller: identity.Principal) -> Response:
+    def _forward(self, request: AwsRequest, caller: identity.Principal) -> Response:
         if request.service not in IN_PROCESS:
             return self._proxy.forward(request, caller.account)
         if request.service not in _LOCKED:
-            # Not under the lock: AssumeRole asks ministack for the role, which may be waiting for this very
-            # gateway to take the keys of a function.
+            # Not under the lock: AssumeRole reads the role from ministack, which may be waiting for this
+            # gateway to register the keys of a function.
             return call_wsgi(self._moto, request)
         with self._moto_lock:
             response = call_wsgi(self._moto, request)
@@ -138,7 +138,7 @@ class Gateway:
 
 
 def _target_account(request: AwsRequest) -> str | None:
-    """AssumeRole counts as a call of the account whose role it is."""
+    """Returns the account of the role for AssumeRole, else None."""
     role = request.form.get("RoleArn", "").split(":")
     if request.service == "sts" and request.action == "AssumeRole" and len(role) > 5:
         return role[4]
@@ -146,7 +146,7 @@ def _target_account(request: AwsRequest) -> str | None:
 
 
 def call_wsgi(app: WsgiApp, request: AwsRequest) -> Response:
-    """Runs a WSGI application in this thread on a request that has been read already."""
+    """Runs a WSGI application in this thread on a parsed request."""
     path, _, query = request.target.partition("?")
     environ = {
         "REQUEST_METHOD": request.method,
@@ -199,14 +199,14 @@ def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:
-    """A server on a socket that listens already; `run()` serves until the process ends."""
+    """Creates a server on a listening socket; `run()` serves until the process exits."""
     return waitress.create_server(
         app,
         sockets=[listener],
         threads=_THREADS,
-        channel_timeout=600,  # SDKs keep idle connections and must not find them closed
-        connection_limit=10_000,  # a function process keeps dozens; past the limit newcomers wait
-        asyncore_use_poll=True,  # select() ends at 1,024 files
+        channel_timeout=600,  # SDKs keep idle connections open
+        connection_limit=10_000,  # a function process has dozens; above the limit, new connections wait
+        asyncore_use_poll=True,  # select() is limited to 1,024 files
         ident=None,
         clear_untrusted_proxy_headers=False,
         max_request_body_size=2**31,
@@ -214,5 +214,5 @@ def make_server(app: WsgiApp, listener: socket.socket) -> BaseWSGIServer:
 
 
 def read_tags(account: str, region: str, resource_id: str) -> dict[str, str]:
-    """All tags that a resource wears now, as its own account and Region see them."""
+    """Returns the current tags of a resource in its account and Region."""
     return dict(ec2_backends[account][region].tags.get(resource_id, {}))

@@ -1,6 +1,6 @@
-"""What is in flight in ministack, and a queue clock that can be advanced (a part of `ministack_child`).
+"""The messages in flight in ministack, and a queue clock that can be advanced (a part of `ministack_child`).
 
-A queue counts here when a function reads from it. Each of its messages is in one of four states:
+This covers the queues that are event sources of functions. Each message is in one of four states:
 `due` (visible now), `delayed` (sent with a delay that is not over), `working` (an invocation has it), or
 `failed` (hidden until its visibility timeout ends, after an invocation that failed or was killed).
 """
@@ -16,13 +16,13 @@ from ministack.services import lambda_svc, sqs
 
 Receive = Callable[[str, int], list[dict[str, Any]]]
 
-# Taken while messages change their state, so that no message is seen between two states.
+# Held while messages change their state, so that no reader sees a message between two states.
 _lock = threading.Lock()
 _working: set[str] = set()
 
 
 def receiving(receive: Receive) -> Receive:
-    """Wraps the receiving of a batch: its messages are `working` from the moment that they are hidden."""
+    """Wraps the receipt of a batch: its messages are `working` as soon as they are hidden."""
 
     def received(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
         with _lock:
@@ -34,7 +34,7 @@ def receiving(receive: Receive) -> Receive:
 
 
 def running(run_batch: Callable[..., None]) -> Callable[..., None]:
-    """Wraps the invocation for a batch: when it ends, its messages are deleted or have failed."""
+    """Wraps the invocation for a batch: when it ends, its messages are deleted or failed."""
 
     def run(esm: Any, function: Any, event: Any, batch: list[dict[str, Any]], *rest: Any) -> None:
         try:
@@ -47,7 +47,7 @@ def running(run_batch: Callable[..., None]) -> Callable[..., None]:
 
 
 def activity() -> dict[str, dict[str, int]]:
-    """How many messages of each queue are in each state, by the name of the queue."""
+    """Returns the number of messages in each state, by the name of the queue."""
     now = time.time()
     counts: dict[str, dict[str, int]] = {}
     with _lock:
@@ -60,7 +60,7 @@ def activity() -> dict[str, dict[str, int]]:
 
 
 def advance(failed: bool) -> dict[str, int]:
-    """Makes every delayed message due now, and on request those that failed; returns how many."""
+    """Makes every delayed message, and optionally every failed one, due now; returns how many."""
     states = ("delayed", "failed") if failed else ("delayed",)
     now = time.time()
     advanced = 0

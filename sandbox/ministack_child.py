@@ -1,9 +1,9 @@
-"""ministack as the sandbox runs it (`python -m sandbox.ministack_child`): with patches.
+"""ministack with the patches of the sandbox (`python -m sandbox.ministack_child`).
 
-Every patch says what AWS does. ministack is pinned to one version (requirements.txt), since the patches reach
-into its modules; `install` fails at start-up when one of the patched names is gone. It knows the gateway by
-three variables: PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret that may put aws.* events),
-PEERD_SANDBOX_LOGS (a folder).
+Every patch describes the behavior of AWS. ministack is pinned to one version (requirements.txt), since the
+patches replace internal functions; `install` fails at start-up if one of them no longer exists. Three
+variables configure it: PEERD_SANDBOX_GATEWAY_PORT, PEERD_SANDBOX_EMITTER (the secret that permits aws.*
+events), and PEERD_SANDBOX_LOGS (a directory).
 """
 
 import contextlib
@@ -29,14 +29,14 @@ from sandbox import ministack_activity
 from sandbox.ministack_host import ACTIVITY_PATH, ADVANCE_FAILED_PATH, ADVANCE_PATH, KILL_PATH
 
 EMITTER_FIELD = "SandboxEmitter"
-# How long a delayed message, or a batch whose window ends, may wait for the poller to look. ministack looks
-# once a second; AWS polls all the time.
-_POLL_EVERY_S = 0.05
-# AWS's largest batch of a standard queue. More than 10 need a batching window:
+# The poll interval for delayed messages and batching windows. ministack polls once a second; AWS polls
+# continuously.
+_POLL_INTERVAL_S = 0.05
+# AWS's maximum batch size of a standard queue. More than 10 require a batching window:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-_LARGEST_BATCH = 10_000
-_BATCH_WITHOUT_WINDOW = 10
-# Calls about a rule, and their field that names it.
+_MAX_BATCH = 10_000
+_MAX_BATCH_WITHOUT_WINDOW = 10
+# Calls on a rule, and the field with its name.
 _RULE_CALLS = {
     "_describe_rule": "Name",
     "_enable_rule": "Name",
@@ -46,11 +46,11 @@ _RULE_CALLS = {
 
 
 def install() -> None:
-    """Patches ministack. Raises AttributeError when ministack no longer has what a patch replaces."""
-    _patch(eventbridge, "_put_events", _let_the_gateway_emit(eventbridge._put_events))
+    """Patches ministack. Raises AttributeError if a patched name does not exist."""
+    _patch(eventbridge, "_put_events", _permit_gateway_events(eventbridge._put_events))
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
     for call, field in _RULE_CALLS.items():
-        _patch(eventbridge, call, _of_a_rule(getattr(eventbridge, call), field))
+        _patch(eventbridge, call, _requiring_rule(getattr(eventbridge, call), field))
     _patch(sqs, "_receive_messages_for_esm", ministack_activity.receiving(_receive_batch))
     _patch(lambda_svc, "_run_sqs_batch", ministack_activity.running(lambda_svc._run_sqs_batch))
     _patch(sqs, "_delete_messages_for_esm", _delete_batch)
@@ -58,11 +58,11 @@ def install() -> None:
     _patch(lambda_runtime, "execution_credentials", _role_credentials)
     _patch(lambda_svc, "execution_credentials", _role_credentials)
     _patch(lambda_runtime.ProvidedWorker, "_pump_output", _tee(lambda_runtime.ProvidedWorker._pump_output))
-    _patch(ministack.app, "app", _controlled(ministack.app.app))
-    evaluate = _with_values_resolved(engine._evaluate_conditions)
+    _patch(ministack.app, "app", _with_control_requests(ministack.app.app))
+    evaluate = _resolving_values(engine._evaluate_conditions)
     for module in (changesets, engine, handlers, stacks):
         _patch(module, "_evaluate_conditions", evaluate)
-    # Queue URLs name the endpoint that outsiders use, not this process's private port.
+    # Queue URLs contain the public endpoint, not the private port of this process.
     _patch(sqs, "DEFAULT_PORT", os.environ["PEERD_SANDBOX_GATEWAY_PORT"])
     _patch(sqs, "_CANONICAL_NETLOC", f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}")
 
@@ -75,8 +75,8 @@ def _patch(owner: Any, name: str, replacement: Any) -> None:
 # ---------------------------------------------------------------- EventBridge
 
 
-def _let_the_gateway_emit(put_events: Any) -> Any:
-    """Only AWS services put events of source aws.*; the gateway stands in for CloudTrail and the tag service.
+def _permit_gateway_events(put_events: Any) -> Any:
+    """Only AWS services put events of source aws.*; the gateway acts as CloudTrail and the tag service.
 
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     """
@@ -89,18 +89,18 @@ def _let_the_gateway_emit(put_events: Any) -> Any:
     return put
 
 
-def _of_a_rule(call: Any, field: str) -> Any:
-    """A rule that is not there is not found; ministack finds it without targets, and disables it.
+def _requiring_rule(call: Any, field: str) -> Any:
+    """A call on a rule that does not exist fails; in ministack it succeeds.
 
-    The sentence: https://github.com/turbot/steampipe-plugin-aws/issues/1591
+    The error message: https://github.com/turbot/steampipe-plugin-aws/issues/1591
     """
 
     def checked(data: dict[str, Any]) -> Any:
         name, bus = data.get(field), data.get("EventBusName", "default")
         if eventbridge._rule_key(name, bus) in eventbridge._rules:
             return call(data)
-        what = f"Rule {name} does not exist on EventBus {bus}."
-        return eventbridge.error_response_json("ResourceNotFoundException", what, 400)
+        message = f"Rule {name} does not exist on EventBus {bus}."
+        return eventbridge.error_response_json("ResourceNotFoundException", message, 400)
 
     return checked
 
@@ -108,30 +108,30 @@ def _of_a_rule(call: Any, field: str) -> Any:
 def _deliver_to_bus(
     spec: Any, event: dict[str, Any], rule: dict[str, Any], path: set[str], payload: Any = None
 ) -> None:
-    """Delivers to a bus of any account and Region; the event keeps the account and Region of its origin.
+    """Delivers to a bus of any account and Region; the event keeps its original account and Region.
 
-    ministack delivers within one account and Region only, and overwrites the Region. An event that came from
-    another account is not sent on to a third one:
+    ministack delivers within one account and Region only, and overwrites the Region. An event from another
+    account is not forwarded to a third one:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html
     """
     bus = spec.resource.removeprefix("event-bus/")
-    here = (get_account_id(), get_region())
-    if event.get("Account", here[0]) != here[0] and spec.account_id != here[0]:
-        eventbridge.logger.warning("%s: not sent on, it came from account %s", spec, event["Account"])
+    origin = (get_account_id(), get_region())
+    if event.get("Account", origin[0]) != origin[0] and spec.account_id != origin[0]:
+        eventbridge.logger.warning("%s: not forwarded, it came from account %s", spec, event["Account"])
         return
     rule_key = eventbridge._rule_key(rule.get("Name"), rule.get("EventBusName", "default"))
-    step = "/".join((*here, str(rule_key)))
+    step = "/".join((*origin, str(rule_key)))
     if step in path:
-        eventbridge.logger.warning("%s: not delivered, it came through this rule already", spec)
+        eventbridge.logger.warning("%s: not delivered, this rule already forwarded it", spec)
         return
     with request_scope(spec.account_id, spec.region):
         if bus != "default" and bus not in eventbridge._event_buses:
-            eventbridge.logger.warning("%s: not delivered, there is no such event bus", spec)
+            eventbridge.logger.warning("%s: not delivered, the event bus does not exist", spec)
             return
         forwarded = event | {
             "EventBusName": bus,
-            "Account": event.get("Account", here[0]),
-            "Region": event.get("Region", here[1]),
+            "Account": event.get("Account", origin[0]),
+            "Region": event.get("Region", origin[1]),
             "_DispatchPath": [*path, step],
         }
         if payload is not None:
@@ -142,8 +142,8 @@ def _deliver_to_bus(
 # ---------------------------------------------------------------- CloudFormation
 
 
-def _with_values_resolved(evaluate: Any) -> Any:
-    """Conditions may compare pseudo parameters and the values of functions; ministack compares their names.
+def _resolving_values(evaluate: Any) -> Any:
+    """Conditions may compare pseudo parameters and the results of functions; ministack compares their names.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html
     """
@@ -169,29 +169,29 @@ def _with_values_resolved(evaluate: Any) -> Any:
 
 
 def _receive_batch(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
-    """Up to BatchSize messages, once the oldest of them has waited for the batching window.
+    """Returns up to BatchSize messages, after the oldest of them has waited for the batching window.
 
-    ministack caps a batch at 10 and knows no window. The window ends early when the batch is full:
+    ministack limits a batch to 10 and has no window. The window ends early when the batch is full:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html#invocation-eventsourcemapping-batching
     """
     window = _batching_window(queue_url)
-    most = min(int(batch_size or 1), _LARGEST_BATCH if window else _BATCH_WITHOUT_WINDOW)
+    max_size = min(int(batch_size or 1), _MAX_BATCH if window else _MAX_BATCH_WITHOUT_WINDOW)
     queue = sqs._get_q(queue_url)
     now = time.time()
     waiting = [message for message in list(queue["messages"]) if message["visible_at"] <= now]
     if any(message["receive_count"] for message in waiting):
-        sqs._dlq_sweep(queue)  # only then may there be one that has failed too often; see _delete_batch
+        sqs._dlq_sweep(queue)  # only received messages can exceed maxReceiveCount; see _delete_batch
     oldest = min((message["visible_at"] for message in waiting), default=now)
-    if not waiting or (len(waiting) < most and now - oldest < window):
+    if not waiting or (len(waiting) < max_size and now - oldest < window):
         return []
-    return sqs._collect_msgs(queue, most, int(queue["attributes"].get("VisibilityTimeout", "30")))
+    return sqs._collect_msgs(queue, max_size, int(queue["attributes"].get("VisibilityTimeout", "30")))
 
 
 def _delete_batch(queue_url: str, receipt_handles: set[str]) -> None:
     """Deletes in place.
 
-    ministack puts a new list in the place of the old one, in another thread than the one that appends new
-    messages, and so can lose a message that comes meanwhile.
+    ministack replaces the list in one thread while another thread appends new messages, so that it can lose a
+    message.
     """
     messages = sqs._get_q(queue_url)["messages"]
     for message in list(messages):
@@ -200,7 +200,7 @@ def _delete_batch(queue_url: str, receipt_handles: set[str]) -> None:
 
 
 def _in_place(dlq_sweep: Any) -> Any:
-    """Takes dead letters out of their queue in place, for the same reason as `_delete_batch`."""
+    """Removes dead letters from their queue in place, for the same reason as `_delete_batch`."""
 
     def sweep(queue: dict[str, Any]) -> None:
         messages = list(queue["messages"])
@@ -209,7 +209,7 @@ def _in_place(dlq_sweep: Any) -> Any:
         kept = {id(message) for message in copy["messages"]}
         for message in messages:
             if id(message) not in kept:
-                with contextlib.suppress(ValueError):  # its last try has just succeeded
+                with contextlib.suppress(ValueError):  # its last delivery has just succeeded
                     queue["messages"].remove(message)
 
     return sweep
@@ -225,7 +225,7 @@ def _batching_window(queue_url: str) -> float:
 
 def _keep_polling() -> None:
     while True:
-        time.sleep(_POLL_EVERY_S)
+        time.sleep(_POLL_INTERVAL_S)
         esm_wake.set()
 
 
@@ -233,12 +233,12 @@ def _keep_polling() -> None:
 
 
 def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
-    """Keys of the function's own role, told to the gateway; ministack gives it its account's key."""
+    """Returns keys of the function's role, after registering them; ministack uses the account's key."""
     role_arn, function_arn = config["Role"], config["FunctionArn"]
     account = function_arn.split(":")[4]
     digest = hashlib.sha256(f"{function_arn} {role_arn}".encode()).hexdigest().upper()
     access_key = f"ASIA{digest[:16]}"
-    _tell_gateway(
+    _register_key(
         {
             "access_key": access_key,
             "account": account,
@@ -253,7 +253,7 @@ def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _tell_gateway(key: dict[str, str]) -> None:
+def _register_key(key: dict[str, str]) -> None:
     port = os.environ["PEERD_SANDBOX_GATEWAY_PORT"]
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/_sandbox/function-keys", data=json.dumps(key).encode(), method="POST"
@@ -262,7 +262,7 @@ def _tell_gateway(key: dict[str, str]) -> None:
 
 
 class _TeedStream:
-    """A function's output, copied line by line to its log file while ministack reads it."""
+    """The output of a function, copied line by line to its log file while ministack reads it."""
 
     def __init__(self, stream: Any, log: Path) -> None:
         self._stream = stream
@@ -279,7 +279,7 @@ class _TeedStream:
 
 
 def _tee(pump_output: Any) -> Any:
-    """The function's log is also a file, at once: ministack shows it only when the invocation has ended."""
+    """Writes the log of a function to a file immediately; ministack shows it after the invocation."""
     folder = Path(os.environ["PEERD_SANDBOX_LOGS"])
 
     def pump(worker: Any, stream: Any, log_queue: Any) -> None:
@@ -288,32 +288,32 @@ def _tee(pump_output: Any) -> Any:
     return pump
 
 
-def _controlled(app: Any) -> Any:
-    """Takes requests from the sandbox's own control plane besides those of AWS clients."""
-    orders = {
+def _with_control_requests(app: Any) -> Any:
+    """Handles requests of the sandbox's control plane in addition to those of AWS clients."""
+    handlers = {
         KILL_PATH: _kill_functions,
         ACTIVITY_PATH: ministack_activity.activity,
         ADVANCE_PATH: lambda: ministack_activity.advance(failed=False),
         ADVANCE_FAILED_PATH: lambda: ministack_activity.advance(failed=True),
     }
 
-    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        order = orders.get(scope["path"]) if scope["type"] == "http" else None
-        if order is None:
+    async def handle(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        handler = handlers.get(scope["path"]) if scope["type"] == "http" else None
+        if handler is None:
             await app(scope, receive, send)
             return
-        body = json.dumps(order()).encode()
+        body = json.dumps(handler()).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
-    return answer
+    return handle
 
 
 def _kill_functions() -> dict[str, int]:
-    """Kills the functions' processes; returns when they are dead.
+    """Kills the functions' processes; returns when they have exited.
 
-    On AWS, too, a process may end at any moment. Its messages come back when they are visible again, and the
-    next invocation starts another process: that much ministack does by itself.
+    On AWS, too, a process may exit at any time. The queue redelivers its messages after the visibility
+    timeout, and the next invocation starts another process; ministack implements both.
     """
     with lambda_runtime._lock:
         workers = [worker for pool in lambda_runtime._workers.values() for worker in pool]
@@ -327,7 +327,7 @@ def _kill_functions() -> dict[str, int]:
 
 
 def _end_with_parent(parent: int) -> None:
-    """A gateway that was killed could not end its children."""
+    """Exits when the parent is gone: a killed gateway cannot stop its children."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.killpg(0, signal.SIGKILL)

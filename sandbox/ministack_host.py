@@ -1,8 +1,7 @@
 """Runs ministack (EventBridge, SQS, Lambda, Scheduler, DynamoDB, CloudFormation, IAM, S3) as a child process.
 
-It starts the child on a private port of 127.0.0.1, waits until it answers, and ends it with everything that
-it started (the Lambda functions are its children, in its process group). What ministack does is in
-ministack_child.
+It starts the child on a private port of 127.0.0.1, waits until it responds, and stops it with its process
+group, which contains the Lambda functions. The patches of ministack are in ministack_child.
 """
 
 import contextlib
@@ -19,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Variables of the user's shell that would make a child behave in another way. No call leaves the machine, so
-# a proxy would only be in the way.
+# Variables of the user's shell that change the behavior of a child. No call leaves the machine, so that a
+# proxy cannot work.
 _NOT_INHERITED = (
     "AWS_",
     "SAM_CLI_",
@@ -34,7 +33,7 @@ _NOT_INHERITED = (
 )
 _NOT_INHERITED += ("PERSIST_STATE", "EDGE_PORT", "USE_SSL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_WITHIN_S = 30
-# Where the child takes the orders of the control plane; they are on its private port only.
+# The paths of the child's control requests, on its private port only.
 KILL_PATH = "/_sandbox/kill"
 ACTIVITY_PATH = "/_sandbox/queues"
 ADVANCE_PATH = "/_sandbox/queues/advance"
@@ -42,11 +41,11 @@ ADVANCE_FAILED_PATH = "/_sandbox/queues/advance-failed"
 
 
 class MinistackFailed(RuntimeError):
-    """The child did not start; the message says what it said."""
+    """The child did not start; the message contains its output."""
 
 
 class MinistackHost:
-    """The child process. `port` is where it listens, `emitter` the secret that lets an aws.* event in."""
+    """The child process. `port` is its port, `emitter` the secret that permits aws.* events."""
 
     def __init__(self, state: Path, gateway_port: int, hub_account: str, hub_region: str) -> None:
         self.port = free_port()
@@ -56,20 +55,20 @@ class MinistackHost:
         scratch.mkdir(parents=True, exist_ok=True)
         endpoint = f"http://127.0.0.1:{gateway_port}"
         own = {
-            "BIND_HOST": "127.0.0.1",  # its default is every interface
+            "BIND_HOST": "127.0.0.1",  # the default is every interface
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": hub_region,
             "MINISTACK_ACCOUNT_ID": hub_account,
-            "TMPDIR": str(scratch),  # code of functions, its pid file
+            "TMPDIR": str(scratch),  # the code of functions, the pid file
             "LOG_LEVEL": "INFO",
-            # Listeners of services that nobody needs here, on fixed ports of every interface.
+            # Listeners of unused services, on fixed ports of every interface.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PEERD_SANDBOX_GATEWAY_PORT": str(gateway_port),
             "PEERD_SANDBOX_EMITTER": self.emitter,
             "PEERD_SANDBOX_LOGS": str(state),
-            # What the functions inherit: every SDK call of theirs goes to the gateway.
+            # For the functions, which inherit it: every SDK call goes to the gateway.
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
@@ -87,12 +86,12 @@ class MinistackHost:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + _START_WITHIN_S
-        while not self._answers():
+        while not self._is_responding():
             if (code := self._child.poll()) is not None:
-                raise MinistackFailed(f"ministack ended with exit code {code}:\n{self._last_lines()}")
+                raise MinistackFailed(f"ministack exited with code {code}:\n{self._last_lines()}")
             if time.monotonic() > deadline:
                 raise MinistackFailed(
-                    f"ministack did not answer within {_START_WITHIN_S} s:\n{self._last_lines()}"
+                    f"ministack did not respond within {_START_WITHIN_S} s:\n{self._last_lines()}"
                 )
             time.sleep(0.03)
 
@@ -100,18 +99,18 @@ class MinistackHost:
         return self._child.poll() is None
 
     def kill_functions(self) -> dict[str, int]:
-        """Kills the functions' processes, whatever they are doing: how many, and how many were at work."""
-        return self._order(KILL_PATH)
+        """Kills the functions' processes; returns how many, and how many of those had an invocation."""
+        return self._post(KILL_PATH)
 
     def queue_activity(self) -> dict[str, dict[str, int]]:
-        """How many messages of each function's queue are due, delayed, working and failed."""
-        return self._order(ACTIVITY_PATH)
+        """Returns how many messages of each function's queue are due, delayed, working and failed."""
+        return self._post(ACTIVITY_PATH)
 
     def advance_queues(self, failed: bool) -> dict[str, int]:
-        """Makes every delayed message due now, and on request those that failed; returns how many."""
-        return self._order(ADVANCE_FAILED_PATH if failed else ADVANCE_PATH)
+        """Makes every delayed message, and optionally every failed one, due now; returns how many."""
+        return self._post(ADVANCE_FAILED_PATH if failed else ADVANCE_PATH)
 
-    def _order(self, path: str) -> Any:
+    def _post(self, path: str) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("POST", path)
@@ -120,13 +119,13 @@ class MinistackHost:
             connection.close()
 
     def stop(self) -> None:
-        """Ends the child and its process group; nothing that a function started in it survives."""
-        with contextlib.suppress(ProcessLookupError):  # the whole group may have ended by itself
-            # It has nothing to save, and to end politely takes it seconds.
+        """Kills the child and its process group."""
+        with contextlib.suppress(ProcessLookupError):  # the group may have exited
+            # The child has no state to save, and a graceful exit takes seconds.
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
 
-    def _answers(self) -> bool:
+    def _is_responding(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/_ministack/health")
@@ -137,19 +136,19 @@ class MinistackHost:
             connection.close()
 
     def _last_lines(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:]) or "(it said nothing)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:]) or "(no output)"
 
 
 def inherited_environment() -> dict[str, str]:
-    """The environment of a child, before its own variables."""
+    """Returns the environment of a child without its own variables."""
     return {key: value for key, value in os.environ.items() if not key.upper().startswith(_NOT_INHERITED)}
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now.
+    """Returns a free port of 127.0.0.1.
 
-    It is below the range from which systems choose ports for outgoing connections (32768 and up on Linux,
-    49152 and up elsewhere): one of those could be taken before the child listens.
+    The port is below the ephemeral range (from 32768 on Linux, from 49152 elsewhere), where an outgoing
+    connection could use it before the child listens.
     """
     while True:
         port = random.randrange(20_000, 32_000)

@@ -1,7 +1,7 @@
-"""Passes requests on to ministack, over kept connections, in the name of the caller's account.
+"""Forwards requests to ministack over persistent connections, for the caller's account.
 
-ministack takes the account from the access key when that is a 12-digit number, so the proxy puts the
-account's id in the key's place. Signatures do not matter: ministack does not check them.
+ministack uses a 12-digit access key as the account id, so the proxy replaces the key with the account id.
+ministack does not verify signatures.
 """
 
 import http.client
@@ -10,16 +10,16 @@ import time
 
 from sandbox.wire import AwsRequest, Response
 
-# hypercorn closes a connection that was idle for 75 s; a request on a closed one could not safely be sent
-# again.
+# hypercorn closes a connection after 75 idle seconds, and a request on a closed connection cannot be retried
+# safely.
 _IDLE_LIMIT_S = 50
 _TIMEOUT_S = 330  # the longest invocation that the templates allow is 300 s
-# Headers of one connection, and those that http.client and the gateway's server set anew.
+# Headers of one connection, and headers that http.client and the gateway's server set themselves.
 _REPLACED = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length", "expect"}
 
 
 class Proxy:
-    """One connection per thread, so that nothing is shared and nothing needs a lock."""
+    """One connection per thread, so that no lock is needed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -42,16 +42,16 @@ class Proxy:
         connection = self._connection()
         try:
             connection.request(method, target, body=body or None, headers=headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
         self._local.used = time.monotonic()
-        # The length of what a HEAD request leaves out is a part of its answer.
+        # The response to a HEAD request has the length of the omitted body.
         dropped = _REPLACED - {"content-length"} if method == "HEAD" else _REPLACED
-        kept = [(n, v) for n, v in answer.getheaders() if n.lower() not in dropped]
-        return Response(answer.status, kept, content)
+        kept = [(n, v) for n, v in response.getheaders() if n.lower() not in dropped]
+        return Response(response.status, kept, content)
 
     def _connection(self) -> http.client.HTTPConnection:
         connection = getattr(self._local, "connection", None)
@@ -65,6 +65,6 @@ class Proxy:
 
 
 def authorization(account: str, region: str, service: str) -> str:
-    """The header of the sandbox's own calls to ministack, which reads nothing but the scope from it."""
+    """Returns the header of the sandbox's calls to ministack, which reads only the scope."""
     scope = f"{account}/20260101/{region}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"

@@ -1,4 +1,4 @@
-"""Names the operation of a REST request (lambda, scheduler, ...) from the service's own model in botocore."""
+"""Finds the operation of a REST request (lambda, scheduler, ...) in botocore's model of the service."""
 
 import re
 from functools import cache
@@ -6,13 +6,13 @@ from functools import cache
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 
-# The service of a signature scope is not always botocore's name for it.
+# The service in a signature scope can differ from botocore's name.
 _MODEL_NAMES = {"s3": "s3", "lambda": "lambda", "scheduler": "scheduler", "execute-api": "apigateway"}
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """`Invoke` for lambda's POST /2015-03-31/functions/f/invocations; "POST /path" if no model names it."""
-    if service != "s3":  # S3 tells its operations apart by query string and headers, too
+    """Returns, for example, `Invoke` for lambda's POST /2015-03-31/functions/f/invocations."""
+    if service != "s3":  # S3 also distinguishes operations by query string and headers
         for op_method, pattern, name in _operations(service):
             if op_method == method and pattern.fullmatch(path):
                 return name
@@ -31,7 +31,7 @@ def _operations(service: str) -> list[tuple[str, re.Pattern[str], str]]:
         uri = http["requestUri"].partition("?")[0]
         pattern = "".join(_as_regex(part) for part in re.split(r"(\{[^}]+\})", uri))
         found.append((http["method"], re.compile(pattern.rstrip("/") + "/?"), name, uri.count("{")))
-    # /functions/{name} also matches what a longer fixed path says better: fewest placeholders first.
+    # /functions/{name} also matches fixed paths, so the patterns with the fewest placeholders come first.
     return [(method, pattern, name) for method, pattern, name, _ in sorted(found, key=lambda row: row[3])]
 
 

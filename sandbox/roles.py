@@ -1,8 +1,7 @@
-"""Says whether a role may be assumed, by the trust policy that CloudFormation put into ministack's IAM.
+"""Evaluates the trust policy of a role, which CloudFormation created in ministack's IAM.
 
-It judges what trust policies of this project hold: principals of the kinds AWS (role, account or *), the
-actions sts:AssumeRole, and conditions that ask for an external id. A condition that it cannot judge refuses,
-with a word on it.
+It supports the trust policies of this project: principals of type AWS (role, account or *), the action
+sts:AssumeRole, and conditions on an external id. Any other condition denies, with the reason.
 """
 
 import json
@@ -15,18 +14,18 @@ from sandbox.proxy import Proxy, authorization
 
 
 class TrustPolicies:
-    """Asks ministack's IAM for the role each time: stacks come and go."""
+    """Reads the role from ministack's IAM for each call, since stacks change."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
 
     def check(self, role_arn: str, external_id: str | None, caller: Principal) -> str | None:
-        """None if `caller` may assume the role, else why not."""
+        """Returns None if `caller` may assume the role, else the reason."""
         document = self._trust_policy(role_arn)
         if document is None:
             return "the role does not exist"
         statements = _as_list(document.get("Statement"))
-        reasons = [_why_not(statement, external_id, caller) for statement in statements]
+        reasons = [_denial_reason(statement, external_id, caller) for statement in statements]
         if None in reasons:
             return None
         return "; ".join(reason for reason in reasons if reason) or "its trust policy is empty"
@@ -38,14 +37,14 @@ class TrustPolicies:
             "Authorization": authorization(account, "us-east-1", "iam"),
         }
         body = f"Action=GetRole&Version=2010-05-08&RoleName={quote(name)}".encode()
-        answer = self._proxy.send("POST", "/", headers, body)
-        if answer.status != 200:
+        response = self._proxy.send("POST", "/", headers, body)
+        if response.status != 200:
             return None
-        text = ElementTree.fromstring(answer.body).findtext(".//{*}AssumeRolePolicyDocument") or "{}"
+        text = ElementTree.fromstring(response.body).findtext(".//{*}AssumeRolePolicyDocument") or "{}"
         return json.loads(unquote(text))
 
 
-def _why_not(statement: dict[str, Any], external_id: str | None, caller: Principal) -> str | None:
+def _denial_reason(statement: dict[str, Any], external_id: str | None, caller: Principal) -> str | None:
     if statement.get("Effect") != "Allow" or "sts:AssumeRole" not in _as_list(statement.get("Action")):
         return "a statement does not allow sts:AssumeRole"
     principal = statement.get("Principal", {})
@@ -62,7 +61,7 @@ def _why_not(statement: dict[str, Any], external_id: str | None, caller: Princip
     for operator, keys in statement.get("Condition", {}).items():
         for key, wanted in keys.items():
             if (operator, key.lower()) != ("StringEquals", "sts:externalid"):
-                return f"the sandbox cannot judge the condition {operator} {key}"
+                return f"the sandbox cannot evaluate the condition {operator} {key}"
             if external_id not in _as_list(wanted):
                 return "the external id is not the one that its trust policy asks for"
     return None

@@ -1,7 +1,7 @@
-"""One running sandbox: starts its parts in order, waits, and ends them.
+"""A running sandbox: starts its components in order, waits, and stops them.
 
-ministack starts while moto is imported, which takes longest; the gateway answers before the stacks are
-deployed, since `sam deploy` itself comes through it.
+ministack starts while this process imports moto, which takes longest. The gateway starts before the stacks
+are deployed, since `sam deploy` uses it.
 """
 
 import socket
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from sandbox.events import EventEmitter
 
 FAILURES = (deploy.DeploymentFailed, MinistackFailed)
-_LOOK_EVERY_S = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
-class Places:
-    """The folders of the templates, of the functions' binaries, and of the sandbox's own files."""
+class Directories:
+    """The directories of the templates, of the functions' binaries, and of the sandbox's files."""
 
     templates: Path
     functions: Path
@@ -35,11 +35,11 @@ class Places:
 
 
 class Sandbox:
-    """Use as a context manager, so that what was started is ended whatever happens."""
+    """The sandbox, as a context manager that always stops its processes."""
 
-    def __init__(self, places: Places, listener: socket.socket, verbose: bool) -> None:
-        self._project = deploy.Project(places.templates, places.functions)
-        self._state = places.state
+    def __init__(self, directories: Directories, listener: socket.socket, verbose: bool) -> None:
+        self._project = deploy.Project(directories.templates, directories.functions)
+        self._state = directories.state
         self._listener = listener
         self._verbose = verbose
         self._port = listener.getsockname()[1]
@@ -54,28 +54,28 @@ class Sandbox:
             self._ministack.stop()
 
     def start(self, progress: Callable[[str], None]) -> None:
-        """Returns when the stacks are deployed and the functions take events."""
+        """Returns when the stacks are deployed and the functions receive events."""
         deploy.check_binaries(self._project)
         self._ministack = ministack = MinistackHost(self._state, self._port, deploy.HUB, deploy.HUB_REGION)
         if self._verbose:
             threading.Thread(target=self._tee_logs, name="sandbox-logs", daemon=True).start()
         calls = self._serve(ministack)
         ministack.wait_ready()
-        progress("gateway, moto and ministack answer")
+        progress("gateway, moto and ministack respond")
         private = f"http://127.0.0.1:{ministack.port}"
         deploy.deploy_all(self.endpoint, private, self._project, self._state, progress)
-        calls.clear()  # the log begins with what users do
+        calls.clear()  # the log starts with the calls of users
 
     def wait(self) -> None:
-        """Until an interrupt is raised here; MinistackFailed if the child ends by itself."""
+        """Waits for an interrupt; raises MinistackFailed if ministack exits."""
         while self._ministack is not None and self._ministack.is_running():
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
         raise MinistackFailed(
-            "ministack has ended unexpectedly; its log is ministack.log in the folder of --state"
+            "ministack exited unexpectedly; its log is ministack.log in the directory of --state"
         )
 
     def _serve(self, ministack: MinistackHost) -> CallLog:
-        # Imported here, not above: moto takes over a second, in which ministack starts.
+        # Imported here, since the import of moto takes more than a second, during which ministack starts.
         from sandbox import cloudtrail, ec2, gateway
         from sandbox.ec2 import identity, trails
         from sandbox.events import EventEmitter
@@ -115,14 +115,14 @@ class Sandbox:
                     for line in file:
                         print(f"{log.stem}: {line.decode(errors='replace').rstrip()}", file=sys.stderr)
                     read[log] = file.tell()
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
 
 
 def _activity(emitter: "EventEmitter", ministack: MinistackHost) -> dict[str, Any]:
-    """The events on their way and the messages of each queue; nothing that is in flight is missing from it.
+    """Returns the pending events and the messages of each queue, without missing anything in flight.
 
-    An event that is delivered between the two readings is in its queue when that is read, and one that a
-    function caused between them shows as a change of the count.
+    An event that is delivered between the two reads of the counts is in its queue by then, and an event that
+    a function causes between them increases the count of emitted events.
     """
     emitted, pending = emitter.counts()
     queues = ministack.queue_activity()

@@ -1,4 +1,4 @@
-"""What can be turned at run time: delays, quotas, and the clock. Holds values only; others obey them."""
+"""Settings that can be changed at run time: delays, quotas, and the clock. Other modules apply them."""
 
 import math
 import threading
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-# Settings that are durations in milliseconds, and quotas. AWS's defaults of today stand in
+# Durations in milliseconds, and quotas with AWS's default values:
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 _DEFAULTS: dict[str, int] = {
     "latency_ms": 0,
@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, int] = {
 
 
 class Settings:
-    """Settings by name, safe to read and write from any thread."""
+    """Thread-safe settings by name."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,12 +34,12 @@ class Settings:
             raise AttributeError(name) from None
 
     def as_dict(self) -> dict[str, int]:
-        """All settings as they are."""
+        """Returns all settings."""
         with self._lock:
             return dict(self._values)
 
     def update(self, changes: Mapping[str, Any]) -> None:
-        """Changes some settings, or none of them: ValueError names the field that is wrong."""
+        """Changes some settings, or raises ValueError with the name of the invalid field and changes none."""
         for name, value in changes.items():
             if name not in _DEFAULTS:
                 raise ValueError(f"{name}: no such setting; there are {', '.join(_DEFAULTS)}")
@@ -49,11 +49,11 @@ class Settings:
             self._values.update(changes)
 
     def clock(self) -> float:
-        """Seconds since the epoch, as EC2 sees it: the wall clock and what it was advanced by."""
+        """Returns EC2's time in seconds since the epoch: the wall clock plus the advanced seconds."""
         return time.time() + self._advanced
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass for EC2: requests expire, dead peerings age out."""
+        """Advances EC2's time: requests expire, and deleted peerings disappear."""
         is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not is_number or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(f"advance_s: must be a number of seconds, 0 or more, is {seconds!r}")

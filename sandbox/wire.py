@@ -1,8 +1,8 @@
-"""Reads what an AWS request is from its HTTP form: the service, the action, the caller's key, the protocol.
+"""Parses an AWS request from its HTTP form: the service, the action, the caller's key, the protocol.
 
-It knows the wire protocols (EC2 and plain query, JSON 1.0/1.1, rest-json, rest-xml) just far enough to name
-the action and to answer an error in the caller's own protocol. It does not check signatures: any keys are
-good here.
+It supports the wire protocols (EC2 and plain query, JSON 1.0/1.1, rest-json, rest-xml) as far as needed to
+find the action and to return errors in the protocol of the caller. It does not verify signatures: any keys
+are valid.
 """
 
 import json
@@ -24,12 +24,12 @@ _QUERY_SERVICES = {"sts", "iam", "cloudformation", "sns", "monitoring", "autosca
 
 
 class NotSigned(ValueError):
-    """The request names no credential scope, so nobody can say which service it is for."""
+    """The request has no credential scope, so that its service is unknown."""
 
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """One signed request. `headers` keep the client's spelling; look one up with `header`."""
+    """A signed request. `headers` have the client's spelling; `header` returns one of them."""
 
     method: str
     target: str
@@ -49,7 +49,7 @@ class AwsRequest:
 
     @cached_property
     def action(self) -> str:
-        """The operation's name; for a REST call that no service model names, the method and the path."""
+        """Returns the operation's name, or the method and path of a REST call without a service model."""
         if target := self.header("x-amz-target"):
             return target.rpartition(".")[2]
         if "Action" in self.form:
@@ -61,7 +61,7 @@ class AwsRequest:
 
 @dataclass
 class Response:
-    """What goes back to the client."""
+    """A response to the client."""
 
     status: int
     headers: Headers
@@ -69,7 +69,7 @@ class Response:
 
 
 def parse_request(method: str, target: str, headers: Headers, body: bytes) -> AwsRequest:
-    """Raises NotSigned when neither Authorization header nor query string holds a credential scope."""
+    """Parses a request; raises NotSigned if neither the Authorization header nor the query has a scope."""
     query = dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
     names = {name.lower(): value for name, value in headers}
     scope = _CREDENTIAL.search(names.get("authorization", "")) or _CREDENTIAL.search(
@@ -90,7 +90,7 @@ def parse_request(method: str, target: str, headers: Headers, body: bytes) -> Aw
 
 
 def error_response(request: AwsRequest, code: str, message: str, status: int) -> Response:
-    """An error as the request's service would word it, so that every SDK finds the code."""
+    """Returns an error in the protocol of the request's service, so that every SDK finds the code."""
     request_id = str(uuid.uuid4())
     if request.header("x-amz-target"):
         return _json_error(
@@ -125,7 +125,7 @@ def error_response(request: AwsRequest, code: str, message: str, status: int) ->
 
 
 def unsigned_response(reason: NotSigned) -> Response:
-    """What AWS calls a request without a signature; XML, as no service says which protocol it speaks."""
+    """Returns AWS's error for a request without a signature; XML, since the protocol is unknown."""
     return _xml(
         403,
         str(uuid.uuid4()),
@@ -135,12 +135,12 @@ def unsigned_response(reason: NotSigned) -> Response:
 
 
 def error_code(request: AwsRequest, response: Response) -> str | None:
-    """The error code that a response carries, or None for a success."""
+    """Returns the error code of a response, or None for a success."""
     if response.status < 400:
         return None
     headers = {name.lower(): value for name, value in response.headers}
-    if named := headers.get("x-amzn-errortype"):
-        return named.partition(":")[0].rpartition("#")[2]
+    if error_type := headers.get("x-amzn-errortype"):
+        return error_type.partition(":")[0].rpartition("#")[2]
     if found := re.search(rb"<Code>([^<]+)</Code>", response.body):
         return found[1].decode()
     try:

@@ -1,6 +1,7 @@
 //! `peerd demo`: a mesh forms, heals and shrinks, on the in-memory AWS of the test kit and in virtual time.
 
-use peerd_core::{VpcRef, cidr};
+use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::{Rendered, VpcRef, cidr};
 use peerd_engine::{Clock, Run};
 use peerd_testkit::people::table;
 use peerd_testkit::{MINUTE, World, account, mesh, scope};
@@ -115,7 +116,7 @@ impl Story {
             self.line(&format!("  {line}"));
         }
         for finding in self.world.store.kept(&mesh("prod")).findings {
-            self.line(&format!("  {finding}"));
+            self.line(&format!("  {}", Rendered::new(&finding, DEFAULT_STACK)));
         }
         if runs.iter().any(|run| run.changed_the_network()) {
             self.line(&format!("  {seconds} seconds of virtual time later all is done"));

@@ -43,7 +43,7 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
         }
     };
     if scopes.is_empty() {
-        hub.push(Check::no("there is no account and Region to look at", "`peerd account add` names one"));
+        hub.push(Check::no("there is no account and Region to look at", "`peerd account add ACCOUNT` names one"));
     }
     let fails = checks::fail(&hub) || scopes.iter().any(|scope| checks::fail(&scope.checks));
     let text = if json { as_json(&hub, &scopes, !fails) } else { tell(&hub, &scopes) };

@@ -61,7 +61,7 @@ async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Re
     match ids.iter().find(|id| !found.contains_key(*id)) {
         None => Ok(found),
         Some(id) if unread.is_empty() => {
-            bail!("{id} is in no account and Region in which peerd looks; `peerd account add` names one")
+            bail!("{id} is in no account and Region in which peerd looks; `peerd account add ACCOUNT` names one")
         }
         Some(id) => bail!("{id} is nowhere to be seen, and these could not be read:\n  {}", unread.join("\n  ")),
     }
@@ -74,7 +74,7 @@ async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     let common = &one & &other;
     match (&common & &declared).into_iter().next().or(common.into_iter().next()).or(declared.into_iter().next()) {
         Some(mesh) => Ok(mesh),
-        None => bail!("no mesh is declared; `peerd mesh declare` declares one"),
+        None => bail!("no mesh is declared; `peerd mesh declare MESH` declares one"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_aws::Deployed;
-use peerd_core::{FindingKind, Leave, MeshName};
+use peerd_core::{Finding, Leave, MeshName};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
@@ -21,11 +21,7 @@ pub struct Confirm {
 /// `peerd confirm`: one run of the mesh deletes all that is due.
 pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<String> {
     let tidings = deployed.store.tidings(&mesh).await?.unwrap_or_default();
-    let blocked = tidings.findings.iter().find(|finding| {
-        finding.kind == FindingKind::Blocked
-            && finding.subject == mesh.as_str()
-            && finding.text.contains("would delete")
-    });
+    let blocked = tidings.findings.iter().find(|finding| matches!(finding, Finding::DeleteLimit { .. }));
     let Some(blocked) = blocked else {
         bail!("nothing of {mesh} waits for a confirmation; `peerd status {mesh}` shows what is open");
     };
@@ -33,7 +29,7 @@ pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<S
         Work::Reconcile { mesh: mesh.clone(), scopes: BTreeSet::new(), everywhere: true, leave: Leave::Confirmed };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
-    say(&format!("{mesh}: confirmed ({}); it is being done", blocked.text));
+    say(&format!("{mesh}: confirmed ({}); it is being done", blocked.message()));
     Ok(String::new())
 }
 

@@ -28,12 +28,37 @@ pub fn markdown() -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
     fn docs_cli_md_is_what_the_program_says() {
         let documented = include_str!("../../docs/cli.md");
         assert!(documented == markdown(), "docs/cli.md is not what the program says: `make docs` writes it anew");
+    }
+
+    /// The commands of peerd that a text quotes, as words.
+    fn commands(text: &str) -> Vec<Vec<&str>> {
+        let quoted = text.split('`').skip(1).step_by(2);
+        quoted.map(|text| text.split_whitespace().collect::<Vec<_>>()).filter(|words| words[0] == "peerd").collect()
+    }
+
+    #[test]
+    fn every_command_in_a_remedy_is_one_that_the_program_takes() {
+        let mut parsed = 0;
+        for finding in peerd_testkit::findings::samples() {
+            for remedy in [finding.remedy("peerd"), finding.remedy("acme")] {
+                for words in commands(&remedy) {
+                    parsed += 1;
+                    assert_eq!(words.contains(&"acme"), remedy == finding.remedy("acme"), "{remedy}");
+                    if let Err(error) = Cli::try_parse_from(&words) {
+                        panic!("{words:?}: {error}");
+                    }
+                }
+            }
+        }
+        assert!(parsed > 10, "{parsed} commands");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Deployed, PastRun, SystemClock};
-use peerd_core::{Finding, FindingKind, Member, MeshName};
+use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
 use peerd_engine::{Clock, Store, Tidings};
 use serde_json::json;
 
@@ -35,7 +35,9 @@ struct Known {
     declaration: Declaration,
     members: Vec<Member>,
     /// With their age in milliseconds, if it is known.
-    findings: Vec<(Finding, Option<u64>)>,
+    findings: Vec<(Rendered, Option<u64>)>,
+    /// How many more findings there are than the table keeps, by kind.
+    more: BTreeMap<FindingKind, usize>,
     withheld: Vec<String>,
     /// How many pairs are in which state.
     pairs: BTreeMap<String, usize>,
@@ -52,9 +54,10 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
         members.retain(|member| member.asked().contains(&name));
         let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
         let age = |finding: &Finding| tidings.open_since(finding).map(|since| SystemClock.now().saturating_sub(since));
-        let findings = tidings.findings.iter().map(|finding| (finding.clone(), age(finding))).collect();
-        let Tidings { withheld, pairs, .. } = tidings;
-        known.push(Known { mesh: name, declaration, members, findings, withheld, pairs });
+        let rendered = |finding: &Finding| (Rendered::new(finding, &deployed.stack), age(finding));
+        let findings = tidings.findings.iter().map(rendered).collect();
+        let Tidings { more, withheld, pairs, .. } = tidings;
+        known.push(Known { mesh: name, declaration, members, findings, more, withheld, pairs });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         return Err(unknown(mesh));
@@ -97,7 +100,7 @@ fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
 }
 
 fn details(of: &Known) -> String {
-    let Known { mesh, declaration, members, findings, withheld, pairs } = of;
+    let Known { mesh, declaration, members, findings, more, withheld, pairs } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
         ["MEMBER", "ACCOUNT", "REGION", "BLOCKS"],
@@ -113,10 +116,13 @@ fn details(of: &Known) -> String {
     if findings.is_empty() {
         text.push_str("nothing is open\n");
     }
-    for (Finding { kind, subject, text: what, remedy }, age) in findings {
+    for (Rendered { kind, subject, text: what, remedy, .. }, age) in findings {
         let age = age.map(|age| format!(", for {}", lasting(age))).unwrap_or_default();
         text += &format!("{kind}: {subject}{age}\n  {what}\n  what to do: {remedy}\n");
     }
+    text.extend(
+        more.iter().map(|(kind, count)| format!("and {count} more of kind {kind}; the functions' log has them all\n")),
+    );
     if !withheld.is_empty() {
         text += "\ndue when the mesh resumes, and whatever follows from it\n";
         text.extend(withheld.iter().map(|line| format!("  {line}\n")));
@@ -142,21 +148,24 @@ fn tell(run: &PastRun) -> String {
 }
 
 fn as_json(known: &[Known], swept: Option<u64>) -> String {
-    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, withheld, pairs }| {
+    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, more, withheld, pairs }| {
         let members = members.iter().map(|member| {
             let scope = &member.vpc.scope;
             json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
         });
-        let findings = findings.iter().map(|(Finding { kind, subject, text, remedy }, age)| {
+        let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
             let age = age.map(|age| age / 1000);
-            json!({"kind": kind, "subject": subject, "text": text, "remedy": remedy, "age_seconds": age})
+            json!({
+                "kind": kind, "severity": severity, "subject": subject, "text": text, "remedy": remedy, "data": data,
+                "age_seconds": age
+            })
         });
         let findings: Vec<_> = findings.collect();
         let (mode, by) = (declaration.mode(), declaration.by());
         let members: Vec<_> = members.collect();
         json!({
             "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
-            "withheld": withheld
+            "more_findings": more, "withheld": withheld
         })
     });
     format!(
@@ -174,12 +183,13 @@ mod tests {
     fn known() -> Known {
         let member = r#"{"vpc":{"scope":{"account":"111111111111","region":"us-east-1"},"id":"vpc-1"},
             "cidrs":["10.1.0.0/16"],"meshes":["prod"]}"#;
-        let [subject, text, remedy] = ["vpc-1 - vpc-2", "they overlap", "mend one"].map(str::to_owned);
+        let finding = Finding::UnreadablePolicy { mesh: "prod".parse().unwrap(), error: "no JSON".to_owned() };
         Known {
             mesh: "prod".parse().unwrap(),
             declaration: Declaration::Stack(Policy::default()),
             members: vec![serde_json::from_str(member).unwrap()],
-            findings: vec![(Finding { kind: FindingKind::Overlap, subject, text, remedy }, Some(7_500_000))],
+            findings: vec![(Rendered::new(&finding, "acme"), Some(7_500_000))],
+            more: [(FindingKind::Overlap, 240)].into(),
             withheld: vec!["+ peering".to_owned()],
             pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
         }
@@ -198,14 +208,18 @@ mod tests {
             "prod: active, declared by stack\n\n\
              MEMBER  ACCOUNT       REGION     BLOCKS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
-             overlap: vpc-1 - vpc-2, for 2 hours\n  they overlap\n  what to do: mend one\n\n\
+             blocked: prod, for 2 hours\n  no JSON\n  what to do: declare it again with its policy, \
+             `peerd mesh declare prod --policy prod.json --stack acme`; until then nothing of it is changed\n\
+             and 240 more of kind overlap; the functions' log has them all\n\n\
              due when the mesh resumes, and whatever follows from it\n  + peering\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[known()], Some(1500))).unwrap();
         assert_eq!((&json["last_sweep_seconds_ago"], &json["meshes"][0]["pairs"]["active"]), (&json!(1), &json!(2)));
         assert_eq!(json["meshes"][0]["members"][0]["cidrs"][0], "10.1.0.0/16");
         let finding = &json["meshes"][0]["findings"][0];
-        assert_eq!((&finding["kind"], &finding["age_seconds"]), (&json!("overlap"), &json!(7500)));
+        assert_eq!((&finding["kind"], &finding["age_seconds"]), (&json!("blocked"), &json!(7500)));
+        assert_eq!((&finding["severity"], &finding["data"]["error"]), (&json!("error"), &json!("no JSON")));
+        assert_eq!(json["meshes"][0]["more_findings"], json!({"overlap": 240}));
     }
 
     #[test]

@@ -31,7 +31,7 @@ class Scope:
 
 @dataclass(frozen=True, order=True)
 class Vpc:
-    """The identity of a VPC; its state at some moment is its `VpcView`."""
+    """The identity of a VPC; its state at some time is its `VpcView`."""
 
     account: str
     region: str

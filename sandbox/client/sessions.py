@@ -9,7 +9,7 @@ from botocore.config import Config
 from sandbox.client.model import HOME_REGION, HUB, Scope
 
 ROLE = "arn:aws:iam::{account}:role/sandbox-admin"
-SESSION_NAME = "outsider"
+SESSION_NAME = "client"
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=20,
@@ -42,7 +42,7 @@ class Sessions:
 
     def _assume(self, account: str) -> dict[str, str]:
         if account not in self._credentials:
-            credentials = {"aws_access_key_id": "AKIAOUTSIDER00000000", "aws_secret_access_key": "any"}
+            credentials = {"aws_access_key_id": "AKIACLIENT0000000000", "aws_secret_access_key": "any"}
             sts = self._create("sts", HOME_REGION, credentials)
             response = sts.assume_role(RoleArn=ROLE.format(account=account), RoleSessionName=SESSION_NAME)
             keys = response["Credentials"]

@@ -1,7 +1,7 @@
-"""EC2, STS, Organizations, Service Quotas and CloudTrail: moto, with what moto lacks of AWS and peerd needs.
+"""EC2, STS, Organizations, Service Quotas and CloudTrail: moto, patched where peerd needs AWS's behavior.
 
-Each rule stands beside its source. Faults, latency, events and the call log are the gateway's; the gateway
-also calls the application from one thread at a time, which moto's state needs.
+Each rule cites its source. The gateway implements faults, latency, events and the call log, and calls the
+application from one thread at a time, since moto's state is not thread-safe.
 """
 
 import warnings
@@ -30,7 +30,7 @@ _installed = False
 
 
 def install() -> None:
-    """Lays the overlay over moto; a second call changes nothing."""
+    """Applies the patches to moto; a second call changes nothing."""
     global _installed
     if _installed:
         return
@@ -50,12 +50,12 @@ def install() -> None:
         trails,
     ):
         part.install()
-    # moto warns that its own service model lacks AccessDenied, which every AWS service answers.
+    # moto warns that its service model lacks AccessDenied, which every AWS service returns.
     warnings.filterwarnings("ignore", message="Exception.*does not match an error shape")
     _installed = True
 
 
 def application() -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
-    """The WSGI application of the five services."""
+    """Returns the WSGI application of the five services."""
     install()
     return DomainDispatcherApplication(create_backend_app)

@@ -1,4 +1,4 @@
-"""Every EC2 call: dry runs that change nothing, pages, and describes that read as of a moment."""
+"""Rules for every EC2 call: dry runs, pagination, and the read time of Describe calls."""
 
 import base64
 import binascii
@@ -10,12 +10,12 @@ from moto.core.utils import camelcase_to_underscores
 from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 
-from sandbox.ec2.errors import fail
-from sandbox.ec2.regions import is_off, refuse
+from sandbox.ec2.errors import client_error
+from sandbox.ec2.regions import is_disabled, refuse
 from sandbox.ec2.tags import refuse_reserved
-from sandbox.ec2.timeline import reading_stale
+from sandbox.ec2.timeline import stale_reads
 
-# The list in the answer, and the largest page: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html
+# The list in the response, and the maximum page size: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html
 _PAGED = {
     "DescribeVpcs": ("Vpcs", 1000),
     "DescribeVpcPeeringConnections": ("VpcPeeringConnections", 1000),
@@ -23,7 +23,7 @@ _PAGED = {
     "DescribeSecurityGroups": ("SecurityGroups", 1000),
     "DescribeSecurityGroupRules": ("SecurityGroupRules", 1000),
 }
-_SMALLEST_PAGE = 5
+_MIN_PAGE_SIZE = 5
 
 
 def install() -> None:
@@ -36,7 +36,7 @@ def _call_action(call: Callable[[EC2Response], Any]) -> Callable[[EC2Response], 
         action = self._get_action() or ""
         name = camelcase_to_underscores(action)
         method = getattr(self, name, None)
-        if method is not None and is_off(self.region):
+        if method is not None and is_disabled(self.region):
             setattr(self, name, refuse)
         elif method is not None and str(self._get_param("DryRun", "false")).lower() == "true":
             setattr(self, name, _dry_run)
@@ -45,7 +45,7 @@ def _call_action(call: Callable[[EC2Response], Any]) -> Callable[[EC2Response], 
         elif method is not None and action.startswith("Create"):
             setattr(self, name, lambda: refuse_reserved(self) or method())
         if action.startswith("Describe"):
-            with reading_stale():
+            with stale_reads():
                 return call(self)
         return call(self)
 
@@ -56,18 +56,18 @@ def _dry_run() -> None:
     raise DryRunClientError()
 
 
-def _page(self: EC2Response, method: Callable[[], ActionResult], key: str, largest: int) -> ActionResult:
+def _page(self: EC2Response, method: Callable[[], ActionResult], key: str, max_size: int) -> ActionResult:
     size, token = self._get_param("MaxResults"), self._get_param("NextToken")
-    if size is not None and not _SMALLEST_PAGE <= int(size) <= largest:
-        expected = f"Expecting a value between {_SMALLEST_PAGE} and {largest}."
-        raise fail(
+    if size is not None and not _MIN_PAGE_SIZE <= int(size) <= max_size:
+        expected = f"Expecting a value between {_MIN_PAGE_SIZE} and {max_size}."
+        raise client_error(
             "InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid. {expected}"
         )
-    answer = method()
+    response = method()
     if size is None and token is None:
-        return answer
-    items, start = list(answer.result[key]), _start(token)
-    end = start + int(size or largest)
+        return response
+    items, start = list(response.result[key]), _start(token)
+    end = start + int(size or max_size)
     result: dict[str, Any] = {key: items[start:end]}
     if end < len(items):
         result["NextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
@@ -78,4 +78,4 @@ def _start(token: str | None) -> int:
     try:
         return int(base64.urlsafe_b64decode(token)) if token else 0
     except (binascii.Error, ValueError):
-        raise fail("InvalidNextToken", f"The token '{token}' is invalid") from None
+        raise client_error("InvalidNextToken", f"The token '{token}' is invalid") from None

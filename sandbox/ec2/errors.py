@@ -1,4 +1,4 @@
-"""EC2's errors as AWS spells them.
+"""EC2's errors with AWS's codes and messages.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
@@ -6,6 +6,6 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 from moto.ec2.exceptions import EC2ClientError
 
 
-def fail(code: str, message: str) -> EC2ClientError:
-    """An error to raise, with the code and sentence that AWS gives."""
+def client_error(code: str, message: str) -> EC2ClientError:
+    """Returns an error to raise, with AWS's code and message."""
     return EC2ClientError(code, message)

@@ -1,6 +1,6 @@
-"""Filters: a resource passes when any of its values matches any of the filter's patterns.
+"""Filters: a resource matches when any of its values matches any of the filter's patterns.
 
-moto wants all of a resource's tag keys, or all of the filter's, to match.
+moto requires all of a resource's tag keys, or all of the filter's patterns, to match.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
 """
 
@@ -12,12 +12,12 @@ from moto.ec2 import utils
 
 
 def install() -> None:
-    """Mends moto's filter for values that are several."""
+    """Patches moto's filter for resources with several values."""
     utils.is_filter_matching = _any_matching(utils.is_filter_matching)
 
 
 def matches_any(values: Iterable[str], patterns: Iterable[str]) -> bool:
-    """Whether any value matches any pattern; `*` and `?` are wildcards, and case counts."""
+    """Returns whether any value matches any pattern; `*` and `?` are wildcards, case-sensitive."""
     patterns = list(patterns)
     return any(fnmatch.fnmatchcase(value, pattern) for value in values for pattern in patterns)
 

@@ -1,6 +1,6 @@
-"""Security groups and their ingress rules: all rules of a call or none, quotas, and what is described late.
+"""Security groups and their ingress rules: atomic calls, quotas, and eventual consistency.
 
-What one rule lets in is in permissions.py. Egress rules are moto's: nobody here writes any.
+The permissions of one rule are in permissions.py. Egress rules are moto's, since peerd does not change them.
 https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 """
 
@@ -21,60 +21,60 @@ from moto.ec2.models.vpcs import VPC
 from moto.ec2.responses import EC2Response
 
 from sandbox.ec2 import permissions
-from sandbox.ec2.errors import fail
-from sandbox.ec2.timeline import Timeline, is_describing, moment
-from sandbox.ec2.vpcs import is_seen
+from sandbox.ec2.errors import client_error
+from sandbox.ec2.timeline import Timeline, is_describing, read_time
+from sandbox.ec2.vpcs import is_visible
 from sandbox.settings import SETTINGS
 
 Rules = list[SecurityGroupRule]
 
 
 def install() -> None:
-    """Lays the rules below over moto's security groups."""
-    SecurityGroup.__init__ = _dated(SecurityGroup.__init__)
+    """Patches moto's security groups with the rules below."""
+    SecurityGroup.__init__ = _with_visibility_delay(SecurityGroup.__init__)
     SecurityGroup.ingress_rules = property(_ingress_rules, _set_ingress_rules)
     SecurityGroupRule.group_owner_id = property(lambda self: self.ec2_backend.account_id)
-    EC2Response.create_security_group = _in_a_vpc(EC2Response.create_security_group)
-    EC2Response.delete_security_group = _unless_needed(EC2Response.delete_security_group)
+    EC2Response.create_security_group = _requiring_vpc(EC2Response.create_security_group)
+    EC2Response.delete_security_group = _unless_referenced(EC2Response.delete_security_group)
     EC2Response.authorize_security_group_ingress = _authorize
     EC2Response.revoke_security_group_ingress = _revoke
     EC2Response.modify_security_group_rules = _modify
-    EC2Backend.describe_security_groups = _delayed(EC2Backend.describe_security_groups)
-    EC2Backend.describe_security_group_rules = _delayed_rules(EC2Backend.describe_security_group_rules)
-    EC2Backend.do_resources_exist = _knowing_rules(EC2Backend.do_resources_exist)
+    EC2Backend.describe_security_groups = _only_visible(EC2Backend.describe_security_groups)
+    EC2Backend.describe_security_group_rules = _only_visible_rules(EC2Backend.describe_security_group_rules)
+    EC2Backend.do_resources_exist = _requiring_existing_rules(EC2Backend.do_resources_exist)
     EC2Backend.delete_vpc = _without_groups(EC2Backend.delete_vpc)
 
 
-# ---------------------------------------------------------------- what is seen of them
+# ---------------------------------------------------------------- visibility
 
 
-def _dated(init: Callable[..., None]) -> Callable[..., None]:
-    """A default group lets its own members in: moto's is empty.
+def _with_visibility_delay(init: Callable[..., None]) -> Callable[..., None]:
+    """A default group allows traffic from its own members; moto's is empty.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html
     """
 
     def __init__(self: SecurityGroup, *args: Any, **kwargs: Any) -> None:
-        self.seen_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
+        self.visible_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
         init(self, *args, **kwargs)
         if self.is_default:
             itself = {"GroupId": self.id, "UserId": self.owner_id, "OwnerId": self.owner_id}
-            everything = SecurityGroupRule(
+            rule = SecurityGroupRule(
                 self.ec2_backend, "-1", self.id, None, None, None, itself, is_egress=False
             )
-            self.ingress_rules = [everything]
+            self.ingress_rules = [rule]
 
     return __init__
 
 
 def _ingress_rules(self: SecurityGroup) -> Rules:
-    """The rules; to a describe those that it sees: EC2 is eventually consistent, about rules as about routes.
+    """Returns the rules; in a Describe call the visible rules, since EC2 is eventually consistent.
 
     https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
     """
     if not is_describing():
         return self.history.now
-    return [rule for rule in self.history.at(moment()) if is_seen(rule)]
+    return [rule for rule in self.history.at(read_time()) if is_visible(rule)]
 
 
 def _set_ingress_rules(self: SecurityGroup, rules: Rules) -> None:
@@ -84,21 +84,21 @@ def _set_ingress_rules(self: SecurityGroup, rules: Rules) -> None:
         self.history = Timeline(rules, at=0.0)
 
 
-def _delayed(describe: Callable[..., list[SecurityGroup]]) -> Callable[..., list[SecurityGroup]]:
+def _only_visible(describe: Callable[..., list[SecurityGroup]]) -> Callable[..., list[SecurityGroup]]:
     def describe_security_groups(
         self: EC2Backend, group_ids: list[str] | None = None, groupnames: Any = None, filters: Any = None
     ) -> list[SecurityGroup]:
         for group_id in group_ids or []:
             known = self.get_security_group_from_id(group_id)
-            if known is None or not is_seen(known):
+            if known is None or not is_visible(known):
                 raise InvalidSecurityGroupNotFoundError(group_id)
-        return [group for group in describe(self, group_ids, groupnames, filters) if is_seen(group)]
+        return [group for group in describe(self, group_ids, groupnames, filters) if is_visible(group)]
 
     return describe_security_groups
 
 
-def _delayed_rules(describe: Callable[..., Rules]) -> Callable[..., Rules]:
-    """No filter but those documented: moto fails at others, and `tag-key` is not among them.
+def _only_visible_rules(describe: Callable[..., Rules]) -> Callable[..., Rules]:
+    """Rejects undocumented filters, which include `tag-key`; moto fails at them.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupRules.html
     """
@@ -108,15 +108,19 @@ def _delayed_rules(describe: Callable[..., Rules]) -> Callable[..., Rules]:
     ) -> Rules:
         for name in filters:
             if name not in ("group-id", "security-group-rule-id") and not name.startswith("tag:"):
-                raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
-        seen = {group.id for groups in self.groups.values() for group in groups.values() if is_seen(group)}
-        return [rule for rule in describe(self, sg_rule_ids, filters) if rule.group_id in seen]
+                raise client_error("InvalidParameterValue", f"The filter '{name}' is invalid")
+        visible = {
+            group.id for groups in self.groups.values() for group in groups.values() if is_visible(group)
+        }
+        return [rule for rule in describe(self, sg_rule_ids, filters) if rule.group_id in visible]
 
     return describe_security_group_rules
 
 
-def _knowing_rules(check: Callable[[EC2Backend, list[str]], bool]) -> Callable[[EC2Backend, list[str]], bool]:
-    """A rule that does not exist cannot be tagged: moto tags anything that is called `sgr-`."""
+def _requiring_existing_rules(
+    check: Callable[[EC2Backend, list[str]], bool],
+) -> Callable[[EC2Backend, list[str]], bool]:
+    """A rule that does not exist cannot be tagged; moto tags any id that starts with `sgr-`."""
 
     def do_resources_exist(self: EC2Backend, resource_ids: list[str]) -> bool:
         rules = [resource for resource in resource_ids if resource.startswith("sgr-")]
@@ -129,10 +133,10 @@ def _knowing_rules(check: Callable[[EC2Backend, list[str]], bool]) -> Callable[[
     return do_resources_exist
 
 
-# ---------------------------------------------------------------- groups that come and go
+# ---------------------------------------------------------------- creation and deletion of groups
 
 
-def _in_a_vpc(create: Callable[[EC2Response], ActionResult]) -> Callable[[EC2Response], ActionResult]:
+def _requiring_vpc(create: Callable[[EC2Response], ActionResult]) -> Callable[[EC2Response], ActionResult]:
     def create_security_group(self: EC2Response) -> ActionResult:
         if vpc_id := self._get_param("VpcId"):
             self.ec2_backend.get_vpc(vpc_id)
@@ -141,8 +145,10 @@ def _in_a_vpc(create: Callable[[EC2Response], ActionResult]) -> Callable[[EC2Res
     return create_security_group
 
 
-def _unless_needed(delete: Callable[[EC2Response], ActionResult]) -> Callable[[EC2Response], ActionResult]:
-    """The default group stays, and so does one that a rule of another group refers to.
+def _unless_referenced(
+    delete: Callable[[EC2Response], ActionResult],
+) -> Callable[[EC2Response], ActionResult]:
+    """The default group, and a group that a rule of another group refers to, cannot be deleted.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
     """
@@ -151,29 +157,29 @@ def _unless_needed(delete: Callable[[EC2Response], ActionResult]) -> Callable[[E
         group = _group(self)
         if group.is_default:
             message = f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
-            raise fail("CannotDelete", message)
+            raise client_error("CannotDelete", message)
         for other in self.ec2_backend.groups[group.vpc_id].values():
             refers = (rule.source_group.get("GroupId") == group.id for rule in other.ingress_rules)
             if other is not group and any(refers):
-                raise fail("DependencyViolation", f"resource {group.id} has a dependent object")
+                raise client_error("DependencyViolation", f"resource {group.id} has a dependent object")
         return delete(self)
 
     return delete_security_group
 
 
 def _without_groups(delete: Callable[[EC2Backend, str], VPC]) -> Callable[[EC2Backend, str], VPC]:
-    """A VPC's own groups are deleted before it: https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html"""
+    """A VPC with groups of its own cannot be deleted: https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html"""
 
     def delete_vpc(self: EC2Backend, vpc_id: str) -> VPC:
         if any(not group.is_default for group in self.groups[vpc_id].values()):
             message = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
-            raise fail("DependencyViolation", message)
+            raise client_error("DependencyViolation", message)
         return delete(self, vpc_id)
 
     return delete_vpc
 
 
-# ---------------------------------------------------------------- rules that come and go
+# ---------------------------------------------------------------- creation and deletion of rules
 
 
 def _group(self: EC2Response) -> SecurityGroup:
@@ -184,64 +190,66 @@ def _group(self: EC2Response) -> SecurityGroup:
     return group
 
 
-def _asked(self: EC2Response, group: SecurityGroup) -> Rules:
-    """What the call describes, as rules without tags."""
-    each = self._process_rules_from_querystring()
-    return [rule for asked in each for rule in permissions.rules(self.ec2_backend, group, asked)]
+def _requested_rules(self: EC2Response, group: SecurityGroup) -> Rules:
+    """Returns the rules that the call describes, without tags."""
+    parsed = self._process_rules_from_querystring()
+    return [rule for permission in parsed for rule in permissions.rules(self.ec2_backend, group, permission)]
 
 
 def _authorize(self: EC2Response) -> ActionResult:
-    """All rules of a call are added, or none."""
+    """Adds all rules of a call or none."""
     group, tags = _group(self), self._parse_tag_specification().get("security-group-rule", {})
-    added = _asked(self, group)
+    added = _requested_rules(self, group)
     if not added:
-        raise fail("MissingParameter", "The request must contain the parameter source")
+        raise client_error("MissingParameter", "The request must contain the parameter source")
     for index, rule in enumerate(added):
         if rule in group.ingress_rules or rule in added[:index]:
             raise InvalidPermissionDuplicateError
-    _refuse_beyond_quota(self.ec2_backend, group, added)
+    _enforce_quota(self.ec2_backend, group, added)
     for rule in added:
         rule.add_tags(tags)
-        rule.seen_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
+        rule.visible_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
     group.ingress_rules = [*group.ingress_rules, *added]
-    return ActionResult({"Return": True, "SecurityGroupRules": [permissions.shown(rule) for rule in added]})
+    return ActionResult(
+        {"Return": True, "SecurityGroupRules": [permissions.described_rule(rule) for rule in added]}
+    )
 
 
-def _refuse_beyond_quota(backend: EC2Backend, group: SecurityGroup, added: Rules) -> None:
-    """IPv4 and IPv6 are counted apart, and moto counts them together.
+def _enforce_quota(backend: EC2Backend, group: SecurityGroup, added: Rules) -> None:
+    """IPv4 and IPv6 have separate counts; moto counts them together.
 
-    A group that is referred to counts as a rule of both families, a prefix list as its most entries in both.
+    A referenced group counts as one rule of each family, a prefix list as its maximum number of entries.
     https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
     """
     for version in (4, 6):
-        more = sum(permissions.weight(backend, rule, version) for rule in added)
-        standing = sum(permissions.weight(backend, rule, version) for rule in group.ingress_rules)
-        if more and standing + more > SETTINGS.quota_rules:
+        new = sum(permissions.weight(backend, rule, version) for rule in added)
+        existing = sum(permissions.weight(backend, rule, version) for rule in group.ingress_rules)
+        if new and existing + new > SETTINGS.quota_rules:
             raise RulesPerSecurityGroupLimitExceededError
 
 
 def _revoke(self: EC2Response) -> ActionResult:
-    """By ids, or by what the rules let in, which must match exactly; all rules of a call, or none.
+    """Revokes rules by id, or by permissions that must match exactly; all rules of a call or none.
 
-    An answer to what does not match in the default VPC differs on AWS: it is a success that names the rest.
+    On AWS, a call in the default VPC with permissions that do not match succeeds and returns them.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
     """
     group, ids = _group(self), self._get_param("SecurityGroupRuleIds", [])
-    standing = group.ingress_rules
-    for unknown in set(ids) - {rule.id for rule in standing}:
+    existing = group.ingress_rules
+    for unknown in set(ids) - {rule.id for rule in existing}:
         raise InvalidSecurityGroupRuleIdNotFoundError(unknown)
-    asked = [] if ids else _asked(self, group)
-    if any(rule not in standing for rule in asked):
+    requested = [] if ids else _requested_rules(self, group)
+    if any(rule not in existing for rule in requested):
         raise InvalidPermissionNotFoundError
-    gone = [rule for rule in standing if rule.id in ids or rule in asked]
-    group.ingress_rules = [rule for rule in standing if rule not in gone]
+    removed = [rule for rule in existing if rule.id in ids or rule in requested]
+    group.ingress_rules = [rule for rule in existing if rule not in removed]
     return ActionResult(
-        {"Return": True, "RevokedSecurityGroupRules": [permissions.revoked(rule) for rule in gone]}
+        {"Return": True, "RevokedSecurityGroupRules": [permissions.revoked_rule(rule) for rule in removed]}
     )
 
 
 def _modify(self: EC2Response) -> ActionResult:
-    """Rules keep their ids and tags; all of a call are changed, or none.
+    """Modifies all rules of a call or none; they keep their ids and tags.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySecurityGroupRules.html
     """
@@ -250,7 +258,7 @@ def _modify(self: EC2Response) -> ActionResult:
         rule = group.get_rule(update["SecurityGroupRuleId"])
         if rule is None:
             raise InvalidSecurityGroupRuleIdNotFoundError(update["SecurityGroupRuleId"])
-        changed[rule.id] = permissions.changed(rule, update.get("SecurityGroupRule", {}))
+        changed[rule.id] = permissions.modified_rule(rule, update.get("SecurityGroupRule", {}))
     for direction in ("ingress_rules", "egress_rules"):
         rules = [changed.get(rule.id, rule) for rule in getattr(group, direction)]
         if any(rule in rules[:index] for index, rule in enumerate(rules)):

@@ -1,7 +1,7 @@
-"""Who calls: access keys, the accounts and roles behind them, and which roles may be assumed.
+"""Callers: access keys, their accounts and roles, and which roles may be assumed.
 
-A key is one that AssumeRole gave out, one that was registered for a Lambda function's role, a 12-digit
-account id, or anything else, which is a user of the hub's account.
+A key comes from AssumeRole, is registered for the role of a Lambda function, or is a 12-digit account id. Any
+other key belongs to a user of the hub account.
 """
 
 import re
@@ -20,29 +20,29 @@ _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/([\w+=,.@/-]+)")
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller as GetCallerIdentity and CloudTrail name it."""
+    """A caller in the terms of GetCallerIdentity and CloudTrail."""
 
     account: str
     arn: str
     session_issuer_arn: str | None
 
 
-# Says whether a role other than sandbox-admin may be assumed, given its ARN, the external id and the caller:
-# None, or why not. The gateway sets it; without it no such role exists.
+# Returns None if the caller may assume a role other than sandbox-admin, given its ARN and the external id,
+# else the reason. `running` sets it; without it no such role exists.
 ROLE_CHECK: Callable[[str, str | None, Principal], str | None] = lambda *_: "the role does not exist"  # noqa: E731
 
 _keys: dict[str, Principal] = {}
 
 
 def register_key(access_key: str, account: str, role_arn: str, session_name: str) -> None:
-    """Makes a key belong to a session of a role."""
+    """Registers a key for a session of a role."""
     role = role_arn.rpartition("/")[2]
     arn = f"arn:aws:sts::{account}:assumed-role/{role}/{session_name}"
     _keys[access_key] = Principal(account, arn, role_arn)
 
 
 def principal(access_key: str) -> Principal:
-    """Who a key belongs to."""
+    """Returns the principal of a key."""
     if known := _keys.get(access_key):
         return known
     account = access_key if re.fullmatch(r"\d{12}", access_key) else HUB_ACCOUNT
@@ -50,7 +50,7 @@ def principal(access_key: str) -> Principal:
 
 
 def install() -> None:
-    """Makes moto take accounts from here, and STS refuse what AWS refuses."""
+    """Patches moto to use these accounts, and STS to reject what AWS rejects."""
     BaseResponse.get_access_key = _access_key
     BaseResponse.get_current_account = lambda self: principal(self.get_access_key()).account
     TokenResponse.assume_role = _assume_role(TokenResponse.assume_role)
@@ -58,7 +58,7 @@ def install() -> None:
 
 
 def _access_key(self: BaseResponse) -> str:
-    """The key that signed. moto finds keys of 20 characters only, and takes any other for one of its own."""
+    """Returns the key of the signature. moto recognizes keys of 20 characters only."""
     presigned = self.querystring.get("X-Amz-Credential", [""])[0]
     found = _CREDENTIAL.search(self.headers.get("Authorization", "")) or _CREDENTIAL.search(
         f"Credential={presigned}"
@@ -71,14 +71,17 @@ def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[T
         role_arn, external_id = self._get_param("RoleArn"), self._get_param("ExternalId")
         caller = principal(self.get_access_key())
         if refusal := _refusal(role_arn, external_id, caller):
-            what = f"sts:AssumeRole on resource: {role_arn} ({refusal})"
-            raise STSClientError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {what}")
-        answer = assume(self)
+            action = f"sts:AssumeRole on resource: {role_arn} ({refusal})"
+            raise STSClientError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {action}")
+        response = assume(self)
         account = role_arn.split(":")[4]
         register_key(
-            answer.result["Credentials"].access_key_id, account, role_arn, self._get_param("RoleSessionName")
+            response.result["Credentials"].access_key_id,
+            account,
+            role_arn,
+            self._get_param("RoleSessionName"),
         )
-        return answer
+        return response
 
     return assume_role
 

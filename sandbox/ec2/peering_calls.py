@@ -1,4 +1,4 @@
-"""The peering calls of the API: parameters in, one side's view out, with all of AWS's filters."""
+"""The peering calls of the API: their parameters, the view of one side, and AWS's filters."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 
-from sandbox.ec2.errors import fail
+from sandbox.ec2.errors import client_error
 from sandbox.ec2.filters import matches_any
-from sandbox.ec2.peerings import GhostVpc, Peering, View
+from sandbox.ec2.peerings import MissingVpc, Peering, View
 
 
 def install() -> None:
-    """Replaces moto's responses."""
+    """Replaces moto's peering calls."""
     EC2Response.create_vpc_peering_connection = _create
     EC2Response.describe_vpc_peering_connections = _describe
     EC2Response.accept_vpc_peering_connection = _accept
@@ -28,10 +28,10 @@ def _create(self: EC2Response) -> ActionResult:
     region = self._get_param("PeerRegion") or self.region
     vpc, peer_id = self.ec2_backend.get_vpc(self._get_param("VpcId")), self._get_param("PeerVpcId")
     elsewhere = (account, region) != (self.current_account, self.region)
-    theirs = ec2_backends[account][region]
-    # A wrong id in one's own account and Region is refused at once; elsewhere AWS cannot tell yet.
-    peer = theirs.vpcs.get(peer_id) or (
-        GhostVpc(peer_id, account, region) if elsewhere else theirs.get_vpc(peer_id)
+    peer_backend = ec2_backends[account][region]
+    # AWS rejects an unknown id in the caller's account and Region; elsewhere it fails the request later.
+    peer = peer_backend.vpcs.get(peer_id) or (
+        MissingVpc(peer_id, account, region) if elsewhere else peer_backend.get_vpc(peer_id)
     )
     known = set(self.ec2_backend.vpc_pcxs)
     peering = self.ec2_backend.create_vpc_peering_connection(vpc, peer, tags)
@@ -43,19 +43,18 @@ def _create(self: EC2Response) -> ActionResult:
 
 def _accept(self: EC2Response) -> ActionResult:
     peering = self.ec2_backend.accept_vpc_peering_connection(self._get_param("VpcPeeringConnectionId"))
-    answer = View(peering, self.ec2_backend)
-    return ActionResult({"VpcPeeringConnection": answer})
+    return ActionResult({"VpcPeeringConnection": View(peering, self.ec2_backend)})
 
 
 def _describe(self: EC2Response) -> ActionResult:
     backend, ids = self.ec2_backend, self._get_param("VpcPeeringConnectionIds", [])
     if ids:
-        seen = [backend.get_vpc_peering_connection(one) for one in ids]
+        visible = [backend.get_vpc_peering_connection(one) for one in ids]
     else:
-        seen = [peering for peering in backend.vpc_pcxs.values() if peering.is_seen_by(backend)]
-    views = [View(peering, backend) for peering in seen]
+        visible = [peering for peering in backend.vpc_pcxs.values() if peering.is_visible_to(backend)]
+    views = [View(peering, backend) for peering in visible]
     filters = self._filters_from_querystring()
-    _refuse_unknown(filters)
+    _reject_unknown(filters)
     return ActionResult({"VpcPeeringConnections": [view for view in views if _matches(view, filters)]})
 
 
@@ -84,10 +83,10 @@ _FILTERS: dict[str, Callable[[View], list[str]]] = {
 }
 
 
-def _refuse_unknown(filters: dict[str, list[str]]) -> None:
+def _reject_unknown(filters: dict[str, list[str]]) -> None:
     for name in filters:
         if not name.startswith("tag:") and name not in _FILTERS:
-            raise fail("InvalidParameterValue", f"The filter '{name}' is invalid")
+            raise client_error("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 
 def _matches(view: View, filters: dict[str, list[str]]) -> bool:

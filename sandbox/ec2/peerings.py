@@ -1,4 +1,4 @@
-"""VPC peering connections: one connection with two sides, its states over time, and who sees it when.
+"""VPC peering connections: one connection with two sides, its states over time, and its visibility.
 
 The states and how long each stays visible: https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html
 """
@@ -11,18 +11,18 @@ from moto.ec2.models.vpc_peering_connections import VPCPeeringConnection, VPCPee
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import random_vpc_peering_connection_id
 
-from sandbox.ec2.errors import fail
+from sandbox.ec2.errors import client_error
 from sandbox.ec2.tags import tags_of
-from sandbox.ec2.timeline import Timeline, is_describing, moment
+from sandbox.ec2.timeline import Timeline, is_describing, read_time
 from sandbox.ec2.vpcs import blocks, first_overlap
 from sandbox.settings import SETTINGS
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 PENDING_FOR = 7 * DAY
-OUTSTANDING = 25
+MAX_OUTSTANDING = 25
 LIVE = {"initiating-request", "pending-acceptance", "provisioning", "active"}
-_UNANSWERED = {"initiating-request", "pending-acceptance"}
+_PENDING = {"initiating-request", "pending-acceptance"}
 _MESSAGES = {
     "provisioning": "Provisioning",
     "active": "Active",
@@ -32,8 +32,8 @@ _MESSAGES = {
 }
 
 
-class GhostVpc:
-    """The accepter of a request that names a VPC which nobody has: AWS takes the request, and fails it.
+class MissingVpc:
+    """The accepter of a request to a VPC that does not exist: AWS creates the request and then fails it.
 
     https://github.com/hashicorp/terraform-provider-aws/issues/2948
     """
@@ -43,14 +43,14 @@ class GhostVpc:
         self.ec2_backend = ec2_backends[account][region]
 
     def get_cidr_block_association_set(self, ipv6: bool = False) -> list[dict[str, Any]]:
-        """It has no blocks."""
+        """Returns no CIDR blocks."""
         return []
 
 
 class Peering(VPCPeeringConnection):
     """One connection; both sides' backends hold this same object."""
 
-    def __init__(self, requester: VPC, accepter: VPC | GhostVpc) -> None:
+    def __init__(self, requester: VPC, accepter: VPC | MissingVpc) -> None:
         self.id = random_vpc_peering_connection_id()
         self.requester, self.accepter = requester, accepter
         self.requester_options = dict(self.DEFAULT_OPTIONS)
@@ -59,67 +59,67 @@ class Peering(VPCPeeringConnection):
         self.arrives = self.created + SETTINGS.visibility_ms / 1000
         self.deleted_by: str | None = None
         self._states = Timeline("initiating-request", at=self.created)
-        failed = isinstance(accepter, GhostVpc) or first_overlap(blocks(requester), blocks(accepter))
+        failed = isinstance(accepter, MissingVpc) or first_overlap(blocks(requester), blocks(accepter))
         self._states.set("failed" if failed else "pending-acceptance", at=self.arrives)
         if not failed:
-            self._plan("expired", self.created + PENDING_FOR)
+            self._schedule("expired", self.created + PENDING_FOR)
 
-    def _plan(self, state: str, at: float) -> None:
+    def _schedule(self, state: str, at: float) -> None:
         self._states.set(state, at=at)
 
-    def status_at(self, when: float) -> str:
-        """The state at a moment."""
-        return self._states.at(when)
+    def status_at(self, time: float) -> str:
+        """Returns the state at a time."""
+        return self._states.at(time)
 
     @property
     def status(self) -> str:
-        """The state as it is."""
+        """Returns the current state."""
         return self._states.now
 
     @property
     def is_live(self) -> bool:
-        """Whether it stands or may still come to stand."""
+        """Returns whether the peering is active or may become active."""
         return self.status in LIVE
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether it was asked for, and neither accepted nor refused."""
-        return self.status in _UNANSWERED
+    def is_pending(self) -> bool:
+        """Returns whether the request is neither accepted nor rejected."""
+        return self.status in _PENDING
 
     def other(self, vpc: VPC) -> Any:
-        """The VPC at the other end."""
+        """Returns the VPC on the other side."""
         return self.accepter if self.requester is vpc else self.requester
 
     def is_within_one_account(self) -> bool:
-        """Whether one account owns both VPCs."""
+        """Returns whether one account owns both VPCs."""
         return self.requester.owner_id == self.accepter.owner_id
 
     def accept(self) -> None:
-        """Provisioning for as long as the settings say, then active."""
+        """Sets the state to provisioning and, after the configured delay, to active."""
         now = SETTINGS.clock()
         self._states.set("provisioning", at=now)
-        self._plan("active", now + SETTINGS.provisioning_ms / 1000)
+        self._schedule("active", now + SETTINGS.provisioning_ms / 1000)
 
     def reject(self) -> None:
-        """Refused by the accepter."""
+        """Sets the state to rejected."""
         self._states.set("rejected")
 
     def fail(self) -> None:
-        """It turned out that it cannot be, before it was answered."""
+        """Sets the state to failed, because of a change while the request was pending."""
         self._states.set("failed")
 
     def delete(self, by: EC2Backend) -> None:
-        """`deleting` is a state of inter-Region peerings only."""
+        """Deletes the peering; only inter-Region peerings have the state `deleting`."""
         now = SETTINGS.clock()
         self.deleted_by = by.account_id
         if self.requester.region != self.accepter.region and SETTINGS.provisioning_ms:
             self._states.set("deleting", at=now)
-            self._plan("deleted", now + SETTINGS.provisioning_ms / 1000)
+            self._schedule("deleted", now + SETTINGS.provisioning_ms / 1000)
         else:
             self._states.set("deleted", at=now)
 
-    def is_seen_by(self, backend: EC2Backend) -> bool:
-        """Whether a side sees it: the accepter's later than the requester's, and a dead one not for ever."""
+    def is_visible_to(self, backend: EC2Backend) -> bool:
+        """Returns whether it is visible to a side: to the accepter after a delay, and not forever."""
         requests = backend is self.requester.ec2_backend
         now = SETTINGS.clock()
         if not requests and now < self.arrives:
@@ -145,15 +145,15 @@ class Peering(VPCPeeringConnection):
 
 
 class View:
-    """What one side sees of a peering, in the fields of the API."""
+    """A peering as one side sees it, in the fields of the API."""
 
     def __init__(self, peering: Peering, backend: EC2Backend) -> None:
         self._peering, self._backend = peering, backend
         self.vpc_peering_connection_id = self.id = peering.id
-        state = peering.status_at(moment()) if is_describing() else peering.status
+        state = peering.status_at(read_time()) if is_describing() else peering.status
         self.status = {"Code": state, "Message": _message(peering, state)}
         self.requester_vpc_info = _info(peering.requester, peering.requester_options, True)
-        # Blocks are shown of an active peering only:
+        # Only an active peering has CIDR blocks:
         # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcPeeringConnectionVpcInfo.html
         self.accepter_vpc_info = _info(peering.accepter, peering.accepter_options, state == "active")
         pending = state in ("initiating-request", "pending-acceptance")
@@ -162,7 +162,7 @@ class View:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """This side's tags."""
+        """Returns the tags of this side."""
         return [{"Key": tag["key"], "Value": tag["value"]} for tag in tags_of(self._backend, self.id)]
 
 
@@ -203,32 +203,32 @@ def install() -> None:
 
 
 def peerings_of(self: EC2Backend, vpc: VPC) -> list[Peering]:
-    """Every peering that a VPC of this account and Region ever had."""
+    """Returns every peering that a VPC of this account and Region ever had."""
     return [peering for peering in self.vpc_pcxs.values() if vpc in (peering.requester, peering.accepter)]
 
 
 def _get(self: EC2Backend, vpc_pcx_id: str) -> Peering:
-    """AWS spells it ID: moto's Id is the code of a malformed one."""
+    """AWS's error code has `ID`; moto's has `Id`, which is the code for a malformed id."""
     peering = self.vpc_pcxs.get(vpc_pcx_id)
-    if peering is None or not peering.is_seen_by(self):
+    if peering is None or not peering.is_visible_to(self):
         message = f"The vpcPeeringConnection ID '{vpc_pcx_id}' does not exist"
-        raise fail("InvalidVpcPeeringConnectionID.NotFound", message)
+        raise client_error("InvalidVpcPeeringConnectionID.NotFound", message)
     return peering
 
 
 def _create(self: EC2Backend, vpc: VPC, peer_vpc: Any, tags: dict[str, str] | None = None) -> Peering:
     if vpc.id == peer_vpc.id:
-        raise fail("InvalidParameterValue", f"A VPC cannot be peered with itself ({vpc.id})")
+        raise client_error("InvalidParameterValue", f"A VPC cannot be peered with itself ({vpc.id})")
     own = peerings_of(self, vpc)
     for peering in own:
-        # The same direction again answers with the connection that stands; the reverse is a new one.
+        # A repeated request returns the existing connection; a request in the reverse direction is a new one.
         # https://github.com/hashicorp/terraform-provider-aws/issues/27750
         if peering.is_live and peering.requester is vpc and peering.accepter is peer_vpc:
             return peering
-    requested = [p for p in self.vpc_pcxs.values() if p.requester.ec2_backend is self and p.is_unanswered]
-    if len(requested) >= OUTSTANDING:
-        message = f"Vpc peering connection request limit exceeded: {OUTSTANDING} are outstanding"
-        raise fail("OutstandingVpcPeeringConnectionLimitExceeded", message)
+    requested = [p for p in self.vpc_pcxs.values() if p.requester.ec2_backend is self and p.is_pending]
+    if len(requested) >= MAX_OUTSTANDING:
+        message = f"Vpc peering connection request limit exceeded: {MAX_OUTSTANDING} are outstanding"
+        raise client_error("OutstandingVpcPeeringConnectionLimitExceeded", message)
     peering = Peering(vpc, peer_vpc)
     self.vpc_pcxs[peering.id] = peering
     peer_vpc.ec2_backend.vpc_pcxs[peering.id] = peering
@@ -241,12 +241,14 @@ def _require_accepter(self: EC2Backend, peering: Peering, verb: str) -> None:
     accepter = peering.accepter
     if self.account_id != accepter.owner_id:
         # https://github.com/hashicorp/terraform/issues/20473
-        raise fail("OperationNotPermitted", f"User {self.account_id} cannot {verb} peering {peering.id}")
+        raise client_error(
+            "OperationNotPermitted", f"User {self.account_id} cannot {verb} peering {peering.id}"
+        )
     if self.region_name != accepter.region:
         # https://github.com/hashicorp/terraform-provider-aws/pull/2508
         right = f"VPC peering connection {peering.id} must be {verb}ed in region {accepter.region}"
         message = f"Incorrect region ({self.region_name}) specified for this request. {right}"
-        raise fail("OperationNotPermitted", message)
+        raise client_error("OperationNotPermitted", message)
     if peering.status != "pending-acceptance":
         wanted = "active" if verb == "accept" else "rejected"
         raise _transition(peering, wanted)
@@ -254,22 +256,22 @@ def _require_accepter(self: EC2Backend, peering: Peering, verb: str) -> None:
 
 def _transition(peering: Peering, wanted: str) -> Exception:
     attempt = f"attempted to transition from {peering.status} to {wanted}"
-    return fail("InvalidStateTransition", f"Invalid state transition for {peering.id}, {attempt}")
+    return client_error("InvalidStateTransition", f"Invalid state transition for {peering.id}, {attempt}")
 
 
 def _accept(self: EC2Backend, vpc_pcx_id: str) -> Peering:
     peering = self.get_vpc_peering_connection(vpc_pcx_id)
     _require_accepter(self, peering, "accept")
-    ends = {peering.requester, peering.accepter}
-    for vpc in ends:
-        standing = [p for p in vpc.ec2_backend.peerings_of(vpc) if p.status in ("provisioning", "active")]
-        if any({p.requester, p.accepter} == ends for p in standing):
+    sides = {peering.requester, peering.accepter}
+    for vpc in sides:
+        existing = [p for p in vpc.ec2_backend.peerings_of(vpc) if p.status in ("provisioning", "active")]
+        if any({p.requester, p.accepter} == sides for p in existing):
             # https://github.com/hashicorp/terraform-provider-aws/issues/44315
             message = f"The vpc peering connection identified by {peering.id} already exists."
-            raise fail("VpcPeeringConnectionAlreadyExists", message)
-        if len(standing) >= SETTINGS.quota_peerings:
+            raise client_error("VpcPeeringConnectionAlreadyExists", message)
+        if len(existing) >= SETTINGS.quota_peerings:
             message = f"{vpc.id} has reached its {SETTINGS.quota_peerings} active peerings"
-            raise fail("ActiveVpcPeeringConnectionPerVpcLimitExceeded", message)
+            raise client_error("ActiveVpcPeeringConnectionPerVpcLimitExceeded", message)
     peering.accept()
     return peering
 
@@ -282,15 +284,15 @@ def _reject(self: EC2Backend, vpc_pcx_id: str) -> Peering:
 
 
 def _delete(self: EC2Backend, vpc_pcx_id: str) -> Peering:
-    """Either owner while active, only the requester while pending.
+    """Either owner may delete an active peering, only the requester a pending one.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html
     """
     peering = self.get_vpc_peering_connection(vpc_pcx_id)
     if not peering.is_live:
         raise _transition(peering, "deleting")
-    if peering.is_unanswered and peering.requester.owner_id != self.account_id:
-        raise fail(
+    if peering.is_pending and peering.requester.owner_id != self.account_id:
+        raise client_error(
             "OperationNotPermitted",
             f"User {self.account_id} cannot delete pending peering {peering.id}; reject it",
         )
@@ -298,15 +300,15 @@ def _delete(self: EC2Backend, vpc_pcx_id: str) -> Peering:
     return peering
 
 
-def _check_names(peering: Peering) -> None:
-    """Names resolve across a peering only of VPCs that have DNS host names.
+def _check_dns_hostnames(peering: Peering) -> None:
+    """DNS resolution across a peering requires DNS hostnames in both VPCs.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
     for vpc in (peering.requester, peering.accepter):
         if not vpc.enable_dns_hostnames:
             message = f"DNS hostname support must be enabled for {vpc.id}"
-            raise fail("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", message)
+            raise client_error("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled", message)
 
 
 def _modify(
@@ -315,26 +317,26 @@ def _modify(
     accepter_options: dict[str, Any] | None = None,
     requester_options: dict[str, Any] | None = None,
 ) -> Peering:
-    """Each side's owner sets its own side, in its own Region.
+    """The owner of a side sets the options of that side, in its Region.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVpcPeeringConnectionOptions.html
     """
     peering = self.get_vpc_peering_connection(vpc_pcx_id)
     if peering.status != "active":
         message = f"Peering {peering.id} is not active. Peering options can be added only to active peerings."
-        raise fail("OperationNotPermitted", message)
-    sides = [
+        raise client_error("OperationNotPermitted", message)
+    updates = [
         (accepter_options, peering.accepter, peering.accepter_options, "accepter"),
         (requester_options, peering.requester, peering.requester_options, "requester"),
     ]
-    for change, vpc, _, side in sides:
+    for change, vpc, _, side in updates:
         if change and (vpc.owner_id, vpc.region) != (self.account_id, self.region_name):
             message = (
                 f"User {self.account_id} does not have permission to modify the {side} side peering options"
             )
-            raise fail("OperationNotPermitted", message)
+            raise client_error("OperationNotPermitted", message)
         if change and change.get("AllowDnsResolutionFromRemoteVpc") in (True, "true"):
-            _check_names(peering)
-    for change, _, options, _ in sides:
+            _check_dns_hostnames(peering)
+    for change, _, options, _ in updates:
         options.update(change or {})
     return peering

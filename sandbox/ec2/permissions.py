@@ -1,4 +1,4 @@
-"""What one rule of a security group lets in: protocols, ports and sources as AWS reads, keeps and shows them.
+"""The permissions of security group rules: protocols, ports and sources in AWS's forms.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
 """
@@ -10,12 +10,12 @@ from typing import Any
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
-from sandbox.ec2.errors import fail
+from sandbox.ec2.errors import client_error
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 _WITH_PORTS = ("tcp", "udp", "icmp", "icmpv6")
 _FAMILIES = {"CidrIp": 4, "CidrIpv6": 6}
-# The sources of ModifySecurityGroupRules, and what reads each of them from a rule.
+# The sources of ModifySecurityGroupRules, and how to read each of them from a rule.
 _SOURCES = {
     "CidrIpv4": lambda rule: rule.cidr_ipv4,
     "CidrIpv6": lambda rule: rule.cidr_ipv6,
@@ -24,16 +24,16 @@ _SOURCES = {
 }
 
 
-def rules(backend: EC2Backend, group: SecurityGroup, asked: dict[str, Any]) -> list[SecurityGroupRule]:
-    """The ingress rules, one for each source, of one permission as moto reads it from a call."""
-    protocol = _protocol(asked["ip_protocol"])
-    ports = _ports(protocol, asked["from_port"], asked["to_port"])
-    blocks = [_canonical(block) for block in asked["ip_ranges"]]
-    groups = backend._add_source_group(asked["source_groups"], group.vpc_id)
-    lists = asked["prefix_list_ids"] or []
-    # moto wants ports for every protocol but -1; those that have none get theirs taken away again.
-    made = backend._iterate_security_rules(protocol, group.id, "-1", "-1", blocks, groups, lists)
-    return [_with_ports(rule, ports) for rule in made]
+def rules(backend: EC2Backend, group: SecurityGroup, requested: dict[str, Any]) -> list[SecurityGroupRule]:
+    """Returns the ingress rules, one for each source, of one permission that moto parsed from a call."""
+    protocol = _protocol(requested["ip_protocol"])
+    ports = _ports(protocol, requested["from_port"], requested["to_port"])
+    blocks = [_canonical(block) for block in requested["ip_ranges"]]
+    groups = backend._add_source_group(requested["source_groups"], group.vpc_id)
+    lists = requested["prefix_list_ids"] or []
+    # moto requires ports for every protocol but -1; `_with_ports` removes them where there are none.
+    rules = backend._iterate_security_rules(protocol, group.id, "-1", "-1", blocks, groups, lists)
+    return [_with_ports(rule, ports) for rule in rules]
 
 
 def _with_ports(rule: SecurityGroupRule, ports: tuple[int | None, int | None]) -> SecurityGroupRule:
@@ -43,7 +43,7 @@ def _with_ports(rule: SecurityGroupRule, ports: tuple[int | None, int | None]) -
 
 def _protocol(text: Any) -> str:
     if text is None:
-        raise fail(
+        raise client_error(
             "InvalidParameterValue",
             "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.",
         )
@@ -52,17 +52,17 @@ def _protocol(text: Any) -> str:
 
 
 def _ports(protocol: str, first: Any, last: Any) -> tuple[int | None, int | None]:
-    """Required for tcp, udp and icmp, optional for icmpv6, and of no meaning for the others."""
+    """Ports are required for tcp, udp and icmp, optional for icmpv6, and ignored for other protocols."""
     if protocol not in _WITH_PORTS:
         return None, None
     if first is None or last is None:
         if protocol == "icmpv6":
             return -1, -1
         message = "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."
-        raise fail("InvalidParameterValue", message)
+        raise client_error("InvalidParameterValue", message)
     first, last = int(first), int(last)
     if protocol in ("tcp", "udp") and not 0 <= first <= last <= 65535:
-        raise fail("InvalidParameterValue", f"Invalid {protocol.upper()} port range ({first}-{last})")
+        raise client_error("InvalidParameterValue", f"Invalid {protocol.upper()} port range ({first}-{last})")
     return first, last
 
 
@@ -80,12 +80,12 @@ def _block(text: str, version: int) -> str:
     except ValueError:
         block = None
     if block is None or block.version != version or "/" not in text:
-        raise fail("InvalidParameterValue", f"CIDR block {text} is malformed")
+        raise client_error("InvalidParameterValue", f"CIDR block {text} is malformed")
     return str(block)
 
 
 def weight(backend: EC2Backend, rule: SecurityGroupRule, version: int) -> int:
-    """For how many rules of an address family this one counts."""
+    """Returns how many rules of an address family this rule counts as."""
     if rule.prefix_list_id:
         known = backend.managed_prefix_lists.get(rule.prefix_list_id)
         return int(known.max_entries or 1) if known else 1
@@ -94,52 +94,54 @@ def weight(backend: EC2Backend, rule: SecurityGroupRule, version: int) -> int:
     return int(bool(rule.cidr_ipv4 if version == 4 else rule.cidr_ipv6))
 
 
-def shown(rule: SecurityGroupRule) -> SecurityGroupRule:
-    """A rule as answers tell of it: without ports they say -1, as public CloudTrail records show."""
-    told = copy.copy(rule)
-    told.from_port = -1 if rule.from_port is None else rule.from_port
-    told.to_port = -1 if rule.to_port is None else rule.to_port
-    return told
+def described_rule(rule: SecurityGroupRule) -> SecurityGroupRule:
+    """Returns a rule as responses contain it: -1 if it has no ports, as in public CloudTrail records."""
+    result = copy.copy(rule)
+    result.from_port = -1 if rule.from_port is None else rule.from_port
+    result.to_port = -1 if rule.to_port is None else rule.to_port
+    return result
 
 
-def revoked(rule: SecurityGroupRule) -> dict[str, Any]:
+def revoked_rule(rule: SecurityGroupRule) -> dict[str, Any]:
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokedSecurityGroupRule.html"""
-    told = shown(rule)
+    described = described_rule(rule)
     members = {
         "SecurityGroupRuleId": rule.id,
         "GroupId": rule.group_id,
         "IsEgress": rule.is_egress,
         "IpProtocol": rule.ip_protocol,
-        "FromPort": told.from_port,
-        "ToPort": told.to_port,
+        "FromPort": described.from_port,
+        "ToPort": described.to_port,
         "Description": rule.description,
     } | {name: read(rule) for name, read in _SOURCES.items()}
     return {name: value for name, value in members.items() if value is not None}
 
 
-def changed(rule: SecurityGroupRule, asked: dict[str, Any]) -> SecurityGroupRule:
-    """The rule as ModifySecurityGroupRules would have it; a source stays of its kind."""
-    (given, *more) = [name for name in _SOURCES if asked.get(name) is not None] or [None]
+def modified_rule(rule: SecurityGroupRule, requested: dict[str, Any]) -> SecurityGroupRule:
+    """Returns the rule after ModifySecurityGroupRules; the kind of its source cannot change."""
+    (given, *more) = [name for name in _SOURCES if requested.get(name) is not None] or [None]
     if given is None:
         message = (
             "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
         )
-        raise fail("MissingParameter", message)
+        raise client_error("MissingParameter", message)
     if more:
         message = "Only one of cidrIp, cidrIpv6, prefixListId, or referencedGroupId can be specified"
-        raise fail("InvalidParameterCombination", message)
+        raise client_error("InvalidParameterCombination", message)
     if not _SOURCES[given](rule):
         message = f"Invalid rule type for security group rule '{rule.id}'. It is no rule of {given}."
-        raise fail("InvalidParameterValue", message)
-    twin, source = copy.copy(rule), asked[given]
-    twin.ip_protocol = _protocol(asked.get("IpProtocol"))
-    twin.from_port, twin.to_port = _ports(twin.ip_protocol, asked.get("FromPort"), asked.get("ToPort"))
+        raise client_error("InvalidParameterValue", message)
+    modified, source = copy.copy(rule), requested[given]
+    modified.ip_protocol = _protocol(requested.get("IpProtocol"))
+    modified.from_port, modified.to_port = _ports(
+        modified.ip_protocol, requested.get("FromPort"), requested.get("ToPort")
+    )
     if given == "PrefixListId":
-        twin.prefix_list_id = source
+        modified.prefix_list_id = source
     elif given == "ReferencedGroupId":
-        twin.source_group = rule.source_group | {"GroupId": source}
+        modified.source_group = rule.source_group | {"GroupId": source}
     else:
         key = "CidrIp" if given == "CidrIpv4" else "CidrIpv6"
-        described = {"Description": asked["Description"]} if asked.get("Description") else {}
-        twin.ip_range = _canonical({key: source}) | described
-    return twin
+        description = {"Description": requested["Description"]} if requested.get("Description") else {}
+        modified.ip_range = _canonical({key: source}) | description
+    return modified

@@ -1,6 +1,6 @@
-"""Regions that an account has to switch on, and here none has: nothing answers there.
+"""Opt-in Regions, which are disabled in every account of the sandbox.
 
-https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html. What EC2 answers there:
+https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html. EC2's error there:
 https://github.com/turbot/steampipe-plugin-aws/issues/75, https://github.com/fog/fog-aws/issues/585
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.responses import EC2Response
 
-from sandbox.ec2.errors import fail
+from sandbox.ec2.errors import client_error
 
 _OPT_IN = {
     "af-south-1",
@@ -33,33 +33,33 @@ _OPT_IN = {
 
 
 def install() -> None:
-    """Lays the rules over moto's DescribeRegions; the refusal is `calls`' to make."""
+    """Patches moto's DescribeRegions; the module `calls` rejects the calls in disabled Regions."""
     EC2Response.describe_regions = _describe_regions(EC2Response.describe_regions)
 
 
-def is_off(region: str) -> bool:
-    """Whether a Region has to be switched on."""
+def is_disabled(region: str) -> bool:
+    """Returns whether a Region is an opt-in Region."""
     return region in _OPT_IN
 
 
 def refuse() -> None:
-    """What EC2 answers in a Region that is off."""
-    raise fail("AuthFailure", "AWS was not able to validate the provided access credentials")
+    """Raises EC2's error in a disabled Region."""
+    raise client_error("AuthFailure", "AWS was not able to validate the provided access credentials")
 
 
 def _describe_regions(
     describe: Callable[[EC2Response], ActionResult],
 ) -> Callable[[EC2Response], ActionResult]:
     def describe_regions(self: EC2Response) -> ActionResult:
-        everything = str(self._get_param("AllRegions", "false")).lower() == "true"
-        regions = [_as_it_is(region) for region in describe(self).result["Regions"]]
-        shown = [it for it in regions if everything or it.opt_in_status != "not-opted-in"]
+        all_regions = str(self._get_param("AllRegions", "false")).lower() == "true"
+        regions = [_with_opt_in_status(region) for region in describe(self).result["Regions"]]
+        shown = [it for it in regions if all_regions or it.opt_in_status != "not-opted-in"]
         return ActionResult({"Regions": shown})
 
     return describe_regions
 
 
-def _as_it_is(region: Any) -> Any:
-    known = copy.copy(region)
-    known.opt_in_status = "not-opted-in" if is_off(region.name) else "opt-in-not-required"
-    return known
+def _with_opt_in_status(region: Any) -> Any:
+    changed = copy.copy(region)
+    changed.opt_in_status = "not-opted-in" if is_disabled(region.name) else "opt-in-not-required"
+    return changed

@@ -1,4 +1,4 @@
-"""Tags: per account and Region, so that the sides of a peering have their own sets, unless they share both.
+"""Tags: per account and Region, so that the sides of a peering have separate tags unless they share both.
 
 https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html
 """
@@ -11,22 +11,22 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.tags import TagBackend
 from moto.ec2.responses import EC2Response
 
-from sandbox.ec2.errors import fail
-from sandbox.ec2.timeline import Timeline, moment
+from sandbox.ec2.errors import client_error
+from sandbox.ec2.timeline import Timeline, read_time
 
 
 def install() -> None:
-    """Keeps the history of each tag set, and refuses what AWS refuses."""
+    """Patches moto to record the history of each resource's tags, and to reject what AWS rejects."""
     for name in ("create_tags", "delete_tags", "delete_tag_keys"):
-        setattr(TagBackend, name, _remembering(getattr(TagBackend, name)))
+        setattr(TagBackend, name, _recording_history(getattr(TagBackend, name)))
     TaggedEC2Resource.get_tags = lambda self: tags_of(self.ec2_backend, self.id)
-    EC2Backend.do_resources_exist = _seeing_peerings(EC2Backend.do_resources_exist)
+    EC2Backend.do_resources_exist = _requiring_visible_peerings(EC2Backend.do_resources_exist)
 
 
 def tags_of(backend: EC2Backend, resource: str) -> list[dict[str, str]]:
-    """The tags of a resource as of the moment of reading. moto itself looks through every tag there is."""
+    """Returns the tags of a resource as of the read time, without moto's search through all tags."""
     history = _histories(backend).get(resource)
-    tags = history.at(moment()) if history else {}
+    tags = history.at(read_time()) if history else {}
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
@@ -34,34 +34,36 @@ def _histories(backend: EC2Backend) -> dict[str, Timeline[dict[str, str]]]:
     return backend.__dict__.setdefault("_sandbox_tag_histories", {})
 
 
-def _remembering(change: Callable[..., bool]) -> Callable[..., bool]:
+def _recording_history(change: Callable[..., bool]) -> Callable[..., bool]:
     def changed(self: EC2Backend, resource_ids: list[str], *args: Any, **kwargs: Any) -> bool:
-        answer = change(self, resource_ids, *args, **kwargs)
+        result = change(self, resource_ids, *args, **kwargs)
         for resource in resource_ids:
             tags = dict(self.tags.get(resource, {}))
             history = _histories(self).setdefault(resource, Timeline({}, at=0.0))
             history.set(tags)
-        return answer
+        return result
 
     return changed
 
 
 def refuse_reserved(call: EC2Response) -> None:
-    """`aws:` is for AWS's own use: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html"""
-    listed = [call._get_param("Tags", []), *(one.get("Tags", []) for one in _specifications(call))]
-    for tag in (tag for tags in listed for tag in tags):
+    """The prefix `aws:` is reserved: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html"""
+    tag_lists = [call._get_param("Tags", []), *(one.get("Tags", []) for one in _specifications(call))]
+    for tag in (tag for tags in tag_lists for tag in tags):
         if tag.get("Key", "").startswith("aws:"):
-            raise fail("InvalidParameterValue", f"Tag keys starting with 'aws:' are reserved ({tag['Key']})")
+            raise client_error(
+                "InvalidParameterValue", f"Tag keys starting with 'aws:' are reserved ({tag['Key']})"
+            )
 
 
 def _specifications(call: EC2Response) -> list[dict[str, Any]]:
     return call._get_param("TagSpecifications", []) or call._get_param("TagSpecification", [])
 
 
-def _seeing_peerings(
+def _requiring_visible_peerings(
     check: Callable[[EC2Backend, list[str]], bool],
 ) -> Callable[[EC2Backend, list[str]], bool]:
-    """A side can tag a peering only once it sees it."""
+    """A side can tag a peering only when the peering is visible to it."""
 
     def do_resources_exist(self: EC2Backend, resource_ids: list[str]) -> bool:
         for resource in resource_ids:

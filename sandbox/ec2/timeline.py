@@ -1,4 +1,4 @@
-"""Values over time, for what AWS shows late: the value now, and the value as a stale read still has it."""
+"""Values over time, for eventual consistency: the current value, and the value that a stale read returns."""
 
 import bisect
 import contextvars
@@ -8,12 +8,12 @@ from sandbox.settings import SETTINGS
 
 T = TypeVar("T")
 
-# The moment as of which the call in hand reads; none outside describes, which read what is.
+# The time as of which the current Describe call reads; None outside Describe calls.
 _reading_at: contextvars.ContextVar[float | None] = contextvars.ContextVar("reading_at", default=None)
 
 
-class reading_stale:
-    """Within it, reads are as old as `stale_ms` says."""
+class stale_reads:
+    """A context in which reads are `stale_ms` old."""
 
     def __enter__(self) -> None:
         self._token = _reading_at.set(SETTINGS.clock() - SETTINGS.stale_ms / 1000)
@@ -22,39 +22,39 @@ class reading_stale:
         _reading_at.reset(self._token)
 
 
-def moment() -> float:
-    """The moment as of which to read."""
+def read_time() -> float:
+    """Returns the time as of which to read."""
     at = _reading_at.get()
     return SETTINGS.clock() if at is None else at
 
 
 def is_describing() -> bool:
-    """Whether the call in hand is a describe."""
+    """Returns whether the current call is a Describe call."""
     return _reading_at.get() is not None
 
 
 class Timeline(Generic[T]):
-    """What a thing was, is, and unless changed will be."""
+    """The past, current and scheduled values of a property."""
 
     def __init__(self, first: T, at: float | None = None) -> None:
         self._times = [SETTINGS.clock() if at is None else at]
         self._values = [first]
 
     def set(self, value: T, at: float | None = None) -> None:
-        """From `at` (now, if not given) the value is this; what was planned for later is dropped."""
+        """Sets the value from `at` on (by default now), and drops the values scheduled after that."""
         at = SETTINGS.clock() if at is None else at
         keep = bisect.bisect_right(self._times, at)
         self._times[keep:], self._values[keep:] = [at], [value]
 
-    def at(self, moment: float) -> T:
-        """The value at a moment; before the first one, the first one."""
-        return self._values[max(0, bisect.bisect_right(self._times, moment) - 1)]
+    def at(self, time: float) -> T:
+        """Returns the value at a time; before the first change, the first value."""
+        return self._values[max(0, bisect.bisect_right(self._times, time) - 1)]
 
-    def since(self, moment: float) -> float:
-        """When the value that held at a moment began to hold."""
-        return self._times[max(0, bisect.bisect_right(self._times, moment) - 1)]
+    def since(self, time: float) -> float:
+        """Returns when the value at a time was set."""
+        return self._times[max(0, bisect.bisect_right(self._times, time) - 1)]
 
     @property
     def now(self) -> T:
-        """The value at this moment."""
+        """Returns the current value."""
         return self.at(SETTINGS.clock())

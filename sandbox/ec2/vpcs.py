@@ -1,4 +1,4 @@
-"""VPCs and their blocks: when a new VPC is seen, which blocks it may take, what goes with a deleted one."""
+"""VPCs and their CIDR blocks: visibility, the allowed CIDR blocks, and the deletion of a VPC."""
 
 import ipaddress
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from moto.ec2.exceptions import InvalidVPCIdError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.vpcs import VPC, VPCBackend
 
-from sandbox.ec2.errors import fail
+from sandbox.ec2.errors import client_error
 from sandbox.ec2.timeline import is_describing
 from sandbox.settings import SETTINGS
 
@@ -16,16 +16,16 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def install() -> None:
-    """Lays the rules below over moto's VPCs. Those about peerings ask the backend, which has them by then."""
-    VPC.__init__ = _dated(VPC.__init__)
-    VPCBackend.describe_vpcs = _delayed(VPCBackend.describe_vpcs)
-    VPCBackend.associate_vpc_cidr_block = _checked(VPCBackend.associate_vpc_cidr_block)
+    """Patches moto's VPCs with the rules below. `peerings` patches the backend methods that they use."""
+    VPC.__init__ = _with_visibility_delay(VPC.__init__)
+    VPCBackend.describe_vpcs = _only_visible(VPCBackend.describe_vpcs)
+    VPCBackend.associate_vpc_cidr_block = _validated(VPCBackend.associate_vpc_cidr_block)
     VPCBackend.disassociate_vpc_cidr_block = _without_local_route(VPCBackend.disassociate_vpc_cidr_block)
     VPCBackend.delete_vpc = _with_peerings(VPCBackend.delete_vpc)
 
 
 def blocks(vpc: VPC) -> list[Network]:
-    """The associated blocks of both families."""
+    """Returns the associated CIDR blocks of both families."""
     sets = vpc.get_cidr_block_association_set(ipv6=False) + vpc.get_cidr_block_association_set(ipv6=True)
     return [
         ipaddress.ip_network(one["cidr_block"], strict=False)
@@ -35,7 +35,7 @@ def blocks(vpc: VPC) -> list[Network]:
 
 
 def first_overlap(ours: list[Network], theirs: list[Network]) -> tuple[Network, Network] | None:
-    """The first two blocks that share addresses: one contains the other, whatever their sizes."""
+    """Returns the first two CIDR blocks that overlap, or None."""
     for a in ours:
         for b in theirs:
             if a.version == b.version and a.overlaps(b):
@@ -43,34 +43,34 @@ def first_overlap(ours: list[Network], theirs: list[Network]) -> tuple[Network, 
     return None
 
 
-def _dated(init: Callable[..., None]) -> Callable[..., None]:
+def _with_visibility_delay(init: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: VPC, *args: Any, **kwargs: Any) -> None:
-        self.seen_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
+        self.visible_from = SETTINGS.clock() + SETTINGS.visibility_ms / 1000
         init(self, *args, **kwargs)
 
     return __init__
 
 
-def is_seen(resource: Any) -> bool:
-    """Whether describes show a resource yet: EC2 is eventually consistent.
+def is_visible(resource: Any) -> bool:
+    """Returns whether Describe calls return a resource yet: EC2 is eventually consistent.
 
     https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
     """
-    return not is_describing() or SETTINGS.clock() >= getattr(resource, "seen_from", 0.0)
+    return not is_describing() or SETTINGS.clock() >= getattr(resource, "visible_from", 0.0)
 
 
-def _delayed(describe: Callable[..., list[VPC]]) -> Callable[..., list[VPC]]:
+def _only_visible(describe: Callable[..., list[VPC]]) -> Callable[..., list[VPC]]:
     def describe_vpcs(self: EC2Backend, vpc_ids: list[str] | None = None, filters: Any = None) -> list[VPC]:
         for vpc_id in vpc_ids or []:
-            if vpc_id not in self.vpcs or not is_seen(self.vpcs[vpc_id]):
+            if vpc_id not in self.vpcs or not is_visible(self.vpcs[vpc_id]):
                 raise InvalidVPCIdError(vpc_id)
-        return [vpc for vpc in describe(self, vpc_ids, filters) if is_seen(vpc)]
+        return [vpc for vpc in describe(self, vpc_ids, filters) if is_visible(vpc)]
 
     return describe_vpcs
 
 
-def _checked(associate: Callable[..., Any]) -> Callable[..., Any]:
-    """Which blocks a VPC cannot take: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+def _validated(associate: Callable[..., Any]) -> Callable[..., Any]:
+    """Rejects CIDR blocks that a VPC cannot have: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
 
     def associate_vpc_cidr_block(
         self: EC2Backend, vpc_id: str, cidr_block: str, amazon_provided_ipv6_cidr_block: bool
@@ -78,19 +78,19 @@ def _checked(associate: Callable[..., Any]) -> Callable[..., Any]:
         vpc = self.get_vpc(vpc_id)
         if cidr_block:
             _refuse_block(self, vpc, ipaddress.ip_network(cidr_block, strict=False))
-        answer = associate(self, vpc_id, cidr_block, amazon_provided_ipv6_cidr_block)
+        association = associate(self, vpc_id, cidr_block, amazon_provided_ipv6_cidr_block)
         for peering in self.peerings_of(vpc):
-            # The accepter may take a block that overlaps: the request that waits for it then fails.
-            if peering.is_unanswered and first_overlap(blocks(vpc), blocks(peering.other(vpc))):
+            # The accepter may add an overlapping CIDR block; the pending request then fails.
+            if peering.is_pending and first_overlap(blocks(vpc), blocks(peering.other(vpc))):
                 peering.fail()
-        return answer
+        return association
 
     return associate_vpc_cidr_block
 
 
 def _refuse_block(backend: EC2Backend, vpc: VPC, block: Network) -> None:
     if first_overlap([block], blocks(vpc)):
-        raise fail(
+        raise client_error(
             "InvalidVpc.Range", f"The CIDR '{block}' conflicts with another subnet or block of {vpc.id}"
         )
     for table in backend.route_tables.values():
@@ -98,21 +98,21 @@ def _refuse_block(backend: EC2Backend, vpc: VPC, block: Network) -> None:
             continue
         for route in table.routes:
             to = route.destination_cidr_block or route.destination_ipv6_cidr_block
-            # The same as a destination, or larger; a smaller block is more specific and may be added.
+            # Only a CIDR block that contains a destination is rejected; a more specific one may be added.
             if to and not route.local and _covers(block, ipaddress.ip_network(to)):
-                raise fail(
+                raise client_error(
                     "InvalidVpc.Range",
                     f"The CIDR '{block}' is the same as or larger than route {to} of {table.id}",
                 )
     for peering in backend.peerings_of(vpc):
-        if peering.is_unanswered and peering.requester is vpc:
-            raise fail(
+        if peering.is_pending and peering.requester is vpc:
+            raise client_error(
                 "OperationNotPermitted", f"{vpc.id} has requested {peering.id}, which is pending acceptance"
             )
         peer = peering.other(vpc)
         if peering.status in ("provisioning", "active") and first_overlap([block], blocks(peer)):
             message = f"The CIDR '{block}' overlaps a block of {peer.id}, peered by {peering.id}"
-            raise fail("InvalidVpc.Range", message)
+            raise client_error("InvalidVpc.Range", message)
 
 
 def _covers(block: Network, other: Network) -> bool:
@@ -120,17 +120,17 @@ def _covers(block: Network, other: Network) -> bool:
 
 
 def _without_local_route(disassociate: Callable[..., Any]) -> Callable[..., Any]:
-    """moto stops at the first VPC that does not have the association, and takes `/56` blocks for IPv4."""
+    """moto stops at the first VPC without the association, and treats `/56` CIDR blocks as IPv4."""
 
     def disassociate_vpc_cidr_block(self: EC2Backend, association_id: str) -> Any:
         for vpc in self.vpcs.values():
             if association_id in vpc._cidr_block_association_set:
-                answer = vpc.disassociate_vpc_cidr_block(association_id)
+                association = vpc.disassociate_vpc_cidr_block(association_id)
                 for table in self.route_tables.values():
                     if table.vpc_id == vpc.id:
-                        _drop_local(table, answer["cidr_block"])
-                        table.remember()
-                return answer
+                        _drop_local(table, association["cidr_block"])
+                        table.record_history()
+                return association
         return disassociate(self, association_id)
 
     return disassociate_vpc_cidr_block
@@ -146,8 +146,8 @@ def _with_peerings(delete: Callable[..., VPC]) -> Callable[..., VPC]:
     """Deleting a VPC deletes its peerings; a request from another account must be rejected first.
 
     https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html
-    Reports of DependencyViolation while a peering is active exist too; this sandbox takes the documentation's
-    word. https://github.com/hashicorp/terraform-provider-aws/issues/3118
+    There are also reports of DependencyViolation while a peering is active; this sandbox follows the
+    documentation. https://github.com/hashicorp/terraform-provider-aws/issues/3118
     """
 
     def delete_vpc(self: EC2Backend, vpc_id: str) -> VPC:
@@ -156,7 +156,7 @@ def _with_peerings(delete: Callable[..., VPC]) -> Callable[..., VPC]:
         for peering in live:
             foreign = peering.accepter is vpc and peering.requester.owner_id != vpc.owner_id
             if foreign and peering.status == "pending-acceptance":
-                raise fail(
+                raise client_error(
                     "DependencyViolation", f"{vpc_id} has the incoming request {peering.id}; reject it first"
                 )
         deleted = delete(self, vpc_id)

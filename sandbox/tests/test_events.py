@@ -1,4 +1,4 @@
-"""CloudTrail records and tag changes: their shapes, and when there are none."""
+"""CloudTrail records and tag changes: their formats, and when there are none."""
 
 import json
 import threading
@@ -35,9 +35,9 @@ def xml(action: str, inner: str) -> Response:
 
 
 def detail_of(
-    request: AwsRequest, inner: str = "<return>true</return>", who: Principal = SESSION
+    request: AwsRequest, inner: str = "<return>true</return>", principal: Principal = SESSION
 ) -> dict[str, Any]:
-    return cloudtrail.record(request, xml(request.action, inner), who, None)
+    return cloudtrail.record(request, xml(request.action, inner), principal, None)
 
 
 TAGS = {"TagSpecification_1_ResourceType": "vpc", "TagSpecification_1_Tag_1_Key": "peerd:env"} | {
@@ -95,7 +95,7 @@ def test_list_items_keep_their_numbers_order_beyond_nine() -> None:
     assert keys == [f"k{n}" for n in range(1, 12)]
 
 
-def test_cidr_associations_are_recorded_in_the_wrapped_style() -> None:
+def test_cidr_associations_are_recorded_in_the_wrapped_format() -> None:
     request = ec2_request("AssociateVpcCidrBlock", VpcId="vpc-1", CidrBlock="10.1.0.0/16")
     detail = detail_of(request, "<vpcId>vpc-1</vpcId>")
     assert detail["requestParameters"] == {
@@ -127,10 +127,10 @@ def test_security_group_permissions_are_recorded_with_numbers_and_nested_items()
     }
 
 
-def test_rules_that_are_revoked_by_their_ids_are_recorded_as_items_beside_their_group() -> None:
+def test_rules_that_are_revoked_by_id_are_recorded_as_items_with_their_group() -> None:
     ids = {"SecurityGroupRuleId_1": "sgr-1", "SecurityGroupRuleId_2": "sgr-2"}
-    gone = "<revokedSecurityGroupRuleSet><item><securityGroupRuleId>sgr-1</securityGroupRuleId></item>"
-    inner = f"<return>true</return>{gone}</revokedSecurityGroupRuleSet>"
+    revoked = "<revokedSecurityGroupRuleSet><item><securityGroupRuleId>sgr-1</securityGroupRuleId></item>"
+    inner = f"<return>true</return>{revoked}</revokedSecurityGroupRuleSet>"
     detail = detail_of(ec2_request("RevokeSecurityGroupIngress", GroupId="sg-1", **ids), inner)
     assert detail["requestParameters"] == {
         "groupId": "sg-1",
@@ -144,7 +144,7 @@ def test_rules_that_are_revoked_by_their_ids_are_recorded_as_items_beside_their_
     }
 
 
-def test_changed_rules_are_recorded_in_the_wrapped_style_with_their_numbers() -> None:
+def test_modified_rules_are_recorded_in_the_wrapped_format_with_their_numbers() -> None:
     def change(number: int) -> dict[str, str]:
         prefix = f"SecurityGroupRule_{number}_SecurityGroupRule"
         return {
@@ -178,21 +178,21 @@ def test_a_failed_call_is_recorded_with_its_code_and_null_elements() -> None:
     assert detail["requestParameters"] == {"vpcId": "vpc-1"}
 
 
-def test_a_succeeded_call_has_no_error_code_at_all() -> None:
+def test_a_successful_call_has_no_error_code() -> None:
     assert "errorCode" not in detail_of(ec2_request("DeleteVpc", VpcId="vpc-1"))
 
 
-def test_an_assumed_role_is_told_by_its_session_issuer_and_a_user_has_none() -> None:
+def test_an_assumed_role_is_recorded_with_its_session_issuer_and_a_user_without() -> None:
     request = ec2_request("DeleteVpc", VpcId="vpc-1")
     identity = detail_of(request)["userIdentity"]
     assert (identity["type"], identity["arn"]) == ("AssumedRole", SESSION.arn)
     assert identity["sessionContext"]["sessionIssuer"]["arn"] == ROLE
-    identity = detail_of(request, who=USER)["userIdentity"]
+    identity = detail_of(request, principal=USER)["userIdentity"]
     assert identity["type"] == "IAMUser"
     assert "sessionContext" not in identity
 
 
-def test_the_record_says_where_and_for_whom_it_happened() -> None:
+def test_the_record_contains_the_region_and_the_account() -> None:
     detail = detail_of(ec2_request("DeleteVpc", VpcId="vpc-1"))
     assert detail["awsRegion"] == REGION
     assert detail["recipientAccountId"] == ACCOUNT
@@ -217,20 +217,20 @@ def test_only_writes_are_recorded(action: str, write: bool) -> None:
 
 
 class Tags:
-    """The tags as they are now."""
+    """The current tags of resources."""
 
     def __init__(self) -> None:
-        self.now: dict[str, dict[str, str]] = {}
-        self.history = TagHistory(lambda account, region, resource: dict(self.now.get(resource, {})))
+        self.current: dict[str, dict[str, str]] = {}
+        self.history = TagHistory(lambda account, region, resource: dict(self.current.get(resource, {})))
 
     def change(self, resource: str) -> dict[str, Any] | None:
         event = self.history.change(ACCOUNT, REGION, resource)
         return event.detail if event else None
 
 
-def test_a_tag_change_tells_the_changed_keys_and_all_tags_after_it() -> None:
+def test_a_tag_change_contains_the_changed_keys_and_all_current_tags() -> None:
     tags = Tags()
-    tags.now["vpc-1"] = {"peerd:env": "prod", "Name": "x"}
+    tags.current["vpc-1"] = {"peerd:env": "prod", "Name": "x"}
     assert tags.change("vpc-1") == {
         "changed-tag-keys": ["Name", "peerd:env"],
         "service": "ec2",
@@ -238,25 +238,25 @@ def test_a_tag_change_tells_the_changed_keys_and_all_tags_after_it() -> None:
         "version": 1,
         "tags": {"peerd:env": "prod", "Name": "x"},
     }
-    tags.now["vpc-1"] = {"Name": "y"}
+    tags.current["vpc-1"] = {"Name": "y"}
     detail = tags.change("vpc-1")
     assert detail is not None
     assert (detail["changed-tag-keys"], detail["tags"]) == (["Name", "peerd:env"], {"Name": "y"})
 
 
-def test_versions_rise_per_resource() -> None:
+def test_versions_increase_per_resource() -> None:
     tags = Tags()
     versions = []
     for resource in ("vpc-1", "vpc-1", "vpc-2", "vpc-1"):
-        tags.now.setdefault(resource, {})[f"k{len(versions)}"] = "v"
+        tags.current.setdefault(resource, {})[f"k{len(versions)}"] = "v"
         detail = tags.change(resource)
         versions.append(detail["version"] if detail else None)
     assert versions == [1, 2, 1, 3]
 
 
-def test_tagging_with_what_is_there_already_tells_nothing() -> None:
+def test_setting_an_existing_tag_emits_no_event() -> None:
     tags = Tags()
-    tags.now["vpc-1"] = {"a": "b"}
+    tags.current["vpc-1"] = {"a": "b"}
     assert tags.change("vpc-1") is not None
     assert tags.change("vpc-1") is None
 
@@ -271,16 +271,16 @@ def test_tagging_with_what_is_there_already_tells_nothing() -> None:
         ("eni-1", None),
     ],
 )
-def test_the_resource_type_follows_from_the_id_and_other_types_tell_nothing(
+def test_the_resource_type_follows_from_the_id_and_other_types_emit_no_event(
     resource: str, kind: str | None
 ) -> None:
     tags = Tags()
-    tags.now[resource] = {"a": "b"}
+    tags.current[resource] = {"a": "b"}
     detail = tags.change(resource)
     assert (detail["resource-type"] if detail else None) == kind
 
 
-def test_a_resource_made_with_tags_is_found_in_the_answer() -> None:
+def test_a_resource_created_with_tags_is_found_in_the_response() -> None:
     made = detail_of(
         ec2_request("CreateVpc", CidrBlock="10.0.0.0/16", **TAGS), "<vpc><vpcId>vpc-9</vpcId></vpc>"
     )
@@ -289,7 +289,7 @@ def test_a_resource_made_with_tags_is_found_in_the_answer() -> None:
     assert tagged_resources(plain) == []
 
 
-def test_a_group_and_rules_made_with_tags_are_found_in_the_answer() -> None:
+def test_a_group_and_rules_created_with_tags_are_found_in_the_response() -> None:
     made = detail_of(ec2_request("CreateSecurityGroup", GroupName="g", **TAGS), "<groupId>sg-9</groupId>")
     assert tagged_resources(made) == ["sg-9"]
     rules = "".join(
@@ -307,7 +307,7 @@ def test_a_group_and_rules_made_with_tags_are_found_in_the_answer() -> None:
 
 
 class Bus:
-    """Stands in for the proxy to ministack: keeps what was put, or fails as told."""
+    """A stub for the proxy to ministack: records the entries, or fails on request."""
 
     def __init__(self) -> None:
         self.put: list[tuple[str, dict[str, Any]]] = []
@@ -350,7 +350,7 @@ def observe(
     emitter.observe(ec2_request(action, **parameters), xml(action, inner), SESSION)
 
 
-def test_events_arrive_in_order_on_the_callers_own_bus_with_the_emitters_secret(
+def test_events_arrive_in_order_on_the_bus_of_the_caller_with_the_secret_of_the_emitter(
     bus: Bus, emitter: EventEmitter
 ) -> None:
     observe(emitter, "CreateTags", ResourceId_1="vpc-1", Tag_1_Key="peerd:env", Tag_1_Value="prod")
@@ -364,7 +364,7 @@ def test_events_arrive_in_order_on_the_callers_own_bus_with_the_emitters_secret(
     assert body["Entries"][0]["Resources"] == [f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1"]
 
 
-def test_a_call_that_no_trail_logs_is_not_told_and_its_change_of_tags_is(
+def test_a_call_that_no_trail_logs_emits_no_call_event_and_its_tag_change_does(
     bus: Bus, emitter: EventEmitter
 ) -> None:
     bus.is_logged = False
@@ -382,7 +382,7 @@ def test_dropped_events_never_arrive_and_later_ones_do(bus: Bus, emitter: EventE
     assert bus.wait(1) == ["DeleteRoute"]
 
 
-def test_an_event_that_cannot_be_delivered_is_told_and_the_next_one_arrives(
+def test_an_undeliverable_event_is_reported_and_the_next_one_arrives(
     bus: Bus, emitter: EventEmitter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bus.failing = True

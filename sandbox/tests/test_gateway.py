@@ -1,4 +1,4 @@
-"""The gateway between its parts: where a request goes, faults, the call log, protocols, trust policies."""
+"""The gateway: routing, faults, the call log, protocols, trust policies."""
 
 import json
 import time
@@ -24,8 +24,8 @@ HUB, MEMBER = "111111111111", "222222222222"
 ROLE = f"arn:aws:iam::{MEMBER}:role/peerd-spoke"
 
 
-class Parts:
-    """A gateway whose moto, ministack and emitter only take notes."""
+class GatewayHarness:
+    """A gateway with stubs for moto, ministack and the emitter."""
 
     def __init__(self) -> None:
         self.faults, self.calls = Faults(), CallLog()
@@ -78,10 +78,10 @@ class Parts:
         class Input:
             read = staticmethod(lambda: body)
 
-        answer: list[Any] = []
+        statuses: list[Any] = []
         environ = {"REQUEST_METHOD": "POST", "REQUEST_URI": path, "wsgi.input": Input} | headers
-        chunks = self._gateway(environ, lambda status, headers: answer.append(status))
-        return int(answer[0].split()[0]), b"".join(chunks)
+        chunks = self._gateway(environ, lambda status, headers: statuses.append(status))
+        return int(statuses[0].split()[0]), b"".join(chunks)
 
     def logged(self) -> list[tuple[Any, ...]]:
         return [(c["service"], c["action"], c["account"], c["error"]) for c in self.calls.listed()]
@@ -93,123 +93,131 @@ def authorization(service: str, key: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def parts() -> Parts:
-    return Parts()
+def harness() -> GatewayHarness:
+    return GatewayHarness()
 
 
 @pytest.mark.parametrize("service", ["ec2", "sts", "organizations", "servicequotas", "cloudtrail"])
-def test_moto_serves_its_services(parts: Parts, service: str) -> None:
-    assert parts.send(service, Action="DescribeThings") == (200, b"<ok/>")
-    assert (len(parts.served), parts.forwarded) == (1, [])
+def test_moto_serves_its_services(harness: GatewayHarness, service: str) -> None:
+    assert harness.send(service, Action="DescribeThings") == (200, b"<ok/>")
+    assert (len(harness.served), harness.forwarded) == (1, [])
 
 
-def test_every_other_service_is_forwarded_in_the_name_of_the_callers_account(parts: Parts) -> None:
+def test_every_other_service_is_forwarded_for_the_account_of_the_caller(harness: GatewayHarness) -> None:
     identity.register_key(
         "ASIAFUNCTION", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events"
     )
-    parts.send("sqs", key="ASIAFUNCTION", Action="SendMessage")
-    parts.send_json("dynamodb", "DynamoDB_20120810.PutItem")
-    assert parts.forwarded == [("SendMessage", HUB), ("PutItem", MEMBER)]
-    assert parts.served == []
-    assert parts.calls.listed()[0]["principal"] == (
+    harness.send("sqs", key="ASIAFUNCTION", Action="SendMessage")
+    harness.send_json("dynamodb", "DynamoDB_20120810.PutItem")
+    assert harness.forwarded == [("SendMessage", HUB), ("PutItem", MEMBER)]
+    assert harness.served == []
+    assert harness.calls.listed()[0]["principal"] == (
         f"arn:aws:sts::{HUB}:assumed-role/peerd-vpc-events/peerd-vpc-events"
     )
 
 
-def test_a_presigned_request_is_read_from_its_query_string(parts: Parts) -> None:
+def test_a_presigned_request_is_read_from_its_query_string(harness: GatewayHarness) -> None:
     scope = quote(f"{MEMBER}/20260101/us-east-1/sts/aws4_request", safe="")
     path = f"/?Action=GetCallerIdentity&X-Amz-Credential={scope}"
-    assert parts.raw({}, path=path)[0] == 200
-    assert parts.logged() == [("sts", "GetCallerIdentity", MEMBER, None)]
+    assert harness.raw({}, path=path)[0] == 200
+    assert harness.logged() == [("sts", "GetCallerIdentity", MEMBER, None)]
 
 
-def test_an_unsigned_request_is_told_to_sign(parts: Parts) -> None:
-    status, body = parts.raw({}, b"Action=DescribeVpcs")
+def test_an_unsigned_request_is_rejected_with_a_remedy(harness: GatewayHarness) -> None:
+    status, body = harness.raw({}, b"Action=DescribeVpcs")
     assert status == 403
     assert b"MissingAuthenticationToken" in body
     assert b"sign the request" in body
-    assert parts.logged() == []
+    assert harness.logged() == []
 
 
-def test_only_ec2_calls_become_events(parts: Parts) -> None:
-    parts.send("ec2", Action="CreateVpc")
-    parts.send("sts", Action="GetCallerIdentity")
-    assert parts.observed == [("CreateVpc", 200)]
+def test_only_ec2_calls_become_events(harness: GatewayHarness) -> None:
+    harness.send("ec2", Action="CreateVpc")
+    harness.send("sts", Action="GetCallerIdentity")
+    assert harness.observed == [("CreateVpc", 200)]
 
 
-def test_a_fault_is_answered_in_place_of_the_call_and_recorded_as_failed(parts: Parts) -> None:
-    parts.fault(action="CreateVpc", times=1, code="RequestLimitExceeded")
-    status, body = parts.send("ec2", Action="CreateVpc")
+def test_a_fault_replaces_the_call_and_is_recorded_as_failed(harness: GatewayHarness) -> None:
+    harness.fault(action="CreateVpc", times=1, code="RequestLimitExceeded")
+    status, body = harness.send("ec2", Action="CreateVpc")
     assert status == 503
     assert b"<Code>RequestLimitExceeded</Code>" in body
-    assert parts.served == []
-    assert parts.observed == [("CreateVpc", 503)]
-    assert parts.send("ec2", Action="CreateVpc")[0] == 200
-    assert [error for *_, error in parts.logged()] == ["RequestLimitExceeded", None]
+    assert harness.served == []
+    assert harness.observed == [("CreateVpc", 503)]
+    assert harness.send("ec2", Action="CreateVpc")[0] == 200
+    assert [error for *_, error in harness.logged()] == ["RequestLimitExceeded", None]
 
 
-def test_a_fault_after_the_call_answers_an_error_though_the_call_took_effect(parts: Parts) -> None:
-    parts.fault(code="InternalError", status=500, when="after")
-    assert parts.send("ec2", Action="CreateVpc")[0] == 500
-    assert len(parts.served) == 1
-    assert parts.observed == [("CreateVpc", 200)]
-    assert parts.logged() == [("ec2", "CreateVpc", MEMBER, "InternalError")]
+def test_a_fault_after_the_call_returns_an_error_although_the_call_took_effect(
+    harness: GatewayHarness,
+) -> None:
+    harness.fault(code="InternalError", status=500, when="after")
+    assert harness.send("ec2", Action="CreateVpc")[0] == 500
+    assert len(harness.served) == 1
+    assert harness.observed == [("CreateVpc", 200)]
+    assert harness.logged() == [("ec2", "CreateVpc", MEMBER, "InternalError")]
 
 
 @pytest.mark.parametrize(("when", "served", "observed"), [("before", 0, 500), ("after", 1, 200)])
 def test_a_fault_may_kill_the_functions_before_or_after_the_call_takes_effect(
-    parts: Parts, when: str, served: int, observed: int
+    harness: GatewayHarness, when: str, served: int, observed: int
 ) -> None:
-    parts.fault(action="CreateRoute", times=1, kill=True, when=when)
-    assert parts.send("ec2", Action="CreateRoute")[0] == 500
-    assert parts.send("ec2", Action="CreateRoute")[0] == 200
-    assert parts.served_at_kills == [served]
-    assert parts.observed == [("CreateRoute", observed), ("CreateRoute", 200)]
+    harness.fault(action="CreateRoute", times=1, kill=True, when=when)
+    assert harness.send("ec2", Action="CreateRoute")[0] == 500
+    assert harness.send("ec2", Action="CreateRoute")[0] == 200
+    assert harness.served_at_kills == [served]
+    assert harness.observed == [("CreateRoute", observed), ("CreateRoute", 200)]
 
 
-def test_a_fault_may_strike_the_calls_of_one_caller_alone(parts: Parts) -> None:
-    identity.register_key("ASIASTRUCK", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events")
-    parts.fault(principal="*:assumed-role/peerd-*", code="InternalError", status=500)
-    assert parts.send("ec2", key="ASIASTRUCK", Action="DescribeVpcs")[0] == 500
-    assert parts.send("ec2", key=MEMBER, Action="DescribeVpcs")[0] == 200
+def test_a_fault_may_apply_to_the_calls_of_one_caller_only(harness: GatewayHarness) -> None:
+    identity.register_key("ASIAFAULTED", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events")
+    harness.fault(principal="*:assumed-role/peerd-*", code="InternalError", status=500)
+    assert harness.send("ec2", key="ASIAFAULTED", Action="DescribeVpcs")[0] == 500
+    assert harness.send("ec2", key=MEMBER, Action="DescribeVpcs")[0] == 200
 
 
-def test_a_fault_with_only_a_delay_delays(parts: Parts) -> None:
-    parts.fault(delay_ms=60)
+def test_a_fault_without_an_error_delays_the_call(harness: GatewayHarness) -> None:
+    harness.fault(delay_ms=60)
     started = time.monotonic()
-    assert parts.send("ec2", Action="DescribeVpcs")[0] == 200
+    assert harness.send("ec2", Action="DescribeVpcs")[0] == 200
     assert time.monotonic() - started >= 0.06
 
 
-def test_latency_applies_to_every_aws_call_and_not_to_the_control_plane(parts: Parts) -> None:
+def test_latency_applies_to_every_aws_call_and_not_to_the_control_plane(harness: GatewayHarness) -> None:
     SETTINGS.update({"latency_ms": 60})
     try:
-        for send in (lambda: parts.send("ec2", Action="A"), lambda: parts.send_json("dynamodb", "D.PutItem")):
+        for send in (
+            lambda: harness.send("ec2", Action="A"),
+            lambda: harness.send_json("dynamodb", "D.PutItem"),
+        ):
             started = time.monotonic()
             send()
             assert time.monotonic() - started >= 0.06
         started = time.monotonic()
-        parts.raw({}, path="/_sandbox/calls")
+        harness.raw({}, path="/_sandbox/calls")
         assert time.monotonic() - started < 0.05
     finally:
         SETTINGS.update({"latency_ms": 0})
 
 
-def test_assuming_a_role_counts_as_a_call_of_the_roles_account(parts: Parts) -> None:
-    parts.fault(service="sts", account=MEMBER, code="AccessDenied", status=403)
-    assert parts.send("sts", key=HUB, Action="AssumeRole", RoleArn=ROLE)[0] == 403
-    assert parts.send("sts", key=MEMBER, Action="AssumeRole", RoleArn=ROLE.replace(MEMBER, HUB))[0] == 200
-    assert parts.logged() == [("sts", "AssumeRole", MEMBER, "AccessDenied"), ("sts", "AssumeRole", HUB, None)]
+def test_assuming_a_role_counts_as_a_call_of_the_roles_account(harness: GatewayHarness) -> None:
+    harness.fault(service="sts", account=MEMBER, code="AccessDenied", status=403)
+    assert harness.send("sts", key=HUB, Action="AssumeRole", RoleArn=ROLE)[0] == 403
+    assert harness.send("sts", key=MEMBER, Action="AssumeRole", RoleArn=ROLE.replace(MEMBER, HUB))[0] == 200
+    assert harness.logged() == [
+        ("sts", "AssumeRole", MEMBER, "AccessDenied"),
+        ("sts", "AssumeRole", HUB, None),
+    ]
 
 
-def test_a_part_that_breaks_is_an_answer_and_not_the_end(
-    parts: Parts, capsys: pytest.CaptureFixture[str]
+def test_an_exception_becomes_an_error_response_and_the_gateway_keeps_running(
+    harness: GatewayHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, body = parts.send("ec2", Action="Explode")
+    status, body = harness.send("ec2", Action="Explode")
     assert status == 500
     assert b"the sandbox failed at ec2 Explode" in body
     assert "moto broke" in capsys.readouterr().err
-    assert parts.send("ec2", Action="DescribeVpcs")[0] == 200
+    assert harness.send("ec2", Action="DescribeVpcs")[0] == 200
 
 
 # ---------------------------------------------------------------- protocols
@@ -227,7 +235,7 @@ def test_a_part_that_breaks_is_an_answer_and_not_the_end(
         ("s3", "rest-xml", {}),
     ],
 )
-def test_an_error_is_one_that_the_services_own_parser_understands(
+def test_an_error_can_be_parsed_by_the_parser_of_the_service(
     service: str, protocol: str, headers: dict[str, str]
 ) -> None:
     scope = f"{MEMBER}/20260101/us-east-1/{service}/aws4_request"
@@ -237,9 +245,9 @@ def test_an_error_is_one_that_the_services_own_parser_understands(
     response = error_response(request, "SomethingWrong", "a < b & c", 418)
     client = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     operation = client.meta.service_model.operation_model(client.meta.service_model.operation_names[0])
-    answer = AWSResponse("http://x", response.status, dict(response.headers), None)
+    http_response = AWSResponse("http://x", response.status, dict(response.headers), None)
     parsed = create_parser(protocol).parse(
-        {"status_code": answer.status_code, "headers": answer.headers, "body": response.body},
+        {"status_code": http_response.status_code, "headers": http_response.headers, "body": response.body},
         operation.output_shape,
     )
     assert parsed["Error"]["Code"] == "SomethingWrong"
@@ -257,7 +265,7 @@ def test_an_error_is_one_that_the_services_own_parser_understands(
         ("nonesuch", "GET", "/x", "GET /x"),
     ],
 )
-def test_rest_calls_are_named_by_the_services_model(
+def test_rest_calls_are_named_by_the_model_of_the_service(
     service: str, method: str, path: str, action: str
 ) -> None:
     assert rest_action(service, method, path) == action
@@ -268,11 +276,11 @@ def test_rest_calls_are_named_by_the_services_model(
 TRUSTED = Principal(
     HUB, f"arn:aws:sts::{HUB}:assumed-role/peerd-vpc-events/f", f"arn:aws:iam::{HUB}:role/peerd-vpc-events"
 )
-STRANGER = Principal(HUB, f"arn:aws:iam::{HUB}:user/anybody", None)
+UNTRUSTED = Principal(HUB, f"arn:aws:iam::{HUB}:user/anybody", None)
 
 
 class Iam:
-    """Stands in for the proxy to ministack's IAM, which holds one role or none."""
+    """A stub for the proxy to ministack's IAM, with one role or none."""
 
     def __init__(self, policy: dict[str, Any] | None) -> None:
         self._policy = policy
@@ -298,7 +306,7 @@ def policy(condition: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("document", "external_id", "caller", "why_not"),
+    ("document", "external_id", "caller", "reason"),
     [
         (policy(), "secret", TRUSTED, None),
         (policy(), "wrong", TRUSTED, "the external id is not the one"),
@@ -306,20 +314,25 @@ def policy(condition: dict[str, Any] | None = None) -> dict[str, Any]:
         (
             policy(),
             "secret",
-            STRANGER,
+            UNTRUSTED,
             "its trust policy names arn:aws:iam::111111111111:role/peerd-vpc-events",
         ),
-        (policy({"Bool": {"aws:Mfa": "true"}}), "secret", TRUSTED, "cannot judge the condition Bool aws:Mfa"),
+        (
+            policy({"Bool": {"aws:Mfa": "true"}}),
+            "secret",
+            TRUSTED,
+            "cannot evaluate the condition Bool aws:Mfa",
+        ),
         ({"Statement": []}, "secret", TRUSTED, "its trust policy is empty"),
         (None, "secret", TRUSTED, "the role does not exist"),
     ],
 )
-def test_a_role_is_assumed_only_as_its_trust_policy_says(
-    document: dict[str, Any] | None, external_id: str | None, caller: Principal, why_not: str | None
+def test_a_role_is_assumed_only_as_its_trust_policy_allows(
+    document: dict[str, Any] | None, external_id: str | None, caller: Principal, reason: str | None
 ) -> None:
-    answer = TrustPolicies(Iam(document)).check(ROLE, external_id, caller)
-    if why_not is None:
-        assert answer is None
+    result = TrustPolicies(Iam(document)).check(ROLE, external_id, caller)
+    if reason is None:
+        assert result is None
     else:
-        assert answer is not None
-        assert why_not in answer
+        assert result is not None
+        assert reason in result

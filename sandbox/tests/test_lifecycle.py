@@ -1,4 +1,4 @@
-"""The whole sandbox as a process, with a stand-in for the functions: its start, its services, its end."""
+"""The sandbox as a process, with stub functions: its start, its services, and its stop."""
 
 import json
 import os
@@ -21,9 +21,9 @@ from sandbox.client.process import SandboxFailed, SandboxProcess
 from sandbox.client.sessions import Sessions
 from sandbox.deploy import ACCOUNTS, EXTERNAL_ID, HUB, REGIONS
 
-STAND_IN = Path(__file__).parent / "fixtures" / "bootstrap"
+STUB_FUNCTION = Path(__file__).parent / "fixtures" / "bootstrap"
 FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
-# Guards against a hang; how long the machine takes is not what is tested.
+# Limits against a hang; the tests do not measure how long the machine takes.
 READY_WITHIN_S = 300
 EVENTUALLY_S = 120
 SPOKE_ROLE = "arn:aws:iam::222222222222:role/peerd-spoke"
@@ -33,7 +33,7 @@ SPOKE_ROLE = "arn:aws:iam::222222222222:role/peerd-spoke"
 def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("functions")
     for name in FUNCTIONS:
-        shutil.copy(STAND_IN, folder / name)
+        shutil.copy(STUB_FUNCTION, folder / name)
     return folder
 
 
@@ -43,8 +43,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class Running:
-    """A running sandbox and what the tests ask of it."""
+class RunningSandbox:
+    """A running sandbox with the operations of the tests."""
 
     def __init__(self, process: SandboxProcess, endpoint: str) -> None:
         self.process = process
@@ -52,12 +52,12 @@ class Running:
         self.control = Control(endpoint)
         self.sessions = Sessions(endpoint)
 
-    def said(self, function: str) -> list[dict[str, Any]]:
+    def log_lines(self, function: str) -> list[dict[str, Any]]:
         log = self.process.state / "peerd-sandbox" / f"peerd-{function}.log"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def bodies(self, function: str) -> list[dict[str, Any]]:
-        return [json.loads(body) for line in self.said(function) for body in line.get("batch", [])]
+        return [json.loads(body) for line in self.log_lines(function) for body in line.get("batch", [])]
 
     def count(self, state: str) -> int:
         return self.control.activity()["queues"]["peerd-drift-repair"][state]
@@ -75,28 +75,28 @@ class Running:
         queues.send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay)
 
 
-def eventually(look: Callable[[], Any]) -> Any:
+def eventually(poll: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + EVENTUALLY_S
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"still not after {EVENTUALLY_S} s; last seen: {seen!r}"
+    while not (result := poll()):
+        assert time.monotonic() < deadline, f"still not after {EVENTUALLY_S} s; last result: {result!r}"
         time.sleep(0.02)
-    return seen
+    return result
 
 
 @pytest.fixture(scope="module")
-def sandbox(functions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def sandbox(functions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     process = SandboxProcess(functions, tmp_path_factory.mktemp("state"), free_port())
     try:
-        yield Running(process, process.wait_ready(READY_WITHIN_S))
+        yield RunningSandbox(process, process.wait_ready(READY_WITHIN_S))
     finally:
         code = process.stop()
     assert code == 0
 
 
-# ---------------------------------------------------------------- what it serves
+# ---------------------------------------------------------------- services
 
 
-def test_every_stack_is_complete_and_the_call_log_begins_empty(sandbox: Running) -> None:
+def test_every_stack_is_complete_and_the_call_log_is_empty_at_the_start(sandbox: RunningSandbox) -> None:
     assert sandbox.control.calls() == []
     for account in ACCOUNTS:
         for region in REGIONS:
@@ -108,7 +108,7 @@ def test_every_stack_is_complete_and_the_call_log_begins_empty(sandbox: Running)
 
 
 def test_a_tagged_vpc_reaches_the_function_as_both_events_with_its_own_account_and_region(
-    sandbox: Running,
+    sandbox: RunningSandbox,
 ) -> None:
     ec2 = sandbox.sessions.client("ec2", "222222222222", "eu-west-1")
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": "peerd:env", "Value": "prod"}]}]
@@ -129,21 +129,21 @@ def test_a_tagged_vpc_reaches_the_function_as_both_events_with_its_own_account_a
     ec2.delete_vpc(VpcId=vpc)
 
 
-def test_dropped_events_reach_no_function(sandbox: Running) -> None:
+def test_dropped_events_reach_no_function(sandbox: RunningSandbox) -> None:
     ec2 = sandbox.sessions.client("ec2", "333333333333", "us-east-1")
     sandbox.control.drop_events(True)
     try:
         lost = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     finally:
         sandbox.control.drop_events(False)
-    told = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
-    eventually(lambda: told in json.dumps(sandbox.bodies("vpc-events")))
+    delivered = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    eventually(lambda: delivered in json.dumps(sandbox.bodies("vpc-events")))
     assert lost not in json.dumps(sandbox.bodies("vpc-events"))
-    for vpc in (lost, told):
+    for vpc in (lost, delivered):
         ec2.delete_vpc(VpcId=vpc)
 
 
-def test_a_sweep_sends_the_schedules_own_input_to_its_queue(sandbox: Running) -> None:
+def test_a_sweep_sends_the_input_of_the_schedule_to_its_queue(sandbox: RunningSandbox) -> None:
     before = sandbox.bodies("drift-repair").count({"peerd": 1, "attempt": 0, "work": {"sweep": {}}})
     sandbox.control.sweep()
     eventually(
@@ -153,20 +153,20 @@ def test_a_sweep_sends_the_schedules_own_input_to_its_queue(sandbox: Running) ->
     )
 
 
-def test_a_message_is_taken_at_once_and_a_delayed_one_when_its_time_has_come(sandbox: Running) -> None:
+def test_a_message_is_received_immediately_and_a_delayed_one_after_its_delay(sandbox: RunningSandbox) -> None:
     sent = time.time()
     sandbox.send("drift-repair", {"which": "delayed"}, delay=2)
     sandbox.send("drift-repair", {"which": "prompt"})
     eventually(lambda: {"which": "delayed"} in sandbox.bodies("drift-repair"))
-    taken = {
-        which: next(s["at"] for s in sandbox.said("drift-repair") if which in str(s.get("batch")))
+    received_at = {
+        which: next(s["at"] for s in sandbox.log_lines("drift-repair") if which in str(s.get("batch")))
         for which in ("prompt", "delayed")
     }
-    assert taken["prompt"] < taken["delayed"]
-    assert taken["delayed"] - sent >= 2
+    assert received_at["prompt"] < received_at["delayed"]
+    assert received_at["delayed"] - sent >= 2
 
 
-def test_a_delayed_message_comes_due_when_the_clock_of_the_queues_is_advanced(sandbox: Running) -> None:
+def test_a_delayed_message_is_due_when_the_clock_of_the_queues_is_advanced(sandbox: RunningSandbox) -> None:
     eventually(sandbox.is_idle)
     sandbox.send("drift-repair", {"which": "in ten minutes"}, delay=600)
     activity = sandbox.control.activity()
@@ -180,15 +180,15 @@ def test_a_delayed_message_comes_due_when_the_clock_of_the_queues_is_advanced(sa
     assert sandbox.control.advance_queues() == 0
 
 
-def test_a_message_that_failed_is_told_from_one_that_is_worked_on_and_comes_again_when_asked(
-    sandbox: Running, tmp_path: Path
+def test_a_failed_message_is_distinguished_from_a_working_one_and_redelivered_on_request(
+    sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     eventually(sandbox.is_idle)
-    work, goes_on = {"raise": True, "until": str(tmp_path / "go")}, tmp_path / "go"
+    work, continue_file = {"raise": True, "until": str(tmp_path / "go")}, tmp_path / "go"
     sandbox.send("drift-repair", work)
     eventually(lambda: sandbox.count("working") == 1)
     assert sandbox.control.activity()["state"] == "busy"
-    goes_on.touch()
+    continue_file.touch()
     eventually(lambda: sandbox.count("failed") == 1)
 
     assert (sandbox.control.advance_queues(), sandbox.control.advance_queues(failed=True)) == (0, 1)
@@ -198,7 +198,7 @@ def test_a_message_that_failed_is_told_from_one_that_is_worked_on_and_comes_agai
     sandbox.purge("drift-repair")
 
 
-def test_a_call_is_in_flight_until_its_events_have_been_worked_on(sandbox: Running) -> None:
+def test_a_call_is_in_flight_until_its_events_are_processed(sandbox: RunningSandbox) -> None:
     eventually(sandbox.is_idle)
     ec2 = sandbox.sessions.client("ec2", "222222222222", "eu-west-1")
     before = sandbox.control.activity()["changes"]
@@ -209,28 +209,30 @@ def test_a_call_is_in_flight_until_its_events_have_been_worked_on(sandbox: Runni
     ec2.delete_vpc(VpcId=vpc)
 
 
-def test_what_comes_within_the_batching_window_comes_in_one_batch_beyond_ten(sandbox: Running) -> None:
+def test_messages_within_the_batching_window_are_received_in_batches_of_more_than_ten(
+    sandbox: RunningSandbox,
+) -> None:
     for n in range(25):
         sandbox.send("peering-events", {"storm": n})
     eventually(lambda: len([b for b in sandbox.bodies("peering-events") if "storm" in b]) == 25)
-    sizes = [len(s["batch"]) for s in sandbox.said("peering-events") if "storm" in str(s.get("batch"))]
+    sizes = [len(s["batch"]) for s in sandbox.log_lines("peering-events") if "storm" in str(s.get("batch"))]
     assert max(sizes) > 10
 
 
-def test_messages_are_worked_on_beside_each_other(sandbox: Running, tmp_path: Path) -> None:
+def test_messages_are_processed_concurrently(sandbox: RunningSandbox, tmp_path: Path) -> None:
     for n in range(3):
         sandbox.send("drift-repair", {"slow": n, "until": str(tmp_path / "go")})
 
     def started() -> list[dict[str, Any]]:
-        return [said for said in sandbox.said("drift-repair") if "slow" in str(said.get("batch"))]
+        return [line for line in sandbox.log_lines("drift-repair") if "slow" in str(line.get("batch"))]
 
-    eventually(lambda: len(started()) == 3)  # none of them has ended
-    assert len({said["pid"] for said in started()}) == 3
+    eventually(lambda: len(started()) == 3)  # none of them has finished
+    assert len({line["pid"] for line in started()}) == 3
     (tmp_path / "go").touch()
     eventually(sandbox.is_idle)
 
 
-def test_a_function_that_crashed_is_started_again_for_the_next_message(sandbox: Running) -> None:
+def test_a_function_that_crashed_is_restarted_for_the_next_message(sandbox: RunningSandbox) -> None:
     sandbox.send("drift-repair", {"crash": True})
     eventually(lambda: {"crash": True} in sandbox.bodies("drift-repair"))
     sandbox.send("drift-repair", {"after": "the crash"})
@@ -239,8 +241,8 @@ def test_a_function_that_crashed_is_started_again_for_the_next_message(sandbox: 
     sandbox.purge("drift-repair")
 
 
-def test_a_kill_ends_the_functions_alone_and_the_message_that_was_worked_on_comes_again(
-    sandbox: Running, tmp_path: Path
+def test_a_kill_ends_the_functions_only_and_the_working_message_is_redelivered(
+    sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     sandbox.send("drift-repair", {"which": "before the kill"})
     eventually(lambda: {"which": "before the kill"} in sandbox.bodies("drift-repair"))
@@ -258,17 +260,19 @@ def test_a_kill_ends_the_functions_alone_and_the_message_that_was_worked_on_come
     assert sandbox.control.advance_queues(failed=True) == 1
     eventually(lambda: sandbox.bodies("drift-repair").count(work) == 2)
     eventually(sandbox.is_idle)
-    taken = [
-        said["pid"] for said in sandbox.said("drift-repair") if work in map(json.loads, said.get("batch", []))
+    pids = [
+        line["pid"]
+        for line in sandbox.log_lines("drift-repair")
+        if work in map(json.loads, line.get("batch", []))
     ]
-    assert len(set(taken)) == 2
+    assert len(set(pids)) == 2
 
 
 def test_a_message_that_keeps_failing_goes_to_the_dead_letter_queue_and_its_batch_does_not(
-    sandbox: Running,
+    sandbox: RunningSandbox,
 ) -> None:
     queues, functions = sandbox.sessions.client("sqs"), sandbox.sessions.client("lambda")
-    dead = queues.create_queue(QueueName="test-dead")["QueueUrl"]
+    dead_letters = queues.create_queue(QueueName="test-dead")["QueueUrl"]
     redrive = json.dumps(
         {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{HUB}:test-dead", "maxReceiveCount": 2}
     )
@@ -284,37 +288,37 @@ def test_a_message_that_keeps_failing_goes_to_the_dead_letter_queue_and_its_batc
     )
     for body in ({"fail": True}, {"fine": True}):
         queues.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-    message = eventually(lambda: queues.receive_message(QueueUrl=dead).get("Messages"))[0]
+    message = eventually(lambda: queues.receive_message(QueueUrl=dead_letters).get("Messages"))[0]
     assert json.loads(message["Body"]) == {"fail": True}
     assert sandbox.bodies("drift-repair").count({"fail": True}) == 2
     assert sandbox.bodies("drift-repair").count({"fine": True}) == 1
     functions.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
-def invoke(sandbox: Running, event: dict[str, Any]) -> tuple[str | None, Any]:
+def invoke(sandbox: RunningSandbox, event: dict[str, Any]) -> tuple[str | None, Any]:
     functions = sandbox.sessions.client("lambda")
-    answer = functions.invoke(FunctionName="peerd-drift-repair", Payload=json.dumps(event))
-    return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+    response = functions.invoke(FunctionName="peerd-drift-repair", Payload=json.dumps(event))
+    return response.get("FunctionError"), json.loads(response["Payload"].read())
 
 
-def test_a_function_that_is_invoked_answers_and_its_failure_is_told_as_one(sandbox: Running) -> None:
+def test_an_invoked_function_responds_and_its_failure_is_reported(sandbox: RunningSandbox) -> None:
     assert invoke(sandbox, {"echo": {"a": [1, None]}}) == (None, {"a": [1, None]})
-    failed, said = invoke(sandbox, {"Records": [{"messageId": "1", "body": '{"raise": true}'}]})
-    assert (failed, said["errorType"]) == ("Unhandled", "Asked")
+    failed, error = invoke(sandbox, {"Records": [{"messageId": "1", "body": '{"raise": true}'}]})
+    assert (failed, error["errorType"]) == ("Unhandled", "Asked")
 
 
-def test_an_invocation_does_not_wait_for_messages_that_are_worked_on_nor_hold_them_up(
-    sandbox: Running, tmp_path: Path
+def test_an_invocation_neither_waits_for_working_messages_nor_delays_them(
+    sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     sandbox.send("drift-repair", {"beside": "an invocation", "until": str(tmp_path / "go")})
     eventually(lambda: "an invocation" in str(sandbox.bodies("drift-repair")))
-    assert invoke(sandbox, {"echo": "at once"}) == (None, "at once")
+    assert invoke(sandbox, {"echo": "immediately"}) == (None, "immediately")
     assert sandbox.count("working") == 1
     (tmp_path / "go").touch()
     eventually(sandbox.is_idle)
 
 
-def test_calls_are_told_only_while_a_trail_logs_and_changes_of_tags_always(sandbox: Running) -> None:
+def test_calls_emit_events_only_while_a_trail_logs_and_tag_changes_always_do(sandbox: RunningSandbox) -> None:
     trails = sandbox.sessions.client("cloudtrail", "333333333333")
     ec2 = sandbox.sessions.client("ec2", "333333333333", "eu-west-1")
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": "peerd:env", "Value": "prod"}]}]
@@ -325,15 +329,15 @@ def test_calls_are_told_only_while_a_trail_logs_and_changes_of_tags_always(sandb
         trails.start_logging(Name="management-events")
     ec2.delete_vpc(VpcId=vpc)
 
-    def told() -> list[str]:
+    def events_of_vpc() -> list[str]:
         events = [event for event in sandbox.bodies("vpc-events") if vpc in json.dumps(event)]
         return [event["detail"].get("eventName", "tags") for event in events]
 
-    eventually(lambda: "DeleteVpc" in told())
-    assert sorted(told()) == ["DeleteVpc", "tags"]
+    eventually(lambda: "DeleteVpc" in events_of_vpc())
+    assert sorted(events_of_vpc()) == ["DeleteVpc", "tags"]
 
 
-def test_a_rule_is_described_with_its_target_until_it_is_gone(sandbox: Running) -> None:
+def test_a_rule_is_described_with_its_target_until_it_is_deleted(sandbox: RunningSandbox) -> None:
     bus = f"arn:aws:events:us-east-1:{HUB}:event-bus/peerd"
     for account in ACCOUNTS:
         for region in REGIONS:
@@ -343,7 +347,7 @@ def test_a_rule_is_described_with_its_target_until_it_is_gone(sandbox: Running) 
                 (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
                 assert target["Arn"] == bus
     events = sandbox.sessions.client("events", "333333333333", "us-east-1")
-    kept = events.describe_rule(Name="peerd-vpc-tags")
+    original = events.describe_rule(Name="peerd-vpc-tags")
     targets = events.list_targets_by_rule(Rule="peerd-vpc-tags")["Targets"]
     try:
         events.disable_rule(Name="peerd-vpc-tags")
@@ -353,20 +357,20 @@ def test_a_rule_is_described_with_its_target_until_it_is_gone(sandbox: Running) 
         events.remove_targets(Rule="peerd-vpc-tags", Ids=[target["Id"] for target in targets])
         assert events.list_targets_by_rule(Rule="peerd-vpc-tags")["Targets"] == []
         events.delete_rule(Name="peerd-vpc-tags")
-        gone = "ResourceNotFoundException.*does not exist on EventBus default"
+        not_found = "ResourceNotFoundException.*does not exist on EventBus default"
         for call, name in (
             (events.describe_rule, "Name"),
             (events.disable_rule, "Name"),
             (events.list_targets_by_rule, "Rule"),
         ):
-            with pytest.raises(ClientError, match=gone):
+            with pytest.raises(ClientError, match=not_found):
                 call(**{name: "peerd-vpc-tags"})
     finally:
-        events.put_rule(Name="peerd-vpc-tags", EventPattern=kept["EventPattern"], State="ENABLED")
+        events.put_rule(Name="peerd-vpc-tags", EventPattern=original["EventPattern"], State="ENABLED")
         events.put_targets(Rule="peerd-vpc-tags", Targets=targets)
 
 
-def test_a_permission_is_missing_for_one_action_where_a_fault_says_so(sandbox: Running) -> None:
+def test_a_fault_removes_the_permission_for_one_action(sandbox: RunningSandbox) -> None:
     sandbox.control.faults({"service": "ec2", "action": "CreateRoute", "code": "UnauthorizedOperation"})
     route = {"RouteTableId": "rtb-1", "DestinationCidrBlock": "10.0.0.0/8", "DryRun": True}
     ec2 = sandbox.sessions.client("ec2", "222222222222", "eu-west-1")
@@ -379,7 +383,7 @@ def test_a_permission_is_missing_for_one_action_where_a_fault_says_so(sandbox: R
         sandbox.control.faults()
 
 
-def test_a_function_calls_aws_as_its_own_role(sandbox: Running) -> None:
+def test_a_function_calls_aws_as_its_own_role(sandbox: RunningSandbox) -> None:
     sandbox.control.clear_calls()
     sandbox.send("drift-repair", {"describe": True})
     call = eventually(lambda: [c for c in sandbox.control.calls() if c["action"] == "DescribeVpcs"])[0]
@@ -387,27 +391,27 @@ def test_a_function_calls_aws_as_its_own_role(sandbox: Running) -> None:
     assert (call["account"], call["region"], call["error"]) == (HUB, "us-east-1", None)
 
 
-def test_the_spoke_role_is_refused_to_strangers_and_roles_that_do_not_exist_to_everybody(
-    sandbox: Running,
+def test_the_spoke_role_is_denied_to_untrusted_callers_and_an_unknown_role_to_everyone(
+    sandbox: RunningSandbox,
 ) -> None:
     sts = sandbox.sessions.client("sts", HUB)
-    for role, why in ((SPOKE_ROLE, "its trust policy names"), (f"{SPOKE_ROLE}x", "does not exist")):
+    for role, reason in ((SPOKE_ROLE, "its trust policy names"), (f"{SPOKE_ROLE}x", "does not exist")):
         with pytest.raises(ClientError, match="AccessDenied") as refused:
-            sts.assume_role(RoleArn=role, RoleSessionName="stranger", ExternalId=EXTERNAL_ID)
-        assert why in str(refused.value)
+            sts.assume_role(RoleArn=role, RoleSessionName="untrusted", ExternalId=EXTERNAL_ID)
+        assert reason in str(refused.value)
 
 
-def test_ordinary_callers_cannot_put_events_of_aws_services(sandbox: Running) -> None:
+def test_ordinary_callers_cannot_put_events_of_aws_services(sandbox: RunningSandbox) -> None:
     entry = {"Source": "aws.ec2", "DetailType": "x", "Detail": "{}"}
-    answer = sandbox.sessions.client("events").put_events(Entries=[entry])
-    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+    response = sandbox.sessions.client("events").put_events(Entries=[entry])
+    assert response["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
-# ---------------------------------------------------------------- beginning and end
+# ---------------------------------------------------------------- start and stop
 
 
-def processes_naming(text: str) -> list[str]:
-    """The command lines and environments of all processes that name `text`, this one's own apart."""
+def processes_containing(text: str) -> list[str]:
+    """Returns the other processes whose command line or environment contains `text`."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -416,7 +420,7 @@ def processes_naming(text: str) -> list[str]:
             if text.encode() in (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes():
                 found.append(entry.name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, or is not ours
+            continue  # it has exited, or belongs to another user
     return found
 
 
@@ -430,7 +434,7 @@ def start(functions: Path, port: int, *options: str, **environment: str) -> subp
     )
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="requires /proc")
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_every_process_and_removes_every_file(
     functions: Path, tmp_path: Path, signal_number: int
@@ -440,7 +444,7 @@ def test_an_interrupt_ends_every_process_and_removes_every_file(
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == f"sandbox ready: http://127.0.0.1:{port}\n"
-        assert len(processes_naming(str(tmp_path))) >= 5  # itself, ministack and three functions
+        assert len(processes_containing(str(tmp_path))) >= 5  # itself, ministack and three functions
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_sandbox/health") as answer:
             assert json.loads(answer.read()) == {"status": "ok"}
         child.send_signal(signal_number)
@@ -449,33 +453,33 @@ def test_an_interrupt_ends_every_process_and_removes_every_file(
         child.kill()
     assert (child.returncode, stdout) == (0, ""), stderr
     assert "Traceback" not in stderr
-    eventually(lambda: not processes_naming(str(tmp_path)))
+    eventually(lambda: not processes_containing(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
-def test_an_interrupt_while_it_starts_leaves_nothing(functions: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc").exists(), reason="requires /proc")
+def test_an_interrupt_during_the_start_leaves_nothing(functions: Path, tmp_path: Path) -> None:
     child = start(functions, free_port(), TMPDIR=str(tmp_path))
     try:
         assert child.stderr is not None
-        assert "answer" in child.stderr.readline()  # sam deploy runs now
+        assert "respond" in child.stderr.readline()  # sam deploy runs now
         child.send_signal(signal.SIGINT)
         _, stderr = child.communicate(timeout=EVENTUALLY_S)
     finally:
         child.kill()
     assert child.returncode == 0, stderr
-    eventually(lambda: not processes_naming(str(tmp_path)))
+    eventually(lambda: not processes_containing(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
-def test_a_killed_sandbox_takes_its_children_along(functions: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc").exists(), reason="requires /proc")
+def test_the_children_of_a_killed_sandbox_exit(functions: Path, tmp_path: Path) -> None:
     child = start(functions, free_port(), "--state", str(tmp_path))
     assert child.stdout is not None
     assert child.stdout.readline().startswith("sandbox ready")
     child.kill()
     child.wait()
-    eventually(lambda: not processes_naming(str(tmp_path)))
+    eventually(lambda: not processes_containing(str(tmp_path)))
 
 
 def failed_start(functions: Path, port: int, tmp_path: Path, *options: str) -> str:
@@ -487,7 +491,7 @@ def failed_start(functions: Path, port: int, tmp_path: Path, *options: str) -> s
     return stderr
 
 
-def test_a_port_in_use_is_told_and_ends_it(functions: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_and_stops_the_start(functions: Path, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -495,25 +499,27 @@ def test_a_port_in_use_is_told_and_ends_it(functions: Path, tmp_path: Path) -> N
         assert f"cannot listen on 127.0.0.1:{port}" in failed_start(functions, port, tmp_path)
 
 
-def test_a_missing_binary_is_named_and_ends_it(functions: Path, tmp_path: Path) -> None:
-    nowhere = functions / "nowhere"
-    assert f"{nowhere}/" in failed_start(nowhere, free_port(), tmp_path)
+def test_a_missing_binary_is_reported_and_stops_the_start(functions: Path, tmp_path: Path) -> None:
+    missing = functions / "missing"
+    assert f"{missing}/" in failed_start(missing, free_port(), tmp_path)
 
 
-def test_a_template_that_cannot_be_deployed_is_told_and_ends_it(functions: Path, tmp_path: Path) -> None:
+def test_a_template_that_cannot_be_deployed_is_reported_and_stops_the_start(
+    functions: Path, tmp_path: Path
+) -> None:
     root = Path(__file__).parent.parent.parent
     templates = functions / "templates"
     templates.mkdir()
     shutil.copy(root / "template.yaml", templates)
     (templates / "spoke.yaml").write_text("Resources: {Broken: {Type: 'AWS::Nonesuch::Thing'}}")
-    said = failed_start(functions, free_port(), tmp_path, "--templates", str(templates))
-    assert "spoke.yaml in" in said
-    assert "failed" in said
+    output = failed_start(functions, free_port(), tmp_path, "--templates", str(templates))
+    assert "spoke.yaml in" in output
+    assert "failed" in output
 
 
-def test_a_sandbox_that_fails_tells_its_starter_why(functions: Path, tmp_path: Path) -> None:
+def test_a_sandbox_that_fails_reports_the_reason_to_its_parent(functions: Path, tmp_path: Path) -> None:
     with (
-        SandboxProcess(functions / "nowhere", tmp_path, free_port()) as process,
+        SandboxProcess(functions / "missing", tmp_path, free_port()) as process,
         pytest.raises(SandboxFailed, match="is missing or not executable"),
     ):
         process.wait_ready(READY_WITHIN_S)

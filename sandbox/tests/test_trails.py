@@ -1,4 +1,4 @@
-"""Trails: which there are, where they are seen, what they log; and dry runs, which check permissions."""
+"""Trails: which exist, where they are visible, what they log; and dry runs, which check permissions."""
 
 import itertools
 from typing import Any
@@ -16,7 +16,7 @@ RECORD = {"eventCategory": "Management", "eventSource": "ec2.amazonaws.com", "re
 
 
 class Trails:
-    """CloudTrail of one account, as it answers in its home Region and in another."""
+    """CloudTrail of one account, in its home Region and in another Region."""
 
     def __init__(self) -> None:
         self.account = str(next(_ACCOUNTS))
@@ -29,7 +29,7 @@ class Trails:
     def logs(self, region: str = HOME, **record: Any) -> bool:
         return trails.is_logged(self.account, region, RECORD | record)
 
-    def log(self, **selectors: Any) -> None:
+    def set_selectors(self, **selectors: Any) -> None:
         self.home.put_event_selectors(TrailName=trails.FIRST_TRAIL, **selectors)
 
 
@@ -39,34 +39,34 @@ def account() -> Trails:
     return Trails()
 
 
-def code(call: Any, **parameters: Any) -> str:
-    with pytest.raises(ClientError) as refused:
+def error_code(call: Any, **parameters: Any) -> str:
+    with pytest.raises(ClientError) as error:
         call(**parameters)
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    return refused.value.response["Error"]["Code"]
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return error.value.response["Error"]["Code"]
 
 
-def names(answer: dict[str, Any]) -> list[str]:
-    return [trail["Name"] for trail in answer["trailList"]]
+def names(response: dict[str, Any]) -> list[str]:
+    return [trail["Name"] for trail in response["trailList"]]
 
 
-# ---------------------------------------------------------------- which there are
+# ---------------------------------------------------------------- the trails of an account
 
 
-def test_every_account_begins_with_a_trail_that_logs_everywhere(account: Trails) -> None:
+def test_every_account_starts_with_a_trail_that_logs_everywhere(account: Trails) -> None:
     (trail,) = account.away.describe_trails()["trailList"]
     assert (trail["TrailARN"], trail["HomeRegion"]) == (account.first, HOME)
     assert (trail["IsMultiRegionTrail"], trail["HasCustomEventSelectors"]) == (True, False)
     assert account.away.get_trail_status(Name=account.first)["IsLogging"] is True
-    answer = account.away.get_event_selectors(TrailName=account.first)
-    assert "AdvancedEventSelectors" not in answer
-    (selector,) = answer["EventSelectors"]
+    response = account.away.get_event_selectors(TrailName=account.first)
+    assert "AdvancedEventSelectors" not in response
+    (selector,) = response["EventSelectors"]
     assert (selector["ReadWriteType"], selector["IncludeManagementEvents"]) == ("All", True)
     assert account.logs(HOME)
     assert account.logs(AWAY)
 
 
-def test_a_shadow_trail_is_left_out_when_asked_and_found_by_its_arn_alone(account: Trails) -> None:
+def test_a_shadow_trail_is_omitted_on_request_and_found_by_its_arn_only(account: Trails) -> None:
     assert names(account.home.describe_trails(includeShadowTrails=False)) == [trails.FIRST_TRAIL]
     assert names(account.away.describe_trails(includeShadowTrails=False)) == []
     assert names(account.away.describe_trails(trailNameList=[trails.FIRST_TRAIL])) == []
@@ -74,18 +74,20 @@ def test_a_shadow_trail_is_left_out_when_asked_and_found_by_its_arn_alone(accoun
     assert names(account.home.describe_trails(trailNameList=["other", trails.FIRST_TRAIL])) == [
         trails.FIRST_TRAIL
     ]
-    assert code(account.away.get_trail_status, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
-    assert code(account.away.get_event_selectors, TrailName=trails.FIRST_TRAIL) == "TrailNotFoundException"
+    assert error_code(account.away.get_trail_status, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
+    assert (
+        error_code(account.away.get_event_selectors, TrailName=trails.FIRST_TRAIL) == "TrailNotFoundException"
+    )
 
 
-def test_a_trail_is_changed_in_its_home_region_alone(account: Trails) -> None:
+def test_a_trail_is_changed_in_its_home_region_only(account: Trails) -> None:
     for call in (account.away.stop_logging, account.away.start_logging, account.away.delete_trail):
-        assert code(call, Name=account.first) == "InvalidHomeRegionException"
-        assert code(call, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
+        assert error_code(call, Name=account.first) == "InvalidHomeRegionException"
+        assert error_code(call, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
     assert account.logs(AWAY)
 
 
-def test_a_trail_that_is_stopped_or_deleted_logs_nowhere_and_no_other_account_minds(account: Trails) -> None:
+def test_a_stopped_or_deleted_trail_logs_nothing_and_other_accounts_are_unaffected(account: Trails) -> None:
     account.home.stop_logging(Name=trails.FIRST_TRAIL)
     assert account.away.get_trail_status(Name=account.first)["IsLogging"] is False
     assert not account.logs(AWAY)
@@ -94,21 +96,23 @@ def test_a_trail_that_is_stopped_or_deleted_logs_nowhere_and_no_other_account_mi
     account.home.delete_trail(Name=account.first)
     assert account.away.describe_trails()["trailList"] == []
     assert not account.logs(HOME)
-    assert code(account.home.delete_trail, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
+    assert error_code(account.home.delete_trail, Name=trails.FIRST_TRAIL) == "TrailNotFoundException"
     assert Trails().logs(AWAY)
 
 
-def test_a_new_trail_logs_from_its_start_on_and_in_its_own_region_unless_in_all(account: Trails) -> None:
+def test_a_new_trail_logs_after_its_start_and_in_its_own_region_only(account: Trails) -> None:
     account.home.delete_trail(Name=trails.FIRST_TRAIL)
     account.away.create_trail(Name="mine", S3BucketName="anything")
-    assert code(account.away.create_trail, Name="mine", S3BucketName="b") == "TrailAlreadyExistsException"
+    assert (
+        error_code(account.away.create_trail, Name="mine", S3BucketName="b") == "TrailAlreadyExistsException"
+    )
     assert not account.logs(AWAY)
     account.away.start_logging(Name="mine")
     assert (account.logs(AWAY), account.logs(HOME)) == (True, False)
     assert names(account.home.describe_trails()) == []
 
 
-# ---------------------------------------------------------------- what they log
+# ---------------------------------------------------------------- event selectors
 
 
 @pytest.mark.parametrize(
@@ -119,8 +123,8 @@ def test_a_new_trail_logs_from_its_start_on_and_in_its_own_region_unless_in_all(
         ({"IncludeManagementEvents": False}, False),
     ],
 )
-def test_event_selectors_choose_what_is_logged(account: Trails, selector: dict[str, Any], logs: bool) -> None:
-    account.log(EventSelectors=[selector])
+def test_event_selectors_select_what_is_logged(account: Trails, selector: dict[str, Any], logs: bool) -> None:
+    account.set_selectors(EventSelectors=[selector])
     (kept,) = account.home.get_event_selectors(TrailName=trails.FIRST_TRAIL)["EventSelectors"]
     assert {"ReadWriteType", "IncludeManagementEvents", "DataResources"} <= kept.keys()
     assert account.home.describe_trails()["trailList"][0]["HasCustomEventSelectors"] is True
@@ -138,24 +142,24 @@ def test_event_selectors_choose_what_is_logged(account: Trails, selector: dict[s
         ({"eventSource": {"NotStartsWith": ["kms.", "ec2."]}}, False),
     ],
 )
-def test_advanced_selectors_choose_by_every_field(
+def test_advanced_selectors_select_by_every_field(
     account: Trails, fields: dict[str, Any], logs: bool
 ) -> None:
     selectors = [{"Field": name} | condition for name, condition in fields.items()]
-    account.log(AdvancedEventSelectors=[{"FieldSelectors": selectors}])
-    answer = account.home.get_event_selectors(TrailName=trails.FIRST_TRAIL)
-    assert "EventSelectors" not in answer
-    assert len(answer["AdvancedEventSelectors"]) == 1
+    account.set_selectors(AdvancedEventSelectors=[{"FieldSelectors": selectors}])
+    response = account.home.get_event_selectors(TrailName=trails.FIRST_TRAIL)
+    assert "EventSelectors" not in response
+    assert len(response["AdvancedEventSelectors"]) == 1
     assert account.logs(AWAY) is logs
 
 
-def test_one_kind_of_selectors_takes_the_place_of_the_other(account: Trails) -> None:
+def test_selectors_of_one_kind_replace_those_of_the_other(account: Trails) -> None:
     data = [{"Field": "eventCategory", "Equals": ["Data"]}]
-    account.log(AdvancedEventSelectors=[{"FieldSelectors": data}])
+    account.set_selectors(AdvancedEventSelectors=[{"FieldSelectors": data}])
     assert not account.logs()
-    account.log(EventSelectors=[{"ReadWriteType": "All"}])
+    account.set_selectors(EventSelectors=[{"ReadWriteType": "All"}])
     assert account.logs()
-    assert code(account.log) == "InvalidEventSelectorsException"
+    assert error_code(account.set_selectors) == "InvalidEventSelectorsException"
 
 
 # ---------------------------------------------------------------- dry runs
@@ -191,20 +195,22 @@ PERMISSION = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"Ci
 def test_every_call_of_the_spoke_role_has_a_dry_run(call: str, parameters: dict[str, Any]) -> None:
     ec2.install()
     side = Side("719999999999", AWAY)
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as error:
         getattr(side.ec2, call)(DryRun=True, **parameters)
-    assert refused.value.response["Error"]["Code"] == "DryRunOperation"
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert error.value.response["Error"]["Code"] == "DryRunOperation"
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
 
 
 def test_a_dry_run_changes_nothing() -> None:
     ec2.install()
     side = Side("719999999998", AWAY)
-    vpc, peer, late = (side.vpc(f"10.{number}.0.0/16", tags={"kept": "yes"}) for number in (1, 2, 3))
-    for end in (vpc, peer):
-        side.ec2.modify_vpc_attribute(VpcId=end, EnableDnsHostnames={"Value": True})
+    vpc, peer, other_peer = (side.vpc(f"10.{number}.0.0/16", tags={"kept": "yes"}) for number in (1, 2, 3))
+    for each in (vpc, peer):
+        side.ec2.modify_vpc_attribute(VpcId=each, EnableDnsHostnames={"Value": True})
     table = side.main_table(vpc)
-    active, pending = (side.request(vpc, side, other)["VpcPeeringConnectionId"] for other in (peer, late))
+    active, pending = (
+        side.request(vpc, side, other)["VpcPeeringConnectionId"] for other in (peer, other_peer)
+    )
     side.accept(active)
     groups = side.ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     ingress = {"GroupId": groups["SecurityGroups"][0]["GroupId"], "IpPermissions": [PERMISSION]}
@@ -215,7 +221,7 @@ def test_a_dry_run_changes_nothing() -> None:
     other_ingress = ingress | {"IpPermissions": [PERMISSION | {"ToPort": 3}]}
     options = {"AllowDnsResolutionFromRemoteVpc": True}
 
-    def seen() -> tuple[Any, ...]:
+    def snapshot() -> tuple[Any, ...]:
         return (
             side.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"],
             side.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"],
@@ -223,9 +229,9 @@ def test_a_dry_run_changes_nothing() -> None:
             side.peerings(),
         )
 
-    before = seen()
-    dry = [
-        (side.ec2.create_vpc_peering_connection, {"VpcId": peer, "PeerVpcId": late}),
+    before = snapshot()
+    calls = [
+        (side.ec2.create_vpc_peering_connection, {"VpcId": peer, "PeerVpcId": other_peer}),
         (side.ec2.accept_vpc_peering_connection, {"VpcPeeringConnectionId": pending}),
         (
             side.ec2.modify_vpc_peering_connection_options,
@@ -240,7 +246,7 @@ def test_a_dry_run_changes_nothing() -> None:
         (side.ec2.authorize_security_group_ingress, other_ingress),
         (side.ec2.revoke_security_group_ingress, ingress),
     ]
-    for call, parameters in dry:
+    for call, parameters in calls:
         with pytest.raises(ClientError, match="DryRunOperation"):
             call(DryRun=True, **parameters)
-    assert seen() == before
+    assert snapshot() == before

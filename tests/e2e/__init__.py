@@ -1,1 +1,1 @@
-"""End-to-end tests: peerd as an outsider sees it, in a running sandbox."""
+"""End-to-end tests of peerd in a running sandbox, as an external client."""

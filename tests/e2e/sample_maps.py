@@ -68,6 +68,14 @@ def sample_map(vpcs: int, meshes: int = 2) -> dict[str, Any]:
             "subject": f"{pair['between'][0]} - {pair['between'][1]}",
             "text": "they overlap",
             "remedy": "renumber one of them",
+            "severity": "warning",
+            "data": {
+                "reason": "invalid_tag",
+                "resource": "x",
+                "key": "x",
+                "word": "x",
+                "expected": "own_cidrs",
+            },
         }
         for pair in pairs
         if pair["state"] == "overlapping"

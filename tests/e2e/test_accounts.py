@@ -102,7 +102,7 @@ def test_a_unit_that_peerd_does_not_read_changes_no_peering_and_is_reported(
     three = world.vpc(THIRD, HOME, mesh=mesh)
 
     for vpc in (one, two, three):
-        world.until_status(vpc, f"refused {mesh}", "who is in ou-zzzz-zzzzzzzz is not account_entry")
+        world.until_status(vpc, f"refused {mesh}", "who is in ou-zzzz-zzzzzzzz is not known")
     world.control.sweep()
     world.until_idle()
     assert world.peering(one, two).id == before

@@ -77,10 +77,10 @@ def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
     peerd.ok("import", "-", "--apply", stdin=file)
 
     world.eventually(
-        lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["no pending changes"]
+        lambda: [] if f"* peering {adopted}" in peerd.ok("status", mesh) else ["the adoption is not pending"]
     )
-    pending = peerd.ok("status", mesh)
-    assert f"* peering {adopted}" in pending and "- route" not in pending
+    world.until_idle()
+    assert "- route" not in peerd.ok("status", mesh)
     assert {vpc: world.routes(vpc) for vpc in (one, two)} == before
     world.ec2(three).create_tags(
         Resources=[world.main_table(three)], Tags=[{"Key": "peerd_eligible", "Value": "true"}]

@@ -231,6 +231,7 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
     world.eventually(
         lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["no pending changes"]
     )
+    world.until_idle()
 
     (paused,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
 

@@ -24,8 +24,10 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &Observed, notes: &mut V
                 Some(word) => notes.push(Note::new(&peering.id, word)),
             }
         } else if inside == 2 && peering.status == PeeringStatus::Active && belongs_to_nobody(peering) {
-            let word =
-                format!("connects two VPCs of {name} and was not made for it: `peerd adopt` it, or it stays foreign");
+            let word = format!(
+                "connects two VPCs of {name} and was not made for it: `peerd adopt --mesh {name} {}`, or it stays foreign",
+                peering.id
+            );
             notes.push(Note::new(&peering.id, word));
         }
     }

@@ -133,7 +133,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
 ! production: the tag peerd_role is not taken over
 ! production: not all of its peerings wear the same tag tier: it stays where it is, and new ones get none
 ! pcx-ac: is pending-acceptance: have the Python peerd finish it first, or reject it
-! pcx-bc: connects two VPCs of production and was not made for it: `peerd adopt` it, or it stays foreign
+! pcx-bc: connects two VPCs of production and was not made for it: `peerd adopt --mesh production pcx-bc`, or it stays foreign
 ! pcx-old: one of its VPCs is no more in the file: it is not adopted, and its routes stay
 2 meshes, 4 VPCs to tag, 2 peerings to adopt, 7 things to know
 "

@@ -103,7 +103,7 @@ async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Res
     progress::count("looking at meshes", meshes.len());
     for mesh in meshes {
         let Sight { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
-        map.add(&desired, &observed);
+        map.add(&desired, &observed, site.stack());
         progress::step();
     }
     Ok(map)
@@ -112,7 +112,7 @@ async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Res
 #[cfg(test)]
 mod tests {
     use peerd_core::map::{Edge, Node};
-    use peerd_core::{Check, Finding, FindingKind, Holds};
+    use peerd_core::{Check, Finding, Holds, Rendered};
 
     use super::*;
 
@@ -133,11 +133,10 @@ mod tests {
             let (text, remedy) = ("there is no route".to_owned(), Some("wait".to_owned()));
             last.checks.push(Check { holds: Holds::No, text, remedy });
         }
-        let finding = |node: &Node| Finding {
-            kind: FindingKind::Overlap,
-            subject: node.vpc.to_string(),
-            text: "it overlaps".to_owned(),
-            remedy: "renumber it".to_owned(),
+        let finding = |node: &Node| {
+            let (resource, key, word) = (node.vpc.to_string(), "peerd:cidrs".to_owned(), "any".to_owned());
+            let expected = peerd_core::Expected::OwnCidrs;
+            Rendered::new(&Finding::InvalidTag { resource, key, word, expected }, "peerd")
         };
         let findings = nodes.first().map(finding).into_iter().collect();
         Map { vpcs: nodes.into_iter().collect(), pairs, findings }

@@ -65,12 +65,12 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
     let site = Site::open(source, stack).await?;
     let previews = previews(&site.observer(), meshes).await?;
-    let plan = Saved::of(&previews);
+    let plan = Saved::of(&previews, site.stack());
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("kept in {0}; `peerd apply {0}` applies it", out.display()));
     }
-    let text = if json { plan.to_json()? } else { tell::plans(&previews) };
+    let text = if json { plan.to_json()? } else { tell::plans(&previews, site.stack()) };
     let code = match (detailed_exitcode, plan.is_empty(), previews.iter().any(has_gaps)) {
         (false, ..) | (true, true, false) => 0,
         (true, false, _) => 2,
@@ -81,7 +81,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
 
 /// Whether something could not be read.
 fn has_gaps(preview: &Preview) -> bool {
-    preview.forecast.report.findings.iter().any(|finding| finding.kind == FindingKind::Gap)
+    preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Gap)
 }
 
 /// `peerd apply`.
@@ -94,11 +94,11 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     let engine = site.engine();
     let meshes = kept.as_ref().map(Saved::meshes).unwrap_or_default();
     let previews = previews(&site.observer(), meshes).await?;
-    let now = Saved::of(&previews);
+    let now = Saved::of(&previews, site.stack());
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => ask(&tell::plans(&previews))?,
+        None => ask(&tell::plans(&previews, site.stack()))?,
     }
     for Preview { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
         say(&format!("{mesh}: not everything could be read; `peerd plan {mesh}` says what"));
@@ -110,7 +110,7 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     let mut runs: Vec<Run> = runs.try_collect().await?;
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
     let done = runs.iter().all(|run| matches!(run.outcome, Outcome::Unchanged | Outcome::Applied));
-    let text = if json { tell::runs_as_json(&runs) } else { tell::runs(&runs) };
+    let text = if json { tell::runs_as_json(&runs, site.stack()) } else { tell::runs(&runs, site.stack()) };
     Ok(Answer { text, code: u8::from(!done) })
 }
 
@@ -118,7 +118,9 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
 pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
     let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
-        bail!("mesh {unknown} is not declared; `peerd mesh declare`, or [meshes.{unknown}] in peerd.toml, declares it");
+        bail!(
+            "mesh {unknown} is not declared; `peerd mesh declare {unknown}`, or [meshes.{unknown}] in peerd.toml, declares it"
+        );
     }
     Ok(if only.is_empty() { declared.into_iter().collect() } else { only })
 }

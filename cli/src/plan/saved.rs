@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use peerd_core::{Finding, MeshName};
+use peerd_core::{MeshName, Rendered};
 use peerd_engine::preview::Preview;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ struct Mesh {
     /// Whether the mesh is paused, so that nothing of it is done for now.
     paused: bool,
     steps: Vec<Line>,
-    findings: Vec<Finding>,
+    findings: Vec<Rendered>,
     /// What AWS or somebody else is busy with.
     waits: Vec<String>,
 }
@@ -37,7 +37,7 @@ struct Line {
 
 impl Saved {
     /// What looks ahead saw.
-    pub fn of(previews: &[Preview]) -> Self {
+    pub fn of(previews: &[Preview], stack: &str) -> Self {
         let mesh = |preview: &Preview| {
             let step = |step: &peerd_core::Step| Line {
                 action: step.action.to_string(),
@@ -47,7 +47,7 @@ impl Saved {
             Mesh {
                 paused: preview.paused,
                 steps: preview.forecast.steps.iter().map(step).collect(),
-                findings: report.findings.iter().cloned().collect(),
+                findings: report.findings.iter().map(|finding| Rendered::new(finding, stack)).collect(),
                 waits: report.waits.iter().map(ToString::to_string).collect(),
             }
         };

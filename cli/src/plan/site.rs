@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
 use peerd_aws::{AwsCloud, AwsDirectory, Deployed, Sessions, SystemClock, configuration};
+use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_engine::memory::MemoryStore;
 use peerd_engine::{
     Bus, Clock, Directory, Engine, Message, Notice, Observer, PortError, Queue, Settings, Store, role_name,
@@ -75,8 +76,15 @@ impl Site {
             config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
         let sessions = Sessions::load(config::role_arn(&role), external_id).await;
-        let settings =
-            Settings { deployment, meshes: [].into(), accounts, units, regions, role: role_name(&role).to_owned() };
+        let settings = Settings {
+            deployment,
+            meshes: [].into(),
+            accounts,
+            units,
+            regions,
+            role: role_name(&role).to_owned(),
+            stack: DEFAULT_STACK.to_owned(),
+        };
         let store = Box::new(MemoryStore::of(meshes));
         Ok(Self::new(settings, sessions, store, Box::new(Nobody), Box::new(Nobody)))
     }
@@ -87,7 +95,7 @@ impl Site {
             bail!("there is no {FILE} here; for the stack {stack}, name the role to assume in each account by --role");
         };
         let deployed = Deployed::of_stack(&configuration().await, stack).await?;
-        let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _ } = deployed;
+        let Deployed { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _, stack } = deployed;
         let sessions = Sessions::load(config::role_arn(&role), None).await;
         let settings = Settings {
             deployment: name,
@@ -96,6 +104,7 @@ impl Site {
             units: [].into(),
             regions,
             role: role_name(&role).to_owned(),
+            stack,
         };
         Ok(Self::new(settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
     }
@@ -110,6 +119,11 @@ impl Site {
         let directory = AwsDirectory::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
         Self { settings, cloud: AwsCloud::new(sessions), directory, store, queue, bus, worker }
+    }
+
+    /// The name of the hub's stack, for the commands in remedies.
+    pub fn stack(&self) -> &str {
+        &self.settings.stack
     }
 
     /// What only reads, over these ports.

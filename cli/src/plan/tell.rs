@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::{Action, Finding, rates};
+use peerd_core::{Action, Rendered, rates};
 use peerd_engine::Run;
 use peerd_engine::observe::READS_PER_SCOPE;
 use peerd_engine::preview::Preview;
@@ -11,10 +11,10 @@ use serde_json::json;
 use super::has_gaps;
 
 /// What would be done, by mesh and pair, what is found, and what it takes.
-pub fn plans(previews: &[Preview]) -> String {
+pub fn plans(previews: &[Preview], stack: &str) -> String {
     let mut text = String::new();
     for preview in previews {
-        text += &mesh(preview);
+        text += &mesh(preview, stack);
         text.push('\n');
     }
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
@@ -32,7 +32,7 @@ pub fn plans(previews: &[Preview]) -> String {
     text
 }
 
-fn mesh(preview: &Preview) -> String {
+fn mesh(preview: &Preview, stack: &str) -> String {
     let Preview { mesh, forecast, paused, .. } = preview;
     let mut groups: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
     for step in &forecast.steps {
@@ -52,7 +52,8 @@ fn mesh(preview: &Preview) -> String {
         text += &format!("  {heading}\n");
         text.extend(lines.iter().map(|line| format!("    {line}\n")));
     }
-    for Finding { kind, subject, text: what, remedy } in &forecast.report.findings {
+    for finding in &forecast.report.findings {
+        let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, stack);
         text += &format!("  ! {kind} {subject}: {what}\n    what to do: {remedy}\n");
     }
     text.extend(forecast.report.waits.iter().map(|wait| format!("  {wait}\n")));
@@ -60,11 +61,11 @@ fn mesh(preview: &Preview) -> String {
 }
 
 /// How runs ended, and what failed and is open.
-pub fn runs(runs: &[Run]) -> String {
+pub fn runs(runs: &[Run], stack: &str) -> String {
     let run = |run: &Run| {
         let mut text = format!("{}: {}, {} changes\n", run.mesh, run.outcome, run.changes().count());
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
-        text.extend(run.report.findings.iter().map(|finding| format!("  {finding}\n")));
+        text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, stack))));
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
         text
     };
@@ -72,12 +73,12 @@ pub fn runs(runs: &[Run]) -> String {
 }
 
 /// The same for programs.
-pub fn runs_as_json(runs: &[Run]) -> String {
+pub fn runs_as_json(runs: &[Run], stack: &str) -> String {
     let run = |run: &Run| {
         let applied: Vec<String> = run.applied.iter().map(ToString::to_string).collect();
+        let findings: Vec<_> = run.report.findings.iter().map(|finding| Rendered::new(finding, stack)).collect();
         json!({
-            "mesh": run.mesh, "outcome": run.outcome, "applied": applied, "failed": run.failed,
-            "findings": run.report.findings
+            "mesh": run.mesh, "outcome": run.outcome, "applied": applied, "failed": run.failed, "findings": findings
         })
     };
     format!("{}\n", json!({"runs": runs.iter().map(run).collect::<Vec<_>>()}))

@@ -1,1 +1,1 @@
-"""What the sandbox answers where AWS is known to answer something definite."""
+"""The responses of the sandbox, compared with the known responses of AWS."""

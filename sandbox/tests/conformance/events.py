@@ -80,7 +80,7 @@ def drain(sq: Any, url: str, wait: float = 3) -> list[str]:
 
 
 def run() -> None:
-    """Asks everything; all rules lead to one queue."""
+    """Runs all checks; all rules have the same queue as their target."""
     ev, sq = _of_hub("events"), _of_hub("sqs")
     q = sq.create_queue(QueueName="q" + uuid.uuid4().hex[:6])["QueueUrl"]
     qa = sq.get_queue_attributes(QueueUrl=q, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -107,7 +107,7 @@ def patterns(ev: Any) -> None:
 
 
 def filtered(ev: Any, sq: Any, q: str, qa: str) -> None:
-    """A rule, its envelope, and events that only AWS puts."""
+    """A rule, the envelope of an event, and events that only AWS can put."""
     ev.put_rule(
         Name="r1",
         EventPattern=json.dumps({"source": ["peerd.test"], "detail": {"eventName": [{"prefix": "Create"}]}}),
@@ -239,7 +239,7 @@ def scheduled(ev: Any, qa: str) -> None:
 
 
 def of_calls() -> None:
-    """What CloudTrail makes of a call."""
+    """The CloudTrail event of a call."""
     try:
         ea = _of_hub("events", FIRST, HOME)
         sa = _of_hub("sqs", FIRST, HOME)

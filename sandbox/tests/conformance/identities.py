@@ -1,4 +1,4 @@
-"""Accounts, roles and how they are kept apart."""
+"""Accounts, roles and their isolation."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Organizations as its management account, a member and a stranger see it."""
+"""Organizations, from the management account, a member account and an outside account."""
 
 from botocore.exceptions import ClientError
 
@@ -46,7 +46,9 @@ def run() -> None:
         check("org.member ListAccounts refused", x is not None and "AccessDenied" in x[0], x or "allowed")
         x = failure(client("organizations", THIRD).list_accounts)
         check(
-            "org.stranger -> AWSOrganizationsNotInUse", x is not None and "NotInUse" in x[0], x or "allowed"
+            "org.outside account -> AWSOrganizationsNotInUse",
+            x is not None and "NotInUse" in x[0],
+            x or "allowed",
         )
     except (ClientError, KeyError) as x:
         record("org", "missing", x)

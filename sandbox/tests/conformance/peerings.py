@@ -25,7 +25,7 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
-    """Asks everything; later steps use the peerings of earlier ones."""
+    """Runs all checks; later ones use the peerings of earlier ones."""
     a = make_vpc(FIRST, HOME, "10.50.0.0/16", "pa")
     b = make_vpc(SECOND, AWAY, "10.51.0.0/16", "pb")
     bb = make_vpc(SECOND, HOME, "10.52.0.0/16", "pbb")
@@ -49,7 +49,7 @@ def run() -> None:
 
 
 def requested(p: dict[str, Any]) -> None:
-    """What a create answers."""
+    """The response of a create call."""
     check(
         "pcx.create x-account x-region",
         p["Status"]["Code"] in ("initiating-request", "pending-acceptance"),
@@ -67,7 +67,7 @@ def requested(p: dict[str, Any]) -> None:
 
 
 def seen_and_accepted(pid: str) -> None:
-    """Who sees a request, and who may accept it where."""
+    """The visibility of a request, and the account and Region that may accept it."""
     pr, pa = None, None
     try:
         pr, pa = describe_peering(FIRST, HOME, pid), describe_peering(SECOND, AWAY, pid)
@@ -165,7 +165,7 @@ def repeated(pid: str, va: str, vb: str) -> None:
 
 
 def failing(va: str, vb: str) -> None:
-    """Requests that AWS takes and then fails, and one that it refuses."""
+    """Requests that AWS creates and then fails, and one that it rejects."""
     o = make_vpc(THIRD, HOME, "10.50.128.0/17", "ov")["VpcId"]
     e = failure(request_peering, FIRST, HOME, va, THIRD, HOME, o)
     if e:
@@ -235,7 +235,7 @@ def filtered(pid: str, p2: str, vbb: str) -> None:
 
 
 def with_options(pid: str, p2: str) -> None:
-    """DNS options, each side its own."""
+    """DNS options, separate for each side."""
     modify = client("ec2", FIRST, HOME).modify_vpc_peering_connection_options
     on = {"AllowDnsResolutionFromRemoteVpc": True}
     refused(
@@ -315,7 +315,7 @@ def dry(pid: str, va: str, vbb: str) -> None:
 
 
 def deleted(pid: str, va: str, vb: str) -> None:
-    """The accepter deletes; the pair may then be peered anew."""
+    """The accepter deletes the peering; the pair can then be peered again."""
     if (describe_peering(SECOND, AWAY, pid) or {}).get("Status", {}).get("Code") == "active":
         client("ec2", SECOND, AWAY).delete_vpc_peering_connection(VpcPeeringConnectionId=pid)
         try:
@@ -326,7 +326,7 @@ def deleted(pid: str, va: str, vb: str) -> None:
                 (s1 and s1["Status"], s2 and s2["Status"]),
             )
         except ClientError as x:
-            record("pcx.delete by accepter -> deleted, both see", "wrong", f"gone at once: {x}")
+            record("pcx.delete by accepter -> deleted, both see", "wrong", f"not visible: {x}")
         refused(
             "pcx.delete twice refused",
             ["InvalidStateTransition", "InvalidVpcPeeringConnectionID.NotFound"],
@@ -352,7 +352,7 @@ def within_one_account() -> None:
 
 
 def paged() -> None:
-    """Pages of the describe call."""
+    """Pagination of the describe call."""
     e = failure(client("ec2", FIRST, HOME).describe_vpc_peering_connections, MaxResults=5)
     check(
         "pcx.pagination",

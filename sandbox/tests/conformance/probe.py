@@ -1,6 +1,6 @@
-"""How the sandbox is probed: clients of three accounts, and a named result for every question.
+"""Helpers of the probe: clients of three accounts, and a named result for every check.
 
-Expected values are AWS's, from its documentation and from reports about it; nothing here was run against AWS.
+Expected values come from AWS's documentation and from public reports; nothing here ran against AWS.
 """
 
 import os
@@ -22,7 +22,7 @@ _CONFIG = Config(retries={"max_attempts": 0}, read_timeout=30, connect_timeout=5
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one question: ok, wrong, missing (cannot be asked) or note (no expectation)."""
+    """The result of a check: ok, wrong, missing (not supported) or note (no expectation)."""
 
     verdict: str
     detail: str
@@ -32,24 +32,24 @@ RESULTS: dict[str, Result] = {}
 
 
 def record(name: str, verdict: str, detail: object = "") -> None:
-    """Notes a result. Two of one name would hide one another."""
+    """Records a result; fails if the name exists already."""
     if name in RESULTS:
         raise AssertionError(f"two results are called {name!r}")
     RESULTS[name] = Result(verdict, str(detail)[:600])
 
 
 def check(name: str, right: object, detail: object = "") -> None:
-    """Notes ok if what was seen is right."""
+    """Records ok or wrong."""
     record(name, "ok" if right else "wrong", detail)
 
 
 class failure:
-    """The failure of a call as (code, message, status), or none; `failure.value` is what it gave."""
+    """The error of a call as (code, message, status), or None; `failure.value` is the response."""
 
     value: Any = None
 
     def __new__(cls, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Makes the call. A parameter that boto3 itself refuses is a mistake of the probe."""
+        """Makes the call. A parameter that boto3 rejects is an error of the probe."""
         try:
             cls.value = call(*args, **kwargs)
         except ClientError as error:
@@ -59,18 +59,18 @@ class failure:
         except ParamValidationError:
             raise
         except BotoCoreError as error:
-            return f"no answer: {type(error).__name__}", str(error)[:160], 500
+            return f"no response: {type(error).__name__}", str(error)[:160], 500
         return None
 
 
 def refused(
     name: str, codes: str | Iterable[str], call: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> None:
-    """Notes ok if the call fails with one of these codes."""
+    """Records ok if the call fails with one of these codes."""
     wanted = [codes] if isinstance(codes, str) else list(codes)
     failed = failure(call, *args, **kwargs)
     if failed is None:
-        record(name, "wrong", f"succeeded; AWS answers {wanted}")
+        record(name, "wrong", f"succeeded; AWS returns {wanted}")
     else:
         check(name, failed[0] in wanted, f"{failed[0]} ({failed[2]}): {failed[1]}")
 
@@ -79,12 +79,12 @@ def refused(
 
 
 def client_of_hub(service: str, region: str = HOME) -> Any:
-    """A client with keys of no role."""
+    """Returns a client with keys of no role."""
     return _client(service, region, "AKIAPROBEPROBEPROBE0", "secret", None)
 
 
 def client(service: str, account: str, region: str = HOME) -> Any:
-    """A client of an administrator of the account."""
+    """Returns a client with the administrator role of the account."""
     keys = _keys(account)
     return _client(service, region, keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
@@ -108,23 +108,25 @@ def _client(service: str, region: str, key: str, secret: str, token: str | None)
     )
 
 
-# ---------------------------------------------------------------- EC2 in few words
+# ---------------------------------------------------------------- EC2 helpers
 
 
 def tags(pairs: dict[str, str]) -> list[dict[str, str]]:
-    """Tags as the API takes them."""
+    """Returns tags in the API's request format."""
     return [{"Key": key, "Value": value} for key, value in pairs.items()]
 
 
 def as_dict(given: list[dict[str, str]] | None) -> dict[str, str]:
-    """Tags as the API gives them, by key."""
+    """Returns the tags of a response by key."""
     return {tag["Key"]: tag["Value"] for tag in given or []}
 
 
 def make_vpc(account: str, region: str, cidr: str, name: str = "v", **more: Any) -> dict[str, Any]:
-    """A VPC with a name and one more tag. No tag of peerd's: this is about AWS alone."""
-    wearing = [{"ResourceType": "vpc", "Tags": tags({"Name": name, "probe:mesh": "prod"})}]
-    return client("ec2", account, region).create_vpc(CidrBlock=cidr, TagSpecifications=wearing, **more)["Vpc"]
+    """Creates a VPC with a name and one other tag, which is none of peerd's."""
+    specifications = [{"ResourceType": "vpc", "Tags": tags({"Name": name, "probe:mesh": "prod"})}]
+    return client("ec2", account, region).create_vpc(
+        CidrBlock=cidr, TagSpecifications=specifications, **more
+    )["Vpc"]
 
 
 def request_peering(
@@ -134,12 +136,12 @@ def request_peering(
     peer_account: str,
     peer_region: str,
     peer_vpc: str,
-    wearing: dict[str, str] | None = None,
+    peering_tags: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Asks for a peering."""
+    """Requests a peering."""
     more: dict[str, Any] = {}
-    if wearing:
-        more["TagSpecifications"] = [{"ResourceType": "vpc-peering-connection", "Tags": tags(wearing)}]
+    if peering_tags:
+        more["TagSpecifications"] = [{"ResourceType": "vpc-peering-connection", "Tags": tags(peering_tags)}]
     answer = client("ec2", account, region).create_vpc_peering_connection(
         VpcId=vpc, PeerVpcId=peer_vpc, PeerOwnerId=peer_account, PeerRegion=peer_region, **more
     )
@@ -147,20 +149,20 @@ def request_peering(
 
 
 def describe_peering(account: str, region: str, peering: str) -> dict[str, Any] | None:
-    """A peering as one side sees it."""
+    """Returns a peering as one side sees it."""
     ec2 = client("ec2", account, region)
     seen = ec2.describe_vpc_peering_connections(VpcPeeringConnectionIds=[peering])["VpcPeeringConnections"]
     return seen[0] if seen else None
 
 
 def tables_of(account: str, region: str, vpc: str) -> list[dict[str, Any]]:
-    """The route tables of a VPC."""
+    """Returns the route tables of a VPC."""
     of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     return client("ec2", account, region).describe_route_tables(Filters=of_vpc)["RouteTables"]
 
 
 def route_to(account: str, region: str, table: str, destination: str) -> dict[str, Any] | None:
-    """The route of a table to a destination of any kind."""
+    """Returns the route of a table to a destination of any kind, or None."""
     kinds = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
     seen = client("ec2", account, region).describe_route_tables(RouteTableIds=[table])["RouteTables"][0]
     return next((one for one in seen["Routes"] if destination in [one.get(kind) for kind in kinds]), None)

@@ -26,7 +26,7 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
-    """Asks everything; later steps use the tables and peerings of earlier ones."""
+    """Runs all checks; later ones use the route tables and peerings of earlier ones."""
     a = make_vpc(FIRST, HOME, "10.70.0.0/16", "ra", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
     b = make_vpc(SECOND, AWAY, "10.71.0.0/16", "rb", AmazonProvidedIpv6CidrBlock=True)["VpcId"]
     e = client("ec2", FIRST, HOME)
@@ -44,8 +44,8 @@ def run() -> None:
     c = make_vpc(THIRD, HOME, "10.72.0.0/16", "rc")["VpcId"]
     pid2 = request_peering(FIRST, HOME, a, THIRD, HOME, c)["VpcPeeringConnectionId"]
     client("ec2", THIRD, HOME).accept_vpc_peering_connection(VpcPeeringConnectionId=pid2)
-    taken(e, rid, pid2)
-    written_otherwise(e, c)
+    duplicate(e, rid, pid2)
+    with_host_bits(e, c)
     replaced(e, rid, pid, pid2)
     of_ipv6(e, rid, pid)
     within_the_vpc(e, rid, pid)
@@ -74,7 +74,7 @@ def main_table(a: str) -> None:
 
 
 def tables(e: Any, a: str, rid: str, rt: dict[str, Any]) -> None:
-    """Tables, their tags, filters and pages."""
+    """Route tables, their tags, filters and pagination."""
     check("rtb.create + tags", as_dict(rt.get("Tags")).get("peerd:route") == "yes", rt.get("Tags"))
     for _ in range(6):
         e.create_route_table(VpcId=a)
@@ -127,8 +127,8 @@ def over_one_peering(e: Any, rid: str, pid: str) -> None:
     )
 
 
-def taken(e: Any, rid: str, pid2: str) -> None:
-    """A destination that is taken stays as it is."""
+def duplicate(e: Any, rid: str, pid2: str) -> None:
+    """A route to an existing destination is rejected."""
     refused(
         "route.duplicate other target refused",
         "RouteAlreadyExists",
@@ -139,7 +139,7 @@ def taken(e: Any, rid: str, pid2: str) -> None:
     )
 
 
-def written_otherwise(e: Any, c: str) -> None:
+def with_host_bits(e: Any, c: str) -> None:
     """Host bits are cleared."""
     hb = e.create_route_table(VpcId=make_vpc(FIRST, HOME, "10.170.0.0/16")["VpcId"])["RouteTable"][
         "RouteTableId"
@@ -202,7 +202,7 @@ def of_ipv6(e: Any, rid: str, pid: str) -> None:
 
 
 def within_the_vpc(e: Any, rid: str, pid: str) -> None:
-    """Destinations within the VPC's own block."""
+    """Destinations within the VPC's own CIDR block."""
     x = failure(
         e.create_route, RouteTableId=rid, DestinationCidrBlock="10.70.1.0/24", VpcPeeringConnectionId=pid
     )
@@ -218,7 +218,7 @@ def within_the_vpc(e: Any, rid: str, pid: str) -> None:
 
 
 def to_a_wrong_target(e: Any, rid: str, pid: str, c: str) -> None:
-    """Peerings that are unknown or of other VPCs, and unknown tables."""
+    """Peerings that are unknown or of other VPCs, and unknown route tables."""
     refused(
         "route.unknown pcx",
         "InvalidVpcPeeringConnectionID.NotFound",
@@ -234,7 +234,7 @@ def to_a_wrong_target(e: Any, rid: str, pid: str, c: str) -> None:
         e.create_route, RouteTableId=rid, DestinationCidrBlock="10.81.0.0/16", VpcPeeringConnectionId=foreign
     )
     check("route.pcx of other VPCs refused", x is not None, x)
-    # A VPC that another account asks to peer with cannot be deleted, and `without_a_peer` deletes this one.
+    # A VPC with a pending request of another account cannot be deleted; `without_a_peer` deletes this one.
     client("ec2", THIRD, HOME).reject_vpc_peering_connection(VpcPeeringConnectionId=foreign)
     other = e.create_route_table(VpcId=make_vpc(FIRST, HOME, "10.82.0.0/16")["VpcId"])["RouteTable"][
         "RouteTableId"
@@ -254,7 +254,7 @@ def to_a_wrong_target(e: Any, rid: str, pid: str, c: str) -> None:
 
 
 def missing_or_dry(e: Any, rid: str, pid: str) -> None:
-    """A dry run changes nothing; a route that is not there cannot be deleted."""
+    """A dry run changes nothing; a route that does not exist cannot be deleted."""
     refused(
         "route.DryRun",
         "DryRunOperation",
@@ -274,7 +274,7 @@ def missing_or_dry(e: Any, rid: str, pid: str) -> None:
 
 
 def filtered(e: Any, rid: str, pid: str) -> None:
-    """Filters by what the routes hold."""
+    """Filters on the routes."""
     f = e.describe_route_tables(Filters=[{"Name": "route.vpc-peering-connection-id", "Values": [pid]}])[
         "RouteTables"
     ]
@@ -359,7 +359,7 @@ def up_to_the_quota(e: Any, a: str, pid: str) -> None:
 
 
 def without_a_peering(e: Any, rid: str, pid: str) -> None:
-    """What a deleted peering leaves behind."""
+    """The routes to a deleted peering."""
     client("ec2", SECOND, AWAY).delete_vpc_peering_connection(VpcPeeringConnectionId=pid)
     r = route_to(FIRST, HOME, rid, "10.71.0.0/16")
     check("route.blackhole after pcx deleted", r and r.get("State") == "blackhole", r)
@@ -372,7 +372,7 @@ def without_a_peering(e: Any, rid: str, pid: str) -> None:
 
 
 def without_a_peer(e: Any, a: str, c: str, rid: str, pid2: str) -> None:
-    """What a deleted peer VPC leaves behind."""
+    """The routes to a deleted peer VPC."""
     e.create_route(RouteTableId=rid, DestinationCidrBlock="10.72.0.0/16", VpcPeeringConnectionId=pid2)
     d = client("ec2", THIRD, HOME)
     x = failure(d.delete_vpc, VpcId=c)

@@ -21,7 +21,7 @@ NO_RULE = "sgr-0123456789abcdef0"
 
 
 def run() -> None:
-    """Asks everything; each part makes groups of its own."""
+    """Runs all checks; each part creates its own groups."""
     rules_and_quota()
     sources()
     rules_by_id()
@@ -29,11 +29,11 @@ def run() -> None:
     groups_and_vpcs()
 
 
-def make_group(vpc: str, name: str = "g", **wearing: str) -> str:
-    """A group of a name that no other has."""
+def make_group(vpc: str, name: str = "g", **group_tags: str) -> str:
+    """Creates a group with a unique name."""
     more: dict[str, Any] = {}
-    if wearing:
-        more["TagSpecifications"] = [{"ResourceType": "security-group", "Tags": tags(wearing)}]
+    if group_tags:
+        more["TagSpecifications"] = [{"ResourceType": "security-group", "Tags": tags(group_tags)}]
     made = client("ec2", FIRST, HOME).create_security_group(
         GroupName=name + uuid.uuid4().hex[:6], Description="d", VpcId=vpc, **more
     )
@@ -41,26 +41,26 @@ def make_group(vpc: str, name: str = "g", **wearing: str) -> str:
 
 
 def from_v4(protocol: str, cidr: str, port: int | None = None) -> list[dict[str, Any]]:
-    """One permission for an IPv4 block."""
+    """Returns one permission for an IPv4 CIDR block."""
     ports = {} if port is None else {"FromPort": port, "ToPort": port}
     return [{"IpProtocol": protocol, **ports, "IpRanges": [{"CidrIp": cidr}]}]
 
 
 def from_v6(protocol: str, cidr: str, port: int | None = None) -> list[dict[str, Any]]:
-    """One permission for an IPv6 block."""
+    """Returns one permission for an IPv6 CIDR block."""
     ports = {} if port is None else {"FromPort": port, "ToPort": port}
     return [{"IpProtocol": protocol, **ports, "Ipv6Ranges": [{"CidrIpv6": cidr}]}]
 
 
 def ingress(group: str) -> list[dict[str, Any]]:
-    """The ingress rules of a group."""
+    """Returns the ingress rules of a group."""
     wanted = [{"Name": "group-id", "Values": [group]}]
     found = client("ec2", FIRST, HOME).describe_security_group_rules(Filters=wanted)["SecurityGroupRules"]
     return [rule for rule in found if not rule["IsEgress"]]
 
 
 def sources() -> None:
-    """Blocks in canonical form, protocols by name."""
+    """CIDR blocks in canonical form, protocols by name."""
     e = client("ec2", FIRST, HOME)
     g = make_group(make_vpc(FIRST, HOME, "10.111.0.0/16")["VpcId"])
     authorize = e.authorize_security_group_ingress
@@ -112,17 +112,17 @@ def sources() -> None:
 
 
 def rules_by_id() -> None:
-    """Rules that are tagged, found, changed and revoked by their ids."""
+    """Rules that are tagged, found, modified and revoked by id."""
     e = client("ec2", FIRST, HOME)
     g = make_group(make_vpc(FIRST, HOME, "10.115.0.0/16")["VpcId"])
-    marks = {"probe:by": "probe", "probe:for/prod": ""}
+    rule_tags = {"probe:by": "probe", "probe:for/prod": ""}
     r = e.authorize_security_group_ingress(
         GroupId=g,
         IpPermissions=from_v4("tcp", "10.116.0.0/16", 443),
-        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags(marks)}],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags(rule_tags)}],
     )["SecurityGroupRules"][0]
     rule = r["SecurityGroupRuleId"]
-    check("sg.rule tagged at authorize", as_dict(r.get("Tags")) == marks, r)
+    check("sg.rule tagged at authorize", as_dict(r.get("Tags")) == rule_tags, r)
     check("sg.rule owner", r.get("GroupOwnerId") == FIRST, r.get("GroupOwnerId"))
     by_tag = [{"Name": "tag:probe:by", "Values": ["probe"]}, {"Name": "group-id", "Values": [g]}]
     d = e.describe_security_group_rules(Filters=by_tag)["SecurityGroupRules"]
@@ -135,8 +135,8 @@ def rules_by_id() -> None:
     )
     e.create_tags(Resources=[rule], Tags=tags({"probe:for/staging": ""}))
     e.delete_tags(Resources=[rule], Tags=[{"Key": "probe:for/prod"}])
-    worn = as_dict(ingress(g)[0]["Tags"])
-    check("sg.rule tags changed", worn == {"probe:by": "probe", "probe:for/staging": ""}, worn)
+    current = as_dict(ingress(g)[0]["Tags"])
+    check("sg.rule tags changed", current == {"probe:by": "probe", "probe:for/staging": ""}, current)
     refused(
         "sg.tag unknown rule",
         "InvalidSecurityGroupRuleId.NotFound",
@@ -159,7 +159,7 @@ def rules_by_id() -> None:
     r = e.revoke_security_group_ingress(GroupId=g, SecurityGroupRuleIds=[rule])
     check("sg.revoke by id", ingress(g) == [], ingress(g))
     check(
-        "sg.revoke tells what is gone",
+        "sg.revoke returns the revoked rules",
         [it["SecurityGroupRuleId"] for it in r.get("RevokedSecurityGroupRules", [])] == [rule],
         r.get("RevokedSecurityGroupRules"),
     )
@@ -173,7 +173,7 @@ def rules_by_id() -> None:
 
 
 def pages() -> None:
-    """Filters and pages of the describe calls."""
+    """Filters and pagination of the describe calls."""
     e = client("ec2", FIRST, HOME)
     v = make_vpc(FIRST, HOME, "10.118.0.0/16")["VpcId"]
     made = [make_group(v, f"p{i}", **{"probe:allow": "prod"}) for i in range(6)]
@@ -199,7 +199,7 @@ def pages() -> None:
 
 
 def groups_and_vpcs() -> None:
-    """What stands in the way of a deletion."""
+    """Dependencies that prevent a deletion."""
     e = client("ec2", FIRST, HOME)
     v = make_vpc(FIRST, HOME, "10.120.0.0/16")["VpcId"]
     g = make_group(v)
@@ -215,7 +215,7 @@ def groups_and_vpcs() -> None:
 
 
 def rules_and_quota() -> None:
-    """Rules that are added, refused, revoked and counted."""
+    """Rules that are added, rejected, revoked and counted."""
     e = client("ec2", FIRST, HOME)
     v = make_vpc(FIRST, HOME, "10.110.0.0/16")["VpcId"]
     g = e.create_security_group(

@@ -11,7 +11,7 @@ from sandbox.tests.conformance.probe import HOME, HUB, check, client, record, re
 
 
 def item(pk: str, sk: str, **more: str | int) -> dict[str, dict[str, str]]:
-    """An item as the API takes it."""
+    """Returns an item in the API's format."""
     values = {
         name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in more.items()
     }
@@ -19,7 +19,7 @@ def item(pk: str, sk: str, **more: str | int) -> dict[str, dict[str, str]]:
 
 
 def run() -> None:
-    """Asks everything of one table; later steps use the items of earlier ones."""
+    """Runs all checks on one table; later ones use the items of earlier ones."""
     d = client("dynamodb", HUB, HOME)
     t = "peerd-" + uuid.uuid4().hex[:6]
     d.create_table(
@@ -99,7 +99,7 @@ def conditions(d: Any, t: str) -> None:
 
 
 def transactions(d: Any, t: str) -> None:
-    """All or nothing."""
+    """Atomic transactions."""
     d.transact_write_items(
         TransactItems=[
             {
@@ -221,7 +221,7 @@ def lifetime(d: Any, t: str) -> None:
 
 
 def mistakes(d: Any, t: str) -> None:
-    """Writes that are refused for their form."""
+    """Invalid writes."""
     refused(
         "ddb.reserved word refused",
         "ValidationException",
@@ -250,7 +250,7 @@ def mistakes(d: Any, t: str) -> None:
 
 
 def stream(d: Any, t: str) -> None:
-    """What was written, in order."""
+    """The stream of the table."""
     try:
         s = client("dynamodbstreams", HUB, HOME)
         arn = d.describe_table(TableName=t)["Table"]["LatestStreamArn"]

@@ -1,4 +1,4 @@
-"""The sandbox against AWS's known answers: everything is asked once, and what differs is counted."""
+"""Compares the sandbox with the known responses of AWS: every check runs once, and deviations are counted."""
 
 import json
 import shutil
@@ -42,17 +42,17 @@ SECTIONS = (
     queues,
     throttling,
 )
-QUESTIONS = 187
-MOST_DEVIATIONS = 4
-STAND_IN = Path(__file__).parents[1] / "fixtures" / "bootstrap"
+CHECKS = 187
+MAX_DEVIATIONS = 4
+STUB_FUNCTION = Path(__file__).parents[1] / "fixtures" / "bootstrap"
 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox of its own, since the probe leaves much behind, with a stand-in for the functions."""
+    """A separate sandbox with stub functions, since the probe leaves many resources."""
     functions = tmp_path_factory.mktemp("functions")
     for name in ("vpc-events", "peering-events", "drift-repair"):
-        shutil.copy(STAND_IN, functions / name)
+        shutil.copy(STUB_FUNCTION, functions / name)
     with SandboxProcess(functions, tmp_path_factory.mktemp("state"), choose_port(0)) as process:
         yield process.wait_ready(60)
 
@@ -66,30 +66,30 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 def results(endpoint: str, patch: pytest.MonkeyPatch) -> dict[str, Result]:
     patch.setenv("PEERD_PROBE_URL", endpoint)
-    # The quota of routes that the probe asks about is the one that AWS had for years.
+    # The probe expects the former default quota of routes.
     Control(endpoint).settings(quota_routes=50)
     for section in SECTIONS:
         section.run()
     return RESULTS
 
 
-def test_every_question_was_asked(results: dict[str, Result]) -> None:
-    assert len(results) == QUESTIONS
+def test_every_check_ran(results: dict[str, Result]) -> None:
+    assert len(results) == CHECKS
 
 
-def test_no_more_answers_than_four_differ_from_awss_and_all_are_known(results: dict[str, Result]) -> None:
+def test_at_most_four_responses_deviate_from_aws_and_all_are_known(results: dict[str, Result]) -> None:
     differing = {name: result for name, result in results.items() if result.verdict in ("wrong", "missing")}
     unknown = {name: result.detail for name, result in differing.items() if name not in DEVIATIONS}
     assert unknown == {}
-    assert len(differing) <= MOST_DEVIATIONS
+    assert len(differing) <= MAX_DEVIATIONS
 
 
-def test_every_deviation_that_is_called_known_is_one(results: dict[str, Result]) -> None:
-    mended = [name for name in DEVIATIONS if results[name].verdict not in ("wrong", "missing")]
-    assert mended == [], "take these out of known.py"
+def test_every_known_deviation_still_exists(results: dict[str, Result]) -> None:
+    fixed = [name for name in DEVIATIONS if results[name].verdict not in ("wrong", "missing")]
+    assert fixed == [], "remove these from known.py"
 
 
-def test_a_tag_change_reaches_the_callers_own_default_bus_with_all_tags(results: dict[str, Result]) -> None:
+def test_a_tag_change_reaches_the_default_bus_of_the_caller_with_all_tags(results: dict[str, Result]) -> None:
     bus, queues, ec2 = (client(service, THIRD, AWAY) for service in ("events", "sqs", "ec2"))
     url = queues.create_queue(QueueName="tag-changes")["QueueUrl"]
     arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -111,12 +111,12 @@ def test_a_tag_change_reaches_the_callers_own_default_bus_with_all_tags(results:
         TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": [{"Key": "c", "Value": ""}]}],
     )["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
-    seen = [json.loads(body) for body in drain(queues, url, wait=4)]
-    told = {event["detail"]["resource-type"]: event["resources"] for event in seen}
+    events = [json.loads(body) for body in drain(queues, url, wait=4)]
+    resources = {event["detail"]["resource-type"]: event["resources"] for event in events}
     arn = f"arn:aws:ec2:{AWAY}:{THIRD}:"
-    assert told["security-group"] == [f"{arn}security-group/{group}"]
-    assert told["security-group-rule"] == [f"{arn}security-group-rule/{rule}"]
-    of_vpc = [event for event in seen if event["detail"]["resource-type"] == "vpc"]
+    assert resources["security-group"] == [f"{arn}security-group/{group}"]
+    assert resources["security-group-rule"] == [f"{arn}security-group-rule/{rule}"]
+    of_vpc = [event for event in events if event["detail"]["resource-type"] == "vpc"]
     made, untagged = sorted(of_vpc, key=lambda event: event["detail"]["version"])
     assert made["detail-type"] == "Tag Change on Resource"
     assert made["resources"] == [f"arn:aws:ec2:{AWAY}:{THIRD}:vpc/{vpc}"]

@@ -1,4 +1,4 @@
-"""Whether a burst of calls is throttled; no expectation, since the sandbox throttles by faults alone."""
+"""Whether a burst of calls is throttled; no expectation, since only faults throttle in the sandbox."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""VPCs, their blocks, filters, pages and tags."""
+"""VPCs, their CIDR blocks, filters, pagination and tags."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from sandbox.tests.conformance.probe import (
 
 
 def run() -> None:
-    """Asks everything; later steps count what earlier ones made."""
+    """Runs all checks; later ones count the resources of earlier ones."""
     for a, r, c in ((FIRST, HOME, "10.0.0.0/16"), (FIRST, AWAY, "10.1.0.0/16"), (FIRST, FAR, "10.2.0.0/16")):
         v = make_vpc(a, r, c, f"vpc-{r}")
         check(
@@ -48,7 +48,7 @@ def run() -> None:
 
 
 def blocks(e: Any, v: str) -> None:
-    """Blocks that are associated and disassociated."""
+    """CIDR blocks that are associated and disassociated."""
     try:
         r = e.associate_vpc_cidr_block(VpcId=v, CidrBlock="10.4.0.0/16")
         st = r.get("CidrBlockAssociation", {}).get("CidrBlockState", {}).get("State")
@@ -108,7 +108,7 @@ def filtered(e: Any, v: str) -> None:
 
 
 def paged(e: Any) -> None:
-    """Pages, what does not exist, and a dry run."""
+    """Pagination, an unknown id, and a dry run."""
     for i in range(8):
         make_vpc(FIRST, HOME, f"10.{20 + i}.0.0/16", "pg")
     p = e.describe_vpcs(MaxResults=5)
@@ -126,7 +126,7 @@ def paged(e: Any) -> None:
 
 
 def tagged(e: Any, v: str) -> None:
-    """Tags that are set, removed and refused."""
+    """Tags that are set, deleted and rejected."""
     e.create_tags(Resources=[v], Tags=tags({"k1": "v1", "k2": "v2"}))
     d = as_dict(e.describe_vpcs(VpcIds=[v])["Vpcs"][0]["Tags"])
     check("tags.create", d.get("k1") == "v1" and d.get("k2") == "v2", d)

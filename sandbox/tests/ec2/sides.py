@@ -1,4 +1,4 @@
-"""Clients of the overlay in this process: boto3's requests go to the WSGI application without a socket."""
+"""In-process clients of the patched moto: boto3's requests go to the WSGI application without a socket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SESSION = boto3.Session()
 
 
 class _Body:
-    """What botocore reads of a urllib3 response."""
+    """The part of a urllib3 response that botocore reads."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -26,13 +26,13 @@ class _Body:
         yield self._data
 
 
-def _answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+def _handle(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     url = urlsplit(request.url)
     headers = {
         name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
     }
     client = Client(ec2.application())
-    got = client.open(
+    response = client.open(
         url.path or "/",
         method=request.method,
         base_url=f"https://{url.netloc}",
@@ -40,14 +40,14 @@ def _answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         headers=headers,
         data=request.body,
     )
-    return AWSResponse(request.url, got.status_code, dict(got.headers), _Body(got.data))
+    return AWSResponse(request.url, response.status_code, dict(response.headers), _Body(response.data))
 
 
 def client(
     service: str, access_key: str, region: str = "us-east-1", token: str | None = None, **more: Any
 ) -> Any:
-    """A boto3 client whose calls end in the overlay."""
-    made = _SESSION.client(
+    """Returns a boto3 client of the patched moto."""
+    created = _SESSION.client(
         service,
         region_name=region,
         aws_access_key_id=access_key,
@@ -55,13 +55,13 @@ def client(
         aws_session_token=token,
         **more,
     )
-    made.meta.events.register(f"before-send.{service}", _answer)
-    return made
+    created.meta.events.register(f"before-send.{service}", _handle)
+    return created
 
 
 @dataclass
 class Side:
-    """One account and Region, and shorthands for what tests do in it."""
+    """One account and Region, with the operations of the tests."""
 
     account: str
     region: str
@@ -70,16 +70,16 @@ class Side:
         self.ec2 = client("ec2", self.account, self.region)
 
     def vpc(self, cidr: str, *more: str, tags: dict[str, str] | None = None) -> str:
-        """Makes a VPC."""
-        made = self.ec2.create_vpc(CidrBlock=cidr, **specification("vpc", tags))["Vpc"]["VpcId"]
+        """Creates a VPC and returns its id."""
+        vpc = self.ec2.create_vpc(CidrBlock=cidr, **specification("vpc", tags))["Vpc"]["VpcId"]
         for block in more:
-            self.ec2.associate_vpc_cidr_block(VpcId=made, CidrBlock=block)
-        return made
+            self.ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=block)
+        return vpc
 
     def request(
         self, vpc: str, other: "Side", peer: str, tags: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """Asks for a peering."""
+        """Requests a peering."""
         return self.ec2.create_vpc_peering_connection(
             VpcId=vpc,
             PeerVpcId=peer,
@@ -90,30 +90,30 @@ class Side:
 
     def accept(self, peering: str) -> dict[str, Any]:
         """Accepts a peering."""
-        answer = self.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
-        return answer["VpcPeeringConnection"]
+        response = self.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
+        return response["VpcPeeringConnection"]
 
     def delete(self, peering: str) -> None:
         """Deletes a peering."""
         self.ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=peering)
 
     def peerings(self, **filters: str) -> list[dict[str, Any]]:
-        """Every peering that describes show, narrowed by `status_code="active"` and the like."""
+        """Returns the peerings that match the filters, for example `status_code="active"`."""
         wanted = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
         return self.ec2.describe_vpc_peering_connections(Filters=wanted)["VpcPeeringConnections"]
 
     def state(self, peering: str) -> str | None:
-        """The state of a peering as this side sees it; None where it sees none."""
+        """Returns the state of a peering on this side, or None if it is not visible."""
         found = [one for one in self.peerings() if one["VpcPeeringConnectionId"] == peering]
         return found[0]["Status"]["Code"] if found else None
 
     def tags(self, peering: str) -> dict[str, str]:
-        """The tags of a peering as this side sees them."""
+        """Returns the tags of a peering on this side."""
         (found,) = self.peerings(vpc_peering_connection_id=peering)
         return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
 
     def main_table(self, vpc: str) -> str:
-        """The id of a VPC's main route table."""
+        """Returns the id of a VPC's main route table."""
         wanted = [
             {"Name": "vpc-id", "Values": [vpc]},
             {"Name": "association.main", "Values": ["true"]},
@@ -121,7 +121,7 @@ class Side:
         return self.ec2.describe_route_tables(Filters=wanted)["RouteTables"][0]["RouteTableId"]
 
     def routes(self, table: str) -> dict[str, str]:
-        """The state of each route of a table, by destination."""
+        """Returns the state of each route of a table, by destination."""
         (found,) = self.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
         return {
             route.get("DestinationCidrBlock") or route["DestinationIpv6CidrBlock"]: route["State"]
@@ -130,15 +130,15 @@ class Side:
 
 
 def specification(kind: str, tags: dict[str, str] | None) -> dict[str, Any]:
-    """The parameter of a create call that tags what it makes."""
+    """Returns the tag parameter of a create call."""
     if not tags:
         return {}
-    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-    return {"TagSpecifications": [{"ResourceType": kind, "Tags": listed}]}
+    tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return {"TagSpecifications": [{"ResourceType": kind, "Tags": tag_list}]}
 
 
 class Refused:
-    """`with refused("Code") as why:` expects EC2 to refuse with that code; `why.message` is its sentence."""
+    """`with refused("Code") as error:` expects an error with that code; `error.message` is its message."""
 
     def __init__(self, code: str) -> None:
         self._code, self.message = code, ""

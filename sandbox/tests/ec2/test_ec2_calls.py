@@ -1,4 +1,4 @@
-"""What every call obeys: pages, dry runs, and reserved tags."""
+"""Rules for every call: pagination, dry runs, and reserved tags."""
 
 import pytest
 from botocore.config import Config
@@ -8,14 +8,14 @@ from sandbox.tests.ec2.sides import Refused, Side, client
 RefusedType = type[Refused]
 
 
-def test_pages_hold_as_many_as_asked_for_and_lead_to_every_vpc(ours: Side) -> None:
-    made = {ours.vpc(f"10.{number}.0.0/16", tags={"of": "pages"}) for number in range(12)}
+def test_pages_have_the_requested_size_and_contain_every_vpc(ours: Side) -> None:
+    created = {ours.vpc(f"10.{number}.0.0/16", tags={"of": "pages"}) for number in range(12)}
     wanted = [{"Name": "tag:of", "Values": ["pages"]}]
     pages = list(
         ours.ec2.get_paginator("describe_vpcs").paginate(Filters=wanted, PaginationConfig={"PageSize": 5})
     )
     assert [len(page["Vpcs"]) for page in pages] == [5, 5, 2]
-    assert {vpc["VpcId"] for page in pages for vpc in page["Vpcs"]} == made
+    assert {vpc["VpcId"] for page in pages for vpc in page["Vpcs"]} == created
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,20 @@ def test_pages_hold_as_many_as_asked_for_and_lead_to_every_vpc(ours: Side) -> No
         ("describe_vpc_peering_connections", 1001),
     ],
 )
-def test_a_page_of_a_wrong_size_is_refused(ours: Side, call: str, size: int, refused: RefusedType) -> None:
+def test_an_invalid_page_size_is_rejected(ours: Side, call: str, size: int, refused: RefusedType) -> None:
     unchecked = client("ec2", ours.account, config=Config(parameter_validation=False))
     with refused("InvalidParameterValue"):
         getattr(unchecked, call)(MaxResults=size)
 
 
-def test_a_token_that_ec2_did_not_give_is_refused(ours: Side, refused: RefusedType) -> None:
+def test_an_invalid_token_is_rejected(ours: Side, refused: RefusedType) -> None:
     with refused("InvalidNextToken"):
-        ours.ec2.describe_vpcs(MaxResults=5, NextToken="made-up")
+        ours.ec2.describe_vpcs(MaxResults=5, NextToken="invalid")
 
 
-def test_a_dry_run_says_so_and_changes_nothing(ours: Side, peering: str, refused: RefusedType) -> None:
+def test_a_dry_run_returns_its_error_and_changes_nothing(
+    ours: Side, peering: str, refused: RefusedType
+) -> None:
     before = len(ours.ec2.describe_vpcs()["Vpcs"])
     with refused("DryRunOperation"):
         ours.ec2.create_vpc(CidrBlock="10.9.0.0/16", DryRun=True)
@@ -48,7 +50,7 @@ def test_a_dry_run_says_so_and_changes_nothing(ours: Side, peering: str, refused
     assert ours.state(peering) == "active"
 
 
-def test_tag_keys_of_aws_are_refused_in_every_call_that_tags(ours: Side, refused: RefusedType) -> None:
+def test_reserved_tag_keys_are_rejected_in_every_call_that_tags(ours: Side, refused: RefusedType) -> None:
     vpc = ours.vpc("10.1.0.0/16")
     with refused("InvalidParameterValue"):
         ours.ec2.create_tags(Resources=[vpc], Tags=[{"Key": "aws:mine", "Value": "x"}])
@@ -56,10 +58,10 @@ def test_tag_keys_of_aws_are_refused_in_every_call_that_tags(ours: Side, refused
         ours.vpc("10.2.0.0/16", tags={"aws:mine": "x"})
 
 
-def test_an_unknown_filter_of_peerings_is_refused(ours: Side, refused: RefusedType) -> None:
-    with refused("InvalidParameterValue") as why:
+def test_an_unknown_filter_of_peerings_is_rejected(ours: Side, refused: RefusedType) -> None:
+    with refused("InvalidParameterValue") as error:
         ours.peerings(no_such="x")
-    assert "no-such" in why.message
+    assert "no-such" in error.message
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_an_unknown_filter_of_peerings_is_refused(ours: Side, refused: RefusedTy
         ("status-code", "pending-acceptance", False),
     ],
 )
-def test_filters_of_peerings_narrow_the_answer(
+def test_filters_of_peerings_limit_the_result(
     ours: Side, peering: str, name: str, value: str, matches: bool
 ) -> None:
     found = ours.ec2.describe_vpc_peering_connections(Filters=[{"Name": name, "Values": [value]}])

@@ -1,4 +1,4 @@
-"""What AWS does late: provisioning, new things that are not seen yet, and reads of an earlier state."""
+"""Delays: provisioning, new resources that are not visible yet, and stale reads."""
 
 from sandbox.settings import SETTINGS
 from sandbox.tests.ec2.sides import Refused, Side
@@ -7,9 +7,7 @@ Pair = tuple[str, str]
 RefusedType = type[Refused]
 
 
-def test_an_accepted_peering_is_provisioning_until_the_delay_has_passed(
-    ours: Side, theirs: Side, pair: Pair
-) -> None:
+def test_an_accepted_peering_is_provisioning_during_the_delay(ours: Side, theirs: Side, pair: Pair) -> None:
     SETTINGS.update({"provisioning_ms": 60_000})
     peering = ours.request(pair[0], theirs, pair[1])["VpcPeeringConnectionId"]
     assert theirs.accept(peering)["Status"]["Code"] == "provisioning"
@@ -18,7 +16,7 @@ def test_an_accepted_peering_is_provisioning_until_the_delay_has_passed(
     assert ours.state(peering) == theirs.state(peering) == "active"
 
 
-def test_the_accepter_sees_a_new_peering_only_after_the_delay(
+def test_a_new_peering_is_visible_to_the_accepter_only_after_the_delay(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     SETTINGS.update({"visibility_ms": 60_000})
@@ -37,8 +35,8 @@ def test_a_new_vpc_and_its_tables_are_described_only_after_the_delay(
     ours: Side, refused: RefusedType
 ) -> None:
     SETTINGS.update({"visibility_ms": 60_000})
-    vpc = ours.vpc("10.1.0.0/16", tags={"Name": "late"})
-    tagged = [{"Name": "tag:Name", "Values": ["late"]}]
+    vpc = ours.vpc("10.1.0.0/16", tags={"Name": "new"})
+    tagged = [{"Name": "tag:Name", "Values": ["new"]}]
     of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     with refused("InvalidVpcID.NotFound"):
         ours.ec2.describe_vpcs(VpcIds=[vpc])
@@ -49,7 +47,7 @@ def test_a_new_vpc_and_its_tables_are_described_only_after_the_delay(
     assert len(ours.ec2.describe_route_tables(Filters=of_vpc)["RouteTables"]) == 1
 
 
-def test_stale_reads_show_tags_as_they_were(ours: Side) -> None:
+def test_stale_reads_return_earlier_tags(ours: Side) -> None:
     vpc = ours.vpc("10.1.0.0/16", tags={"Name": "before"})
     SETTINGS.advance(3600)
     SETTINGS.update({"stale_ms": 60_000})
@@ -63,7 +61,7 @@ def test_stale_reads_show_tags_as_they_were(ours: Side) -> None:
     assert name() == "after"
 
 
-def test_stale_reads_show_peerings_and_routes_as_they_were(
+def test_stale_reads_return_earlier_peerings_and_routes(
     ours: Side, theirs: Side, pair: Pair, peering: str
 ) -> None:
     table = ours.main_table(pair[0])
@@ -83,10 +81,10 @@ def test_stale_reads_show_peerings_and_routes_as_they_were(
     assert ours.routes(table)["10.2.0.0/16"] == "blackhole"
 
 
-def test_stale_reads_drop_the_local_route_of_a_block_that_was_taken_away(ours: Side) -> None:
+def test_stale_reads_omit_the_local_route_of_a_disassociated_cidr_block(ours: Side) -> None:
     vpc = ours.vpc("10.1.0.0/16", "10.11.0.0/16")
-    (seen,) = ours.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
-    association = seen["CidrBlockAssociationSet"][1]["AssociationId"]
+    (described,) = ours.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    association = described["CidrBlockAssociationSet"][1]["AssociationId"]
     table = ours.main_table(vpc)
     SETTINGS.advance(3600)
     SETTINGS.update({"stale_ms": 60_000})
@@ -95,7 +93,7 @@ def test_stale_reads_drop_the_local_route_of_a_block_that_was_taken_away(ours: S
     assert set(ours.routes(table)) == {"10.1.0.0/16"}
 
 
-def test_a_deleting_peering_between_regions_takes_as_long_as_provisioning(
+def test_deleting_a_peering_between_regions_takes_as_long_as_provisioning(
     ours: Side, theirs: Side, peering: str
 ) -> None:
     SETTINGS.update({"provisioning_ms": 60_000})

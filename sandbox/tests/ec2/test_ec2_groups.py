@@ -1,4 +1,4 @@
-"""Security groups: canonical sources, all rules of a call or none, quotas by family, late describes."""
+"""Security groups: canonical sources, atomic calls, quotas by family, eventual consistency."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from sandbox.settings import SETTINGS
 from sandbox.tests.ec2.sides import Refused, Side, client, specification
 
 RefusedType = type[Refused]
-MARKS = {"peerd:managed-by": "peerd", "peerd:env/prod": "", "Name": "peerd"}
+RULE_TAGS = {"peerd:managed-by": "peerd", "peerd:env/prod": "", "Name": "peerd"}
 NO_RULE, NO_GROUP = "sgr-0123456789abcdef0", "sg-0123456789abcdef0"
 
 
 def _group(side: Side, vpc: str, name: str = "web", **tags: str) -> str:
-    made = side.ec2.create_security_group(
+    created = side.ec2.create_security_group(
         GroupName=name, Description="x", VpcId=vpc, **specification("security-group", tags)
     )
-    return made["GroupId"]
+    return created["GroupId"]
 
 
 def _permission(text: str, *blocks: str) -> dict[str, Any]:
-    """`tcp/443` from blocks of either family, as AWS takes it."""
+    """Returns a permission such as `tcp/443` for CIDR blocks of both families."""
     protocol, _, ports = text.partition("/")
     permission: dict[str, Any] = {"IpProtocol": protocol}
     if ports:
@@ -31,14 +31,14 @@ def _permission(text: str, *blocks: str) -> dict[str, Any]:
     return permission
 
 
-def _let_in(side: Side, group: str, text: str, *blocks: str, **tags: str) -> list[str]:
-    """Adds rules and answers their ids."""
-    answer = side.ec2.authorize_security_group_ingress(
+def _authorize(side: Side, group: str, text: str, *blocks: str, **tags: str) -> list[str]:
+    """Adds rules and returns their ids."""
+    response = side.ec2.authorize_security_group_ingress(
         GroupId=group,
         IpPermissions=[_permission(text, *blocks)],
         **specification("security-group-rule", tags),
     )
-    return [rule["SecurityGroupRuleId"] for rule in answer["SecurityGroupRules"]]
+    return [rule["SecurityGroupRuleId"] for rule in response["SecurityGroupRules"]]
 
 
 def _rules(side: Side, group: str, **more: Any) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def _rules(side: Side, group: str, **more: Any) -> list[dict[str, Any]]:
     return [rule for rule in found if not rule["IsEgress"]]
 
 
-def _shown(side: Side, group: str) -> set[tuple[Any, ...]]:
+def _described(side: Side, group: str) -> set[tuple[Any, ...]]:
     return {
         (it["IpProtocol"], it["FromPort"], it["ToPort"], it.get("CidrIpv4") or it.get("CidrIpv6"))
         for it in _rules(side, group)
@@ -62,42 +62,42 @@ def vpc(ours: Side) -> str:
 
 @pytest.fixture
 def group(ours: Side, vpc: str) -> str:
-    """A group of ours that lets nobody in."""
+    """A group of ours without ingress rules."""
     return _group(ours, vpc)
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "stored"),
     [("100.68.0.18/18", "100.68.0.0/18"), ("2600:1F16:0::1/56", "2600:1f16::/56")],
 )
-def test_a_source_is_kept_in_canonical_form_and_is_a_duplicate_in_any_form(
-    ours: Side, group: str, given: str, kept: str, refused: RefusedType
+def test_a_source_is_stored_in_canonical_form_and_is_a_duplicate_in_any_form(
+    ours: Side, group: str, given: str, stored: str, refused: RefusedType
 ) -> None:
-    _let_in(ours, group, "tcp/443", given)
-    assert _shown(ours, group) == {("tcp", 443, 443, kept)}
-    for again in (given, kept):
+    _authorize(ours, group, "tcp/443", given)
+    assert _described(ours, group) == {("tcp", 443, 443, stored)}
+    for again in (given, stored):
         with refused("InvalidPermission.Duplicate"):
-            _let_in(ours, group, "tcp/443", again)
+            _authorize(ours, group, "tcp/443", again)
 
 
 @pytest.mark.parametrize("block", ["10.0.0.0/99", "10.0.0.1", "none"])
-def test_a_source_that_is_no_block_is_malformed(
+def test_a_source_that_is_not_a_cidr_block_is_malformed(
     ours: Side, group: str, block: str, refused: RefusedType
 ) -> None:
-    with refused("InvalidParameterValue") as why:
-        _let_in(ours, group, "tcp/443", block)
-    assert why.message == f"CIDR block {block} is malformed"
+    with refused("InvalidParameterValue") as error:
+        _authorize(ours, group, "tcp/443", block)
+    assert error.message == f"CIDR block {block} is malformed"
 
 
 def test_ipv6_in_the_ipv4_parameter_is_malformed(ours: Side, group: str, refused: RefusedType) -> None:
     permission = _permission("tcp/443") | {"IpRanges": [{"CidrIp": "2600::/56"}]}
-    with refused("InvalidParameterValue") as why:
+    with refused("InvalidParameterValue") as error:
         ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
-    assert why.message == "CIDR block 2600::/56 is malformed"
+    assert error.message == "CIDR block 2600::/56 is malformed"
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "stored"),
     [
         ("-1", ("-1", -1, -1)),
         ("icmp/-1", ("icmp", -1, -1)),
@@ -107,31 +107,31 @@ def test_ipv6_in_the_ipv4_parameter_is_malformed(ours: Side, group: str, refused
         ("50", ("50", -1, -1)),
     ],
 )
-def test_protocols_are_kept_by_name_and_those_without_ports_say_minus_one(
-    ours: Side, group: str, given: str, kept: tuple[Any, ...]
+def test_protocols_are_stored_by_name_and_have_minus_one_without_ports(
+    ours: Side, group: str, given: str, stored: tuple[Any, ...]
 ) -> None:
     permission = _permission(given.replace("/-1", ""), "2600:1f16::/56")
     if given.endswith("/-1"):
         permission |= {"FromPort": -1, "ToPort": -1}
-    answer = ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
-    (rule,) = answer["SecurityGroupRules"]
-    assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == kept
-    assert _shown(ours, group) == {(*kept, "2600:1f16::/56")}
+    response = ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    (rule,) = response["SecurityGroupRules"]
+    assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == stored
+    assert _described(ours, group) == {(*stored, "2600:1f16::/56")}
 
 
 @pytest.mark.parametrize("text", ["tcp", "udp", "icmp", "tcp/90-80", "udp/70000"])
-def test_ports_that_are_missing_or_make_no_sense_are_refused(
+def test_missing_or_invalid_ports_are_rejected(
     ours: Side, group: str, text: str, refused: RefusedType
 ) -> None:
     with refused("InvalidParameterValue"):
-        _let_in(ours, group, text, "10.2.0.0/16")
+        _authorize(ours, group, text, "10.2.0.0/16")
 
 
 def test_a_rule_has_an_id_an_owner_and_tags_that_can_be_changed_and_searched_for(
     ours: Side, group: str
 ) -> None:
-    (rule,) = _let_in(ours, group, "-1", "10.2.0.0/16", **MARKS)
-    _let_in(ours, group, "-1", "10.3.0.0/16")
+    (rule,) = _authorize(ours, group, "-1", "10.2.0.0/16", **RULE_TAGS)
+    _authorize(ours, group, "-1", "10.3.0.0/16")
     ours.ec2.create_tags(Resources=[rule], Tags=[{"Key": "peerd:env/staging", "Value": ""}])
     ours.ec2.delete_tags(Resources=[rule], Tags=[{"Key": "peerd:env/prod"}])
     by_tag = [{"Name": "tag:peerd:managed-by", "Values": ["*"]}]
@@ -140,34 +140,30 @@ def test_a_rule_has_an_id_an_owner_and_tags_that_can_be_changed_and_searched_for
     assert {tag["Key"] for tag in found["Tags"]} == {"peerd:managed-by", "peerd:env/staging", "Name"}
 
 
-def test_rules_are_filtered_by_what_the_documentation_lists_and_nothing_else(
-    ours: Side, refused: RefusedType
-) -> None:
+def test_rules_are_filtered_by_documented_filters_only(ours: Side, refused: RefusedType) -> None:
     with refused("InvalidParameterValue"):
         ours.ec2.describe_security_group_rules(Filters=[{"Name": "tag-key", "Values": ["peerd:managed-by"]}])
 
 
-def test_one_permission_that_stands_already_refuses_the_whole_call(
-    ours: Side, group: str, refused: RefusedType
-) -> None:
-    _let_in(ours, group, "tcp/443", "10.2.0.0/16")
+def test_one_existing_permission_fails_the_whole_call(ours: Side, group: str, refused: RefusedType) -> None:
+    _authorize(ours, group, "tcp/443", "10.2.0.0/16")
     both = [_permission("tcp/80", "10.2.0.0/16"), _permission("tcp/443", "10.2.0.0/16")]
     with refused("InvalidPermission.Duplicate"):
         ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=both)
     assert len(_rules(ours, group)) == 1
     both[1] = _permission("tcp/8443", "10.2.0.0/16")
-    answer = ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=both)
-    assert [rule["FromPort"] for rule in answer["SecurityGroupRules"]] == [80, 8443]
+    response = ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=both)
+    assert [rule["FromPort"] for rule in response["SecurityGroupRules"]] == [80, 8443]
 
 
-def test_a_rule_is_revoked_by_its_id_or_by_what_it_lets_in(
+def test_a_rule_is_revoked_by_its_id_or_by_its_permission(
     ours: Side, vpc: str, group: str, refused: RefusedType
 ) -> None:
-    (first,) = _let_in(ours, group, "tcp/443", "10.2.0.0/16")
-    _let_in(ours, group, "tcp/443", "10.3.0.0/16")
-    answer = ours.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[first])
-    (gone,) = answer["RevokedSecurityGroupRules"]
-    assert (gone["SecurityGroupRuleId"], gone["CidrIpv4"]) == (first, "10.2.0.0/16")
+    (first,) = _authorize(ours, group, "tcp/443", "10.2.0.0/16")
+    _authorize(ours, group, "tcp/443", "10.3.0.0/16")
+    response = ours.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[first])
+    (revoked,) = response["RevokedSecurityGroupRules"]
+    assert (revoked["SecurityGroupRuleId"], revoked["CidrIpv4"]) == (first, "10.2.0.0/16")
     with refused("InvalidPermission.NotFound"):
         ours.ec2.revoke_security_group_ingress(
             GroupId=group, IpPermissions=[_permission("tcp/444", "10.3.0.0/16")]
@@ -178,10 +174,10 @@ def test_a_rule_is_revoked_by_its_id_or_by_what_it_lets_in(
     assert _rules(ours, group) == []
 
 
-def test_a_rule_that_does_not_exist_in_the_group_is_neither_revoked_nor_tagged_and_nothing_else_is(
+def test_a_call_with_an_unknown_rule_neither_revokes_nor_tags_any_rule(
     ours: Side, vpc: str, group: str, refused: RefusedType
 ) -> None:
-    (rule,) = _let_in(ours, group, "tcp/443", "10.2.0.0/16")
+    (rule,) = _authorize(ours, group, "tcp/443", "10.2.0.0/16")
     with refused("InvalidSecurityGroupRuleId.NotFound"):
         ours.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[rule, NO_RULE])
     with refused("InvalidSecurityGroupRuleId.NotFound"):
@@ -190,9 +186,9 @@ def test_a_rule_that_does_not_exist_in_the_group_is_neither_revoked_nor_tagged_a
         )
     with refused("InvalidSecurityGroupRuleId.NotFound"):
         ours.ec2.create_tags(Resources=[rule, NO_RULE], Tags=[{"Key": "Name", "Value": "x"}])
-    (stands,) = _rules(ours, group)
-    assert stands["SecurityGroupRuleId"] == rule
-    assert not stands["Tags"]
+    (existing,) = _rules(ours, group)
+    assert existing["SecurityGroupRuleId"] == rule
+    assert not existing["Tags"]
 
 
 def test_a_group_that_does_not_exist_is_not_found_by_any_call(ours: Side, refused: RefusedType) -> None:
@@ -201,17 +197,17 @@ def test_a_group_that_does_not_exist_is_not_found_by_any_call(ours: Side, refuse
         ours.ec2.authorize_security_group_ingress(GroupId=NO_GROUP, IpPermissions=[permission])
     with refused("InvalidGroup.NotFound"):
         ours.ec2.revoke_security_group_ingress(GroupId=NO_GROUP, SecurityGroupRuleIds=[NO_RULE])
-    with refused("InvalidGroup.NotFound") as why:
+    with refused("InvalidGroup.NotFound") as error:
         ours.ec2.describe_security_groups(GroupIds=[NO_GROUP])
-    assert why.message == f"The security group '{NO_GROUP}' does not exist"
+    assert error.message == f"The security group '{NO_GROUP}' does not exist"
     with refused("InvalidVpcID.NotFound"):
         _group(ours, "vpc-0123456789abcdef0")
 
 
 @pytest.mark.parametrize(("given", "block"), [("CidrIpv4", "10.9.1.1/16"), ("CidrIpv6", "2600:9::1/56")])
-def test_a_changed_rule_keeps_its_id_and_tags(ours: Side, group: str, given: str, block: str) -> None:
+def test_a_modified_rule_keeps_its_id_and_tags(ours: Side, group: str, given: str, block: str) -> None:
     before = "10.2.0.0/16" if given == "CidrIpv4" else "2600:1::/56"
-    (rule,) = _let_in(ours, group, "-1", before, **MARKS)
+    (rule,) = _authorize(ours, group, "-1", before, **RULE_TAGS)
     wanted = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, given: block}
     ours.ec2.modify_security_group_rules(
         GroupId=group, SecurityGroupRules=[{"SecurityGroupRuleId": rule, "SecurityGroupRule": wanted}]
@@ -220,14 +216,14 @@ def test_a_changed_rule_keeps_its_id_and_tags(ours: Side, group: str, given: str
     assert seen["SecurityGroupRuleId"] == rule
     assert seen[given] == {"CidrIpv4": "10.9.0.0/16", "CidrIpv6": "2600:9::/56"}[given]
     assert (seen["IpProtocol"], seen["FromPort"]) == ("tcp", 22)
-    assert {tag["Key"]: tag["Value"] for tag in seen["Tags"]} == MARKS
+    assert {tag["Key"]: tag["Value"] for tag in seen["Tags"]} == RULE_TAGS
 
 
-def test_a_rule_cannot_be_changed_into_another_or_into_one_of_another_family(
+def test_a_rule_cannot_be_modified_into_a_duplicate_or_into_another_family(
     ours: Side, group: str, refused: RefusedType
 ) -> None:
-    (rule,) = _let_in(ours, group, "tcp/443", "10.2.0.0/16")
-    _let_in(ours, group, "tcp/80", "10.2.0.0/16")
+    (rule,) = _authorize(ours, group, "tcp/443", "10.2.0.0/16")
+    _authorize(ours, group, "tcp/80", "10.2.0.0/16")
 
     def change(**wanted: Any) -> None:
         update = {"SecurityGroupRuleId": rule, "SecurityGroupRule": {"IpProtocol": "tcp"} | wanted}
@@ -239,53 +235,55 @@ def test_a_rule_cannot_be_changed_into_another_or_into_one_of_another_family(
         change(FromPort=80, ToPort=80, CidrIpv6="2600:1::/56")
     with refused("MissingParameter"):
         change(FromPort=80, ToPort=80)
-    assert {shown[1] for shown in _shown(ours, group)} == {80, 443}
+    assert {rule[1] for rule in _described(ours, group)} == {80, 443}
 
 
 def test_rules_are_counted_per_group_and_family(ours: Side, group: str, refused: RefusedType) -> None:
     SETTINGS.update({"quota_rules": 2})
-    _let_in(ours, group, "tcp/443", "10.2.0.0/16", "10.3.0.0/16")
+    _authorize(ours, group, "tcp/443", "10.2.0.0/16", "10.3.0.0/16")
     with refused("RulesPerSecurityGroupLimitExceeded"):
-        _let_in(ours, group, "tcp/443", "10.4.0.0/16")
-    _let_in(ours, group, "tcp/443", "2600:1::/56", "2600:2::/56")
+        _authorize(ours, group, "tcp/443", "10.4.0.0/16")
+    _authorize(ours, group, "tcp/443", "2600:1::/56", "2600:2::/56")
     with refused("RulesPerSecurityGroupLimitExceeded"):
-        _let_in(ours, group, "tcp/443", "2600:3::/56")
+        _authorize(ours, group, "tcp/443", "2600:3::/56")
 
 
-def test_a_group_that_is_referred_to_counts_once_in_each_family_and_a_prefix_list_as_its_most_entries(
+def test_a_referenced_group_counts_once_in_each_family_and_a_prefix_list_as_its_maximum_entries(
     ours: Side, vpc: str, group: str, refused: RefusedType
 ) -> None:
     SETTINGS.update({"quota_rules": 4})
-    made = ours.ec2.create_managed_prefix_list(PrefixListName="x", MaxEntries=3, AddressFamily="IPv4")
+    prefix_list = ours.ec2.create_managed_prefix_list(PrefixListName="x", MaxEntries=3, AddressFamily="IPv4")
     sources = {
         "UserIdGroupPairs": [{"GroupId": _group(ours, vpc, "other")}],
-        "PrefixListIds": [{"PrefixListId": made["PrefixList"]["PrefixListId"]}],
+        "PrefixListIds": [{"PrefixListId": prefix_list["PrefixList"]["PrefixListId"]}],
     }
     permission = _permission("tcp/443") | sources
     ours.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
     for block in ("10.2.0.0/16", "2600:1::/56"):
         with refused("RulesPerSecurityGroupLimitExceeded"):
-            _let_in(ours, group, "tcp/443", block)
+            _authorize(ours, group, "tcp/443", block)
 
 
-def test_service_quotas_tell_the_quota_that_is_enforced(ours: Side) -> None:
+def test_service_quotas_return_the_enforced_quota(ours: Side) -> None:
     SETTINGS.update({"quota_rules": 7})
-    told = client("service-quotas", ours.account).get_service_quota(ServiceCode="vpc", QuotaCode="L-0EA8095F")
-    assert told["Quota"]["Value"] == 7.0
+    response = client("service-quotas", ours.account).get_service_quota(
+        ServiceCode="vpc", QuotaCode="L-0EA8095F"
+    )
+    assert response["Quota"]["Value"] == 7.0
 
 
-def test_groups_and_rules_come_in_pages(ours: Side, vpc: str, group: str) -> None:
+def test_groups_and_rules_are_paginated(ours: Side, vpc: str, group: str) -> None:
     for number in range(6):
         _group(ours, vpc, f"g{number}", **{"peerd:allow": "prod"})
-        _let_in(ours, group, "tcp/443", f"10.{number + 2}.0.0/16", **MARKS)
-    wearing = [{"Name": "tag-key", "Values": ["peerd:allow"]}]
+        _authorize(ours, group, "tcp/443", f"10.{number + 2}.0.0/16", **RULE_TAGS)
+    by_allow_tag = [{"Name": "tag-key", "Values": ["peerd:allow"]}]
     pages = ours.ec2.get_paginator("describe_security_groups").paginate(
-        Filters=wearing, PaginationConfig={"PageSize": 5}
+        Filters=by_allow_tag, PaginationConfig={"PageSize": 5}
     )
     assert [len(page["SecurityGroups"]) for page in pages] == [5, 1]
-    marked = [{"Name": "tag:peerd:managed-by", "Values": ["peerd"]}]
+    by_managed_tag = [{"Name": "tag:peerd:managed-by", "Values": ["peerd"]}]
     pages = ours.ec2.get_paginator("describe_security_group_rules").paginate(
-        Filters=marked, PaginationConfig={"PageSize": 5}
+        Filters=by_managed_tag, PaginationConfig={"PageSize": 5}
     )
     assert [len(page["SecurityGroupRules"]) for page in pages] == [5, 1]
 
@@ -304,7 +302,7 @@ def test_a_vpc_is_deleted_only_after_its_own_groups_and_the_default_group_only_w
     assert ours.ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"] == []
 
 
-def test_a_group_that_another_refers_to_cannot_be_deleted(
+def test_a_group_that_another_group_references_cannot_be_deleted(
     ours: Side, vpc: str, group: str, refused: RefusedType
 ) -> None:
     other = _group(ours, vpc, "other")
@@ -316,7 +314,7 @@ def test_a_group_that_another_refers_to_cannot_be_deleted(
     ours.ec2.delete_security_group(GroupId=group)
 
 
-def test_a_default_group_lets_in_its_own_members(ours: Side, vpc: str) -> None:
+def test_a_default_group_allows_its_own_members(ours: Side, vpc: str) -> None:
     of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     (default,) = ours.ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]
     (rule,) = _rules(ours, default["GroupId"])
@@ -327,25 +325,25 @@ def test_a_new_group_and_a_new_rule_are_described_only_after_the_delay(
     ours: Side, vpc: str, refused: RefusedType
 ) -> None:
     SETTINGS.update({"visibility_ms": 60_000})
-    late = _group(ours, vpc)
+    group = _group(ours, vpc)
     with refused("InvalidGroup.NotFound"):
-        ours.ec2.describe_security_groups(GroupIds=[late])
+        ours.ec2.describe_security_groups(GroupIds=[group])
     SETTINGS.advance(61)
-    (rule,) = _let_in(ours, late, "-1", "10.2.0.0/16", **MARKS)
-    assert _rules(ours, late) == []
+    (rule,) = _authorize(ours, group, "-1", "10.2.0.0/16", **RULE_TAGS)
+    assert _rules(ours, group) == []
     with refused("InvalidPermission.Duplicate"):
-        _let_in(ours, late, "-1", "10.2.0.0/16")
+        _authorize(ours, group, "-1", "10.2.0.0/16")
     SETTINGS.advance(61)
-    (seen,) = _rules(ours, late)
+    (seen,) = _rules(ours, group)
     assert seen["SecurityGroupRuleId"] == rule
 
 
-def test_stale_reads_show_rules_as_they_were(ours: Side, group: str) -> None:
-    (first,) = _let_in(ours, group, "-1", "10.2.0.0/16")
+def test_stale_reads_return_earlier_rules(ours: Side, group: str) -> None:
+    (first,) = _authorize(ours, group, "-1", "10.2.0.0/16")
     SETTINGS.advance(3600)
     SETTINGS.update({"stale_ms": 60_000})
     ours.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[first])
-    _let_in(ours, group, "-1", "10.3.0.0/16")
+    _authorize(ours, group, "-1", "10.3.0.0/16")
 
     def blocks() -> list[str]:
         return [rule["CidrIpv4"] for rule in _rules(ours, group)]

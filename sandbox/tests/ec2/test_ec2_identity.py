@@ -1,4 +1,4 @@
-"""Who calls: roles that may be assumed, and the names that callers go by."""
+"""Callers: the roles that they may assume, and their ARNs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from sandbox.ec2 import identity
 from sandbox.tests.ec2.sides import Refused, client
 
-# moto's own service model lacks AccessDenied, which every AWS service answers.
+# moto's service model lacks AccessDenied, which every AWS service returns.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception.*does not match an error shape")
 
 RefusedType = type[Refused]
@@ -20,48 +20,48 @@ def _assume(role: str, **more: Any) -> dict[str, Any]:
     return client("sts", "anything").assume_role(RoleArn=role, RoleSessionName="me", **more)["Credentials"]
 
 
-def _of(credentials: dict[str, Any], service: str) -> Any:
+def _client(credentials: dict[str, Any], service: str) -> Any:
     return client(service, credentials["AccessKeyId"], token=credentials["SessionToken"])
 
 
-def test_anybody_assumes_the_admin_of_any_account_and_acts_in_it() -> None:
+def test_any_caller_assumes_the_admin_role_of_any_account_and_acts_in_it() -> None:
     credentials = _assume(ADMIN)
-    caller = _of(credentials, "sts").get_caller_identity()
+    caller = _client(credentials, "sts").get_caller_identity()
     assert caller["Account"] == "444455556666"
     assert caller["Arn"] == "arn:aws:sts::444455556666:assumed-role/sandbox-admin/me"
-    vpc = _of(credentials, "ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]
+    vpc = _client(credentials, "ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]
     assert vpc["OwnerId"] == "444455556666"
 
 
-def test_unknown_keys_belong_to_the_hub() -> None:
+def test_unknown_keys_belong_to_the_hub_account() -> None:
     assert client("sts", "AKIAEXAMPLE").get_caller_identity()["Account"] == identity.HUB_ACCOUNT
 
 
-def test_another_role_needs_the_consent_of_the_check(refused: RefusedType) -> None:
+def test_another_role_is_assumed_only_if_the_check_permits_it(refused: RefusedType) -> None:
     with refused("AccessDenied"):
         _assume(SPOKE)
-    asked: list[tuple[str, str | None, str]] = []
+    checked: list[tuple[str, str | None, str]] = []
 
     def check(role: str, external_id: str | None, caller: identity.Principal) -> str | None:
-        asked.append((role, external_id, caller.account))
+        checked.append((role, external_id, caller.account))
         return None if external_id == "right" else "the external id differs"
 
     identity.ROLE_CHECK = check
-    with refused("AccessDenied") as why:
+    with refused("AccessDenied") as error:
         _assume(SPOKE, ExternalId="wrong")
-    assert "the external id differs" in why.message
+    assert "the external id differs" in error.message
     credentials = _assume(SPOKE, ExternalId="right")
-    assert _of(credentials, "sts").get_caller_identity()["Arn"].endswith("assumed-role/peerd-spoke/me")
-    assert asked == [(SPOKE, "wrong", identity.HUB_ACCOUNT), (SPOKE, "right", identity.HUB_ACCOUNT)]
+    assert _client(credentials, "sts").get_caller_identity()["Arn"].endswith("assumed-role/peerd-spoke/me")
+    assert checked == [(SPOKE, "wrong", identity.HUB_ACCOUNT), (SPOKE, "right", identity.HUB_ACCOUNT)]
 
 
 @pytest.mark.parametrize("role", ["arn:aws:iam::12:role/sandbox-admin", "arn:aws:iam::444455556666:user/bob"])
-def test_what_is_not_the_arn_of_a_role_is_refused(role: str, refused: RefusedType) -> None:
+def test_an_invalid_role_arn_is_denied(role: str, refused: RefusedType) -> None:
     with refused("AccessDenied"):
         _assume(role)
 
 
-def test_credentials_expire_when_asked_to() -> None:
+def test_credentials_expire_after_the_requested_duration() -> None:
     expires = _assume(ADMIN, DurationSeconds=900)["Expiration"]
     assert timedelta(seconds=880) < expires - datetime.now(UTC) < timedelta(seconds=920)
 

@@ -1,4 +1,4 @@
-"""The life of a peering: who may do what, in which state, and for how long it is seen."""
+"""The lifecycle of a peering: permissions, states, and visibility."""
 
 import pytest
 
@@ -14,19 +14,19 @@ def _request(ours: Side, theirs: Side, pair: Pair) -> str:
     return ours.request(pair[0], theirs, pair[1])["VpcPeeringConnectionId"]
 
 
-def test_create_answers_initiating_request_and_both_sides_then_see_it_pending(
+def test_create_returns_initiating_request_and_both_sides_then_see_it_pending(
     ours: Side, theirs: Side, pair: Pair
 ) -> None:
-    made = ours.request(pair[0], theirs, pair[1])
-    assert made["Status"]["Code"] == "initiating-request"
-    peering = made["VpcPeeringConnectionId"]
+    created = ours.request(pair[0], theirs, pair[1])
+    assert created["Status"]["Code"] == "initiating-request"
+    peering = created["VpcPeeringConnectionId"]
     assert ours.state(peering) == theirs.state(peering) == "pending-acceptance"
     (seen,) = theirs.peerings()
     assert "ExpirationTime" in seen
     assert "CidrBlock" not in seen["AccepterVpcInfo"]
 
 
-def test_an_active_peering_shows_every_block_of_both_vpcs(ours: Side, theirs: Side) -> None:
+def test_an_active_peering_has_every_cidr_block_of_both_vpcs(ours: Side, theirs: Side) -> None:
     a, b = ours.vpc("10.1.0.0/16", "10.11.0.0/16"), theirs.vpc("10.2.0.0/16", "10.12.0.0/16")
     peering = _request(ours, theirs, (a, b))
     theirs.accept(peering)
@@ -54,7 +54,7 @@ def test_a_third_region_of_the_requester_does_not_see_it(ours: Side, peering: st
         (["10.1.0.0/16", "10.9.0.0/16"], ["10.2.0.0/16", "10.9.1.0/24"]),
     ],
 )
-def test_overlap_of_any_two_blocks_fails_the_peering_after_the_create_call_succeeded(
+def test_an_overlap_of_any_two_cidr_blocks_fails_the_peering_after_the_create_call(
     ours: Side, theirs: Side, first: list[str], second: list[str]
 ) -> None:
     peering = _request(ours, theirs, (ours.vpc(*first), theirs.vpc(*second)))
@@ -62,7 +62,7 @@ def test_overlap_of_any_two_blocks_fails_the_peering_after_the_create_call_succe
     assert theirs.state(peering) is None
 
 
-def test_a_vpc_that_does_not_exist_elsewhere_fails_later_and_here_at_once(
+def test_a_request_to_an_unknown_vpc_fails_later_elsewhere_and_immediately_in_the_same_account(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = ours.request(pair[0], theirs, "vpc-00000000000000000")["VpcPeeringConnectionId"]
@@ -71,9 +71,7 @@ def test_a_vpc_that_does_not_exist_elsewhere_fails_later_and_here_at_once(
         ours.request(pair[0], ours, "vpc-00000000000000000")
 
 
-def test_the_same_request_again_answers_with_the_peering_that_stands(
-    ours: Side, theirs: Side, pair: Pair
-) -> None:
+def test_a_repeated_request_returns_the_existing_peering(ours: Side, theirs: Side, pair: Pair) -> None:
     peering = _request(ours, theirs, pair)
     assert _request(ours, theirs, pair) == peering
     theirs.accept(peering)
@@ -81,7 +79,7 @@ def test_the_same_request_again_answers_with_the_peering_that_stands(
     assert (again["VpcPeeringConnectionId"], again["Status"]["Code"]) == (peering, "active")
 
 
-def test_the_reverse_request_is_a_second_peering_that_cannot_be_accepted(
+def test_a_reverse_request_is_a_second_peering_that_cannot_be_accepted(
     ours: Side, theirs: Side, pair: Pair, peering: str, refused: RefusedType
 ) -> None:
     reverse = theirs.request(pair[1], ours, pair[0])["VpcPeeringConnectionId"]
@@ -90,7 +88,7 @@ def test_the_reverse_request_is_a_second_peering_that_cannot_be_accepted(
         ours.accept(reverse)
 
 
-def test_only_the_accepter_accepts_in_its_own_region(
+def test_only_the_accepter_can_accept_in_its_own_region(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = _request(ours, theirs, pair)
@@ -104,7 +102,7 @@ def test_only_the_accepter_accepts_in_its_own_region(
     assert "must be accepted in region eu-west-1" in wrong_region.message
 
 
-def test_what_is_done_cannot_be_done_again(
+def test_a_peering_cannot_be_accepted_or_deleted_twice(
     ours: Side, theirs: Side, peering: str, refused: RefusedType
 ) -> None:
     with refused("InvalidStateTransition"):
@@ -114,7 +112,7 @@ def test_what_is_done_cannot_be_done_again(
         ours.delete(peering)
 
 
-def test_a_request_is_withdrawn_by_its_requester_and_rejected_by_its_accepter(
+def test_a_request_is_deleted_by_its_requester_and_rejected_by_its_accepter(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = _request(ours, theirs, pair)
@@ -127,12 +125,12 @@ def test_a_request_is_withdrawn_by_its_requester_and_rejected_by_its_accepter(
     assert theirs.state(withdrawn) == "deleted"
 
 
-def test_an_unknown_id_is_refused_as_ec2_spells_it(ours: Side, refused: RefusedType) -> None:
+def test_an_unknown_id_is_rejected_with_the_error_code_of_ec2(ours: Side, refused: RefusedType) -> None:
     with refused("InvalidVpcPeeringConnectionID.NotFound"):
         ours.ec2.describe_vpc_peering_connections(VpcPeeringConnectionIds=["pcx-00000000000000000"])
 
 
-def test_each_owner_sets_the_options_of_its_own_side_once_active(
+def test_each_owner_sets_the_options_of_its_own_side_of_an_active_peering(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = _request(ours, theirs, pair)
@@ -161,9 +159,7 @@ def test_each_owner_sets_the_options_of_its_own_side_once_active(
     assert seen["AccepterVpcInfo"]["PeeringOptions"]["AllowDnsResolutionFromRemoteVpc"] is False
 
 
-def test_more_than_25_requests_may_not_wait_for_an_answer(
-    ours: Side, theirs: Side, refused: RefusedType
-) -> None:
+def test_no_more_than_25_requests_can_be_pending(ours: Side, theirs: Side, refused: RefusedType) -> None:
     vpc = ours.vpc("10.0.0.0/16")
     peers = [theirs.vpc(f"10.{number}.0.0/16") for number in range(1, 27)]
     first = [_request(ours, theirs, (vpc, peer)) for peer in peers[:25]]
@@ -173,19 +169,19 @@ def test_more_than_25_requests_may_not_wait_for_an_answer(
     _request(ours, theirs, (vpc, peers[25]))
 
 
-def test_a_vpc_takes_no_more_active_peerings_than_its_quota(
+def test_a_vpc_has_no_more_active_peerings_than_its_quota(
     ours: Side, theirs: Side, refused: RefusedType
 ) -> None:
     SETTINGS.update({"quota_peerings": 2})
     vpc = ours.vpc("10.0.0.0/16")
-    made = [_request(ours, theirs, (vpc, theirs.vpc(f"10.{number}.0.0/16"))) for number in (1, 2, 3)]
-    theirs.accept(made[0])
-    theirs.accept(made[1])
+    peerings = [_request(ours, theirs, (vpc, theirs.vpc(f"10.{number}.0.0/16"))) for number in (1, 2, 3)]
+    theirs.accept(peerings[0])
+    theirs.accept(peerings[1])
     with refused("ActiveVpcPeeringConnectionPerVpcLimitExceeded"):
-        theirs.accept(made[2])
+        theirs.accept(peerings[2])
 
 
-def test_a_request_expires_after_a_week_and_is_seen_two_more_days(
+def test_a_request_expires_after_a_week_and_is_visible_for_two_more_days(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = _request(ours, theirs, pair)
@@ -205,7 +201,7 @@ def test_an_accepted_peering_does_not_expire(ours: Side, peering: str) -> None:
     assert ours.state(peering) == "active"
 
 
-def test_a_failed_peering_is_seen_for_two_hours(ours: Side, theirs: Side) -> None:
+def test_a_failed_peering_is_visible_for_two_hours(ours: Side, theirs: Side) -> None:
     peering = _request(ours, theirs, (ours.vpc("10.1.0.0/16"), theirs.vpc("10.1.0.0/16")))
     SETTINGS.advance(2 * HOUR - 60)
     assert ours.state(peering) == "failed"
@@ -213,7 +209,7 @@ def test_a_failed_peering_is_seen_for_two_hours(ours: Side, theirs: Side) -> Non
     assert ours.state(peering) is None
 
 
-def test_the_deleter_sees_a_deleted_peering_two_hours_and_the_other_party_two_days(
+def test_a_deleted_peering_is_visible_to_the_deleter_for_two_hours_and_to_the_other_for_two_days(
     ours: Side, theirs: Side, peering: str
 ) -> None:
     theirs.delete(peering)
@@ -223,7 +219,7 @@ def test_the_deleter_sees_a_deleted_peering_two_hours_and_the_other_party_two_da
     assert ours.state(peering) is None
 
 
-def test_the_requester_sees_a_rejected_peering_two_days_and_the_accepter_two_hours(
+def test_a_rejected_peering_is_visible_to_the_requester_for_two_days_and_to_the_accepter_for_two_hours(
     ours: Side, theirs: Side, pair: Pair
 ) -> None:
     peering = _request(ours, theirs, pair)
@@ -232,7 +228,7 @@ def test_the_requester_sees_a_rejected_peering_two_days_and_the_accepter_two_hou
     assert (ours.state(peering), theirs.state(peering)) == ("rejected", None)
 
 
-def test_within_one_account_a_deleted_peering_is_seen_two_hours_by_both(ours: Side) -> None:
+def test_within_one_account_a_deleted_peering_is_visible_to_both_sides_for_two_hours(ours: Side) -> None:
     elsewhere = Side(ours.account, "eu-west-1")
     peering = _request(ours, elsewhere, (ours.vpc("10.1.0.0/16"), elsewhere.vpc("10.2.0.0/16")))
     elsewhere.accept(peering)
@@ -242,21 +238,23 @@ def test_within_one_account_a_deleted_peering_is_seen_two_hours_by_both(ours: Si
     assert ours.state(peering) is elsewhere.state(peering) is None
 
 
-def test_each_side_has_tags_of_its_own(ours: Side, theirs: Side, pair: Pair) -> None:
-    peering = ours.request(pair[0], theirs, pair[1], tags={"Name": "asked"})["VpcPeeringConnectionId"]
-    assert (ours.tags(peering), theirs.tags(peering)) == ({"Name": "asked"}, {})
-    theirs.ec2.create_tags(Resources=[peering], Tags=[{"Key": "Name", "Value": "taken"}])
-    assert (ours.tags(peering), theirs.tags(peering)) == ({"Name": "asked"}, {"Name": "taken"})
+def test_each_side_has_its_own_tags(ours: Side, theirs: Side, pair: Pair) -> None:
+    peering = ours.request(pair[0], theirs, pair[1], tags={"Name": "requester"})["VpcPeeringConnectionId"]
+    assert (ours.tags(peering), theirs.tags(peering)) == ({"Name": "requester"}, {})
+    theirs.ec2.create_tags(Resources=[peering], Tags=[{"Key": "Name", "Value": "accepter"}])
+    assert (ours.tags(peering), theirs.tags(peering)) == ({"Name": "requester"}, {"Name": "accepter"})
     ours.ec2.delete_tags(Resources=[peering], Tags=[{"Key": "Name"}])
-    assert (ours.tags(peering), theirs.tags(peering)) == ({}, {"Name": "taken"})
-    found = theirs.ec2.describe_vpc_peering_connections(Filters=[{"Name": "tag:Name", "Values": ["taken"]}])
+    assert (ours.tags(peering), theirs.tags(peering)) == ({}, {"Name": "accepter"})
+    found = theirs.ec2.describe_vpc_peering_connections(
+        Filters=[{"Name": "tag:Name", "Values": ["accepter"]}]
+    )
     assert len(found["VpcPeeringConnections"]) == 1
 
 
-def test_two_regions_of_one_account_have_tags_of_their_own(ours: Side) -> None:
+def test_two_regions_of_one_account_have_their_own_tags(ours: Side) -> None:
     elsewhere = Side(ours.account, "eu-west-1")
     a, b = ours.vpc("10.1.0.0/16"), elsewhere.vpc("10.2.0.0/16")
-    peering = ours.request(a, elsewhere, b, tags={"Name": "asked"})["VpcPeeringConnectionId"]
+    peering = ours.request(a, elsewhere, b, tags={"Name": "requester"})["VpcPeeringConnectionId"]
     assert elsewhere.tags(peering) == {}
 
 

@@ -26,7 +26,7 @@ def table(ours: Side, pair: Pair) -> str:
     ("given", "kept"),
     [("10.2.3.4/16", "10.2.0.0/16"), ("2600:1f16:0:2::1/56", "2600:1f16::/56")],
 )
-def test_a_destination_is_kept_in_canonical_form(
+def test_a_destination_is_stored_in_canonical_form(
     ours: Side, table: str, peering: str, given: str, kept: str
 ) -> None:
     _add(ours, table, given, peering)
@@ -34,7 +34,7 @@ def test_a_destination_is_kept_in_canonical_form(
 
 
 @pytest.mark.parametrize("destination", ["10.2.0.0/16", "2600:1f16::/56"])
-def test_the_same_destination_twice_is_refused(
+def test_a_duplicate_destination_is_rejected(
     ours: Side, table: str, peering: str, destination: str, refused: RefusedType
 ) -> None:
     _add(ours, table, destination, peering)
@@ -42,7 +42,7 @@ def test_the_same_destination_twice_is_refused(
         _add(ours, table, destination, peering)
 
 
-def test_the_local_route_cannot_be_taken_over(
+def test_the_local_route_cannot_be_overridden(
     ours: Side, table: str, peering: str, refused: RefusedType
 ) -> None:
     with refused("RouteAlreadyExists"):
@@ -51,12 +51,12 @@ def test_the_local_route_cannot_be_taken_over(
         _add(ours, table, "10.1.1.0/24", peering)
 
 
-def test_ipv6_in_the_ipv4_parameter_is_refused(
+def test_ipv6_in_the_ipv4_parameter_is_rejected(
     ours: Side, table: str, peering: str, refused: RefusedType
 ) -> None:
-    with refused("InvalidParameterValue") as why:
+    with refused("InvalidParameterValue") as error:
         ours.ec2.create_route(RouteTableId=table, DestinationCidrBlock="::/0", VpcPeeringConnectionId=peering)
-    assert "not a valid CIDR block" in why.message
+    assert "not a valid CIDR block" in error.message
 
 
 def test_a_route_is_a_blackhole_unless_its_peering_is_active(
@@ -75,9 +75,9 @@ def test_a_route_needs_a_live_peering_of_its_own_vpc(
     ours: Side, theirs: Side, pair: Pair, table: str, peering: str, refused: RefusedType
 ) -> None:
     other = ours.main_table(ours.vpc("10.3.0.0/16"))
-    with refused("InvalidParameterValue") as why:
+    with refused("InvalidParameterValue") as error:
         _add(ours, other, "10.2.0.0/16", peering)
-    assert "belong to different networks" in why.message
+    assert "belong to different networks" in error.message
     with refused("InvalidVpcPeeringConnectionID.NotFound"):
         _add(ours, table, "10.2.0.0/16", "pcx-00000000000000000")
     theirs.delete(peering)
@@ -85,7 +85,7 @@ def test_a_route_needs_a_live_peering_of_its_own_vpc(
         _add(ours, table, "10.2.0.0/16", peering)
 
 
-def test_replacing_a_route_obeys_the_rule_of_networks_too(
+def test_a_route_cannot_be_replaced_with_a_peering_of_other_vpcs(
     ours: Side, theirs: Side, pair: Pair, peering: str, refused: RefusedType
 ) -> None:
     vpc = ours.vpc("10.3.0.0/16")
@@ -99,7 +99,7 @@ def test_replacing_a_route_obeys_the_rule_of_networks_too(
         )
 
 
-def test_a_route_is_replaced_and_deleted_by_any_spelling_of_its_destination(
+def test_a_route_is_replaced_and_deleted_by_any_notation_of_its_destination(
     ours: Side, theirs: Side, pair: Pair, table: str, peering: str, refused: RefusedType
 ) -> None:
     _add(ours, table, "10.2.0.0/16", peering)
@@ -115,7 +115,7 @@ def test_a_route_is_replaced_and_deleted_by_any_spelling_of_its_destination(
         ours.ec2.delete_route(RouteTableId=table, DestinationCidrBlock="10.2.0.0/16")
 
 
-def test_a_route_says_that_somebody_made_it(ours: Side, table: str, peering: str) -> None:
+def test_a_route_has_its_origin(ours: Side, table: str, peering: str) -> None:
     _add(ours, table, "10.2.0.0/16", peering)
     (seen,) = ours.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
     origins = {route["DestinationCidrBlock"]: route["Origin"] for route in seen["Routes"]}
@@ -133,7 +133,7 @@ def test_routes_are_counted_per_table_and_family(
     _add(ours, table, "2600:1f16::/56", peering)
 
 
-def test_a_gateway_table_shows_its_gateway_and_takes_no_peering_route(
+def test_a_gateway_table_has_its_gateway_and_rejects_peering_routes(
     ours: Side, pair: Pair, peering: str, refused: RefusedType
 ) -> None:
     gateway = ours.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]

@@ -1,4 +1,4 @@
-"""VPCs: which blocks they take while they are peered, and what their deletion does."""
+"""VPCs: the CIDR blocks that can be associated, and the effects of a deletion."""
 
 from sandbox.tests.ec2.sides import Refused, Side
 
@@ -7,17 +7,17 @@ RefusedType = type[Refused]
 
 
 def _associate(side: Side, vpc: str, cidr: str) -> str:
-    answer = side.ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=cidr)
-    return answer["CidrBlockAssociation"]["AssociationId"]
+    response = side.ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=cidr)
+    return response["CidrBlockAssociation"]["AssociationId"]
 
 
-def test_a_block_that_overlaps_one_of_the_vpc_is_refused(ours: Side, refused: RefusedType) -> None:
+def test_a_cidr_block_that_overlaps_one_of_the_vpc_is_rejected(ours: Side, refused: RefusedType) -> None:
     vpc = ours.vpc("10.1.0.0/16")
     with refused("InvalidVpc.Range"):
         _associate(ours, vpc, "10.1.128.0/17")
 
 
-def test_a_block_that_overlaps_an_active_peers_is_refused(
+def test_a_cidr_block_that_overlaps_one_of_an_active_peer_is_rejected(
     ours: Side, pair: Pair, peering: str, refused: RefusedType
 ) -> None:
     with refused("InvalidVpc.Range"):
@@ -25,7 +25,7 @@ def test_a_block_that_overlaps_an_active_peers_is_refused(
     _associate(ours, pair[0], "10.11.0.0/16")
 
 
-def test_a_requester_takes_no_block_while_its_request_waits_for_an_answer(
+def test_a_requester_cannot_add_a_cidr_block_while_its_request_is_pending(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     ours.request(pair[0], theirs, pair[1])
@@ -33,7 +33,7 @@ def test_a_requester_takes_no_block_while_its_request_waits_for_an_answer(
         _associate(ours, pair[0], "10.11.0.0/16")
 
 
-def test_a_block_of_the_accepter_that_overlaps_fails_the_waiting_request(
+def test_an_overlapping_cidr_block_of_the_accepter_fails_the_pending_request(
     ours: Side, theirs: Side, pair: Pair
 ) -> None:
     peering = ours.request(pair[0], theirs, pair[1])["VpcPeeringConnectionId"]
@@ -43,7 +43,7 @@ def test_a_block_of_the_accepter_that_overlaps_fails_the_waiting_request(
     assert ours.state(peering) == "failed"
 
 
-def test_a_block_must_be_smaller_than_the_destinations_of_the_vpcs_routes(
+def test_a_cidr_block_must_be_smaller_than_the_destinations_of_existing_routes(
     ours: Side, pair: Pair, peering: str, refused: RefusedType
 ) -> None:
     table = ours.main_table(pair[0])
@@ -55,7 +55,7 @@ def test_a_block_must_be_smaller_than_the_destinations_of_the_vpcs_routes(
     _associate(ours, pair[0], "10.64.128.0/17")
 
 
-def test_a_block_brings_its_local_route_and_takes_it_away(ours: Side) -> None:
+def test_a_local_route_is_created_and_deleted_with_its_cidr_block(ours: Side) -> None:
     vpc = ours.vpc("10.1.0.0/16")
     table = ours.main_table(vpc)
     association = _associate(ours, vpc, "10.11.0.0/16")
@@ -64,16 +64,14 @@ def test_a_block_brings_its_local_route_and_takes_it_away(ours: Side) -> None:
     assert set(ours.routes(table)) == {"10.1.0.0/16"}
 
 
-def test_a_vpc_with_nothing_but_what_it_was_born_with_can_be_deleted(
-    ours: Side, refused: RefusedType
-) -> None:
+def test_a_vpc_with_only_its_default_resources_can_be_deleted(ours: Side, refused: RefusedType) -> None:
     vpc = ours.vpc("10.1.0.0/16", "10.11.0.0/16", tags={"Name": "gone"})
     ours.ec2.delete_vpc(VpcId=vpc)
     with refused("InvalidVpcID.NotFound"):
         ours.ec2.describe_vpcs(VpcIds=[vpc])
 
 
-def test_deleting_a_vpc_deletes_its_peerings_and_leaves_the_peers_routes_as_blackholes(
+def test_deleting_a_vpc_deletes_its_peerings_and_turns_the_routes_of_peers_into_blackholes(
     ours: Side, theirs: Side, pair: Pair, peering: str
 ) -> None:
     table = theirs.main_table(pair[1])
@@ -85,13 +83,13 @@ def test_deleting_a_vpc_deletes_its_peerings_and_leaves_the_peers_routes_as_blac
     assert theirs.routes(table)["10.1.0.0/16"] == "blackhole"
 
 
-def test_a_vpc_is_not_deleted_while_another_account_asks_to_peer_with_it(
+def test_a_vpc_with_a_pending_request_of_another_account_cannot_be_deleted(
     ours: Side, theirs: Side, pair: Pair, refused: RefusedType
 ) -> None:
     peering = ours.request(pair[0], theirs, pair[1])["VpcPeeringConnectionId"]
-    with refused("DependencyViolation") as why:
+    with refused("DependencyViolation") as error:
         theirs.ec2.delete_vpc(VpcId=pair[1])
-    assert peering in why.message
+    assert peering in error.message
     ours.ec2.delete_vpc(VpcId=pair[0])
     assert theirs.state(peering) == "deleted"
     theirs.ec2.delete_vpc(VpcId=pair[1])

@@ -14,6 +14,8 @@ use crate::{DynamoStore, EventBridgeBus, Letters, SqsQueue};
 
 /// The parts of a deployment that somebody outside of it may use.
 pub struct Deployed {
+    /// The name of its stack.
+    pub stack: String,
     /// Its name, which marks what it makes.
     pub name: Deployment,
     /// Its table.
@@ -87,6 +89,7 @@ impl Deployed {
         let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
         let function = output("DriftRepairFunctionName")?;
         Ok(Self {
+            stack: stack.to_owned(),
             name: name.ok_or_else(|| foreign("parameter Deployment"))?,
             bus: EventBridgeBus::new(config, bus),
             hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),

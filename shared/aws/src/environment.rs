@@ -63,6 +63,7 @@ impl Environment {
             units: list("PEERD_UNITS", get("PEERD_UNITS"))?,
             regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
             role: role_name(&spoke_role).to_owned(),
+            stack: required("PEERD_STACK")?,
         };
         let (table, queue_url, bus) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?, required("PEERD_BUS")?);
         Ok(Self { settings, table, queue_url, bus, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })
@@ -98,6 +99,7 @@ mod tests {
                 "PEERD_BUS" => "peerd",
                 "PEERD_SPOKE_ROLE" => "arn:aws:iam::{account}:role/peerd-spoke",
                 "PEERD_EXTERNAL_ID" => "secret",
+                "PEERD_STACK" => "peerd",
                 _ => return None,
             };
             Some(value.to_owned())

@@ -9,6 +9,8 @@ pub mod action;
 pub mod cidr;
 pub mod contest;
 pub mod desired;
+pub mod finding;
+pub mod finding_text;
 pub mod forecast;
 pub mod ids;
 pub mod ingress;
@@ -30,6 +32,8 @@ pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
 pub use contest::{Cause, Contest, Deeds, Past, Thing};
 pub use desired::{Desired, Leave, Member};
+pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
+pub use finding_text::Rendered;
 pub use forecast::{Forecast, Step, forecast};
 pub use ids::{
     AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, Region, RouteTableId, RuleId, Scope,
@@ -42,8 +46,8 @@ pub use observed::{
 };
 pub use organization::{Organization, Placement};
 pub use planner::{Check, Doors, Holds, explain, plan};
-pub use policy::{DeleteLimits, Policy, PolicyError};
+pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
-pub use report::{Finding, FindingKind, Question, Report, Wait};
+pub use report::{Question, Report, Wait};
 pub use rules::Rule;
 pub use tags::Tags;

@@ -59,7 +59,7 @@ impl Rules<'_> {
         if !self.observed.answered(action.scope()) {
             return Some("its scope did not answer");
         }
-        if action.pair(self.observed).is_some_and(|pair| self.view.is_frozen(&pair)) {
+        if action.pair(self.observed).is_some_and(|pair| !self.view.freezing(&pair).is_empty()) {
             return Some("a mesh of the pair is paused");
         }
         match action {

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::CidrSet;
 use crate::desired::Desired;
+use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{Observed, Peering, RouteTarget};
 use crate::planner::{Check, Holds, Told, explain_all, plan};
-use crate::report::Finding;
 use crate::tags::{self, MeshTag};
 
 /// VPCs, pairs and findings, each once, in order.
@@ -20,7 +20,7 @@ pub struct Map {
     /// The pairs that a mesh wants, and those whose peering this deployment has not taken away yet.
     pub pairs: Vec<Edge>,
     /// What is open.
-    pub findings: BTreeSet<Finding>,
+    pub findings: BTreeSet<Rendered>,
 }
 
 /// A VPC.
@@ -98,10 +98,10 @@ impl Edge {
 type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
-    /// Adds what was seen of one mesh. What another mesh has shown already stays as it was.
-    pub fn add(&mut self, desired: &Desired, observed: &Observed) {
+    /// Adds what was seen of one mesh, with findings worded for a stack. What another mesh has shown already stays as it was.
+    pub fn add(&mut self, desired: &Desired, observed: &Observed, stack: &str) {
         let (_, report) = plan(desired, observed);
-        self.findings.extend(report.findings);
+        self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, stack)));
         self.vpcs.extend(asking(desired, observed));
         let mut routes = routes_over(observed);
         let wanted = explain_all(desired, observed);
@@ -119,7 +119,7 @@ impl Map {
     }
 
     /// What is open of a VPC or a peering.
-    pub fn findings_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Finding> {
+    pub fn findings_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Rendered> {
         self.findings.iter().filter(move |finding| finding.subject.contains(id))
     }
 }

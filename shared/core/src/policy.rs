@@ -5,6 +5,7 @@
 //! or a pair is said here; the planner only asks.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -126,7 +127,7 @@ pub enum Dns {
 }
 
 /// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeleteLimits {
     /// Peerings.
@@ -230,47 +231,79 @@ impl Policy {
     }
 }
 
-/// Why a VPC may not join.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The policy says so.
-    Certain(String),
-    /// What the policy asks for is not known of the VPC: it opens nothing, and is no proof that anybody left.
-    Unknown(String),
+/// Why a mesh does not admit a VPC.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// No mesh of that name is declared.
+    NotDeclared,
+    /// An operator takes the mesh down.
+    Draining,
+    /// The mesh has as many members as its policy allows.
+    Full {
+        /// How many that are.
+        members: usize,
+    },
+    /// `admit.accounts` does not list the account.
+    Account(AccountId),
+    /// `admit.regions` does not list the Region.
+    Region(Region),
+    /// `admit.vpcs` does not list the VPC.
+    Vpc(VpcId),
+    /// The account is in none of the units of `admit.units`.
+    OutsideUnits(AccountId),
+    /// Whether the account is in this unit is not known: it opens nothing, and is no proof that a member left.
+    UnitNotListed {
+        /// The unit.
+        unit: UnitId,
+    },
 }
 
-impl Refusal {
-    /// What stands against it.
-    pub fn why(&self) -> &str {
+impl Denial {
+    /// Whether the mesh certainly does not admit the VPC.
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, Self::UnitNotListed { .. })
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Certain(why) | Self::Unknown(why) => why,
+            Self::NotDeclared => f.write_str("mesh is not declared"),
+            Self::Draining => f.write_str("mesh is draining"),
+            Self::Full { members } => write!(f, "mesh has its {members} members"),
+            Self::Account(account) => write!(f, "account {account} is not admitted"),
+            Self::Region(region) => write!(f, "Region {region} is not admitted"),
+            Self::Vpc(vpc) => write!(f, "{vpc} is not admitted"),
+            Self::OutsideUnits(account) => write!(f, "account {account} is in no admitted organisational unit"),
+            Self::UnitNotListed { unit } => write!(f, "who is in {unit} is not known"),
         }
     }
 }
 
 impl Admission {
     /// Why a VPC may not join; nothing if it may.
-    pub fn refusal(&self, vpc: &VpcRef, organization: &Organization) -> Option<Refusal> {
+    pub fn denial(&self, vpc: &VpcRef, organization: &Organization) -> Option<Denial> {
         let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;
         let lacks = |named: bool, none: bool| !named && !none;
         if lacks(accounts.contains(&vpc.scope.account), accounts.is_empty()) {
-            Some(Refusal::Certain(format!("account {} is not admitted", vpc.scope.account)))
+            Some(Denial::Account(vpc.scope.account.clone()))
         } else if lacks(regions.contains(&vpc.scope.region), regions.is_empty()) {
-            Some(Refusal::Certain(format!("Region {} is not admitted", vpc.scope.region)))
+            Some(Denial::Region(vpc.scope.region.clone()))
         } else if lacks(vpcs.contains(&vpc.id), vpcs.is_empty()) {
-            Some(Refusal::Certain(format!("{} is not admitted", vpc.id)))
+            Some(Denial::Vpc(vpc.id.clone()))
         } else {
-            self.refusal_by_unit(&vpc.scope.account, organization)
+            self.denial_by_unit(&vpc.scope.account, organization)
         }
     }
 
-    fn refusal_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Refusal> {
+    fn denial_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Denial> {
         let known: Vec<Option<bool>> = self.units.iter().map(|unit| organization.is_in(account, unit)).collect();
         let unlisted = self.units.iter().zip(&known).find(|(_, is_in)| is_in.is_none());
         match unlisted {
             _ if known.is_empty() || known.contains(&Some(true)) => None,
-            Some((unit, _)) => Some(Refusal::Unknown(format!("who is in {unit} is not known"))),
-            None => Some(Refusal::Certain(format!("account {account} is in no admitted organisational unit"))),
+            Some((unit, _)) => Some(Denial::UnitNotListed { unit: unit.clone() }),
+            None => Some(Denial::OutsideUnits(account.clone())),
         }
     }
 }
@@ -353,8 +386,8 @@ mod tests {
             read(r#"{"admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"]}}"#).unwrap();
         let refusal = |account: &str, region: &str, id: &str| {
             let scope = crate::Scope::new(account.parse().unwrap(), region.parse().unwrap());
-            let refusal = policy.admit.refusal(&VpcRef::new(scope, id.parse().unwrap()), &Organization::default());
-            refusal.map(|refusal| refusal.why().to_owned())
+            let refusal = policy.admit.denial(&VpcRef::new(scope, id.parse().unwrap()), &Organization::default());
+            refusal.map(|denial| denial.to_string())
         };
         assert_eq!(refusal("111111111111", "eu-west-1", "vpc-1"), None);
         assert_eq!(refusal("222222222222", "eu-west-1", "vpc-1").unwrap(), "account 222222222222 is not admitted");

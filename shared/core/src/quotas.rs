@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// From how many per cent on a quota is told to be scarce.
 const SCARCE: usize = 80;
 
 /// A quota of Amazon VPC, for each account and Region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Quota {
     /// Active peerings of a VPC.
     Peerings,

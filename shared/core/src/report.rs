@@ -3,69 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::action::Action;
+use crate::finding::{Finding, FindingKind};
 use crate::ids::{PrefixListId, Scope, VpcRef};
-
-/// The kind of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FindingKind {
-    /// A VPC asks for a mesh that does not take it.
-    Refused,
-    /// Blocks of two VPCs share addresses.
-    Overlap,
-    /// Something foreign stands where peerd would put its own.
-    Conflict,
-    /// A limit of AWS leaves no room.
-    Quota,
-    /// A scope could not be read; nothing there is concluded or deleted.
-    Gap,
-    /// peerd holds back on purpose until somebody acts.
-    Blocked,
-    /// A pause keeps peerd from doing what is due.
-    Paused,
-    /// Names of a member cannot resolve to private addresses for its peers.
-    Dns,
-    /// An account that peerd does not know asks a member for a peering.
-    Stranger,
-}
-
-impl fmt::Display for FindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Refused => "refused",
-            Self::Overlap => "overlap",
-            Self::Conflict => "conflict",
-            Self::Quota => "quota",
-            Self::Gap => "gap",
-            Self::Blocked => "blocked",
-            Self::Paused => "paused",
-            Self::Dns => "dns",
-            Self::Stranger => "stranger",
-        })
-    }
-}
-
-/// Something that the operator should know, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Finding {
-    /// Its kind.
-    pub kind: FindingKind,
-    /// What it is about: a VPC, a pair, a table, a scope.
-    pub subject: String,
-    /// What is the case.
-    pub text: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "! {} {}: {}; {}", self.kind, self.subject, self.text, self.remedy)
-    }
-}
 
 /// Something that AWS or another worker is still busy with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,15 +54,8 @@ pub struct Report {
 
 impl Report {
     /// Adds a finding.
-    pub fn find(
-        &mut self,
-        kind: FindingKind,
-        subject: impl fmt::Display,
-        text: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        let (subject, text, remedy) = (subject.to_string(), text.into(), remedy.into());
-        self.findings.insert(Finding { kind, subject, text, remedy });
+    pub fn add_finding(&mut self, finding: Finding) {
+        self.findings.insert(finding);
     }
 
     /// Adds a wait.
@@ -132,7 +65,7 @@ impl Report {
 
     /// Whether some finding says that peerd holds back until somebody acts.
     pub fn is_blocked(&self) -> bool {
-        self.findings.iter().any(|finding| finding.kind == FindingKind::Blocked)
+        self.findings.iter().any(|finding| finding.kind() == FindingKind::Blocked)
     }
 }
 
@@ -150,11 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_finding_of_that_kind_says_that_peerd_holds_back() {
+    fn only_a_finding_that_needs_an_operator_says_that_peerd_waits_for_one() {
         let mut report = Report::default();
-        report.find(FindingKind::Gap, "x", "y", "z");
+        let (mesh, error) = ("prod".parse().unwrap(), "denied".to_owned());
+        let scope = "111111111111/us-east-1".parse().unwrap();
+        report.add_finding(Finding::UnreadableSecurityGroups { scope, error: error.clone() });
         assert!(!report.is_blocked());
-        report.find(FindingKind::Blocked, "x", "y", "z");
+        report.add_finding(Finding::UnreadablePolicy { mesh, error });
         assert!(report.is_blocked());
     }
 }

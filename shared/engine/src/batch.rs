@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use peerd_core::{Cause, Leave, MeshName, Scope};
+use peerd_core::{Cause, Leave, MeshName, Rendered, Scope};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -155,7 +155,7 @@ impl Engine<'_> {
         }
         let mut run = self.reconcile(mesh, &scopes, ask.leave, deadline).await?;
         run.causes.clone_from(&ask.causes);
-        tell(&run);
+        tell(&run, &self.settings.stack);
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }
@@ -228,9 +228,9 @@ fn delay(attempt: u32) -> u32 {
     1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY)
 }
 
-fn tell(run: &Run) {
+fn tell(run: &Run, stack: &str) {
     for finding in &run.report.findings {
-        let (kind, subject, text, remedy) = (finding.kind, &finding.subject, &finding.text, &finding.remedy);
+        let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, stack);
         tracing::warn!(mesh = %run.mesh, %kind, subject, text, remedy, "finding");
     }
     for wait in &run.report.waits {

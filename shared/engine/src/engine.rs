@@ -23,6 +23,8 @@ pub struct Settings {
     pub regions: BTreeSet<Region>,
     /// The name of the role that is assumed in each account, for remedies.
     pub role: String,
+    /// The name of the hub's stack, for the commands in remedies.
+    pub stack: String,
 }
 
 /// The name of a role that is given by its name or its ARN, with or without a path.

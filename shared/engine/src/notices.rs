@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Deployment, Finding, FindingKind, MeshName, Scope};
+use peerd_core::{Deployment, Finding, FindingKind, MeshName, Rendered, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -55,9 +55,9 @@ pub enum News {
         more: usize,
     },
     /// There is something that the operator should know.
-    Opened(Finding),
+    Opened(Rendered),
     /// A finding is the case no more.
-    Resolved(Finding),
+    Resolved(Rendered),
 }
 
 impl News {
@@ -65,7 +65,7 @@ impl News {
     pub fn finding(&self) -> Option<&Finding> {
         match self {
             Self::Changed { .. } => None,
-            Self::Opened(finding) | Self::Resolved(finding) => Some(finding),
+            Self::Opened(finding) | Self::Resolved(finding) => Some(&finding.data),
         }
     }
 }
@@ -86,8 +86,11 @@ impl Notice {
 pub struct Tidings {
     /// Grows with every write, so that of two workers who write at once one notices.
     pub version: u64,
-    /// What is open.
+    /// What is open, the most severe first; of more than can be kept, the least severe are only counted.
     pub findings: BTreeSet<Finding>,
+    /// How many more are open, by kind.
+    #[serde(default)]
+    pub more: BTreeMap<FindingKind, usize>,
     /// Since when, by kind and subject.
     #[serde(default)]
     opened: BTreeMap<String, Timestamp>,
@@ -110,12 +113,12 @@ impl Tidings {
 
 /// A finding by what makes it the same, as text.
 fn name(finding: &Finding) -> String {
-    format!("{} {}", finding.kind, finding.subject)
+    format!("{} {}", finding.kind(), finding.subject())
 }
 
 /// What makes two findings the same: a text may tell more of it as time goes by.
-fn key(finding: &Finding) -> (FindingKind, &str) {
-    (finding.kind, &finding.subject)
+fn key(finding: &Finding) -> (FindingKind, String) {
+    (finding.kind(), finding.subject())
 }
 
 impl Engine<'_> {
@@ -152,22 +155,28 @@ impl Engine<'_> {
             let kept = self.store.tidings(&run.mesh).await?;
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
-            let now = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
+            let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
+            let still: BTreeSet<_> = all.iter().map(key).collect();
+            let (now, more) = cut(all, run);
             let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
             let pairs = run.report.pairs.clone();
-            if (&now, &withheld, &pairs) == (&before.findings, &before.withheld, &before.pairs) {
+            let had = (&before.findings, &before.more, &before.withheld, &before.pairs);
+            if (&now, &more, &withheld, &pairs) == had {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
-            let had = |finding: &&Finding| before.findings.iter().any(|old| key(old) == key(finding));
-            let has = |finding: &&Finding| now.iter().any(|new| key(new) == key(finding));
-            let opened = now.iter().filter(|finding| !had(finding)).cloned().map(News::Opened);
-            let resolved = before.findings.iter().filter(|finding| !has(finding)).cloned().map(News::Resolved);
+            let were: BTreeSet<_> = before.findings.iter().map(key).collect();
+            let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.stack);
+            let opened = now.iter().filter(|finding| !were.contains(&key(finding)));
+            let opened = opened.map(|finding| News::Opened(rendered(finding)));
+            // What is still the case is not resolved, also if it is only counted from now on.
+            let resolved = before.findings.iter().filter(|finding| !still.contains(&key(finding)));
+            let resolved = resolved.map(|finding| News::Resolved(rendered(finding)));
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
             let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
             let untold = with_news(before.untold, new);
-            let tidings = Tidings { version: serial, findings: now, opened, withheld, pairs, untold };
+            let tidings = Tidings { version: serial, findings: now, more, opened, withheld, pairs, untold };
             if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
                 return Ok(tidings);
             }
@@ -177,7 +186,12 @@ impl Engine<'_> {
 
     /// The scopes of gaps that a run did not look at and that the deployment still knows.
     async fn unasked_gaps(&self, run: &Run, before: &BTreeSet<Finding>) -> Result<BTreeSet<Scope>, PortError> {
-        let gaps: BTreeSet<Scope> = before.iter().filter_map(gap).filter(|scope| !run.asked.contains(scope)).collect();
+        let gaps: BTreeSet<Scope> = before
+            .iter()
+            .filter_map(Finding::unreadable_scope)
+            .filter(|scope| !run.asked.contains(*scope))
+            .cloned()
+            .collect();
         if gaps.is_empty() {
             return Ok(gaps);
         }
@@ -198,20 +212,25 @@ fn with_news(mut untold: Vec<Notice>, new: Vec<Notice>) -> Vec<Notice> {
     untold
 }
 
-/// The scope of a gap, if it is one of a scope.
-fn gap(finding: &Finding) -> Option<Scope> {
-    (finding.kind == FindingKind::Gap).then(|| finding.subject.parse().ok()).flatten()
-}
-
 /// What a run found, and the gaps of before in scopes that it did not ask.
 fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>) -> BTreeSet<Finding> {
-    let is_unasked = |old: &&Finding| gap(old).is_some_and(|scope| unasked.contains(&scope));
-    let found = run.report.findings.len();
-    if found > MOST_FINDINGS {
+    let is_unasked = |old: &&Finding| old.unreadable_scope().is_some_and(|scope| unasked.contains(scope));
+    run.report.findings.iter().chain(before.iter().filter(is_unasked)).cloned().collect()
+}
+
+/// As many findings as can be kept, and how many of each kind are cut off.
+fn cut(mut findings: BTreeSet<Finding>, run: &Run) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
+    let mut more = BTreeMap::new();
+    let found = findings.len();
+    while findings.len() > MOST_FINDINGS {
+        if let Some(least) = findings.pop_last() {
+            *more.entry(least.kind()).or_default() += 1;
+        }
+    }
+    if !more.is_empty() {
         tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to keep; the log has them all");
     }
-    let findings = run.report.findings.iter().chain(before.iter().filter(is_unasked));
-    findings.take(MOST_FINDINGS).cloned().collect()
+    (findings, more)
 }
 
 fn changed(run: &Run) -> Option<News> {
@@ -230,17 +249,17 @@ mod tests {
         Notice { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, news }
     }
 
-    fn finding(subject: &str, text: &str) -> Finding {
-        let [subject, text, remedy] = [subject, text, "mend it"].map(str::to_owned);
-        Finding { kind: FindingKind::Overlap, subject, text, remedy }
+    fn finding(mesh: &str, error: &str) -> Rendered {
+        let finding = Finding::UnreadablePolicy { mesh: mesh.parse().unwrap(), error: error.to_owned() };
+        Rendered::new(&finding, "peerd")
     }
 
     #[test]
     fn notices_have_the_form_that_the_documentation_shows() {
         let changes = vec!["+ peering a - b for prod".to_owned()];
         let changed = notice(News::Changed { outcome: Outcome::Applied, changes, more: 0 });
-        let overlap = || finding("vpc-1", "it overlaps");
-        let notices = [changed, notice(News::Opened(overlap())), notice(News::Resolved(overlap()))];
+        let found = || finding("prod", "policy field `topology`: unknown variant `ring`");
+        let notices = [changed, notice(News::Opened(found())), notice(News::Resolved(found()))];
         let types = notices.each_ref().map(Notice::detail_type);
         assert_eq!(types, ["peerd Mesh Changed", "peerd Finding Opened", "peerd Finding Resolved"]);
         let documented = include_str!("../../../docs/events.md");

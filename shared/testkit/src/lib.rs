@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod bus;
 pub mod chance;
+pub mod findings;
 pub mod ledger;
 pub mod looks;
 pub mod mail;

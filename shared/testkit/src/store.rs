@@ -70,7 +70,7 @@ impl MemoryStore {
     pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
         let tables = self.tables();
         let of_mesh = |(mesh, tidings): (&MeshName, &Tidings)| {
-            tidings.findings.iter().map(|f| (mesh.clone(), f.kind, f.subject.clone())).collect::<Vec<_>>()
+            tidings.findings.iter().map(|f| (mesh.clone(), f.kind(), f.subject())).collect::<Vec<_>>()
         };
         tables.tidings.iter().flat_map(of_mesh).collect()
     }

@@ -135,6 +135,7 @@ impl World {
             units: climate.organized.then(|| unit("root")).into_iter().collect(),
             regions: REGIONS.map(|region| region.parse().expect("a Region")).into(),
             role: "peerd-spoke".to_owned(),
+            stack: "peerd".to_owned(),
         };
         let stage = Arc::new(Stage::default());
         let wire = Arc::new(Wire::new(stage.clone(), climate.weather.clone(), Chance::new(chance.seed())));

@@ -7,9 +7,8 @@ use super::Draft;
 use super::linking::Link;
 use super::view::View;
 use crate::cidr::CidrSet;
+use crate::finding::{Disagreement, Finding};
 use crate::ids::MeshName;
-use crate::report::FindingKind;
-use crate::tags;
 
 /// Reports tags and DNS on which the meshes of a link disagree, and blocks that one of them leaves out.
 pub fn report(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
@@ -27,8 +26,7 @@ fn report_tags(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
     }
     let agreed = view.peering_tags(&link.pair, &link.meshes);
     for (key, _) in said.into_iter().filter(|(_, values)| values.len() > 1) {
-        let text = format!("{} disagree about the tag `{key}`; it is `{}`", names(link), agreed[key]);
-        draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
+        add(link, Disagreement::Tag { key: key.clone(), value: agreed[key].clone() }, draft);
     }
 }
 
@@ -38,8 +36,7 @@ fn report_blocks(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
         let by_one = |mesh: &MeshName| view.offered(vpc, &BTreeSet::from([mesh.clone()]));
         let offers: BTreeSet<CidrSet> = link.meshes.iter().map(by_one).collect();
         if offers.len() > 1 {
-            let text = format!("{} route different blocks of {vpc}; all of them are routed: {all}", names(link));
-            draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
+            add(link, Disagreement::Cidrs { vpc: vpc.clone(), cidrs: all }, draft);
         }
     }
 }
@@ -48,11 +45,11 @@ fn report_dns(link: &Link<'_>, view: &View<'_>, draft: &mut Draft) {
     let by_one = |mesh: &MeshName| view.resolves(&BTreeSet::from([mesh.clone()]));
     let said: BTreeSet<bool> = link.meshes.iter().filter_map(by_one).collect();
     if said.len() > 1 {
-        let text = format!("{} disagree about dns; it is on", names(link));
-        draft.report.find(FindingKind::Conflict, &link.pair, text, "let their policies say the same");
+        add(link, Disagreement::Dns, draft);
     }
 }
 
-fn names(link: &Link<'_>) -> String {
-    tags::join_meshes(&link.meshes).replace('+', " and ")
+fn add(link: &Link<'_>, about: Disagreement, draft: &mut Draft) {
+    let (pair, meshes) = (link.pair.clone(), link.meshes.clone());
+    draft.report.add_finding(Finding::PoliciesDisagree { pair, meshes, about });
 }

@@ -11,11 +11,11 @@ use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, CidrSet, IpNet};
+use crate::finding::{Expected, Finding};
 use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
 use crate::quotas::Quota;
-use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::tags;
 
@@ -44,9 +44,8 @@ pub fn allow(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
 
 fn report_gaps(view: &View<'_>, draft: &mut Draft) {
     for (scope, why) in &view.observed.ingress_gaps {
-        let text = format!("its security groups cannot be read: {why}");
-        let remedy = "deploy the current spoke.yaml there; until then its rules are left as they are";
-        draft.report.find(FindingKind::Gap, scope, text, remedy);
+        let (scope, error) = (scope.clone(), why.clone());
+        draft.report.add_finding(Finding::UnreadableSecurityGroups { scope, error });
     }
 }
 
@@ -74,18 +73,20 @@ fn report_senseless(group: &SecurityGroup, view: &View<'_>, draft: &mut Draft) {
     if !allows.meshes.contains(mesh) && !asked.contains(mesh) {
         return;
     }
-    let mut find = |text: String, remedy: &str| draft.report.find(FindingKind::Refused, &group.id, text, remedy);
+    let invalid = |key: &str, word: &str, expected| {
+        let (resource, key, word) = (group.id.to_string(), key.to_owned(), word.to_owned());
+        Finding::InvalidTag { resource, key, word, expected }
+    };
     for word in &allows.malformed {
-        find(format!("`{word}` in {} is no mesh name", tags::ALLOW), "correct the tag");
+        draft.report.add_finding(invalid(tags::ALLOW, word, Expected::MeshNames));
     }
     for word in Traffic::of(&group.tags).1 {
-        let text = format!("`{word}` in {} is nothing like tcp/443, udp/53, tcp/8000-8100 or icmp", tags::PORTS);
-        find(text, "correct the tag; until then that word lets nothing in");
+        draft.report.add_finding(invalid(tags::PORTS, &word, Expected::Ports));
     }
     for mesh in &allows.meshes {
-        if !asked.contains(mesh) || view.refusal(&group.vpc, mesh).is_some() {
-            let text = format!("lets {mesh} in, of which {} is no member", group.vpc);
-            find(text, "have the VPC join that mesh, or take the mesh out of the group's tag");
+        if !asked.contains(mesh) || view.denial(&group.vpc, mesh).is_some() {
+            let (group, vpc, mesh) = (group.id.clone(), group.vpc.clone(), mesh.clone());
+            draft.report.add_finding(Finding::GroupOfNonMember { group, vpc, mesh });
         }
     }
 }

@@ -151,7 +151,10 @@ fn see(vpc: &VpcRef, view: &View<'_>, checks: &mut Checks) {
         Some(Ok(())) if view.is_present(vpc) => checks.yes(format!("{vpc} can be read")),
         Some(Ok(())) => checks.no(format!("{vpc} wears no {}, or does not exist", tags::ENV), JOIN),
         Some(Err(why)) => checks.no(format!("{} cannot be read: {why}", vpc.scope), "let the role be assumed there"),
-        None => checks.no(format!("{} is not known", vpc.scope), "register it: `peerd account add`"),
+        None => {
+            let remedy = format!("register it: `peerd account add {}`", vpc.scope.account);
+            checks.no(format!("{} is not known", vpc.scope), remedy);
+        }
     }
 }
 
@@ -188,13 +191,13 @@ fn admit(pair: &Pair, common: &BTreeSet<MeshName>, view: &View<'_>, checks: &mut
         checks.yes(format!("{} connects them", tags::join_meshes(&connecting)));
     }
     for mesh in common.difference(&connecting) {
-        let refusals = pair.ends().map(|vpc| (vpc, view.refusal(vpc, mesh)));
-        for (vpc, refusal) in refusals.iter().filter_map(|(vpc, refusal)| Some((vpc, refusal.as_ref()?))) {
-            let text = format!("{mesh} does not take {}: {}", vpc.id, refusal.why());
+        let denials = pair.ends().map(|vpc| (vpc, view.denial(vpc, mesh)));
+        for (vpc, denial) in denials.iter().filter_map(|(vpc, denial)| Some((vpc, denial.as_ref()?))) {
+            let text = format!("{mesh} does not take {}: {denial}", vpc.id);
             checks.not(connecting.is_empty(), text, &format!("see `peerd mesh show {mesh}`, or declare it"));
         }
         let star = view.desired.declared.get(mesh).is_some_and(|policy| policy.topology == Topology::HubAndSpoke);
-        if star && refusals.iter().all(|(_, refusal)| refusal.is_none()) {
+        if star && denials.iter().all(|(_, denial)| denial.is_none()) {
             let text = format!("{mesh} is hub-and-spoke, and neither VPC is a hub");
             checks.not(connecting.is_empty(), text, &format!("tag one of them {}=hub", tags::ROLE));
         }
@@ -207,7 +210,13 @@ fn admit(pair: &Pair, common: &BTreeSet<MeshName>, view: &View<'_>, checks: &mut
     !connecting.is_empty()
 }
 
+/// A mesh that wants a pair, for commands that need one.
+fn a_mesh<'a>(link: &'a Link<'_>, view: &'a View<'_>) -> &'a MeshName {
+    link.meshes.first().unwrap_or(&view.desired.mesh)
+}
+
 fn peer(link: &Link<'_>, view: &View<'_>, checks: &mut Checks) {
+    let mesh = a_mesh(link, view);
     match &link.state {
         State::Live(peering) if peering.status == PeeringStatus::Active && view.manages(peering) => {
             checks.yes(format!("{} is active", peering.id));
@@ -216,7 +225,8 @@ fn peer(link: &Link<'_>, view: &View<'_>, checks: &mut Checks) {
             checks.no(format!("{} is {}", peering.id, peering.status), "wait: the next runs go on with it");
         }
         State::Missing { .. } => {
-            checks.no("they are not peered", "wait: the next run requests it; see `peerd history`")
+            let remedy = format!("wait: the next run requests it; see `peerd history {mesh}`");
+            checks.no("they are not peered", remedy);
         }
         State::Overlapping(ours, theirs) => checks.no(
             format!("{ours} overlaps {theirs}, so AWS does not peer them"),
@@ -224,7 +234,7 @@ fn peer(link: &Link<'_>, view: &View<'_>, checks: &mut Checks) {
         ),
         State::Foreign(peering) => checks.no(
             format!("{} peers them, and peerd does not manage it", peering.id),
-            format!("`peerd adopt {}`, or delete it", peering.id),
+            format!("`peerd adopt --mesh {mesh} {}`, or delete it", peering.id),
         ),
         State::Failed(peering) => checks.no(
             format!("AWS failed {}: {}", peering.id, peering.message),
@@ -254,7 +264,8 @@ fn route(link: &Link<'_>, vpc: &VpcRef, peer: &VpcRef, view: &View<'_>, checks: 
         let wrong: Vec<String> = wrong.collect();
         complete += usize::from(wrong.is_empty());
         for text in wrong {
-            let remedy = "the next run adds it; if it does not, `peerd status` says why";
+            let remedy =
+                format!("the next run adds it; if it does not, `peerd status {}` says why", a_mesh(link, view));
             checks.no(format!("{} of {} {text}", table.id, vpc.id), remedy);
         }
     }

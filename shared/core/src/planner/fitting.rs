@@ -6,10 +6,11 @@ use super::Draft;
 use super::linking::Link;
 use super::view::View;
 use crate::cidr::IpNet;
+use crate::finding::{Finding, Limit};
 use crate::ids::{Pair, RouteTableId, Scope, VpcRef};
 use crate::observed::PeeringStatus;
 use crate::quotas::Quota;
-use crate::report::{FindingKind, Question};
+use crate::report::Question;
 
 /// How many of what does not fit are named.
 const NAMED: usize = 3;
@@ -58,24 +59,20 @@ impl Shelf<'_> {
             return; // nobody need know how much is granted
         }
         let granted = granted(*quota, scope, view, draft);
-        let what = if left_out.len() > 0 {
-            format!("no room for {}", some_of(left_out))
+        let limit = match (refused, view.observed.quotas.get(scope)) {
+            (Some(words), _) => Limit::Refused((*words).to_owned()),
+            (None, Some(Err(_))) => Limit::Default(granted),
+            (None, _) => Limit::Applied(granted),
+        };
+        let (subject, scope, quota) = (subject.clone(), (*scope).clone(), *quota);
+        let left_out: Vec<String> = left_out.collect();
+        if !left_out.is_empty() {
+            let more = left_out.len().saturating_sub(NAMED);
+            let left_out = left_out.into_iter().take(NAMED).collect();
+            draft.report.add_finding(Finding::QuotaExceeded { subject, scope, quota, limit, left_out, more });
         } else if quota.is_scarce(used, granted) {
-            "four fifths are taken".to_owned()
-        } else {
-            return;
-        };
-        let because = match (refused, view.observed.quotas.get(scope)) {
-            (Some(words), _) => (*words).to_owned(),
-            (None, Some(Err(_))) => format!("AWS grants {granted} {quota} at first, and its quotas cannot be read"),
-            (None, _) => format!("AWS grants {granted} {quota}"),
-        };
-        let or_else = match quota {
-            Quota::Rules => "name fewer ports, or let neighbouring members have neighbouring blocks",
-            _ => "or make the mesh smaller; who joined first stays",
-        };
-        let remedy = format!("have {} raised for {scope} (Service Quotas), {or_else}", quota.code());
-        draft.report.find(FindingKind::Quota, subject, format!("{what}: {because}"), remedy);
+            draft.report.add_finding(Finding::QuotaNearLimit { subject, scope, quota, limit });
+        }
     }
 }
 
@@ -89,14 +86,6 @@ fn granted(quota: Quota, scope: &Scope, view: &View<'_>, draft: &mut Draft) -> u
             draft.report.questions.insert(Question::Quotas(scope.clone()));
             quota.at_first()
         }
-    }
-}
-
-fn some_of(mut names: impl ExactSizeIterator<Item = String>) -> String {
-    let named: Vec<String> = names.by_ref().take(NAMED).collect();
-    match names.len() {
-        0 => named.join(", "),
-        others => format!("{} and {others} others", named.join(", ")),
     }
 }
 

@@ -4,9 +4,8 @@
 
 use super::Draft;
 use super::view::View;
-use crate::ids::Scope;
+use crate::finding::Finding;
 use crate::observed::PeeringStatus;
-use crate::report::FindingKind;
 
 /// Reports the scopes that did not answer, unless that is because the account has the Region switched off and nobody is
 /// remembered there.
@@ -14,28 +13,14 @@ pub fn report_gaps(view: &View<'_>, draft: &mut Draft) {
     let unread = view.observed.scopes.iter().filter_map(|(scope, reading)| Some((scope, reading.as_ref().err()?)));
     for (scope, why) in unread {
         let is_off = view.observed.off.contains(scope);
-        let has_members = || view.desired.remembered.keys().any(|vpc| vpc.scope == *scope);
-        let Scope { account, region } = scope;
-        match view.desired.organization.inactive(account) {
-            _ if is_off && !has_members() => {}
-            Some(state) => {
-                let text = format!("{account} is {state} in its organisation: {why}");
-                let remedy =
-                    format!("have it reinstated; or, if it is gone for good, `peerd account remove {account}`");
-                draft.report.find(FindingKind::Gap, scope, text, remedy);
-            }
-            None if is_off => {
-                let text = format!("{account} has switched {region} off, where members are: {why}");
-                let remedy = "switch the Region on again, and take `peerd:env` off what is to leave first";
-                draft.report.find(FindingKind::Gap, scope, text, remedy);
-            }
-            None => {
-                let role = &view.desired.role;
-                let remedy =
-                    format!("let the role {role} of that account be assumed and read there; the next sweep goes on");
-                draft.report.find(FindingKind::Gap, scope, why, remedy);
-            }
-        }
+        let has_members = view.desired.remembered.keys().any(|vpc| vpc.scope == *scope);
+        let (scope, error) = (scope.clone(), why.clone());
+        draft.report.add_finding(match view.desired.organization.inactive(&scope.account) {
+            _ if is_off && !has_members => continue,
+            Some(state) => Finding::InactiveAccount { state: state.to_string(), scope, error },
+            None if is_off => Finding::DisabledRegion { scope, error },
+            None => Finding::UnreadableScope { scope, role: view.desired.role.clone(), error },
+        });
     }
 }
 
@@ -47,9 +32,8 @@ pub fn report_strangers(view: &View<'_>, draft: &mut Draft) {
         let asked =
             view.is_present(&peering.accepter) && view.meshes_of(&peering.accepter).contains(&view.desired.mesh);
         if pending && !known && asked {
-            let text = format!("{} asks {} for a peering by {}", peering.requester, peering.accepter, peering.id);
-            let remedy = format!("reject {}, or accept it by hand if you know who asks; peerd never does", peering.id);
-            draft.report.find(FindingKind::Stranger, &peering.id, text, remedy);
+            let (requester, accepter) = (peering.requester.clone(), peering.accepter.clone());
+            draft.report.add_finding(Finding::UnknownRequester { peering: peering.id.clone(), requester, accepter });
         }
     }
 }

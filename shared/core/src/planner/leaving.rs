@@ -8,9 +8,9 @@ use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::desired::Leave;
+use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
 use crate::observed::{Peering, PeeringStatus, RouteTable};
-use crate::report::FindingKind;
 use crate::rules::Rule;
 
 /// A managed peering that is proven unwanted, or a dead one whose routes are left over.
@@ -96,14 +96,10 @@ fn report_kept(peering: &Peering, pair: &Pair, view: &View<'_>, draft: &mut Draf
     let holding = view.holding(pair, peering);
     let undeclared: BTreeSet<_> = holding.difference(&view.keeping(pair)).cloned().collect();
     if holding.is_empty() {
-        let text = format!("{} looks unwanted, but neither VPC's tags prove it", peering.id);
-        let remedy = "let both accounts be read, and the next sweep decides; or `peerd account remove` one that is gone for good";
-        draft.report.find(FindingKind::Gap, pair, text, remedy);
+        draft.report.add_finding(Finding::UnprovenPeering { pair: pair.clone(), peering: peering.id.clone() });
     } else if !undeclared.is_empty() {
-        let meshes = crate::tags::join_meshes(&undeclared);
-        let text = format!("{} stays: both VPCs ask for {meshes}, which is not declared", peering.id);
-        let remedy = format!("declare {meshes} again, or take `peerd:env` off one of the VPCs");
-        draft.report.find(FindingKind::Refused, pair, text, remedy);
+        let (pair, peering) = (pair.clone(), peering.id.clone());
+        draft.report.add_finding(Finding::UndeclaredMeshes { pair, peering, meshes: undeclared });
     }
 }
 
@@ -167,17 +163,12 @@ fn hold_back_mass_deletes<'a>(leaving: Vec<Leaving<'a>>, view: &View<'_>, draft:
     let going = by_mesh(leaving.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(went()));
     let mut held = BTreeSet::new();
     for (mesh, count) in going {
-        let limits = view.desired.declared.get(&mesh).cloned().unwrap_or_default().deletes;
+        let limits = view.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
         let live = standing.get(&mesh).copied().unwrap_or_default();
         let confirmed = mesh == view.desired.mesh && view.desired.leave == Leave::Confirmed;
         if !view.is_draining(&mesh) && !confirmed && limits.exceeded_by(count, live) && Rule::MassDeletesWait.is_kept()
         {
-            let text = format!(
-                "this run would delete {count} of {live} peerings; the policy lets {} or {} % go unasked",
-                limits.count, limits.percent
-            );
-            let remedy = format!("if that is right, `peerd confirm {mesh}` has it done");
-            draft.report.find(FindingKind::Blocked, &mesh, text, remedy);
+            draft.report.add_finding(Finding::DeleteLimit { mesh: mesh.clone(), deletes: count, live, limits });
             held.insert(mesh);
         }
     }
@@ -222,13 +213,8 @@ pub fn delete_peerings(leaving: &[Leaving<'_>], view: &View<'_>, draft: &mut Dra
     for Leaving { peering, pair, .. } in leaving.iter().filter(|one| one.peering.status.is_live()) {
         let unread = pair.ends().into_iter().find(|vpc| !view.is_proven(vpc));
         if let Some(unread) = unread {
-            let text = format!("{} is unwanted, but routes of {unread} may still lead to it", peering.id);
-            draft.report.find(
-                FindingKind::Gap,
-                pair,
-                text,
-                "let that account be read; the next sweep deletes the peering",
-            );
+            let (pair, peering, vpc) = (pair.clone(), peering.id.clone(), unread.clone());
+            draft.report.add_finding(Finding::UnreadableRoutes { pair, peering, vpc });
             continue;
         }
         if view.observed.routes_via(&peering.id).next().is_some() {

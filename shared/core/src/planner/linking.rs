@@ -7,9 +7,9 @@ use super::fitting::{self, Full, Room};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::IpNet;
+use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, PeeringId, VpcRef};
 use crate::observed::{Peering, PeeringStatus};
-use crate::report::FindingKind;
 use crate::rules::Rule;
 use crate::status::Word;
 use crate::tags;
@@ -140,8 +140,7 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
     let mut missing: Vec<(&Link<'_>, &[PeeringId])> = Vec::new();
     for link in links {
         if let Some(why) = view.observed.refused.get(&link.pair) {
-            let remedy = "have the quota raised (Service Quotas), or make the mesh smaller; every sweep tries again";
-            draft.report.find(FindingKind::Quota, &link.pair, why, remedy);
+            draft.report.add_finding(Finding::QuotaRefused { pair: link.pair.clone(), error: why.clone() });
             draft.notes.of_link(link, Word::Refused, "a quota of AWS is used up");
             continue;
         }
@@ -149,9 +148,8 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
             State::Missing { dead } if !note_unread(link, view, draft) => missing.push((link, dead)),
             State::Missing { .. } | State::Live(_) => {}
             State::Overlapping(ours, theirs) => {
-                let text = format!("{ours} overlaps {theirs}, so AWS does not peer them");
-                let remedy = "disassociate one of the two blocks, or take one VPC out of the mesh";
-                draft.report.find(FindingKind::Overlap, &link.pair, text, remedy);
+                let pair = link.pair.clone();
+                draft.report.add_finding(Finding::CidrOverlap { pair, ours: *ours, theirs: *theirs });
                 draft.notes.of_link(link, Word::Refused, &format!("{ours} overlaps {theirs}"));
             }
             State::Foreign(peering) if !peering.is_seen_by(&peering.requester.scope) => {
@@ -162,16 +160,19 @@ pub fn request(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
                 }
             }
             State::Foreign(peering) => {
-                let text = format!("{} already peers them and was not made by {}", peering.id, view.desired.deployment);
-                let remedy = format!("have peerd adopt {0}, or delete it and peerd makes its own", peering.id);
-                draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
+                let (pair, mesh) = (link.pair.clone(), view.desired.mesh.clone());
+                let deployment = view.desired.deployment.to_string();
+                draft.report.add_finding(Finding::ForeignPeering {
+                    pair,
+                    peering: peering.id.clone(),
+                    mesh,
+                    deployment,
+                });
                 draft.notes.of_link(link, Word::Refused, &format!("foreign peering {}", peering.id));
             }
             State::Failed(peering) => {
-                let text = format!("AWS failed {}: {}", peering.id, peering.message);
-                let remedy =
-                    "mend what AWS names; peerd asks again when AWS has forgotten the failed request, in 2 hours";
-                draft.report.find(FindingKind::Conflict, &link.pair, text, remedy);
+                let (pair, error) = (link.pair.clone(), peering.message.clone());
+                draft.report.add_finding(Finding::FailedPeering { pair, peering: peering.id.clone(), error });
                 draft.notes.of_link(link, Word::Refused, &format!("AWS failed {}", peering.id));
             }
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::view::View;
 use crate::cidr::{self, CidrSet, IpNet};
+use crate::finding::{Expected, Finding};
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::{Peering, RouteTable};
-use crate::policy::{Dns, Mode, Policy, Refusal, Tables};
+use crate::policy::{Denial, Dns, Mode, Policy, Tables};
 use crate::rules::Rule;
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
@@ -17,24 +18,24 @@ impl View<'_> {
     }
 
     /// Why a mesh does not take a VPC that asks for it; nothing if the VPC is a member.
-    pub fn refusal(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<Refusal> {
+    pub fn denial(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<Denial> {
         match self.desired.declared.get(mesh) {
-            None => Some(Refusal::Certain("mesh is not declared".to_owned())),
-            Some(_) if self.is_draining(mesh) => Some(Refusal::Certain("mesh is draining".to_owned())),
+            None => Some(Denial::NotDeclared),
+            Some(_) if self.is_draining(mesh) => Some(Denial::Draining),
             Some(policy) => self.not_admitted(vpc, policy).or_else(|| {
-                let most = policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.surplus.contains(vpc));
-                most.map(|most| Refusal::Certain(format!("mesh has its {most} members")))
+                let members = policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.surplus.contains(vpc));
+                members.map(|members| Denial::Full { members })
             }),
         }
     }
 
-    fn not_admitted(&self, vpc: &VpcRef, policy: &Policy) -> Option<Refusal> {
-        policy.admit.refusal(vpc, &self.desired.organization)
+    fn not_admitted(&self, vpc: &VpcRef, policy: &Policy) -> Option<Denial> {
+        policy.admit.denial(vpc, &self.desired.organization)
     }
 
     /// Whether it cannot be told if a mesh admits a VPC.
     pub fn is_in_doubt(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
-        matches!(self.refusal(vpc, mesh), Some(Refusal::Unknown(_)))
+        self.denial(vpc, mesh).is_some_and(|denial| !denial.is_certain())
     }
 
     /// The VPCs that ask for this run's mesh and for which it has no room. Who is connected stays, and then who joined first.
@@ -45,7 +46,7 @@ impl View<'_> {
         let made_for_it = self.made_for.iter().filter(|(_, meshes)| meshes.contains(mesh));
         let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
         let refused =
-            |vpc: &VpcRef| matches!(admit.refusal(vpc, &self.desired.organization), Some(Refusal::Certain(_)));
+            |vpc: &VpcRef| admit.denial(vpc, &self.desired.organization).is_some_and(|denial| denial.is_certain());
         let mut asking: Vec<&VpcRef> = self.asking_for(mesh).filter(|vpc| !refused(vpc)).collect();
         asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined(vpc, mesh), *vpc));
         asking.into_iter().skip(most).cloned().collect()
@@ -84,8 +85,8 @@ impl View<'_> {
 
     fn may_connect(&self, mesh: &MeshName, pair: &Pair) -> bool {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
-        let [a, b] = pair.ends().map(|vpc| self.refusal(vpc, mesh));
-        let refused = [&a, &b].into_iter().any(|refusal| matches!(refusal, Some(Refusal::Certain(_))));
+        let denials = pair.ends().map(|vpc| self.denial(vpc, mesh));
+        let refused = denials.iter().flatten().any(Denial::is_certain);
         !refused && policy.connects(self.roles_of(pair))
     }
 
@@ -132,18 +133,23 @@ impl View<'_> {
         self.is_proven(vpc) && !self.offered(vpc, meshes).iter().any(|offered| cidr::overlap(offered, block))
     }
 
-    /// What is wrong with what a VPC brings into a mesh, a sentence for each block or word that is left out.
-    pub fn left_out(&self, vpc: &VpcRef, mesh: &MeshName) -> Vec<String> {
+    /// What is wrong with what a VPC advertises to a mesh, and with the words of its tags.
+    pub fn rejected_advertisements(&self, vpc: &VpcRef, mesh: &MeshName) -> Vec<Finding> {
         let (Some(own), Some(policy)) = (self.cidrs_of(vpc), self.desired.declared.get(mesh)) else {
             return Vec::new();
         };
         let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
         let ranges = &policy.admit.cidrs;
         let outside = cidrs.iter().filter(|block| !ranges.is_empty() && !ranges.covers(block));
-        let outside = outside.map(|block| format!("{block} is outside the ranges that {mesh} admits"));
-        let refused = refused.iter().map(|word| format!("`{word}` in {} is no part of its own blocks", tags::CIDRS));
+        let outside =
+            outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
+        let invalid = |key: &str, word: String, expected| {
+            let (resource, key) = (vpc.to_string(), key.to_owned());
+            Finding::InvalidTag { resource, key, word, expected }
+        };
+        let refused = refused.into_iter().map(|word| invalid(tags::CIDRS, word, Expected::OwnCidrs));
         let role = Role::of(self.tags_of(vpc)).err();
-        let role = role.map(|word| format!("`{word}` in {} is neither hub nor spoke", tags::ROLE));
+        let role = role.map(|word| invalid(tags::ROLE, word, Expected::HubOrSpoke));
         outside.chain(refused).chain(role).collect()
     }
 
@@ -186,11 +192,12 @@ impl View<'_> {
         tags
     }
 
-    /// Whether nothing of a pair may be changed: a mesh that connects it, or for which one of its peerings was made, is
-    /// paused. What another mesh wants of it waits.
-    pub fn is_frozen(&self, pair: &Pair) -> bool {
+    /// The paused meshes for whose sake nothing of a pair may be changed: those that both VPCs request, and those for which
+    /// one of its peerings was made. What another mesh wants of it waits.
+    pub fn freezing(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let made_for = self.made_for.get(pair).into_iter().flatten().cloned();
-        let meshes = self.asked_by_both(pair).into_iter().chain(made_for).collect();
-        self.policies(&meshes).any(Policy::is_frozen)
+        let mut meshes: BTreeSet<MeshName> = self.asked_by_both(pair).into_iter().chain(made_for).collect();
+        meshes.retain(|mesh| self.desired.declared.get(mesh).is_some_and(Policy::is_frozen));
+        meshes
     }
 }

@@ -1,10 +1,12 @@
 //! What a paused mesh keeps from being done.
 
+use std::collections::BTreeSet;
+
 use super::Draft;
 use super::view::View;
 use crate::action::Action;
+use crate::finding::Finding;
 use crate::policy::{Mode, Policy};
-use crate::report::FindingKind;
 
 /// Takes out of the plan what a pause forbids, and tells how much that is: everything where this run's mesh is paused, else
 /// what concerns a pair of a paused mesh.
@@ -12,8 +14,14 @@ pub fn withhold(view: &View<'_>, draft: &mut Draft) {
     let mesh = &view.desired.mesh;
     let policy = view.desired.declared.get(mesh);
     let paused = policy.is_some_and(Policy::is_frozen);
-    let of_frozen_pair = |action: &Action| action.pair(view.observed).is_some_and(|pair| view.is_frozen(&pair));
-    let (withheld, work) = std::mem::take(&mut draft.work).into_iter().partition(|a| paused || of_frozen_pair(a));
+    let mut freezing = BTreeSet::from_iter(paused.then(|| mesh.clone()));
+    let mut is_withheld = |action: &Action| {
+        let of_pair = action.pair(view.observed).map(|pair| view.freezing(&pair)).unwrap_or_default();
+        let is_withheld = paused || !of_pair.is_empty();
+        freezing.extend(of_pair);
+        is_withheld
+    };
+    let (withheld, work) = std::mem::take(&mut draft.work).into_iter().partition(|action| is_withheld(action));
     (draft.report.withheld, draft.work) = (withheld, work);
     if paused {
         draft.report.withheld.append(&mut draft.labels);
@@ -21,12 +29,11 @@ pub fn withhold(view: &View<'_>, draft: &mut Draft) {
     }
     match policy.map(|policy| &policy.mode) {
         Some(Mode::Unreadable(why)) => {
-            let remedy = format!("declare {mesh} anew; until then nothing of it is changed");
-            draft.report.find(FindingKind::Blocked, mesh, why, remedy);
+            draft.report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: why.clone() });
         }
         _ if !draft.report.withheld.is_empty() => {
-            let text = format!("{} changes are due that a pause withholds", draft.report.withheld.len());
-            draft.report.find(FindingKind::Paused, mesh, text, "resume the mesh that is paused, and they are made");
+            let pending = draft.report.withheld.len();
+            draft.report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: freezing });
         }
         _ => {}
     }

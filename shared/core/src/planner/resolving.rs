@@ -6,9 +6,10 @@ use super::Draft;
 use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
+use crate::finding::Finding;
 use crate::ids::VpcRef;
 use crate::observed::{DnsSupport, PeeringStatus};
-use crate::report::{FindingKind, Question};
+use crate::report::Question;
 
 /// Switches both options of every active peering to what its meshes say, on only if both VPCs can have it.
 pub fn resolve(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
@@ -40,26 +41,20 @@ fn switch(link: &Link<'_>, on: bool, view: &View<'_>, draft: &mut Draft) {
 
 /// Whether a VPC is known to have what its names need; if not, that is told.
 fn is_ready(vpc: &VpcRef, view: &View<'_>, draft: &mut Draft) -> bool {
-    let lacks = match view.observed.dns.get(vpc) {
+    let finding = match view.observed.dns.get(vpc) {
         Some(Ok(DnsSupport { hostnames: true, support: true })) => return true,
-        Some(Ok(DnsSupport { hostnames: false, support: true })) => "enableDnsHostnames is off",
-        Some(Ok(DnsSupport { hostnames: true, support: false })) => "enableDnsSupport is off",
-        Some(Ok(DnsSupport { hostnames: false, support: false })) => "enableDnsHostnames and enableDnsSupport are off",
+        Some(Ok(DnsSupport { hostnames, support })) => {
+            Finding::DnsAttributesOff { vpc: vpc.clone(), hostnames: *hostnames, support: *support }
+        }
         Some(Err(why)) => {
-            let text = format!("its DNS attributes cannot be read: {why}");
-            let role = &view.desired.role;
-            let remedy =
-                format!("let the role {role} of its account call ec2:DescribeVpcAttribute; the next sweep goes on");
-            draft.report.find(FindingKind::Gap, vpc, text, remedy);
-            return false;
+            let (role, error) = (view.desired.role.clone(), why.clone());
+            Finding::UnreadableDnsAttributes { vpc: vpc.clone(), role, error }
         }
         None => {
             draft.report.questions.insert(Question::Dns(vpc.clone()));
             return false;
         }
     };
-    let text = format!("{lacks}, so names do not resolve to private addresses across its peerings");
-    let remedy = "switch both attributes on for the VPC, or declare its meshes without dns";
-    draft.report.find(FindingKind::Dns, vpc, text, remedy);
+    draft.report.add_finding(finding);
     false
 }

@@ -8,10 +8,11 @@ use super::linking::{Link, State};
 use super::view::View;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
+use crate::finding::{Expected, Finding};
 use crate::ids::{Pair, PeeringId, VpcRef};
 use crate::observed::{ListRoute, Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::quotas::Quota;
-use crate::report::{FindingKind, Question};
+use crate::report::Question;
 use crate::rules::Rule;
 use crate::status::Word;
 use crate::tags::{self, TableTag};
@@ -32,9 +33,9 @@ pub fn route(links: &[Link<'_>], view: &View<'_>, draft: &mut Draft) {
                 Ok(TableTag::Ignore) => {}
                 Ok(_) => route_table(table, &wishes, view, draft),
                 Err(word) => {
-                    let text = format!("`{word}` in {} is neither manage nor ignore", tags::ROUTES);
-                    let remedy = "correct the tag; until then peerd leaves the table as it is";
-                    draft.report.find(FindingKind::Refused, &table.id, text, remedy);
+                    let (resource, key) = (table.id.to_string(), tags::ROUTES.to_owned());
+                    let expected = Expected::ManageOrIgnore;
+                    draft.report.add_finding(Finding::InvalidTag { resource, key, word, expected });
                 }
             }
         }
@@ -72,17 +73,20 @@ fn route_table(table: &RouteTable, wishes: &[Wish<'_>], view: &View<'_>, draft: 
     let mut missing = Vec::new();
     for wish in wishes.iter().filter(|wish| view.takes_routes(table, &wish.link.meshes)) {
         if overlaps_own(table, wish, view) {
-            let text = format!("{} of {} shares addresses with {}", wish.destination, wish.peer, table.vpc);
-            draft.report.find(FindingKind::Overlap, &table.id, text, "disassociate one of the two blocks");
+            let (vpc, cidr, peer) = (table.vpc.clone(), wish.destination, wish.peer.clone());
+            draft.report.add_finding(Finding::OverlapsOwnVpc { table: table.id.clone(), vpc, cidr, peer });
             draft.notes.of_link(wish.link, Word::Refused, &format!("{} overlaps", wish.destination));
             continue;
         }
         let rival = taken.iter().find(|(block, peer)| *peer != wish.peer && cidr::overlap(block, &wish.destination));
         if let Some((block, peer)) = rival {
-            let text =
-                format!("{} of {} shares addresses with {block}, which leads to {peer}", wish.destination, wish.peer);
-            let remedy = "disassociate one of the two blocks, or take one of the two VPCs out of the mesh";
-            draft.report.find(FindingKind::Overlap, &table.id, text, remedy);
+            draft.report.add_finding(Finding::RouteOverlap {
+                table: table.id.clone(),
+                cidr: wish.destination,
+                peer: wish.peer.clone(),
+                routed_cidr: *block,
+                routed_peer: (*peer).clone(),
+            });
             let why = format!("{} overlaps {block} of {}", wish.destination, peer.id);
             draft.notes.of_link(wish.link, Word::Refused, &why);
             continue;
@@ -165,17 +169,23 @@ fn is_listed(wish: &Wish<'_>, table: &RouteTable, view: &View<'_>, draft: &mut D
         match view.observed.lists.get(list) {
             Some(Ok(blocks)) if !blocks.contains(&block) => continue,
             Some(Ok(_)) => {
-                let text = format!("{list} leads {block} to {target}, which peerd did not make");
-                let remedy = format!("take {block} out of that list, or its route out of the table");
-                draft.report.find(FindingKind::Conflict, &table.id, text, remedy);
+                draft.report.add_finding(Finding::PrefixListRoute {
+                    table: table.id.clone(),
+                    list: list.clone(),
+                    cidr: block,
+                    target: target.to_string(),
+                });
                 draft.notes.of_link(wish.link, Word::Refused, &format!("{} routes {block} to {target}", table.id));
             }
             Some(Err(why)) => {
-                let text = format!("whether {list} leads {block} to {target} cannot be read: {why}");
-                let role = &view.desired.role;
-                let remedy =
-                    format!("let the role {role} call ec2:GetManagedPrefixListEntries; the next sweep goes on");
-                draft.report.find(FindingKind::Gap, &table.id, text, remedy);
+                draft.report.add_finding(Finding::UnreadablePrefixList {
+                    table: table.id.clone(),
+                    list: list.clone(),
+                    cidr: block,
+                    target: target.to_string(),
+                    role: view.desired.role.clone(),
+                    error: why.clone(),
+                });
                 draft.notes.of_link(wish.link, Word::Waiting, &format!("{list} cannot be read"));
             }
             None => drop(draft.report.questions.insert(Question::List(table.vpc.scope.clone(), list.clone()))),
@@ -226,9 +236,9 @@ fn correct(wish: &Wish<'_>, table: &RouteTable, target: &RouteTarget, view: &Vie
             });
         }
         target => {
-            let text = format!("{destination} leads to {target}, which peerd did not make");
-            let remedy = format!("delete that route and peerd routes {destination} to {}", wish.peering);
-            draft.report.find(FindingKind::Conflict, &table.id, text, remedy);
+            let (cidr, peering) = (destination, wish.peering.clone());
+            let foreign = Finding::ForeignRoute { table: table.id.clone(), cidr, target: target.to_string(), peering };
+            draft.report.add_finding(foreign);
             draft.notes.of_link(wish.link, Word::Refused, &format!("{} routes {destination} to {target}", table.id));
         }
     }

@@ -6,10 +6,9 @@ use super::Draft;
 use super::linking::Link;
 use super::view::View;
 use crate::action::Action;
+use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::observed::Vpc;
-use crate::policy::Refusal;
-use crate::report::FindingKind;
 use crate::status::{self, Sentence, Word};
 use crate::tags::{self, MeshTag};
 
@@ -82,21 +81,12 @@ fn is_anothers(sentence: &Sentence, asked: &MeshTag, view: &View<'_>) -> bool {
 
 fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> {
     let mesh = &view.desired.mesh;
-    if let Some(refusal) = view.refusal(&vpc.at, mesh) {
-        let why = refusal.why();
+    if let Some(denial) = view.denial(&vpc.at, mesh) {
+        let why = denial.to_string();
         if !view.is_draining(mesh) {
-            let remedy = match refusal {
-                Refusal::Certain(_) => {
-                    "declare the mesh (stack parameter Meshes) or admit the VPC in its policy, or correct `peerd:env`"
-                }
-                Refusal::Unknown(_) => {
-                    "name that unit, or one that it is in, in the stack parameter OrganizationalUnits; if it is named, \
-                     the next sweep lists it, and what stands stays until then"
-                }
-            };
-            draft.report.find(FindingKind::Refused, &vpc.at, format!("asks for {mesh}: {why}"), remedy);
+            draft.report.add_finding(Finding::NotAdmitted { vpc: vpc.at.clone(), mesh: mesh.clone(), denial });
         }
-        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, why)]);
+        return BTreeSet::from([Sentence::because(Word::Refused, mesh, None, &why)]);
     }
     if vpc.settling {
         draft.report.wait(&vpc.at, "its CIDR blocks are changing");
@@ -116,10 +106,9 @@ fn of_mesh(vpc: &Vpc, view: &View<'_>, draft: &mut Draft) -> BTreeSet<Sentence> 
         Sentence::because(word, mesh, with.as_deref(), why)
     };
     let mut sentences: BTreeSet<Sentence> = by_reason.into_iter().map(sentence).collect();
-    for why in view.left_out(&vpc.at, mesh) {
-        let remedy = format!("correct the VPC's tags, or `admit.cidrs` in the policy of {mesh}");
-        draft.report.find(FindingKind::Refused, &vpc.at, &why, remedy);
-        sentences.insert(Sentence::because(Word::Refused, mesh, None, &why));
+    for finding in view.rejected_advertisements(&vpc.at, mesh) {
+        sentences.insert(Sentence::because(Word::Refused, mesh, None, &finding.message()));
+        draft.report.add_finding(finding);
     }
     if !sentences.iter().any(|sentence| sentence.word == Word::Waiting) {
         sentences.insert(Sentence::joined(mesh));

@@ -28,7 +28,7 @@ fn members(world: &mut World) -> [VpcRef; 3] {
 /// What is open of prod.
 fn open(world: &World, kind: FindingKind) -> Vec<Finding> {
     let findings = world.store.kept(&mesh("prod")).findings;
-    findings.into_iter().filter(|finding| finding.kind == kind).collect()
+    findings.into_iter().filter(|finding| finding.kind() == kind).collect()
 }
 
 /// Accounts of the organisational units that the deployment was given are found by the next sweep, new ones included, and
@@ -73,7 +73,7 @@ fn an_unlisted_unit_proves_nothing() {
     world.rest();
     assert!(world.connected(&a, &b) && !world.connected(&a, &d));
     let refused = open(&world, FindingKind::Refused);
-    assert!(refused.len() == 4 && refused.iter().all(|f| f.text.contains("is not known")), "{refused:?}");
+    assert!(refused.len() == 4 && refused.iter().all(|f| f.message().contains("is not known")), "{refused:?}");
     swept(&mut world);
     assert!(world.connected(&a, &d));
 }
@@ -157,9 +157,9 @@ fn gaps_tell_why_and_since_when() {
         swept(&mut world);
     }
     let gaps = open(&world, FindingKind::Gap);
-    let subjects: Vec<_> = gaps.iter().map(|gap| gap.subject.as_str()).collect();
+    let subjects: Vec<_> = gaps.iter().map(|gap| gap.subject()).collect();
     assert_eq!(subjects, ["222222222222/us-east-1"], "where members are");
-    assert!(gaps.iter().all(|gap| gap.text.contains("is SUSPENDED in its organisation")), "{gaps:?}");
+    assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organisation")), "{gaps:?}");
     assert!(world.peering(&a, &b).is_some(), "nothing is concluded from it");
     let told = world.store.kept(&mesh("prod")).open_since(&gaps[0]).unwrap();
     assert!((HOUR..HOUR + MINUTE).contains(&(told - since)), "the first sweep found it");

@@ -27,9 +27,9 @@ fn a_tug_of_war_is_noticed_and_damped() {
     take_out(&mut world);
     assert!(!is_routed(&world));
     let findings: Vec<_> = world.store.take_runs().into_iter().flat_map(|run| run.report.findings).collect();
-    assert!(findings.iter().all(|finding| finding.kind == FindingKind::Conflict) && !findings.is_empty());
+    assert!(findings.iter().all(|finding| finding.kind() == FindingKind::Conflict) && !findings.is_empty());
     let opponent = format!("last by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
-    assert!(findings.iter().all(|finding| finding.text.ends_with(&opponent)), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.message().ends_with(&opponent)), "{findings:?}");
     world.sweep();
     world.rest();
     assert!(!is_routed(&world), "a sweep does not fight either");

@@ -92,6 +92,6 @@ fn what_a_group_has_no_room_for_is_reported_and_the_rest_of_the_mesh_stands() {
     assert_eq!(lets_in(&world, &group).len(), 1);
     assert!(world.connected(&a, &b));
     let runs = world.store.take_runs();
-    let found = runs.iter().flat_map(|run| &run.report.findings).find(|finding| finding.kind == FindingKind::Quota);
-    assert_eq!(found.unwrap().subject, "sg-web");
+    let found = runs.iter().flat_map(|run| &run.report.findings).find(|finding| finding.kind() == FindingKind::Quota);
+    assert_eq!(found.unwrap().subject(), "sg-web");
 }

@@ -194,7 +194,7 @@ fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
     assert!(world.connected(&d, &e));
     let runs = world.store.take_runs();
     let run = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap();
-    assert!(run.report.findings.iter().any(|finding| finding.text.contains("policy field `topology`")));
+    assert!(run.report.findings.iter().any(|finding| finding.message().contains("policy field `topology`")));
 }
 
 /// Where two meshes disagree about a pair, what one of them takes is taken, the first by name gives the tags, and a pause
@@ -214,7 +214,7 @@ fn meshes_that_disagree_are_reconciled_by_rules() {
     assert_eq!((wears(&world, &a), wears(&world, &b)), ("red".to_owned(), "red".to_owned()));
     let runs = world.store.take_runs();
     let findings = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap().report.findings.iter();
-    let said: Vec<&str> = findings.map(|finding| finding.text.as_str()).collect();
+    let said: Vec<String> = findings.map(|finding| finding.message()).collect();
     assert!(
         said[0].contains("disagree about the tag `team`") && said[1].contains("route different blocks"),
         "{said:?}"
@@ -263,7 +263,10 @@ fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
     declare(&mut world, "prod", r#"{"dns":"on"}"#);
     assert_eq!(resolving(&world), ["vpc-a", "vpc-b"], "c has no host names");
     let told: Vec<Finding> = world.store.take_runs().pop().unwrap().report.findings.into_iter().collect();
-    assert_eq!(told.iter().map(|it| (it.kind, &it.subject)).collect::<Vec<_>>(), [(FindingKind::Dns, &c.to_string())]);
+    assert_eq!(
+        told.iter().map(|it| (it.kind(), it.subject())).collect::<Vec<_>>(),
+        [(FindingKind::Dns, c.to_string())]
+    );
 
     world.set_dns_support(&c, has).unwrap();
     world.rest();

@@ -24,7 +24,7 @@ fn join(world: &mut World, names: &[&str]) -> Vec<VpcRef> {
 /// Of whom the quota findings of all runs since the last time are.
 fn told(world: &World) -> BTreeSet<String> {
     let findings = world.store.take_runs().into_iter().flat_map(|run| run.report.findings);
-    findings.filter(|finding| finding.kind == FindingKind::Quota).map(|finding| finding.subject).collect()
+    findings.filter(|finding| finding.kind() == FindingKind::Quota).map(|finding| finding.subject()).collect()
 }
 
 fn refusals(world: &World) -> Vec<String> {

@@ -105,7 +105,7 @@ impl Coverage {
     pub fn count_run(&mut self, run: &Run) {
         self.count("outcome", run.outcome.to_string());
         run.applied.iter().for_each(|applied| self.count("action", action(applied)));
-        run.report.findings.iter().for_each(|finding| self.count("finding", finding.kind.to_string()));
+        run.report.findings.iter().for_each(|finding| self.count("finding", finding.kind().to_string()));
     }
 
     /// Counts what befell a world.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{AccountId, FindingKind, MeshName, PeeringId, Policy, Quotas, Region, Scope};
+use peerd_core::{AccountId, Finding, MeshName, PeeringId, Policy, Quotas, Region, Scope};
 use peerd_engine::Timestamp;
 
 use super::coverage::Coverage;
@@ -153,6 +153,9 @@ impl<'a> Play<'a> {
         let light = self.darkness.iter().map(|(until, _)| *until).max();
         self.run(light.unwrap_or_default().max(self.world.now()))?;
         let weather = self.world.wire.weather();
+        if weather.trouble > 0 {
+            self.oracle.blind_until = self.world.now();
+        }
         self.world.wire.set_weather(weather.calmed());
         let ended = self.run(self.world.now() + HOUR);
         self.world.wire.set_weather(weather);
@@ -196,15 +199,15 @@ impl<'a> Play<'a> {
     fn witness(&mut self) -> Result<(), Violation> {
         let entries = self.world.cloud.aws().take_ledger();
         self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.gone());
+        if self.dark().is_any() || self.world.wire.weather().trouble > 0 {
+            self.oracle.blind_until = self.world.now();
+        }
         if entries.is_empty() && self.transcript.is_none() {
             return Ok(());
         }
         if let Some(transcript) = &mut self.transcript {
             transcript.extend(self.world.wire.take_diary());
             transcript.extend(entries.iter().map(ToString::to_string));
-        }
-        if self.dark().is_any() || self.world.wire.weather().trouble > 0 {
-            self.oracle.blind_until = self.world.now();
         }
         for entry in entries {
             self.coverage.count_deed(&entry);
@@ -292,8 +295,11 @@ impl<'a> Play<'a> {
     fn confirm(&mut self) {
         for run in self.world.store.take_runs() {
             self.coverage.count_run(&run);
-            let blocked = run.report.findings.iter().filter(|finding| finding.kind == FindingKind::Blocked);
-            for mesh in blocked.filter_map(|finding| finding.subject.parse::<MeshName>().ok()) {
+            let limited = run.report.findings.iter().filter_map(|finding| match finding {
+                Finding::DeleteLimit { mesh, .. } => Some(mesh.clone()),
+                _ => None,
+            });
+            for mesh in limited {
                 self.tell(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
                 self.world.confirm(&mesh);
                 self.oracle.confirmed = true;

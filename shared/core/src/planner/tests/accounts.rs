@@ -1,7 +1,7 @@
 //! What AWS Organizations tells of accounts: whom a mesh admits by it, and which gaps are told how.
 
 use super::world::{World, joined, kinds, scope};
-use crate::report::FindingKind;
+use crate::finding::FindingKind;
 use crate::*;
 
 const BY_UNIT: &str = r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#;

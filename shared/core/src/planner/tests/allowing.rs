@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{World, joined, kinds, mesh, scope};
+use super::world::{World, joined, kinds, mesh, rendered, scope};
 use crate::cidr::{self, IpNet};
-use crate::report::FindingKind;
+use crate::finding::FindingKind;
 use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh, of_rule};
 use crate::*;
 
@@ -262,7 +262,8 @@ fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_r
     world.observed.absorb(&plan.work[0], Effect::Refused("the maximum number of rules".to_owned()));
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty(), "{plan}");
-    let finding = report.findings.first().unwrap();
+    let findings = rendered(&report.findings);
+    let finding = findings.first().unwrap();
     assert!(finding.text.ends_with("no room for tcp/1 from 10.2.0.0/16: the maximum number of rules"), "{finding}");
 }
 

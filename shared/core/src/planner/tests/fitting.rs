@@ -4,7 +4,7 @@ use super::world::*;
 use crate::report::Question;
 use crate::*;
 
-fn said(findings: &std::collections::BTreeSet<Finding>) -> Vec<String> {
+fn said(findings: &std::collections::BTreeSet<Rendered>) -> Vec<String> {
     findings.iter().map(|finding| format!("{} {}: {}", finding.kind, finding.subject, finding.text)).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use super::world::{World, joined, kinds, mesh, scope};
 use crate::cidr;
+use crate::finding::FindingKind;
 use crate::observed::{PeeringStatus, RouteTarget};
-use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 

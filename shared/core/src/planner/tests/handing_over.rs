@@ -1,8 +1,8 @@
 //! Peerings that change hands: adopted from somebody else, or released to somebody else.
 
 use super::world::{World, joined, kinds, scope};
+use crate::finding::FindingKind;
 use crate::observed::{PeeringStatus, RouteTarget};
-use crate::report::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 

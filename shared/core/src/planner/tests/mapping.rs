@@ -1,6 +1,7 @@
 //! The picture of a mesh.
 
 use super::world::{joined, scope};
+use crate::finding_text::DEFAULT_STACK;
 use crate::map::Health;
 use crate::*;
 
@@ -12,7 +13,7 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
     world.vpc("alone", scope(3, 0), "10.9.0.0/16", "");
     world.settle();
     let mut map = Map::default();
-    map.add(&world.desired, &world.observed);
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
     let vpcs: Vec<(&str, Option<&str>)> =
         map.vpcs.iter().map(|node| (node.vpc.as_str(), node.name.as_deref())).collect();
     assert_eq!(vpcs, [("vpc-a", Some("web")), ("vpc-b", None), ("vpc-far", None)]);
@@ -37,11 +38,11 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
     let explained = explain(&world.desired, &world.observed, &Doors::default(), [&a, &b]);
     assert_eq!(first.checks, explained, "the map says what explain says");
     let before = map.clone();
-    map.add(&world.desired, &world.observed);
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
     assert_eq!(map, before, "what two meshes show is there once");
     world.close(&b.scope);
     let mut closed = Map::default();
-    closed.add(&world.desired, &world.observed);
+    closed.add(&world.desired, &world.observed, DEFAULT_STACK);
     assert_eq!(closed.vpcs.len(), 3, "who cannot be read is remembered");
 }
 
@@ -50,12 +51,12 @@ fn a_peering_that_no_mesh_wants_any_more_is_on_the_map_until_it_is_gone() {
     let (mut world, a, b) = joined();
     world.tag(&b, tags::ENV, "");
     let mut map = Map::default();
-    map.add(&world.desired, &world.observed);
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
     let [edge] = &map.pairs[..] else { panic!("{:?}", map.pairs) };
     assert_eq!((&edge.between, edge.state.as_str()), (&[a.id.clone(), b.id.clone()], "leaving"));
     assert_eq!(edge.health(), Health::Waiting);
     world.settle();
     let mut after = Map::default();
-    after.add(&world.desired, &world.observed);
+    after.add(&world.desired, &world.observed, DEFAULT_STACK);
     assert_eq!(after.pairs, []);
 }

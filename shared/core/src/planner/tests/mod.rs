@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use world::{World, joined, kinds, mesh, scope};
+use world::{World, joined, kinds, mesh, rendered, scope};
 
-use crate::report::FindingKind;
+use crate::finding::FindingKind;
 use crate::tags::{self, Tags};
 use crate::*;
 
@@ -95,7 +95,7 @@ fn a_gap_deletes_nothing_even_when_the_other_side_left() {
         world.close(&b.scope);
         let (plan, report) = world.plan();
         assert!(!plan.work.iter().any(|action| matches!(action, Action::DeletePeering { .. })), "{plan}");
-        assert!(kinds(&report.findings).contains(&FindingKind::Gap));
+        assert!(kinds(&rendered(&report.findings)).contains(&FindingKind::Gap));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What policies and the tags beside `peerd:env` change.
 
-use super::world::{World, joined, kinds, mesh, scope};
+use super::world::{World, joined, kinds, mesh, rendered, scope};
+use crate::finding::FindingKind;
 use crate::observed::RouteTarget;
-use crate::report::FindingKind;
 use crate::tags;
 use crate::*;
 
@@ -305,7 +305,7 @@ fn a_paused_mesh_is_looked_at_and_reported_and_nothing_of_it_changes() {
     world.declare("prod", r#"{"mode":"paused"}"#);
     let (plan, report) = world.plan();
     assert!(plan.is_empty(), "{plan}");
-    assert_eq!(kinds(&report.findings), [FindingKind::Paused]);
+    assert_eq!(kinds(&rendered(&report.findings)), [FindingKind::Paused]);
     let withheld: Vec<_> = report.withheld.iter().map(ToString::to_string).collect();
     assert_eq!(withheld.len(), 7, "three of them are what the VPCs would be told: {withheld:#?}");
     assert!(withheld[0].starts_with("+ peering vpc-a") && withheld[3].starts_with("- route rtb-b"));
@@ -350,11 +350,11 @@ fn a_policy_that_cannot_be_read_blocks_its_mesh_and_says_why() {
     world.desired.declared.insert(mesh("prod"), Policy::unreadable(&error));
     let (plan, report) = world.plan();
     assert!(plan.is_empty(), "{plan}");
-    let said: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    let said: Vec<_> = rendered(&report.findings).iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [
-            "! blocked prod: policy field `mode`: unknown variant `off`; declare prod anew; until then nothing of it is changed"
+            "! blocked prod: policy field `mode`: unknown variant `off`; declare it again with its policy, `peerd mesh declare prod --policy prod.json`; until then nothing of it is changed"
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! Names across peerings.
 
 use super::world::{World, joined, kinds, mesh, scope};
-use crate::report::FindingKind;
+use crate::finding::FindingKind;
 use crate::*;
 
 /// Two members of a mesh that wants names resolved, both of which can have it, settled.

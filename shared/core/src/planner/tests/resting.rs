@@ -2,7 +2,8 @@
 
 use super::world::*;
 use crate::contest::WINDOW;
-use crate::report::{FindingKind, Question};
+use crate::finding::FindingKind;
+use crate::report::Question;
 use crate::*;
 
 const MINUTE: u64 = 60_000;

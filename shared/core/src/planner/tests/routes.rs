@@ -2,7 +2,7 @@
 
 use super::world::{World, joined, kinds, scope};
 use crate::cidr;
-use crate::report::FindingKind;
+use crate::finding::FindingKind;
 use crate::*;
 
 #[test]

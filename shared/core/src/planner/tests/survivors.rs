@@ -1,8 +1,8 @@
 //! What the mutants showed that no test noticed.
 
 use super::world::{World, joined, kinds, mesh, scope};
+use crate::finding::{Finding, FindingKind};
 use crate::observed::{PeeringStatus, RouteTarget};
-use crate::report::FindingKind;
 use crate::tags::Tags;
 use crate::*;
 
@@ -91,7 +91,7 @@ fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
         world.set_meshes(vpc, "");
     }
     let (_, report) = world.plan();
-    let said: Vec<&str> = report.findings.iter().map(|finding| finding.text.as_str()).collect();
+    let said: Vec<String> = report.findings.iter().map(Finding::message).collect();
     assert_eq!(said, ["this run would delete 15 of 36 peerings; the policy lets 10 or 30 % go unasked"]);
 }
 

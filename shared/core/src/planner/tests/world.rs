@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cidr;
+use crate::finding::{Finding, FindingKind};
+use crate::finding_text::{DEFAULT_STACK, Rendered};
 use crate::lint::lint;
-use crate::report::{Finding, FindingKind};
 use crate::tags::{self, Tags};
 use crate::*;
 
@@ -197,12 +198,12 @@ impl World {
     }
 
     /// Applies plans until one is empty; what was done, and what the last report finds.
-    pub fn settle(&mut self) -> (Vec<String>, BTreeSet<Finding>) {
+    pub fn settle(&mut self) -> (Vec<String>, BTreeSet<Rendered>) {
         let mut done = Vec::new();
         for _ in 0..100 {
             let (plan, report) = self.plan();
             if plan.is_empty() {
-                return (done, report.findings);
+                return (done, rendered(&report.findings));
             }
             for action in plan.actions() {
                 done.push(action.to_string());
@@ -234,7 +235,12 @@ impl World {
     }
 }
 
-pub fn kinds(findings: &BTreeSet<Finding>) -> Vec<FindingKind> {
+/// Findings with their words, in the order of their kinds.
+pub fn rendered(findings: &BTreeSet<Finding>) -> BTreeSet<Rendered> {
+    findings.iter().map(|finding| Rendered::new(finding, DEFAULT_STACK)).collect()
+}
+
+pub fn kinds(findings: &BTreeSet<Rendered>) -> Vec<FindingKind> {
     findings.iter().map(|finding| finding.kind).collect()
 }
 

@@ -1,0 +1,269 @@
+//! What an operator should know, as data. [`crate::finding_text`] words it; nothing else matches on words.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::{CidrSet, IpNet};
+use crate::ids::{MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::policy::{DeleteLimits, Denial};
+use crate::quotas::Quota;
+
+/// Something that the operator should know. In the order of severity, so that whatever must be cut off a list of findings is
+/// what matters least.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are what their names and types say")]
+pub enum Finding {
+    /// A run would delete more peerings of the mesh than its policy allows without a confirmation.
+    DeleteLimit { mesh: MeshName, deletes: usize, live: usize, limits: DeleteLimits },
+    /// The stored policy of the mesh cannot be read.
+    UnreadablePolicy { mesh: MeshName, error: String },
+    /// A scope did not answer. `role` is the role that is assumed there.
+    UnreadableScope { scope: Scope, role: String, error: String },
+    /// A scope did not answer; its account is suspended, closed or the like.
+    InactiveAccount { scope: Scope, state: String, error: String },
+    /// A scope with indexed members did not answer; its account has disabled the Region.
+    DisabledRegion { scope: Scope, error: String },
+    /// The security groups of a scope could not be read.
+    UnreadableSecurityGroups { scope: Scope, error: String },
+    /// The DNS attributes of a VPC could not be read.
+    UnreadableDnsAttributes { vpc: VpcRef, role: String, error: String },
+    /// A prefix list that may contain a CIDR block could not be read.
+    UnreadablePrefixList {
+        table: RouteTableId,
+        list: PrefixListId,
+        cidr: IpNet,
+        target: String,
+        role: String,
+        error: String,
+    },
+    /// A peering looks unwanted, but the tags that were read do not prove it.
+    UnprovenPeering { pair: Pair, peering: PeeringId },
+    /// A peering is unwanted, but route tables that may route to it could not be read.
+    UnreadableRoutes { pair: Pair, peering: PeeringId, vpc: VpcRef },
+    /// A peering that this deployment does not own connects two members.
+    ForeignPeering { pair: Pair, peering: PeeringId, mesh: MeshName, deployment: String },
+    /// AWS failed an earlier request for the pair.
+    FailedPeering { pair: Pair, peering: PeeringId, error: String },
+    /// A route to a member's CIDR block has a target that peerd does not own.
+    ForeignRoute { table: RouteTableId, cidr: IpNet, target: String, peering: PeeringId },
+    /// A prefix list in a route table routes a member's CIDR block elsewhere.
+    PrefixListRoute { table: RouteTableId, list: PrefixListId, cidr: IpNet, target: String },
+    /// Another principal keeps reverting a change; peerd backs off until `retry_at_ms` (since the Unix epoch).
+    Contention { resource: String, times: usize, principal: Option<String>, retry_at_ms: u64 },
+    /// An account that peerd does not know requests a peering with a member.
+    UnknownRequester { peering: PeeringId, requester: VpcRef, accepter: VpcRef },
+    /// CIDR blocks of two members overlap, so AWS does not peer them.
+    CidrOverlap { pair: Pair, ours: IpNet, theirs: IpNet },
+    /// A CIDR block of a peer overlaps the table's own VPC.
+    OverlapsOwnVpc { table: RouteTableId, vpc: VpcRef, cidr: IpNet, peer: VpcRef },
+    /// A CIDR block of a peer overlaps one that the table routes to another peer.
+    RouteOverlap { table: RouteTableId, cidr: IpNet, peer: VpcRef, routed_cidr: IpNet, routed_peer: VpcRef },
+    /// A quota is used up: what does not fit is listed.
+    QuotaExceeded { subject: String, scope: Scope, quota: Quota, limit: Limit, left_out: Vec<String>, more: usize },
+    /// AWS refused a call because of a quota.
+    QuotaRefused { pair: Pair, error: String },
+    /// A VPC requests membership of a mesh that does not admit it.
+    NotAdmitted { vpc: VpcRef, mesh: MeshName, denial: Denial },
+    /// A VPC advertises a CIDR block that the mesh does not admit.
+    CidrNotAdmitted { vpc: VpcRef, mesh: MeshName, cidr: IpNet },
+    /// A word in a tag has no meaning; `expected` says what would have one.
+    InvalidTag { resource: String, key: String, word: String, expected: Expected },
+    /// A security group allows a mesh of which its VPC is not a member.
+    GroupOfNonMember { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName },
+    /// A peering stays since both VPCs request meshes that are no longer declared.
+    UndeclaredMeshes { pair: Pair, peering: PeeringId, meshes: BTreeSet<MeshName> },
+    /// A VPC lacks DNS attributes that the mesh's `dns` needs.
+    DnsAttributesOff { vpc: VpcRef, hostnames: bool, support: bool },
+    /// Meshes that connect a pair disagree; the last field says what peerd does.
+    PoliciesDisagree { pair: Pair, meshes: BTreeSet<MeshName>, about: Disagreement },
+    /// A quota is nearly used up.
+    QuotaNearLimit { subject: String, scope: Scope, quota: Quota, limit: Limit },
+    /// A pause holds changes back.
+    Paused { mesh: MeshName, pending: usize, paused: BTreeSet<MeshName> },
+}
+
+/// Where the value of a quota comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Service Quotas says so.
+    Applied(usize),
+    /// AWS's default, since the quotas could not be read.
+    Default(usize),
+    /// AWS refused more with this message.
+    Refused(String),
+}
+
+/// What a tag may contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expected {
+    /// Names of meshes.
+    MeshNames,
+    /// Protocols with ports.
+    Ports,
+    /// `manage` or `ignore`.
+    ManageOrIgnore,
+    /// `hub` or `spoke`.
+    HubOrSpoke,
+    /// Parts of the VPC's own CIDR blocks.
+    OwnCidrs,
+}
+
+/// On what policies disagree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are what their names and types say")]
+pub enum Disagreement {
+    /// The value of a tag of the peering; peerd sets this one.
+    Tag { key: String, value: String },
+    /// Which CIDR blocks of a VPC are routed; peerd routes these.
+    Cidrs { vpc: VpcRef, cidrs: CidrSet },
+    /// DNS resolution; peerd enables it.
+    Dns,
+}
+
+/// The kind of a finding (docs/operations.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingKind {
+    /// A VPC asks for a mesh that does not take it.
+    Refused,
+    /// CIDR blocks of two VPCs overlap.
+    Overlap,
+    /// Something that peerd does not own is where peerd would put its own.
+    Conflict,
+    /// An AWS quota is used up, or nearly.
+    Quota,
+    /// A scope could not be read; nothing there is concluded or deleted.
+    Gap,
+    /// peerd waits for an operator.
+    Blocked,
+    /// A pause holds changes back.
+    Paused,
+    /// Names of a member cannot resolve to private addresses for its peers.
+    Dns,
+    /// An account that peerd does not know asks a member for a peering.
+    Stranger,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// peerd cannot do its work until somebody acts.
+    Error,
+    /// Some members do not reach each other, or something is not as the operator may expect.
+    Warning,
+    /// For information.
+    Info,
+}
+
+impl Finding {
+    /// Its kind.
+    pub fn kind(&self) -> FindingKind {
+        match self {
+            Self::DeleteLimit { .. } | Self::UnreadablePolicy { .. } => FindingKind::Blocked,
+            Self::UnreadableScope { .. }
+            | Self::InactiveAccount { .. }
+            | Self::DisabledRegion { .. }
+            | Self::UnreadableSecurityGroups { .. }
+            | Self::UnreadableDnsAttributes { .. }
+            | Self::UnreadablePrefixList { .. }
+            | Self::UnprovenPeering { .. }
+            | Self::UnreadableRoutes { .. } => FindingKind::Gap,
+            Self::ForeignPeering { .. }
+            | Self::FailedPeering { .. }
+            | Self::ForeignRoute { .. }
+            | Self::PrefixListRoute { .. }
+            | Self::Contention { .. }
+            | Self::PoliciesDisagree { .. } => FindingKind::Conflict,
+            Self::UnknownRequester { .. } => FindingKind::Stranger,
+            Self::CidrOverlap { .. } | Self::OverlapsOwnVpc { .. } | Self::RouteOverlap { .. } => FindingKind::Overlap,
+            Self::QuotaExceeded { .. } | Self::QuotaRefused { .. } | Self::QuotaNearLimit { .. } => FindingKind::Quota,
+            Self::NotAdmitted { .. }
+            | Self::CidrNotAdmitted { .. }
+            | Self::InvalidTag { .. }
+            | Self::GroupOfNonMember { .. }
+            | Self::UndeclaredMeshes { .. } => FindingKind::Refused,
+            Self::DnsAttributesOff { .. } => FindingKind::Dns,
+            Self::Paused { .. } => FindingKind::Paused,
+        }
+    }
+
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::PoliciesDisagree { .. } | Self::QuotaNearLimit { .. } | Self::Paused { .. } => Severity::Info,
+            _ => match self.kind() {
+                FindingKind::Blocked | FindingKind::Gap => Severity::Error,
+                _ => Severity::Warning,
+            },
+        }
+    }
+
+    /// What it is about: a mesh, a VPC, a pair, a route table, a security group, a scope. Of one mesh, two findings of the same
+    /// kind and subject are the same finding.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::DeleteLimit { mesh, .. } | Self::UnreadablePolicy { mesh, .. } | Self::Paused { mesh, .. } => {
+                mesh.to_string()
+            }
+            Self::UnreadableScope { scope, .. }
+            | Self::InactiveAccount { scope, .. }
+            | Self::DisabledRegion { scope, .. }
+            | Self::UnreadableSecurityGroups { scope, .. } => scope.to_string(),
+            Self::UnreadableDnsAttributes { vpc, .. }
+            | Self::NotAdmitted { vpc, .. }
+            | Self::CidrNotAdmitted { vpc, .. }
+            | Self::DnsAttributesOff { vpc, .. } => vpc.to_string(),
+            Self::UnreadablePrefixList { table, .. }
+            | Self::ForeignRoute { table, .. }
+            | Self::PrefixListRoute { table, .. }
+            | Self::OverlapsOwnVpc { table, .. }
+            | Self::RouteOverlap { table, .. } => table.to_string(),
+            Self::UnprovenPeering { pair, .. }
+            | Self::UnreadableRoutes { pair, .. }
+            | Self::ForeignPeering { pair, .. }
+            | Self::FailedPeering { pair, .. }
+            | Self::CidrOverlap { pair, .. }
+            | Self::QuotaRefused { pair, .. }
+            | Self::UndeclaredMeshes { pair, .. }
+            | Self::PoliciesDisagree { pair, .. } => pair.to_string(),
+            Self::Contention { resource, .. } | Self::InvalidTag { resource, .. } => resource.clone(),
+            Self::UnknownRequester { peering, .. } => peering.to_string(),
+            Self::QuotaExceeded { subject, .. } | Self::QuotaNearLimit { subject, .. } => subject.clone(),
+            Self::GroupOfNonMember { group, .. } => group.to_string(),
+        }
+    }
+
+    /// The scope that could not be read, if it is a finding about one.
+    pub fn unreadable_scope(&self) -> Option<&Scope> {
+        match self {
+            Self::UnreadableScope { scope, .. }
+            | Self::InactiveAccount { scope, .. }
+            | Self::DisabledRegion { scope, .. }
+            | Self::UnreadableSecurityGroups { scope, .. } => Some(scope),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Refused => "refused",
+            Self::Overlap => "overlap",
+            Self::Conflict => "conflict",
+            Self::Quota => "quota",
+            Self::Gap => "gap",
+            Self::Blocked => "blocked",
+            Self::Paused => "paused",
+            Self::Dns => "dns",
+            Self::Stranger => "stranger",
+        })
+    }
+}
