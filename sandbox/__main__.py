@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -37,6 +38,8 @@ def main() -> int:
     options = _parse_options()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    if parent := os.environ.get("PEERD_SANDBOX_PARENT"):
+        threading.Thread(target=_stop_with_parent, args=(int(parent),), daemon=True).start()
     state = None
     try:
         listener = _listen(_port())
@@ -146,6 +149,13 @@ def _remove_state(state: Path, keep_logs: bool) -> None:
             shutil.rmtree(entry)
         elif entry.suffix != ".log":
             entry.unlink()
+
+
+def _stop_with_parent(parent: int) -> None:
+    """Stops the sandbox, as SIGTERM does, when the process that started it has ended without stopping it."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -35,7 +35,7 @@ UNIT = "meshes"
 HUB_STACK = "peerd"
 SPOKE_STACK = "peerd-spoke"
 _BUCKET = "peerd-sandbox-code"
-_DEPLOY_WITHIN_S = 120
+_DEPLOY_WITHIN_S = 600
 
 Progress = Callable[[str], None]
 

@@ -8,15 +8,15 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from sandbox.ports import free_port
 
 # Variables of the user's shell that change the behavior of a child. No call leaves the machine, so that a
 # proxy cannot work.
@@ -32,7 +32,7 @@ _NOT_INHERITED = (
     "AUTH",
 )
 _NOT_INHERITED += ("PERSIST_STATE", "EDGE_PORT", "USE_SSL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_START_WITHIN_S = 30
+_START_WITHIN_S = 300
 # The paths of the child's control requests, on its private port only.
 KILL_PATH = "/_sandbox/kill"
 ACTIVITY_PATH = "/_sandbox/queues"
@@ -142,16 +142,3 @@ class MinistackHost:
 def inherited_environment() -> dict[str, str]:
     """Returns the environment of a child without its own variables."""
     return {key: value for key, value in os.environ.items() if not key.upper().startswith(_NOT_INHERITED)}
-
-
-def free_port() -> int:
-    """Returns a free port of 127.0.0.1.
-
-    The port is below the ephemeral range (from 32768 on Linux, from 49152 elsewhere), where an outgoing
-    connection could use it before the child listens.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -4,6 +4,7 @@ Two threads read the pipes of the child from the start, so that a full pipe neve
 the last lines for failure messages.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -16,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Self
+
+from sandbox.ports import free_port
 
 DEFAULT_PORT = 4566
 _READY = re.compile(r"^sandbox ready: (http://\S+)$")
@@ -30,15 +33,11 @@ def choose_port(preferred: int = DEFAULT_PORT) -> int:
     """Returns PEERD_SANDBOX_PORT if it is set, else the preferred port if it is free, else any free port."""
     if named := os.environ.get("PEERD_SANDBOX_PORT"):
         return int(named)
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise SandboxFailed("no port is free on 127.0.0.1")
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", preferred))
+        return preferred
+    return free_port()
 
 
 class SandboxProcess:
@@ -56,7 +55,12 @@ class SandboxProcess:
         # A separate session: Ctrl-C in the terminal reaches only this process, which then stops the sandbox.
         self._child = subprocess.Popen(
             command,
-            env=os.environ | {"PEERD_SANDBOX_PORT": str(port), "PYTHONUNBUFFERED": "1"},
+            env=os.environ
+            | {
+                "PEERD_SANDBOX_PORT": str(port),
+                "PEERD_SANDBOX_PARENT": str(os.getpid()),
+                "PYTHONUNBUFFERED": "1",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -91,7 +95,7 @@ class SandboxProcess:
         self._is_ready.set()
         return endpoint
 
-    def stop(self, within: float = 30) -> int:
+    def stop(self, within: float = 120) -> int:
         """Sends SIGTERM and returns the exit code; kills the process group after the time limit."""
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)

@@ -11,8 +11,8 @@ from sandbox.client.model import HOME_REGION, HUB, Scope
 ROLE = "arn:aws:iam::{account}:role/sandbox-admin"
 SESSION_NAME = "client"
 _CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=20,
+    connect_timeout=30,
+    read_timeout=120,
     retries={"mode": "standard", "max_attempts": 4},
 )
 

@@ -18,7 +18,7 @@ from sandbox.demo import summary
 from sandbox.demo.display import Display, choose_display
 from sandbox.demo.scenario import NotConverged, Scenario
 
-READY_WITHIN = 120.0
+READY_WITHIN = 600.0
 
 
 def main() -> int:

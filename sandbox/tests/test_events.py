@@ -326,7 +326,7 @@ class Bus:
 
     def wait(self, count: int) -> list[str]:
         for _ in range(count):
-            assert self.arrived.acquire(timeout=5), "an event did not arrive"
+            assert self.arrived.acquire(timeout=120), "an event did not arrive"
         return [json.loads(body["Entries"][0]["Detail"]).get("eventName", "tags") for _, body in self.put]
 
 

@@ -193,9 +193,10 @@ def test_latency_applies_to_every_aws_call_and_not_to_the_control_plane(harness:
             started = time.monotonic()
             send()
             assert time.monotonic() - started >= 0.06
+        SETTINGS.update({"latency_ms": 60_000})
         started = time.monotonic()
         harness.raw({}, path="/_sandbox/calls")
-        assert time.monotonic() - started < 0.05
+        assert time.monotonic() - started < 60
     finally:
         SETTINGS.update({"latency_ms": 0})
 

@@ -20,6 +20,7 @@ from sandbox.client.control import Control
 from sandbox.client.process import SandboxFailed, SandboxProcess
 from sandbox.client.sessions import Sessions
 from sandbox.deploy import ACCOUNTS, EXTERNAL_ID, HUB, REGIONS
+from sandbox.ports import free_port
 
 STUB_FUNCTION = Path(__file__).parent / "fixtures" / "bootstrap"
 FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
@@ -35,12 +36,6 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FUNCTIONS:
         shutil.copy(STUB_FUNCTION, folder / name)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RunningSandbox:
@@ -479,6 +474,31 @@ def test_the_children_of_a_killed_sandbox_exit(functions: Path, tmp_path: Path) 
     assert child.stdout.readline().startswith("sandbox ready")
     child.kill()
     child.wait()
+    eventually(lambda: not processes_containing(str(tmp_path)))
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from sandbox.client.process import SandboxProcess
+
+process = SandboxProcess(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+print(process.wait_ready(300), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+def test_a_sandbox_whose_starter_was_killed_stops(functions: Path, tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(functions), str(tmp_path), str(free_port())],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdout is not None
+    assert starter.stdout.readline().startswith("http://")
+    starter.kill()
+    starter.wait()
     eventually(lambda: not processes_containing(str(tmp_path)))
 
 

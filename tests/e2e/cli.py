@@ -98,7 +98,7 @@ class Peerd:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=600,
             env={name: value for name, value in changed.items() if value is not None},
             check=False,
         )

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -10,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.client.control import Control
-from sandbox.client.process import SandboxProcess, choose_port
+from sandbox.client.process import SandboxProcess
 from sandbox.client.sessions import Sessions
+from sandbox.ports import free_port
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World, address_ranges
 
 ROOT = Path(__file__).parents[2]
-READY_WITHIN = 120.0
+READY_WITHIN = 600.0
 _numbers = count(1)
 _process = pytest.StashKey[SandboxProcess]()
 
@@ -43,8 +43,7 @@ def functions_directory() -> Path:
 @pytest.fixture
 def unused_port() -> int:
     """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,7 @@ def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield running.rstrip("/")
         return
     state = tmp_path_factory.mktemp("sandbox") / "state"
-    with SandboxProcess(functions_directory(), state, choose_port(preferred=0)) as sandbox:
+    with SandboxProcess(functions_directory(), state, free_port()) as sandbox:
         request.config.stash[_process] = sandbox
         yield sandbox.wait_ready(READY_WITHIN)
         code = sandbox.stop()

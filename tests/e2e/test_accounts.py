@@ -1,6 +1,7 @@
 """Accounts: found in the organization, admitted by unit, registered manually, suspended, removed."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_a_unit_that_peerd_does_not_read_changes_no_peering_and_is_reported(
 def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_removed(
     world: World, peerd: Peerd, mesh: str, units: Organization
 ) -> None:
+    began = time.monotonic()
     account = units.account(units.unit())
     peerd.declare(mesh)
     ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(account, HOME, mesh=mesh)
@@ -144,7 +146,7 @@ def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_
 
     (finding,) = unreadable_scopes(peerd, mesh).values()
     assert finding["text"].startswith(f"{account} is SUSPENDED in its organisation: ")
-    assert finding["age_seconds"] < 60
+    assert finding["age_seconds"] <= time.monotonic() - began
     assert world.peering(ours, theirs).id == before
 
     peerd.ok("account", "remove", account)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.client.control import Control
-from sandbox.client.process import SandboxProcess, choose_port
+from sandbox.client.process import SandboxProcess
+from sandbox.ports import free_port
 from sandbox.tests.conformance import (
     events,
     identities,
@@ -53,8 +54,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     functions = tmp_path_factory.mktemp("functions")
     for name in ("vpc-events", "peering-events", "drift-repair"):
         shutil.copy(STUB_FUNCTION, functions / name)
-    with SandboxProcess(functions, tmp_path_factory.mktemp("state"), choose_port(0)) as process:
-        yield process.wait_ready(60)
+    with SandboxProcess(functions, tmp_path_factory.mktemp("state"), free_port()) as process:
+        yield process.wait_ready(600)
 
 
 @pytest.fixture(scope="module")
