@@ -50,12 +50,12 @@ docs: toolchain patience ## Write docs/cli.md anew, as the program says it
 # ---------------------------------------------------------------- check it
 .PHONY: check test lint unit
 # The tests of the crates without the AWS SDK. The feature lets a test of the simulator disable an invariant.
-TEST_PURE := cargo test --locked $(addprefix -p ,$(PURE)) --features peerd-testkit/breakable
+TEST_PURE := cargo test --locked $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches
 CLIPPY := cargo clippy --locked --all-targets
 
 check: toolchain $(VENV) ## After every edit: formatting, lint and tests of all that needs no AWS SDK (a minute)
 	cargo fmt --all --check
-	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/breakable -- -D warnings
+	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches -- -D warnings
 	$(TEST_PURE) --quiet
 	@$(MAKE) --no-print-directory lint-python lint-cfn
 
@@ -128,9 +128,9 @@ purity: toolchain
 	if cargo tree --locked --package peerd --no-default-features --edges normal --prefix none | grep '^aws' >&2; then \
 	  echo "peerd without its feature aws must be free of the AWS SDK" >&2; exit 1; fi; \
 	for binary in $(FUNCTION_NAMES) peerd; do \
-	  if cargo tree --locked --package "$$binary" --edges features --prefix none | grep -F 'feature "breakable"' >&2; then \
-	    echo "$$binary must not be built with breakable rules" >&2; exit 1; fi; done; \
-	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime, no binary can break a rule"
+	  if cargo tree --locked --package "$$binary" --edges features --prefix none | grep -F 'feature "invariant-switches"' >&2; then \
+	    echo "$$binary must not be built with invariant switches" >&2; exit 1; fi; done; \
+	echo "purity: peerd-core, peerd-engine and peerd-testkit are free of the AWS SDK, peerd-core of any runtime, no binary can disable an invariant"
 
 # ---------------------------------------------------------------- change it, ship it
 .PHONY: fmt lock deploy clean

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use peerd_aws::Deployed;
+use peerd_aws::Stack;
 use peerd_core::{AccountId, Organization, Region, Scope};
 use peerd_engine::{Message, Queue, Registration, Store, Work};
 use serde_json::json;
@@ -43,7 +43,7 @@ struct Known {
 }
 
 /// Carries a command out and answers what is to be printed.
-pub async fn run(command: Command, deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
     match command {
         Command::List => {
             let organization = deployed.store.organization().await?;
@@ -55,7 +55,7 @@ pub async fn run(command: Command, deployed: &Deployed, json: bool) -> Result<St
     }
 }
 
-async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Deployed) -> Result<String> {
+async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Stack) -> Result<String> {
     let regions = if regions.is_empty() { deployed.regions.iter().cloned().collect() } else { regions };
     for region in regions {
         deployed.store.register(&Scope::new(account.clone(), region)).await?;
@@ -66,7 +66,7 @@ async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Deployed) -> 
     Ok(String::new())
 }
 
-async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Deployed) -> Result<String> {
+async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stack) -> Result<String> {
     let organization = deployed.store.organization().await?;
     let by_stack = regions.is_empty() || !regions.is_disjoint(&deployed.regions);
     if by_stack && organization.inactive(account).is_none() {
@@ -90,7 +90,7 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Depl
 }
 
 fn known(
-    deployed: &Deployed,
+    deployed: &Stack,
     registered: BTreeMap<AccountId, Registration>,
     organization: &Organization,
 ) -> BTreeMap<AccountId, Known> {

@@ -1,6 +1,6 @@
 //! Checks, each told in a line, with what to do where it does not hold.
 
-use peerd_core::{Check, Holds};
+use peerd_core::{Check, CheckResult};
 
 use crate::mesh::word;
 
@@ -15,5 +15,5 @@ pub fn lines(checks: &[Check]) -> String {
 
 /// Whether one of them says no.
 pub fn fail(checks: &[Check]) -> bool {
-    checks.iter().any(|check| check.holds == Holds::No)
+    checks.iter().any(|check| check.holds == CheckResult::No)
 }

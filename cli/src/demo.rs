@@ -3,7 +3,7 @@
 use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_core::{Rendered, VpcRef, cidr};
 use peerd_engine::{Clock, Run};
-use peerd_testkit::people::table;
+use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, account, mesh, scope};
 
 const BEGINNING: &str = "\

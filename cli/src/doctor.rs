@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Deployed, Examined, Letters, SystemClock, configuration};
-use peerd_core::{Check, Holds};
+use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
+use peerd_core::{Check, CheckResult};
 use peerd_engine::error::chain;
 use peerd_engine::{Clock, Store};
 use serde_json::json;
 
 use crate::online::STACK;
-use crate::plan::{Site, Source};
+use crate::plan::{Backend, Source};
 use crate::status::lasting;
 use crate::{Answer, checks};
 
@@ -33,7 +33,7 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
     let (mut hub, scopes) = match source.file(stack) {
         Some(_) => (Vec::new(), look(source, stack, None).await?),
         None => {
-            let deployed = Deployed::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
+            let deployed = Stack::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
             let mut hub = of_hub(&deployed).await;
             let scopes = match from_here {
                 true => look(source, stack, Some(&deployed.hub.bus)).await?,
@@ -52,14 +52,14 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
 
 /// Examines every scope from here.
 async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
-    let site = Site::open(source, stack).await?;
+    let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
     Ok(site.cloud.examine_all(scopes, &observer.settings.deployment, bus).await)
 }
 
 /// Has the hub's function examine them, with the role that it works with.
-async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined> {
+async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
     match deployed.hub.examine_spokes().await {
         Ok(examined) => {
             hub.push(Check::yes("the function drift-repair answers"));
@@ -73,7 +73,7 @@ async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined
     }
 }
 
-async fn of_hub(deployed: &Deployed) -> Vec<Check> {
+async fn of_hub(deployed: &Stack) -> Vec<Check> {
     let mut checks = vec![deployed.hub.stands()];
     checks.extend(deployed.hub.rules(&deployed.name).await);
     for letters in &deployed.letters {
@@ -89,7 +89,7 @@ async fn of_hub(deployed: &Deployed) -> Vec<Check> {
     checks
 }
 
-async fn queue(letters: &Letters) -> Check {
+async fn queue(letters: &QueueWithDlq) -> Check {
     let name = letters.name;
     match letters.counts().await {
         Ok((_, dead)) if dead > 0 => Check::no(
@@ -136,7 +136,7 @@ fn tell(hub: &[Check], scopes: &[Examined]) -> String {
     let hub = if hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(hub)) };
     let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
     let all = scopes.iter().flat_map(|scope| &scope.checks);
-    let failing = all.filter(|check| check.holds == Holds::No).count();
+    let failing = all.filter(|check| check.holds == CheckResult::No).count();
     let sum = match failing {
         0 => format!("{} accounts and Regions are ready\n", scopes.len()),
         some => format!("{some} checks fail in {} accounts and Regions\n", scopes.len()),
@@ -160,12 +160,12 @@ mod tests {
     fn a_sweep_may_be_twice_as_old_as_its_schedule_says() {
         let minutes = |minutes: u64| Some(minutes * 60_000);
         let holds = |age, schedule| sweep(age, schedule).holds;
-        assert_eq!(holds(minutes(30), Some("rate(15 minutes)")), Holds::Yes);
-        assert_eq!(holds(minutes(31), Some("rate(15 minutes)")), Holds::No);
-        assert_eq!(holds(minutes(61), Some("rate(1 hour)")), Holds::Yes);
-        assert_eq!(holds(minutes(24 * 60), Some("cron(0 3 * * ? *)")), Holds::Yes);
-        assert_eq!(holds(minutes(26 * 60), None), Holds::No);
-        assert_eq!(holds(None, Some("rate(15 minutes)")), Holds::No);
+        assert_eq!(holds(minutes(30), Some("rate(15 minutes)")), CheckResult::Yes);
+        assert_eq!(holds(minutes(31), Some("rate(15 minutes)")), CheckResult::No);
+        assert_eq!(holds(minutes(61), Some("rate(1 hour)")), CheckResult::Yes);
+        assert_eq!(holds(minutes(24 * 60), Some("cron(0 3 * * ? *)")), CheckResult::Yes);
+        assert_eq!(holds(minutes(26 * 60), None), CheckResult::No);
+        assert_eq!(holds(None, Some("rate(15 minutes)")), CheckResult::No);
     }
 
     #[test]

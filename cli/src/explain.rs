@@ -7,14 +7,14 @@ use clap::Args;
 use futures::{StreamExt, stream};
 use peerd_aws::AwsCloud;
 use peerd_core::tags::MeshTag;
-use peerd_core::{Check, Doors, Holds, MeshName, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
+use peerd_core::{Check, CheckResult, MeshName, NetworkFilters, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
 use peerd_engine::error::chain;
-use peerd_engine::observe::Sight;
+use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
 use crate::checks;
-use crate::plan::{Site, Source};
+use crate::plan::{Backend, Source};
 
 /// How many scopes are searched at once.
 const CONCURRENCY: usize = 32;
@@ -32,13 +32,13 @@ pub struct Arguments {
 
 /// `peerd explain`.
 pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
-    let site = Site::open(source, stack).await?;
+    let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let found = find(&site.cloud, observer.scopes().await?, [&one, &other]).await?;
     let found = [&found[&one], &found[&other]];
     let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&observer, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
-    let Sight { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
+    let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &doors(&site.cloud, pair).await, pair);
     Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
 }
@@ -78,9 +78,9 @@ async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     }
 }
 
-async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> Doors {
+async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
     let told = |error: CloudError| chain(&error);
-    let mut doors = Doors::default();
+    let mut doors = NetworkFilters::default();
     for vpc in pair {
         let (acls, groups) = futures::join!(cloud.acls(vpc), cloud.open_groups(vpc));
         doors.acls.insert(vpc.clone(), acls.map_err(told));
@@ -91,7 +91,7 @@ async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> Doors {
 
 fn verdict(checks: &[Check]) -> &'static str {
     let some = |holds| checks.iter().any(|check| check.holds == holds);
-    match (some(Holds::No), some(Holds::Partly)) {
+    match (some(CheckResult::No), some(CheckResult::Partly)) {
         (true, _) => "do not reach each other",
         (false, true) => "reach each other, but not everything does",
         (false, false) => "reach each other",
@@ -101,7 +101,7 @@ fn verdict(checks: &[Check]) -> &'static str {
 /// The verdict with the first thing to mend, and then every check.
 fn tell([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
     let mut text = format!("{one} and {other} {}\n", verdict(checks));
-    if let Some(first) = checks.iter().find(|check| check.holds == Holds::No) {
+    if let Some(first) = checks.iter().find(|check| check.holds == CheckResult::No) {
         let remedy = first.remedy.as_deref().unwrap_or_default();
         text += &format!("first: {}\n  what to do: {remedy}\n", first.text);
     }
@@ -126,9 +126,9 @@ mod tests {
             remedy: remedy.map(str::to_owned),
         };
         let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
-        let mut checks = vec![check(Holds::Yes, "fine", None), check(Holds::Partly, "half", Some("look"))];
+        let mut checks = vec![check(CheckResult::Yes, "fine", None), check(CheckResult::Partly, "half", Some("look"))];
         assert!(tell([&a, &b], &checks).contains("reach each other, but not everything does"));
-        checks.push(check(Holds::No, "broken", Some("mend it")));
+        checks.push(check(CheckResult::No, "broken", Some("mend it")));
         assert_eq!(
             tell([&a, &b], &checks),
             "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) do not reach each other\n\

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use peerd_aws::Deployed;
-use peerd_core::{Finding, Leave, MeshName};
+use peerd_aws::Stack;
+use peerd_core::{DeleteApproval, Finding, MeshName};
 use peerd_engine::{Message, Queue, Store, Work};
 use serde_json::json;
 
@@ -19,14 +19,18 @@ pub struct Confirm {
 }
 
 /// `peerd confirm`: one run of the mesh deletes all that is due.
-pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<String> {
+pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<String> {
     let tidings = deployed.store.tidings(&mesh).await?.unwrap_or_default();
     let blocked = tidings.findings.iter().find(|finding| matches!(finding, Finding::DeleteLimit { .. }));
     let Some(blocked) = blocked else {
         bail!("nothing of {mesh} waits for a confirmation; `peerd status {mesh}` shows what is open");
     };
-    let work =
-        Work::Reconcile { mesh: mesh.clone(), scopes: BTreeSet::new(), everywhere: true, leave: Leave::Confirmed };
+    let work = Work::Reconcile {
+        mesh: mesh.clone(),
+        scopes: BTreeSet::new(),
+        everywhere: true,
+        leave: DeleteApproval::Confirmed,
+    };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
     say(&format!("{mesh}: confirmed ({}); it is being done", blocked.message()));
@@ -34,7 +38,7 @@ pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<S
 }
 
 /// `peerd redrive`: every dead letter goes back to where it came from.
-pub async fn redrive(deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
     let mut counts = Vec::new();
     for letters in &deployed.letters {
         let mut count = 0;

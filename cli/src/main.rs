@@ -4,7 +4,7 @@
 mod account;
 #[cfg(feature = "aws")]
 mod checks;
-mod colour;
+mod color;
 mod demo;
 #[cfg(feature = "aws")]
 mod doctor;
@@ -135,14 +135,14 @@ async fn run(cli: Cli) -> anyhow::Result<Answer> {
 
 /// Tells on stderr what was done. It is done, whether or not anybody hears of it.
 fn say(line: &str) {
-    progress::aside(|| colour::to_stderr(line));
+    progress::aside(|| color::to_stderr(line));
 }
 
 /// Writes to stdout; a reader that has seen enough is no error.
 fn print(text: &str, is_data: bool) -> anyhow::Result<()> {
     let written = match is_data {
         true => stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()),
-        false => colour::to_stdout(text),
+        false => color::to_stdout(text),
     };
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

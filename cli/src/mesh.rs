@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use peerd_aws::Deployed;
+use peerd_aws::Stack;
 use peerd_core::policy::Mode;
 use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::{Message, Queue, Store, Work};
@@ -67,7 +67,7 @@ pub struct Handover {
 }
 
 /// `peerd adopt` and `peerd release`.
-pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Deployed) -> Result<String> {
+pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
     let mut policy = policy_of(deployed, &mesh).await?;
     let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
     policy.hand_over(peering, adopt);
@@ -75,7 +75,7 @@ pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deploy
 }
 
 /// Carries a command out and answers what is to be printed.
-pub async fn run(command: Command, deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
     match command {
         Command::List => {
             let declared = declarations(deployed).await?;
@@ -142,7 +142,7 @@ impl Declaration {
 type Declarations = BTreeMap<MeshName, Declaration>;
 
 /// Every mesh of a deployment, with who declares it.
-pub async fn declarations(deployed: &Deployed) -> Result<Declarations> {
+pub async fn declarations(deployed: &Stack) -> Result<Declarations> {
     let stored = deployed.store.meshes().await?.into_iter();
     let mut declared: Declarations =
         stored.map(|(mesh, policy)| (mesh, policy.map_or(Declaration::Nobody, Declaration::Policy))).collect();
@@ -155,7 +155,7 @@ pub async fn declarations(deployed: &Deployed) -> Result<Declarations> {
     Ok(declared)
 }
 
-async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
+async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
     match declarations(deployed).await?.remove(mesh).and_then(|declared| declared.policy().cloned()) {
         Some(Policy { mode: Mode::Unreadable(why), .. }) => {
             bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} anew")
@@ -165,18 +165,18 @@ async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
     }
 }
 
-async fn set_mode(deployed: &Deployed, mesh: &MeshName, mode: Mode, done: &str) -> Result<String> {
+async fn set_mode(deployed: &Stack, mesh: &MeshName, mode: Mode, done: &str) -> Result<String> {
     let policy = Policy { mode, ..policy_of(deployed, mesh).await? };
     declare(deployed, mesh, &policy, done).await
 }
 
-async fn declare(deployed: &Deployed, mesh: &MeshName, policy: &Policy, done: &str) -> Result<String> {
+async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str) -> Result<String> {
     deployed.store.declare(mesh, policy).await?;
     reconcile(deployed, mesh, done).await
 }
 
 /// Has the mesh reconciled at once, and says what was done.
-async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<String> {
+async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<String> {
     let work = Work::reconcile(mesh.clone(), BTreeSet::new(), false);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use peerd_aws::{Deployed, configuration};
+use peerd_aws::{Stack, configuration};
 
 use crate::{Answer, account, doctor, explain, import, letting, map, mesh, plan, status};
 
@@ -61,7 +61,7 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
         Command::Doctor(arguments) => return doctor::run(arguments, stack, json).await,
         Command::OfDeployment(command) => command,
     };
-    let deployed = &Deployed::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
+    let deployed = &Stack::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
     let text = match command {
         OfDeployment::Mesh(command) => mesh::run(command, deployed, json).await?,
         OfDeployment::Account(command) => account::run(command, deployed, json).await?,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Deployed, PastRun, SystemClock};
+use peerd_aws::{PastRun, Stack, SystemClock};
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
-use peerd_engine::{Clock, Store, Tidings};
+use peerd_engine::{Clock, MeshFindings, Store};
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};
@@ -44,7 +44,7 @@ struct Known {
 }
 
 /// `peerd status`.
-pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Result<String> {
     let mut known = Vec::new();
     for (name, declaration) in mesh::declarations(deployed).await? {
         if mesh.as_ref().is_some_and(|mesh| *mesh != name) {
@@ -56,7 +56,7 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
         let age = |finding: &Finding| tidings.open_since(finding).map(|since| SystemClock.now().saturating_sub(since));
         let rendered = |finding: &Finding| (Rendered::new(finding, &deployed.stack), age(finding));
         let findings = tidings.findings.iter().map(rendered).collect();
-        let Tidings { more, withheld, pairs, .. } = tidings;
+        let MeshFindings { more, withheld, pairs, .. } = tidings;
         known.push(Known { mesh: name, declaration, members, findings, more, withheld, pairs });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
@@ -71,7 +71,7 @@ pub async fn status(Status { mesh }: Status, deployed: &Deployed, json: bool) ->
 }
 
 /// `peerd history`.
-pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bool) -> Result<String> {
     let past = deployed.store.runs(&mesh, runs).await?;
     if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
         return Err(unknown(&mesh));

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{MeshName, Observed, Peering, PeeringId, PeeringStatus, Tags, tags};
+use peerd_core::{MeshName, ObservedState, Peering, PeeringId, PeeringStatus, Tags, tags};
 
 use super::Note;
 use super::plan::Mesh;
 
 /// The active peerings of an environment between VPCs that are still in it. Of every other that concerns it, it is told what
 /// becomes of it.
-pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &Observed, notes: &mut Vec<Note>) -> BTreeSet<PeeringId> {
+pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &mut Vec<Note>) -> BTreeSet<PeeringId> {
     let members = mesh.vpcs();
     let mut adopted = BTreeSet::new();
     for peering in observed.peerings.values().filter(|peering| peering.status.is_live()) {

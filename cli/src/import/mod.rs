@@ -1,13 +1,13 @@
 //! `peerd import`: what the Python peerd keeps is taken over, as a plan first.
 
 mod adoption;
-mod file;
+mod cidr_overrides;
+mod legacy_config;
+mod peering_tags;
 mod plan;
-mod shares;
-mod tell;
+mod render;
 #[cfg(test)]
 mod tests;
-mod wear;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use futures::{StreamExt, stream};
-use peerd_aws::{AwsCloud, Deployed, Sessions};
-use peerd_core::{MeshName, Observed, Policy, Scope, VpcId};
+use peerd_aws::{AwsCloud, Sessions, Stack};
+use peerd_core::{MeshName, ObservedState, Policy, Scope, VpcId};
 use peerd_engine::error::chain;
-use peerd_engine::{CloudRead, CloudWrite, Message, Queue, Roster, Store, Work};
+use peerd_engine::{CloudRead, CloudWrite, KnownAccounts, Message, Queue, Store, Work};
 
 use crate::plan::role_arn;
 use crate::{input, say};
@@ -71,20 +71,20 @@ fn rename(text: &str) -> Result<(String, MeshName), String> {
 }
 
 /// Carries the command out and answers what is to be printed.
-pub async fn run(arguments: Arguments, deployed: &Deployed, json: bool) -> Result<String> {
+pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<String> {
     let Arguments { file, role, renames, apply } = arguments;
     let name = input::name(&file);
-    let old = file::read(&input::read(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
+    let old = legacy_config::read(&input::read(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
     let Some(role) = role.or_else(|| old.role.clone()) else {
         bail!("{name} has no common_principal_name; name the role to assume in each account by --role");
     };
     let cloud = AwsCloud::new(Sessions::load(role_arn(&role), None).await);
     let observed = look(&cloud, old.vpcs()).await;
-    let (declared, scopes) = (policies(deployed).await?, roster(deployed).await?.scopes);
+    let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
         .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
-    let told = if json { tell::as_json(&import) } else { tell::plan(&import) };
+    let told = if json { render::as_json(&import) } else { render::plan(&import) };
     if apply {
         make(&import, &cloud, deployed).await.with_context(|| format!("done in part; the plan was:\n{told}"))?;
     } else {
@@ -94,12 +94,12 @@ pub async fn run(arguments: Arguments, deployed: &Deployed, json: bool) -> Resul
 }
 
 /// Reads VPCs and the peerings of their scopes. A scope that cannot be read is a gap.
-async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Observed {
+async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> ObservedState {
     let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
         let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
         (scope, vpcs.and_then(|vpcs| Ok((vpcs, peerings?))))
     };
-    let mut observed = Observed::default();
+    let mut observed = ObservedState::default();
     let mut answers = stream::iter(vpcs).map(read).buffer_unordered(CONCURRENCY);
     while let Some((scope, answer)) = answers.next().await {
         match answer {
@@ -114,18 +114,18 @@ async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Obser
     observed
 }
 
-async fn policies(deployed: &Deployed) -> Result<BTreeMap<MeshName, Policy>> {
+async fn policies(deployed: &Stack) -> Result<BTreeMap<MeshName, Policy>> {
     let stored = deployed.store.meshes().await?.into_iter();
     Ok(stored.filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
 }
 
-async fn roster(deployed: &Deployed) -> Result<Roster> {
+async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
     let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
-    Ok(Roster::of(&deployed.accounts, &deployed.regions, &said, organization))
+    Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
 /// Registers, declares and tags, in this order: a VPC that is tagged finds its mesh, paused.
-async fn make(import: &Import, cloud: &AwsCloud, deployed: &Deployed) -> Result<()> {
+async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()> {
     for scope in &import.register {
         deployed.store.register(scope).await?;
     }
@@ -137,7 +137,7 @@ async fn make(import: &Import, cloud: &AwsCloud, deployed: &Deployed) -> Result<
     for (vpc, tags) in &import.tags {
         for (key, value) in tags {
             if let Err(error) = cloud.tag_vpc(vpc, key, Some(value)).await {
-                untagged.push(format!("{}\n    {}", chain(&error), tell::tag_command(vpc, tags)));
+                untagged.push(format!("{}\n    {}", chain(&error), render::tag_command(vpc, tags)));
                 break;
             }
         }

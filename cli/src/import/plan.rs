@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::cidr::IpNet;
 use peerd_core::policy::{Mode, Routing, Tables};
 use peerd_core::tags::{CIDRS, ENV, MeshTag, join_meshes};
-use peerd_core::{CidrSet, MeshName, Observed, Policy, Scope, Tags, VpcRef, cidr};
+use peerd_core::{CidrSet, MeshName, ObservedState, Policy, Scope, Tags, VpcRef, cidr};
 
 use super::Note;
 use super::adoption;
-use super::file::{Entry, OldFile};
-use super::shares::{self, Shares};
-use super::wear;
+use super::cidr_overrides::{self, Shares};
+use super::legacy_config::{Entry, OldFile};
+use super::peering_tags;
 
 /// All IPv6 addresses: the Python peerd routed none.
 const NO_IPV6: [&str; 2] = ["::/1", "8000::/1"];
@@ -32,7 +32,7 @@ pub struct Import {
 /// What there is already.
 pub struct Known<'a> {
     /// The VPCs and peerings of the scopes that the file names.
-    pub observed: &'a Observed,
+    pub observed: &'a ObservedState,
     /// The policies that operators have declared.
     pub declared: &'a BTreeMap<MeshName, Policy>,
     /// Where peerd looks.
@@ -67,7 +67,7 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
         let mut policy = Policy {
             mode: Mode::Paused,
             routes: Routing { tables: Tables::Tagged, exclude: left_out(name, mesh, &shares, &mut problems) },
-            tags: wear::tags(file, name, mesh, &mut import.notes),
+            tags: peering_tags::tags(file, name, mesh, &mut import.notes),
             adopt: adoption::find(name, mesh, known.observed, &mut import.notes),
             ..Policy::default()
         };
@@ -96,7 +96,7 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
 fn meshes<'a>(
     file: &'a OldFile,
     renames: &BTreeMap<String, MeshName>,
-    observed: &Observed,
+    observed: &ObservedState,
     notes: &mut Vec<Note>,
     problems: &mut Vec<String>,
 ) -> BTreeMap<MeshName, Mesh<'a>> {
@@ -137,15 +137,15 @@ fn same_place(meshes: &BTreeMap<MeshName, Mesh<'_>>, problems: &mut Vec<String>)
 
 fn shares_by_vpc<'a>(
     meshes: &BTreeMap<MeshName, Mesh<'a>>,
-    observed: &Observed,
+    observed: &ObservedState,
     notes: &mut Vec<Note>,
     problems: &mut Vec<String>,
-) -> BTreeMap<&'a VpcRef, shares::Shared> {
+) -> BTreeMap<&'a VpcRef, cidr_overrides::Shared> {
     let mut said: BTreeMap<&VpcRef, Shares> = BTreeMap::new();
     for (name, entry) in meshes.iter().flat_map(|(name, mesh)| mesh.entries.iter().map(move |entry| (name, entry))) {
         let share = match &entry.overrides {
             None => None,
-            Some(overrides) => match shares::within(overrides, own(&entry.vpc, observed).as_ref()) {
+            Some(overrides) => match cidr_overrides::within(overrides, own(&entry.vpc, observed).as_ref()) {
                 Ok((share, words)) => {
                     notes.extend(words.into_iter().map(|word| Note::new(&entry.vpc, word)));
                     Some(share)
@@ -168,7 +168,7 @@ fn shares_by_vpc<'a>(
     }
     let mut shared = BTreeMap::new();
     for (vpc, shares) in said {
-        match shares::shared(&shares, own(vpc, observed).as_ref()) {
+        match cidr_overrides::shared(&shares, own(vpc, observed).as_ref()) {
             Ok(one) => {
                 if !one.left_out.is_empty() {
                     let word = "shares other blocks in one environment than in another; one that it gets later is \
@@ -184,7 +184,7 @@ fn shares_by_vpc<'a>(
 }
 
 /// The IPv4 blocks of a VPC, if it was seen.
-fn own(vpc: &VpcRef, observed: &Observed) -> Option<CidrSet> {
+fn own(vpc: &VpcRef, observed: &ObservedState) -> Option<CidrSet> {
     let seen = observed.vpcs.get(vpc)?;
     Some(seen.cidrs.iter().filter(|block| matches!(block, IpNet::V4(_))).copied().collect())
 }
@@ -193,7 +193,7 @@ fn own(vpc: &VpcRef, observed: &Observed) -> Option<CidrSet> {
 fn left_out(
     name: &MeshName,
     mesh: &Mesh<'_>,
-    shares: &BTreeMap<&VpcRef, shares::Shared>,
+    shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>,
     problems: &mut Vec<String>,
 ) -> CidrSet {
     let mut all: CidrSet = NO_IPV6.iter().filter_map(|block| cidr::parse(block).ok()).collect();
@@ -214,8 +214,8 @@ fn left_out(
 /// The tags that VPCs lack: what they wear already is added to, and nothing that says something else is changed.
 fn tags(
     meshes: &BTreeMap<MeshName, Mesh<'_>>,
-    shares: &BTreeMap<&VpcRef, shares::Shared>,
-    observed: &Observed,
+    shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>,
+    observed: &ObservedState,
     problems: &mut Vec<String>,
 ) -> BTreeMap<VpcRef, Tags> {
     let mut wanted: BTreeMap<VpcRef, Tags> = BTreeMap::new();

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{MeshName, Observed, PeeringStatus, PeeringView, Policy, Scope, Tags, Vpc, VpcRef};
+use peerd_core::{MeshName, ObservedState, PeeringStatus, PeeringView, Policy, Scope, Tags, Vpc, VpcRef};
 
 use super::plan::{self, Import, Known};
-use super::{file, tell};
+use super::{legacy_config, render};
 
 const HEAD: &str = "
 metadata:
@@ -34,7 +34,7 @@ const FULL: &str = "
 
 #[derive(Default)]
 struct World {
-    observed: Observed,
+    observed: ObservedState,
     declared: BTreeMap<MeshName, Policy>,
     scopes: BTreeSet<Scope>,
     renames: BTreeMap<String, MeshName>,
@@ -77,7 +77,7 @@ impl World {
     }
 
     fn import(&self, environments: &str) -> Result<Import, Vec<String>> {
-        let old = file::read(&format!("{HEAD}{environments}")).unwrap();
+        let old = legacy_config::read(&format!("{HEAD}{environments}")).unwrap();
         let known = Known { observed: &self.observed, declared: &self.declared, scopes: &self.scopes };
         plan::plan(&old, &self.renames, &known)
     }
@@ -102,7 +102,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
     world.peering("pcx-old", ["vpc-a", "vpc-d"], "production", PeeringStatus::Active);
     let import = world.import(FULL).unwrap();
     assert_eq!(
-        tell::plan(&import),
+        render::plan(&import),
         "+ account 111111111111 in us-east-1
 + account 222222222222 in eu-west-1
 + account 333333333333 in us-east-1
@@ -138,7 +138,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
 2 meshes, 4 VPCs to tag, 2 peerings to adopt, 7 things to know
 "
     );
-    let json: serde_json::Value = serde_json::from_str(&tell::as_json(&import)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&render::as_json(&import)).unwrap();
     assert_eq!(json["meshes"]["production"]["mode"], "paused");
     assert_eq!(json["tags"][0]["tags"]["peerd:cidrs"], "10.10.0.0/17");
     assert_eq!(json["register"][0], "111111111111/us-east-1");

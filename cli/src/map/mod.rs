@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use peerd_core::{Map, MeshName};
-use peerd_engine::observe::Sight;
+use peerd_engine::observe::Snapshot;
 
-use crate::plan::{Site, Source};
+use crate::plan::{Backend, Source};
 use crate::{input, progress, say};
 
 /// What `peerd map` asks for.
@@ -95,14 +95,14 @@ fn read(file: &Path) -> Result<Map> {
 }
 
 async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
-    let site = Site::open(source, stack).await?;
+    let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
     let mut map = Map::default();
     let meshes = crate::plan::chosen(&observer, meshes).await?;
     progress::count("looking at meshes", meshes.len());
     for mesh in meshes {
-        let Sight { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
+        let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
         map.add(&desired, &observed, site.stack());
         progress::step();
     }
@@ -112,7 +112,7 @@ async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Res
 #[cfg(test)]
 mod tests {
     use peerd_core::map::{Edge, Node};
-    use peerd_core::{Check, Finding, Holds, Rendered};
+    use peerd_core::{Check, CheckResult, Finding, Rendered};
 
     use super::*;
 
@@ -131,7 +131,7 @@ mod tests {
         let mut pairs: Vec<Edge> = nodes.windows(2).map(edge).collect();
         if let Some(last) = pairs.last_mut() {
             let (text, remedy) = ("there is no route".to_owned(), Some("wait".to_owned()));
-            last.checks.push(Check { holds: Holds::No, text, remedy });
+            last.checks.push(Check { holds: CheckResult::No, text, remedy });
         }
         let finding = |node: &Node| {
             let (resource, key, word) = (node.vpc.to_string(), "peerd:cidrs".to_owned(), "any".to_owned());

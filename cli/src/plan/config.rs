@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use peerd_core::{AccountId, Deployment, MeshName, Policy, Region, UnitId};
+use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Policy, Region};
 use serde::Deserialize;
 
 /// What the file says.
@@ -14,7 +14,7 @@ pub struct Config {
     /// Where members may be.
     pub accounts: BTreeSet<AccountId>,
     /// Organisational units whose accounts are looked at as well.
-    pub units: BTreeSet<UnitId>,
+    pub units: BTreeSet<OrganizationalUnitId>,
     /// The Regions of these accounts.
     pub regions: BTreeSet<Region>,
     /// The role to assume in each account: its name, or its ARN with `{account}`.
@@ -32,7 +32,7 @@ struct Written {
     #[serde(default)]
     accounts: BTreeSet<AccountId>,
     #[serde(default)]
-    units: BTreeSet<UnitId>,
+    units: BTreeSet<OrganizationalUnitId>,
     regions: BTreeSet<Region>,
     role: String,
     external_id: Option<String>,

@@ -1,9 +1,9 @@
 //! `peerd plan` and `peerd apply`: the engine of the functions, run from here.
 
+mod backend;
 mod config;
+mod render;
 mod saved;
-mod site;
-mod tell;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write, stderr, stdin};
@@ -14,14 +14,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use peerd_aws::SystemClock;
-use peerd_core::{FindingKind, Leave, MeshName, Scope};
-use peerd_engine::preview::Preview;
+use peerd_core::{DeleteApproval, FindingKind, MeshName, Scope};
+use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
 
-use crate::{Answer, colour, input, progress, say};
+use crate::{Answer, color, input, progress, say};
+pub use backend::{Backend, Source};
 pub use config::role_arn;
-use saved::Saved;
-pub use site::{Site, Source};
+use saved::SavedPlan;
 
 /// How many meshes are looked at, or worked on, at once.
 const CONCURRENCY: usize = 8;
@@ -63,14 +63,14 @@ pub struct ApplyArguments {
 /// `peerd plan`.
 pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
-    let site = Site::open(source, stack).await?;
+    let site = Backend::open(source, stack).await?;
     let previews = previews(&site.observer(), meshes).await?;
-    let plan = Saved::of(&previews, site.stack());
+    let plan = SavedPlan::of(&previews, site.stack());
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("kept in {0}; `peerd apply {0}` applies it", out.display()));
     }
-    let text = if json { plan.to_json()? } else { tell::plans(&previews, site.stack()) };
+    let text = if json { plan.to_json()? } else { render::plans(&previews, site.stack()) };
     let code = match (detailed_exitcode, plan.is_empty(), previews.iter().any(has_gaps)) {
         (false, ..) | (true, true, false) => 0,
         (true, false, _) => 2,
@@ -80,7 +80,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
 }
 
 /// Whether something could not be read.
-fn has_gaps(preview: &Preview) -> bool {
+fn has_gaps(preview: &DryRun) -> bool {
     preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Gap)
 }
 
@@ -88,29 +88,29 @@ fn has_gaps(preview: &Preview) -> bool {
 pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let ApplyArguments { plan, source, yes } = arguments;
     let kept =
-        plan.as_ref().map(|file| Saved::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
+        plan.as_ref().map(|file| SavedPlan::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
     let kept = kept.transpose()?;
-    let site = Site::open(source, stack).await?;
+    let site = Backend::open(source, stack).await?;
     let engine = site.engine();
-    let meshes = kept.as_ref().map(Saved::meshes).unwrap_or_default();
+    let meshes = kept.as_ref().map(SavedPlan::meshes).unwrap_or_default();
     let previews = previews(&site.observer(), meshes).await?;
-    let now = Saved::of(&previews, site.stack());
+    let now = SavedPlan::of(&previews, site.stack());
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => ask(&tell::plans(&previews, site.stack()))?,
+        None => ask(&render::plans(&previews, site.stack()))?,
     }
-    for Preview { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
+    for DryRun { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
         say(&format!("{mesh}: not everything could be read; `peerd plan {mesh}` says what"));
     }
     let due = previews.into_iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty());
-    let due: Vec<Preview> = due.collect();
+    let due: Vec<DryRun> = due.collect();
     progress::count("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
     let runs = stream::iter(due).map(|preview| work(&engine, preview)).buffer_unordered(CONCURRENCY);
     let mut runs: Vec<Run> = runs.try_collect().await?;
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
     let done = runs.iter().all(|run| matches!(run.outcome, Outcome::Unchanged | Outcome::Applied));
-    let text = if json { tell::runs_as_json(&runs, site.stack()) } else { tell::runs(&runs, site.stack()) };
+    let text = if json { render::runs_as_json(&runs, site.stack()) } else { render::runs(&runs, site.stack()) };
     Ok(Answer { text, code: u8::from(!done) })
 }
 
@@ -126,26 +126,26 @@ pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<
 }
 
 /// Looks ahead for these meshes, or for all that are declared.
-async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<Preview>> {
+async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<DryRun>> {
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
     progress::count("looking at meshes", meshes.len());
     let looks = stream::iter(meshes).map(|mesh| look(observer, mesh, &scopes)).buffered(CONCURRENCY);
     looks.try_collect().await
 }
 
-async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<Preview> {
+async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<DryRun> {
     let preview = observer.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
     progress::step();
     preview
 }
 
 /// Runs a mesh until nothing is left to do, and tells all that was done.
-async fn work(engine: &Engine<'_>, preview: Preview) -> Result<Run> {
-    let Preview { mesh, asked, .. } = preview;
+async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
+    let DryRun { mesh, asked, .. } = preview;
     let mut applied = Vec::new();
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
-        let mut run = engine.reconcile(&mesh, &asked, Leave::ByPolicy, SystemClock.now() + RUN).await?;
+        let mut run = engine.reconcile(&mesh, &asked, DeleteApproval::ByPolicy, SystemClock.now() + RUN).await?;
         if run.outcome != Outcome::Unchanged {
             engine.store.record_run(&run, SystemClock.now()).await?;
         }
@@ -180,7 +180,7 @@ fn ask(plans: &str) -> Result<()> {
     }
     let mut answer = String::new();
     progress::aside(|| {
-        colour::to_stderr(plans);
+        color::to_stderr(plans);
         drop(write!(stderr(), "Apply this? Only `yes` does: "));
         stdin().read_line(&mut answer)
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use peerd_core::{MeshName, Rendered};
-use peerd_engine::preview::Preview;
+use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form. A field may be added to a version; none changes its meaning.
@@ -12,7 +12,7 @@ const FORMAT: u8 = 1;
 
 /// A plan, as `peerd plan --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saved {
+pub struct SavedPlan {
     version: u8,
     meshes: BTreeMap<MeshName, Mesh>,
 }
@@ -35,10 +35,10 @@ struct Line {
     pair: Option<String>,
 }
 
-impl Saved {
+impl SavedPlan {
     /// What looks ahead saw.
-    pub fn of(previews: &[Preview], stack: &str) -> Self {
-        let mesh = |preview: &Preview| {
+    pub fn of(previews: &[DryRun], stack: &str) -> Self {
+        let mesh = |preview: &DryRun| {
             let step = |step: &peerd_core::Step| Line {
                 action: step.action.to_string(),
                 pair: step.pair.as_ref().map(ToString::to_string),
@@ -112,15 +112,15 @@ fn lines(mesh: Option<&Mesh>) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    fn plan(actions: &[&str], paused: bool) -> Saved {
+    fn plan(actions: &[&str], paused: bool) -> SavedPlan {
         let steps = actions.iter().map(|action| Line { action: (*action).to_owned(), pair: None }).collect();
         let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new() };
-        Saved { version: FORMAT, meshes: [("prod".parse().unwrap(), mesh)].into() }
+        SavedPlan { version: FORMAT, meshes: [("prod".parse().unwrap(), mesh)].into() }
     }
 
     #[test]
     fn a_plan_holds_as_long_as_the_same_would_be_planned() {
-        let kept = Saved::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
+        let kept = SavedPlan::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], false)).is_ok());
         let said = kept.still_holds(&plan(&["+ a", "- c"], false)).unwrap_err().to_string();
         assert!(said.ends_with("as it was:\n  new: - c\n  no more: + b"), "{said}");
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_no_plan_is_refused() {
-        assert!(Saved::read("{}").unwrap_err().to_string().contains("no plan"));
+        assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("no plan"));
         let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 1", "\"version\": 2");
-        assert!(Saved::read(&newer).unwrap_err().to_string().contains("version 2"));
+        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 2"));
     }
 }

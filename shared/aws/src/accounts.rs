@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{AccountId, Region, Scope};
-use peerd_engine::PortError;
+use peerd_engine::InfraError;
 
 use crate::store::{ACCOUNTS, DynamoStore};
 
@@ -13,7 +13,7 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), PortError> {
+    pub async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
                 .update_expression("ADD regions :regions REMOVE gone")
@@ -26,7 +26,7 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn unregister(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<(), PortError> {
+    pub async fn unregister(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<(), InfraError> {
         let regions = AttributeValue::Ss(regions.iter().map(ToString::to_string).collect());
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update.update_expression("DELETE regions :regions").expression_attribute_values(":regions", regions)
@@ -38,7 +38,7 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn say_gone(&self, account: &AccountId) -> Result<(), PortError> {
+    pub async fn say_gone(&self, account: &AccountId) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
                 .update_expression("SET gone = :true REMOVE regions")

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use peerd_engine::{Bus, Notice, PortError};
+use peerd_engine::{Bus, InfraError, Notification};
 
 use crate::errors;
 
@@ -25,8 +25,8 @@ impl EventBridgeBus {
         Self { events: aws_sdk_eventbridge::Client::new(config), name }
     }
 
-    fn entry(&self, notice: &Notice) -> Result<PutEventsRequestEntry, PortError> {
-        let unwritable = |error| PortError { context: "notice not written".to_owned(), source: Some(Box::new(error)) };
+    fn entry(&self, notice: &Notification) -> Result<PutEventsRequestEntry, InfraError> {
+        let unwritable = |error| InfraError { context: "notice not written".to_owned(), source: Some(Box::new(error)) };
         let detail = serde_json::to_string(notice).map_err(unwritable)?;
         let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(notice.detail_type());
         Ok(entry.event_bus_name(&self.name).detail(detail).build())
@@ -35,14 +35,14 @@ impl EventBridgeBus {
 
 #[async_trait]
 impl Bus for EventBridgeBus {
-    async fn publish(&self, notices: &[Notice]) -> Result<(), PortError> {
+    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError> {
         for batch in notices.chunks(MOST_ENTRIES) {
             let entries = batch.iter().map(|notice| self.entry(notice)).collect::<Result<_, _>>()?;
             let answer = self.events.put_events().set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| errors::port(format!("PutEvents on {}", self.name), error))?;
             // The call succeeds even if the bus took none.
             if let Some(refused) = answer.entries().iter().find_map(|entry| entry.error_code()) {
-                return Err(PortError::new(format!("PutEvents on {}: a notice was refused ({refused})", self.name)));
+                return Err(InfraError::new(format!("PutEvents on {}: a notice was refused ({refused})", self.name)));
             }
         }
         Ok(())

@@ -10,15 +10,15 @@ use aws_sdk_ec2::types::{
 use peerd_core::cidr::IpNet;
 use peerd_core::{
     DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas, RouteTable,
-    RouteTableId, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Vpc, VpcId, VpcRef, tags,
+    RouteTableId, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind};
 
 use crate::convert::{self, Malformed};
 use crate::errors;
 use crate::ingress;
-use crate::pace::{Bucket, Pace};
 use crate::quotas;
+use crate::rate_limiter::{ApiRateLimiter, Bucket};
 use crate::regions;
 use crate::sessions::Sessions;
 
@@ -34,17 +34,17 @@ const VALUES: usize = 200;
 /// EC2 in every scope, at EC2's pace.
 pub struct AwsCloud {
     sessions: Sessions,
-    pace: Pace,
+    rate_limiter: ApiRateLimiter,
 }
 
 impl AwsCloud {
     /// A cloud over these sessions.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions, pace: Pace::default() }
+        Self { sessions, rate_limiter: ApiRateLimiter::default() }
     }
 
     pub(crate) async fn ec2(&self, scope: &Scope, bucket: Bucket) -> aws_sdk_ec2::Client {
-        self.pace.take(scope, bucket).await;
+        self.rate_limiter.take(scope, bucket).await;
         self.sessions.ec2(scope).await
     }
 
@@ -346,7 +346,7 @@ impl CloudWrite for AwsCloud {
         group: &SecurityGroupId,
         permission: &Permission,
         tags: &Tags,
-    ) -> Result<RuleId, CloudError> {
+    ) -> Result<SecurityGroupRuleId, CloudError> {
         let call = format!("AuthorizeSecurityGroupIngress of {permission} in {group} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("AuthorizeSecurityGroupIngress")).await;
         let request = ec2.authorize_security_group_ingress().group_id(group.as_str());
@@ -359,7 +359,12 @@ impl CloudWrite for AwsCloud {
         id.map_err(|error| malformed(&call, error))
     }
 
-    async fn revoke_ingress(&self, scope: &Scope, group: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError> {
+    async fn revoke_ingress(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        rule: &SecurityGroupRuleId,
+    ) -> Result<(), CloudError> {
         let call = format!("RevokeSecurityGroupIngress of {rule} in {group} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("RevokeSecurityGroupIngress")).await;
         let request = ec2.revoke_security_group_ingress().group_id(group.as_str());
@@ -367,7 +372,13 @@ impl CloudWrite for AwsCloud {
         answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
-    async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError> {
+    async fn mark_rule(
+        &self,
+        scope: &Scope,
+        rule: &SecurityGroupRuleId,
+        key: &str,
+        on: bool,
+    ) -> Result<(), CloudError> {
         self.set_tag(scope, rule.as_str(), key, on.then_some("")).await
     }
 

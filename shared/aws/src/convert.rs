@@ -6,7 +6,9 @@ use aws_sdk_ec2::types::{
 };
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::ids::IdError;
-use peerd_core::{ListRoute, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef};
+use peerd_core::{
+    PeeringStatus, PeeringView, PrefixListRoute, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef,
+};
 
 /// A record that lacks what it should have, or has something else.
 #[derive(Debug, thiserror::Error)]
@@ -124,12 +126,12 @@ pub fn entry(entry: &PrefixListEntry) -> Result<IpNet, Malformed> {
 }
 
 /// A route to a prefix list; none of one to a gateway endpoint.
-fn list_route(route: &SdkRoute) -> Result<Option<ListRoute>, Malformed> {
+fn list_route(route: &SdkRoute) -> Result<Option<PrefixListRoute>, Malformed> {
     let Some(list) = route.destination_prefix_list_id() else { return Ok(None) };
     let target = target(route)?;
     let of_endpoint = matches!(&target, RouteTarget::Other(id) if id.starts_with("vpce-"));
     let list = list.parse()?;
-    Ok((!of_endpoint).then_some(ListRoute { list, target }))
+    Ok((!of_endpoint).then_some(PrefixListRoute { list, target }))
 }
 
 fn target(route: &SdkRoute) -> Result<RouteTarget, Malformed> {

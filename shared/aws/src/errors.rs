@@ -6,7 +6,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use peerd_engine::error::chain;
-use peerd_engine::{CloudError, ErrorKind, PortError};
+use peerd_engine::{CloudError, ErrorKind, InfraError};
 
 /// An SDK error with its kind, the call, and what AWS said or the causes that kept it from answering.
 pub fn cloud<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> CloudError
@@ -15,19 +15,19 @@ where
 {
     let kind = kind(&error);
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
-    let PortError { context, source } = port(call, error);
+    let InfraError { context, source } = port(call, error);
     CloudError { kind, code, context, source }
 }
 
 /// An SDK error of the store or the queue.
-pub fn port<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> PortError
+pub fn port<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> InfraError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     match (error.as_service_error(), refused_role(&error)) {
-        (Some(answer), _) => PortError::new(format!("{call} ({})", said(answer))),
-        (None, Some(refusal)) => PortError::new(format!("{call}: its role cannot be assumed ({})", said(refusal))),
-        (None, None) => PortError { context: call.to_string(), source: Some(Box::new(error)) },
+        (Some(answer), _) => InfraError::new(format!("{call} ({})", said(answer))),
+        (None, Some(refusal)) => InfraError::new(format!("{call}: its role cannot be assumed ({})", said(refusal))),
+        (None, None) => InfraError { context: call.to_string(), source: Some(Box::new(error)) },
     }
 }
 

@@ -136,7 +136,7 @@ fn permissions(trials: &[Trial]) -> Vec<Check> {
 
 #[cfg(test)]
 mod tests {
-    use peerd_core::Holds;
+    use peerd_core::CheckResult;
 
     use super::*;
 
@@ -149,14 +149,14 @@ mod tests {
             Trial::Unclear("ReplaceRoute", "timeout".to_owned()),
         ];
         let checks = permissions(&trials);
-        let told: Vec<(Holds, &str)> = checks.iter().map(|check| (check.holds, check.text.as_str())).collect();
+        let told: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.holds, check.text.as_str())).collect();
         assert_eq!(
             told,
             [
-                (Holds::No, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
-                (Holds::Partly, "whether ReplaceRoute is permitted cannot be told: timeout"),
+                (CheckResult::No, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
+                (CheckResult::Partly, "whether ReplaceRoute is permitted cannot be told: timeout"),
                 (
-                    Holds::Yes,
+                    CheckResult::Yes,
                     "1 of peerd's 4 kinds of calls are permitted; nothing is there to try the other 1 on: AcceptVpcPeeringConnection"
                 ),
             ]

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
 use peerd_core::{Check, Deployment};
-use peerd_engine::PortError;
+use peerd_engine::InfraError;
 use serde_json::json;
 
 use crate::examine::Examined;
@@ -67,7 +67,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the function cannot be called, or fails.
-    pub async fn examine_spokes(&self) -> Result<Vec<Examined>, PortError> {
+    pub async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError> {
         let timeouts = aws_config::timeout::TimeoutConfig::builder().operation_timeout(PATIENCE).build();
         let patient = self.config.clone().into_builder();
         let patient = patient.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
@@ -77,9 +77,9 @@ impl Hub {
         let answer = request.payload(Blob::new(payload)).send().await.map_err(|error| errors::port(&call, error))?;
         let body = answer.payload().map(AsRef::as_ref).unwrap_or_default();
         if let Some(error) = answer.function_error() {
-            return Err(PortError::new(format!("{call} ({error}: {})", String::from_utf8_lossy(body))));
+            return Err(InfraError::new(format!("{call} ({error}: {})", String::from_utf8_lossy(body))));
         }
-        serde_json::from_slice(body).map_err(|error| PortError {
+        serde_json::from_slice(body).map_err(|error| InfraError {
             context: format!("{call}: its answer makes no sense; is it as new as this command?"),
             source: Some(Box::new(error)),
         })
@@ -89,7 +89,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use aws_config::BehaviorVersion;
-    use peerd_core::Holds;
+    use peerd_core::CheckResult;
 
     use super::*;
 
@@ -101,9 +101,9 @@ mod tests {
                 .stands()
                 .holds
         };
-        assert_eq!(hub("UPDATE_COMPLETE"), Holds::Yes);
-        assert_eq!(hub("UPDATE_ROLLBACK_COMPLETE"), Holds::Partly);
-        assert_eq!(hub("UPDATE_ROLLBACK_FAILED"), Holds::No);
-        assert_eq!(hub("DELETE_IN_PROGRESS"), Holds::No);
+        assert_eq!(hub("UPDATE_COMPLETE"), CheckResult::Yes);
+        assert_eq!(hub("UPDATE_ROLLBACK_COMPLETE"), CheckResult::Partly);
+        assert_eq!(hub("UPDATE_ROLLBACK_FAILED"), CheckResult::No);
+        assert_eq!(hub("DELETE_IN_PROGRESS"), CheckResult::No);
     }
 }

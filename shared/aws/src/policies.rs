@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{MeshName, Policy, PolicyError};
-use peerd_engine::{PortError, error::chain};
+use peerd_engine::{InfraError, error::chain};
 use serde_dynamo::Deserializer;
 
 use crate::store::{DynamoStore, Item, read as read_item};
@@ -16,8 +16,8 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn declare(&self, mesh: &MeshName, policy: &Policy) -> Result<(), PortError> {
-        let unwritable = |error| PortError { context: format!("policy of {mesh} not written"), source: Some(error) };
+    pub async fn declare(&self, mesh: &MeshName, policy: &Policy) -> Result<(), InfraError> {
+        let unwritable = |error| InfraError { context: format!("policy of {mesh} not written"), source: Some(error) };
         let value: AttributeValue =
             serde_dynamo::to_attribute_value(policy).map_err(|error| unwritable(Box::new(error)))?;
         let set = |update: UpdateItemFluentBuilder| {
@@ -30,14 +30,14 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), PortError> {
+    pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), InfraError> {
         self.update(PK, mesh.as_str(), "mesh", |update| update.update_expression("REMOVE policy")).await
     }
 }
 
 /// A mesh of the table. A policy that cannot be read is one that changes nothing, so that it stops its own mesh and no
 /// other.
-pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), PortError> {
+pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), InfraError> {
     #[derive(serde::Deserialize)]
     struct Mesh {
         sk: MeshName,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
-use peerd_engine::{Message, PortError, Queue};
+use peerd_engine::{InfraError, Message, Queue};
 
 use crate::errors;
 
@@ -24,7 +24,7 @@ impl SqsQueue {
 }
 
 /// A queue of a function, and where what it could not handle went.
-pub struct Letters {
+pub struct QueueWithDlq {
     /// The queue's name: vpc-events, peering-events or drift-repair.
     pub name: &'static str,
     sqs: aws_sdk_sqs::Client,
@@ -32,7 +32,7 @@ pub struct Letters {
     dead: String,
 }
 
-impl Letters {
+impl QueueWithDlq {
     /// The queue at `queue` with its dead letters at `dead`.
     pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
         Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
@@ -42,17 +42,17 @@ impl Letters {
     ///
     /// # Errors
     /// When SQS fails.
-    pub async fn counts(&self) -> Result<(u64, u64), PortError> {
+    pub async fn counts(&self) -> Result<(u64, u64), InfraError> {
         Ok((self.count(&self.queue).await?, self.count(&self.dead).await?))
     }
 
-    async fn count(&self, url: &str) -> Result<u64, PortError> {
+    async fn count(&self, url: &str) -> Result<u64, InfraError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let request = self.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());
         let answer = request.send().await;
         let answer = answer.map_err(|error| errors::port(format!("GetQueueAttributes of {}", self.name), error))?;
         let count = answer.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
-        count.ok_or_else(|| PortError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
+        count.ok_or_else(|| InfraError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
     }
 
     /// Puts up to ten dead letters back into the queue, and tells how many. Each is taken out only when it is back, so that
@@ -60,7 +60,7 @@ impl Letters {
     ///
     /// # Errors
     /// When SQS fails.
-    pub async fn redrive(&self) -> Result<usize, PortError> {
+    pub async fn redrive(&self) -> Result<usize, InfraError> {
         let failed = |call: &str| format!("{call} of the dead letters of {}", self.name);
         let request = self.sqs.receive_message().queue_url(&self.dead).max_number_of_messages(10).wait_time_seconds(1);
         let answer = request.send().await.map_err(|error| errors::port(failed("ReceiveMessage"), error))?;
@@ -78,8 +78,9 @@ impl Letters {
 
 #[async_trait]
 impl Queue for SqsQueue {
-    async fn send(&self, message: &Message, delay: u32) -> Result<(), PortError> {
-        let unwritable = |error| PortError { context: "message not written".to_owned(), source: Some(Box::new(error)) };
+    async fn send(&self, message: &Message, delay: u32) -> Result<(), InfraError> {
+        let unwritable =
+            |error| InfraError { context: "message not written".to_owned(), source: Some(Box::new(error)) };
         let body = serde_json::to_string(message).map_err(unwritable)?;
         let delay = i32::try_from(delay.min(LONGEST_DELAY)).unwrap_or_default();
         let request = self.sqs.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);

@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_dynamodb::types::AttributeValue;
-use peerd_core::{Cause, Deeds, MeshName};
-use peerd_engine::{PortError, Run, Timestamp};
+use peerd_core::{Cause, MeshName, RunChanges};
+use peerd_engine::{InfraError, Run, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::errors;
@@ -53,9 +53,9 @@ struct Kept {
 }
 
 impl DynamoStore {
-    pub(crate) async fn keep_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+    pub(crate) async fn keep_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
         let pk = of_mesh(&run.mesh);
-        let Deeds { put, taken, causes, .. } = run.deeds(now);
+        let RunChanges { put, taken, causes, .. } = run.deeds(now);
         let lines = |lines: Vec<String>, most: usize| {
             AttributeValue::L(lines.into_iter().take(most).map(AttributeValue::S).collect())
         };
@@ -77,7 +77,7 @@ impl DynamoStore {
         request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
     }
 
-    pub(crate) async fn deeds(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+    pub(crate) async fn deeds(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self
             .dynamo
@@ -95,7 +95,7 @@ impl DynamoStore {
             let item = item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?;
             let Kept { sk, put_in_place: put, taken_out: taken, causes } = read(&pk, item)?;
             let at = sk.trim_start_matches(PREFIX).parse().unwrap_or_default();
-            deeds.push(Deeds { at, put, taken, causes });
+            deeds.push(RunChanges { at, put, taken, causes });
         }
         Ok(deeds)
     }
@@ -104,7 +104,7 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, PortError> {
+    pub async fn runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self.dynamo.query().table_name(&self.table).scan_index_forward(false);
         let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :run)");

@@ -27,8 +27,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Deeds, Member, MeshName, Organization, Pair, PeeringId, Policy, Scope, VpcRef};
-use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
+use peerd_core::{AccountId, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, VpcRef};
+use peerd_engine::{Claim, InfraError, MeshFindings, Registration, Run, Store, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -57,7 +57,7 @@ impl DynamoStore {
         Self { dynamo: Client::new(config), table }
     }
 
-    async fn query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, PortError> {
+    async fn query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, InfraError> {
         let request = self.dynamo.query().table_name(&self.table).consistent_read(true);
         let request = if prefix.is_empty() {
             request.key_condition_expression("pk = :pk")
@@ -80,25 +80,25 @@ impl DynamoStore {
         sk: &str,
         what: &str,
         change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
-    ) -> Result<(), PortError> {
+    ) -> Result<(), InfraError> {
         let item = Some(key(pk.to_owned(), sk.to_owned()));
         let update = change(self.dynamo.update_item().table_name(&self.table).set_key(item));
         update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of {what} {sk}"), error))
     }
 
-    fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, PortError> {
+    fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, InfraError> {
         let mut item: Item = serde_dynamo::to_item(member).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, sk));
         Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(incomplete)
     }
 
-    fn delete(&self, pk: String, sk: String) -> Result<Delete, PortError> {
+    fn delete(&self, pk: String, sk: String) -> Result<Delete, InfraError> {
         Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk))).build().map_err(incomplete)
     }
 
     /// The write of the member's own row, which decides whether anything is written: two who write at once would leave
     /// rows that contradict each other.
-    fn own_row(&self, before: Option<&Member>, now: &Member) -> Result<TransactWriteItem, PortError> {
+    fn own_row(&self, before: Option<&Member>, now: &Member) -> Result<TransactWriteItem, InfraError> {
         let (condition, values) = match before {
             Some(before) => ("version = :version", HashMap::from([(":version".to_owned(), number(before.version))])),
             None => ("attribute_not_exists(pk)", HashMap::new()),
@@ -118,7 +118,7 @@ impl DynamoStore {
     }
 
     /// Makes all of the writes or none, and tells whether their conditions held.
-    async fn transact(&self, writes: Vec<TransactWriteItem>, what: &str) -> Result<bool, PortError> {
+    async fn transact(&self, writes: Vec<TransactWriteItem>, what: &str) -> Result<bool, InfraError> {
         let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
         match request.send().await {
             Ok(_) => Ok(true),
@@ -131,7 +131,7 @@ impl DynamoStore {
         }
     }
 
-    fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, PortError> {
+    fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, InfraError> {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(policies::PK.to_owned(), mesh.to_string())))
@@ -144,16 +144,16 @@ impl DynamoStore {
 
 #[async_trait]
 impl Store for DynamoStore {
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         self.query(policies::PK, "").await?.into_iter().map(policies::read).collect()
     }
 
-    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {
         let pk = of_mesh(mesh);
         self.query(&pk, "vpc#").await?.into_iter().map(|item| read(&pk, item)).collect()
     }
 
-    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError> {
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError> {
         let pk = by_vpc(vpc);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(key(pk.clone(), "vpc".to_owned()))).send().await;
@@ -161,7 +161,7 @@ impl Store for DynamoStore {
         item.map(|item| read(&pk, item)).transpose()
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError> {
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
         let none = BTreeSet::new();
         let old = before.map_or(&none, |member| &member.meshes);
         let sk = in_mesh(&now.vpc);
@@ -180,7 +180,7 @@ impl Store for DynamoStore {
         self.transact(writes, &by_vpc(&now.vpc)).await
     }
 
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
         let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
         known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
         let mut tidings = self.delete(of_mesh(mesh), TIDINGS.to_owned())?;
@@ -192,7 +192,7 @@ impl Store for DynamoStore {
         self.transact(writes.into(), &format!("mesh {mesh}")).await.map(drop)
     }
 
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError> {
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
         #[derive(serde::Deserialize)]
         struct Account {
             sk: AccountId,
@@ -203,18 +203,18 @@ impl Store for DynamoStore {
         accounts.map(|account| account.map(|account| (account.sk, account.said))).collect()
     }
 
-    async fn register(&self, scope: &Scope) -> Result<(), PortError> {
+    async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         self.register_scope(scope).await
     }
 
-    async fn organization(&self) -> Result<Organization, PortError> {
+    async fn organization(&self) -> Result<Organization, InfraError> {
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(organization_key())).send().await;
         let item = answer.map_err(|error| errors::port("GetItem of the organisation", error))?.item;
         item.map_or_else(|| Ok(Organization::default()), |item| read(ORGANIZATION, item))
     }
 
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(ORGANIZATION, error))?;
         item.extend(organization_key());
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -225,19 +225,19 @@ impl Store for DynamoStore {
         self.transact(vec![put], "the organisation").await
     }
 
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError> {
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
         let request = self.dynamo.put_item().table_name(&self.table).set_item(Some(sweep_key())).item("at", number(at));
         request.send().await.map(drop).map_err(|error| errors::port("PutItem of the sweep", error))
     }
 
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError> {
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
         let request = self.dynamo.get_item().table_name(&self.table).set_key(Some(sweep_key()));
         let item = request.send().await.map_err(|error| errors::port("GetItem of the sweep", error))?.item;
         let Some(item) = item else { return Ok(None) };
         read::<Swept>(SWEEP, item).map(|swept| Some(swept.at))
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
+    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
         let mut free = "attribute_not_exists(pk) OR until_ms < :now OR claimed_by = :owner".to_owned();
         let mut request = self.dynamo.update_item();
         for (n, peering) in claim.dead.iter().enumerate() {
@@ -262,7 +262,7 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError> {
+    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
         let request = self
             .dynamo
             .update_item()
@@ -276,7 +276,7 @@ impl Store for DynamoStore {
         answer.map_err(|error| errors::port(format!("UpdateItem of the claim to {}", claim.pair), error))
     }
 
-    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
+    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
         let request = self
             .dynamo
             .delete_item()
@@ -287,7 +287,7 @@ impl Store for DynamoStore {
         done_or_not_ours(request.send().await, &format!("the claim to {}", claim.pair))
     }
 
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(key(pk.clone(), TIDINGS.to_owned()))).send().await;
@@ -295,7 +295,7 @@ impl Store for DynamoStore {
         item.map(|item| read(&pk, item)).transpose()
     }
 
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
         let pk = of_mesh(mesh);
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, TIDINGS.to_owned()));
@@ -310,11 +310,11 @@ impl Store for DynamoStore {
         self.transact(vec![put, self.know_mesh(mesh)?], &format!("the findings of {mesh}")).await
     }
 
-    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
         self.keep_run(run, now).await
     }
 
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
         self.deeds(mesh, from).await
     }
 }
@@ -323,7 +323,7 @@ impl Store for DynamoStore {
 fn done_or_not_ours(
     answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
     what: &str,
-) -> Result<(), PortError> {
+) -> Result<(), InfraError> {
     match answer {
         Ok(_) => Ok(()),
         Err(error) => match error.as_service_error() {
@@ -382,15 +382,15 @@ pub(crate) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(crate) fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, PortError> {
+pub(crate) fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, InfraError> {
     serde_dynamo::from_item(item).map_err(|error| unreadable(pk, error))
 }
 
-pub(crate) fn unreadable(pk: &str, error: serde_dynamo::Error) -> PortError {
+pub(crate) fn unreadable(pk: &str, error: serde_dynamo::Error) -> InfraError {
     let context = format!("the table's item under {pk} is not what peerd writes");
-    PortError { context, source: Some(Box::new(error)) }
+    InfraError { context, source: Some(Box::new(error)) }
 }
 
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
-    PortError { context: "a write to the table is incomplete".to_owned(), source: Some(Box::new(error)) }
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> InfraError {
+    InfraError { context: "a write to the table is incomplete".to_owned(), source: Some(Box::new(error)) }
 }

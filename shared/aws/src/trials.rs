@@ -10,7 +10,7 @@ use peerd_engine::CloudError;
 use peerd_engine::error::chain;
 
 use crate::cloud::AwsCloud;
-use crate::pace::Bucket;
+use crate::rate_limiter::Bucket;
 use crate::{convert, errors, ingress};
 
 /// What EC2 answers to a dry run that would have succeeded.

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use crate::cidr::IpNet;
-use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, RuleId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::Permission;
-use crate::observed::{Observed, PeeringStatus, PeeringView, Route, RouteTarget};
+use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
 use crate::tags::{self, Tags};
 
 /// One step, an *ensure*: doing it twice is doing it once.
@@ -117,7 +117,7 @@ pub enum Action {
         /// Where the rule is.
         scope: Scope,
         /// Which.
-        rule: RuleId,
+        rule: SecurityGroupRuleId,
         /// The mesh.
         mesh: MeshName,
         /// More or less.
@@ -130,7 +130,7 @@ pub enum Action {
         /// Which group.
         group: SecurityGroupId,
         /// Which rule.
-        rule: RuleId,
+        rule: SecurityGroupRuleId,
         /// What it lets in.
         permission: Permission,
     },
@@ -215,7 +215,7 @@ pub enum Effect {
     /// The state that a peering has now.
     Status(PeeringStatus),
     /// The rule that a group has now.
-    Rule(RuleId),
+    Rule(SecurityGroupRuleId),
     /// Nothing: a quota of AWS is used up, in AWS's words.
     Refused(String),
 }
@@ -254,7 +254,7 @@ impl fmt::Display for Plan {
 
 impl Action {
     /// The pair that it serves; none for a status, nor for what serves a whole mesh.
-    pub fn pair(&self, observed: &Observed) -> Option<Pair> {
+    pub fn pair(&self, observed: &ObservedState) -> Option<Pair> {
         match self {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
             Self::AcceptPeering { peering, .. }
@@ -272,9 +272,9 @@ impl Action {
     }
 }
 
-impl Observed {
+impl ObservedState {
     /// Folds in what an action's own call returned, so that the next pass need not read everything again.
-    pub fn absorb(&mut self, action: &Action, effect: Effect) {
+    pub fn apply_effect(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
             (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
                 drop(self.full.insert(group.clone(), why))
@@ -310,13 +310,13 @@ impl Observed {
                 | Action::ReplaceRoute { table, destination, peering, .. },
                 _,
             ) => {
-                self.forget_route(table, destination);
+                self.remove_route(table, destination);
                 if let Some(table) = self.tables.get_mut(table) {
                     let target = RouteTarget::Peering(peering.clone());
                     table.routes.push(Route { destination: *destination, target, created: true, blackhole: false });
                 }
             }
-            (Action::RemoveRoute { table, destination, .. }, _) => self.forget_route(table, destination),
+            (Action::RemoveRoute { table, destination, .. }, _) => self.remove_route(table, destination),
             (Action::DeletePeering { peering, .. }, _) => {
                 self.deleted.insert(peering.clone());
                 if let Some(peering) = self.peerings.get_mut(peering) {
@@ -324,7 +324,7 @@ impl Observed {
                 }
             }
             (Action::AuthorizeIngress { .. } | Action::MarkIngress { .. } | Action::RevokeIngress { .. }, effect) => {
-                self.ingress.absorb(action, effect);
+                self.ingress.apply_effect(action, effect);
             }
             (Action::SetStatus { vpc, line }, _) => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
@@ -338,7 +338,7 @@ impl Observed {
         }
     }
 
-    fn forget_route(&mut self, table: &crate::ids::RouteTableId, destination: &IpNet) {
+    fn remove_route(&mut self, table: &crate::ids::RouteTableId, destination: &IpNet) {
         if let Some(table) = self.tables.get_mut(table) {
             table.routes.retain(|route| !(route.created && route.destination == *destination));
         }

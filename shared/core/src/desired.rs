@@ -56,7 +56,7 @@ impl Member {
 /// How much a run may take away without a question.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Leave {
+pub enum DeleteApproval {
     /// As much as the policy lets go.
     #[default]
     ByPolicy,
@@ -66,7 +66,7 @@ pub enum Leave {
 
 /// What is wanted of one mesh, with as much of the other meshes as its pairs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Desired {
+pub struct DesiredState {
     /// Who manages: the value of `peerd:managed-by`.
     pub deployment: Deployment,
     /// The name of the role that is assumed in each account, for remedies.
@@ -74,7 +74,7 @@ pub struct Desired {
     /// The mesh that this run is about.
     pub mesh: MeshName,
     /// How much of the mesh it may take away.
-    pub leave: Leave,
+    pub leave: DeleteApproval,
     /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,
@@ -86,7 +86,7 @@ pub struct Desired {
     pub remembered: BTreeMap<VpcRef, Member>,
 }
 
-impl Desired {
+impl DesiredState {
     /// Since when a VPC asks for a mesh, in milliseconds since the Unix epoch; one that the index does not know yet is the last.
     pub fn joined(&self, vpc: &VpcRef, mesh: &MeshName) -> u64 {
         self.remembered.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))

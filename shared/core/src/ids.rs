@@ -85,12 +85,12 @@ ids! {
     /// A route table.
     RouteTableId, "a route table id such as rtb-0a1b2c3d", |t| has_prefix(t, "rtb-");
     /// A rule of a security group.
-    RuleId, "a security group rule id such as sgr-0a1b2c3d", |t| has_prefix(t, "sgr-");
+    SecurityGroupRuleId, "a security group rule id such as sgr-0a1b2c3d", |t| has_prefix(t, "sgr-");
     /// A security group.
     SecurityGroupId, "a security group id such as sg-0a1b2c3d", |t| has_prefix(t, "sg-");
     /// An organisational unit of AWS Organizations, or a root
     /// (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>).
-    UnitId, "an organisational unit such as ou-a1b2-c3d4e5f6, or a root such as r-a1b2", |t| {
+    OrganizationalUnitId, "an organisational unit such as ou-a1b2-c3d4e5f6, or a root such as r-a1b2", |t| {
         let is_part = |part: &str, least| {
             (least..=32).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
@@ -112,7 +112,7 @@ impl PeeringId {
     }
 }
 
-impl RuleId {
+impl SecurityGroupRuleId {
     /// The id of a rule that does not exist yet, in a forecast.
     pub(crate) fn foreseen(made: &mut u32) -> Self {
         *made += 1;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::action::{Action, Effect};
 use crate::cidr::IpNet;
-use crate::ids::{Deployment, MeshName, RuleId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{Deployment, MeshName, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::tags::{self, MeshTag, Tags};
 
 /// What a rule lets through, whoever it comes from.
@@ -162,7 +162,7 @@ impl SecurityGroup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressRule {
     /// Which.
-    pub id: RuleId,
+    pub id: SecurityGroupRuleId,
     /// Where.
     pub scope: Scope,
     /// In which group.
@@ -196,12 +196,12 @@ pub struct Ingress {
     /// The groups that wear `peerd:allow`.
     pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     /// The rules that wear a deployment's mark, in whatever group.
-    pub rules: BTreeMap<RuleId, IngressRule>,
+    pub rules: BTreeMap<SecurityGroupRuleId, IngressRule>,
 }
 
 impl Ingress {
     /// Folds in what an action's own call returned; actions on other things change nothing.
-    pub(crate) fn absorb(&mut self, action: &Action, effect: Effect) {
+    pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect) {
         match action {
             Action::AuthorizeIngress { scope, group, permission, tags } => {
                 if let Some(group) = self.groups.get_mut(group) {

@@ -1,53 +1,54 @@
 //! The domain of peerd, and nothing else: what a mesh is, what was seen in AWS, and what follows from the two.
 //!
-//! [`plan`] compares [`Desired`] with [`Observed`] and answers with a [`Plan`] (what to do) and a [`Report`] (why, and
+//! [`plan`] compares [`DesiredState`] with [`ObservedState`] and answers with a [`Plan`] (what to do) and a [`Report`] (why, and
 //! why not more). It is total, deterministic and pure. This crate does no I/O and knows no clock, no randomness, no
 //! async and no AWS SDK; `engine` observes and applies, `aws` speaks to AWS.
 
-pub mod acl;
 pub mod action;
+pub mod api_rate_limits;
 pub mod cidr;
-pub mod contest;
+pub mod contention;
 pub mod desired;
+pub mod dry_run;
 pub mod finding;
 pub mod finding_text;
-pub mod forecast;
 pub mod ids;
 pub mod ingress;
+pub mod invariants;
 pub mod lint;
 pub mod map;
+pub mod network_acl;
 pub mod observed;
 pub mod organization;
 pub mod planner;
 pub mod policy;
 pub mod quotas;
-pub mod rates;
 pub mod report;
-pub mod rules;
 pub mod status;
 pub mod tags;
 
-pub use acl::{Acl, AclRule};
 pub use action::{Action, Effect, Plan};
 pub use cidr::CidrSet;
-pub use contest::{Cause, Contest, Deeds, Past, Thing};
-pub use desired::{Desired, Leave, Member};
+pub use contention::{Cause, Contention, ManagedResource, Past, RunChanges};
+pub use desired::{DeleteApproval, DesiredState, Member};
+pub use dry_run::{PlannedRun, Step, forecast};
 pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
 pub use finding_text::Rendered;
-pub use forecast::{Forecast, Step, forecast};
 pub use ids::{
-    AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, Region, RouteTableId, RuleId, Scope,
-    SecurityGroupId, UnitId, VpcId, VpcRef,
+    AccountId, Deployment, MeshName, OrganizationalUnitId, Pair, PeeringId, PrefixListId, Region, RouteTableId, Scope,
+    SecurityGroupId, SecurityGroupRuleId, VpcId, VpcRef,
 };
 pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
+pub use invariants::Invariant;
 pub use map::Map;
+pub use network_acl::{NetworkAcl, NetworkAclRule};
 pub use observed::{
-    DnsSupport, ListRoute, Observed, Peering, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget, Vpc,
+    DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PrefixListRoute, Route, RouteTable, RouteTarget,
+    Vpc,
 };
 pub use organization::{Organization, Placement};
-pub use planner::{Check, Doors, Holds, explain, plan};
+pub use planner::{Check, CheckResult, NetworkFilters, explain, plan};
 pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
-pub use report::{Question, Report, Wait};
-pub use rules::Rule;
+pub use report::{InputRequest, Report, Wait};
 pub use tags::Tags;

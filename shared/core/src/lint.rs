@@ -6,20 +6,20 @@ use std::collections::BTreeSet;
 
 use crate::action::{Action, Plan};
 use crate::cidr::{CidrSet, IpNet};
-use crate::desired::Desired;
-use crate::ids::{Pair, PeeringId, RouteTableId, RuleId, SecurityGroupId, VpcRef};
+use crate::desired::DesiredState;
+use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::Permission;
-use crate::observed::{Observed, Peering, PeeringStatus, RouteTarget};
-use crate::planner::View;
-use crate::rules::Rule;
+use crate::invariants::Invariant;
+use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTarget};
+use crate::planner::PlanContext;
 use crate::tags::{self, TableTag};
 
 /// The rules that a plan breaks, one sentence each; none for a sound plan.
-pub fn lint(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<String> {
-    if !Rule::all_are_kept() {
+pub fn lint(plan: &Plan, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    if !Invariant::all_are_enforced() {
         return Vec::new(); // else the simulator would find what the linter found before
     }
-    let rules = Rules { desired, observed, view: View::new(desired, observed) };
+    let rules = Rules { desired, observed, context: PlanContext::new(desired, observed) };
     let mut broken: Vec<String> =
         plan.actions().filter_map(|action| rules.broken_by(action).map(|rule| format!("{action}: {rule}"))).collect();
     broken.extend(twice(plan));
@@ -49,9 +49,9 @@ fn twice(plan: &Plan) -> Vec<String> {
 }
 
 struct Rules<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
-    view: View<'a>,
+    desired: &'a DesiredState,
+    observed: &'a ObservedState,
+    context: PlanContext<'a>,
 }
 
 impl Rules<'_> {
@@ -59,7 +59,7 @@ impl Rules<'_> {
         if !self.observed.answered(action.scope()) {
             return Some("its scope did not answer");
         }
-        if action.pair(self.observed).is_some_and(|pair| !self.view.freezing(&pair).is_empty()) {
+        if action.pair(self.observed).is_some_and(|pair| !self.context.freezing(&pair).is_empty()) {
             return Some("a mesh of the pair is paused");
         }
         match action {
@@ -97,9 +97,9 @@ impl Rules<'_> {
         let mut of_pair = self.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
         if of_pair.any(|peering| peering.status.is_live()) {
             Some("a live peering stands")
-        } else if self.view.connecting(pair).is_empty() {
+        } else if self.context.connecting_meshes(pair).is_empty() {
             Some("no mesh connects the pair")
-        } else if pair.ends().into_iter().any(|vpc| !self.view.is_present(vpc)) {
+        } else if pair.ends().into_iter().any(|vpc| !self.context.is_present(vpc)) {
             Some("one of the VPCs was not seen")
         } else {
             None
@@ -111,7 +111,7 @@ impl Rules<'_> {
             Ok(peering) => peering,
             Err(rule) => return Some(rule),
         };
-        let connected = peering.pair().is_some_and(|pair| !self.view.connecting(&pair).is_empty());
+        let connected = peering.pair().is_some_and(|pair| !self.context.connecting_meshes(&pair).is_empty());
         (!connected).then_some("no mesh connects the pair")
     }
 
@@ -120,7 +120,7 @@ impl Rules<'_> {
             Ok(peering) => peering,
             Err(rule) => return Some(rule),
         };
-        let said = peering.pair().and_then(|pair| self.view.resolves(&self.view.connecting(&pair)));
+        let said = peering.pair().and_then(|pair| self.context.resolves(&self.context.connecting_meshes(&pair)));
         if peering.status != PeeringStatus::Active {
             Some("the peering is not active")
         } else if said != Some(on) {
@@ -133,8 +133,8 @@ impl Rules<'_> {
     fn open(&self, id: &SecurityGroupId, permission: &Permission) -> Option<&'static str> {
         let Some(group) = self.observed.ingress.groups.get(id) else { return Some("the group was not seen") };
         let mesh = &self.desired.mesh;
-        let members: Vec<&VpcRef> = self.view.asking_for(mesh).collect();
-        let theirs = members.iter().filter(|vpc| ***vpc != group.vpc).filter_map(|vpc| self.view.cidrs_of(vpc));
+        let members: Vec<&VpcRef> = self.context.asking_for(mesh).collect();
+        let theirs = members.iter().filter(|vpc| ***vpc != group.vpc).filter_map(|vpc| self.context.cidrs_of(vpc));
         let theirs: CidrSet = theirs.flat_map(|cidrs| cidrs.iter().copied()).collect();
         if !group.allows().meshes.contains(mesh) {
             Some("the group does not let the mesh in")
@@ -149,14 +149,14 @@ impl Rules<'_> {
         }
     }
 
-    fn own_rule(&self, id: &RuleId) -> Option<&'static str> {
+    fn own_rule(&self, id: &SecurityGroupRuleId) -> Option<&'static str> {
         let Some(rule) = self.observed.ingress.rules.get(id) else { return Some("the rule was not seen") };
         (!rule.is_managed_by(&self.desired.deployment)).then_some("the rule is somebody else's")
     }
 
     fn unproven(&self, id: &PeeringId) -> Option<&'static str> {
         let ends = self.observed.peerings.get(id)?.ends();
-        ends.into_iter().any(|vpc| !self.view.is_proven(vpc)).then_some("a side could not be read")
+        ends.into_iter().any(|vpc| !self.context.is_proven(vpc)).then_some("a side could not be read")
     }
 
     fn route(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {
@@ -167,7 +167,7 @@ impl Rules<'_> {
             return Some("the table was not seen");
         };
         let overlaps_own = self
-            .view
+            .context
             .cidrs_of(&table.vpc)
             .is_some_and(|own| own.iter().any(|block| crate::cidr::overlap(block, destination)));
         if peering.status != PeeringStatus::Active {
@@ -188,7 +188,7 @@ impl Rules<'_> {
     }
 
     fn has(&self, vpc: &VpcRef, block: &IpNet) -> bool {
-        self.view.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(block)))
+        self.context.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(block)))
     }
 
     fn target(&self, table: &RouteTableId, destination: &IpNet) -> Option<&RouteTarget> {
@@ -214,9 +214,9 @@ impl Rules<'_> {
         };
         if self.observed.routes_via(id).next().is_some() {
             Some("routes still lead to it")
-        } else if !self.view.is_pair_proven(pair) {
+        } else if !self.context.is_pair_proven(pair) {
             Some("a side could not be read")
-        } else if !self.view.holding(pair, peering).is_empty() && !another && !self.overlapping(pair) {
+        } else if !self.context.protecting_meshes(pair, peering).is_empty() && !another && !self.overlapping(pair) {
             Some("a mesh still holds the pair")
         } else {
             None
@@ -224,7 +224,7 @@ impl Rules<'_> {
     }
 
     fn overlapping(&self, pair: &Pair) -> bool {
-        match pair.ends().map(|vpc| self.view.cidrs_of(vpc)) {
+        match pair.ends().map(|vpc| self.context.cidrs_of(vpc)) {
             [Some(ours), Some(theirs)] => ours.first_overlap(theirs).is_some(),
             _ => false,
         }

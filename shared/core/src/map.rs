@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cidr::CidrSet;
-use crate::desired::Desired;
+use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
-use crate::observed::{Observed, Peering, RouteTarget};
-use crate::planner::{Check, Holds, Told, explain_all, plan};
+use crate::observed::{ObservedState, Peering, RouteTarget};
+use crate::planner::{Check, CheckResult, ExplainedPair, explain_all, plan};
 use crate::tags::{self, MeshTag};
 
 /// VPCs, pairs and findings, each once, in order.
@@ -85,7 +85,7 @@ pub enum Health {
 impl Edge {
     /// How well it is.
     pub fn health(&self) -> Health {
-        let apart = self.checks.iter().any(|check| check.holds == Holds::No);
+        let apart = self.checks.iter().any(|check| check.holds == CheckResult::No);
         match self.state.as_str() {
             "active" if apart => Health::Broken,
             "active" => Health::Active,
@@ -99,7 +99,7 @@ type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
     /// Adds what was seen of one mesh, with findings worded for a stack. What another mesh has shown already stays as it was.
-    pub fn add(&mut self, desired: &Desired, observed: &Observed, stack: &str) {
+    pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, stack: &str) {
         let (_, report) = plan(desired, observed);
         self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, stack)));
         self.vpcs.extend(asking(desired, observed));
@@ -125,7 +125,7 @@ impl Map {
 }
 
 /// The VPCs that ask for a mesh, as seen, or as remembered where they cannot be read.
-fn asking(desired: &Desired, observed: &Observed) -> BTreeSet<Node> {
+fn asking(desired: &DesiredState, observed: &ObservedState) -> BTreeSet<Node> {
     let seen = observed.vpcs.values().map(|vpc| (&vpc.at, &vpc.cidrs, &vpc.tags, MeshTag::of(&vpc.tags).meshes));
     let unread = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
     let unread = unread.map(|member| (&member.vpc, &member.cidrs, &member.tags, member.asked()));
@@ -145,7 +145,7 @@ fn node(at: &VpcRef, cidrs: &CidrSet, worn: &tags::Tags, meshes: BTreeSet<MeshNa
     }
 }
 
-fn routes_over(observed: &Observed) -> RoutesOver<'_> {
+fn routes_over(observed: &ObservedState) -> RoutesOver<'_> {
     let mut routes = RoutesOver::new();
     for (table, route) in observed.tables.values().flat_map(|table| table.routes.iter().map(move |r| (table, r))) {
         if let RouteTarget::Peering(id) = &route.target {
@@ -157,7 +157,10 @@ fn routes_over(observed: &Observed) -> RoutesOver<'_> {
     routes
 }
 
-fn edge(Told { pair, meshes, peering, state, checks }: Told<'_>, routes: &mut RoutesOver<'_>) -> Edge {
+fn edge(
+    ExplainedPair { pair, meshes, peering, state, checks }: ExplainedPair<'_>,
+    routes: &mut RoutesOver<'_>,
+) -> Edge {
     let ends = peering.map_or(pair.ends(), Peering::ends);
     Edge {
         between: ends.map(|vpc| vpc.id.clone()),

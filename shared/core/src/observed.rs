@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::contest::Past;
+use crate::contention::Past;
 use crate::ids::{Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
@@ -238,7 +238,7 @@ pub struct Route {
 /// A route to all blocks of a prefix list. A route to exactly one of the blocks that somebody created goes before it
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListRoute {
+pub struct PrefixListRoute {
     /// The list.
     pub list: PrefixListId,
     /// Where it leads.
@@ -262,7 +262,7 @@ pub struct RouteTable {
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
     /// Its routes to prefix lists, but for those to gateway endpoints, whose lists hold public addresses of AWS's services.
-    pub lists: Vec<ListRoute>,
+    pub lists: Vec<PrefixListRoute>,
 }
 
 impl RouteTable {
@@ -274,7 +274,7 @@ impl RouteTable {
 
 /// All that one run saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct ObservedState {
     /// Every scope that was asked: answered in full, or why not.
     pub scopes: BTreeMap<Scope, Result<(), String>>,
     /// Those that did not answer because their account has the Region switched off.
@@ -305,7 +305,7 @@ pub struct Observed {
     pub deleted: BTreeSet<PeeringId>,
 }
 
-impl Observed {
+impl ObservedState {
     /// Whether the scope was asked and answered in full.
     pub fn answered(&self, scope: &Scope) -> bool {
         matches!(self.scopes.get(scope), Some(Ok(())))
@@ -352,7 +352,7 @@ mod tests {
     }
 
     fn merged(first: PeeringStatus, second: PeeringStatus) -> PeeringStatus {
-        let mut observed = Observed::default();
+        let mut observed = ObservedState::default();
         observed.add_peering(&scope("111111111111"), view(first));
         observed.add_peering(&scope("222222222222"), view(second));
         observed.peerings.into_values().next().unwrap().status

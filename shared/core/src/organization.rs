@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, UnitId};
+use crate::ids::{AccountId, OrganizationalUnitId};
 
 /// What AWS Organizations tells of the units that a deployment looks at, and of all that is in them
 /// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_getting-started_concepts.html>). Of other units it
@@ -15,7 +15,7 @@ pub struct Organization {
     /// Grows with every write, so that of two workers who write at once one notices.
     pub version: u64,
     /// Every unit that was listed, with the one that it is in where that was listed as well.
-    pub units: BTreeMap<UnitId, Option<UnitId>>,
+    pub units: BTreeMap<OrganizationalUnitId, Option<OrganizationalUnitId>>,
     /// The accounts that are in them.
     pub accounts: BTreeMap<AccountId, Placement>,
 }
@@ -24,7 +24,7 @@ pub struct Organization {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
     /// Its own unit.
-    pub unit: UnitId,
+    pub unit: OrganizationalUnitId,
     /// AWS's word for its state where that is another than `ACTIVE`, such as `SUSPENDED`
     /// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,12 +33,12 @@ pub struct Placement {
 
 impl Organization {
     /// Whether an account is in a unit or in one beneath it; nothing if that unit was not listed.
-    pub fn is_in(&self, account: &AccountId, unit: &UnitId) -> Option<bool> {
+    pub fn is_in(&self, account: &AccountId, unit: &OrganizationalUnitId) -> Option<bool> {
         self.units.contains_key(unit).then(|| self.path(account).any(|over| over == unit))
     }
 
     /// The listed units over an account, its own first.
-    pub fn path<'a>(&'a self, account: &AccountId) -> impl Iterator<Item = &'a UnitId> {
+    pub fn path<'a>(&'a self, account: &AccountId) -> impl Iterator<Item = &'a OrganizationalUnitId> {
         let own = self.accounts.get(account).map(|placement| &placement.unit);
         std::iter::successors(own, |unit| self.units.get(*unit)?.as_ref()).take(self.units.len())
     }
@@ -58,7 +58,7 @@ impl Organization {
 mod tests {
     use super::*;
 
-    fn unit(id: &str) -> UnitId {
+    fn unit(id: &str) -> OrganizationalUnitId {
         id.parse().unwrap()
     }
 
@@ -68,8 +68,10 @@ mod tests {
 
     fn organization() -> Organization {
         let [root, prod, eu] = ["r-ab12", "ou-ab12-11111111", "ou-ab12-22222222"].map(unit);
-        let placed =
-            |unit: &UnitId, state: Option<&str>| Placement { unit: unit.clone(), state: state.map(str::to_owned) };
+        let placed = |unit: &OrganizationalUnitId, state: Option<&str>| Placement {
+            unit: unit.clone(),
+            state: state.map(str::to_owned),
+        };
         Organization {
             version: 7,
             accounts: [(account(1), placed(&eu, None)), (account(2), placed(&root, Some("SUSPENDED")))].into(),

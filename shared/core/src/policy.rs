@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cidr::CidrSet;
-use crate::ids::{AccountId, PeeringId, Region, UnitId, VpcId, VpcRef};
+use crate::ids::{AccountId, OrganizationalUnitId, PeeringId, Region, VpcId, VpcRef};
 use crate::organization::Organization;
 use crate::tags::{self, LONGEST_VALUE, Role, Tags};
 
@@ -78,7 +78,7 @@ pub struct Admission {
     /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// Organisational units and roots: accounts that are in one of them, or in a unit beneath it.
-    pub units: BTreeSet<UnitId>,
+    pub units: BTreeSet<OrganizationalUnitId>,
     /// Regions.
     pub regions: BTreeSet<Region>,
     /// VPCs.
@@ -255,7 +255,7 @@ pub enum Denial {
     /// Whether the account is in this unit is not known: it opens nothing, and is no proof that a member left.
     UnitNotListed {
         /// The unit.
-        unit: UnitId,
+        unit: OrganizationalUnitId,
     },
 }
 

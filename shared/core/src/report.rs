@@ -25,14 +25,14 @@ impl fmt::Display for Wait {
 /// Something that only some plans need to know. Whoever gets questions reads the answers, which may be that there is none,
 /// and plans again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Question {
-    /// The DNS attributes of a VPC, for [`crate::Observed::dns`].
+pub enum InputRequest {
+    /// The DNS attributes of a VPC, for [`crate::ObservedState::dns`].
     Dns(VpcRef),
-    /// The blocks of a prefix list in a scope, for [`crate::Observed::lists`].
+    /// The blocks of a prefix list in a scope, for [`crate::ObservedState::lists`].
     List(Scope, PrefixListId),
-    /// What earlier runs of the mesh did lately, for [`crate::Observed::past`].
+    /// What earlier runs of the mesh did lately, for [`crate::ObservedState::past`].
     Past,
-    /// The quotas of a scope, for [`crate::Observed::quotas`].
+    /// The quotas of a scope, for [`crate::ObservedState::quotas`].
     Quotas(Scope),
 }
 
@@ -49,7 +49,7 @@ pub struct Report {
     /// How many of the pairs that the mesh wants are in which state: AWS's word for it, or why there is no peering.
     pub pairs: BTreeMap<String, usize>,
     /// What the plan should have known.
-    pub questions: BTreeSet<Question>,
+    pub questions: BTreeSet<InputRequest>,
 }
 
 impl Report {

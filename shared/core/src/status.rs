@@ -13,7 +13,7 @@ const SEPARATOR: &str = ". ";
 
 /// The first word of a sentence, in the order in which sentences of one mesh are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Word {
+pub enum StatusState {
     /// Something is under way; later runs say what came of it.
     Waiting,
     /// Connected with every other member, but for those that a following sentence names.
@@ -24,11 +24,11 @@ pub enum Word {
     More,
 }
 
-impl Word {
+impl StatusState {
     const ALL: [Self; 4] = [Self::Waiting, Self::Joined, Self::Refused, Self::More];
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for StatusState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Waiting => "waiting",
@@ -41,44 +41,44 @@ impl fmt::Display for Word {
 
 /// One sentence: `<word> <mesh>`, and more where there is more to say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sentence {
+pub struct StatusEntry {
     /// The mesh, or what was given for one.
     pub mesh: String,
     /// Its first word.
-    pub word: Word,
+    pub word: StatusState,
     /// What follows the mesh's name, with its own leading punctuation.
     pub rest: String,
 }
 
-impl Sentence {
+impl StatusEntry {
     /// `joined prod`.
     pub fn joined(mesh: impl fmt::Display) -> Self {
-        Self { mesh: mesh.to_string(), word: Word::Joined, rest: String::new() }
+        Self { mesh: mesh.to_string(), word: StatusState::Joined, rest: String::new() }
     }
 
     /// `<word> prod with vpc-1: why`, or without a peer `<word> prod: why`.
-    pub fn because(word: Word, mesh: impl fmt::Display, peer: Option<&str>, why: &str) -> Self {
+    pub fn because(word: StatusState, mesh: impl fmt::Display, peer: Option<&str>, why: &str) -> Self {
         let peer = peer.map(|peer| format!(" with {peer}")).unwrap_or_default();
         Self { mesh: mesh.to_string(), word, rest: format!("{peer}: {}", why.replace(SEPARATOR, " ")) }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.split_once(' ')?;
-        let word = Word::ALL.into_iter().find(|known| known.to_string() == word)?;
+        let word = StatusState::ALL.into_iter().find(|known| known.to_string() == word)?;
         let end = rest.find([' ', ':']).unwrap_or(rest.len());
         Some(Self { mesh: rest[..end].to_owned(), word, rest: rest[end..].to_owned() })
     }
 }
 
-impl fmt::Display for Sentence {
+impl fmt::Display for StatusEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}{}", self.word, self.mesh, self.rest)
     }
 }
 
 /// The sentences of a line that peerd wrote earlier; anything else in it is dropped.
-pub fn parse(line: &str) -> BTreeSet<Sentence> {
-    line.split(SEPARATOR).filter_map(Sentence::parse).collect()
+pub fn parse(line: &str) -> BTreeSet<StatusEntry> {
+    line.split(SEPARATOR).filter_map(StatusEntry::parse).collect()
 }
 
 /// As many sentences of one mesh as fit into its share of a line that tells of so many meshes, at least one; the rest is
@@ -86,9 +86,9 @@ pub fn parse(line: &str) -> BTreeSet<Sentence> {
 ///
 /// Each mesh keeps to its share, so that the run of one never has to cut what the run of another wrote: they would take
 /// turns for ever.
-pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
+pub fn fit(sentences: BTreeSet<StatusEntry>, meshes: usize) -> BTreeSet<StatusEntry> {
     let share = (LONGEST_VALUE / meshes.max(1)).saturating_sub(SEPARATOR.len());
-    let length = |sentence: &Sentence| sentence.to_string().chars().count() + SEPARATOR.len();
+    let length = |sentence: &StatusEntry| sentence.to_string().chars().count() + SEPARATOR.len();
     if sentences.len() == 1 || sentences.iter().map(length).sum::<usize>() <= share {
         return sentences;
     }
@@ -96,7 +96,8 @@ pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
     let mut kept = BTreeSet::new();
     let mut room = share;
     for sentence in sentences {
-        let more = Sentence::because(Word::More, &sentence.mesh, None, &format!("{} not shown", all - kept.len()));
+        let more =
+            StatusEntry::because(StatusState::More, &sentence.mesh, None, &format!("{} not shown", all - kept.len()));
         if !kept.is_empty() && length(&sentence) + length(&more) > room {
             kept.insert(more);
             break;
@@ -108,7 +109,7 @@ pub fn fit(sentences: BTreeSet<Sentence>, meshes: usize) -> BTreeSet<Sentence> {
 }
 
 /// The line of these sentences, or none where there is nothing to say. What a tag cannot hold is left out at the end.
-pub fn line(sentences: &BTreeSet<Sentence>) -> Option<String> {
+pub fn line(sentences: &BTreeSet<StatusEntry>) -> Option<String> {
     let mut line = String::new();
     for sentence in sentences.iter().map(ToString::to_string) {
         let sentence: String = sentence.chars().take(LONGEST_VALUE).collect();
@@ -129,9 +130,9 @@ mod tests {
     #[test]
     fn a_line_reads_back_as_the_sentences_that_it_was_written_from() {
         let sentences = BTreeSet::from([
-            Sentence::joined("prod"),
-            Sentence::because(Word::Refused, "prod", Some("vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
-            Sentence::because(Word::Refused, "nosuch", None, "mesh is not declared"),
+            StatusEntry::joined("prod"),
+            StatusEntry::because(StatusState::Refused, "prod", Some("vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
+            StatusEntry::because(StatusState::Refused, "nosuch", None, "mesh is not declared"),
         ]);
         let written = line(&sentences).unwrap();
         assert_eq!(
@@ -144,7 +145,8 @@ mod tests {
     #[test]
     fn a_line_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
         let of = |mesh: &str| {
-            let sentence = |n| Sentence::because(Word::Waiting, mesh, Some(&format!("vpc-{n}")), "peering is pending");
+            let sentence =
+                |n| StatusEntry::because(StatusState::Waiting, mesh, Some(&format!("vpc-{n}")), "peering is pending");
             fit((100..140).map(sentence).collect(), 2)
         };
         let (prod, staging) = (of("prod"), of("staging"));
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_line_of_more_meshes_than_fit_is_the_same_whoever_writes_it() {
-        let sentence = |n| Sentence::joined(format!("mesh-number-{n}"));
+        let sentence = |n| StatusEntry::joined(format!("mesh-number-{n}"));
         let written = line(&(10..40).map(sentence).collect()).unwrap();
         for n in 10..40 {
             let mut sentences = parse(&written);
@@ -167,10 +169,10 @@ mod tests {
     }
 
     /// Sentences of exactly so many characters, in this order.
-    fn of_lengths(lengths: &[usize]) -> BTreeSet<Sentence> {
+    fn of_lengths(lengths: &[usize]) -> BTreeSet<StatusEntry> {
         let sentence = |(n, length): (usize, &usize)| {
-            let start = Sentence::because(Word::Refused, "a", None, &n.to_string()).to_string().len();
-            Sentence::because(Word::Refused, "a", None, &format!("{n}{}", "x".repeat(length - start)))
+            let start = StatusEntry::because(StatusState::Refused, "a", None, &n.to_string()).to_string().len();
+            StatusEntry::because(StatusState::Refused, "a", None, &format!("{n}{}", "x".repeat(length - start)))
         };
         lengths.iter().enumerate().map(sentence).collect()
     }
@@ -197,6 +199,6 @@ mod tests {
     #[test]
     fn nothing_to_say_is_no_line_and_foreign_text_is_dropped() {
         assert_eq!(line(&BTreeSet::new()), None);
-        assert_eq!(parse("hello world. joined prod"), BTreeSet::from([Sentence::joined("prod")]));
+        assert_eq!(parse("hello world. joined prod"), BTreeSet::from([StatusEntry::joined("prod")]));
     }
 }

@@ -8,7 +8,7 @@ use peerd_core::tags;
 use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
 
 use crate::ensure;
-use crate::error::{CloudError, ErrorKind, PortError, chain};
+use crate::error::{CloudError, ErrorKind, InfraError, chain};
 use crate::ports::{Claim, Clock, Cloud, Store, Timestamp};
 
 /// How many calls are under way at once; the cloud keeps each scope below EC2's rate limits by itself.
@@ -69,7 +69,7 @@ impl Applier<'_> {
         results
     }
 
-    async fn one(&self, action: &Action, tables: &Reread) -> Applied {
+    async fn one(&self, action: &Action, tables: &Revalidation) -> Applied {
         if self.clock.now() >= self.deadline {
             return Applied::Postponed;
         }
@@ -132,7 +132,7 @@ impl Applier<'_> {
         let now = self.clock.now();
         let (owner, until) = (self.owner.to_owned(), now + CLAIM_MS);
         let claim = Claim { pair: pair.clone(), owner, now, until, dead: dead.to_vec() };
-        let passing = |error: PortError| Applied::Passing(chain(&error));
+        let passing = |error: InfraError| Applied::Passing(chain(&error));
         if !self.store.claim(&claim).await.map_err(passing)? {
             return Ok(None);
         }
@@ -147,7 +147,7 @@ impl Applier<'_> {
             }
         };
         // The claim lapses by itself if this write is lost; the peering carries its tags already.
-        if let Err(error) = self.store.settle_claim(&claim, &view.id).await {
+        if let Err(error) = self.store.record_peering(&claim, &view.id).await {
             tracing::warn!(peering = %view.id, error = chain(&error), "claim not settled");
         }
         Ok(Some(Effect::Peering(Box::new(view))))
@@ -155,19 +155,19 @@ impl Applier<'_> {
 
     /// Reads once more the tables from which something is taken: EC2 has no compare-and-set, and a route that somebody
     /// has just pointed elsewhere must not be taken from them.
-    async fn reread(&self, actions: &[Action]) -> Reread {
-        let tables: BTreeSet<(&Scope, &RouteTableId)> = actions.iter().filter_map(Reread::table_of).collect();
+    async fn reread(&self, actions: &[Action]) -> Revalidation {
+        let tables: BTreeSet<(&Scope, &RouteTableId)> = actions.iter().filter_map(Revalidation::table_of).collect();
         let reads = stream::iter(tables)
             .map(|(scope, table)| async move { (table.clone(), self.cloud.route_table(scope, table).await) })
             .buffer_unordered(CONCURRENCY);
-        Reread(reads.collect().await)
+        Revalidation(reads.collect().await)
     }
 }
 
 /// Tables as they are immediately before something is taken from them.
-struct Reread(BTreeMap<RouteTableId, Result<Option<RouteTable>, CloudError>>);
+struct Revalidation(BTreeMap<RouteTableId, Result<Option<RouteTable>, CloudError>>);
 
-impl Reread {
+impl Revalidation {
     fn table_of(action: &Action) -> Option<(&Scope, &RouteTableId)> {
         match action {
             Action::ReplaceRoute { scope, table, .. } | Action::RemoveRoute { scope, table, .. } => {

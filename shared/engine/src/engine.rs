@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, Deployment, MeshName, Region, Scope, UnitId};
+use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region, Scope};
 
-use crate::error::PortError;
+use crate::error::InfraError;
 use crate::observer::Observer;
 use crate::ports::{Bus, Clock, Cloud, Directory, Queue, Store};
 
@@ -18,7 +18,7 @@ pub struct Settings {
     /// Accounts that are known from the start, in all of `regions`.
     pub accounts: BTreeSet<AccountId>,
     /// Organisational units and roots whose accounts are known as well, once they were listed.
-    pub units: BTreeSet<UnitId>,
+    pub units: BTreeSet<OrganizationalUnitId>,
     /// Regions of those accounts.
     pub regions: BTreeSet<Region>,
     /// The name of the role that is assumed in each account, for remedies.
@@ -59,7 +59,7 @@ impl Engine<'_> {
     }
 
     /// Registers a scope that has just answered.
-    pub(crate) async fn register(&self, scope: &Scope) -> Result<(), PortError> {
+    pub(crate) async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         if self.observer().scopes().await?.contains(scope) {
             return Ok(());
         }

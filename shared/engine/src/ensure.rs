@@ -5,7 +5,9 @@
 
 use peerd_core::cidr::IpNet;
 use peerd_core::observed::RouteTarget;
-use peerd_core::{PeeringId, PeeringStatus, Permission, RouteTableId, RuleId, Scope, SecurityGroupId, Tags, VpcRef};
+use peerd_core::{
+    PeeringId, PeeringStatus, Permission, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, Tags, VpcRef,
+};
 
 use crate::error::{CloudError, ErrorKind};
 use crate::ports::{Cloud, CloudWrite};
@@ -92,7 +94,7 @@ pub async fn authorized(
     group: &SecurityGroupId,
     permission: &Permission,
     tags: &Tags,
-) -> Result<Option<RuleId>, CloudError> {
+) -> Result<Option<SecurityGroupRuleId>, CloudError> {
     match cloud.authorize_ingress(scope, group, permission, tags).await {
         Err(error) if error.code == "InvalidPermission.Duplicate" => Ok(None),
         answer => answer.map(Some),
@@ -107,7 +109,7 @@ pub async fn revoked(
     cloud: &dyn CloudWrite,
     scope: &Scope,
     group: &SecurityGroupId,
-    rule: &RuleId,
+    rule: &SecurityGroupRuleId,
 ) -> Result<(), CloudError> {
     match cloud.revoke_ingress(scope, group, rule).await {
         Err(error)

@@ -107,7 +107,7 @@ impl CloudError {
 /// A failed call to the store or the queue. Passing: the message that led to it is tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("{context}")]
-pub struct PortError {
+pub struct InfraError {
     /// Which call, on what.
     pub context: String,
     /// What kept AWS from answering; an answer is told by the context.
@@ -115,7 +115,7 @@ pub struct PortError {
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl PortError {
+impl InfraError {
     /// An error without a deeper cause.
     pub fn new(context: impl Into<String>) -> Self {
         Self { context: context.into(), source: None }
@@ -190,10 +190,10 @@ mod tests {
 
     #[test]
     fn an_error_is_told_with_all_its_causes() {
-        let deepest = PortError::new("connection reset");
+        let deepest = InfraError::new("connection reset");
         let middle =
             CloudError { source: Some(Box::new(deepest)), ..CloudError::new(ErrorKind::Unavailable, "CreateRoute") };
-        let error = PortError { context: "index not read".to_owned(), source: Some(Box::new(middle)) };
+        let error = InfraError { context: "index not read".to_owned(), source: Some(Box::new(middle)) };
         assert_eq!(chain(&error), "index not read: CreateRoute: unavailable: connection reset");
     }
 }

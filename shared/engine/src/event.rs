@@ -1,4 +1,4 @@
-//! From an EventBridge event to a [`Focus`]: "Tag Change on Resource" and "AWS API Call via CloudTrail".
+//! From an EventBridge event to a [`EventTarget`]: "Tag Change on Resource" and "AWS API Call via CloudTrail".
 //!
 //! Both are best effort and come in several shapes; what is not understood is ignored with a reason, and the sweep
 //! finds what an event did not tell. Sources: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>,
@@ -11,7 +11,7 @@ use peerd_core::tags::{self, MeshTag, Tags};
 use peerd_core::{AccountId, Region, Scope, VpcRef};
 use serde_json::Value;
 
-use crate::focus::{Expect, Focus};
+use crate::event_target::{EventTarget, ExpectedState};
 
 /// Why an event wakes nobody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl fmt::Display for Ignored {
 ///
 /// # Errors
 /// [`Ignored`] with the reason: a failed call, a kind of event that concerns nobody, or a shape that is not understood.
-pub fn focus_of(event: &Value) -> Result<Focus, Ignored> {
+pub fn focus_of(event: &Value) -> Result<EventTarget, Ignored> {
     match text(event, "detail-type")? {
         "Tag Change on Resource" => tag_change(event),
         "AWS API Call via CloudTrail" => api_call(event),
@@ -35,7 +35,7 @@ pub fn focus_of(event: &Value) -> Result<Focus, Ignored> {
     }
 }
 
-fn tag_change(event: &Value) -> Result<Focus, Ignored> {
+fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
     let detail = member(event, "detail")?;
     let arn = event.get("resources").and_then(|arns| arns.get(0)).and_then(Value::as_str);
     let arn = arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()));
@@ -45,15 +45,18 @@ fn tag_change(event: &Value) -> Result<Focus, Ignored> {
             let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
                 .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
             let (asks, tags) = (MeshTag::of(&tags), tags::of_member(&tags));
-            Ok(Focus::of_vpc(VpcRef::new(scope, id), Expect::Tagged { asks, tags, version: version(detail) }))
+            Ok(EventTarget::of_vpc(
+                VpcRef::new(scope, id),
+                ExpectedState::Tagged { asks, tags, version: version(detail) },
+            ))
         }
         ("ec2", "route-table") => {
             let (scope, id) = of_arn(arn?, "route-table/")?;
-            Ok(Focus::of_table(scope, id))
+            Ok(EventTarget::of_table(scope, id))
         }
         ("ec2", "security-group") => {
             let (scope, id) = of_arn(arn?, "security-group/")?;
-            Ok(Focus::of_group(scope, id))
+            Ok(EventTarget::of_group(scope, id))
         }
         _ => Err(Ignored("tag change of something other than a VPC, a route table or a security group".to_owned())),
     }
@@ -78,28 +81,28 @@ fn of_arn<T: FromStr<Err = peerd_core::ids::IdError>>(arn: &str, kind: &str) -> 
     }
 }
 
-fn api_call(event: &Value) -> Result<Focus, Ignored> {
+fn api_call(event: &Value) -> Result<EventTarget, Ignored> {
     let detail = member(event, "detail")?;
     if let Some(code) = detail.get("errorCode").filter(|code| !code.is_null()) {
         return Err(Ignored(format!("the call failed with {code}")));
     }
     let scope = scope_of(event, detail)?;
     let call = text(detail, "eventName")?;
-    let vpc = |expect| Ok(Focus::of_vpc(VpcRef::new(scope.clone(), id_in(detail, "vpcId")?), expect));
+    let vpc = |expect| Ok(EventTarget::of_vpc(VpcRef::new(scope.clone(), id_in(detail, "vpcId")?), expect));
     let focus = match call {
-        "CreateVpc" => vpc(Expect::Exists)?,
-        "DeleteVpc" => vpc(Expect::Gone)?,
+        "CreateVpc" => vpc(ExpectedState::Exists)?,
+        "DeleteVpc" => vpc(ExpectedState::Gone)?,
         "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" | "ModifyVpcAttribute" => {
-            vpc(Expect::Anything)?
+            vpc(ExpectedState::Anything)?
         }
         "ModifyVpcPeeringConnectionOptions"
         | "CreateVpcPeeringConnection"
         | "AcceptVpcPeeringConnection"
         | "RejectVpcPeeringConnection"
-        | "DeleteVpcPeeringConnection" => Focus::of_peering(scope, id_in(detail, "vpcPeeringConnectionId")?),
-        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => Focus::of_table(scope, id_in(detail, "routeTableId")?),
+        | "DeleteVpcPeeringConnection" => EventTarget::of_peering(scope, id_in(detail, "vpcPeeringConnectionId")?),
+        "CreateRoute" | "ReplaceRoute" | "DeleteRoute" => EventTarget::of_table(scope, id_in(detail, "routeTableId")?),
         "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" | "ModifySecurityGroupRules" => {
-            Focus::of_group(scope, id_in(detail, "groupId")?)
+            EventTarget::of_group(scope, id_in(detail, "groupId")?)
         }
         other => return Err(Ignored(format!("call `{other}` concerns nobody"))),
     };

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, Leave, MeshName, Scope};
+use peerd_core::{AccountId, DeleteApproval, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::notices::Notice;
+use crate::notifications::Notification;
 
 /// The version of the message format, and what tells a message of ours from an event.
 const FORMAT: u8 = 1;
@@ -49,12 +49,12 @@ pub enum Work {
         everywhere: bool,
         /// How much it may take away.
         #[serde(default)]
-        leave: Leave,
+        leave: DeleteApproval,
     },
     /// Tell what the bus did not take.
     Tell {
         /// What.
-        notice: Notice,
+        notice: Notification,
     },
     /// Look again at an event whose reads contradicted it.
     Event {
@@ -66,7 +66,7 @@ pub enum Work {
 impl Work {
     /// A reconcile that takes away as much as the mesh's policy lets go.
     pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
-        Self::Reconcile { mesh, scopes, everywhere, leave: Leave::ByPolicy }
+        Self::Reconcile { mesh, scopes, everywhere, leave: DeleteApproval::ByPolicy }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             mesh: "prod".parse().unwrap(),
             scopes: [scope].into(),
             everywhere: false,
-            leave: Leave::Confirmed,
+            leave: DeleteApproval::Confirmed,
         };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));

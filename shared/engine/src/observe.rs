@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    Deployment, Desired, DnsSupport, IngressRule, Leave, MeshName, Observed, Past, PeeringView, PrefixListId, Question,
-    Quotas, RouteTable, Rule, Scope, SecurityGroup, Vpc, VpcRef, contest,
+    DeleteApproval, Deployment, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName,
+    ObservedState, Past, PeeringView, PrefixListId, Quotas, RouteTable, Scope, SecurityGroup, Vpc, VpcRef, contention,
 };
 
-use crate::error::{CloudError, ErrorKind, PortError, chain};
+use crate::error::{CloudError, ErrorKind, InfraError, chain};
 use crate::observer::Observer;
 
 /// How many paginated reads an observation makes in each scope: peerings, route tables, security group rules, VPCs and
@@ -24,11 +24,11 @@ pub const READS_PER_SCOPE: usize = 5;
 const CONCURRENCY: usize = 32;
 
 /// What a run knows before it plans.
-pub struct Sight {
+pub struct Snapshot {
     /// What is wanted.
-    pub desired: Desired,
+    pub desired: DesiredState,
     /// What was seen.
-    pub observed: Observed,
+    pub observed: ObservedState,
     /// Whether some scope did not answer for a reason that may pass by itself.
     pub passing_gaps: bool,
 }
@@ -76,19 +76,20 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// When the store cannot be read. A scope that cannot be read is a gap in the answer.
-    pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Sight, PortError> {
-        let mut observed = Observed::default();
+    pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Snapshot, InfraError> {
+        let mut observed = ObservedState::default();
         let mut passing_gaps = false;
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
-        let roster = self.roster().await?;
-        let early = match Rule::PeeringsBeforeMembership.is_kept() {
+        let known_accounts = self.known_accounts().await?;
+        let early = match Invariant::PeeringsBeforeMembership.is_enforced() {
             true => None,
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
         };
         loop {
-            let gone: Vec<Scope> = needed.extract_if(.., |scope| roster.gone.contains(&scope.account)).collect();
+            let gone: Vec<Scope> =
+                needed.extract_if(.., |scope| known_accounts.gone.contains(&scope.account)).collect();
             observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
             let unread: Vec<Scope> =
                 needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
@@ -96,14 +97,14 @@ impl Observer<'_> {
                 break;
             }
             for (scope, network) in self.networks(unread).await {
-                if network.is_err() && !Rule::FailuresStayAlone.is_kept() {
-                    return Err(PortError::new(format!("{scope} cannot be read")));
+                if network.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
+                    return Err(InfraError::new(format!("{scope} cannot be read")));
                 }
                 passing_gaps |= add_network(&mut observed, scope, network);
             }
-            needed.extend(far_scopes(&observed, mesh, &self.settings.deployment, &roster.scopes));
+            needed.extend(remote_scopes(&observed, mesh, &self.settings.deployment, &known_accounts.scopes));
         }
-        let there = |scope: &&Scope| observed.answered(scope) && !roster.gone.contains(&scope.account);
+        let there = |scope: &&Scope| observed.answered(scope) && !known_accounts.gone.contains(&scope.account);
         let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
         let asked = match early {
             None => self.asked_in(answering).await,
@@ -113,7 +114,7 @@ impl Observer<'_> {
             passing_gaps |= add_asked(&mut observed, scope, asked);
         }
         let desired = self.desired(mesh, &observed).await?;
-        Ok(Sight { desired, observed, passing_gaps })
+        Ok(Snapshot { desired, observed, passing_gaps })
     }
 
     async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, Gap>)> {
@@ -151,18 +152,18 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) async fn inquire(
+    pub(crate) async fn fetch_inputs(
         &self,
         mesh: &MeshName,
-        questions: BTreeSet<Question>,
-        observed: &mut Observed,
-    ) -> Result<bool, PortError> {
-        let read = |question: Question| async move {
+        questions: BTreeSet<InputRequest>,
+        observed: &mut ObservedState,
+    ) -> Result<bool, InfraError> {
+        let read = |question: InputRequest| async move {
             Ok(match question {
-                Question::Dns(vpc) => Answer::Dns(self.cloud.dns_support(&vpc).await, vpc),
-                Question::List(scope, list) => Answer::List(self.cloud.prefix_list(&scope, &list).await, list),
-                Question::Past => Answer::Past(self.past(mesh).await?),
-                Question::Quotas(scope) => Answer::Quotas(self.cloud.quotas(&scope).await, scope),
+                InputRequest::Dns(vpc) => Answer::Dns(self.cloud.dns_support(&vpc).await, vpc),
+                InputRequest::List(scope, list) => Answer::List(self.cloud.prefix_list(&scope, &list).await, list),
+                InputRequest::Past => Answer::Past(self.past(mesh).await?),
+                InputRequest::Quotas(scope) => Answer::Quotas(self.cloud.quotas(&scope).await, scope),
             })
         };
         let answers: Vec<Answer> =
@@ -179,12 +180,12 @@ impl Observer<'_> {
         Ok(passing)
     }
 
-    async fn past(&self, mesh: &MeshName) -> Result<Past, PortError> {
+    async fn past(&self, mesh: &MeshName) -> Result<Past, InfraError> {
         let now = self.clock.now();
-        Ok(Past { now, runs: self.store.past(mesh, now.saturating_sub(contest::WINDOW)).await? })
+        Ok(Past { now, runs: self.store.past(mesh, now.saturating_sub(contention::WINDOW)).await? })
     }
 
-    async fn desired(&self, mesh: &MeshName, observed: &Observed) -> Result<Desired, PortError> {
+    async fn desired(&self, mesh: &MeshName, observed: &ObservedState) -> Result<DesiredState, InfraError> {
         let mut remembered: BTreeMap<_, _> =
             self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
         for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
@@ -196,17 +197,17 @@ impl Observer<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let roster = self.roster().await?;
-        let accounts = roster.accounts();
+        let known_accounts = self.known_accounts().await?;
+        let accounts = known_accounts.accounts();
         let declared = self.declared().await?;
-        Ok(Desired {
+        Ok(DesiredState {
             deployment,
             role: self.settings.role.clone(),
             mesh,
-            leave: Leave::ByPolicy,
+            leave: DeleteApproval::ByPolicy,
             declared,
             accounts,
-            organization: roster.organization,
+            organization: known_accounts.organization,
             remembered,
         })
     }
@@ -214,7 +215,12 @@ impl Observer<'_> {
 
 /// The scopes of both ends of every peering that was made for the mesh: routes may lead to it on either side. One whose
 /// seen side has lost the mark may wear it on the other, if that is in a scope that the deployment knows.
-fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment, known: &BTreeSet<Scope>) -> Vec<Scope> {
+fn remote_scopes(
+    observed: &ObservedState,
+    mesh: &MeshName,
+    deployment: &Deployment,
+    known: &BTreeSet<Scope>,
+) -> Vec<Scope> {
     let made_for_it = observed.peerings.values().filter(|peering| peering.tagged_meshes().contains(mesh));
     let ends = made_for_it.flat_map(|peering| {
         let ours = peering.is_managed_by(deployment);
@@ -223,7 +229,7 @@ fn far_scopes(observed: &Observed, mesh: &MeshName, deployment: &Deployment, kno
     ends.cloned().collect()
 }
 
-fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, Gap>) -> bool {
+fn add_network(observed: &mut ObservedState, scope: Scope, network: Result<Network, Gap>) -> bool {
     match network {
         Ok(Network { peerings, tables, rules }) => {
             for view in peerings {
@@ -246,7 +252,7 @@ fn add_network(observed: &mut Observed, scope: Scope, network: Result<Network, G
     }
 }
 
-fn add_asked(observed: &mut Observed, scope: Scope, asked: Result<Asked, CloudError>) -> bool {
+fn add_asked(observed: &mut ObservedState, scope: Scope, asked: Result<Asked, CloudError>) -> bool {
     match asked {
         Ok(Asked { vpcs, groups }) => {
             observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
@@ -262,13 +268,13 @@ fn add_asked(observed: &mut Observed, scope: Scope, asked: Result<Asked, CloudEr
     }
 }
 
-fn add_ingress_gap(observed: &mut Observed, scope: Scope, error: &CloudError) -> bool {
+fn add_ingress_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.ingress_gaps.insert(scope, chain(error));
     error.kind.is_passing()
 }
 
 /// A scope that answered in part did not answer.
-fn add_gap(observed: &mut Observed, scope: Scope, error: &CloudError) -> bool {
+fn add_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.scopes.insert(scope, Err(chain(error)));
     error.kind.is_passing()
 }

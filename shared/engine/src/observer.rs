@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::{AccountId, MeshName, Organization, Policy, Region, Scope};
 
 use crate::engine::Settings;
-use crate::error::PortError;
+use crate::error::InfraError;
 use crate::ports::{Clock, CloudRead, Registration, Store};
 
 /// The ports that an observation needs.
@@ -25,7 +25,7 @@ pub struct Observer<'a> {
 
 /// Whom a deployment knows.
 #[derive(Debug, Clone)]
-pub struct Roster {
+pub struct KnownAccounts {
     /// Where members may be.
     pub scopes: BTreeSet<Scope>,
     /// The organisation as it was last listed.
@@ -34,7 +34,7 @@ pub struct Roster {
     pub gone: BTreeSet<AccountId>,
 }
 
-impl Roster {
+impl KnownAccounts {
     /// What comes of the accounts and Regions that a deployment was given, of what was said of accounts since, and of the
     /// organisation.
     pub fn of(
@@ -69,24 +69,24 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn roster(&self) -> Result<Roster, PortError> {
+    pub async fn known_accounts(&self) -> Result<KnownAccounts, InfraError> {
         let (said, organization) = (self.store.accounts().await?, self.store.organization().await?);
-        Ok(Roster::of(&self.settings.accounts, &self.settings.regions, &said, organization))
+        Ok(KnownAccounts::of(&self.settings.accounts, &self.settings.regions, &said, organization))
     }
 
     /// The scopes of the roster.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn scopes(&self) -> Result<BTreeSet<Scope>, PortError> {
-        Ok(self.roster().await?.scopes)
+    pub async fn scopes(&self) -> Result<BTreeSet<Scope>, InfraError> {
+        Ok(self.known_accounts().await?.scopes)
     }
 
     /// Every mesh that is declared or that a VPC ever asked for; with a policy where it is declared.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
+    pub async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         let mut meshes = self.store.meshes().await?;
         for mesh in &self.settings.meshes {
             meshes.entry(mesh.clone()).or_default().get_or_insert_default();
@@ -98,7 +98,7 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn declared(&self) -> Result<BTreeMap<MeshName, Policy>, PortError> {
+    pub async fn declared(&self) -> Result<BTreeMap<MeshName, Policy>, InfraError> {
         Ok(self.meshes().await?.into_iter().filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use peerd_core::{Action, Cause, Deeds, MeshName, Report, Scope, Thing};
+use peerd_core::{Action, Cause, ManagedResource, MeshName, Report, RunChanges, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Timestamp;
@@ -68,11 +68,12 @@ impl Run {
     }
 
     /// What it put in place and took out, for later runs.
-    pub fn deeds(&self, at: Timestamp) -> Deeds {
-        let names =
-            |of: fn(&Action) -> Option<Thing>| self.applied.iter().filter_map(of).map(|t| t.to_string()).collect();
+    pub fn deeds(&self, at: Timestamp) -> RunChanges {
+        let names = |of: fn(&Action) -> Option<ManagedResource>| {
+            self.applied.iter().filter_map(of).map(|t| t.to_string()).collect()
+        };
         let causes = self.causes.iter().cloned().collect();
-        Deeds { at, put: names(Thing::put_by), taken: names(Thing::taken_by), causes }
+        RunChanges { at, put: names(ManagedResource::put_by), taken: names(ManagedResource::taken_by), causes }
     }
 
     /// Whether anything was.

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    AccountId, Deeds, DnsSupport, IngressRule, Member, MeshName, Organization, Pair, PeeringId, PeeringStatus,
-    PeeringView, Permission, Placement, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId, RuleId, Scope,
-    SecurityGroup, SecurityGroupId, Tags, UnitId, Vpc, VpcId, VpcRef,
+    AccountId, DnsSupport, IngressRule, Member, MeshName, Organization, OrganizationalUnitId, Pair, PeeringId,
+    PeeringStatus, PeeringView, Permission, Placement, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId,
+    RunChanges, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Vpc, VpcId, VpcRef,
 };
 use serde::Deserialize;
 
-use crate::error::{CloudError, PortError};
+use crate::error::{CloudError, InfraError};
 use crate::message::Message;
-use crate::notices::{Notice, Tidings};
+use crate::notifications::{MeshFindings, Notification};
 
 /// Milliseconds since the Unix epoch.
 pub type Timestamp = u64;
@@ -56,9 +56,9 @@ pub trait CloudRead: Send + Sync {
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The accounts that are directly in a unit.
-    async fn accounts_in(&self, unit: &UnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError>;
+    async fn accounts_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError>;
     /// The units that are directly in a unit.
-    async fn units_in(&self, unit: &UnitId) -> Result<BTreeSet<UnitId>, CloudError>;
+    async fn units_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeSet<OrganizationalUnitId>, CloudError>;
 }
 
 /// The writing half of the cloud: one call of EC2 each, with EC2's answers. [`crate::ensure`] makes them safe to repeat.
@@ -101,11 +101,17 @@ pub trait CloudWrite: Send + Sync {
         group: &SecurityGroupId,
         permission: &Permission,
         tags: &Tags,
-    ) -> Result<RuleId, CloudError>;
+    ) -> Result<SecurityGroupRuleId, CloudError>;
     /// Takes a rule out of a security group.
-    async fn revoke_ingress(&self, scope: &Scope, group: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError>;
+    async fn revoke_ingress(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        rule: &SecurityGroupRuleId,
+    ) -> Result<(), CloudError>;
     /// Sets a tag without a value on a rule, or removes it.
-    async fn mark_rule(&self, scope: &Scope, rule: &RuleId, key: &str, on: bool) -> Result<(), CloudError>;
+    async fn mark_rule(&self, scope: &Scope, rule: &SecurityGroupRuleId, key: &str, on: bool)
+    -> Result<(), CloudError>;
     /// Sets, or with no value removes, one tag of a VPC.
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;
 }
@@ -144,57 +150,57 @@ pub struct Registration {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Every mesh that was declared in the store or that a VPC ever asked for, with its policy if it is declared there.
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError>;
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError>;
     /// The remembered members of a mesh, read consistently.
-    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError>;
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError>;
     /// What is remembered of a VPC.
-    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError>;
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError>;
     /// Remembers a VPC as it is now, if `before` is still what is remembered, and tells whether it was. A member of no
     /// mesh is forgotten.
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError>;
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError>;
     /// Forgets a mesh that nobody asks for. One that is declared in the store stays, and so does one of which something is
     /// open or still to be told: nobody would come back to it.
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError>;
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError>;
     /// What was said of accounts, by operators and by their first events.
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError>;
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError>;
     /// Registers a scope, of whose account it then no longer holds that it is gone.
-    async fn register(&self, scope: &Scope) -> Result<(), PortError>;
+    async fn register(&self, scope: &Scope) -> Result<(), InfraError>;
     /// The organisation as it was last listed; an empty one if it never was.
-    async fn organization(&self) -> Result<Organization, PortError>;
+    async fn organization(&self) -> Result<Organization, InfraError>;
     /// Keeps it, if `before` is still the version that is kept (0 for none), and tells whether it was.
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError>;
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError>;
     /// Notes when a sweep was begun.
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError>;
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError>;
     /// When the last sweep was begun, if there was one.
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError>;
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError>;
     /// Takes a claim: false if another run holds it.
-    async fn claim(&self, claim: &Claim) -> Result<bool, PortError>;
+    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError>;
     /// Notes in the claim which peering came of it.
-    async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError>;
+    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError>;
     /// Gives a claim up before it lapses; one that another run holds by now stays.
-    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError>;
+    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError>;
     /// Keeps how a run ended, for a while.
-    async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), PortError>;
+    async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), InfraError>;
     /// What the runs of a mesh did that were kept from a time on, the oldest first.
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError>;
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError>;
     /// What is known of a mesh's findings.
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError>;
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError>;
     /// Keeps it, if `before` is still the version that is kept, and tells whether it was. The mesh is known from then on.
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError>;
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError>;
 }
 
 /// Where follow-up messages go.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Sends a message that arrives no sooner than `delay` seconds from now (0 to 900).
-    async fn send(&self, message: &Message, delay: u32) -> Result<(), PortError>;
+    async fn send(&self, message: &Message, delay: u32) -> Result<(), InfraError>;
 }
 
 /// Where the deployment tells what it did and found.
 #[async_trait]
 pub trait Bus: Send + Sync {
     /// Puts all of the notices on the bus, or fails.
-    async fn publish(&self, notices: &[Notice]) -> Result<(), PortError>;
+    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError>;
 }
 
 /// The time.

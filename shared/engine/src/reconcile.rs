@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, Desired, Effect, Leave, MeshName, Report, Scope, lint, plan};
+use peerd_core::{Action, DeleteApproval, DesiredState, Effect, MeshName, Report, Scope, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
-use crate::error::PortError;
-use crate::observe::Sight;
+use crate::error::InfraError;
+use crate::observe::Snapshot;
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
 
@@ -36,11 +36,11 @@ impl Engine<'_> {
         &self,
         mesh: &MeshName,
         scopes: &BTreeSet<Scope>,
-        leave: Leave,
+        leave: DeleteApproval,
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
-        let Sight { desired, mut observed, passing_gaps } = self.observer().observe(mesh, scopes).await?;
-        let desired = Desired { leave, ..desired };
+        let Snapshot { desired, mut observed, passing_gaps } = self.observer().observe(mesh, scopes).await?;
+        let desired = DesiredState { leave, ..desired };
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
         let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
@@ -51,7 +51,7 @@ impl Engine<'_> {
             report = said;
             if !report.questions.is_empty() {
                 let questions = std::mem::take(&mut report.questions);
-                progress.passing |= self.observer().inquire(mesh, questions, &mut observed).await?;
+                progress.passing |= self.observer().fetch_inputs(mesh, questions, &mut observed).await?;
                 continue;
             }
             let broken = lint::lint(&plan, &desired, &observed);
@@ -65,7 +65,7 @@ impl Engine<'_> {
             };
             for (action, applied) in applier.apply(todo).await {
                 if let Some(effect) = progress.note(&action, applied) {
-                    observed.absorb(&action, effect);
+                    observed.apply_effect(&action, effect);
                 }
             }
         }
@@ -74,7 +74,7 @@ impl Engine<'_> {
         let told = self.announce(&run).await?;
         let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty();
         if done && told {
-            self.forget_who_left(&desired, &observed).await?;
+            self.prune_index(&desired, &observed).await?;
         }
         Ok(run)
     }
@@ -135,7 +135,7 @@ impl Progress {
 pub enum ReconcileError {
     /// The store failed.
     #[error("index not read")]
-    Store(#[from] PortError),
+    Store(#[from] InfraError),
     /// The planner made a plan that breaks its own rules: a defect of peerd. Nothing of it was applied.
     #[error("plan refused by the linter, which is a defect of peerd to report: {}", .0.join("; "))]
     UnsoundPlan(Vec<String>),

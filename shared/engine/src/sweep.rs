@@ -6,20 +6,20 @@ use std::collections::BTreeSet;
 use peerd_core::AccountId;
 
 use crate::engine::Engine;
-use crate::error::PortError;
+use crate::error::InfraError;
+use crate::membership_index::{AccountScan, SurveyError};
 use crate::message::{Message, Work};
-use crate::survey::{AccountSurvey, SurveyError};
 
 impl Engine<'_> {
     /// Sends the messages of one sweep. A reconcile reads all tags itself and so need not wait for the surveys.
     ///
     /// # Errors
     /// When the store or the queue fails; the sweep is then asked for again, and its messages may go out twice.
-    pub async fn sweep(&self) -> Result<(), PortError> {
-        let roster = self.observer().roster().await?;
-        let (accounts, meshes) = (roster.accounts(), self.observer().meshes().await?);
+    pub async fn sweep(&self) -> Result<(), InfraError> {
+        let known_accounts = self.observer().known_accounts().await?;
+        let (accounts, meshes) = (known_accounts.accounts(), self.observer().meshes().await?);
         tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
-        let is_organized = !self.settings.units.is_empty() || !roster.organization.units.is_empty();
+        let is_organized = !self.settings.units.is_empty() || !known_accounts.organization.units.is_empty();
         let discover = is_organized.then_some(Work::Discover {});
         let surveys = accounts.into_iter().map(|account| Work::Survey { account });
         let reconciles = meshes.into_keys().map(|mesh| Work::reconcile(mesh, BTreeSet::new(), true));
@@ -33,8 +33,8 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// When a Region failed for a reason that may pass, or the store or the queue failed.
-    pub async fn survey_and_ask(&self, account: &AccountId) -> Result<(), SurveyError> {
-        let AccountSurvey { changed, passing } = self.survey_account(account).await?;
+    pub async fn scan_and_enqueue(&self, account: &AccountId) -> Result<(), SurveyError> {
+        let AccountScan { changed, passing } = self.survey_account(account).await?;
         for (mesh, scopes) in changed {
             let work = Work::reconcile(mesh, scopes, false);
             self.queue.send(&Message::new(0, work), 0).await?;

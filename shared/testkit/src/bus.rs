@@ -5,27 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{FindingKind, MeshName};
-use peerd_engine::{Bus, News, Notice, PortError};
+use peerd_engine::{Bus, InfraError, Notification, NotificationKind};
 
-use crate::wire::Wire;
+use crate::transport::Transport;
 
 /// A bus in memory.
 pub struct MemoryBus {
-    wire: Arc<Wire>,
+    wire: Arc<Transport>,
     heard: Mutex<Heard>,
 }
 
 /// What a listener has heard.
 #[derive(Default)]
 struct Heard {
-    notices: Vec<Notice>,
+    notices: Vec<Notification>,
     /// Of every finding the latest notice: its serial number, and whether the finding is open.
     findings: BTreeMap<(MeshName, FindingKind, String), (u64, bool)>,
 }
 
 impl MemoryBus {
     /// A bus on which nothing was told yet.
-    pub fn new(wire: Arc<Wire>) -> Self {
+    pub fn new(wire: Arc<Transport>) -> Self {
         Self { wire, heard: Mutex::default() }
     }
 
@@ -40,21 +40,21 @@ impl MemoryBus {
     }
 
     /// What was told since the last time this was asked.
-    pub fn take_notices(&self) -> Vec<Notice> {
+    pub fn take_notices(&self) -> Vec<Notification> {
         std::mem::take(&mut self.heard().notices)
     }
 }
 
 #[async_trait]
 impl Bus for MemoryBus {
-    async fn publish(&self, notices: &[Notice]) -> Result<(), PortError> {
+    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError> {
         let tell = || {
             let mut heard = self.heard();
             for notice in notices {
                 let (finding, open) = match &notice.news {
-                    News::Changed { .. } => (None, false),
-                    News::Opened(finding) => (Some(finding), true),
-                    News::Resolved(finding) => (Some(finding), false),
+                    NotificationKind::Changed { .. } => (None, false),
+                    NotificationKind::Opened(finding) => (Some(finding), true),
+                    NotificationKind::Resolved(finding) => (Some(finding), false),
                 };
                 if let Some(finding) = finding {
                     let key = (notice.mesh.clone(), finding.kind, finding.subject.clone());

@@ -4,25 +4,25 @@
 //!
 //! One seed decides everything: what fails once fails again.
 
+pub mod assertions;
 pub mod aws;
 pub mod bus;
-pub mod chance;
+pub mod change_log;
+pub mod executor;
+pub mod faults;
 pub mod findings;
-pub mod ledger;
-pub mod looks;
-pub mod mail;
-pub mod people;
+pub mod queue;
+pub mod rng;
 pub mod sim;
-pub mod stage;
 pub mod store;
 mod test_binary;
-pub mod weather;
-pub mod wire;
+pub mod transport;
+pub mod user_actions;
 pub mod world;
 
-pub use aws::{DAY, HOUR, MINUTE, Nature, SECOND, SimCloud};
+pub use aws::{AwsBehavior, DAY, HOUR, MINUTE, SECOND, SimCloud};
+pub use faults::{Fault, FaultProfile, FaultTiming};
 pub use store::MemoryStore;
 pub use test_binary::files_without_a_module;
-pub use weather::{Moment, Trouble, Weather};
-pub use wire::Call;
-pub use world::{Climate, World, account, mesh, scope};
+pub use transport::Call;
+pub use world::{SimConfig, World, account, mesh, scope};

@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use peerd_core::{AccountId, Deeds, FindingKind, Member, MeshName, Organization, PeeringId, Policy, Scope, VpcRef};
-use peerd_engine::memory::Tables;
-use peerd_engine::{Claim, PortError, Registration, Run, Store, Tidings, Timestamp};
+use peerd_core::{
+    AccountId, FindingKind, Member, MeshName, Organization, PeeringId, Policy, RunChanges, Scope, VpcRef,
+};
+use peerd_engine::memory_store::Tables;
+use peerd_engine::{Claim, InfraError, MeshFindings, Registration, Run, Store, Timestamp};
 
-use crate::wire::Wire;
+use crate::transport::Transport;
 
 /// A store in memory.
 pub struct MemoryStore {
-    wire: Arc<Wire>,
+    wire: Arc<Transport>,
     tables: Mutex<Tables>,
 }
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(wire: Arc<Wire>) -> Self {
+    pub fn new(wire: Arc<Transport>) -> Self {
         Self { wire, tables: Mutex::default() }
     }
 
@@ -69,7 +71,7 @@ impl MemoryStore {
     /// The kinds and subjects of the findings that are kept, by mesh.
     pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
         let tables = self.tables();
-        let of_mesh = |(mesh, tidings): (&MeshName, &Tidings)| {
+        let of_mesh = |(mesh, tidings): (&MeshName, &MeshFindings)| {
             tidings.findings.iter().map(|f| (mesh.clone(), f.kind(), f.subject())).collect::<Vec<_>>()
         };
         tables.tidings.iter().flat_map(of_mesh).collect()
@@ -81,7 +83,7 @@ impl MemoryStore {
     }
 
     /// What is kept of a mesh's findings.
-    pub fn kept(&self, mesh: &MeshName) -> Tidings {
+    pub fn kept(&self, mesh: &MeshName) -> MeshFindings {
         self.tables().tidings.get(mesh).cloned().unwrap_or_default()
     }
 
@@ -90,82 +92,82 @@ impl MemoryStore {
         std::mem::take(&mut self.tables().runs)
     }
 
-    async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Tables) -> T) -> Result<T, PortError> {
+    async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Tables) -> T) -> Result<T, InfraError> {
         self.wire.call(name, None, || Ok(effect(&mut self.tables()))).await
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, PortError> {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         self.call("Query", |tables| tables.meshes.clone()).await
     }
 
-    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, PortError> {
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {
         self.call("Query", |tables| tables.members(mesh)).await
     }
 
-    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, PortError> {
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError> {
         self.call("GetItem", |tables| tables.by_vpc.get(vpc).cloned()).await
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, PortError> {
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
         self.call("TransactWriteItems", |tables| tables.remember(before, now)).await
     }
 
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), PortError> {
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
         self.call("DeleteItem", |tables| tables.forget_mesh(mesh)).await
     }
 
-    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, PortError> {
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
         self.call("Query", |tables| tables.accounts.clone()).await
     }
 
-    async fn register(&self, scope: &Scope) -> Result<(), PortError> {
+    async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         self.call("UpdateItem", |tables| tables.register(scope)).await
     }
 
-    async fn organization(&self) -> Result<Organization, PortError> {
+    async fn organization(&self) -> Result<Organization, InfraError> {
         self.call("GetItem", |tables| tables.organization.clone()).await
     }
 
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, PortError> {
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
         self.call("PutItem", |tables| tables.keep_organization(before, now)).await
     }
 
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), PortError> {
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
         self.call("PutItem", |tables| tables.swept = Some(at)).await
     }
 
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, PortError> {
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
         self.call("GetItem", |tables| tables.swept).await
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<bool, PortError> {
+    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
         self.call("UpdateItem", |tables| tables.claim(claim)).await
     }
 
-    async fn settle_claim(&self, claim: &Claim, peering: &PeeringId) -> Result<(), PortError> {
-        self.call("UpdateItem", |tables| tables.settle_claim(claim, peering)).await?
+    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.record_peering(claim, peering)).await?
     }
 
-    async fn release_claim(&self, claim: &Claim) -> Result<(), PortError> {
+    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
         self.call("DeleteItem", |tables| tables.release_claim(claim)).await
     }
 
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<Tidings>, PortError> {
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         self.call("GetItem", |tables| tables.tidings.get(mesh).cloned()).await
     }
 
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &Tidings) -> Result<bool, PortError> {
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
         self.call("PutItem", |tables| tables.keep_tidings(mesh, before, now)).await
     }
 
-    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), PortError> {
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
         self.call("PutItem", |tables| tables.record_run(run, now)).await
     }
 
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<Deeds>, PortError> {
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
         self.call("Query", |tables| tables.past(mesh, from)).await
     }
 }

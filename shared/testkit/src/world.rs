@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peerd_core::{AccountId, Leave, MeshName, Scope, UnitId, VpcRef};
+use peerd_core::{AccountId, DeleteApproval, MeshName, OrganizationalUnitId, Scope, VpcRef};
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
-use crate::aws::{Aws, MINUTE, Nature, SECOND, SimCloud};
+use crate::aws::{Aws, AwsBehavior, MINUTE, SECOND, SimCloud};
 use crate::bus::MemoryBus;
-use crate::chance::Chance;
-use crate::mail::{Mail, Parcel};
-use crate::stage::{Stage, Turn, Worker};
+use crate::executor::{Turn, VirtualExecutor, Worker};
+use crate::faults::FaultProfile;
+use crate::queue::{SimMessage, SimQueue};
+use crate::rng::SimRng;
 use crate::store::MemoryStore;
-use crate::weather::Weather;
-use crate::wire::Wire;
+use crate::transport::Transport;
 
 const ACCOUNTS: [u8; 3] = [1, 2, 3];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -45,7 +45,7 @@ pub fn home(account: &AccountId) -> Scope {
 
 /// A unit of the organisation: its root, or one of two beneath it.
 #[expect(clippy::expect_used, reason = "a test that misnames a unit should fail at once")]
-pub fn unit(name: &str) -> UnitId {
+pub fn unit(name: &str) -> OrganizationalUnitId {
     let id = if name == "root" { "r-ab12".to_owned() } else { format!("ou-ab12-{name:0<8}") };
     id.parse().expect("a unit")
 }
@@ -58,13 +58,13 @@ pub fn mesh(name: &str) -> MeshName {
 
 /// How a world is made.
 #[derive(Debug, Clone, Default)]
-pub struct Climate {
+pub struct SimConfig {
     /// What chance decides is decided by this.
     pub seed: u64,
     /// How AWS behaves.
-    pub nature: Nature,
+    pub nature: AwsBehavior,
     /// What goes wrong.
-    pub weather: Weather,
+    pub weather: FaultProfile,
     /// How many workers there may be at once; none for five, as in template.yaml.
     pub workers: Option<usize>,
     /// How many messages a worker takes at once; none for a hundred.
@@ -81,17 +81,17 @@ pub struct World {
     /// The deployment's index.
     pub store: Arc<MemoryStore>,
     /// The deployment's queue.
-    pub mail: Arc<Mail>,
+    pub mail: Arc<SimQueue>,
     /// The hub's bus.
     pub bus: Arc<MemoryBus>,
     /// The way of all calls.
-    pub wire: Arc<Wire>,
+    pub wire: Arc<Transport>,
     /// The time.
-    pub stage: Arc<Stage>,
+    pub stage: Arc<VirtualExecutor>,
     /// Whether events reach nobody.
     pub events_lost: bool,
     settings: Arc<Settings>,
-    pub(crate) chance: Chance,
+    pub(crate) chance: SimRng,
     most_workers: usize,
     batch: usize,
     workers: Vec<Busy>,
@@ -113,21 +113,21 @@ fn organize(aws: &mut Aws) {
 /// A worker with the messages that it took.
 struct Busy {
     worker: Worker<Vec<String>>,
-    parcels: Vec<Parcel>,
+    parcels: Vec<SimMessage>,
     since: Timestamp,
 }
 
 impl Default for World {
     fn default() -> Self {
-        Self::new(&Climate::default())
+        Self::new(&SimConfig::default())
     }
 }
 
 impl World {
     /// A world in which there is nothing yet.
     #[expect(clippy::expect_used, reason = "the names are right")]
-    pub fn new(climate: &Climate) -> Self {
-        let mut chance = Chance::new(climate.seed);
+    pub fn new(climate: &SimConfig) -> Self {
+        let mut chance = SimRng::new(climate.seed);
         let settings = Settings {
             deployment: "peerd".parse().expect("a deployment"),
             meshes: ["prod", "staging"].map(mesh).into(),
@@ -137,16 +137,16 @@ impl World {
             role: "peerd-spoke".to_owned(),
             stack: "peerd".to_owned(),
         };
-        let stage = Arc::new(Stage::default());
-        let wire = Arc::new(Wire::new(stage.clone(), climate.weather.clone(), Chance::new(chance.seed())));
-        let mut aws = Aws::new(stage.clone(), climate.nature.clone(), Chance::new(chance.seed()));
+        let stage = Arc::new(VirtualExecutor::default());
+        let wire = Arc::new(Transport::new(stage.clone(), climate.weather.clone(), SimRng::new(chance.seed())));
+        let mut aws = Aws::new(stage.clone(), climate.nature.clone(), SimRng::new(chance.seed()));
         if climate.organized {
             organize(&mut aws);
         }
         Self {
             cloud: Arc::new(SimCloud::new(wire.clone(), aws)),
             store: Arc::new(MemoryStore::new(wire.clone())),
-            mail: Arc::new(Mail::new(wire.clone())),
+            mail: Arc::new(SimQueue::new(wire.clone())),
             bus: Arc::new(MemoryBus::new(wire.clone())),
             wire,
             stage,
@@ -228,7 +228,7 @@ impl World {
     /// An operator confirms what a mesh holds back.
     pub fn confirm(&mut self, mesh: &MeshName) {
         let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
-        self.post(Work::Reconcile { mesh, scopes, everywhere: true, leave: Leave::Confirmed });
+        self.post(Work::Reconcile { mesh, scopes, everywhere: true, leave: DeleteApproval::Confirmed });
     }
 
     fn post(&mut self, work: Work) {
@@ -248,7 +248,7 @@ impl World {
         self.hired += 1;
         self.begun.push(now);
         let (number, deadline) = (self.hired, now + DEADLINE);
-        let batch: Vec<_> = parcels.iter().map(Parcel::delivery).collect();
+        let batch: Vec<_> = parcels.iter().map(SimMessage::delivery).collect();
         let Self { cloud, store, mail, bus, stage, settings, .. } = self;
         let (cloud, store, mail, bus) = (cloud.clone(), store.clone(), mail.clone(), bus.clone());
         let (stage, settings) = (stage.clone(), settings.clone());

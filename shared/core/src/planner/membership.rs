@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::view::View;
+use super::context::PlanContext;
 use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
 use crate::ids::{MeshName, Pair, VpcRef};
+use crate::invariants::Invariant;
 use crate::observed::{Peering, RouteTable};
 use crate::policy::{Denial, Dns, Mode, Policy, Tables};
-use crate::rules::Rule;
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
-impl View<'_> {
+impl PlanContext<'_> {
     /// The policies of those of the meshes that are declared, in order of their names.
     fn policies<'m>(&'m self, meshes: &'m BTreeSet<MeshName>) -> impl Iterator<Item = &'m Policy> {
         meshes.iter().filter_map(|mesh| self.desired.declared.get(mesh))
@@ -23,7 +23,8 @@ impl View<'_> {
             None => Some(Denial::NotDeclared),
             Some(_) if self.is_draining(mesh) => Some(Denial::Draining),
             Some(policy) => self.not_admitted(vpc, policy).or_else(|| {
-                let members = policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.surplus.contains(vpc));
+                let members =
+                    policy.admit.members.filter(|_| *mesh == self.desired.mesh && self.over_capacity.contains(vpc));
                 members.map(|members| Denial::Full { members })
             }),
         }
@@ -39,7 +40,7 @@ impl View<'_> {
     }
 
     /// The VPCs that ask for this run's mesh and for which it has no room. Who is connected stays, and then who joined first.
-    pub(super) fn find_surplus(&self) -> BTreeSet<VpcRef> {
+    pub(super) fn find_over_capacity(&self) -> BTreeSet<VpcRef> {
         let mesh = &self.desired.mesh;
         let Some(admit) = self.desired.declared.get(mesh).map(|policy| &policy.admit) else { return BTreeSet::new() };
         let Some(most) = admit.members else { return BTreeSet::new() };
@@ -58,7 +59,7 @@ impl View<'_> {
     }
 
     /// The declared meshes that connect a pair.
-    pub fn connecting(&self, pair: &Pair) -> BTreeSet<MeshName> {
+    pub fn connecting_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let mut meshes = self.asked_by_both(pair);
         meshes.retain(|mesh| self.connects(mesh, pair));
         meshes
@@ -67,17 +68,17 @@ impl View<'_> {
     /// The meshes on whose account a peering of a pair is not let go of: those that keep the pair, and those that both
     /// VPCs ask for, that the peering was made for and that are not declared any more. Undeclaring a mesh is no proof that
     /// anybody left it.
-    pub fn holding(&self, pair: &Pair, peering: &Peering) -> BTreeSet<MeshName> {
+    pub fn protecting_meshes(&self, pair: &Pair, peering: &Peering) -> BTreeSet<MeshName> {
         let made_for = peering.tagged_meshes();
         let is_undeclared = |mesh: &MeshName| !self.desired.declared.contains_key(mesh) && made_for.contains(mesh);
-        let mut meshes = self.keeping(pair);
+        let mut meshes = self.retaining_meshes(pair);
         meshes.extend(self.asked_by_both(pair).into_iter().filter(is_undeclared));
         meshes
     }
 
     /// The declared meshes for which what stands of a pair stays: those that connect it, and those of which it cannot be told
     /// whether they admit both VPCs.
-    pub fn keeping(&self, pair: &Pair) -> BTreeSet<MeshName> {
+    pub fn retaining_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let mut meshes = self.asked_by_both(pair);
         meshes.retain(|mesh| self.connects(mesh, pair) || self.may_connect(mesh, pair));
         meshes
@@ -96,7 +97,7 @@ impl View<'_> {
 
     fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
-        if !Rule::AnyMeshKeepsAPair.is_kept() {
+        if !Invariant::AnyMeshKeepsAPair.is_enforced() {
             meshes.retain(|mesh| *mesh == self.desired.mesh);
         }
         meshes
@@ -107,7 +108,9 @@ impl View<'_> {
         let admitted = pair.ends().into_iter().all(|vpc| self.not_admitted(vpc, policy).is_none());
         let has_room = match policy.admit.members {
             None => true,
-            Some(_) if *mesh == self.desired.mesh => !pair.ends().into_iter().any(|vpc| self.surplus.contains(vpc)),
+            Some(_) if *mesh == self.desired.mesh => {
+                !pair.ends().into_iter().any(|vpc| self.over_capacity.contains(vpc))
+            }
             // Whom another mesh has room for is for its own run to say, which sees all who ask for it.
             Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
         };
@@ -116,7 +119,7 @@ impl View<'_> {
 
     /// The blocks that a VPC brings into meshes: what it advertises, within the ranges of a mesh and without what that mesh
     /// leaves out. What one of several meshes takes is taken.
-    pub fn offered(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>) -> CidrSet {
+    pub fn advertised_cidrs(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>) -> CidrSet {
         let Some(own) = self.cidrs_of(vpc) else { return CidrSet::default() };
         let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
         let of_mesh = |policy: &Policy| {
@@ -130,7 +133,8 @@ impl View<'_> {
     /// Whether a VPC is known to advertise no part of a CIDR block to these meshes any longer. Of a VPC that cannot be read,
     /// nothing is known.
     pub fn gave_up(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
-        self.is_proven(vpc) && !self.offered(vpc, meshes).iter().any(|offered| cidr::overlap(offered, block))
+        self.is_proven(vpc)
+            && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, block))
     }
 
     /// What is wrong with what a VPC advertises to a mesh, and with the words of its tags.
@@ -154,12 +158,12 @@ impl View<'_> {
     }
 
     /// Whether the table is left as it is, because its owner says so or says something that makes no sense.
-    pub fn is_left_alone(&self, table: &RouteTable) -> bool {
+    pub fn is_ignored_table(&self, table: &RouteTable) -> bool {
         matches!(TableTag::of(&table.tags), Ok(TableTag::Ignore) | Err(_))
     }
 
     /// Whether a table takes the routes that these meshes want. What one of several meshes selects is selected.
-    pub fn takes_routes(&self, table: &RouteTable, meshes: &BTreeSet<MeshName>) -> bool {
+    pub fn is_managed_table(&self, table: &RouteTable, meshes: &BTreeSet<MeshName>) -> bool {
         let tag = TableTag::of(&table.tags);
         let selects = |policy: &Policy| match policy.routes.tables {
             Tables::All => true,
@@ -167,7 +171,7 @@ impl View<'_> {
             Tables::Tagged => tag == Ok(TableTag::Eligible),
         };
         !table.of_gateway
-            && !self.is_left_alone(table)
+            && !self.is_ignored_table(table)
             && (tag == Ok(TableTag::Manage) || self.policies(meshes).any(selects))
     }
 

@@ -3,31 +3,31 @@
 //! Each step stands in a file of its own. No step knows an id that does not exist yet: create, accept, tag and route are
 //! successive passes, and so are taking routes out and deleting.
 
-mod agreeing;
-mod allowing;
-mod explaining;
-mod fitting;
-mod guarding;
-mod leaving;
-mod linking;
+mod backoff;
+mod context;
+mod dns;
 mod membership;
-mod pausing;
-mod resolving;
-mod resting;
-mod routing;
-mod telling;
+mod paused;
+mod peerings;
+mod policy_conflicts;
+mod quotas;
+mod reachability;
+mod routes;
+mod security_groups;
+mod status_tags;
+mod teardown;
 #[cfg(test)]
 mod tests;
-mod view;
+mod unreadable_scopes;
 
 use std::collections::BTreeSet;
 
-pub use explaining::{Check, Doors, Holds, Told, explain, explain_all};
-pub use view::View;
+pub use context::PlanContext;
+pub use reachability::{Check, CheckResult, ExplainedPair, NetworkFilters, explain, explain_all};
 
 use crate::action::{Action, Plan};
-use crate::desired::Desired;
-use crate::observed::Observed;
+use crate::desired::DesiredState;
+use crate::observed::ObservedState;
 use crate::report::Report;
 
 /// Decides what to do for one mesh, and says why not more.
@@ -35,43 +35,43 @@ use crate::report::Report;
 /// Total, deterministic and pure: equal inputs give byte-equal plans, and applying a plan in full leaves the next one
 /// empty or one step further. A scope that did not answer never causes a delete. Where the report has questions, they are to
 /// be answered first, and the plan made again.
-pub fn plan(desired: &Desired, observed: &Observed) -> (Plan, Report) {
-    let view = View::new(desired, observed);
-    let mut draft = Draft::default();
+pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) {
+    let context = PlanContext::new(desired, observed);
+    let mut draft = PlanBuilder::default();
 
-    guarding::report_gaps(&view, &mut draft);
-    guarding::report_strangers(&view, &mut draft);
-    let links = linking::find(&view);
-    linking::count(&links, &mut draft);
-    agreeing::report(&links, &view, &mut draft);
-    linking::request(&links, &view, &mut draft);
-    linking::accept(&links, &view, &mut draft);
-    linking::tag(&links, &view, &mut draft);
-    linking::release(&view, &mut draft);
-    routing::route(&links, &view, &mut draft);
-    resolving::resolve(&links, &view, &mut draft);
-    allowing::allow(&links, &view, &mut draft);
-    let leaving = leaving::find(&links, &view, &mut draft);
-    leaving::withdraw_routes(&leaving, &mut draft);
-    leaving::delete_peerings(&leaving, &view, &mut draft);
-    resting::hold(&view, &mut draft);
-    telling::set_status(&view, &mut draft);
-    pausing::withhold(&view, &mut draft);
+    unreadable_scopes::report_gaps(&context, &mut draft);
+    unreadable_scopes::report_unknown_requesters(&context, &mut draft);
+    let links = peerings::find_wanted_pairs(&context);
+    peerings::count(&links, &mut draft);
+    policy_conflicts::report(&links, &context, &mut draft);
+    peerings::request(&links, &context, &mut draft);
+    peerings::accept(&links, &context, &mut draft);
+    peerings::tag(&links, &context, &mut draft);
+    peerings::release(&context, &mut draft);
+    routes::route(&links, &context, &mut draft);
+    dns::resolve(&links, &context, &mut draft);
+    security_groups::allow(&links, &context, &mut draft);
+    let leaving = teardown::find_teardowns(&links, &context, &mut draft);
+    teardown::withdraw_routes(&leaving, &mut draft);
+    teardown::delete_peerings(&leaving, &context, &mut draft);
+    backoff::suppress_contended(&context, &mut draft);
+    status_tags::set_status(&context, &mut draft);
+    paused::suppress_paused(&context, &mut draft);
 
     draft.finish()
 }
 
 /// A plan and a report in the making, with what each VPC is to be told.
 #[derive(Default)]
-struct Draft {
+struct PlanBuilder {
     work: BTreeSet<Action>,
     labels: BTreeSet<Action>,
     report: Report,
-    notes: telling::Notes,
-    unfit: fitting::Unfit,
+    notes: status_tags::StatusReasons,
+    unfit: quotas::OverQuota,
 }
 
-impl Draft {
+impl PlanBuilder {
     fn finish(self) -> (Plan, Report) {
         (Plan { work: self.work.into_iter().collect(), labels: self.labels.into_iter().collect() }, self.report)
     }

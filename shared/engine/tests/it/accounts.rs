@@ -1,11 +1,11 @@
 //! Accounts of an organisation, from sweep to rest: found, admitted by unit, moved, suspended.
 use peerd_core::{Finding, FindingKind, Policy, VpcRef};
 use peerd_testkit::world::unit;
-use peerd_testkit::{Call, Climate, HOUR, MINUTE, Moment, Trouble, World, account, mesh, scope};
+use peerd_testkit::{Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
 
 /// Accounts 1 and 2 are in the unit `prod`; account 3, which only the organisation names, is in `dev`.
 fn organized() -> World {
-    World::new(&Climate { organized: true, ..Climate::default() })
+    World::new(&SimConfig { organized: true, ..SimConfig::default() })
 }
 
 fn swept(world: &mut World) {
@@ -88,7 +88,7 @@ fn a_list_that_fails_changes_nothing() {
     let known = world.store.known_organization();
     world.cloud.aws().remove_account(&account(2));
     for _ in 0..20 {
-        world.wire.order_trouble("ListAccountsForParent", Trouble::Denied, Moment::Before);
+        world.wire.order_trouble("ListAccountsForParent", Fault::Denied, FaultTiming::Before);
     }
     swept(&mut world);
     assert!(world.store.known_organization().agrees_with(&known));

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::{FindingKind, cidr};
-use peerd_testkit::people::table;
+use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World};
 
 fn is_routed(world: &World) -> bool {

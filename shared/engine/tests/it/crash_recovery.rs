@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use peerd_core::cidr;
 use peerd_core::{RouteTarget, VpcRef, tags};
-use peerd_testkit::people::table;
-use peerd_testkit::{MINUTE, Moment, World, scope};
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{FaultTiming, MINUTE, World, scope};
 
 /// What there is before, and what happens.
 struct Scenario {
@@ -73,7 +73,7 @@ fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
     let (wanted, calls) = (picture(&world), world.wire.made() - before);
     assert!(calls > 10, "{calls} calls are no scenario");
     for nth in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
+        for moment in [FaultTiming::Before, FaultTiming::After] {
             let mut world = prepared(scenario);
             world.wire.order_death(nth, moment);
             (scenario.happens)(&mut world);

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use peerd_core::cidr::IpNet;
 use peerd_core::{
     DnsSupport, IngressRule, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas, Route,
-    RouteTable, RouteTableId, RouteTarget, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, Traffic, Vpc, VpcId,
-    VpcRef, tags,
+    RouteTable, RouteTableId, RouteTarget, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Traffic,
+    Vpc, VpcId, VpcRef, tags,
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
@@ -50,7 +50,7 @@ fn group() -> SecurityGroupId {
     "sg-1".parse().unwrap()
 }
 
-fn rule() -> RuleId {
+fn rule() -> SecurityGroupRuleId {
     "sgr-1".parse().unwrap()
 }
 
@@ -144,13 +144,13 @@ impl CloudWrite for Canned {
         _: &SecurityGroupId,
         _: &Permission,
         _: &Tags,
-    ) -> Result<RuleId, CloudError> {
+    ) -> Result<SecurityGroupRuleId, CloudError> {
         self.answer().map(|()| rule())
     }
-    async fn revoke_ingress(&self, _: &Scope, _: &SecurityGroupId, _: &RuleId) -> Result<(), CloudError> {
+    async fn revoke_ingress(&self, _: &Scope, _: &SecurityGroupId, _: &SecurityGroupRuleId) -> Result<(), CloudError> {
         self.answer()
     }
-    async fn mark_rule(&self, _: &Scope, _: &RuleId, _: &str, _: bool) -> Result<(), CloudError> {
+    async fn mark_rule(&self, _: &Scope, _: &SecurityGroupRuleId, _: &str, _: bool) -> Result<(), CloudError> {
         self.answer()
     }
     async fn tag_vpc(&self, _: &VpcRef, _: &str, _: Option<&str>) -> Result<(), CloudError> {
@@ -226,7 +226,7 @@ fn what_is_let_in_already_need_not_be_let_in_and_a_rule_that_is_gone_need_not_be
     let permission = Permission { traffic: Traffic::All, from: block() };
     let authorized =
         |code| told(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "");
-    assert_eq!(authorized(""), "Some(RuleId(sgr-1))");
+    assert_eq!(authorized(""), "Some(SecurityGroupRuleId(sgr-1))");
     assert_eq!(authorized("InvalidPermission.Duplicate"), "None");
     assert_eq!(authorized("RulesPerSecurityGroupLimitExceeded"), "RulesPerSecurityGroupLimitExceeded: limit");
     assert_eq!(authorized("InvalidGroup.NotFound"), "InvalidGroup.NotFound: not ready");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use peerd_engine::{Expect, event};
+use peerd_engine::{ExpectedState, event};
 use serde_json::Value;
 
 fn describe(event: &Value) -> String {
@@ -12,10 +12,10 @@ fn describe(event: &Value) -> String {
         Err(ignored) => format!("ignored: {ignored}"),
         Ok(focus) => {
             let vpcs = focus.vpcs.iter().map(|(vpc, expect)| match expect {
-                Expect::Anything => format!("{vpc} changed"),
-                Expect::Exists => format!("{vpc} exists"),
-                Expect::Gone => format!("{vpc} is gone"),
-                Expect::Tagged { asks, tags, version } => {
+                ExpectedState::Anything => format!("{vpc} changed"),
+                ExpectedState::Exists => format!("{vpc} exists"),
+                ExpectedState::Gone => format!("{vpc} is gone"),
+                ExpectedState::Tagged { asks, tags, version } => {
                     let asks = peerd_core::tags::join_meshes(&asks.meshes);
                     let tags: String = tags.iter().map(|(key, value)| format!(" {key}={value}")).collect();
                     format!("{vpc} asks for {asks:?}{tags} by change {version}")

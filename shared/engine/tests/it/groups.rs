@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
 
 use peerd_core::tags::{ALLOW, PORTS};
-use peerd_core::{FindingKind, Permission, Quota, RuleId, SecurityGroupId, Traffic, VpcRef, cidr};
-use peerd_testkit::aws::Nature;
+use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
+use peerd_testkit::aws::AwsBehavior;
 use peerd_testkit::{MINUTE, World, scope};
 
 /// Three members of prod in three accounts, and a group of the first that lets prod in to port 443.
@@ -27,7 +27,7 @@ fn lets_in(world: &World, group: &SecurityGroupId) -> Vec<String> {
     lines
 }
 
-fn rules(world: &World, group: &SecurityGroupId) -> Vec<RuleId> {
+fn rules(world: &World, group: &SecurityGroupId) -> Vec<SecurityGroupRuleId> {
     world.cloud.aws().group(group).unwrap().rules.keys().cloned().collect()
 }
 
@@ -84,7 +84,8 @@ fn leaving_one_of_two_meshes_shuts_nobody_out() {
 #[test]
 fn what_a_group_has_no_room_for_is_reported_and_the_rest_of_the_mesh_stands() {
     let mut world = World::default();
-    world.cloud.aws().nature = Nature { quotas: [(Quota::Rules, 1)].into_iter().collect(), ..Nature::default() };
+    world.cloud.aws().nature =
+        AwsBehavior { quotas: [(Quota::Rules, 1)].into_iter().collect(), ..AwsBehavior::default() };
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let group = world.group("web", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1 tcp/3")]);

@@ -1,17 +1,17 @@
 //! What peerd tells on the hub's bus.
 
 use peerd_core::{FindingKind, Tags, VpcRef, cidr};
-use peerd_engine::News;
-use peerd_testkit::people::table;
-use peerd_testkit::{MINUTE, Moment, Trouble, World, account, scope};
+use peerd_engine::NotificationKind;
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{Fault, FaultTiming, MINUTE, World, account, scope};
 
 /// What was told since the last time: of changes how many, of findings kind and subject.
 fn told(world: &World) -> Vec<String> {
     let notices = world.bus.take_notices().into_iter();
-    let line = |news: News| match news {
-        News::Changed { changes, .. } => format!("{} changes", changes.len()),
-        News::Opened(finding) => format!("opened {} {}", finding.kind, finding.subject),
-        News::Resolved(finding) => format!("resolved {} {}", finding.kind, finding.subject),
+    let line = |news: NotificationKind| match news {
+        NotificationKind::Changed { changes, .. } => format!("{} changes", changes.len()),
+        NotificationKind::Opened(finding) => format!("opened {} {}", finding.kind, finding.subject),
+        NotificationKind::Resolved(finding) => format!("resolved {} {}", finding.kind, finding.subject),
     };
     notices.map(|notice| format!("{} {}", notice.mesh, line(notice.news))).collect()
 }
@@ -72,7 +72,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
 fn a_bus_that_fails_loses_no_notice() {
     let (mut world, ..) = World::of_two();
     told(&world);
-    world.wire.order_trouble("PutEvents", Trouble::ServerFault, Moment::Before);
+    world.wire.order_trouble("PutEvents", Fault::ServerFault, FaultTiming::Before);
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
     world.rest();
     let said = told(&world);
@@ -87,8 +87,8 @@ fn a_stranger_who_asks_a_member_for_a_peering_is_reported() {
     let (mut world, a, _) = World::of_two();
     told(&world);
     let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
-    let blocks = peerd_testkit::people::blocks_of("10.99.0.0/16");
-    world.cloud.aws().create_vpc(peerd_testkit::ledger::Author::Person, &stranger, &blocks, &Tags::new());
+    let blocks = peerd_testkit::user_actions::blocks_of("10.99.0.0/16");
+    world.cloud.aws().create_vpc(peerd_testkit::change_log::Actor::User, &stranger, &blocks, &Tags::new());
     let id = world.request_peering(&stranger, &a, &Tags::new()).unwrap();
     world.sweep();
     world.rest();

@@ -3,7 +3,7 @@
 
 use peerd_core::{DnsSupport, Finding, FindingKind, Policy, PolicyError, VpcRef, cidr, tags};
 use peerd_engine::Outcome;
-use peerd_testkit::people::table;
+use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, mesh, scope};
 
 /// Three members of prod in three accounts, at rest.

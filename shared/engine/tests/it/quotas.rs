@@ -2,12 +2,15 @@
 use std::collections::BTreeSet;
 
 use peerd_core::{FindingKind, Quota, Quotas, VpcRef};
-use peerd_testkit::aws::Nature;
-use peerd_testkit::{Climate, MINUTE, World, scope};
+use peerd_testkit::aws::AwsBehavior;
+use peerd_testkit::{MINUTE, SimConfig, World, scope};
 
 fn granting(granted: &[(Quota, usize)], tells_quotas: bool) -> World {
     let quotas: Quotas = granted.iter().copied().collect();
-    World::new(&Climate { nature: Nature { quotas, tells_quotas, ..Nature::default() }, ..Climate::default() })
+    World::new(&SimConfig {
+        nature: AwsBehavior { quotas, tells_quotas, ..AwsBehavior::default() },
+        ..SimConfig::default()
+    })
 }
 
 /// Members of prod, one after the other, each in an account of its own.

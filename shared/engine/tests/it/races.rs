@@ -3,7 +3,7 @@
 
 use peerd_core::RouteTarget;
 use peerd_core::cidr::{self, IpNet};
-use peerd_testkit::people::table;
+use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, scope};
 
 /// Calls take two milliseconds here, there and back: as long as that a change may come between a look and what follows.

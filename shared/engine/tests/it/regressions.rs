@@ -4,21 +4,21 @@
 use std::collections::BTreeSet;
 
 use peerd_core::{Quota, Quotas, cidr};
-use peerd_testkit::sim::{Coverage, Happening, Scene, Story};
-use peerd_testkit::{Climate, MINUTE, Nature, SECOND, Weather, World, account, mesh, scope};
+use peerd_testkit::sim::{Coverage, Operation, Step, Story};
+use peerd_testkit::{AwsBehavior, FaultProfile, MINUTE, SECOND, SimConfig, World, account, mesh, scope};
 
 /// Account by number and Region 0 or 1, as a happening counts them.
 fn at(account: u32, region: u32) -> u32 {
     (0..18).find(|place| place % 3 + 1 == account && place / 3 % 2 == region).unwrap()
 }
 
-fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Happening {
-    Happening::MakeVpc { scope, blocks: blocks.to_owned(), meshes }
+fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Operation {
+    Operation::MakeVpc { scope, blocks: blocks.to_owned(), meshes }
 }
 
 /// Plays happenings, each so many milliseconds after the one before.
-fn play(fair: bool, climate: Climate, scenes: &[(u64, Happening)]) {
-    let scenes = scenes.iter().map(|(after, happening)| Scene { after: *after, happening: happening.clone() });
+fn play(fair: bool, climate: SimConfig, scenes: &[(u64, Operation)]) {
+    let scenes = scenes.iter().map(|(after, happening)| Step { after: *after, happening: happening.clone() });
     let story = Story { climate, scenes: scenes.collect(), fair };
     if let Err(violation) = story.play(&mut Coverage::default()) {
         panic!("{violation}\n{}", story.transcript().join("\n"));
@@ -29,21 +29,21 @@ fn quotas(granted: &[(Quota, usize)]) -> Quotas {
     granted.iter().copied().collect()
 }
 
-fn nature(nature: Nature) -> Climate {
-    Climate { nature, ..Climate::default() }
+fn nature(nature: AwsBehavior) -> SimConfig {
+    SimConfig { nature, ..SimConfig::default() }
 }
 
 /// A run whose describe was older than a VPC's tag forgot the VPC, and no later event about its routes found its mesh.
 #[test]
 fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
     for seed in 0..40 {
-        let weather = Weather { staleness: 2 * SECOND, ..Weather::default() };
-        let climate = Climate { seed, weather, batch: Some(1), workers: Some(3), ..Climate::default() };
+        let weather = FaultProfile { staleness: 2 * SECOND, ..FaultProfile::default() };
+        let climate = SimConfig { seed, weather, batch: Some(1), workers: Some(3), ..SimConfig::default() };
         let block = "172.16.2.0/24".to_owned();
         let scenes = [
             (1, vpc(at(2, 1), "10.4.0.0/16", "prod staging")),
-            (5, Happening::Associate { vpc: 0, block }),
-            (215, Happening::MakeTable { vpc: 0, of_gateway: false }),
+            (5, Operation::Associate { vpc: 0, block }),
+            (215, Operation::MakeTable { vpc: 0, of_gateway: false }),
         ];
         play(true, climate, &scenes);
     }
@@ -52,15 +52,16 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
 /// Telling VPCs how they stand is no progress: a mesh that cannot go on is left to the sweep after some ten minutes.
 #[test]
 fn telling_vpcs_how_they_stand_renews_no_patience() {
-    let nature = Nature { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..Nature::default() };
-    let weather = Weather { trouble: 100, port_trouble: 50, ..Weather::default() };
-    let climate = Climate { seed: 183, nature, weather, workers: Some(1), batch: Some(3), ..Climate::default() };
+    let nature =
+        AwsBehavior { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..AwsBehavior::default() };
+    let weather = FaultProfile { trouble: 100, port_trouble: 50, ..FaultProfile::default() };
+    let climate = SimConfig { seed: 183, nature, weather, workers: Some(1), batch: Some(3), ..SimConfig::default() };
     let scenes = [
         (10, vpc(at(2, 0), "10.1.0.0/16", "prod")),
         (442, vpc(at(1, 0), "10.2.0.0/16", "prod")),
         (1020, vpc(at(3, 0), "10.3.0.0/16", "prod")),
         (10 * MINUTE, vpc(at(1, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod staging")),
-        (MINUTE, Happening::Week),
+        (MINUTE, Operation::Week),
     ];
     play(false, climate, &scenes);
 }
@@ -71,23 +72,24 @@ fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
     let scenes = [
         (1, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (500, vpc(at(2, 0), "10.3.0.0/16 100.64.3.0/24", "prod")),
-        (9 * SECOND, Happening::PutPeeringRoute { peering: 0, block: "2600:1f18:104::/56".to_owned() }),
-        (1, Happening::DeletePeering { nth: 0, by_accepter: true }),
+        (9 * SECOND, Operation::PutPeeringRoute { peering: 0, block: "2600:1f18:104::/56".to_owned() }),
+        (1, Operation::DeletePeering { nth: 0, by_accepter: true }),
     ];
-    play(true, Climate::default(), &scenes);
+    play(true, SimConfig::default(), &scenes);
 }
 
 /// Blackholes of a peering that a quota kept from being made anew stayed until AWS had forgotten whose they were.
 #[test]
 fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
-    let climate = nature(Nature { quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]), ..Nature::default() });
+    let climate =
+        nature(AwsBehavior { quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]), ..AwsBehavior::default() });
     let scenes = [
         (76, vpc(at(2, 0), "10.2.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.3.0.0/16", "prod")),
         (206, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56 100.64.4.0/24", "staging")),
         (12, vpc(at(3, 1), "10.5.0.0/16 2600:1f18:5::/56", "prod")),
-        (1, Happening::Tag { vpc: 290, meshes: "prod staging" }),
-        (7255, Happening::DeletePeering { nth: 472, by_accepter: true }),
+        (1, Operation::Tag { vpc: 290, meshes: "prod staging" }),
+        (7255, Operation::DeletePeering { nth: 472, by_accepter: true }),
     ];
     play(false, climate, &scenes);
 }
@@ -102,19 +104,20 @@ fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
         (1, vpc(at(1, 1), "10.1.0.0/19", "prod")),
         (1, vpc(at(2, 1), "10.1.0.0/20 10.7.0.0/16", "prod")),
     ];
-    play(false, Climate::default(), &scenes);
+    play(false, SimConfig::default(), &scenes);
 }
 
 /// A request of peerd's beside an active peering of somebody's was accepted in vain for ever.
 #[test]
 fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
     for seed in 0..20 {
-        let climate = Climate { seed, ..nature(Nature { crossing: 20 * SECOND..=20 * SECOND, ..Nature::default() }) };
+        let climate =
+            SimConfig { seed, ..nature(AwsBehavior { crossing: 20 * SECOND..=20 * SECOND, ..AwsBehavior::default() }) };
         let scenes = [
             (14, vpc(at(1, 1), "10.1.0.0/16", "prod")),
             (95, vpc(at(3, 0), "10.3.0.0/16", "prod")),
-            (5 * SECOND, Happening::PeerByHand { from: 1, to: 0, accept: false }),
-            (MINUTE, Happening::Sweep),
+            (5 * SECOND, Operation::PeerByHand { from: 1, to: 0, accept: false }),
+            (MINUTE, Operation::Sweep),
         ];
         play(false, climate, &scenes);
     }
@@ -123,13 +126,13 @@ fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
 /// What the index remembers of an account that cannot be read is no proof of anything.
 #[test]
 fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
-    let climate = Climate { weather: Weather { lost: 1000, ..Weather::default() }, ..Climate::default() };
+    let climate = SimConfig { weather: FaultProfile { lost: 1000, ..FaultProfile::default() }, ..SimConfig::default() };
     let scenes = [
         (55, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5 * SECOND, vpc(at(1, 0), "10.3.0.0/16", "prod")),
-        (20 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod staging" }),
-        (SECOND, Happening::Tag { vpc: 0, meshes: "staging" }),
-        (SECOND, Happening::DarkAccount { account: 1, minutes: 51 }),
+        (20 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod staging" }),
+        (SECOND, Operation::Tag { vpc: 0, meshes: "staging" }),
+        (SECOND, Operation::DarkAccount { account: 1, minutes: 51 }),
     ];
     play(false, climate, &scenes);
 }
@@ -138,13 +141,13 @@ fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
 #[test]
 fn of_two_routes_to_the_same_addresses_one_goes() {
     for seed in 0..60 {
-        let weather = Weather { latency: 1..=1067, late: 300, ..Weather::default() };
-        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let weather = FaultProfile { latency: 1..=1067, late: 300, ..FaultProfile::default() };
+        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
         let scenes = [
             (1, vpc(at(3, 0), "10.3.0.0/16", "prod")),
             (30, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
             (297, vpc(at(3, 0), "10.6.0.0/16", "prod")),
-            (14, Happening::Associate { vpc: 2, block: "10.4.128.0/17".to_owned() }),
+            (14, Operation::Associate { vpc: 2, block: "10.4.128.0/17".to_owned() }),
         ];
         play(false, climate, &scenes);
     }
@@ -154,14 +157,14 @@ fn of_two_routes_to_the_same_addresses_one_goes() {
 #[test]
 fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
     for seed in 0..60 {
-        let weather = Weather { latency: 1..=300, ..Weather::default() };
-        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let weather = FaultProfile { latency: 1..=300, ..FaultProfile::default() };
+        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
         let scenes = [
             (1, vpc(at(1, 0), "10.1.0.0/16", "prod staging")),
             (834, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "staging")),
-            (15 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod" }),
-            (517, Happening::Untag { vpc: 1 }),
-            (441, Happening::DeleteRoute { nth: 1 }),
+            (15 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod" }),
+            (517, Operation::Untag { vpc: 1 }),
+            (441, Operation::DeleteRoute { nth: 1 }),
         ];
         play(true, climate, &scenes);
     }
@@ -170,11 +173,11 @@ fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
 /// One batch with two meshes left a VPC wearing the sentence of the mesh that it had left.
 #[test]
 fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
-    let climate = Climate { workers: Some(1), batch: Some(3), ..Climate::default() };
+    let climate = SimConfig { workers: Some(1), batch: Some(3), ..SimConfig::default() };
     let scenes = [
         (5345, vpc(at(2, 1), "10.2.0.0/16", "prod+staging")),
         (11 * MINUTE, vpc(at(1, 0), "10.5.0.0/16", "staging,prod")),
-        (6, Happening::Tag { vpc: 1, meshes: "prod/$x" }),
+        (6, Operation::Tag { vpc: 1, meshes: "prod/$x" }),
     ];
     play(true, climate, &scenes);
 }
@@ -183,13 +186,13 @@ fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
 #[test]
 fn who_comes_back_while_a_run_forgets_him_is_remembered() {
     for seed in 0..60 {
-        let weather = Weather { latency: 1..=134, ..Weather::default() };
-        let climate = Climate { seed, weather, workers: Some(4), batch: Some(1), ..Climate::default() };
+        let weather = FaultProfile { latency: 1..=134, ..FaultProfile::default() };
+        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
         let scenes = [
             (56, vpc(at(1, 1), "10.3.0.0/16", "prod")),
             (8, vpc(at(2, 1), "10.4.0.0/16", "prod")),
-            (10 * MINUTE, Happening::Untag { vpc: 0 }),
-            (1580, Happening::Tag { vpc: 0, meshes: "prod" }),
+            (10 * MINUTE, Operation::Untag { vpc: 0 }),
+            (1580, Operation::Tag { vpc: 0, meshes: "prod" }),
         ];
         play(true, climate, &scenes);
     }
@@ -198,12 +201,12 @@ fn who_comes_back_while_a_run_forgets_him_is_remembered() {
 /// A block that a VPC had got before its account went dark was routed to a newcomer as well.
 #[test]
 fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
-    let climate = nature(Nature { associating: 10 * SECOND..=10 * SECOND, ..Nature::default() });
+    let climate = nature(AwsBehavior { associating: 10 * SECOND..=10 * SECOND, ..AwsBehavior::default() });
     let scenes = [
         (26, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (355, vpc(at(3, 0), "10.2.0.0/16", "prod")),
-        (MINUTE, Happening::Associate { vpc: 1, block: "10.7.128.0/17".to_owned() }),
-        (4 * MINUTE, Happening::DarkAccount { account: 2, minutes: 44 }),
+        (MINUTE, Operation::Associate { vpc: 1, block: "10.7.128.0/17".to_owned() }),
+        (4 * MINUTE, Operation::DarkAccount { account: 2, minutes: 44 }),
         (8 * MINUTE, vpc(at(1, 1), "10.7.0.0/16", "prod")),
     ];
     play(false, climate, &scenes);
@@ -212,14 +215,14 @@ fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
 /// Routes for which a full table had no room were tried first by every run, and used up the rate that others needed.
 #[test]
 fn calls_that_fail_every_time_do_not_starve_the_others() {
-    let nature = Nature {
+    let nature = AwsBehavior {
         quotas: quotas(&[(Quota::Routes, 2)]),
         write_bucket: Some((2, 1)),
         delete_takes_peerings: true,
-        ..Nature::default()
+        ..AwsBehavior::default()
     };
-    let weather = Weather { latency: 1..=20, ..Weather::default() };
-    let climate = Climate { seed: 4334, nature, weather, workers: Some(1), batch: Some(1), ..Climate::default() };
+    let weather = FaultProfile { latency: 1..=20, ..FaultProfile::default() };
+    let climate = SimConfig { seed: 4334, nature, weather, workers: Some(1), batch: Some(1), ..SimConfig::default() };
     let scenes = [
         (1, vpc(353, "10.1.0.0/16 100.64.1.0/24", "prod")),
         (1009, vpc(46, "10.3.0.0/16 2600:1f18:3::/56", "prod")),
@@ -228,7 +231,7 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
         (2770, vpc(284, "10.6.0.0/16", "prod/$x")),
         (656, vpc(286, "10.7.0.0/16", "prod")),
         (1921, vpc(880, "10.8.0.0/16 2600:1f18:8::/56", "prod")),
-        (3123, Happening::DarkAccount { account: 839, minutes: 2 }),
+        (3123, Operation::DarkAccount { account: 839, minutes: 2 }),
     ];
     play(false, climate, &scenes);
 }
@@ -258,15 +261,15 @@ fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
 /// only the leaver's side showed the request, and nobody looked there.
 #[test]
 fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
-    let nature = Nature { crossing: 2 * MINUTE..=2 * MINUTE, ..Nature::default() };
+    let nature = AwsBehavior { crossing: 2 * MINUTE..=2 * MINUTE, ..AwsBehavior::default() };
     for seed in 0..60 {
-        let weather = Weather { latency: 1..=300, staleness: 3 * SECOND, ..Weather::default() };
+        let weather = FaultProfile { latency: 1..=300, staleness: 3 * SECOND, ..FaultProfile::default() };
         let (nature, workers, batch) = (nature.clone(), Some(3), Some(3));
-        let climate = Climate { seed, nature, weather, workers, batch, ..Climate::default() };
+        let climate = SimConfig { seed, nature, weather, workers, batch, ..SimConfig::default() };
         let scenes = [
             (1, vpc(at(2, 0), "10.1.0.0/16", "staging")),
             (2 * MINUTE, vpc(at(3, 1), "10.6.0.0/16", "staging")),
-            (1900, Happening::Untag { vpc: 0 }),
+            (1900, Operation::Untag { vpc: 0 }),
         ];
         play(true, climate, &scenes);
     }
@@ -277,15 +280,15 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
 #[test]
 fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left() {
     for seed in 0..60 {
-        let weather = Weather { latency: 1..=21, staleness: 2500, ..Weather::default() };
-        let nature = Nature { repeated_create_tags: true, same_route_twice: true, ..Nature::default() };
-        let climate = Climate { seed, weather, nature, workers: Some(5), batch: Some(100), ..Climate::default() };
+        let weather = FaultProfile { latency: 1..=21, staleness: 2500, ..FaultProfile::default() };
+        let nature = AwsBehavior { repeated_create_tags: true, same_route_twice: true, ..AwsBehavior::default() };
+        let climate = SimConfig { seed, weather, nature, workers: Some(5), batch: Some(100), ..SimConfig::default() };
         let scenes = [
             (7, vpc(at(1, 1), "10.1.0.0/16", "prod")),
             (1, vpc(at(2, 1), "10.2.0.0/16", "prod")),
             (81, vpc(at(1, 0), "10.3.0.0/16", "prod")),
-            (713, Happening::Untag { vpc: 1 }),
-            (14 * MINUTE, Happening::Tag { vpc: 1, meshes: "prod" }),
+            (713, Operation::Untag { vpc: 1 }),
+            (14 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod" }),
         ];
         play(true, climate, &scenes);
     }
@@ -298,12 +301,12 @@ fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
     let scenes = [
         (196, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (3, vpc(at(3, 1), "10.2.0.0/16", "prod")),
-        (5 * MINUTE, Happening::MakeGroup { vpc: 0, meshes: "prod", ports: Some("tcp/443") }),
-        (MINUTE, Happening::LoseIndex),
-        (9, Happening::StripTag { nth: 0, of_accepter: false }),
-        (MINUTE, Happening::Tag { vpc: 0, meshes: "prod staging" }),
+        (5 * MINUTE, Operation::MakeGroup { vpc: 0, meshes: "prod", ports: Some("tcp/443") }),
+        (MINUTE, Operation::LoseIndex),
+        (9, Operation::StripTag { nth: 0, of_accepter: false }),
+        (MINUTE, Operation::Tag { vpc: 0, meshes: "prod staging" }),
     ];
-    play(false, Climate { workers: Some(1), batch: Some(1), ..Climate::default() }, &scenes);
+    play(false, SimConfig { workers: Some(1), batch: Some(1), ..SimConfig::default() }, &scenes);
 }
 
 /// While a Region was dark and the index lost, a peering that somebody had marked for another mesh was taken to be of no
@@ -313,32 +316,33 @@ fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
     let scenes = [
         (241, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.2.0.0/16", "prod")),
-        (10 * MINUTE, Happening::MakeGroup { vpc: 1, meshes: "prod", ports: Some("tcp/443") }),
-        (16 * MINUTE, Happening::DarkRegion { region: 1, minutes: 2 }),
-        (649, Happening::LoseIndex),
-        (5518, Happening::RetagPeering { nth: 0, of_accepter: true }),
+        (10 * MINUTE, Operation::MakeGroup { vpc: 1, meshes: "prod", ports: Some("tcp/443") }),
+        (16 * MINUTE, Operation::DarkRegion { region: 1, minutes: 2 }),
+        (649, Operation::LoseIndex),
+        (5518, Operation::RetagPeering { nth: 0, of_accepter: true }),
     ];
-    play(false, Climate { workers: Some(1), ..Climate::default() }, &scenes);
+    play(false, SimConfig { workers: Some(1), ..SimConfig::default() }, &scenes);
 }
 
 /// A VPC gave a CIDR block up that another member advertises too: the route moved to that member, and in the same pass the
 /// rule went that let the block in.
 #[test]
 fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
-    let group = |ports| Happening::MakeGroup { vpc: 0, meshes: "prod", ports };
+    let group = |ports| Operation::MakeGroup { vpc: 0, meshes: "prod", ports };
     for seed in 0..20 {
         let scenes = [
             (1, vpc(at(1, 0), "10.3.0.0/16", "prod")),
             (400, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
             (5, vpc(at(3, 0), "10.4.0.0/16", "prod")),
             (2 * MINUTE, group(Some("icmp tcp/443"))),
-            (5 * MINUTE, Happening::Disassociate { vpc: 1, nth: 0 }),
+            (5 * MINUTE, Operation::Disassociate { vpc: 1, nth: 0 }),
         ];
-        play(true, Climate { seed, workers: Some(2), batch: Some(1), ..Climate::default() }, &scenes);
-        let nature = Nature { quotas: quotas(&[(Quota::Requests, 1), (Quota::Rules, 3)]), ..Nature::default() };
-        let weather = Weather { port_trouble: 50, ..Weather::default() };
+        play(true, SimConfig { seed, workers: Some(2), batch: Some(1), ..SimConfig::default() }, &scenes);
+        let nature =
+            AwsBehavior { quotas: quotas(&[(Quota::Requests, 1), (Quota::Rules, 3)]), ..AwsBehavior::default() };
+        let weather = FaultProfile { port_trouble: 50, ..FaultProfile::default() };
         let scenes = [&scenes[..3], &[(20 * MINUTE, group(None)), (7 * MINUTE, scenes[4].1.clone())]].concat();
-        play(false, Climate { seed, nature, weather, workers: Some(4), ..Climate::default() }, &scenes);
+        play(false, SimConfig { seed, nature, weather, workers: Some(4), ..SimConfig::default() }, &scenes);
     }
 }
 
@@ -346,19 +350,25 @@ fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
 /// let in addresses that these routes led to another VPC. No traffic was interrupted, and the oracle does not say so.
 #[test]
 fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
-    let nature = Nature { opening: 0..=252, ..Nature::default() };
-    let weather = Weather { latency: 1..=1832, ..Weather::default() };
-    let climate =
-        Climate { seed: 1_795_720_449_524, nature, weather, workers: Some(5), batch: Some(3), ..Climate::default() };
+    let nature = AwsBehavior { opening: 0..=252, ..AwsBehavior::default() };
+    let weather = FaultProfile { latency: 1..=1832, ..FaultProfile::default() };
+    let climate = SimConfig {
+        seed: 1_795_720_449_524,
+        nature,
+        weather,
+        workers: Some(5),
+        batch: Some(3),
+        ..SimConfig::default()
+    };
     let scenes = [
         (6, vpc(362, "10.1.0.0/16", "prod")),
         (5000, vpc(398, "10.2.0.0/16", "prod")),
         (3511, vpc(190, "10.1.0.0/16", "prod")),
         (4067, vpc(277, "10.4.0.0/16", "prod")),
         (411, vpc(453, "10.5.0.0/16", "prod")),
-        (247_260, Happening::MakeGroup { vpc: 15, meshes: "prod staging", ports: None }),
-        (475_582, Happening::Advertise { vpc: 841, parts: Some(317) }),
-        (1630, Happening::Declare { mesh: "prod", policy: r#"{"routes":{"tables":"tagged"}}"# }),
+        (247_260, Operation::MakeGroup { vpc: 15, meshes: "prod staging", ports: None }),
+        (475_582, Operation::Advertise { vpc: 841, parts: Some(317) }),
+        (1630, Operation::Declare { mesh: "prod", policy: r#"{"routes":{"tables":"tagged"}}"# }),
     ];
     play(false, climate, &scenes);
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use peerd_core::{FindingKind, cidr, tags};
-use peerd_testkit::people::table;
-use peerd_testkit::{MINUTE, Moment, Trouble, World, account, mesh, scope};
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{Fault, FaultTiming, MINUTE, World, account, mesh, scope};
 
 #[test]
 fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
@@ -12,7 +12,7 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
         let (mut world, a, b) = World::of_two();
         world.events_lost = true;
         world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
-        world.wire.order_trouble(call, Trouble::Throttled, Moment::Before);
+        world.wire.order_trouble(call, Fault::Throttled, FaultTiming::Before);
         world.ask(&mesh("prod"), BTreeSet::new());
         world.rest();
         assert!(world.connected(&a, &b), "{call}");
@@ -23,11 +23,11 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
 fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
     let (mut world, a, b) = World::of_two();
     let (id, _) = world.peering(&a, &b).unwrap();
-    world.wire.order_trouble("DescribeVpcPeeringConnections", Trouble::Throttled, Moment::Before);
+    world.wire.order_trouble("DescribeVpcPeeringConnections", Fault::Throttled, FaultTiming::Before);
     world.delete_peering(&a.scope, &id).unwrap();
     world.rest();
     assert!(world.connected(&a, &b), "after a deleted peering");
-    world.wire.order_trouble("DescribeRouteTables", Trouble::Throttled, Moment::Before);
+    world.wire.order_trouble("DescribeRouteTables", Fault::Throttled, FaultTiming::Before);
     world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
     world.rest();
     assert!(world.connected(&a, &b), "after a deleted route");
@@ -77,7 +77,7 @@ fn the_survey_of_a_scope_that_fails_in_passing_is_made_again() {
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     for _ in 0..6 {
-        world.wire.order_trouble("DescribeVpcs", Trouble::Throttled, Moment::Before);
+        world.wire.order_trouble("DescribeVpcs", Fault::Throttled, FaultTiming::Before);
     }
     world.sweep();
     world.rest();

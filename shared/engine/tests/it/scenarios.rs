@@ -6,8 +6,8 @@
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::{RouteTarget, Tags, VpcRef};
 use peerd_engine::Outcome;
-use peerd_testkit::people::table;
-use peerd_testkit::{Call, Climate, HOUR, MINUTE, Moment, Nature, Trouble, World, account, mesh, scope};
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{AwsBehavior, Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
 
 fn block(text: &str) -> IpNet {
     cidr::parse(text).unwrap()
@@ -149,7 +149,7 @@ fn a_peering_that_dies_under_our_feet_is_made_anew() {
 fn a_request_that_is_rejected_or_expires_is_made_anew() {
     for rejected in [true, false] {
         let mut world = World::default();
-        world.wire.order_trouble("AcceptVpcPeeringConnection", Trouble::Denied, Moment::Before);
+        world.wire.order_trouble("AcceptVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
         let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
         assert!(world.deliver() > 0);
@@ -293,8 +293,8 @@ fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it()
 
 #[test]
 fn what_is_provisioning_is_waited_for_and_never_routed_before() {
-    let nature = Nature { provisioning: MINUTE..=MINUTE, ..Nature::default() };
-    let mut world = World::new(&Climate { nature, ..Climate::default() });
+    let nature = AwsBehavior { provisioning: MINUTE..=MINUTE, ..AwsBehavior::default() };
+    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     assert_eq!(world.deliver(), 0);
@@ -316,7 +316,7 @@ fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
         "DescribeRouteTables",
     ] {
         let mut world = World::default();
-        world.wire.order_trouble(call, Trouble::Throttled, Moment::Before);
+        world.wire.order_trouble(call, Fault::Throttled, FaultTiming::Before);
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
         let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
         world.rest();
@@ -331,7 +331,7 @@ fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_agai
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.wire.order_trouble("CreateVpcPeeringConnection", Trouble::Denied, Moment::Before);
+    world.wire.order_trouble("CreateVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
     assert!(world.deliver() > 0);
     let connected = [(&a, &b), (&a, &c), (&b, &c)].into_iter().filter(|(x, y)| world.connected(x, y)).count();
     assert_eq!(connected, 2);
@@ -343,7 +343,7 @@ fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_agai
 fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
     let (mut world, _, _, c) = prod();
     world.tag(&c, "staging").unwrap();
-    world.wire.order_trouble("TransactWriteItems", Trouble::Timeout, Moment::After);
+    world.wire.order_trouble("TransactWriteItems", Fault::Timeout, FaultTiming::After);
     assert!(world.deliver() > 0);
     world.rest();
     assert_eq!(world.traces(&c), ["joined staging"]);
@@ -352,7 +352,7 @@ fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
 /// Two workers at the same instant make one peering.
 #[test]
 fn two_workers_at_the_same_instant_make_one_peering() {
-    let mut world = World::new(&Climate { batch: Some(1), ..Climate::default() });
+    let mut world = World::new(&SimConfig { batch: Some(1), ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
     world.rest();

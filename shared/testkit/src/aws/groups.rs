@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::{IngressRule, Permission, Quota, RuleId, Scope, SecurityGroup, SecurityGroupId, Tags, VpcRef, tags};
+use peerd_core::{
+    IngressRule, Permission, Quota, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, VpcRef, tags,
+};
 use peerd_engine::{Clock, CloudError, Timestamp};
 
 use super::history::History;
 use super::state::{Aws, refuse};
-use crate::ledger::{Author, Deed};
+use crate::change_log::{Actor, Change};
 
 /// A security group while it exists.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub struct Group {
     /// Its tags.
     pub tags: Tags,
     /// Its ingress rules.
-    pub rules: BTreeMap<RuleId, GroupRule>,
+    pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
 }
 
 /// An ingress rule while it exists.
@@ -46,15 +48,15 @@ impl Aws {
     }
 
     /// CreateSecurityGroup.
-    pub fn create_group(&mut self, by: Author, id: &SecurityGroupId, vpc: &VpcRef, tags: &Tags) {
+    pub fn create_group(&mut self, by: Actor, id: &SecurityGroupId, vpc: &VpcRef, tags: &Tags) {
         let now = self.stage.now();
         let group = Group { vpc: vpc.clone(), tags: tags.clone(), rules: BTreeMap::new() };
         self.groups.insert(id.clone(), History::new(now, Some(group)));
-        self.enter(now, by, Deed::Group { group: id.clone(), vpc: vpc.clone(), tags: tags.clone() });
+        self.enter(now, by, Change::Group { group: id.clone(), vpc: vpc.clone(), tags: tags.clone() });
     }
 
     /// CreateTags or DeleteTags on a security group.
-    pub fn tag_group(&mut self, by: Author, id: &SecurityGroupId, key: &str, value: Option<&str>) {
+    pub fn tag_group(&mut self, by: Actor, id: &SecurityGroupId, key: &str, value: Option<&str>) {
         let Some(mut group) = self.group(id).cloned() else { return };
         match value {
             Some(value) => drop(group.tags.insert(key.to_owned(), value.to_owned())),
@@ -62,15 +64,15 @@ impl Aws {
         }
         let (vpc, tags) = (group.vpc.clone(), group.tags.clone());
         self.set_group(id, Some(group));
-        self.enter(self.stage.now(), by, Deed::Group { group: id.clone(), vpc, tags });
+        self.enter(self.stage.now(), by, Change::Group { group: id.clone(), vpc, tags });
     }
 
     /// The groups of a VPC go with it.
-    pub(super) fn drop_groups_of(&mut self, by: Author, vpc: &VpcRef) {
+    pub(super) fn drop_groups_of(&mut self, by: Actor, vpc: &VpcRef) {
         let theirs: Vec<_> = self.groups().filter(|(_, group)| group.vpc == *vpc).map(|(id, _)| id.clone()).collect();
         for id in theirs {
             self.set_group(&id, None);
-            self.enter(self.stage.now(), by, Deed::GroupGone { group: id });
+            self.enter(self.stage.now(), by, Change::GroupGone { group: id });
         }
     }
 
@@ -90,12 +92,12 @@ impl Aws {
     /// `InvalidGroup.NotFound`, `InvalidPermission.Duplicate`, `RulesPerSecurityGroupLimitExceeded`.
     pub fn authorize(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
         id: &SecurityGroupId,
         permission: &Permission,
         tags: &Tags,
-    ) -> Result<RuleId, CloudError> {
+    ) -> Result<SecurityGroupRuleId, CloudError> {
         let group = self.writable_group(scope, id)?;
         if group.rules.values().any(|rule| rule.permission == *permission) {
             let text = format!("the specified rule \"{permission}\" already exists");
@@ -117,7 +119,13 @@ impl Aws {
     ///
     /// # Errors
     /// `InvalidGroup.NotFound`, `InvalidSecurityGroupRuleId.NotFound`.
-    pub fn revoke(&mut self, by: Author, scope: &Scope, id: &SecurityGroupId, rule: &RuleId) -> Result<(), CloudError> {
+    pub fn revoke(
+        &mut self,
+        by: Actor,
+        scope: &Scope,
+        id: &SecurityGroupId,
+        rule: &SecurityGroupRuleId,
+    ) -> Result<(), CloudError> {
         if !self.writable_group(scope, id)?.rules.contains_key(rule) {
             return Err(no_rule(rule));
         }
@@ -131,9 +139,9 @@ impl Aws {
     /// `InvalidSecurityGroupRuleId.NotFound`.
     pub fn tag_rule(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
-        rule: &RuleId,
+        rule: &SecurityGroupRuleId,
         change: impl FnOnce(&mut Tags),
     ) -> Result<(), CloudError> {
         let found = self.groups().find_map(|(id, group)| {
@@ -146,14 +154,14 @@ impl Aws {
         Ok(())
     }
 
-    fn set_rule(&mut self, by: Author, id: &SecurityGroupId, rule: &RuleId, now: Option<GroupRule>) {
+    fn set_rule(&mut self, by: Actor, id: &SecurityGroupId, rule: &SecurityGroupRuleId, now: Option<GroupRule>) {
         let Some(mut group) = self.group(id).cloned() else { return };
         let was = match now.clone() {
             Some(made) => group.rules.insert(rule.clone(), made),
             None => group.rules.remove(rule),
         };
         self.set_group(id, Some(group));
-        self.enter(self.stage.now(), by, Deed::Rule { group: id.clone(), rule: rule.clone(), was, now });
+        self.enter(self.stage.now(), by, Change::Rule { group: id.clone(), rule: rule.clone(), was, now });
     }
 
     fn seen_groups<'a>(
@@ -193,6 +201,6 @@ impl Aws {
     }
 }
 
-fn no_rule(rule: &RuleId) -> CloudError {
+fn no_rule(rule: &SecurityGroupRuleId) -> CloudError {
     refuse("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule '{rule}' does not exist"))
 }

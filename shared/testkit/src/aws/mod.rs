@@ -4,19 +4,19 @@
 //! What it does is what AWS's documentation and its users' reports say; each behaviour has a test in `tests`, with the
 //! source. It knows nothing of peerd but the engine's ports.
 
+mod behavior;
+mod cloud;
+mod dns;
 mod groups;
 mod history;
-mod names;
-mod nature;
 mod networks;
 mod organization;
 mod peerings;
-mod port;
 mod routes;
 mod state;
 
+pub use behavior::{AwsBehavior, DAY, HOUR, MINUTE, SECOND};
+pub use cloud::SimCloud;
 pub use groups::{Group, GroupRule};
-pub use nature::{DAY, HOUR, MINUTE, Nature, SECOND};
 pub use peerings::Peering;
-pub use port::SimCloud;
 pub use state::{Aws, refuse};

@@ -10,24 +10,24 @@ use peerd_engine::{Clock, CloudError, Timestamp};
 
 use super::history::History;
 use super::state::{Aws, Turn, refuse};
-use crate::ledger::{Author, Deed};
+use crate::change_log::{Actor, Change};
 
 /// IPv4 blocks that a VPC may have, and as many IPv6 ones.
 const BLOCKS_PER_VPC: usize = 5;
 
 impl Aws {
     /// CreateVpc. The first block is the primary one.
-    pub fn create_vpc(&mut self, by: Author, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
+    pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
         let now = self.stage.now();
         let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), settling: false, tags: tags.clone() };
         self.vpcs.insert(vpc.clone(), History::new(now, Some(seen)));
-        self.enter(now, by, Deed::Vpc { vpc: vpc.clone(), blocks: blocks.clone(), tags: tags.clone() });
+        self.enter(now, by, Change::Vpc { vpc: vpc.clone(), blocks: blocks.clone(), tags: tags.clone() });
     }
 
     fn change_vpc(
         &mut self,
         at: Timestamp,
-        by: Author,
+        by: Actor,
         vpc: &VpcRef,
         change: impl FnOnce(&mut Vpc),
     ) -> Result<(), CloudError> {
@@ -38,7 +38,7 @@ impl Aws {
         if let Some(history) = self.vpcs.get_mut(vpc) {
             history.set(at, Some(seen), memory);
         }
-        self.enter(at, by, Deed::Vpc { vpc: vpc.clone(), blocks, tags });
+        self.enter(at, by, Change::Vpc { vpc: vpc.clone(), blocks, tags });
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl Aws {
     ///
     /// # Errors
     /// `InvalidVpcID.NotFound`.
-    pub fn tag_vpc(&mut self, by: Author, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+    pub fn tag_vpc(&mut self, by: Actor, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
         self.change_vpc(self.stage.now(), by, vpc, |seen| match value {
             Some(value) => drop(seen.tags.insert(key.to_owned(), value.to_owned())),
             None => drop(seen.tags.remove(key)),
@@ -58,7 +58,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpc.Range` for a block that overlaps the VPC's own or a peer's, `CidrConflict` for one that a route stands
     /// against, `VpcLimitExceeded`-like codes where there are enough.
-    pub fn associate(&mut self, by: Author, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+    pub fn associate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         self.check_block(vpc, block)?;
         let (now, block) = (self.stage.now(), *block);
         match self.chance.within(&self.nature.associating) {
@@ -103,7 +103,7 @@ impl Aws {
     pub(super) fn settle(&mut self, at: Timestamp, vpc: &VpcRef) {
         let block = self.joining.remove(vpc).filter(|block| self.check_block(vpc, block).is_ok());
         // A VPC that is gone by now has nothing to settle.
-        drop(self.change_vpc(at, Author::Nature, vpc, |seen| {
+        drop(self.change_vpc(at, Actor::Aws, vpc, |seen| {
             seen.settling = false;
             if let Some(block) = block {
                 seen.cidrs.insert(block);
@@ -115,7 +115,7 @@ impl Aws {
     ///
     /// # Errors
     /// `InvalidVpcID.NotFound`, `OperationNotPermitted` for the last block.
-    pub fn disassociate(&mut self, by: Author, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+    pub fn disassociate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
         let left: CidrSet = own.iter().copied().filter(|known| known != block).collect();
         if left.iter().next().is_none() {
@@ -129,7 +129,7 @@ impl Aws {
     ///
     /// # Errors
     /// `DependencyViolation` for a request of another account that is pending, and perhaps for an active peering.
-    pub fn delete_vpc(&mut self, by: Author, vpc: &VpcRef) -> Result<(), CloudError> {
+    pub fn delete_vpc(&mut self, by: Actor, vpc: &VpcRef) -> Result<(), CloudError> {
         self.vpc(vpc).ok_or_else(|| not_found(vpc))?;
         let (now, memory) = (self.stage.now(), self.nature.memory);
         let theirs: Vec<(PeeringId, PeeringStatus, Scope)> = self
@@ -159,7 +159,7 @@ impl Aws {
         if let Some(history) = self.vpcs.get_mut(vpc) {
             history.set(now, None, memory);
         }
-        self.enter(now, by, Deed::VpcGone { vpc: vpc.clone() });
+        self.enter(now, by, Change::VpcGone { vpc: vpc.clone() });
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use peerd_core::{AccountId, Organization, Placement, Scope, UnitId};
+use peerd_core::{AccountId, Organization, OrganizationalUnitId, Placement, Scope};
 use peerd_engine::{CloudError, Directory};
 
-use super::port::SimCloud;
+use super::cloud::SimCloud;
 use super::state::Aws;
 
 impl Aws {
@@ -16,12 +16,12 @@ impl Aws {
     }
 
     /// Makes a unit within another, or a root.
-    pub fn create_unit(&mut self, unit: &UnitId, within: Option<&UnitId>) {
+    pub fn create_unit(&mut self, unit: &OrganizationalUnitId, within: Option<&OrganizationalUnitId>) {
         self.organization.units.insert(unit.clone(), within.cloned());
     }
 
     /// Moves an account to a unit, from wherever it was.
-    pub fn move_account(&mut self, account: &AccountId, unit: &UnitId) {
+    pub fn move_account(&mut self, account: &AccountId, unit: &OrganizationalUnitId) {
         let state = self.organization.accounts.remove(account).and_then(|placement| placement.state);
         self.organization.accounts.insert(account.clone(), Placement { unit: unit.clone(), state });
     }
@@ -55,7 +55,7 @@ impl Aws {
 
 #[async_trait]
 impl Directory for SimCloud {
-    async fn accounts_in(&self, unit: &UnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError> {
+    async fn accounts_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError> {
         let here = |aws: &mut Aws| {
             let Aws { organization, missed, .. } = aws;
             let here = organization.accounts.iter().filter(|(_, placement)| placement.unit == *unit);
@@ -65,7 +65,7 @@ impl Directory for SimCloud {
         self.list("ListAccountsForParent", here).await
     }
 
-    async fn units_in(&self, unit: &UnitId) -> Result<BTreeSet<UnitId>, CloudError> {
+    async fn units_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeSet<OrganizationalUnitId>, CloudError> {
         let here = |aws: &mut Aws| {
             let within = aws.organization.units.iter().filter(|(_, over)| over.as_ref() == Some(unit));
             within.map(|(unit, _)| unit.clone()).collect()

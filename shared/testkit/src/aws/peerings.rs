@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use peerd_core::{PeeringId, PeeringStatus, PeeringView, Quota, Scope, Tags, VpcRef};
 use peerd_engine::{Clock, CloudError, Timestamp};
 
+use super::behavior::{DAY, HOUR};
 use super::history::History;
-use super::nature::{DAY, HOUR};
 use super::state::{Aws, Turn, refuse};
-use crate::ledger::{Author, Deed};
+use crate::change_log::{Actor, Change};
 
 const OVERLAP: &str = "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range";
 
@@ -87,7 +87,7 @@ impl Aws {
     /// `InvalidVpcID.NotFound`, and the limits' codes.
     pub fn create_peering(
         &mut self,
-        by: Author,
+        by: Actor,
         requester: &VpcRef,
         accepter: &VpcRef,
         tags: &Tags,
@@ -122,9 +122,13 @@ impl Aws {
             seen_until: BTreeMap::new(),
         };
         self.peerings.insert(id.clone(), peering);
-        self.enter(now, by, Deed::Peering { id: id.clone(), requester: requester.clone(), accepter: accepter.clone() });
+        self.enter(
+            now,
+            by,
+            Change::Peering { id: id.clone(), requester: requester.clone(), accepter: accepter.clone() },
+        );
         let (scope, tags) = (requester.scope.clone(), tags.clone());
-        self.enter(now, by, Deed::Tags { id: id.clone(), scope, tags });
+        self.enter(now, by, Change::Tags { id: id.clone(), scope, tags });
         let answer = self.answer(&requester.scope, &id);
         match initiating {
             0 => self.arrive(now, &id),
@@ -162,7 +166,7 @@ impl Aws {
         if self.cannot_be(id) {
             self.fail(at, id);
         } else {
-            self.set_status(at, Author::Nature, id, PeeringStatus::PendingAcceptance);
+            self.set_status(at, Actor::Aws, id, PeeringStatus::PendingAcceptance);
             self.later(at + 7 * DAY, Turn::Expire(id.clone()));
         }
     }
@@ -175,7 +179,7 @@ impl Aws {
     }
 
     fn fail(&mut self, at: Timestamp, id: &PeeringId) {
-        self.set_status(at, Author::Nature, id, PeeringStatus::Failed);
+        self.set_status(at, Actor::Aws, id, PeeringStatus::Failed);
         self.hide(id, |peering| [(peering.requester.scope.clone(), 2 * HOUR), (peering.accepter.scope.clone(), 0)], at);
     }
 
@@ -184,7 +188,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpcPeeringConnectionID.NotFound` for one that is not seen yet, `OperationNotPermitted` on the wrong side,
     /// `InvalidStateTransition`, `VpcPeeringConnectionAlreadyExists` for the twin of an active one, and the limit's code.
-    pub fn accept_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
+    pub fn accept_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?.clone();
         if peering.accepter.scope != *scope {
@@ -232,7 +236,7 @@ impl Aws {
 
     pub(super) fn activate(&mut self, at: Timestamp, id: &PeeringId) {
         if self.is(id, &PeeringStatus::Provisioning) {
-            self.set_status(at, Author::Nature, id, PeeringStatus::Active);
+            self.set_status(at, Actor::Aws, id, PeeringStatus::Active);
             let opening = self.chance.within(&self.nature.opening);
             self.peerings.get_mut(id).into_iter().for_each(|peering| peering.open_from = at + opening);
         }
@@ -240,7 +244,7 @@ impl Aws {
 
     pub(super) fn expire(&mut self, at: Timestamp, id: &PeeringId) {
         if self.is(id, &PeeringStatus::PendingAcceptance) {
-            self.set_status(at, Author::Nature, id, PeeringStatus::Expired);
+            self.set_status(at, Actor::Aws, id, PeeringStatus::Expired);
             self.hide(id, |peering| peering.ends().map(|vpc| (vpc.scope.clone(), 2 * DAY)), at);
         }
     }
@@ -249,7 +253,7 @@ impl Aws {
     ///
     /// # Errors
     /// As [`Aws::accept_peering`].
-    pub fn reject_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+    pub fn reject_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?;
         if peering.accepter.scope != *scope {
@@ -272,7 +276,7 @@ impl Aws {
     ///
     /// # Errors
     /// `InvalidVpcPeeringConnectionID.NotFound`, `InvalidStateTransition`.
-    pub fn delete_peering(&mut self, by: Author, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
+    pub fn delete_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?;
         let may = match peering.status() {
@@ -287,7 +291,7 @@ impl Aws {
         Ok(())
     }
 
-    pub(super) fn tear_down(&mut self, by: Author, at: Timestamp, scope: &Scope, id: &PeeringId) {
+    pub(super) fn tear_down(&mut self, by: Actor, at: Timestamp, scope: &Scope, id: &PeeringId) {
         let Some(peering) = self.peerings.get(id) else { return };
         let crosses = peering.requester.scope.region != peering.accepter.scope.region;
         let deleting = if crosses { self.chance.within(&self.nature.deleting) } else { 0 };
@@ -309,7 +313,7 @@ impl Aws {
 
     pub(super) fn vanish(&mut self, at: Timestamp, id: &PeeringId) {
         if self.is(id, &PeeringStatus::Deleting) {
-            self.set_status(at, Author::Nature, id, PeeringStatus::Deleted);
+            self.set_status(at, Actor::Aws, id, PeeringStatus::Deleted);
         }
     }
 
@@ -319,7 +323,7 @@ impl Aws {
     /// `InvalidVpcPeeringConnectionID.NotFound`.
     pub fn tag_peering(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
         id: &PeeringId,
         change: impl FnOnce(&mut Tags),
@@ -329,7 +333,7 @@ impl Aws {
         Ok(())
     }
 
-    fn set_tags(&mut self, by: Author, scope: &Scope, id: &PeeringId, change: impl FnOnce(&mut Tags)) {
+    fn set_tags(&mut self, by: Actor, scope: &Scope, id: &PeeringId, change: impl FnOnce(&mut Tags)) {
         let (now, memory) = (self.stage.now(), self.nature.memory);
         let Some(peering) = self.peerings.get_mut(id) else { return };
         let worn = peering.tags.entry(scope.clone()).or_insert_with(|| History::new(now, Tags::new()));
@@ -337,7 +341,7 @@ impl Aws {
         change(&mut tags);
         if tags != *worn.now() {
             worn.set(now, tags.clone(), memory);
-            self.enter(now, by, Deed::Tags { id: id.clone(), scope: scope.clone(), tags });
+            self.enter(now, by, Change::Tags { id: id.clone(), scope: scope.clone(), tags });
         }
     }
 
@@ -345,11 +349,11 @@ impl Aws {
         self.peerings.get(id).is_some_and(|peering| peering.status() == status)
     }
 
-    fn set_status(&mut self, at: Timestamp, by: Author, id: &PeeringId, status: PeeringStatus) {
+    fn set_status(&mut self, at: Timestamp, by: Actor, id: &PeeringId, status: PeeringStatus) {
         let memory = self.nature.memory;
         if let Some(peering) = self.peerings.get_mut(id) {
             peering.status.set(at, status.clone(), memory);
-            self.enter(at, by, Deed::Status { id: id.clone(), status });
+            self.enter(at, by, Change::Status { id: id.clone(), status });
         }
     }
 

@@ -6,43 +6,43 @@
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{
-    ListRoute, PeeringId, PrefixListId, Quota, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef,
+    PeeringId, PrefixListId, PrefixListRoute, Quota, Route, RouteTable, RouteTableId, RouteTarget, Scope, VpcRef,
 };
 use peerd_engine::{Clock, CloudError};
 
 use super::history::History;
 use super::networks::is_v4;
 use super::state::{Aws, refuse};
-use crate::ledger::{Author, Deed};
+use crate::change_log::{Actor, Change};
 
 impl Aws {
     /// CreateRouteTable, or a gateway's table. The first of a VPC is its main table, as CreateVpc makes it.
-    pub fn create_table(&mut self, by: Author, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
+    pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
         let now = self.stage.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
         let (tags, routes, lists) = Default::default();
         let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, main, tags, routes, lists };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
-        self.enter(now, by, Deed::Table { table: id.clone(), vpc: vpc.clone(), of_gateway, main });
+        self.enter(now, by, Change::Table { table: id.clone(), vpc: vpc.clone(), of_gateway, main });
     }
 
     /// CreateTags or DeleteTags on a route table.
-    pub fn tag_table(&mut self, by: Author, id: &RouteTableId, key: &str, value: Option<&str>) {
+    pub fn tag_table(&mut self, by: Actor, id: &RouteTableId, key: &str, value: Option<&str>) {
         self.change_table(id, |table| match value {
             Some(value) => drop(table.tags.insert(key.to_owned(), value.to_owned())),
             None => drop(table.tags.remove(key)),
         });
         if let Some(tags) = self.table(id).map(|table| table.tags.clone()) {
-            self.enter(self.stage.now(), by, Deed::TableTags { table: id.clone(), tags });
+            self.enter(self.stage.now(), by, Change::TableTags { table: id.clone(), tags });
         }
     }
 
     /// DeleteRouteTable.
-    pub fn drop_table(&mut self, by: Author, id: &RouteTableId) {
+    pub fn drop_table(&mut self, by: Actor, id: &RouteTableId) {
         let (now, memory) = (self.stage.now(), self.nature.memory);
         if let Some(history) = self.tables.get_mut(id).filter(|table| table.now().is_some()) {
             history.set(now, None, memory);
-            self.enter(now, by, Deed::TableGone { table: id.clone() });
+            self.enter(now, by, Change::TableGone { table: id.clone() });
         }
     }
 
@@ -59,11 +59,11 @@ impl Aws {
     }
 
     /// CreateRoute to a prefix list of its own with one block.
-    pub fn lead_list(&mut self, by: Author, id: &RouteTableId, list: &PrefixListId, block: &IpNet) {
+    pub fn lead_list(&mut self, by: Actor, id: &RouteTableId, list: &PrefixListId, block: &IpNet) {
         self.lists.insert(list.clone(), [*block].into_iter().collect());
         let target = RouteTarget::Other("tgw-1".to_owned());
-        self.change_table(id, |table| table.lists.push(ListRoute { list: list.clone(), target: target.clone() }));
-        self.enter(self.stage.now(), by, Deed::List { table: id.clone(), block: *block });
+        self.change_table(id, |table| table.lists.push(PrefixListRoute { list: list.clone(), target: target.clone() }));
+        self.enter(self.stage.now(), by, Change::List { table: id.clone(), block: *block });
     }
 
     fn writable(&self, scope: &Scope, id: &RouteTableId) -> Result<&RouteTable, CloudError> {
@@ -80,7 +80,7 @@ impl Aws {
     /// `RouteLimitExceeded`, and `NotFound` for what does not exist or is not seen yet.
     pub fn create_route(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
         id: &RouteTableId,
         block: &IpNet,
@@ -118,7 +118,7 @@ impl Aws {
     /// As [`Aws::create_route`], and `InvalidParameterValue` where no route stands.
     pub fn replace_route(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
         id: &RouteTableId,
         block: &IpNet,
@@ -142,7 +142,7 @@ impl Aws {
     /// `InvalidRoute.NotFound`, `InvalidRouteTableID.NotFound`.
     pub fn delete_route(
         &mut self,
-        by: Author,
+        by: Actor,
         scope: &Scope,
         id: &RouteTableId,
         block: &IpNet,
@@ -179,7 +179,7 @@ impl Aws {
         Ok(())
     }
 
-    fn lead(&mut self, by: Author, id: &RouteTableId, block: &IpNet, target: Option<RouteTarget>) {
+    fn lead(&mut self, by: Actor, id: &RouteTableId, block: &IpNet, target: Option<RouteTarget>) {
         let destination = block.trunc();
         let was = self.table(id).and_then(|table| table.created_route(&destination)).map(|route| route.target.clone());
         let route = target.clone().map(|target| Route { destination, target, created: true, blackhole: false });
@@ -187,7 +187,7 @@ impl Aws {
             table.routes.retain(|route| !(route.created && route.destination == destination));
             table.routes.extend(route);
         });
-        let deed = Deed::Route { table: id.clone(), block: destination, was, now: target };
+        let deed = Change::Route { table: id.clone(), block: destination, was, now: target };
         self.enter(self.stage.now(), by, deed);
     }
 

@@ -10,20 +10,20 @@ use peerd_core::{
 };
 use peerd_engine::{Clock, CloudError, ErrorKind, Timestamp};
 
+use super::behavior::AwsBehavior;
 use super::groups::Group;
 use super::history::History;
-use super::nature::Nature;
 use super::peerings::Peering;
-use crate::chance::Chance;
-use crate::ledger::{Author, Deed, Entry};
-use crate::stage::Stage;
+use crate::change_log::{Actor, Change, Entry};
+use crate::executor::VirtualExecutor;
+use crate::rng::SimRng;
 
 /// An AWS.
 pub struct Aws {
-    pub(super) stage: Arc<Stage>,
-    pub(super) chance: Chance,
+    pub(super) stage: Arc<VirtualExecutor>,
+    pub(super) chance: SimRng,
     /// How it behaves.
-    pub nature: Nature,
+    pub nature: AwsBehavior,
     pub(super) vpcs: BTreeMap<VpcRef, History<Option<Vpc>>>,
     pub(super) tables: BTreeMap<RouteTableId, History<Option<RouteTable>>>,
     pub(super) peerings: BTreeMap<PeeringId, Peering>,
@@ -75,7 +75,7 @@ pub fn refuse(code: &str, message: impl std::fmt::Display) -> CloudError {
 
 impl Aws {
     /// An AWS in which there is nothing.
-    pub fn new(stage: Arc<Stage>, nature: Nature, chance: Chance) -> Self {
+    pub fn new(stage: Arc<VirtualExecutor>, nature: AwsBehavior, chance: SimRng) -> Self {
         Self {
             stage,
             chance,
@@ -126,7 +126,7 @@ impl Aws {
         self.agenda.insert((at, self.planned), turn);
     }
 
-    pub(super) fn enter(&mut self, at: Timestamp, by: Author, deed: Deed) {
+    pub(super) fn enter(&mut self, at: Timestamp, by: Actor, deed: Change) {
         self.ledger.push(Entry { at, by, deed });
     }
 

@@ -6,10 +6,10 @@ use std::fmt;
 use peerd_core::{Action, PeeringStatus};
 use peerd_engine::{Outcome, Run};
 
-use super::story::Happening;
-use crate::ledger::{Author, Deed, Entry};
-use crate::weather::{Moment, Trouble};
-use crate::wire::Strike;
+use super::scenario::Operation;
+use crate::change_log::{Actor, Change, Entry};
+use crate::faults::{Fault, FaultTiming};
+use crate::transport::InjectedFault;
 use crate::world::World;
 
 /// Counts by kind and name.
@@ -88,10 +88,10 @@ impl Coverage {
 
     /// Counts what happened.
     pub fn count_deed(&mut self, entry: &Entry) {
-        self.changes += u64::from(matches!(entry.by, Author::Peerd(_)));
+        self.changes += u64::from(matches!(entry.by, Actor::Worker(_)));
         match &entry.deed {
-            Deed::Peering { .. } => self.count("state", PeeringStatus::InitiatingRequest.to_string()),
-            Deed::Status { status, .. } => self.count("state", status.to_string()),
+            Change::Peering { .. } => self.count("state", PeeringStatus::InitiatingRequest.to_string()),
+            Change::Status { status, .. } => self.count("state", status.to_string()),
             _ => {}
         }
     }
@@ -145,10 +145,10 @@ impl Coverage {
     }
 }
 
-fn name_of(strike: Strike) -> String {
+fn name_of(strike: InjectedFault) -> String {
     match strike {
-        Strike::Trouble(trouble, moment) => format!("{trouble:?} {moment:?}"),
-        Strike::Death(moment) => format!("Death {moment:?}"),
+        InjectedFault::Fault(trouble, moment) => format!("{trouble:?} {moment:?}"),
+        InjectedFault::Death(moment) => format!("Death {moment:?}"),
     }
 }
 
@@ -167,10 +167,10 @@ fn known() -> Vec<(&'static str, String)> {
         S::Deleted,
     ];
     let outcomes = [Outcome::Applied, Outcome::Waiting, Outcome::Busy, Outcome::Partial, Outcome::Blocked];
-    let before = Trouble::ALL.map(|trouble| Strike::Trouble(trouble, Moment::Before));
-    let after = Trouble::ALL.into_iter().filter(|trouble| trouble.may_come_after());
-    let after = after.map(|trouble| Strike::Trouble(trouble, Moment::After));
-    let deaths = [Moment::Before, Moment::After].map(Strike::Death);
+    let before = Fault::ALL.map(|trouble| InjectedFault::Fault(trouble, FaultTiming::Before));
+    let after = Fault::ALL.into_iter().filter(|trouble| trouble.may_come_after());
+    let after = after.map(|trouble| InjectedFault::Fault(trouble, FaultTiming::After));
+    let deaths = [FaultTiming::Before, FaultTiming::After].map(InjectedFault::Death);
     let texts = |kind, names: &[&str]| names.iter().map(|name| (kind, (*name).to_owned())).collect::<Vec<_>>();
     let mut known: Vec<(&str, String)> = states.map(|state| ("state", state.to_string())).into();
     known.extend(outcomes.map(|outcome| ("outcome", outcome.to_string())));
@@ -179,7 +179,7 @@ fn known() -> Vec<(&'static str, String)> {
     known.extend(texts("finding", &FINDINGS));
     known.extend(texts("answer", &ANSWERS));
     known.extend(texts("mail", &MAIL));
-    known.extend(texts("happening", &Happening::NAMES));
+    known.extend(texts("happening", &Operation::NAMES));
     known
 }
 

@@ -2,23 +2,23 @@
 //!
 //! [`run`] plays one; [`shrink`] cuts one that broke a promise down to what is needed to break it.
 
-mod acting;
-mod author;
-mod climate;
+mod config_generator;
 mod coverage;
+mod generator;
+mod operations;
 mod oracle;
-mod play;
+mod runner;
+mod scenario;
 mod shrink;
-mod story;
 
 pub use coverage::Coverage;
 pub use oracle::Violation;
+pub use scenario::{Operation, Step};
 pub use shrink::{Shrunk, shrink};
-pub use story::{Happening, Scene};
 
-use crate::chance::Chance;
-use crate::world::Climate;
-use play::{Play, Script};
+use crate::rng::SimRng;
+use crate::world::SimConfig;
+use runner::{ScenarioInput, SimRun};
 
 /// How many stories of a thousand are fair: all their happenings are told by events, nothing fails, and no sweep comes.
 const FAIR: u32 = 200;
@@ -27,9 +27,9 @@ const FAIR: u32 = 200;
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The conditions.
-    pub climate: Climate,
+    pub climate: SimConfig,
     /// What happens.
-    pub scenes: Vec<Scene>,
+    pub scenes: Vec<Step>,
     /// Whether events alone must do.
     pub fair: bool,
 }
@@ -37,10 +37,10 @@ pub struct Story {
 impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut chance = SimRng::new(seed);
         let fair = chance.permille(FAIR);
-        let climate = climate::make_up(&mut chance, seed, fair);
-        let scenes = author::make_up(&mut chance, fair, climate.organized);
+        let climate = config_generator::make_up(&mut chance, seed, fair);
+        let scenes = generator::make_up(&mut chance, fair, climate.organized);
         Self { climate, scenes, fair }
     }
 
@@ -49,15 +49,15 @@ impl Story {
     /// # Errors
     /// The first promise that is broken.
     pub fn play(&self, coverage: &mut Coverage) -> Result<(), Violation> {
-        let script = Script { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
-        Play::new(&script, coverage, false).perform(&script)
+        let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
+        SimRun::new(&script, coverage, false).perform(&script)
     }
 
     /// Plays it and writes down all that happens; the last line says what was broken.
     pub fn transcript(&self) -> Vec<String> {
-        let script = Script { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
+        let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
         let mut coverage = Coverage::default();
-        let mut play = Play::new(&script, &mut coverage, true);
+        let mut play = SimRun::new(&script, &mut coverage, true);
         let ended = play.perform(&script);
         let mut lines = play.transcript();
         lines.push(match ended {

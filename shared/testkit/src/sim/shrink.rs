@@ -1,8 +1,8 @@
 //! A story that broke a promise, cut down to what is needed to break the same promise.
 
-use super::{Coverage, Scene, Story, Violation};
-use crate::aws::Nature;
-use crate::weather::Weather;
+use super::{Coverage, Step, Story, Violation};
+use crate::aws::AwsBehavior;
+use crate::faults::FaultProfile;
 
 /// What is left of a story.
 #[derive(Debug, Clone)]
@@ -57,9 +57,9 @@ impl Shrunk {
     }
 
     fn simplify(&mut self) -> bool {
-        let fine = Weather::default();
-        let plain = Nature::default();
-        let weathers: [fn(&mut Weather, &Weather); 10] = [
+        let fine = FaultProfile::default();
+        let plain = AwsBehavior::default();
+        let weathers: [fn(&mut FaultProfile, &FaultProfile); 10] = [
             |weather, fine| weather.death = fine.death,
             |weather, fine| weather.trouble = fine.trouble,
             |weather, fine| weather.port_trouble = fine.port_trouble,
@@ -71,7 +71,7 @@ impl Shrunk {
             |weather, fine| weather.latency = fine.latency.clone(),
             |weather, _| weather.staleness /= 2,
         ];
-        let natures: [fn(&mut Nature, &Nature); 8] = [
+        let natures: [fn(&mut AwsBehavior, &AwsBehavior); 8] = [
             |nature, plain| nature.initiating = plain.initiating.clone(),
             |nature, plain| nature.crossing = plain.crossing.clone(),
             |nature, plain| nature.provisioning = plain.provisioning.clone(),
@@ -105,6 +105,6 @@ impl std::fmt::Display for Shrunk {
         writeln!(f, "broken: {}", self.violation)?;
         writeln!(f, "{:?}\n{:?}", climate.weather, climate.nature)?;
         writeln!(f, "workers {:?}, batches {:?}, fair {fair}", climate.workers, climate.batch)?;
-        scenes.iter().try_for_each(|scene: &Scene| writeln!(f, "  {scene}"))
+        scenes.iter().try_for_each(|scene: &Step| writeln!(f, "  {scene}"))
     }
 }

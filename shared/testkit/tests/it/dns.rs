@@ -3,13 +3,13 @@
 
 use peerd_core::{DnsSupport, PeeringId, Tags, VpcRef};
 use peerd_engine::CloudError;
-use peerd_testkit::{Climate, Nature, SECOND, World, scope};
+use peerd_testkit::{AwsBehavior, SECOND, SimConfig, World, scope};
 
 const NAMES: DnsSupport = DnsSupport { hostnames: true, support: true };
 
 /// A request between VPCs of two accounts, both of which have host names.
-fn requested(nature: Nature) -> (World, VpcRef, VpcRef, PeeringId) {
-    let mut world = World::new(&Climate { nature, ..Climate::default() });
+fn requested(nature: AwsBehavior) -> (World, VpcRef, VpcRef, PeeringId) {
+    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "");
     for vpc in [&a, &b] {
@@ -33,7 +33,7 @@ fn a_vpc_is_made_with_dns_support_and_without_host_names() {
 
 #[test]
 fn options_can_be_set_and_are_told_once_the_peering_is_active_and_not_in_the_moment_after() {
-    let (mut world, a, b, id) = requested(Nature { opening: SECOND..=SECOND, ..Nature::default() });
+    let (mut world, a, b, id) = requested(AwsBehavior { opening: SECOND..=SECOND, ..AwsBehavior::default() });
     let told = |world: &World| world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().dns;
     assert!(refusal(world.set_dns_option(&id, &a, true)).contains("is not active"));
     assert!(told(&world).is_empty());
@@ -47,16 +47,16 @@ fn options_can_be_set_and_are_told_once_the_peering_is_active_and_not_in_the_mom
 
 #[test]
 fn nobody_sets_the_option_of_another_accounts_side() {
-    let (mut world, a, b, id) = requested(Nature::default());
+    let (mut world, a, b, id) = requested(AwsBehavior::default());
     world.accept_peering(&b.scope, &id).unwrap();
-    let by = peerd_testkit::ledger::Author::Person;
+    let by = peerd_testkit::change_log::Actor::User;
     let answer = world.cloud.aws().set_dns_option(by, &a.scope, &id, &b, true);
     assert!(refusal(answer).starts_with("OperationNotPermitted"));
 }
 
 #[test]
 fn an_option_is_switched_on_only_where_both_vpcs_have_host_names_and_off_anywhere() {
-    let (mut world, a, b, id) = requested(Nature::default());
+    let (mut world, a, b, id) = requested(AwsBehavior::default());
     world.accept_peering(&b.scope, &id).unwrap();
     world.set_dns_option(&id, &b, true).unwrap();
     world.set_dns_support(&b, DnsSupport { hostnames: false, ..NAMES }).unwrap();

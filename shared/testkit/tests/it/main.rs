@@ -1,6 +1,6 @@
 //! The tests of the simulated AWS and of the simulator, in one binary, so that there is one to link.
 
-#[cfg(feature = "breakable")]
+#[cfg(feature = "invariant-switches")]
 mod disabled_invariants;
 mod dns;
 mod networks;

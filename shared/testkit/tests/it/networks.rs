@@ -4,11 +4,11 @@
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringId, Quota, RouteTable, RouteTarget, Tags, VpcRef};
 use peerd_engine::CloudError;
-use peerd_testkit::people::table;
-use peerd_testkit::{Climate, MINUTE, Nature, SECOND, World, account, scope};
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{AwsBehavior, MINUTE, SECOND, SimConfig, World, account, scope};
 
-fn two(nature: Nature) -> (World, VpcRef, VpcRef) {
-    let mut world = World::new(&Climate { nature, ..Climate::default() });
+fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
+    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "");
     (world, a, b)
@@ -34,7 +34,7 @@ fn code<T>(answer: Result<T, CloudError>) -> String {
 
 #[test]
 fn a_route_is_a_blackhole_before_its_peering_is_active_and_after_it_is_gone() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = world.request_peering(&a, &b, &Tags::new()).unwrap();
     let to = RouteTarget::Peering(id.clone());
     world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
@@ -49,10 +49,10 @@ fn a_route_is_a_blackhole_before_its_peering_is_active_and_after_it_is_gone() {
 #[test]
 fn a_second_route_to_the_same_block_already_exists_and_to_the_same_target_perhaps_not() {
     for same_route_twice in [false, true] {
-        let (mut world, a, b) = two(Nature { same_route_twice, ..Nature::default() });
+        let (mut world, a, b) = two(AwsBehavior { same_route_twice, ..AwsBehavior::default() });
         let to = RouteTarget::Peering(active(&mut world, &a, &b));
         let mut aws = world.cloud.aws();
-        let by = peerd_testkit::ledger::Author::Person;
+        let by = peerd_testkit::change_log::Actor::User;
         let mut create = |to: &RouteTarget| aws.create_route(by, &a.scope, &table("a"), &block("10.2.0.0/16"), to);
         create(&to).unwrap();
         assert_eq!(code(create(&to)).is_empty(), same_route_twice);
@@ -62,7 +62,7 @@ fn a_second_route_to_the_same_block_already_exists_and_to_the_same_target_perhap
 
 #[test]
 fn a_route_to_addresses_of_the_own_vpc_is_refused_and_its_local_route_is_described() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     assert_eq!(code(world.put_route(&table("a"), &block("10.1.1.0/24"), &to)), "InvalidParameterValue");
     let local = seen(&world, &a, "a").routes.into_iter().find(|route| route.target == RouteTarget::Local).unwrap();
@@ -71,7 +71,7 @@ fn a_route_to_addresses_of_the_own_vpc_is_refused_and_its_local_route_is_describ
 
 #[test]
 fn a_route_over_a_peering_of_other_vpcs_or_in_a_gateways_table_or_over_nothing_is_refused() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     world.gateway_table("gateway", &a);
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
@@ -85,7 +85,7 @@ fn a_route_over_a_peering_of_other_vpcs_or_in_a_gateways_table_or_over_nothing_i
 
 #[test]
 fn a_propagated_route_stands_beside_a_created_one() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.cloud.aws().propagate(&table("a"), &block("10.2.0.0/16"));
     world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
@@ -95,7 +95,8 @@ fn a_propagated_route_stands_beside_a_created_one() {
 
 #[test]
 fn a_table_has_so_many_routes_of_each_family_and_no_more() {
-    let (mut world, a, b) = two(Nature { quotas: [(Quota::Routes, 1)].into_iter().collect(), ..Nature::default() });
+    let (mut world, a, b) =
+        two(AwsBehavior { quotas: [(Quota::Routes, 1)].into_iter().collect(), ..AwsBehavior::default() });
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
     world.put_route(&table("a"), &block("2600:1f18:2::/56"), &to).unwrap();
@@ -105,7 +106,7 @@ fn a_table_has_so_many_routes_of_each_family_and_no_more() {
 #[test]
 fn deleting_a_vpc_takes_its_active_peerings_along_or_is_refused_because_of_them() {
     for delete_takes_peerings in [false, true] {
-        let (mut world, a, b) = two(Nature { delete_takes_peerings, ..Nature::default() });
+        let (mut world, a, b) = two(AwsBehavior { delete_takes_peerings, ..AwsBehavior::default() });
         active(&mut world, &a, &b);
         assert_eq!(world.delete_vpc(&b).is_ok(), delete_takes_peerings);
         assert_eq!(world.peering(&a, &b).is_none(), delete_takes_peerings);
@@ -115,7 +116,7 @@ fn deleting_a_vpc_takes_its_active_peerings_along_or_is_refused_because_of_them(
 
 #[test]
 fn a_vpc_with_a_request_of_another_account_is_not_deleted_and_one_with_its_own_request_takes_it_along() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     world.request_peering(&a, &b, &Tags::new()).unwrap();
     assert_eq!(code(world.delete_vpc(&b)), "DependencyViolation");
     world.delete_vpc(&a).unwrap();
@@ -124,7 +125,7 @@ fn a_vpc_with_a_request_of_another_account_is_not_deleted_and_one_with_its_own_r
 
 #[test]
 fn a_block_is_refused_that_overlaps_a_peers_or_covers_a_route_or_comes_while_a_request_is_pending() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.put_route(&table("a"), &block("172.16.0.0/24"), &to).unwrap();
     for refused in ["10.2.128.0/17", "172.16.0.0/16", "10.1.0.0/17"] {
@@ -138,7 +139,7 @@ fn a_block_is_refused_that_overlaps_a_peers_or_covers_a_route_or_comes_while_a_r
 
 #[test]
 fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
-    let (mut world, a, _) = two(Nature { associating: MINUTE..=MINUTE, ..Nature::default() });
+    let (mut world, a, _) = two(AwsBehavior { associating: MINUTE..=MINUTE, ..AwsBehavior::default() });
     world.associate(&a, &block("10.9.0.0/16")).unwrap();
     let vpc = |world: &World| world.cloud.aws().vpc(&a).unwrap().clone();
     assert_eq!((vpc(&world).settling, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (true, false));
@@ -148,13 +149,13 @@ fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
 
 #[test]
 fn a_primary_block_stays() {
-    let (mut world, a, _) = two(Nature::default());
+    let (mut world, a, _) = two(AwsBehavior::default());
     assert_eq!(code(world.disassociate(&a, &block("10.1.0.0/16"))), "OperationNotPermitted");
 }
 
 #[test]
 fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
-    let (world, a, b) = two(Nature { write_bucket: Some((2, 1)), ..Nature::default() });
+    let (world, a, b) = two(AwsBehavior { write_bucket: Some((2, 1)), ..AwsBehavior::default() });
     let take = |scope, api| world.cloud.aws().take_token(scope, api);
     assert!(take(&a.scope, "CreateRoute").is_ok() && take(&a.scope, "CreateRoute").is_ok());
     assert_eq!(code(take(&a.scope, "CreateRoute")), "RequestLimitExceeded");
@@ -166,7 +167,7 @@ fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
 
 #[test]
 fn an_account_or_a_region_that_is_dark_answers_nobody() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     world.tag(&a, "prod").unwrap();
     world.tag(&b, "prod").unwrap();
     world.set_denied(&account(1), true);

@@ -3,14 +3,14 @@
 
 use peerd_core::{PeeringId, PeeringStatus, Quota, Scope, Tags, VpcRef};
 use peerd_engine::CloudError;
-use peerd_testkit::{Climate, DAY, HOUR, MINUTE, Nature, SECOND, World, scope};
+use peerd_testkit::{AwsBehavior, DAY, HOUR, MINUTE, SECOND, SimConfig, World, scope};
 
-fn world(nature: Nature) -> World {
-    World::new(&Climate { nature, ..Climate::default() })
+fn world(nature: AwsBehavior) -> World {
+    World::new(&SimConfig { nature, ..SimConfig::default() })
 }
 
 /// VPCs of two accounts in two Regions.
-fn two(nature: Nature) -> (World, VpcRef, VpcRef) {
+fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
     let mut world = world(nature);
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "");
@@ -43,7 +43,7 @@ fn code<T>(answer: Result<T, CloudError>) -> String {
 
 #[test]
 fn requester_and_accepter_see_a_new_peering_at_different_times() {
-    let nature = Nature { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..Nature::default() };
+    let nature = AwsBehavior { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..AwsBehavior::default() };
     let (mut world, a, b) = two(nature);
     let id = request(&mut world, &a, &b);
     assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::InitiatingRequest));
@@ -58,7 +58,7 @@ fn requester_and_accepter_see_a_new_peering_at_different_times() {
 
 #[test]
 fn an_accepted_peering_is_provisioning_for_a_while_and_then_active() {
-    let (mut world, a, b) = two(Nature { provisioning: MINUTE..=MINUTE, ..Nature::default() });
+    let (mut world, a, b) = two(AwsBehavior { provisioning: MINUTE..=MINUTE, ..AwsBehavior::default() });
     let id = active(&mut world, &a, &b);
     assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Provisioning));
     assert_eq!(code(world.accept_peering(&b.scope, &id)), "InvalidStateTransition");
@@ -68,7 +68,7 @@ fn an_accepted_peering_is_provisioning_for_a_while_and_then_active() {
 
 #[test]
 fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_create() {
-    let (mut world, a, _) = two(Nature::default());
+    let (mut world, a, _) = two(AwsBehavior::default());
     let twin = world.vpc("c", scope(3, 0), "10.1.128.0/17", "");
     let nobody = VpcRef::new(scope(2, 0), "vpc-nobody".parse().unwrap());
     for accepter in [twin, nobody] {
@@ -83,7 +83,7 @@ fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_
 
 #[test]
 fn a_block_that_comes_to_overlap_before_the_acceptance_fails_the_request() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     world.associate(&b, &"10.1.128.0/17".parse().unwrap()).unwrap();
     world.accept_peering(&b.scope, &id).unwrap();
@@ -92,7 +92,7 @@ fn a_block_that_comes_to_overlap_before_the_acceptance_fails_the_request() {
 
 #[test]
 fn a_request_expires_after_seven_days_and_is_seen_for_two_more() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     wait(&world, 7 * DAY);
     for side in [&a.scope, &b.scope] {
@@ -104,7 +104,7 @@ fn a_request_expires_after_seven_days_and_is_seen_for_two_more() {
 
 #[test]
 fn a_rejected_request_is_seen_two_days_by_its_requester_and_two_hours_by_its_accepter() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.reject_peering(&a.scope, &id)), "OperationNotPermitted");
     world.reject_peering(&b.scope, &id).unwrap();
@@ -117,7 +117,7 @@ fn a_rejected_request_is_seen_two_days_by_its_requester_and_two_hours_by_its_acc
 
 #[test]
 fn a_deleted_peering_is_seen_two_hours_by_who_deleted_it_and_two_days_by_the_other() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = active(&mut world, &a, &b);
     world.delete_peering(&b.scope, &id).unwrap();
     wait(&world, 2 * HOUR);
@@ -128,7 +128,7 @@ fn a_deleted_peering_is_seen_two_hours_by_who_deleted_it_and_two_days_by_the_oth
 
 #[test]
 fn only_peerings_between_regions_are_deleting_before_they_are_deleted() {
-    let (mut world, a, b) = two(Nature { deleting: MINUTE..=MINUTE, ..Nature::default() });
+    let (mut world, a, b) = two(AwsBehavior { deleting: MINUTE..=MINUTE, ..AwsBehavior::default() });
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     let (far, near) = (active(&mut world, &a, &b), active(&mut world, &a, &c));
     world.delete_peering(&a.scope, &far).unwrap();
@@ -141,7 +141,7 @@ fn only_peerings_between_regions_are_deleting_before_they_are_deleted() {
 
 #[test]
 fn a_pending_request_is_deleted_by_its_requester_only_and_an_active_peering_by_either() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.delete_peering(&b.scope, &id)), "InvalidStateTransition");
     world.delete_peering(&a.scope, &id).unwrap();
@@ -153,7 +153,7 @@ fn a_pending_request_is_deleted_by_its_requester_only_and_an_active_peering_by_e
 #[test]
 fn the_same_request_again_answers_with_the_one_that_stands() {
     for repeated_create_tags in [false, true] {
-        let (mut world, a, b) = two(Nature { repeated_create_tags, ..Nature::default() });
+        let (mut world, a, b) = two(AwsBehavior { repeated_create_tags, ..AwsBehavior::default() });
         let id = active(&mut world, &a, &b);
         let tags = Tags::from([("Name".to_owned(), "again".to_owned())]);
         assert_eq!(world.request_peering(&a, &b, &tags).unwrap(), id);
@@ -164,7 +164,7 @@ fn the_same_request_again_answers_with_the_one_that_stands() {
 
 #[test]
 fn the_reversed_request_is_a_new_one_and_its_acceptance_is_refused() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = active(&mut world, &a, &b);
     let reversed = request(&mut world, &b, &a);
     assert_ne!(reversed, id);
@@ -173,7 +173,7 @@ fn the_reversed_request_is_a_new_one_and_its_acceptance_is_refused() {
 
 #[test]
 fn only_the_accepters_account_and_region_accept() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.accept_peering(&a.scope, &id)), "OperationNotPermitted");
     assert_eq!(code(world.accept_peering(&scope(2, 0), &id)), "InvalidVpcPeeringConnectionID.NotFound");
@@ -181,7 +181,7 @@ fn only_the_accepters_account_and_region_accept() {
 
 #[test]
 fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_set() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let near = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
     let (far, shared) = (active(&mut world, &a, &b), active(&mut world, &a, &near));
     for id in [&far, &shared] {
@@ -194,7 +194,7 @@ fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_s
 
 #[test]
 fn a_describe_may_show_what_was_and_not_what_is() {
-    let (mut world, a, b) = two(Nature::default());
+    let (mut world, a, b) = two(AwsBehavior::default());
     let before = world.now();
     wait(&world, SECOND);
     let id = active(&mut world, &a, &b);
@@ -205,8 +205,10 @@ fn a_describe_may_show_what_was_and_not_what_is() {
 
 #[test]
 fn a_vpc_has_so_many_peerings_and_an_account_so_many_requests_and_no_more() {
-    let nature =
-        Nature { quotas: [(Quota::Peerings, 1), (Quota::Requests, 2)].into_iter().collect(), ..Nature::default() };
+    let nature = AwsBehavior {
+        quotas: [(Quota::Peerings, 1), (Quota::Requests, 2)].into_iter().collect(),
+        ..AwsBehavior::default()
+    };
     let (mut world, a, b) = two(nature);
     let c = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "");

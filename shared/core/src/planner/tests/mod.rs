@@ -10,19 +10,19 @@ use crate::tags::{self, Tags};
 use crate::*;
 
 mod accounts;
-mod allowing;
-mod explaining;
-mod fitting;
-mod forecasts;
-mod found;
-mod handing_over;
-mod mapping;
+mod adopt_release;
+mod backoff;
+mod dns;
+mod dry_run;
+mod lint;
+mod map;
+mod mutation_survivors;
 mod policies;
-mod resolving;
-mod resting;
+mod quotas;
+mod reachability;
 mod routes;
-mod survivors;
-mod unsound;
+mod security_groups;
+mod simulator_regressions;
 mod world;
 
 #[test]
@@ -288,7 +288,7 @@ fn what_a_quota_refuses_is_reported_and_the_rest_of_the_mesh_stands() {
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let create = world.plan().0.work[0].clone();
-    world.observed.absorb(&create, Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned()));
+    world.observed.apply_effect(&create, Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned()));
     let (_, findings) = world.settle();
     assert_eq!(kinds(&findings), [FindingKind::Quota]);
     assert_eq!(world.targets("rtb-a"), ["10.3.0.0/16 pcx-new1"]);

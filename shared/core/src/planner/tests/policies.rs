@@ -43,7 +43,7 @@ fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it()
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
     assert_eq!((removals(&done).len(), kinds(&findings)), (0, vec![FindingKind::Blocked]));
-    world.desired.leave = Leave::Confirmed;
+    world.desired.leave = DeleteApproval::Confirmed;
     world.settle();
     assert_eq!(world.peered(), ["a-c"]);
     world.desired.mesh = mesh("staging");

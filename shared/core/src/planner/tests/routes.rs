@@ -124,7 +124,7 @@ fn a_part_that_somebody_routes_to_a_peer_by_hand_does_not_take_the_block_from_th
 fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, blocks: Result<&str, &str>) {
     let list: PrefixListId = list.parse().unwrap();
     let table = world.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
-    table.lists.push(ListRoute { list: list.clone(), target });
+    table.lists.push(PrefixListRoute { list: list.clone(), target });
     let parse = |blocks: &str| blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
     world.observed.lists.insert(list, blocks.map(parse).map_err(str::to_owned));
 }
@@ -167,7 +167,7 @@ fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_ca
     world.observed.lists.clear();
     assert!(world.plan().1.questions.is_empty(), "all is routed");
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
-    assert_eq!(world.plan().1.questions, [Question::List(scope(1, 0), list)].into());
+    assert_eq!(world.plan().1.questions, [InputRequest::List(scope(1, 0), list)].into());
     world.observed.lists.insert("pl-1".parse().unwrap(), Err("denied".to_owned()));
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("route")), "{done:?}");

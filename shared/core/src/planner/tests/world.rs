@@ -13,8 +13,8 @@ const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
 /// A world in which every scope answers unless it is closed.
 pub struct World {
-    pub desired: Desired,
-    pub observed: Observed,
+    pub desired: DesiredState,
+    pub observed: ObservedState,
     pub made: u32,
 }
 
@@ -30,17 +30,17 @@ impl World {
     /// Meshes `prod` and `staging` are declared; runs are about `prod`.
     pub fn new() -> Self {
         let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
-        let desired = Desired {
+        let desired = DesiredState {
             deployment: "peerd".parse().unwrap(),
             role: "peerd-spoke".to_owned(),
             mesh: mesh("prod"),
-            leave: Leave::ByPolicy,
+            leave: DeleteApproval::ByPolicy,
             declared,
             accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
             organization: Organization::default(),
             remembered: BTreeMap::new(),
         };
-        let observed = Observed { past: Some(Past::default()), ..Observed::default() };
+        let observed = ObservedState { past: Some(Past::default()), ..ObservedState::default() };
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
             world.observed.scopes.insert(scope(account, region), Ok(()));
@@ -107,12 +107,12 @@ impl World {
     /// Two units of a root were listed, and the accounts in them by number.
     pub fn organize(&mut self, [prod, dev]: [&[u8]; 2]) {
         let [root, in_prod, in_dev] = ["r-ab12", "ou-ab12-prod0000", "ou-ab12-dev00000"].map(|id| id.parse().unwrap());
-        let placed = |numbers: &[u8], unit: &UnitId| {
+        let placed = |numbers: &[u8], unit: &OrganizationalUnitId| {
             let placement = Placement { unit: unit.clone(), state: None };
             numbers.iter().map(|n| (scope(*n, 0).account, placement.clone())).collect::<Vec<_>>()
         };
         let accounts = [placed(prod, &in_prod), placed(dev, &in_dev)].concat().into_iter().collect();
-        let units = BTreeMap::from([(root, None::<UnitId>)]);
+        let units = BTreeMap::from([(root, None::<OrganizationalUnitId>)]);
         let root = units.keys().next().cloned();
         let units = units.into_iter().chain([(in_prod, root.clone()), (in_dev, root)]).collect();
         self.desired.organization = Organization { version: 1, units, accounts };
@@ -193,8 +193,8 @@ impl World {
     }
 
     pub fn apply(&mut self, action: &Action) {
-        let effect = crate::forecast::foreseen(action, &mut self.made);
-        self.observed.absorb(action, effect);
+        let effect = crate::dry_run::foreseen(action, &mut self.made);
+        self.observed.apply_effect(action, effect);
     }
 
     /// Applies plans until one is empty; what was done, and what the last report finds.

@@ -4,25 +4,25 @@
 //! he read a moment ago; so a change is judged by whether it was right at some time since the worker began, less the time
 //! by which describes may be behind.
 
-mod contests;
-mod deeds;
-mod ending;
-mod facts;
-mod openings;
-mod wishes;
+mod contention;
+mod convergence;
+mod expected_state;
+mod model;
+mod safety;
+mod security_groups;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use peerd_core::{
-    AccountId, MeshName, Organization, PeeringId, PeeringStatus, Placement, Policy, Quotas, Region, Scope, Tags,
-    UnitId, VpcRef,
+    AccountId, MeshName, Organization, OrganizationalUnitId, PeeringId, PeeringStatus, Placement, Policy, Quotas,
+    Region, Scope, Tags, VpcRef,
 };
 
-pub use facts::Facts;
+pub use model::Facts;
 
-use crate::ledger::{Author, Deed, Entry};
-use crate::weather::Weather;
+use crate::change_log::{Actor, Change, Entry};
+use crate::faults::FaultProfile;
 
 /// A promise of peerd's that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Oracle {
     /// The longest time between a look and the call that follows from it.
     flight: u64,
     /// What was put in place how often.
-    pub puts: contests::Puts,
+    pub puts: contention::Puts,
     /// Quotas that may leave a pair unconnected.
     pub quotas: Quotas,
     /// Until when some scope could not be read, or reads failed: to whoever began by then, a VPC counts as what it was when
@@ -68,7 +68,7 @@ pub struct Oracle {
 
 /// Who cannot be read at present.
 #[derive(Debug, Clone, Default)]
-pub struct Darkness {
+pub struct Outages {
     /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// Regions.
@@ -77,7 +77,7 @@ pub struct Darkness {
     pub scopes: BTreeSet<Scope>,
 }
 
-impl Darkness {
+impl Outages {
     /// Whether there is any.
     pub fn is_any(&self) -> bool {
         !self.accounts.is_empty() || !self.regions.is_empty() || !self.scopes.is_empty()
@@ -94,12 +94,12 @@ impl Oracle {
     pub fn new(
         declared: &BTreeSet<MeshName>,
         accounts: BTreeSet<AccountId>,
-        weather: &Weather,
+        weather: &FaultProfile,
         quotas: Quotas,
     ) -> Self {
         let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
         let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
-        let facts = Facts::new(wishes::Policies {
+        let facts = Facts::new(expected_state::Policies {
             of_meshes: defaults(declared),
             units: BTreeMap::new(),
             gone: BTreeSet::new(),
@@ -109,7 +109,7 @@ impl Oracle {
             accounts,
             staleness,
             flight,
-            puts: contests::Puts::default(),
+            puts: contention::Puts::default(),
             quotas,
             blind_until: 0,
             confirmed: false,
@@ -129,7 +129,7 @@ impl Oracle {
     /// The policies are lost with the table: what the stack declares is left.
     pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
         self.give_up_the_released();
-        let policies = wishes::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
+        let policies = expected_state::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
         self.facts.policies.set(at, policies);
         self.puts.forget();
     }
@@ -138,14 +138,16 @@ impl Oracle {
     /// go of anybody.
     pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization, gone: BTreeSet<AccountId>) {
         let over = |account: &Placement| {
-            let of = |unit: &UnitId| units.get(unit).into_iter().flatten().cloned();
+            let of = |unit: &OrganizationalUnitId| units.get(unit).into_iter().flatten().cloned();
             [account.unit.clone()].into_iter().chain(of(&account.unit)).collect()
         };
-        let listed: wishes::Units = accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
+        let listed: expected_state::Units =
+            accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
         let policies = self.facts.policies.now();
         let units = if listed.is_empty() { &policies.units } else { &listed };
         if (units, &gone) != (&policies.units, &policies.gone) {
-            let policies = wishes::Policies { units: units.clone(), gone, of_meshes: policies.of_meshes.clone() };
+            let policies =
+                expected_state::Policies { units: units.clone(), gone, of_meshes: policies.of_meshes.clone() };
             self.facts.policies.set(at, policies);
         }
     }
@@ -169,8 +171,8 @@ impl Oracle {
     /// The promise that it breaks.
     pub fn witness(&mut self, entry: &Entry, since: impl Fn(u32) -> u64) -> Result<(), Violation> {
         let judged = match entry.by {
-            Author::Peerd(worker) => self.judge(entry, worker, since(worker)),
-            Author::Nature | Author::Person => Ok(()),
+            Actor::Worker(worker) => self.judge(entry, worker, since(worker)),
+            Actor::Aws | Actor::User => Ok(()),
         };
         self.puts.note(&self.facts, entry);
         self.note(entry);
@@ -179,7 +181,7 @@ impl Oracle {
 
     /// Whether AWS failed a request of peerd's, because blocks came to overlap meanwhile.
     pub fn saw_a_request_fail(&self) -> bool {
-        let failed = |peering: &facts::Peering| {
+        let failed = |peering: &model::Peering| {
             peering.made_by_peerd && peering.status.since(0).any(|status| *status == PeeringStatus::Failed)
         };
         self.facts.peerings.values().any(failed)
@@ -188,72 +190,72 @@ impl Oracle {
     fn note(&mut self, Entry { at, by, deed }: &Entry) {
         let facts = &mut self.facts;
         match deed.clone() {
-            Deed::Vpc { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
-            Deed::Vpc { vpc, blocks, tags } => {
-                let now = Some(facts::Vpc { blocks: blocks.iter().copied().collect(), tags });
+            Change::Vpc { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
+            Change::Vpc { vpc, blocks, tags } => {
+                let now = Some(model::Vpc { blocks: blocks.iter().copied().collect(), tags });
                 match facts.vpcs.get_mut(&vpc) {
                     Some(past) => past.set(*at, now),
-                    None => drop(facts.vpcs.insert(vpc, facts::Past::new(*at, now))),
+                    None => drop(facts.vpcs.insert(vpc, model::Past::new(*at, now))),
                 }
             }
-            Deed::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
-            Deed::Table { table, vpc, of_gateway, main } => {
-                let (tags, routes, gone) = (facts::Past::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
+            Change::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
+            Change::Table { table, vpc, of_gateway, main } => {
+                let (tags, routes, gone) = (model::Past::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
                 let listed = BTreeMap::new();
-                facts.tables.insert(table, facts::Table { vpc, of_gateway, main, tags, routes, gone, listed });
+                facts.tables.insert(table, model::Table { vpc, of_gateway, main, tags, routes, gone, listed });
             }
-            Deed::TableTags { table, tags } => {
+            Change::TableTags { table, tags } => {
                 facts.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(*at, tags.clone()));
             }
-            Deed::TableGone { table } => drop(facts.tables.remove(&table)),
-            Deed::Peering { id, requester, accepter } => {
-                let peering = facts::Peering {
+            Change::TableGone { table } => drop(facts.tables.remove(&table)),
+            Change::Peering { id, requester, accepter } => {
+                let peering = model::Peering {
                     requester,
                     accepter,
                     made_at: *at,
-                    made_by_peerd: matches!(by, Author::Peerd(_)),
-                    status: facts::Past::new(*at, PeeringStatus::InitiatingRequest),
+                    made_by_peerd: matches!(by, Actor::Worker(_)),
+                    status: model::Past::new(*at, PeeringStatus::InitiatingRequest),
                     tags: BTreeMap::new(),
-                    managed: facts::Past::new(*at, false),
+                    managed: model::Past::new(*at, false),
                     dns: BTreeMap::new(),
                 };
                 facts.peerings.insert(id, peering);
             }
-            Deed::Status { id, status } => {
+            Change::Status { id, status } => {
                 facts.peerings.get_mut(&id).into_iter().for_each(|peering| peering.status.set(*at, status.clone()));
             }
             // What a stranger writes on his own side nobody else sees.
-            Deed::Tags { scope, .. } if !self.accounts.contains(&scope.account) => {}
-            Deed::Tags { id, scope, tags } => {
+            Change::Tags { scope, .. } if !self.accounts.contains(&scope.account) => {}
+            Change::Tags { id, scope, tags } => {
                 if let Some(peering) = facts.peerings.get_mut(&id) {
                     match peering.tags.get_mut(&scope) {
                         Some(past) => past.set(*at, tags),
-                        None => drop(peering.tags.insert(scope, facts::Past::new(*at, tags))),
+                        None => drop(peering.tags.insert(scope, model::Past::new(*at, tags))),
                     }
-                    let managed = peering.tags.values().any(|tags| facts::is_marked(tags.now()));
+                    let managed = peering.tags.values().any(|tags| model::is_marked(tags.now()));
                     peering.managed.set(*at, managed);
                 }
             }
-            Deed::Dns { vpc, has } => {
+            Change::Dns { vpc, has } => {
                 let has = has.hostnames && has.support;
-                facts.names.entry(vpc).or_insert_with(|| facts::Past::new(0, false)).set(*at, has);
+                facts.names.entry(vpc).or_insert_with(|| model::Past::new(0, false)).set(*at, has);
             }
-            Deed::Option { id, vpc, on } => {
+            Change::Option { id, vpc, on } => {
                 let options = facts.peerings.get_mut(&id).map(|peering| &mut peering.dns);
                 options.into_iter().for_each(|options| options.extend([(vpc.clone(), on)]));
             }
-            Deed::Group { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
-            Deed::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
+            Change::Group { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
+            Change::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
                 Some(known) => known.tags.set(*at, tags),
                 None => {
-                    let (tags, (rules, gone, meddled)) = (facts::Past::new(*at, tags), Default::default());
-                    facts.groups.insert(group, facts::Group { vpc, tags, rules, gone, meddled });
+                    let (tags, (rules, gone, meddled)) = (model::Past::new(*at, tags), Default::default());
+                    facts.groups.insert(group, model::Group { vpc, tags, rules, gone, meddled });
                 }
             },
-            Deed::GroupGone { group } => drop(facts.groups.remove(&group)),
-            Deed::Rule { group, rule, was, now } => {
+            Change::GroupGone { group } => drop(facts.groups.remove(&group)),
+            Change::Rule { group, rule, was, now } => {
                 if let Some(group) = facts.groups.get_mut(&group) {
-                    if *by == Author::Person {
+                    if *by == Actor::User {
                         group.meddled.insert(rule.clone(), *at);
                     }
                     match now {
@@ -263,18 +265,18 @@ impl Oracle {
                     group.gone.extend(was.map(|was| (was.permission, *at)));
                 }
             }
-            Deed::List { table, block } => {
+            Change::List { table, block } => {
                 if let Some(table) = facts.tables.get_mut(&table) {
                     table.listed.entry(block).or_insert(*at);
                 }
             }
-            Deed::Route { table, block, was, now } => {
+            Change::Route { table, block, was, now } => {
                 if let Some(table) = facts.tables.get_mut(&table) {
                     match now {
-                        Some(target) => drop(table.routes.insert(block, facts::Route { target, since: *at })),
+                        Some(target) => drop(table.routes.insert(block, model::Route { target, since: *at })),
                         None => drop(table.routes.remove(&block)),
                     }
-                    let gone = |target| facts::GoneRoute { block, target, until: *at, by: *by };
+                    let gone = |target| model::GoneRoute { block, target, until: *at, by: *by };
                     table.gone.extend(was.map(gone));
                 }
             }

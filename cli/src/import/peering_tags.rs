@@ -1,0 +1,54 @@
+//! Tags for peerings: the file gave them to VPCs, a policy gives them to a mesh.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::{MeshName, Tags, tags};
+
+use super::Note;
+use super::legacy_config::{Entry, OldFile};
+use super::plan::Mesh;
+
+/// Tags that the Python peerd went by, or wrote for itself.
+const ITS_OWN: [&str; 4] = ["peerd_created", "peerd_environment", "peerd_role", "peerd_datetime"];
+
+/// What all peerings of a mesh wear. Of a tag that some of them wore, or wore differently, it is told that it stays on those
+/// that stand.
+pub fn tags(file: &OldFile, name: &MeshName, mesh: &Mesh<'_>, notes: &mut Vec<Note>) -> Tags {
+    let worn = pairs(mesh).map(|(requester, accepter)| {
+        file.tags.iter().chain(&requester.tags).chain(&accepter.tags).collect::<BTreeMap<_, _>>()
+    });
+    let worn: Vec<BTreeMap<&String, &String>> = worn.collect();
+    let keys: BTreeSet<&String> = worn.iter().flat_map(BTreeMap::keys).copied().chain(file.tags.keys()).collect();
+    // To the Python peerd a peering without it is nobody's, so that it takes none away that was adopted.
+    let mut all = Tags::from([("peerd_created".to_owned(), "false".to_owned())]);
+    for key in keys {
+        let values: BTreeSet<Option<&&String>> = worn.iter().map(|worn| worn.get(key)).collect();
+        let of_all = values.first().copied().unwrap_or_default().filter(|_| values.len() == 1);
+        let value = of_all.copied().or_else(|| file.tags.get(key).filter(|_| worn.is_empty()));
+        match value {
+            _ if is_not_free(key) => notes.push(Note::new(name, format!("the tag {key} is not taken over"))),
+            Some(value) => drop(all.insert(key.clone(), value.clone())),
+            None => {
+                let word = format!(
+                    "not all of its peerings wear the same tag {key}: it stays where it is, and new ones get none"
+                );
+                notes.push(Note::new(name, word));
+            }
+        }
+    }
+    all
+}
+
+fn is_not_free(key: &str) -> bool {
+    let reserved = ["aws:", "peerd:"].into_iter().any(|prefix| key.to_ascii_lowercase().starts_with(prefix));
+    reserved || key == tags::NAME || ITS_OWN.contains(&key)
+}
+
+/// Requester and accepter of every peering, as the Python peerd chose them.
+fn pairs<'m>(mesh: &'m Mesh<'_>) -> impl Iterator<Item = (&'m Entry, &'m Entry)> {
+    let mut sorted: Vec<&Entry> = mesh.entries.clone();
+    sorted.sort_by_key(|entry| &entry.vpc.scope);
+    let count = sorted.len();
+    let pairs: Vec<_> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+    pairs.into_iter().map(move |(a, b)| (sorted[a], sorted[b])).filter(|(a, b)| a.vpc != b.vpc)
+}

@@ -1,0 +1,89 @@
+//! What stands before the subnets and interfaces of a VPC: read to explain, and never changed.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{self, NetworkAclEntry, RuleAction};
+use peerd_core::cidr;
+use peerd_core::{CidrSet, NetworkAcl, NetworkAclRule, VpcRef};
+use peerd_engine::CloudError;
+
+use crate::cloud::{AwsCloud, filter, malformed};
+use crate::convert::{Malformed, required};
+use crate::errors;
+use crate::ingress;
+use crate::rate_limiter::Bucket;
+
+/// The protocol of a rule that matches every one.
+const EVERYTHING: &str = "-1";
+
+impl AwsCloud {
+    /// The network ACLs of a VPC.
+    ///
+    /// # Errors
+    /// AWS's, and that its answer makes no sense.
+    pub async fn acls(&self, vpc: &VpcRef) -> Result<Vec<NetworkAcl>, CloudError> {
+        let call = format!("DescribeNetworkAcls of {vpc}");
+        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeNetworkAcls")).await;
+        let request = ec2.describe_network_acls().filters(filter("vpc-id", [vpc.id.as_str()]));
+        let acls = request.into_paginator().items().send().try_collect().await;
+        let acls: Vec<types::NetworkAcl> = acls.map_err(|error| errors::cloud(&call, error))?;
+        acls.iter().map(|one| acl(one).map_err(|error| malformed(&call, error))).collect()
+    }
+
+    /// The blocks from which each security group of a VPC lets anything in. What it lets in by prefix list or by another
+    /// group's id is not among them.
+    ///
+    /// # Errors
+    /// AWS's, and that its answer makes no sense.
+    pub async fn open_groups(&self, vpc: &VpcRef) -> Result<BTreeMap<String, CidrSet>, CloudError> {
+        let call = format!("DescribeSecurityGroups of {vpc}");
+        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSecurityGroups")).await;
+        let request = ec2.describe_security_groups().filters(filter("vpc-id", [vpc.id.as_str()]));
+        let groups = request.into_paginator().items().send().try_collect().await;
+        let groups = groups.map_err(|error| errors::cloud(&call, error))?;
+        let mut open = BTreeMap::new();
+        for group in &groups {
+            let permissions = ingress::open(group).map_err(|error| malformed(&call, error))?;
+            let blocks = permissions.into_iter().map(|permission| permission.from).collect();
+            open.insert(group.group_id().unwrap_or_default().to_owned(), blocks);
+        }
+        Ok(open)
+    }
+}
+
+fn acl(acl: &types::NetworkAcl) -> Result<NetworkAcl, Malformed> {
+    let rules = acl.entries().iter().filter_map(|entry| rule(entry).transpose()).collect::<Result<_, _>>()?;
+    Ok(NetworkAcl {
+        id: required(acl.network_acl_id(), "networkAclId")?.to_owned(),
+        subnets: acl.associations().len(),
+        rules,
+    })
+}
+
+/// None of a rule without a block, which the API does not make.
+fn rule(entry: &NetworkAclEntry) -> Result<Option<NetworkAclRule>, Malformed> {
+    let Some(block) = entry.cidr_block().or(entry.ipv6_cidr_block()) else { return Ok(None) };
+    Ok(Some(NetworkAclRule {
+        number: entry.rule_number().unwrap_or(i32::MAX),
+        egress: entry.egress().unwrap_or_default(),
+        allows: entry.rule_action() == Some(&RuleAction::Allow),
+        everything: entry.protocol() == Some(EVERYTHING),
+        block: cidr::parse(block)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_of_a_network_acl_is_read_with_its_family_and_whether_it_matches_everything() {
+        let entry =
+            NetworkAclEntry::builder().rule_number(100).egress(true).rule_action(RuleAction::Allow).protocol("-1");
+        let read = rule(&entry.clone().cidr_block("0.0.0.0/0").build()).unwrap().unwrap();
+        assert!(read.everything && read.allows && read.egress && read.number == 100);
+        let tcp = rule(&entry.clone().protocol("6").ipv6_cidr_block("::/0").build()).unwrap().unwrap();
+        assert!(!tcp.everything && tcp.block == "::/0".parse::<cidr::IpNet>().unwrap());
+        assert!(rule(&entry.build()).unwrap().is_none());
+    }
+}

@@ -1,0 +1,71 @@
+//! Token buckets in front of EC2, one per scope and API, set to EC2's published limits, so that a large mesh neither
+//! runs into throttles nor starves the account's other users
+//! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use peerd_core::Scope;
+use peerd_core::api_rate_limits::{self, Rate};
+
+/// An EC2 API by the size of its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Paginated or filtered describes, each API its own.
+    Read(&'static str),
+    /// Route and peering writes, each API its own.
+    Write(&'static str),
+    /// CreateTags and DeleteTags, each API its own.
+    Tag(&'static str),
+}
+
+impl Bucket {
+    fn quota(self) -> Quota {
+        let Rate { burst, per_second } = match self {
+            Self::Read(_) => api_rate_limits::READ,
+            Self::Write(_) => api_rate_limits::WRITE,
+            Self::Tag(_) => api_rate_limits::TAG,
+        };
+        let positive = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Quota::per_second(positive(per_second)).allow_burst(positive(burst))
+    }
+}
+
+/// The buckets of all scopes that were spoken to.
+#[derive(Default)]
+pub struct ApiRateLimiter {
+    buckets: Mutex<HashMap<(Scope, Bucket), Arc<DefaultDirectRateLimiter>>>,
+}
+
+impl ApiRateLimiter {
+    /// Waits until the scope may take one more call of this API.
+    pub async fn take(&self, scope: &Scope, bucket: Bucket) {
+        let limiter = {
+            let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = || Arc::new(RateLimiter::direct(bucket.quota()));
+            Arc::clone(buckets.entry((scope.clone(), bucket)).or_insert_with(fresh))
+        };
+        limiter.until_ready().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn each_scope_and_api_has_a_bucket_of_its_own() {
+        let limiter = ApiRateLimiter::default();
+        let scope = |account: &str| Scope::new(account.parse().unwrap(), "us-east-1".parse().unwrap());
+        let at_once = |scope: &Scope, bucket| limiter.take(scope, bucket).now_or_never().is_some();
+        let (ours, theirs) = (scope("111111111111"), scope("222222222222"));
+        assert!((0..50).all(|_| at_once(&ours, Bucket::Write("CreateRoute"))));
+        assert!(!at_once(&ours, Bucket::Write("CreateRoute")));
+        assert!(at_once(&ours, Bucket::Write("DeleteRoute")));
+        assert!(at_once(&theirs, Bucket::Write("CreateRoute")));
+    }
+}

@@ -1,0 +1,121 @@
+//! What a hub's stack was deployed as: its table and queue, by the stack's outputs.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudformation::types::Parameter;
+use peerd_core::{AccountId, Deployment, MeshName, Region};
+use peerd_engine::InfraError;
+
+use crate::errors;
+use crate::hub::Hub;
+use crate::{DynamoStore, EventBridgeBus, QueueWithDlq, SqsQueue};
+
+/// The parts of a deployment that somebody outside of it may use.
+pub struct Stack {
+    /// The name of its stack.
+    pub stack: String,
+    /// Its name, which marks what it makes.
+    pub name: Deployment,
+    /// Its table.
+    pub store: DynamoStore,
+    /// Its bus.
+    pub bus: EventBridgeBus,
+    /// The queue that takes work for all of its meshes.
+    pub queue: SqsQueue,
+    /// Every queue with its dead letters.
+    pub letters: Vec<QueueWithDlq>,
+    /// What an examination looks at.
+    pub hub: Hub,
+    /// The meshes that its parameter `Meshes` declares.
+    pub meshes: BTreeSet<MeshName>,
+    /// The accounts of its parameter `Accounts`.
+    pub accounts: BTreeSet<AccountId>,
+    /// The Regions of its parameter `Regions`.
+    pub regions: BTreeSet<Region>,
+}
+
+/// A stack that is no deployment, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// CloudFormation did not answer, or knows no such stack.
+    #[error("stack {stack} not read; is it the hub's stack, in this Region and account?")]
+    Unread {
+        /// Which.
+        stack: String,
+        /// Why.
+        #[source]
+        source: InfraError,
+    },
+    /// The stack has other outputs or parameters than peerd's.
+    #[error("stack {stack} has no {lacks}: it is not the stack of peerd's hub")]
+    Foreign {
+        /// Which.
+        stack: String,
+        /// What it lacks.
+        lacks: String,
+    },
+}
+
+/// The configuration of the process: Region, credentials, profile and endpoints as the AWS CLI has them.
+pub async fn configuration() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
+}
+
+impl Stack {
+    /// Looks a stack's outputs up.
+    ///
+    /// # Errors
+    /// When the stack cannot be read, or is not the hub's.
+    pub async fn of_stack(config: &SdkConfig, stack: &str) -> Result<Self, StackError> {
+        let answer = aws_sdk_cloudformation::Client::new(config).describe_stacks().stack_name(stack).send().await;
+        let answer = answer.map_err(|error| StackError::Unread {
+            stack: stack.to_owned(),
+            source: errors::port(format!("DescribeStacks of {stack}"), error),
+        })?;
+        let outputs: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.outputs()).collect();
+        let foreign = |lacks: &str| StackError::Foreign { stack: stack.to_owned(), lacks: lacks.to_owned() };
+        let output = |name: &str| {
+            let found = outputs.iter().find(|output| output.output_key() == Some(name)).and_then(|o| o.output_value());
+            found.map(str::to_owned).ok_or_else(|| foreign(&format!("output {name}")))
+        };
+        let parameters: Vec<_> = answer.stacks().iter().flat_map(|stack| stack.parameters()).collect();
+        let name = list(&parameters, "Deployment").into_iter().next();
+        let status = answer.stacks().first().and_then(|stack| stack.stack_status()).map(ToString::to_string);
+        let schedule = parameters.iter().find(|parameter| parameter.parameter_key() == Some("SweepSchedule"));
+        let schedule = schedule.and_then(|parameter| parameter.parameter_value()).map(str::to_owned);
+        let arn = output("BusArn")?;
+        let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
+        let function = output("DriftRepairFunctionName")?;
+        Ok(Self {
+            stack: stack.to_owned(),
+            name: name.ok_or_else(|| foreign("parameter Deployment"))?,
+            bus: EventBridgeBus::new(config, bus),
+            hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),
+            meshes: list(&parameters, "Meshes"),
+            accounts: list(&parameters, "Accounts"),
+            regions: list(&parameters, "Regions"),
+            store: DynamoStore::new(config, output("TableName")?),
+            queue: SqsQueue::new(config, output("DriftRepairQueueUrl")?),
+            letters: [
+                ("vpc-events", "VpcEvents"),
+                ("peering-events", "PeeringEvents"),
+                ("drift-repair", "DriftRepair"),
+            ]
+            .into_iter()
+            .map(|(name, of)| {
+                let (queue, dead) = (output(&format!("{of}QueueUrl"))?, output(&format!("{of}DeadLettersUrl"))?);
+                Ok(QueueWithDlq::new(config, name, queue, dead))
+            })
+            .collect::<Result<_, StackError>>()?,
+        })
+    }
+}
+
+/// The value of a parameter that is a list.
+fn list<T: FromStr + Ord>(parameters: &[&Parameter], name: &str) -> BTreeSet<T> {
+    let of_name = parameters.iter().filter(|parameter| parameter.parameter_key() == Some(name));
+    let items = of_name.filter_map(|parameter| parameter.parameter_value()).flat_map(|value| value.split(','));
+    items.filter_map(|item| item.trim().parse().ok()).collect()
+}

@@ -1,0 +1,240 @@
+//! Things that peerd puts in place and somebody undoes, again and again: noticed from what earlier runs did, and put back
+//! less and less often.
+
+use std::fmt;
+
+use crate::action::Action;
+use crate::cidr::IpNet;
+use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ingress::Permission;
+
+/// For how long it is remembered that a thing was put in place, in milliseconds.
+pub const WINDOW: u64 = 2 * 60 * MINUTE;
+const MINUTE: u64 = 60_000;
+/// So often a thing is put in place without a question: once, and three times again.
+const AT_ONCE: usize = 4;
+/// What several runs of the same time put in place, each on a read of before the others, was put in place once.
+const AT_A_TIME: u64 = 20_000;
+/// The rest after that; it doubles with every further time.
+const FIRST_REST: u64 = 4 * MINUTE;
+/// The longest rest: also a long contest leaves a thing in place now and then, and its end is noticed.
+const LONGEST_REST: u64 = 32 * MINUTE;
+
+/// Something that stays where peerd put it, unless somebody undoes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ManagedResource {
+    /// The peering of a pair, whichever it is at the time.
+    Peering(Pair),
+    /// The tags of one side of a peering.
+    Tags(PeeringId, Scope),
+    /// The DNS option of one end of a peering.
+    Dns(PeeringId, VpcRef),
+    /// The route to a block in a table.
+    Route(RouteTableId, IpNet),
+    /// What a security group lets in.
+    Rule(SecurityGroupId, Permission),
+}
+
+impl ManagedResource {
+    /// What an action puts in place; nothing if it takes something out, or only tells.
+    pub fn put_by(action: &Action) -> Option<Self> {
+        match action {
+            Action::CreatePeering { pair, .. } => Some(Self::Peering(pair.clone())),
+            Action::TagPeering { peering, scope, .. } => Some(Self::Tags(peering.clone(), scope.clone())),
+            Action::SetDns { peering, vpc, .. } => Some(Self::Dns(peering.clone(), vpc.clone())),
+            Action::AddRoute { table, destination, .. } | Action::ReplaceRoute { table, destination, .. } => {
+                Some(Self::Route(table.clone(), *destination))
+            }
+            Action::AuthorizeIngress { group, permission, .. } => Some(Self::Rule(group.clone(), permission.clone())),
+            Action::AcceptPeering { .. }
+            | Action::ReleasePeering { .. }
+            | Action::RemoveRoute { .. }
+            | Action::DeletePeering { .. }
+            | Action::MarkIngress { .. }
+            | Action::RevokeIngress { .. }
+            | Action::SetStatus { .. } => None,
+        }
+    }
+
+    /// What an action takes out: peerd's own doing, and no contest.
+    pub fn taken_by(action: &Action) -> Option<Self> {
+        match action {
+            Action::DeletePeering { pair, .. } => Some(Self::Peering(pair.clone())),
+            Action::RemoveRoute { table, destination, .. } => Some(Self::Route(table.clone(), *destination)),
+            Action::RevokeIngress { group, permission, .. } => Some(Self::Rule(group.clone(), permission.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whether a call on something is what undoes it.
+    pub fn is_undone_by(&self, cause: &Cause) -> bool {
+        let Cause { call, on, by: _ } = cause;
+        match self {
+            Self::Peering(_) => ["DeleteVpcPeeringConnection", "RejectVpcPeeringConnection"].contains(&&**call),
+            Self::Tags(..) => false, // no event tells
+            Self::Dns(peering, _) => call == "ModifyVpcPeeringConnectionOptions" && on == peering.as_str(),
+            Self::Route(table, _) => ["DeleteRoute", "ReplaceRoute"].contains(&&**call) && on == table.as_str(),
+            Self::Rule(group, _) => {
+                let calls = ["RevokeSecurityGroupIngress", "ModifySecurityGroupRules"];
+                calls.contains(&&**call) && on == group.as_str()
+            }
+        }
+    }
+}
+
+impl fmt::Display for ManagedResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peering(pair) => write!(f, "peering of {pair}"),
+            Self::Tags(peering, scope) => write!(f, "tags of {peering} in {scope}"),
+            Self::Dns(peering, vpc) => write!(f, "dns of {vpc} over {peering}"),
+            Self::Route(table, block) => write!(f, "route to {block} in {table}"),
+            Self::Rule(group, permission) => write!(f, "{permission} into {group}"),
+        }
+    }
+}
+
+/// A call of somebody's that woke a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Cause {
+    /// The name of the call, such as `DeleteRoute`.
+    pub call: String,
+    /// The id of the VPC, peering, table or group that it was about.
+    pub on: String,
+    /// Who called: the ARN in the CloudTrail record.
+    pub by: String,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} by {}", self.call, self.on, self.by)
+    }
+}
+
+/// What an earlier run put in place and took out, by the names of the [`ManagedResource`]s, and what woke it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunChanges {
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// What it put in place.
+    pub put: Vec<String>,
+    /// What it took out.
+    pub taken: Vec<String>,
+    /// What woke it.
+    pub causes: Vec<Cause>,
+}
+
+/// What the runs of the last [`WINDOW`] did, the oldest first, as seen at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// That time, in milliseconds since the Unix epoch.
+    pub now: u64,
+    /// The runs.
+    pub runs: Vec<RunChanges>,
+}
+
+/// A thing that is left as it is for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contention {
+    /// How often it was put in place within the window.
+    pub times: usize,
+    /// Who undid it last, if an event told.
+    pub opponent: Option<String>,
+    /// When it will be put in place again, in milliseconds since the Unix epoch.
+    pub until: u64,
+}
+
+impl Past {
+    /// The contest about a thing; none if it may be put in place now.
+    pub fn contest(&self, thing: &ManagedResource) -> Option<Contention> {
+        let name = thing.to_string();
+        let mut times: Vec<u64> = Vec::new();
+        let mut opponent = None;
+        for RunChanges { at, put, taken, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
+            if taken.contains(&name) {
+                times.clear();
+            }
+            if put.contains(&name) {
+                if times.last().is_none_or(|last| last + AT_A_TIME <= *at) {
+                    times.push(*at);
+                }
+                let told = causes.iter().find(|cause| thing.is_undone_by(cause));
+                opponent = told.map(|cause| cause.by.clone()).or(opponent);
+            }
+        }
+        let until = times.last()? + rest(times.len());
+        (until > self.now).then_some(Contention { times: times.len(), opponent, until })
+    }
+}
+
+/// How long a thing is left alone that was put in place so often.
+fn rest(times: usize) -> u64 {
+    match times.checked_sub(AT_ONCE) {
+        None => 0,
+        Some(more) => {
+            let doubled = u32::try_from(more).ok().and_then(|more| FIRST_REST.checked_shl(more));
+            doubled.unwrap_or(LONGEST_REST).min(LONGEST_REST)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route() -> ManagedResource {
+        ManagedResource::Route("rtb-1".parse().unwrap(), "10.1.0.0/16".parse().unwrap())
+    }
+
+    fn put(minute: u64) -> RunChanges {
+        RunChanges { at: minute * MINUTE, put: vec![route().to_string()], ..RunChanges::default() }
+    }
+
+    fn taken(minute: u64) -> RunChanges {
+        RunChanges { at: minute * MINUTE, taken: vec![route().to_string()], ..RunChanges::default() }
+    }
+
+    fn until(runs: Vec<RunChanges>, now: u64) -> Option<u64> {
+        Past { now: now * MINUTE, runs }.contest(&route()).map(|contest| contest.until / MINUTE)
+    }
+
+    #[test]
+    fn what_is_undone_three_times_comes_back_at_once_and_then_after_ever_longer_rests() {
+        assert_eq!(until(vec![put(0), put(1), put(2)], 3), None);
+        assert_eq!(until(vec![put(0), put(1), put(2), put(3)], 3), Some(7));
+        assert_eq!(until(vec![put(0), put(1), put(2), put(3)], 7), None);
+        let long: Vec<RunChanges> = [0, 1, 2, 3, 7, 15, 31].map(put).into();
+        assert_eq!(until(long.clone(), 32), Some(63));
+        assert_eq!(until([long, vec![put(63), put(95)]].concat(), 100), Some(127), "the rest grows no further");
+    }
+
+    #[test]
+    fn runs_of_the_same_time_put_a_thing_in_place_once() {
+        let seconds = |second: u64| RunChanges { at: second * 1000, ..put(0) };
+        let contest = |runs: Vec<RunChanges>| Past { now: MINUTE, runs }.contest(&route());
+        assert_eq!(contest([0, 1, 2, 9].map(seconds).into()), None);
+        assert_eq!(contest([0, 15, 20, 35, 40, 59].map(seconds).into()), None, "0, 20 and 40");
+        let quick = contest([0, 15, 30, 45, 60, 75, 90].map(seconds).into()).unwrap();
+        assert_eq!(quick.times, 4, "0, 30, 60 and 90: whoever is quick is noticed, too");
+    }
+
+    #[test]
+    fn what_peerd_takes_out_itself_is_no_contest_and_what_is_long_past_neither() {
+        assert_eq!(until(vec![put(0), put(1), put(2), taken(3), put(4)], 5), None);
+        assert_eq!(until(vec![put(0), put(1), put(2), put(119)], 121), None, "two of them are forgotten");
+    }
+
+    #[test]
+    fn the_opponent_is_who_undid_it_last_as_far_as_events_told() {
+        let cause = |call: &str, on: &str, by: &str| Cause { call: call.into(), on: on.into(), by: by.into() };
+        let mut runs = [0, 1, 2, 3].map(put);
+        runs[1].causes = vec![cause("DeleteRoute", "rtb-1", "first")];
+        runs[2].causes =
+            vec![cause("DeleteRoute", "rtb-2", "of another table"), cause("CreateVpc", "vpc-1", "a maker")];
+        let opponent =
+            |runs: &[RunChanges]| Past { now: 4 * MINUTE, runs: runs.to_vec() }.contest(&route()).unwrap().opponent;
+        assert_eq!(opponent(&runs).as_deref(), Some("first"));
+        runs[3].causes = vec![cause("ReplaceRoute", "rtb-1", "last")];
+        assert_eq!(opponent(&runs).as_deref(), Some("last"));
+    }
+}

@@ -1,0 +1,76 @@
+//! What somebody undoes again and again.
+
+use super::world::*;
+use crate::contention::WINDOW;
+use crate::finding::FindingKind;
+use crate::report::InputRequest;
+use crate::*;
+
+const MINUTE: u64 = 60_000;
+/// 13:00 UTC on some day.
+const THEN: u64 = 13 * 60 * MINUTE;
+
+/// Runs that put things in place, a minute after each other from 13:00 on, each woken by the same call.
+fn undone(world: &mut World, thing: &str, times: u64, cause: Option<Cause>) {
+    let causes = Vec::from_iter(cause);
+    let run = |nth: u64| {
+        let (at, causes) = (THEN + nth * MINUTE, causes.clone());
+        RunChanges { at, put: vec![thing.to_owned()], taken: Vec::new(), causes }
+    };
+    world.observed.past = Some(Past { now: THEN + times * MINUTE, runs: (0..times).map(run).collect() });
+}
+
+fn lose_route(world: &mut World) {
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.retain(|route| !route.created);
+}
+
+#[test]
+fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
+    let (mut world, a, _) = joined();
+    lose_route(&mut world);
+    let tool = Cause { call: "DeleteRoute".into(), on: "rtb-a".into(), by: "arn:aws:sts::1:assumed-role/tf/ci".into() };
+    undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 4, Some(tool));
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.contains("10.2.0.0/16")), "{done:?}");
+    assert!(world.targets("rtb-a") == ["2600:1f18:2::/56 pcx-new1"], "what nobody contests is put back");
+    let [finding] = &findings.into_iter().collect::<Vec<_>>()[..] else { panic!("one finding") };
+    assert_eq!((finding.kind, &*finding.subject), (FindingKind::Conflict, "route to 10.2.0.0/16 in rtb-a"));
+    let text = "put in place 4 times within two hours and undone, last by arn:aws:sts::1:assumed-role/tf/ci";
+    assert_eq!(finding.text, text);
+    assert!(finding.remedy.ends_with("peerd tries again from 13:07 UTC on"), "{}", finding.remedy);
+    assert_eq!(world.status(&a), Some("waiting prod with vpc-b: somebody keeps undoing it"));
+    world.observed.past.as_mut().unwrap().now += 4 * MINUTE;
+    assert!(world.settle().1.is_empty());
+    assert_eq!(world.targets("rtb-a").len(), 2);
+}
+
+#[test]
+fn a_peering_that_is_deleted_again_and_again_rests_whatever_its_id() {
+    let (mut world, ..) = joined();
+    for peering in world.observed.peerings.values_mut() {
+        peering.status = PeeringStatus::Deleted;
+    }
+    undone(&mut world, "peering of vpc-a (111111111111/us-east-1) - vpc-b (222222222222/eu-west-1)", 4, None);
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.starts_with("+ peering")), "{done:?}");
+    let text = "put in place 4 times within two hours and undone, last by somebody of whom no event told";
+    assert_eq!(findings.first().unwrap().text, text);
+}
+
+#[test]
+fn what_earlier_runs_did_is_asked_for_where_something_is_to_be_put_in_place() {
+    let (mut world, ..) = joined();
+    world.observed.past = None;
+    assert!(world.plan().1.questions.is_empty());
+    lose_route(&mut world);
+    assert_eq!(world.plan().1.questions, [InputRequest::Past].into());
+}
+
+#[test]
+fn a_contest_is_forgotten_in_time() {
+    let (mut world, ..) = joined();
+    lose_route(&mut world);
+    undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 9, None);
+    world.observed.past.as_mut().unwrap().now = THEN + WINDOW + 9 * MINUTE;
+    assert!(world.settle().1.is_empty());
+}

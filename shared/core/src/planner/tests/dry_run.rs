@@ -1,0 +1,36 @@
+//! What a plan leads to.
+
+use super::world::{World, scope};
+use crate::*;
+
+fn lines(world: &World) -> Vec<String> {
+    let PlannedRun { steps, report } = forecast(&world.desired, &world.observed).unwrap();
+    assert!(report.questions.is_empty(), "{report:?}");
+    steps.iter().map(|step| step.action.to_string()).collect()
+}
+
+#[test]
+fn a_forecast_says_in_advance_all_that_will_have_been_done() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
+    let foreseen = lines(&world);
+    assert!(foreseen[0].starts_with("+ peering vpc-a") && foreseen.len() == 7, "{foreseen:#?}");
+    let pairs = forecast(&world.desired, &world.observed).unwrap().steps;
+    let pair = Pair::of(&a, &b);
+    assert!(pairs.iter().all(|step| step.pair == pair || matches!(step.action, Action::SetStatus { .. })));
+    let mut done = world.settle().0;
+    done.retain(|line| !line.contains("status waiting"));
+    assert_eq!(done, foreseen);
+    assert_eq!(lines(&world), Vec::<String>::new());
+}
+
+#[test]
+fn a_forecast_ends_where_something_must_be_known_first() {
+    let mut world = World::new();
+    world.observed.past = None;
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
+    let PlannedRun { steps, report } = forecast(&world.desired, &world.observed).unwrap();
+    assert!(steps.is_empty() && report.questions.contains(&InputRequest::Past), "{report:?}");
+}

@@ -1,0 +1,62 @@
+//! The picture of a mesh.
+
+use super::world::{joined, scope};
+use crate::finding_text::DEFAULT_STACK;
+use crate::map::Health;
+use crate::*;
+
+#[test]
+fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open() {
+    let (mut world, a, b) = joined();
+    world.tag(&a, tags::NAME, "web");
+    let far = world.vpc("far", scope(3, 0), "10.1.0.0/16", "prod");
+    world.vpc("alone", scope(3, 0), "10.9.0.0/16", "");
+    world.settle();
+    let mut map = Map::default();
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
+    let vpcs: Vec<(&str, Option<&str>)> =
+        map.vpcs.iter().map(|node| (node.vpc.as_str(), node.name.as_deref())).collect();
+    assert_eq!(vpcs, [("vpc-a", Some("web")), ("vpc-b", None), ("vpc-far", None)]);
+    let seen: Vec<(String, &str, Health)> = map
+        .pairs
+        .iter()
+        .map(|edge| (edge.between.each_ref().map(VpcId::as_str).join(" "), &*edge.state, edge.health()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("vpc-a vpc-b".to_owned(), "active", Health::Active),
+            ("vpc-a vpc-far".to_owned(), "overlapping", Health::Broken),
+            ("vpc-b vpc-far".to_owned(), "active", Health::Broken) // b leads the block to a
+        ]
+    );
+    let first = map.pairs.first().unwrap();
+    let routes: Vec<String> =
+        first.routes.iter().map(|over| format!("{} {} {}", over.vpc, over.table, over.block)).collect();
+    assert_eq!(routes, ["vpc-a rtb-a 10.2.0.0/16", "vpc-a rtb-a 2600:1f18:2::/56", "vpc-b rtb-b 10.1.0.0/16"]);
+    assert!(map.findings_of(far.id.as_str()).next().is_some(), "{:?}", map.findings);
+    let explained = explain(&world.desired, &world.observed, &NetworkFilters::default(), [&a, &b]);
+    assert_eq!(first.checks, explained, "the map says what explain says");
+    let before = map.clone();
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
+    assert_eq!(map, before, "what two meshes show is there once");
+    world.close(&b.scope);
+    let mut closed = Map::default();
+    closed.add(&world.desired, &world.observed, DEFAULT_STACK);
+    assert_eq!(closed.vpcs.len(), 3, "who cannot be read is remembered");
+}
+
+#[test]
+fn a_peering_that_no_mesh_wants_any_more_is_on_the_map_until_it_is_gone() {
+    let (mut world, a, b) = joined();
+    world.tag(&b, tags::ENV, "");
+    let mut map = Map::default();
+    map.add(&world.desired, &world.observed, DEFAULT_STACK);
+    let [edge] = &map.pairs[..] else { panic!("{:?}", map.pairs) };
+    assert_eq!((&edge.between, edge.state.as_str()), (&[a.id.clone(), b.id.clone()], "leaving"));
+    assert_eq!(edge.health(), Health::Waiting);
+    world.settle();
+    let mut after = Map::default();
+    after.add(&world.desired, &world.observed, DEFAULT_STACK);
+    assert_eq!(after.pairs, []);
+}

@@ -1,0 +1,204 @@
+//! AWS's quotas: what fits, who goes first, and what is told of the rest.
+
+use super::world::*;
+use crate::report::InputRequest;
+use crate::*;
+
+fn said(findings: &std::collections::BTreeSet<Rendered>) -> Vec<String> {
+    findings.iter().map(|finding| format!("{} {}: {}", finding.kind, finding.subject, finding.text)).collect()
+}
+
+/// Four members that joined one after the other, the last by name first.
+fn four() -> (World, Vec<VpcRef>) {
+    let mut world = World::new();
+    let vpcs = world.crowd(4);
+    for (nth, vpc) in vpcs.iter().rev().enumerate() {
+        world.joined_at(vpc, nth as u64);
+    }
+    (world, vpcs)
+}
+
+#[test]
+fn who_joined_first_is_peered_first_and_who_has_no_room_is_named_at_the_vpc_that_is_full() {
+    let (mut world, vpcs) = four();
+    world.grant(&[(Quota::Peerings, 2)]);
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["p1-p2", "p1-p3", "p2-p3"]);
+    let granted = "AWS grants 2 peerings of a VPC";
+    let full = |name: &str| format!("quota vpc-{name} (222222222222/us-east-1): no room for vpc-p0: {granted}");
+    assert_eq!(said(&findings), ["p1", "p2", "p3"].map(full));
+    let remedy = &findings.first().unwrap().remedy;
+    assert!(remedy.starts_with("have L-7E9ECCDB raised for 222222222222/us-east-1 (Service Quotas)"), "{remedy}");
+    let status = world.status(&vpcs[1]);
+    assert_eq!(status, Some("joined prod. refused prod with vpc-p0: vpc-p1 has no room for more peerings"));
+    world.grant(&[]);
+    assert!(world.settle().1.is_empty());
+    assert_eq!(world.peered().len(), 6);
+}
+
+#[test]
+fn a_peering_that_stands_keeps_its_place_whoever_joined_first_and_so_does_one_that_is_not_peerds() {
+    let (mut world, vpcs) = four();
+    let tags = world.managed([&vpcs[0], &vpcs[1]], "prod");
+    world.peering("pcx-1", &vpcs[0], &vpcs[1], PeeringStatus::Active, &tags);
+    let strange = world.vpc("x", scope(3, 0), "10.99.0.0/16", "");
+    world.peering("pcx-2", &strange, &vpcs[3], PeeringStatus::Active, &Tags::new());
+    world.grant(&[(Quota::Peerings, 1)]);
+    world.settle();
+    assert_eq!(world.peered(), ["p0-p1", "x-p3"]);
+}
+
+#[test]
+fn who_joined_the_mesh_later_joined_later_whatever_the_vpc_did_before() {
+    let (mut world, vpcs) = four();
+    world.grant(&[(Quota::Peerings, 1)]);
+    for vpc in &vpcs {
+        world.set_meshes(vpc, "prod staging");
+    }
+    let staging = |world: &mut World, vpc: &VpcRef, since| {
+        let member = world.desired.remembered.get_mut(vpc).unwrap();
+        member.joined.insert(mesh("staging"), since);
+    };
+    for vpc in &vpcs {
+        staging(&mut world, vpc, 9);
+    }
+    world.desired.remembered.get_mut(&vpcs[0]).unwrap().joined.insert(mesh("staging"), 0);
+    world.desired.remembered.get_mut(&vpcs[1]).unwrap().joined.insert(mesh("staging"), 0);
+    world.settle();
+    assert_eq!(world.peered(), ["p0-p1", "p2-p3"], "staging has connected p0 and p1 from the first");
+}
+
+#[test]
+fn one_that_waits_for_other_requests_keeps_its_room() {
+    let mut world = World::new();
+    let hub = world.vpc("h", scope(3, 0), "10.100.0.0/16", "prod");
+    let first = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let later = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    for (vpc, since) in [(&hub, 0), (&first, 1), (&later, 2)] {
+        world.joined_at(vpc, since);
+    }
+    let other = world.vpc("o", scope(1, 0), "10.200.0.0/16", "");
+    world.peering("pcx-1", &other, &later, PeeringStatus::PendingAcceptance, &Tags::new());
+    world.grant(&[(Quota::Peerings, 1), (Quota::Requests, 1)]);
+    let (plan, report) = world.plan();
+    assert_eq!(plan.work, [], "the only room of h is for a, whose account may not request more just now");
+    assert_eq!(report.waits.len(), 1);
+}
+
+#[test]
+fn routes_that_do_not_fit_into_a_table_are_named_and_the_first_to_join_are_routed() {
+    let (mut world, vpcs) = four();
+    world.grant(&[(Quota::Routes, 2)]);
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered().len(), 6);
+    assert_eq!(world.targets("rtb-p1").len(), 2);
+    assert!(world.targets("rtb-p1").iter().all(|route| !route.starts_with("10.0.0.0/16")));
+    let text =
+        "quota rtb-p1: no room for 10.0.0.0/16 of vpc-p0: AWS grants 2 routes of a table, of IPv4 and of IPv6 each";
+    assert!(said(&findings).contains(&text.to_owned()), "{findings:?}");
+    assert!(world.status(&vpcs[1]).unwrap().contains("with vpc-p0: rtb-p1 has no room for more routes"));
+}
+
+#[test]
+fn ipv6_routes_have_room_of_their_own() {
+    let (mut world, ..) = joined();
+    world.grant(&[(Quota::Routes, 1)]);
+    assert_eq!(world.settle(), (Vec::new(), [].into()));
+    world.vpc("c", scope(3, 0), "10.3.0.0/16 2600:1f18:3::/56", "prod");
+    let (_, findings) = world.settle();
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "2600:1f18:3::/56 pcx-new3"], "{findings:?}");
+    assert_eq!(world.targets("rtb-c").len(), 2, "one of each family");
+}
+
+#[test]
+fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
+    let mut world = World::new();
+    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
+    let spokes = world.crowd(40);
+    world.tag(&spokes[0], tags::ROLE, "hub");
+    assert!(world.settle().1.is_empty(), "39 of 50");
+    world.vpc("z", scope(3, 0), "10.200.0.0/16", "prod");
+    let (_, findings) = world.settle();
+    let scarce = "quota vpc-p0 (222222222222/us-east-1): four fifths are taken: AWS grants 50 peerings of a VPC";
+    assert_eq!(said(&findings), [scarce]);
+    world.grant(&[(Quota::Peerings, 125)]);
+    assert!(world.settle().1.is_empty(), "40 of 125");
+}
+
+#[test]
+fn quotas_are_asked_for_where_something_is_added_or_may_be_scarce_and_nowhere_else() {
+    let (mut world, a, b) = joined();
+    world.observed.quotas.clear();
+    assert!(world.plan().1.questions.is_empty(), "all is as it should be");
+    let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    let asked = [&a, &b, &c].map(|vpc| InputRequest::Quotas(vpc.scope.clone()));
+    assert_eq!(world.plan().1.questions, asked.into());
+}
+
+#[test]
+fn quotas_that_cannot_be_read_are_taken_to_be_what_aws_grants_at_first_and_that_is_told() {
+    let mut world = World::new();
+    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
+    let spokes = world.crowd(52);
+    world.tag(&spokes[0], tags::ROLE, "hub");
+    world.observed.quotas.insert(scope(2, 0), Err("denied".to_owned()));
+    let (_, findings) = world.settle();
+    let granted = "AWS grants 50 peerings of a VPC at first, and its quotas cannot be read";
+    assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no room for vpc-p9: {granted}")]);
+}
+
+#[test]
+fn of_many_without_room_some_are_named_and_the_others_counted() {
+    let mut world = World::new();
+    world.grant(&[(Quota::Peerings, 1)]);
+    world.crowd(7);
+    let (_, findings) = world.settle();
+    assert!(said(&findings)[0].contains("no room for vpc-p2, vpc-p3, vpc-p4 and 2 others: "), "{findings:?}");
+}
+
+#[test]
+fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
+    let (mut world, vpcs) = four();
+    world.declare("prod", r#"{"admit":{"members":2}}"#);
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["p2-p3"], "who joined first");
+    assert_eq!(world.status(&vpcs[0]), Some("refused prod: mesh has its 2 members"));
+    assert_eq!(findings.len(), 2);
+    world.set_meshes(&vpcs[3], "");
+    world.settle();
+    assert_eq!(world.peered(), ["p1-p2"]);
+}
+
+#[test]
+fn who_is_connected_keeps_its_place_in_a_full_mesh_whatever_the_index_remembers() {
+    let (mut world, vpcs) = four();
+    world.declare("prod", r#"{"admit":{"members":2}}"#);
+    world.settle();
+    for vpc in &vpcs[..2] {
+        world.joined_at(vpc, 0);
+    }
+    world.joined_at(&vpcs[3], 99);
+    assert_eq!(world.settle().0, Vec::<String>::new());
+    assert_eq!(world.peered(), ["p2-p3"]);
+}
+
+#[test]
+fn a_pair_that_a_full_mesh_has_no_room_for_stays_for_the_mesh_that_has() {
+    let (mut world, vpcs) = four();
+    for vpc in &vpcs[..2] {
+        world.set_meshes(vpc, "prod staging");
+    }
+    world.declare("staging", r#"{"admit":{"members":1}}"#);
+    world.settle();
+    assert_eq!(world.peered().len(), 6);
+    let tagged = |world: &World| world.observed.peerings.values().any(|p| p.tagged_meshes().contains(&mesh("staging")));
+    assert!(!tagged(&world), "whom staging has room for is for its own run to say");
+    world.desired.mesh = mesh("staging");
+    assert!(world.settle().0.iter().all(|line| !line.contains("peering")), "one member is no pair");
+    world.declare("staging", r#"{"admit":{"members":2}}"#);
+    world.settle();
+    assert!(tagged(&world));
+    world.desired.mesh = mesh("prod");
+    assert_eq!(world.settle().0, Vec::<String>::new(), "what staging has tagged stays");
+    assert_eq!(world.peered().len(), 6);
+}

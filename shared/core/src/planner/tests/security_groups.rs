@@ -1,0 +1,382 @@
+//! Security groups that let meshes in.
+
+use std::collections::BTreeSet;
+
+use super::world::{World, joined, kinds, mesh, rendered, scope};
+use crate::cidr::{self, IpNet};
+use crate::finding::FindingKind;
+use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh, of_rule};
+use crate::*;
+
+impl World {
+    fn group(&mut self, name: &str, vpc: &VpcRef, worn: &[(&str, &str)]) {
+        let id: SecurityGroupId = format!("sg-{name}").parse().unwrap();
+        let tags = worn.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let group = SecurityGroup { id: id.clone(), vpc: vpc.clone(), tags, open: BTreeSet::new(), others: 0 };
+        self.observed.ingress.groups.insert(id, group);
+    }
+
+    fn the_group(&mut self) -> &mut SecurityGroup {
+        self.observed.ingress.groups.values_mut().next().unwrap()
+    }
+
+    /// A rule that stands already, of this deployment unless it wears another's mark.
+    fn rule(&mut self, id: &str, group: &str, traffic: &str, from: &str, tags: Tags) {
+        let (id, group): (SecurityGroupRuleId, SecurityGroupId) = (id.parse().unwrap(), group.parse().unwrap());
+        let permission = Permission { traffic: traffic.parse().unwrap(), from: cidr::parse(from).unwrap() };
+        let scope = match self.observed.ingress.groups.get_mut(&group) {
+            Some(group) => {
+                group.open.insert(permission.clone());
+                group.vpc.scope.clone()
+            }
+            None => scope(1, 0),
+        };
+        let rule = IngressRule { id: id.clone(), scope, group, permission, tags };
+        self.observed.ingress.rules.insert(id, rule);
+    }
+
+    fn marks(&self, meshes: &[&str]) -> Tags {
+        meshes.iter().flat_map(|name| of_rule(&self.desired.deployment, &mesh(name))).collect()
+    }
+
+    /// What peerd's rules let in, and for whom.
+    fn lets_in(&self) -> Vec<String> {
+        let rules = self.observed.ingress.rules.values();
+        let line = |rule: &IngressRule| {
+            let meshes: Vec<&str> = tags::meshes_of_rule(&rule.tags).collect();
+            format!("{} for {}", rule.permission, meshes.join("+"))
+        };
+        let mut lines: Vec<String> = rules.map(line).collect();
+        lines.sort();
+        lines
+    }
+
+    fn set_group(&mut self, key: &str, value: &str) {
+        self.the_group().tags.insert(key.to_owned(), value.to_owned());
+    }
+}
+
+/// Two members of prod, joined, and a group of the first that lets prod in.
+fn opened(ports: &str) -> (World, VpcRef, VpcRef) {
+    let (mut world, a, b) = joined();
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, ports)]);
+    world.settle();
+    (world, a, b)
+}
+
+#[test]
+fn a_group_lets_in_the_blocks_of_its_vpcs_peers_for_each_range_of_ports() {
+    let (mut world, a, _) = joined();
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443 icmp")]);
+    let (done, findings) = world.settle();
+    let scope = "in 111111111111/us-east-1";
+    assert_eq!(
+        done,
+        [
+            format!("+ ingress sg-a {scope} icmp from 10.2.0.0/16 for prod"),
+            format!("+ ingress sg-a {scope} icmp from 2600:1f18:2::/56 for prod"),
+            format!("+ ingress sg-a {scope} tcp/443 from 10.2.0.0/16 for prod"),
+            format!("+ ingress sg-a {scope} tcp/443 from 2600:1f18:2::/56 for prod"),
+        ]
+    );
+    assert!(findings.is_empty(), "{findings:?}");
+    let rule = world.observed.ingress.rules.values().next().unwrap();
+    assert_eq!(rule.tags, world.marks(&["prod"]));
+}
+
+#[test]
+fn a_group_that_names_no_ports_lets_everything_in_and_one_without_peers_nothing() {
+    let (mut world, a, b) = joined();
+    world.group("a", &a, &[(ALLOW, "prod")]);
+    world.group("b", &b, &[(ALLOW, "staging")]);
+    let (_, findings) = world.settle();
+    assert_eq!(world.lets_in(), ["all from 10.2.0.0/16 for prod", "all from 2600:1f18:2::/56 for prod"]);
+    assert_eq!(kinds(&findings), [FindingKind::Refused]);
+    let finding = findings.first().unwrap();
+    assert_eq!(
+        finding.to_string(),
+        "! refused sg-b: lets staging in, of which vpc-b (222222222222/eu-west-1) is no member; have the VPC join that mesh, \
+         or take the mesh out of the group's tag"
+    );
+}
+
+#[test]
+fn neighbouring_blocks_are_one_rule_and_the_wider_one_stands_before_the_others_go() {
+    let (mut world, _, _) = opened("tcp");
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    let (done, _) = world.settle();
+    let of_group: Vec<&String> =
+        done.iter().filter(|line| line.contains("ingress") && !line.contains("2600")).collect();
+    assert_eq!(of_group.len(), 2, "{of_group:?}");
+    assert!(of_group[0].starts_with("+ ingress sg-a") && of_group[0].contains("tcp from 10.2.0.0/15"), "{of_group:?}");
+    assert!(of_group[1].starts_with("- ingress sg-a") && of_group[1].contains("tcp from 10.2.0.0/16"), "{of_group:?}");
+}
+
+#[test]
+fn a_peer_that_leaves_is_shut_out_and_whoever_stays_is_let_in_first() {
+    let (mut world, _, b) = opened("tcp");
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    world.settle();
+    world.set_meshes(&b, "");
+    let (plan, _) = world.plan();
+    let of_group = |plan: &Plan| -> Vec<String> {
+        plan.actions()
+            .map(ToString::to_string)
+            .filter(|line| line.contains("10.") && line.contains("ingress"))
+            .collect()
+    };
+    assert!(of_group(&plan).iter().all(|line| line.starts_with("+ ingress")), "{plan}");
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.3.0.0/16 for prod"]);
+}
+
+#[test]
+fn ports_change_in_place_and_a_group_that_lets_nobody_in_any_more_keeps_no_rule() {
+    let (mut world, ..) = opened("tcp/443");
+    world.set_group(PORTS, "udp/53");
+    world.settle();
+    assert_eq!(world.lets_in(), ["udp/53 from 10.2.0.0/16 for prod", "udp/53 from 2600:1f18:2::/56 for prod"]);
+    world.the_group().tags.remove(ALLOW);
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+    // A describe by tag does not show such a group at all.
+    let (mut world, ..) = opened("tcp/443");
+    world.observed.ingress.groups.clear();
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
+fn rules_of_somebody_else_are_left_and_what_they_let_in_needs_no_rule_of_ours() {
+    let (mut world, a, _) = joined();
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
+    world
+        .the_group()
+        .open
+        .insert(Permission { traffic: Traffic::Tcp(443, 443), from: cidr::parse("10.2.0.0/16").unwrap() });
+    world.rule("sgr-other", "sg-a", "udp/1", "10.9.0.0/16", [(MANAGED_BY.to_owned(), "another".to_owned())].into());
+    let (done, _) = world.settle();
+    assert_eq!(done.len(), 1, "{done:?}");
+    assert!(done[0].contains("tcp/443 from 2600:1f18:2::/56"), "{done:?}");
+}
+
+#[test]
+fn a_rule_that_two_meshes_want_stands_for_both_and_goes_with_the_last() {
+    let (mut world, a, b) = joined();
+    world.set_meshes(&a, "prod staging");
+    world.set_meshes(&b, "prod staging");
+    world.group("a", &a, &[(ALLOW, "prod staging"), (PORTS, "tcp")]);
+    world.settle();
+    world.desired.mesh = mesh("staging");
+    let (done, _) = world.settle();
+    assert!(done.contains(&"* ingress sgr-new3 in 111111111111/us-east-1 is also for staging".to_owned()), "{done:?}");
+    assert_eq!(
+        world.lets_in(),
+        ["tcp from 10.2.0.0/16 for prod+staging", "tcp from 2600:1f18:2::/56 for prod+staging"]
+    );
+    world.set_meshes(&b, "prod");
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+    world.desired.mesh = mesh("prod");
+    world.set_meshes(&b, "");
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
+fn a_rule_whose_meshes_somebody_took_off_is_marked_anew_or_goes() {
+    let (mut world, ..) = opened("tcp");
+    let bare: Tags = [(MANAGED_BY.to_owned(), "peerd".to_owned())].into();
+    world.observed.ingress.rules.values_mut().for_each(|rule| rule.tags = bare.clone());
+    world.rule("sgr-left", "sg-a", "udp", "10.2.0.0/16", bare.clone());
+    world.rule("sgr-gone", "sg-untagged", "udp", "10.2.0.0/16", bare);
+    world.desired.mesh = mesh("staging");
+    let (done, _) = world.settle();
+    assert_eq!(done, ["- ingress sg-untagged in 111111111111/us-east-1 udp from 10.2.0.0/16 by sgr-gone"]);
+    world.desired.mesh = mesh("prod");
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+}
+
+#[test]
+fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
+    let (mut world, a, b) = opened("tcp");
+    world.set_group(PORTS, "tcp udp");
+    world.close(&b.scope);
+    let (done, _) = world.settle();
+    assert!(done.iter().all(|line| line.contains("status") || line.starts_with("+ ingress")), "{done:?}");
+    world.desired.remembered.clear();
+    world.the_group().tags.insert(PORTS.to_owned(), "udp".to_owned());
+    assert!(world.settle().0.iter().all(|line| !line.starts_with("- ingress")), "the index proves nothing");
+    world.set_meshes(&a, "");
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new(), "that its own VPC left is known");
+}
+
+#[test]
+fn groups_that_cannot_be_read_are_a_gap_of_their_own_and_are_left_alone() {
+    let (mut world, a, b) = opened("tcp");
+    world.observed.ingress_gaps.insert(a.scope.clone(), "DescribeSecurityGroups: denied".to_owned());
+    world.set_meshes(&b, "");
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| !line.contains("ingress")) && !done.is_empty(), "{done:?}");
+    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+    assert_eq!(findings.first().unwrap().subject, "111111111111/us-east-1");
+}
+
+#[test]
+fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
+    let (mut world, a, _) = joined();
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1 udp/1")]);
+    world.the_group().others = 59;
+    let (done, findings) = world.settle();
+    assert_eq!(done.len(), 2, "one of each family: {done:?}");
+    assert_eq!(kinds(&findings), [FindingKind::Quota; 2], "of IPv4 and of IPv6");
+    let said = findings.first().unwrap().to_string();
+    let said_first = "! quota sg-a: no room for udp/1 from 10.2.0.0/16: AWS grants 60 ingress rules of a security group, of IPv4 and";
+    assert!(said.starts_with(said_first), "{said}");
+    assert_eq!(world.lets_in(), ["tcp/1 from 10.2.0.0/16 for prod", "tcp/1 from 2600:1f18:2::/56 for prod"]);
+}
+
+#[test]
+fn where_room_is_short_what_takes_the_place_of_a_rule_comes_before_what_is_new() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.9.0.0/16", "prod");
+    world.vpc("b", scope(2, 0), "10.5.0.0/16", "prod");
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
+    world.settle();
+    world.grant(&[(Quota::Rules, 2)]);
+    world.vpc("c", scope(2, 0), "10.1.0.0/16", "prod");
+    world.vpc("d", scope(3, 0), "10.4.0.0/16", "prod");
+    let (done, _) = world.settle();
+    let of_group: Vec<&str> = done.iter().map(String::as_str).filter(|line| line.contains("sg-a")).collect();
+    assert!(of_group[0].contains("10.4.0.0/15") && of_group[1].starts_with('-'), "{of_group:?}");
+    assert_eq!(world.lets_in(), ["tcp/443 from 10.1.0.0/16 for prod", "tcp/443 from 10.4.0.0/15 for prod"]);
+}
+
+#[test]
+fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_run() {
+    let (mut world, a, _) = joined();
+    world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1")]);
+    let (plan, _) = world.plan();
+    world.observed.apply_effect(&plan.work[0], Effect::Refused("the maximum number of rules".to_owned()));
+    let (plan, report) = world.plan();
+    assert!(plan.work.is_empty(), "{plan}");
+    let findings = rendered(&report.findings);
+    let finding = findings.first().unwrap();
+    assert!(finding.text.ends_with("no room for tcp/1 from 10.2.0.0/16: the maximum number of rules"), "{finding}");
+}
+
+#[test]
+fn words_that_make_no_sense_are_told_by_the_runs_of_meshes_that_they_concern() {
+    let (mut world, a, _) = joined();
+    world.group("a", &a, &[(ALLOW, "prod $x"), (PORTS, "tcp/443 tpc/80")]);
+    let (_, findings) = world.settle();
+    let said: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "`$x` in peerd:allow is no mesh name",
+            "`tpc/80` in peerd:ports is nothing like tcp/443, udp/53, tcp/8000-8100 or icmp"
+        ]
+    );
+    world.desired.mesh = mesh("staging");
+    assert!(world.settle().1.is_empty());
+}
+
+#[test]
+fn a_block_that_the_vpc_leads_to_another_peer_is_not_let_in() {
+    let (mut world, a, _) = opened("tcp");
+    world.vpc("c", scope(3, 0), "10.2.0.0/17", "staging");
+    world.set_meshes(&a, "prod staging");
+    world.set_group(ALLOW, "staging");
+    world.desired.mesh = mesh("staging");
+    world.settle();
+    assert_eq!(
+        world.lets_in(),
+        ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"],
+        "prod's run judges"
+    );
+    world.desired.mesh = mesh("prod");
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
+fn a_group_lets_in_what_its_peers_advertise_and_the_mesh_takes() {
+    let (mut world, _, b) = opened("tcp");
+    world.tag(&b, CIDRS, "10.2.0.0/17");
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/17 for prod"]);
+    world.declare("prod", r#"{"routes":{"exclude":["10.2.64.0/18"]}}"#);
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/18 for prod"]);
+    world.declare("prod", r#"{"mode":"paused","topology":"hub-and-spoke"}"#);
+    assert_eq!(world.settle().0, Vec::<String>::new());
+    world.declare("prod", r#"{"mode":"draining"}"#);
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
+fn undeclaring_a_mesh_shuts_nobody_out() {
+    let (mut world, ..) = opened("tcp");
+    world.desired.declared.remove(&mesh("prod"));
+    world.settle();
+    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+    world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
+fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
+    let (mut world, a, _) = joined();
+    world.vpc("d", scope(3, 0), "10.7.0.0/16", "staging");
+    world.group("a", &a, &[(ALLOW, "prod")]);
+    let authorize = |group: &str, from: &str| Action::AuthorizeIngress {
+        scope: a.scope.clone(),
+        group: group.parse().unwrap(),
+        permission: Permission { traffic: Traffic::All, from: cidr::parse(from).unwrap() },
+        tags: world.marks(&["prod"]),
+    };
+    let broken = |world: &World, action: Action| {
+        let plan = Plan { work: vec![action], labels: Vec::new() };
+        lint::lint(&plan, &world.desired, &world.observed)
+            .pop()
+            .map(|said| said.rsplit(": ").next().unwrap().to_owned())
+    };
+    let (fine, wide) = (authorize("sg-a", "10.2.0.0/17"), authorize("sg-a", "10.2.0.0/15"));
+    let (unseen, stranger) = (authorize("sg-x", "10.2.0.0/16"), authorize("sg-a", "10.7.0.0/16"));
+    assert_eq!(broken(&world, fine.clone()), None);
+    assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, stranger).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, unseen).unwrap(), "the group was not seen");
+    world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
+    assert_eq!(broken(&world, fine).unwrap(), "the group does not let the mesh in");
+    let foreign = [(MANAGED_BY.to_owned(), "another".to_owned()), (for_mesh(&mesh("prod")), String::new())];
+    world.rule("sgr-1", "sg-a", "tcp", "10.2.0.0/16", foreign.into());
+    let rule = world.observed.ingress.rules.values().next().unwrap().clone();
+    let IngressRule { id, scope, group, permission, .. } = rule;
+    let revoke = Action::RevokeIngress { scope, group, rule: id, permission };
+    assert_eq!(broken(&world, revoke).unwrap(), "the rule is somebody else's");
+    assert!(!world.observed.vpcs[&a].tags[ENV].is_empty());
+}
+
+#[test]
+fn a_rule_stays_while_its_cidr_moves_to_the_member_that_advertises_it_now() {
+    let (mut world, a, b) = opened("tcp");
+    let c = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
+    world.settle();
+    let open = world.lets_in();
+    assert!(open.contains(&"tcp from 10.2.0.0/16 for prod".to_owned()), "{open:?}");
+    let left = world.observed.vpcs[&b].cidrs.iter().filter(|block| !matches!(block, IpNet::V4(_))).copied().collect();
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = left;
+
+    let (done, _) = world.settle();
+
+    assert!(!done.iter().any(|line| line.contains("ingress")), "{done:#?}");
+    let to_c = world.observed.peerings.values().find(|it| it.ends().contains(&&a) && it.ends().contains(&&c)).unwrap();
+    assert!(world.targets("rtb-a").contains(&format!("10.2.0.0/16 {}", to_c.id)), "{:?}", world.targets("rtb-a"));
+    assert_eq!(world.lets_in(), open);
+}

@@ -1,0 +1,288 @@
+//! A batch of messages: what each is about, one reconcile per touched mesh, and what is left for later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use peerd_core::{Cause, DeleteApproval, MeshName, Rendered, Scope};
+use serde_json::Value;
+
+use crate::engine::Engine;
+use crate::error::chain;
+use crate::event;
+use crate::event_impact::VpcReads;
+use crate::event_target::EventTarget;
+use crate::membership_index::SurveyError;
+use crate::message::{Message, Work};
+use crate::outcome::{Outcome, Run};
+use crate::ports::Timestamp;
+
+/// Follow-ups of one cause; then the sweep takes over. With the delays below they span about ten minutes.
+const MOST_ATTEMPTS: u32 = 14;
+/// Stale reads of one event before the read is believed, some 15 seconds: a later change may have overtaken the event.
+const MOST_STALE_READS: u32 = 4;
+/// The attempt at which a mesh that seems to be as it should is looked at for the last time, 8 seconds after the look
+/// before: describes are mostly less than a second behind, and seldom as far as that.
+const LAST_LOOK: u32 = 4;
+/// The longest delay between follow-ups, in seconds.
+const LONGEST_DELAY: u32 = 60;
+
+/// One message as the queue delivered it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The queue's id of it.
+    pub id: String,
+    /// Its body.
+    pub body: String,
+}
+
+/// A message that asks for something, and the place of its delivery in the batch.
+struct QueuedMessage {
+    place: usize,
+    attempt: u32,
+    matter: Payload,
+}
+
+enum Payload {
+    Event { focus: EventTarget, event: Value },
+    Work(Work),
+}
+
+/// What a batch asks of one mesh.
+#[derive(Debug, Default)]
+struct ReconcileRequest {
+    scopes: BTreeSet<Scope>,
+    everywhere: bool,
+    leave: DeleteApproval,
+    /// The least attempt among the messages: fresh news resets the patience.
+    attempt: Option<u32>,
+    /// Whether an event asked, whose reads may be stale: then one more look follows.
+    verify: bool,
+    /// Who did what, as far as events told.
+    causes: BTreeSet<Cause>,
+    deliveries: BTreeSet<usize>,
+}
+
+/// What a batch comes to while it is worked on.
+#[derive(Default)]
+struct Batch {
+    asks: BTreeMap<MeshName, ReconcileRequest>,
+    retry: BTreeSet<usize>,
+}
+
+impl Engine<'_> {
+    /// Handles a batch and returns the ids of the deliveries that the queue is to deliver again.
+    ///
+    /// Nothing new is begun after `deadline`; what is left goes into follow-up messages.
+    pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
+        let mut batch = Batch::default();
+        let letters: Vec<QueuedMessage> =
+            deliveries.iter().enumerate().filter_map(|(place, delivery)| open(place, delivery)).collect();
+        let foci = letters.iter().filter_map(|letter| match &letter.matter {
+            Payload::Event { focus, .. } => Some(focus),
+            Payload::Work(_) => None,
+        });
+        let reads = self.read_vpcs(foci).await;
+        for letter in letters {
+            let place = letter.place;
+            if let Err(error) = self.take(letter, &reads, &mut batch).await {
+                tracing::error!(delivery = deliveries[place].id, error = chain(&error), "message not handled");
+                batch.retry.insert(place);
+            }
+        }
+        let Batch { asks, mut retry } = batch;
+        let answers = asks.iter().map(|(mesh, ask)| self.answer(mesh, ask, deadline));
+        for (ask, done) in asks.values().zip(join_all(answers).await) {
+            if !done {
+                retry.extend(&ask.deliveries);
+            }
+        }
+        retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
+    }
+
+    async fn take(&self, letter: QueuedMessage, reads: &VpcReads, batch: &mut Batch) -> Result<(), SurveyError> {
+        let QueuedMessage { place, attempt, matter } = letter;
+        match matter {
+            Payload::Event { focus, event } => {
+                let patient = attempt < MOST_STALE_READS;
+                let looks = self.look_at(&focus, patient, reads).await?;
+                for (mesh, scopes) in looks.concerned {
+                    let ask = batch.ask(mesh, place, attempt);
+                    ask.verify = true;
+                    ask.scopes.extend(scopes);
+                    ask.causes.extend(focus.causes.iter().cloned());
+                }
+                if looks.stale && patient {
+                    let again = Message::new(attempt + 1, Work::Event { event });
+                    self.queue.send(&again, delay(attempt + 1)).await?;
+                }
+                Ok(())
+            }
+            Payload::Work(Work::Sweep {}) => Ok(self.sweep().await?),
+            Payload::Work(Work::Discover {}) => self.discover().await,
+            Payload::Work(Work::Survey { account }) => self.scan_and_enqueue(&account).await,
+            Payload::Work(Work::Reconcile { mesh, scopes, everywhere, leave }) => {
+                let ask = batch.ask(mesh, place, attempt);
+                ask.scopes.extend(scopes);
+                ask.everywhere |= everywhere;
+                ask.leave = ask.leave.max(leave);
+                Ok(())
+            }
+            Payload::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
+            Payload::Work(Work::Event { .. }) => Ok(()), // opened as the event itself
+        }
+    }
+
+    /// Reconciles one mesh and leaves a follow-up where one is due; false if the messages that asked must come again.
+    async fn answer(&self, mesh: &MeshName, ask: &ReconcileRequest, deadline: Timestamp) -> bool {
+        match self.try_answer(mesh, ask, deadline).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(%mesh, error = chain(error.as_ref()), "mesh not reconciled");
+                false
+            }
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        mesh: &MeshName,
+        ask: &ReconcileRequest,
+        deadline: Timestamp,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        let mut scopes = ask.scopes.clone();
+        if ask.everywhere {
+            scopes.extend(self.observer().scopes().await?);
+        }
+        let mut run = self.reconcile(mesh, &scopes, ask.leave, deadline).await?;
+        run.causes.clone_from(&ask.causes);
+        tell(&run, &self.settings.stack);
+        if !matches!(run.outcome, Outcome::Unchanged) {
+            self.store.record_run(&run, self.clock.now()).await?;
+        }
+        if let Some(attempt) = next_attempt(&run, ask) {
+            if attempt > MOST_ATTEMPTS {
+                tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");
+            } else {
+                // It looks again where it looked: a VPC that was peered on a stale read may be forgotten by then.
+                let scopes = if ask.everywhere { ask.scopes.clone() } else { run.asked };
+                // What was confirmed is confirmed until it is done, and nothing that comes later.
+                let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
+                let leave = if goes_on { ask.leave } else { DeleteApproval::ByPolicy };
+                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, leave };
+                self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
+            }
+        }
+        Ok(run.outcome != Outcome::Partial)
+    }
+}
+
+impl Batch {
+    fn ask(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut ReconcileRequest {
+        let ask = self.asks.entry(mesh).or_default();
+        ask.deliveries.insert(place);
+        ask.attempt = Some(ask.attempt.map_or(attempt, |least| least.min(attempt)));
+        ask
+    }
+}
+
+/// Reads a delivery; one that asks for nothing is told and dropped.
+fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
+    let dropped = |why: &str| {
+        tracing::info!(delivery = delivery.id, why, "ignored");
+        None
+    };
+    let body: Value = match serde_json::from_str(&delivery.body) {
+        Ok(body) => body,
+        Err(error) => return dropped(&format!("not JSON: {error}")),
+    };
+    let (attempt, event) = if Message::claims(&body) {
+        match Message::parse(body) {
+            Ok(Message { attempt, work: Work::Event { event }, .. }) => (attempt, event),
+            Ok(Message { attempt, work, .. }) => {
+                return Some(QueuedMessage { place, attempt, matter: Payload::Work(work) });
+            }
+            Err(why) => return dropped(&why),
+        }
+    } else {
+        (0, body)
+    };
+    match event::focus_of(&event) {
+        Ok(focus) => Some(QueuedMessage { place, attempt, matter: Payload::Event { focus, event } }),
+        Err(ignored) => dropped(&ignored.0),
+    }
+}
+
+/// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified, and so is a fresh event
+/// that seemed to ask for nothing: after a second and once more, for its reads may have been stale.
+fn next_attempt(run: &Run, ask: &ReconcileRequest) -> Option<u32> {
+    let attempt = ask.attempt.unwrap_or_default();
+    match run.outcome {
+        Outcome::Waiting | Outcome::Busy if run.changed_the_network() => Some(1),
+        Outcome::Waiting | Outcome::Busy | Outcome::Applied => Some(attempt + 1),
+        Outcome::Unchanged | Outcome::Paused if attempt == 0 => ask.verify.then_some(1),
+        Outcome::Unchanged | Outcome::Paused => (attempt < LAST_LOOK).then_some(LAST_LOOK),
+        Outcome::Partial | Outcome::Blocked => None,
+    }
+}
+
+/// 1, 2, 4, 8 ... seconds.
+fn delay(attempt: u32) -> u32 {
+    1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY)
+}
+
+fn tell(run: &Run, stack: &str) {
+    for finding in &run.report.findings {
+        let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, stack);
+        tracing::warn!(mesh = %run.mesh, %kind, subject, text, remedy, "finding");
+    }
+    for wait in &run.report.waits {
+        tracing::info!(mesh = %run.mesh, subject = wait.subject, text = wait.text, "waiting");
+    }
+    for action in &run.report.withheld {
+        tracing::info!(mesh = %run.mesh, %action, "paused");
+    }
+    let (applied, failed) = (run.applied.len(), run.failed.len());
+    tracing::info!(mesh = %run.mesh, outcome = %run.outcome, applied, failed, "reconciled");
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::Action;
+
+    use super::*;
+
+    fn next(outcome: Outcome, attempt: u32, verify: bool, applied: Vec<Action>) -> Option<u32> {
+        let (failed, report, asked) = Default::default();
+        let (mesh, causes) = ("prod".parse().unwrap(), BTreeSet::new());
+        let run = Run { mesh, outcome, applied, failed, report, asked, causes };
+        next_attempt(&run, &ReconcileRequest { attempt: Some(attempt), verify, ..ReconcileRequest::default() })
+    }
+
+    #[test]
+    fn patience_is_renewed_by_progress_and_spent_by_waiting() {
+        let scope: Scope = "111111111111/us-east-1".parse().unwrap();
+        let accept = Action::AcceptPeering { peering: "pcx-1".parse().unwrap(), scope };
+        for outcome in [Outcome::Waiting, Outcome::Busy] {
+            assert_eq!(next(outcome, 6, false, Vec::new()), Some(7));
+            assert_eq!(next(outcome, 6, false, vec![accept.clone()]), Some(1));
+        }
+        assert_eq!(next(Outcome::Applied, 0, false, vec![accept]), Some(1));
+        assert_eq!(next(Outcome::Partial, 0, true, Vec::new()), None);
+        assert_eq!(next(Outcome::Blocked, 0, true, Vec::new()), None);
+    }
+
+    #[test]
+    fn a_mesh_that_is_as_it_should_be_is_looked_at_twice_more_if_an_event_asked() {
+        for outcome in [Outcome::Unchanged, Outcome::Paused] {
+            assert_eq!(next(outcome, 0, false, Vec::new()), None);
+            assert_eq!(next(outcome, 0, true, Vec::new()), Some(1));
+            assert_eq!(next(outcome, 1, false, Vec::new()), Some(LAST_LOOK));
+            assert_eq!(next(outcome, LAST_LOOK, false, Vec::new()), None);
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_a_minute() {
+        assert_eq!([0, 1, 2, 3, 4, 7, 14, 99].map(delay), [1, 1, 2, 4, 8, 60, 60, 60]);
+    }
+}

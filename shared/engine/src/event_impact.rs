@@ -1,0 +1,166 @@
+//! Looking at what an event points at: which meshes it concerns, and whether what is read can be the state after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use peerd_core::policy::Mode;
+use peerd_core::tags::{self, MeshTag};
+use peerd_core::{Invariant, MeshName, PeeringId, Scope, Vpc, VpcId, VpcRef};
+
+use crate::engine::Engine;
+use crate::error::{CloudError, InfraError, chain};
+use crate::event_target::{EventTarget, ExpectedState};
+use crate::membership_index::SurveyError;
+
+/// The VPCs that the events of a batch name, as each scope showed them.
+pub type VpcReads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
+
+/// What looking at one event brought to light.
+#[derive(Default)]
+pub struct EventImpact {
+    /// The meshes that the event concerns, and where.
+    pub concerned: Vec<(MeshName, BTreeSet<Scope>)>,
+    /// Whether a read contradicts the event or failed in passing, so that it must be made again.
+    pub stale: bool,
+}
+
+impl EventImpact {
+    /// A scope that failed in passing is worth another look; one that is denied is a gap until the next sweep.
+    fn unreadable(&mut self, scope: &Scope, error: &CloudError) {
+        if error.kind.is_passing() {
+            self.stale = true;
+        } else {
+            tracing::warn!(%scope, error = chain(error), "gap: the event's scope cannot be read");
+        }
+    }
+
+    fn concern(&mut self, meshes: impl IntoIterator<Item = MeshName>, scopes: &BTreeSet<Scope>) {
+        self.concerned.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
+    }
+}
+
+/// Whether a VPC that asks for no mesh is to be told why, or no more: it names what no mesh can be called, or did.
+fn is_told(vpc: &Vpc) -> bool {
+    !MeshTag::of(&vpc.tags).malformed.is_empty() || vpc.tags.contains_key(tags::STATUS)
+}
+
+impl Engine<'_> {
+    /// Every VPC that events name, with one call per scope.
+    pub(crate) async fn read_vpcs<'a>(&self, foci: impl Iterator<Item = &'a EventTarget>) -> VpcReads {
+        let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
+        for vpc in foci.flat_map(|focus| focus.vpcs.keys()) {
+            wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
+        }
+        let reads = wanted.into_iter().map(|(scope, ids)| async move {
+            let read = self.cloud.vpcs_by_id(&scope, &ids).await;
+            let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)).collect());
+            (scope, by_ref)
+        });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    /// Looks at all that an event points at. An impatient look believes a read that contradicts the event.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) async fn look_at(
+        &self,
+        focus: &EventTarget,
+        patient: bool,
+        reads: &VpcReads,
+    ) -> Result<EventImpact, SurveyError> {
+        let EventTarget { vpcs, peerings, tables, groups, causes: _ } = focus;
+        let mut looks = EventImpact::default();
+        for (vpc, expect) in vpcs {
+            self.look_at_vpc(vpc, expect, patient, reads, &mut looks).await?;
+        }
+        for (scope, id) in peerings {
+            self.look_at_peering(scope, id, &mut looks).await?;
+        }
+        for (scope, id) in tables {
+            let table = self.cloud.route_table(scope, id).await;
+            self.look_at_owner(scope, table.map(|table| table.map(|table| table.vpc)), &mut looks).await?;
+        }
+        for (scope, id) in groups {
+            self.look_at_owner(scope, self.cloud.vpc_of_group(scope, id).await, &mut looks).await?;
+        }
+        Ok(looks)
+    }
+
+    async fn look_at_vpc(
+        &self,
+        vpc: &VpcRef,
+        expect: &ExpectedState,
+        patient: bool,
+        reads: &VpcReads,
+        looks: &mut EventImpact,
+    ) -> Result<(), SurveyError> {
+        let read = match reads.get(&vpc.scope) {
+            Some(Ok(read)) => read.get(vpc),
+            Some(Err(error)) => {
+                looks.unreadable(&vpc.scope, error);
+                return Ok(());
+            }
+            None => return Ok(()),
+        };
+        if !expect.allows(read) && patient && Invariant::StaleReadsAreReadAgain.is_enforced() {
+            tracing::info!(%vpc, "stale read: it contradicts the event");
+            looks.stale = true;
+            return Ok(());
+        }
+        self.register(&vpc.scope).await?;
+        let told = expect.told().filter(|_| expect.allows(read));
+        let mut touched = self.survey_vpc(vpc, read, told).await?.touched;
+        if touched.is_empty() && read.is_some_and(is_told) {
+            touched.extend(self.any_mesh().await?);
+        }
+        looks.concern(touched, &[vpc.scope.clone()].into());
+        Ok(())
+    }
+
+    /// A mesh whose run tells VPCs what they are in: each run tells all that it reads.
+    async fn any_mesh(&self) -> Result<Option<MeshName>, InfraError> {
+        let declared = self.observer().declared().await?;
+        Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
+    }
+
+    async fn look_at_peering(&self, scope: &Scope, id: &PeeringId, looks: &mut EventImpact) -> Result<(), InfraError> {
+        let view = match self.cloud.peering(scope, id).await {
+            Ok(Some(view)) => view,
+            Ok(None) => {
+                looks.stale = true;
+                return Ok(());
+            }
+            Err(error) => {
+                looks.unreadable(scope, &error);
+                return Ok(());
+            }
+        };
+        let ends = [&view.requester, &view.accepter];
+        let mut meshes = MeshTag::of(&view.tags).meshes;
+        for end in ends {
+            meshes.extend(self.meshes_remembered_of(end).await?);
+        }
+        looks.concern(meshes, &ends.map(|vpc| vpc.scope.clone()).into());
+        Ok(())
+    }
+
+    /// What the VPC of a route table or a security group asks for.
+    async fn look_at_owner(
+        &self,
+        scope: &Scope,
+        vpc: Result<Option<VpcRef>, CloudError>,
+        looks: &mut EventImpact,
+    ) -> Result<(), InfraError> {
+        match vpc {
+            Ok(Some(vpc)) => looks.concern(self.meshes_remembered_of(&vpc).await?, &[scope.clone()].into()),
+            Ok(None) => looks.stale = true, // not seen yet, or gone: after a few looks the latter
+            Err(error) => looks.unreadable(scope, &error),
+        }
+        Ok(())
+    }
+
+    async fn meshes_remembered_of(&self, vpc: &VpcRef) -> Result<BTreeSet<MeshName>, InfraError> {
+        Ok(self.store.member(vpc).await?.map(|member| member.meshes).unwrap_or_default())
+    }
+}

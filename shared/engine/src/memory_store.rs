@@ -1,0 +1,244 @@
+//! A store in memory, with the rows of the table as the one in DynamoDB has them: a row per mesh and VPC, and one per VPC.
+//!
+//! It lasts as long as its process: enough for a run from a laptop, which reads all tags anew.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use peerd_core::{
+    AccountId, Invariant, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, VpcRef,
+};
+
+use crate::error::InfraError;
+use crate::notifications::MeshFindings;
+use crate::outcome::Run;
+use crate::ports::{Claim, Registration, Store, Timestamp};
+
+/// The rows.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Meshes that are declared or known.
+    pub meshes: BTreeMap<MeshName, Option<Policy>>,
+    /// Members by mesh.
+    pub by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
+    /// Members by themselves.
+    pub by_vpc: BTreeMap<VpcRef, Member>,
+    /// What was said of accounts.
+    pub accounts: BTreeMap<AccountId, Registration>,
+    /// The organisation.
+    pub organization: Organization,
+    /// When the last sweep was begun.
+    pub swept: Option<Timestamp>,
+    /// What is known of findings.
+    pub tidings: BTreeMap<MeshName, MeshFindings>,
+    /// The runs that were kept.
+    pub runs: Vec<Run>,
+    claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
+    past: BTreeMap<MeshName, Vec<RunChanges>>,
+}
+
+impl Tables {
+    /// As [`Store::remember`].
+    pub fn remember(&mut self, before: Option<&Member>, now: &Member) -> bool {
+        if self.by_vpc.get(&now.vpc).map(|known| known.version) != before.map(|before| before.version) {
+            return false;
+        }
+        for mesh in &now.meshes {
+            self.by_mesh.entry(mesh.clone()).or_default().insert(now.vpc.clone(), now.clone());
+            if before.is_none_or(|before| !before.meshes.contains(mesh)) {
+                self.meshes.entry(mesh.clone()).or_default();
+            }
+        }
+        for mesh in before.into_iter().flat_map(|before| &before.meshes - &now.meshes) {
+            self.by_mesh.entry(mesh).or_default().remove(&now.vpc);
+        }
+        match now.meshes.is_empty() {
+            true => drop(self.by_vpc.remove(&now.vpc)),
+            false => drop(self.by_vpc.insert(now.vpc.clone(), now.clone())),
+        }
+        true
+    }
+
+    /// As [`Store::forget_mesh`].
+    pub fn forget_mesh(&mut self, mesh: &MeshName) {
+        let tidings = self.tidings.get(mesh);
+        if tidings.is_none_or(|tidings| tidings.findings.is_empty() && tidings.untold.is_empty()) {
+            self.tidings.remove(mesh);
+            self.meshes.retain(|known, policy| known != mesh || policy.is_some());
+        }
+    }
+
+    /// As [`Store::members`].
+    pub fn members(&self, mesh: &MeshName) -> Vec<Member> {
+        self.by_mesh.get(mesh).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// As [`Store::register`].
+    pub fn register(&mut self, scope: &Scope) {
+        let said = self.accounts.entry(scope.account.clone()).or_default();
+        said.regions.insert(scope.region.clone());
+        said.gone = false;
+    }
+
+    /// As [`Store::keep_organization`].
+    pub fn keep_organization(&mut self, before: u64, now: &Organization) -> bool {
+        let unchanged = self.organization.version == before;
+        if unchanged {
+            self.organization = now.clone();
+        }
+        unchanged
+    }
+
+    /// As [`Store::claim`].
+    pub fn claim(&mut self, claim: &Claim) -> bool {
+        let free = self.claims.get(&claim.pair).is_none_or(|(held, peering)| {
+            !Invariant::OneRequester.is_enforced()
+                || held.until < claim.now
+                || held.owner == claim.owner
+                || peering.as_ref().is_some_and(|peering| claim.dead.contains(peering))
+        });
+        if free {
+            self.claims.insert(claim.pair.clone(), (claim.clone(), None));
+        }
+        free
+    }
+
+    /// As [`Store::record_peering`].
+    ///
+    /// # Errors
+    /// When another run holds the claim.
+    pub fn record_peering(&mut self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
+        match self.claims.get_mut(&claim.pair) {
+            Some((held, led_to)) if held.owner == claim.owner => {
+                *led_to = Some(peering.clone());
+                Ok(())
+            }
+            _ => Err(InfraError::new("ConditionalCheckFailedException")),
+        }
+    }
+
+    /// As [`Store::release_claim`].
+    pub fn release_claim(&mut self, claim: &Claim) {
+        if self.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
+            self.claims.remove(&claim.pair);
+        }
+    }
+
+    /// As [`Store::keep_tidings`].
+    pub fn keep_tidings(&mut self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> bool {
+        let unchanged = self.tidings.get(mesh).map(|kept| kept.version) == before;
+        if unchanged {
+            self.tidings.insert(mesh.clone(), now.clone());
+            self.meshes.entry(mesh.clone()).or_default();
+        }
+        unchanged
+    }
+
+    /// As [`Store::record_run`].
+    pub fn record_run(&mut self, run: &Run, now: Timestamp) {
+        self.past.entry(run.mesh.clone()).or_default().push(run.deeds(now));
+        self.runs.push(run.clone());
+    }
+
+    /// As [`Store::past`].
+    pub fn past(&self, mesh: &MeshName, from: Timestamp) -> Vec<RunChanges> {
+        self.past.get(mesh).into_iter().flatten().filter(|deeds| deeds.at >= from).cloned().collect()
+    }
+}
+
+/// A store that is nowhere else.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+impl MemoryStore {
+    /// A store with these meshes declared.
+    pub fn of(declared: impl IntoIterator<Item = (MeshName, Policy)>) -> Self {
+        let meshes = declared.into_iter().map(|(mesh, policy)| (mesh, Some(policy))).collect();
+        Self(Mutex::new(Tables { meshes, ..Tables::default() }))
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
+        Ok(self.tables().meshes.clone())
+    }
+
+    async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {
+        Ok(self.tables().members(mesh))
+    }
+
+    async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError> {
+        Ok(self.tables().by_vpc.get(vpc).cloned())
+    }
+
+    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
+        Ok(self.tables().remember(before, now))
+    }
+
+    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.tables().forget_mesh(mesh);
+        Ok(())
+    }
+
+    async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
+        Ok(self.tables().accounts.clone())
+    }
+
+    async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
+        self.tables().register(scope);
+        Ok(())
+    }
+
+    async fn organization(&self) -> Result<Organization, InfraError> {
+        Ok(self.tables().organization.clone())
+    }
+
+    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
+        Ok(self.tables().keep_organization(before, now))
+    }
+
+    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
+        self.tables().swept = Some(at);
+        Ok(())
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
+        Ok(self.tables().swept)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
+        Ok(self.tables().claim(claim))
+    }
+
+    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
+        self.tables().record_peering(claim, peering)
+    }
+
+    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
+        self.tables().release_claim(claim);
+        Ok(())
+    }
+
+    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
+        Ok(self.tables().tidings.get(mesh).cloned())
+    }
+
+    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
+        Ok(self.tables().keep_tidings(mesh, before, now))
+    }
+
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
+        self.tables().record_run(run, now);
+        Ok(())
+    }
+
+    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        Ok(self.tables().past(mesh, from))
+    }
+}

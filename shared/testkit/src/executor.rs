@@ -1,0 +1,189 @@
+//! Virtual time, and the workers that live in it.
+//!
+//! Nothing here waits: when every worker sleeps, the time of the next wake-up is now. Workers take turns in an order that
+//! depends on nothing but what they did, so a run can be repeated exactly.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use peerd_engine::{Clock, Timestamp};
+
+/// When a stage begins: 2026-01-01, so that a time of zero is never mistaken for one.
+const BEGINNING: Timestamp = 1_767_225_600_000;
+
+/// Virtual time.
+#[derive(Debug)]
+pub struct VirtualExecutor {
+    now: AtomicU64,
+    sleepers: Mutex<BinaryHeap<Reverse<Sleeper>>>,
+    asleep: AtomicU64,
+    /// The worker whose turn it is, and whether it has just died.
+    acting: AtomicU32,
+    died: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    until: Timestamp,
+    number: u64,
+    waker: Waker,
+}
+
+impl PartialEq for Sleeper {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Sleeper {}
+
+impl PartialOrd for Sleeper {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sleeper {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.until, self.number).cmp(&(other.until, other.number))
+    }
+}
+
+impl Default for VirtualExecutor {
+    fn default() -> Self {
+        Self {
+            now: AtomicU64::new(BEGINNING),
+            sleepers: Mutex::default(),
+            asleep: AtomicU64::new(0),
+            acting: AtomicU32::new(0),
+            died: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Clock for VirtualExecutor {
+    fn now(&self) -> Timestamp {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+impl VirtualExecutor {
+    /// Sleeps for some milliseconds; of none, lets all others take their turn first.
+    pub fn sleep(&self, milliseconds: u64) -> Sleep<'_> {
+        Sleep { stage: self, until: self.now() + milliseconds, begun: false }
+    }
+
+    /// When the next sleeper wakes.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.sleepers().peek().map(|Reverse(sleeper)| sleeper.until)
+    }
+
+    /// Lets it be `time`, unless it is later already, and wakes the one sleeper whose turn comes first.
+    pub fn advance(&self, time: Timestamp) {
+        let now = self.now.fetch_max(time, Ordering::Relaxed).max(time);
+        let mut sleepers = self.sleepers();
+        if sleepers.peek().is_some_and(|Reverse(sleeper)| sleeper.until <= now)
+            && let Some(Reverse(sleeper)) = sleepers.pop()
+        {
+            sleeper.waker.wake();
+        }
+    }
+
+    /// The worker whose turn it is.
+    pub fn acting(&self) -> u32 {
+        self.acting.load(Ordering::Relaxed)
+    }
+
+    /// The worker whose turn it is dies: it never goes on.
+    pub async fn die(&self) -> ! {
+        self.died.store(true, Ordering::Relaxed);
+        std::future::pending().await
+    }
+
+    fn sleepers(&self) -> std::sync::MutexGuard<'_, BinaryHeap<Reverse<Sleeper>>> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A sleep in virtual time.
+#[derive(Debug)]
+pub struct Sleep<'a> {
+    stage: &'a VirtualExecutor,
+    until: Timestamp,
+    begun: bool,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return if self.stage.now() >= self.until { Poll::Ready(()) } else { Poll::Pending };
+        }
+        let number = self.stage.asleep.fetch_add(1, Ordering::Relaxed);
+        let sleeper = Sleeper { until: self.until, number, waker: context.waker().clone() };
+        self.stage.sleepers().push(Reverse(sleeper));
+        Poll::Pending
+    }
+}
+
+/// What came of a turn.
+#[derive(Debug)]
+pub enum Turn<T> {
+    /// It waits for something.
+    Waits,
+    /// It has done its work.
+    Done(T),
+    /// It died.
+    Died,
+}
+
+/// One worker.
+pub struct Worker<T> {
+    number: u32,
+    work: Pin<Box<dyn Future<Output = T>>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<T> Worker<T> {
+    /// A worker that has not begun.
+    pub fn new(number: u32, work: impl Future<Output = T> + 'static) -> Self {
+        Self { number, work: Box::pin(work), woken: Arc::new(Woken(AtomicBool::new(true))) }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether it can go on.
+    pub fn is_awake(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+
+    /// Lets it go on as far as it can.
+    pub fn act(&mut self, stage: &VirtualExecutor) -> Turn<T> {
+        self.woken.0.store(false, Ordering::Relaxed);
+        stage.acting.store(self.number, Ordering::Relaxed);
+        let waker = Waker::from(self.woken.clone());
+        let polled = self.work.as_mut().poll(&mut Context::from_waker(&waker));
+        match (stage.died.swap(false, Ordering::Relaxed), polled) {
+            (true, _) => Turn::Died,
+            (false, Poll::Ready(done)) => Turn::Done(done),
+            (false, Poll::Pending) => Turn::Waits,
+        }
+    }
+}

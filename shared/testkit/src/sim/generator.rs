@@ -1,0 +1,255 @@
+//! Making stories up by chance.
+
+use super::scenario::{Operation, Step};
+use crate::aws::{MINUTE, SECOND};
+use crate::rng::SimRng;
+
+const MESHES: [&str; 12] = [
+    "prod",
+    "prod",
+    "prod",
+    "prod",
+    "prod",
+    "staging",
+    "staging",
+    "prod+staging",
+    "prod staging",
+    "staging,prod",
+    "nosuch prod",
+    "prod/$x",
+];
+
+const POLICIES: [&str; 15] = [
+    "{}",
+    "{}",
+    r#"{"topology":"hub-and-spoke"}"#,
+    r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#,
+    r#"{"admit":{"regions":["us-east-1"]}}"#,
+    r#"{"admit":{"cidrs":["10.0.0.0/8"]},"tags":{"team":"red"}}"#,
+    r#"{"routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}}"#,
+    r#"{"routes":{"tables":"main"},"tags":{"team":"blue"}}"#,
+    r#"{"routes":{"tables":"tagged"}}"#,
+    r#"{"dns":"on"}"#,
+    r#"{"dns":"on","topology":"hub-and-spoke"}"#,
+    r#"{"dns":"off"}"#,
+    r#"{"mode":"draining"}"#,
+    PAUSED,
+    PAUSED,
+];
+const PAUSED: &str = r#"{"mode":"paused"}"#;
+
+const MARKS: [(&str, Option<&str>); 6] = [
+    ("peerd:routes", Some("manage")),
+    ("peerd:routes", Some("ignore")),
+    ("peerd:routes", Some("yes")),
+    ("peerd:routes", None),
+    ("peerd_eligible", Some("true")),
+    ("peerd_eligible", None),
+];
+
+const PORTS: [Option<&str>; 5] = [None, None, Some("tcp/443"), Some("icmp tcp/443 tcp/8000-8100"), Some("tpc/443")];
+
+const OPENINGS: [(&str, Option<&str>); 7] = [
+    ("peerd:allow", Some("prod")),
+    ("peerd:allow", Some("prod+staging")),
+    ("peerd:allow", Some("staging nosuch")),
+    ("peerd:allow", None),
+    ("peerd:ports", Some("tcp/443")),
+    ("peerd:ports", Some("udp/53 tcp/443")),
+    ("peerd:ports", None),
+];
+
+/// Policies of those whose accounts are in an organisation.
+const BY_UNIT: [&str; 3] = [
+    r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#,
+    r#"{"admit":{"units":["ou-ab12-prod0000"]},"dns":"on"}"#,
+    r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#,
+];
+
+/// Makes up what happens. A fair story has nothing in it of which no event tells, and that includes what one mesh gives up
+/// and another waits for: its VPCs share addresses only where there is one mesh.
+pub fn make_up(chance: &mut SimRng, fair: bool, organized: bool) -> Vec<Step> {
+    let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
+    let members = chance.within(&crowd);
+    let one_mesh = fair && chance.permille(500);
+    let mut author = Actor { chance, vpcs: 0, is_fair: fair, organized, one_mesh, overlaps: one_mesh || !fair };
+    let mut scenes: Vec<Step> = (0..members).map(|_| author.opening()).collect();
+    let length = author.chance.scaled(&(2..=15));
+    scenes.extend((0..length).map(|_| author.scene(fair)));
+    scenes
+}
+
+struct Actor<'a> {
+    chance: &'a mut SimRng,
+    vpcs: u64,
+    is_fair: bool,
+    organized: bool,
+    one_mesh: bool,
+    overlaps: bool,
+}
+
+impl Actor<'_> {
+    fn opening(&mut self) -> Step {
+        let meshes = if self.chance.permille(700) { "prod" } else { self.meshes() };
+        Step { after: self.chance.scaled(&(1..=5 * SECOND)), happening: self.vpc(meshes) }
+    }
+
+    fn scene(&mut self, fair: bool) -> Step {
+        let after = self.chance.scaled(&(1..=20 * MINUTE));
+        let happening = if self.organized && self.chance.permille(200) {
+            self.governance()
+        } else if fair || self.chance.permille(500) {
+            self.everyday()
+        } else {
+            self.mischief()
+        };
+        Step { after, happening }
+    }
+
+    fn meshes(&mut self) -> &'static str {
+        if self.one_mesh {
+            return "prod";
+        }
+        self.chance.pick(&MESHES).copied().unwrap_or("prod")
+    }
+
+    fn any(&mut self) -> u32 {
+        u32::try_from(self.chance.within(&(0..=999))).unwrap_or_default()
+    }
+
+    /// Mostly blocks of its own; now and then one that overlaps another's.
+    fn vpc(&mut self, meshes: &'static str) -> Operation {
+        self.vpcs += 1;
+        let number =
+            if self.overlaps && self.chance.permille(80) { self.chance.within(&(1..=self.vpcs)) } else { self.vpcs };
+        let mut blocks = format!("10.{number}.0.0/16");
+        if self.chance.permille(200) {
+            blocks.push_str(&format!(" 2600:1f18:{number}::/56"));
+        }
+        if self.chance.permille(100) {
+            blocks.push_str(&format!(" 100.64.{number}.0/24"));
+        }
+        Operation::MakeVpc { scope: self.any(), blocks, meshes }
+    }
+
+    fn block(&mut self) -> String {
+        if !self.overlaps {
+            self.vpcs += 1;
+            return format!("10.{}.0.0/16", self.vpcs);
+        }
+        let number = self.chance.within(&(1..=9));
+        match self.chance.within(&(0..=3)) {
+            0 => format!("10.{number}.128.0/17"),
+            1 => format!("2600:1f18:{}::/56", 100 + number),
+            _ => format!("172.16.{number}.0/24"),
+        }
+    }
+
+    /// What people do every day, and an event tells of.
+    fn everyday(&mut self) -> Operation {
+        let vpc = self.any();
+        match self.chance.within(&(0..=31)) {
+            25..=27 => {
+                let meshes = if self.chance.permille(700) { "prod" } else { "prod staging" };
+                Operation::MakeGroup { vpc, meshes, ports: *self.chance.pick(&PORTS).unwrap_or(&None) }
+            }
+            28 | 29 => {
+                let (key, value) = *self.chance.pick(&OPENINGS).unwrap_or(&OPENINGS[0]);
+                Operation::MarkGroup { nth: vpc, key, value }
+            }
+            30 => Operation::OpenGroup { nth: self.any(), vpc },
+            31 => Operation::RevokeRule { nth: vpc },
+            16 | 17 => self.policy(),
+            18 => {
+                Operation::Role { vpc, role: *self.chance.pick(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) }
+            }
+            19 | 20 => {
+                let parts = self.chance.permille(800).then(|| self.any());
+                Operation::Advertise { vpc, parts }
+            }
+            21 => {
+                let (key, value) = *self.chance.pick(&MARKS).unwrap_or(&MARKS[0]);
+                Operation::MarkTable { table: vpc, key, value }
+            }
+            22 | 23 => {
+                let (hostnames, support) = (self.chance.permille(700), self.chance.permille(900));
+                Operation::Names { vpc, hostnames, support }
+            }
+            24 => {
+                let (of_accepter, on) = (self.chance.permille(500), self.chance.permille(500));
+                Operation::SwitchDns { nth: vpc, of_accepter, on }
+            }
+            0 | 1 => {
+                let meshes = self.meshes();
+                self.vpc(meshes)
+            }
+            2..=4 => Operation::Tag { vpc, meshes: self.meshes() },
+            5..=7 => Operation::Untag { vpc },
+            8 => Operation::DeleteVpc { vpc, peerings_first: self.chance.permille(600) },
+            9 => Operation::Associate { vpc, block: self.block() },
+            10 => Operation::Disassociate { vpc, nth: self.any() },
+            11 => Operation::MakeTable { vpc, of_gateway: self.chance.permille(300) },
+            12 | 13 => Operation::DeleteRoute { nth: self.any() },
+            14 => Operation::ReplaceRoute { nth: self.any() },
+            _ => Operation::DeletePeering { nth: self.any(), by_accepter: self.chance.permille(500) },
+        }
+    }
+
+    /// A pause of one mesh keeps back what another wants of a pair, and no event tells when it ends: then there is one mesh.
+    fn policy(&mut self) -> Operation {
+        let mesh = if self.one_mesh || self.chance.permille(700) { "prod" } else { "staging" };
+        let policy = *self.chance.pick(&POLICIES).unwrap_or(&"{}");
+        let policy = if policy == PAUSED && self.is_fair && !self.one_mesh { "{}" } else { policy };
+        Operation::Declare { mesh, policy }
+    }
+
+    /// What befalls accounts in an organisation.
+    fn governance(&mut self) -> Operation {
+        let account = self.any();
+        match self.chance.within(&(0..=6)) {
+            0..=2 => {
+                Operation::MoveAccount { account, unit: self.chance.pick(&["prod", "prod", "dev"]).unwrap_or(&"prod") }
+            }
+            3 => Operation::LoseListing,
+            4 => {
+                Operation::Suspend { account, minutes: self.chance.scaled(&(1..=90)), gone: self.chance.permille(500) }
+            }
+            _ => {
+                let mesh = if self.chance.permille(700) { "prod" } else { "staging" };
+                Operation::Declare { mesh, policy: self.chance.pick(&BY_UNIT).unwrap_or(&"{}") }
+            }
+        }
+    }
+
+    /// What only a sweep can find, and what befalls AWS.
+    fn mischief(&mut self) -> Operation {
+        let (nth, of_accepter) = (self.any(), self.chance.permille(500));
+        match self.chance.within(&(0..=27)) {
+            27 => Operation::SwitchOff { scope: nth, minutes: self.chance.scaled(&(1..=90)) },
+            26 => Operation::Contention { table: nth, times: 3 + self.any() % 6 },
+            25 => Operation::PutListRoute { table: nth, vpc: self.any() },
+            24 => Operation::RaiseQuotas,
+            23 => Operation::StripRule { nth, mark: of_accepter },
+            21 | 22 => {
+                let mesh = if self.chance.permille(800) { "prod" } else { "staging" };
+                Operation::HandOver { nth, mesh, adopt: self.chance.permille(700) }
+            }
+            0 => Operation::UntagAll,
+            1 => Operation::PutRoute { table: nth, vpc: self.any() },
+            2 => Operation::PutPeeringRoute { peering: nth, block: self.block() },
+            3 => Operation::Propagate { table: nth, vpc: self.any() },
+            4 | 5 => Operation::Terraform { table: nth },
+            6 | 7 => Operation::RejectPeering { nth },
+            8 | 9 => Operation::PeerByHand { from: nth, to: self.any(), accept: of_accepter },
+            10 => Operation::Phish { vpc: nth },
+            11 => Operation::StripTag { nth, of_accepter },
+            12 => Operation::RetagPeering { nth, of_accepter },
+            13..=15 => Operation::DarkAccount { account: nth, minutes: self.chance.scaled(&(1..=90)) },
+            16 => Operation::DarkRegion { region: nth, minutes: self.chance.scaled(&(1..=90)) },
+            17 => Operation::LoseIndex,
+            18 => Operation::Sweep,
+            19 => Operation::DropTable { nth },
+            _ => Operation::Week,
+        }
+    }
+}

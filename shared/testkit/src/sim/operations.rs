@@ -1,0 +1,373 @@
+//! How each happening is acted. Whatever AWS refuses does not happen.
+
+use peerd_core::cidr::{self, IpNet};
+use peerd_core::tags;
+use peerd_core::{
+    DnsSupport, PeeringId, Permission, Policy, Route, RouteTableId, RouteTarget, SecurityGroupId, SecurityGroupRuleId,
+    Tags, Traffic, VpcRef,
+};
+
+use super::oracle::Violation;
+use super::runner::{Dark, STRANGER, SimRun};
+use super::scenario::Operation;
+use crate::aws::{Group, MINUTE, Peering};
+use crate::change_log::Actor;
+use crate::user_actions;
+use crate::world::{account, scope};
+
+fn nth<T: Clone>(of: &[T], number: u32) -> Option<T> {
+    (!of.is_empty()).then(|| of[number as usize % of.len()].clone())
+}
+
+fn small(number: u32) -> u8 {
+    u8::try_from(number % 3).unwrap_or_default() + 1
+}
+
+impl SimRun<'_> {
+    /// Acts; false if AWS refused, or there was nothing to act on.
+    pub(super) fn act(&mut self, happening: &Operation) -> Result<bool, Violation> {
+        if *happening == Operation::Week {
+            return self.week().map(|()| true);
+        }
+        if let Operation::Contention { table, times } = happening {
+            return self.contest(*table, *times);
+        }
+        Ok(self
+            .on_vpcs(happening)
+            .or_else(|| self.on_routes(happening))
+            .or_else(|| self.on_peerings(happening))
+            .or_else(|| self.on_groups(happening))
+            .is_some())
+    }
+
+    fn vpcs(&self) -> Vec<VpcRef> {
+        self.world.cloud.aws().vpcs().map(|vpc| vpc.at.clone()).collect()
+    }
+
+    fn pick(&self, number: u32) -> Option<VpcRef> {
+        nth(&self.vpcs(), number)
+    }
+
+    fn tables(&self) -> Vec<RouteTableId> {
+        self.world.cloud.aws().tables().map(|table| table.id.clone()).collect()
+    }
+
+    fn created_routes(&self) -> Vec<(RouteTableId, IpNet)> {
+        let aws = self.world.cloud.aws();
+        let routes = aws.tables().flat_map(|table| table.routes.iter().map(|route| (table.id.clone(), route)));
+        routes.filter(|(_, route)| route.created).map(|(table, route)| (table, route.destination)).collect()
+    }
+
+    /// Peerings that somebody can still do something to.
+    fn peerings(&self) -> Vec<Peering> {
+        self.world.cloud.aws().peerings().filter(|peering| peering.status().is_live()).cloned().collect()
+    }
+
+    fn side(&self, number: u32, of_accepter: bool) -> Option<(peerd_core::Scope, PeeringId)> {
+        let peering = nth(&self.peerings(), number)?;
+        let end = if of_accepter { &peering.accepter } else { &peering.requester };
+        Some((end.scope.clone(), peering.id.clone()))
+    }
+
+    fn on_vpcs(&mut self, happening: &Operation) -> Option<()> {
+        match happening {
+            Operation::MakeVpc { scope: at, blocks, meshes } => {
+                let name = self.name();
+                let vpc = self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
+                let has = DnsSupport { hostnames: at % 4 != 0, support: true };
+                self.world.cloud.aws().set_dns_support(Actor::User, &vpc, has).ok()
+            }
+            Operation::Names { vpc, hostnames, support } => {
+                let (vpc, has) = (self.pick(*vpc)?, DnsSupport { hostnames: *hostnames, support: *support });
+                let theirs = self.peerings().into_iter().filter(|peering| peering.ends().contains(&&vpc));
+                for peering in theirs.filter(|_| !has.hostnames) {
+                    // Who gives names up switches the options off as well, where there are some.
+                    drop(self.world.set_dns_option(&peering.id, &vpc, false));
+                }
+                self.world.set_dns_support(&vpc, has).ok()
+            }
+            Operation::Tag { vpc, meshes } => self.world.tag(&self.pick(*vpc)?, meshes).ok(),
+            Operation::Untag { vpc } => self.world.untag(&self.pick(*vpc)?).ok(),
+            Operation::UntagAll => {
+                self.vpcs().iter().for_each(|vpc| drop(self.world.untag(vpc)));
+                Some(())
+            }
+            Operation::DeleteVpc { vpc, peerings_first: true } => {
+                self.world.delete_vpc_and_peerings(&self.pick(*vpc)?).ok()
+            }
+            Operation::DeleteVpc { vpc, peerings_first: false } => self.world.delete_vpc(&self.pick(*vpc)?).ok(),
+            Operation::Associate { vpc, block } => {
+                self.world.associate(&self.pick(*vpc)?, &cidr::parse(block).ok()?).ok()
+            }
+            Operation::Disassociate { vpc, nth: number } => {
+                let vpc = self.pick(*vpc)?;
+                let blocks: Vec<IpNet> = self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().copied().collect();
+                self.world.disassociate(&vpc, &nth(&blocks, *number)?).ok()
+            }
+            Operation::DarkAccount { account: number, minutes } => {
+                self.darken(Dark::Account(account(small(*number))), *minutes);
+                Some(())
+            }
+            Operation::DarkRegion { region, minutes } => {
+                self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
+                Some(())
+            }
+            Operation::Suspend { account: number, minutes, gone } => {
+                let account = account(small(*number));
+                self.darken(Dark::Suspended(account.clone()), *minutes);
+                if *gone {
+                    self.world.store.set_gone(&account, true);
+                }
+                Some(())
+            }
+            Operation::SwitchOff { scope: at, minutes } => {
+                self.darken(Dark::Off(scope(small(*at), 1)), *minutes);
+                Some(())
+            }
+            Operation::MoveAccount { account: number, unit } => {
+                let (account, unit) = (account(small(*number)), crate::world::unit(unit));
+                self.world.cloud.aws().move_account(&account, &unit);
+                Some(())
+            }
+            Operation::LoseListing => {
+                self.world.store.lose_organization();
+                Some(())
+            }
+            Operation::RaiseQuotas => {
+                self.raise_quotas();
+                Some(())
+            }
+            Operation::LoseIndex => {
+                self.lose_index();
+                Some(())
+            }
+            Operation::Declare { mesh, policy } => {
+                let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).ok()?;
+                self.declare(&crate::world::mesh(mesh), policy);
+                Some(())
+            }
+            Operation::HandOver { nth: number, mesh, adopt } => {
+                let id = nth(&self.peerings(), *number)?.id;
+                self.hand_over(&crate::world::mesh(mesh), id, *adopt);
+                Some(())
+            }
+            Operation::Role { vpc, role } => self.world.mark(&self.pick(*vpc)?, tags::ROLE, *role).ok(),
+            Operation::Advertise { vpc, parts } => {
+                let vpc = self.pick(*vpc)?;
+                let value = parts.map(|parts| self.advertise(&vpc, parts));
+                self.world.mark(&vpc, tags::CIDRS, value.as_deref()).ok()
+            }
+            Operation::Sweep => {
+                self.world.sweep();
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// What `peerd:cidrs` says: of each block the first half, the second, both, or the block; and what is not the VPC's.
+    fn advertise(&self, vpc: &VpcRef, parts: u32) -> String {
+        let aws = self.world.cloud.aws();
+        let blocks = aws.vpc(vpc).into_iter().flat_map(|seen| seen.cidrs.iter());
+        let part = |block: &IpNet| {
+            let halves: Vec<IpNet> = block.subnets(block.prefix_len() + 1).into_iter().flatten().collect();
+            match parts % 4 {
+                0 => halves[..1].to_vec(),
+                1 => halves[1..].to_vec(),
+                2 => halves,
+                _ => vec![*block],
+            }
+        };
+        let foreign = (parts / 4).is_multiple_of(4).then(|| "0.0.0.0/0".to_owned());
+        let words = blocks.flat_map(part).map(|block| block.to_string()).chain(foreign);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn on_routes(&mut self, happening: &Operation) -> Option<()> {
+        let gateway = RouteTarget::Other("tgw-1".to_owned());
+        match happening {
+            Operation::MakeTable { vpc, of_gateway } => {
+                let (vpc, name) = (self.pick(*vpc)?, self.name());
+                match of_gateway {
+                    true => self.world.gateway_table(&name, &vpc),
+                    false => self.world.table(&name, &vpc),
+                }
+                Some(())
+            }
+            Operation::MarkTable { table, key, value } => {
+                let table = nth(&self.tables(), *table)?;
+                self.world.mark_table(&table, key, *value);
+                Some(())
+            }
+            Operation::DropTable { nth: number } => {
+                let table = nth(&self.tables(), *number)?;
+                self.world.cloud.aws().drop_table(Actor::User, &table);
+                Some(())
+            }
+            Operation::DeleteRoute { nth: number } => {
+                let (table, block) = nth(&self.created_routes(), *number)?;
+                self.world.delete_route(&table, &block).ok()
+            }
+            Operation::ReplaceRoute { nth: number } => {
+                let (table, block) = nth(&self.created_routes(), *number)?;
+                self.world.put_route(&table, &block, &gateway).ok()
+            }
+            Operation::PutRoute { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.put_route(&table, &block, &gateway).ok()
+            }
+            Operation::PutListRoute { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                let list = format!("pl-{}", self.name()).parse().ok()?;
+                self.world.cloud.aws().lead_list(Actor::User, &table, &list, &block);
+                Some(())
+            }
+            Operation::PutPeeringRoute { peering, block } => {
+                let peering = nth(&self.peerings(), *peering)?;
+                let theirs = |id: &RouteTableId| {
+                    self.world.cloud.aws().table(id).is_some_and(|table| peering.ends().contains(&&table.vpc))
+                };
+                let table = self.tables().into_iter().find(theirs)?;
+                let target = RouteTarget::Peering(peering.id.clone());
+                self.world.put_route(&table, &cidr::parse(block).ok()?, &target).ok()
+            }
+            Operation::Propagate { table, vpc } => {
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.cloud.aws().propagate(&table, &block);
+                Some(())
+            }
+            Operation::Terraform { table } => {
+                let table = nth(&self.tables(), *table)?;
+                self.purge(&table).then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes every peering route out of a table; whether there was one.
+    fn purge(&mut self, table: &RouteTableId) -> bool {
+        let unknown = |route: &&Route| matches!(route.target, RouteTarget::Peering(_));
+        let blocks: Vec<IpNet> = match self.world.cloud.aws().table(table) {
+            Some(table) => table.routes.iter().filter(unknown).map(|route| route.destination).collect(),
+            None => return false,
+        };
+        blocks.iter().for_each(|block| drop(self.world.delete_route(table, block)));
+        !blocks.is_empty()
+    }
+
+    /// A tool purges a table again and again.
+    fn contest(&mut self, table: u32, times: u32) -> Result<bool, Violation> {
+        let Some(table) = nth(&self.tables(), table) else { return Ok(false) };
+        let mut purged = false;
+        for _ in 0..times {
+            purged |= self.purge(&table);
+            self.run(self.world.now() + 2 * MINUTE)?;
+        }
+        Ok(purged)
+    }
+
+    fn on_peerings(&mut self, happening: &Operation) -> Option<()> {
+        match happening {
+            Operation::DeletePeering { nth, by_accepter } => {
+                let (scope, id) = self.side(*nth, *by_accepter)?;
+                self.world.delete_peering(&scope, &id).ok()
+            }
+            Operation::RejectPeering { nth: number } => {
+                let pending: Vec<Peering> = self.peerings();
+                let pending: Vec<Peering> = pending
+                    .into_iter()
+                    .filter(|peering| *peering.status() == peerd_core::PeeringStatus::PendingAcceptance)
+                    .collect();
+                let peering = nth(&pending, *number)?;
+                self.world.reject_peering(&peering.accepter.scope, &peering.id).ok()
+            }
+            Operation::PeerByHand { from, to, accept } => {
+                let (from, to) = (self.pick(*from)?, self.pick(*to)?);
+                if from == to {
+                    return None;
+                }
+                let id = self.world.request_peering(&from, &to, &Tags::new()).ok()?;
+                if *accept {
+                    // A request that is not with its accepter yet stays a request.
+                    drop(self.world.accept_peering(&to.scope, &id));
+                }
+                Some(())
+            }
+            Operation::SwitchDns { nth: number, of_accepter, on } => {
+                let peering = nth(&self.peerings(), *number)?;
+                let end = if *of_accepter { &peering.accepter } else { &peering.requester };
+                self.world.set_dns_option(&peering.id, end, *on).ok()
+            }
+            Operation::Phish { vpc } => self.phish(&self.pick(*vpc)?),
+            Operation::StripTag { nth, of_accepter } => {
+                let (scope, id) = self.side(*nth, *of_accepter)?;
+                self.world.retag_peering(&scope, &id, "peerd:managed-by", None).ok()
+            }
+            Operation::RetagPeering { nth, of_accepter } => {
+                let (scope, id) = self.side(*nth, *of_accepter)?;
+                self.world.retag_peering(&scope, &id, "peerd:env", Some("staging")).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn on_groups(&mut self, happening: &Operation) -> Option<()> {
+        match happening {
+            Operation::MakeGroup { vpc, meshes, ports } => {
+                let (vpc, name) = (self.pick(*vpc)?, self.name());
+                let allow = Some((tags::ALLOW, *meshes));
+                let worn: Vec<_> = allow.into_iter().chain(ports.map(|ports| (tags::PORTS, ports))).collect();
+                self.world.group(&name, &vpc, &worn);
+                Some(())
+            }
+            Operation::MarkGroup { nth: number, key, value } => {
+                let (group, _) = nth(&self.groups(), *number)?;
+                self.world.mark_group(&group, key, *value);
+                Some(())
+            }
+            Operation::OpenGroup { nth: number, vpc } => {
+                let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.pick(*vpc)?);
+                let from = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.open_group(&group, &Permission { traffic: Traffic::All, from }).ok()
+            }
+            Operation::RevokeRule { nth: number } => {
+                let (group, rule) = nth(&self.rules(), *number)?;
+                self.world.revoke_rule(&group, &rule).ok()
+            }
+            Operation::StripRule { nth: number, mark } => {
+                let (group, rule) = nth(&self.rules(), *number)?;
+                let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
+                let is_it =
+                    |key: &String| if *mark { key == tags::MANAGED_BY } else { key.starts_with(tags::FOR_MESH) };
+                let strip = |worn: &mut Tags| worn.retain(|key, _| !is_it(key));
+                self.world.cloud.aws().tag_rule(Actor::User, &scope, &rule, strip).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn groups(&self) -> Vec<(SecurityGroupId, Group)> {
+        self.world.cloud.aws().groups().map(|(id, group)| (id.clone(), group.clone())).collect()
+    }
+
+    fn rules(&self) -> Vec<(SecurityGroupId, SecurityGroupRuleId)> {
+        let of_group = |(id, group): (SecurityGroupId, Group)| {
+            group.rules.into_keys().map(move |rule| (id.clone(), rule)).collect::<Vec<_>>()
+        };
+        self.groups().into_iter().flat_map(of_group).collect()
+    }
+
+    /// A stranger's VPC wears the tag, and his request the tags of one of peerd's: on his own side, where he may.
+    fn phish(&mut self, vpc: &VpcRef) -> Option<()> {
+        let stranger = VpcRef::new(scope(STRANGER, 0), "vpc-stranger".parse().ok()?);
+        let asks = Tags::from([("peerd:env".to_owned(), "prod".to_owned())]);
+        let blocks = user_actions::blocks_of("10.99.0.0/16");
+        self.world.cloud.aws().create_vpc(Actor::User, &stranger, &blocks, &asks);
+        let dressed = [("peerd:managed-by", "peerd"), ("peerd:env", "prod"), ("Name", "peerd")];
+        let dressed: Tags = dressed.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        self.world.request_peering(&stranger, vpc, &dressed).ok().map(drop)
+    }
+}

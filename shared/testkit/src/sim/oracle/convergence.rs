@@ -1,0 +1,316 @@
+//! How a world must look once it has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteTarget, VpcRef};
+
+use super::model::{Facts, Peering, Table, share_addresses};
+use super::{Oracle, Outages, contention, expected_state};
+
+/// What is still wrong, and whom a quota or something foreign keeps from being told that it is connected.
+#[derive(Debug, Default)]
+pub struct ConvergenceReport {
+    /// Sentences; none if all is well.
+    pub wrong: Vec<String>,
+    /// VPCs that are not connected with everybody, for a reason that is not peerd's.
+    excused: BTreeSet<VpcRef>,
+    /// Whether a quota stands against something, so that every sweep tries again.
+    pub quota: bool,
+}
+
+impl ConvergenceReport {
+    fn excuse(&mut self, a: &VpcRef, b: &VpcRef) {
+        self.excused.extend([a.clone(), b.clone()]);
+    }
+}
+
+impl Oracle {
+    /// Looks at everything that can be read.
+    pub fn ending(&self, dark: &Outages) -> ConvergenceReport {
+        let mut ending = ConvergenceReport::default();
+        let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
+        for (n, a) in vpcs.iter().enumerate() {
+            for b in &vpcs[n + 1..] {
+                self.look_at_pair(a, b, dark, &mut ending);
+            }
+        }
+        for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
+            self.look_for_leftovers(id, table, dark, &mut ending);
+        }
+        for (id, group) in self.facts.groups.iter().filter(|(_, group)| !dark.hides(&group.vpc)) {
+            self.look_at_group(id, group, dark, &mut ending);
+        }
+        if !dark.is_any() {
+            for vpc in vpcs {
+                self.look_at_status(vpc, &mut ending);
+            }
+        }
+        ending
+    }
+
+    fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
+        let meshes = self.facts.connecting(a, b);
+        for (id, peering) in self.facts.peerings_of(a, b).filter(|(_, p)| p.is_live() && p.is_managed()) {
+            if self.facts.is_released(id) && !dark.is_any() {
+                ending.wrong.push(format!("{id} is not released: {:?}", peering.tags.keys()));
+            }
+        }
+        let live: Vec<_> = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live()).collect();
+        let (managed, foreign): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|(id, peering)| self.facts.is_ours(id, peering));
+        if meshes.is_empty() || Facts::overlap(self.facts.end(a), self.facts.end(b)) {
+            let left = managed.iter().map(|(id, _)| format!("{id} is left of {a} - {b}"));
+            ending.wrong.extend(left);
+            if !meshes.is_empty() {
+                ending.excuse(a, b);
+            }
+            return;
+        }
+        match managed[..] {
+            [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
+                self.look_at_tags(id, peering, &meshes, ending);
+                self.look_at_names(id, peering, &meshes, ending);
+                self.look_at_routes(id, a, b, dark, ending);
+                self.look_at_routes(id, b, a, dark, ending);
+            }
+            _ if !foreign.is_empty() && managed.is_empty() => {
+                let policies = self.facts.policies.now();
+                let adopted = |mesh: &String, id| policies[mesh].adopt.contains(id);
+                for (id, peering) in foreign {
+                    let active = *peering.status.now() == PeeringStatus::Active;
+                    let asked = meshes.iter().any(|mesh| adopted(mesh, id)) && !self.facts.is_released(id);
+                    if active && asked && !dark.is_any() {
+                        ending.wrong.push(format!("{id} is not adopted"));
+                    }
+                }
+                ending.excuse(a, b);
+            }
+            _ if self.is_full(a) || self.is_full(b) || self.waits_in_line(a.min(b)) => {
+                ending.quota = true;
+                ending.excuse(a, b);
+            }
+            _ if self.puts.rests(&contention::peering_of(a, b)) => ending.excuse(a, b),
+            _ => ending.wrong.push(format!("{a} - {b} has {} live managed peerings, none of use", managed.len())),
+        }
+    }
+
+    /// Whether a VPC has as many peerings as AWS grants, with those that wait in line and keep their room.
+    fn is_full(&self, vpc: &VpcRef) -> bool {
+        let theirs = |peering: &&Peering| peering.is_live() && peering.peer_of(vpc).is_some();
+        let waits = |peer: &&&VpcRef| {
+            let (wanted, peer) = (!self.facts.connecting(vpc, peer).is_empty(), **peer);
+            wanted
+                && peer != vpc
+                && self.waits_in_line(vpc.min(peer))
+                && !self.facts.peerings_of(vpc, peer).any(|(_, peering)| peering.is_live())
+        };
+        let waiting = self.facts.existing().iter().filter(waits).count();
+        self.facts.peerings.values().filter(theirs).count() + waiting >= self.quotas.granted(Quota::Peerings)
+    }
+
+    /// Whether as many requests are pending where this VPC's would be made as AWS grants.
+    fn waits_in_line(&self, requester: &VpcRef) -> bool {
+        use PeeringStatus::{InitiatingRequest, PendingAcceptance};
+        let pending = |peering: &&Peering| {
+            matches!(peering.status.now(), InitiatingRequest | PendingAcceptance)
+                && peering.requester.scope == requester.scope
+        };
+        self.facts.peerings.values().filter(pending).count() >= self.quotas.granted(Quota::Requests)
+    }
+
+    fn look_at_tags(
+        &self,
+        id: &PeeringId,
+        peering: &Peering,
+        meshes: &BTreeSet<String>,
+        ending: &mut ConvergenceReport,
+    ) {
+        let wanted = meshes.iter().cloned().collect::<Vec<_>>().join("+");
+        let policies = self.facts.policies.now();
+        let team = meshes.iter().find_map(|mesh| policies[mesh].tags.get("team")).map(String::as_str);
+        for scope in BTreeSet::from([&peering.requester.scope, &peering.accepter.scope]) {
+            let tags = peering.tags.get(scope).map(|tags| tags.now());
+            let tag = |key| tags.and_then(|tags| tags.get(key)).map(String::as_str);
+            let marked = (tag("peerd:managed-by"), tag("peerd:env")) == (Some("peerd"), Some(&*wanted));
+            if !marked || tag("Name").is_none() || (team.is_some() && tag("team") != team) {
+                ending.wrong.push(format!("{id} is not tagged for {wanted} in {scope}: {tags:?}"));
+            }
+        }
+    }
+
+    fn look_at_names(
+        &self,
+        id: &PeeringId,
+        peering: &Peering,
+        meshes: &BTreeSet<String>,
+        ending: &mut ConvergenceReport,
+    ) {
+        let ends = [&peering.requester, &peering.accepter];
+        let Some(on) = expected_state::resolves(self.facts.policies.now(), meshes) else { return };
+        if on && !ends.iter().all(|vpc| self.facts.has_names(vpc)) {
+            return;
+        }
+        for vpc in ends.into_iter().filter(|vpc| peering.dns.get(*vpc).copied().unwrap_or_default() != on) {
+            ending.wrong.push(format!("{id} dns of {vpc} is not {}", if on { "on" } else { "off" }));
+        }
+    }
+
+    fn look_at_routes(
+        &self,
+        id: &PeeringId,
+        from: &VpcRef,
+        to: &VpcRef,
+        dark: &Outages,
+        ending: &mut ConvergenceReport,
+    ) {
+        let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(from, to));
+        let blocks = expected_state::brings(policies, &meshes, self.facts.end(to));
+        let takes = |table: &Table| expected_state::takes(policies, &meshes, table, table.tags.now());
+        let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && takes(table));
+        for (name, table) in tables {
+            for block in &blocks {
+                match table.routes.get(block).map(|route| &route.target) {
+                    Some(RouteTarget::Peering(target))
+                        if target == id && !dark.is_any() && self.has_rival(table, block, to) =>
+                    {
+                        ending.wrong.push(format!("{name} leads addresses of {block} to two peers"));
+                    }
+                    Some(RouteTarget::Peering(target)) if target == id => {}
+                    Some(target) if self.is_foreign(target) => ending.excuse(from, to),
+                    _ if self.has_rival(table, block, to) => ending.excuse(from, to),
+                    _ if self.puts.rests(&contention::route(name, block)) => ending.excuse(from, to),
+                    None if table.listed.contains_key(block) => ending.excuse(from, to),
+                    None if self.has_hindered_rival(table, block, to) => ending.excuse(from, to),
+                    None if self.has_no_room(table, block) => {
+                        ending.quota = true;
+                        ending.excuse(from, to);
+                    }
+                    found => ending.wrong.push(format!("{name} leads {block} of {to} to {found:?} instead of {id}")),
+                }
+            }
+        }
+    }
+
+    fn is_foreign(&self, target: &RouteTarget) -> bool {
+        match target {
+            RouteTarget::Peering(id) => {
+                self.facts.peerings.get(id).is_none_or(|peering| !self.facts.is_ours(id, peering))
+            }
+            RouteTarget::Local | RouteTarget::Other(_) => true,
+        }
+    }
+
+    /// Whether the table leads addresses of this block to another member already.
+    pub(super) fn has_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+        table.routes.iter().any(|(other, route)| {
+            let RouteTarget::Peering(id) = &route.target else { return false };
+            let managed = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering));
+            let peer = managed.and_then(|peering| peering.peer_of(&table.vpc));
+            share_addresses(other, block) && peer.is_some_and(|peer| peer != to)
+        })
+    }
+
+    /// Whether another member has a claim to these addresses that somebody's own route stands against.
+    fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+        self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
+            let meshes = self.facts.connecting(&table.vpc, rival);
+            let blocks = expected_state::brings(self.facts.policies.now(), &meshes, self.facts.end(rival));
+            blocks.iter().any(|claim| {
+                let target = table.routes.get(claim).map(|route| &route.target);
+                let elsewhere = || table.listed.contains_key(claim) && target.is_none();
+                share_addresses(claim, block) && (target.is_some_and(|target| self.is_foreign(target)) || elsewhere())
+            })
+        })
+    }
+
+    fn has_no_room(&self, table: &Table, block: &IpNet) -> bool {
+        let family = |other: &&IpNet| other.addr().is_ipv4() == block.addr().is_ipv4();
+        table.routes.keys().filter(family).count() >= self.quotas.granted(Quota::Routes)
+    }
+
+    /// Routes over managed peerings to where nobody wants to go.
+    fn look_for_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Outages, ending: &mut ConvergenceReport) {
+        for (block, route) in &table.routes {
+            let RouteTarget::Peering(id) = &route.target else { continue };
+            let Some(peering) = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering)) else {
+                continue;
+            };
+            let Some(peer) = peering.peer_of(&table.vpc) else { continue };
+            if dark.hides(peer) || self.facts.given_up.contains(id) {
+                continue;
+            }
+            let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(&table.vpc, peer));
+            let (wanted, tags) = (!meshes.is_empty(), table.tags.now());
+            if wanted && expected_state::is_left_alone(tags) {
+                continue;
+            }
+            let brought = expected_state::brings(policies, &meshes, self.facts.end(peer));
+            let of_peer = brought.contains(block) && expected_state::takes(policies, &meshes, table, tags);
+            let leads = *peering.status.now() == PeeringStatus::Active;
+            let in_place = |piece: &IpNet| share_addresses(piece, block) && !table.routes.contains_key(piece);
+            if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.listed.contains_key(piece)) {
+                ending.excuse(&table.vpc, peer);
+                continue;
+            }
+            if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, block) {
+                ending.quota = true; // no room for the routes that are to take its place
+                ending.excuse(&table.vpc, peer);
+                continue;
+            }
+            if !(wanted && of_peer && leads) {
+                let state = peering.status.now();
+                ending
+                    .wrong
+                    .push(format!("{name} still leads {block} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
+            }
+        }
+    }
+
+    fn look_at_status(&self, vpc: &VpcRef, ending: &mut ConvergenceReport) {
+        let Some(seen) = self.facts.vpc(vpc) else { return };
+        let policies = self.facts.policies.now();
+        if expected_state::is_told_more(policies, self.facts.end(vpc)) {
+            return; // what is told of tags and blocks is for the planner's tests to judge
+        }
+        let sentences: BTreeMap<String, String> = seen
+            .asks_for()
+            .into_iter()
+            .map(|mesh| {
+                let sentence = match mesh.parse::<MeshName>() {
+                    Err(_) => format!("refused {mesh}: not a mesh name"),
+                    Ok(_) => match expected_state::refusal(policies, &mesh, vpc) {
+                        None => format!("joined {mesh}"),
+                        Some(why) => format!("refused {mesh}: {why}"),
+                    },
+                };
+                (mesh, sentence)
+            })
+            .collect();
+        let line = sentences.into_values().collect::<Vec<_>>().join(". ");
+        let wanted = (!line.is_empty()).then_some(line);
+        if seen.status() != wanted.as_ref() && !ending.excused.contains(vpc) {
+            ending.wrong.push(format!("{vpc} wears {:?} instead of {wanted:?}", seen.status()));
+        }
+    }
+
+    /// Whether the index knows who asks for what, and if need be, that nobody else does.
+    pub fn index(&self, index: &BTreeMap<MeshName, BTreeSet<VpcRef>>, exactly: bool) -> Vec<String> {
+        let mut asked: BTreeMap<String, BTreeSet<VpcRef>> = BTreeMap::new();
+        for vpc in self.facts.existing() {
+            let meshes = self.facts.vpc(vpc).map(|vpc| vpc.asks_for()).unwrap_or_default();
+            for mesh in meshes.into_iter().filter(|mesh| mesh.parse::<MeshName>().is_ok()) {
+                asked.entry(mesh).or_default().insert(vpc.clone());
+            }
+        }
+        let mut index: BTreeMap<String, BTreeSet<VpcRef>> =
+            index.iter().map(|(mesh, vpcs)| (mesh.to_string(), vpcs.clone())).collect();
+        if !exactly {
+            for (mesh, vpcs) in &mut index {
+                vpcs.retain(|vpc| asked.get(mesh).is_some_and(|asked| asked.contains(vpc)));
+            }
+            index.retain(|_, vpcs| !vpcs.is_empty());
+        }
+        if index == asked { Vec::new() } else { vec![format!("the index has {index:?} instead of {asked:?}")] }
+    }
+}

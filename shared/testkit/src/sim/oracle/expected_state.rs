@@ -1,0 +1,216 @@
+//! What tags and policies ask for, worked out the slow way: addresses are numbers, and sets of them are ranges. Of peerd's
+//! own only the form of a policy is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use peerd_core::policy::{Dns, Mode, Policy, Tables, Topology};
+use peerd_core::{AccountId, OrganizationalUnitId, Tags, VpcRef};
+
+use super::model::{Table, Vpc};
+
+/// What every declared mesh says at one time, and what is known then of whom it says it.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// By mesh.
+    pub of_meshes: BTreeMap<String, Policy>,
+    pub units: Units,
+    /// Accounts that are said to be gone for good.
+    pub gone: BTreeSet<AccountId>,
+}
+
+/// The organisational units that accounts are in.
+pub type Units = BTreeMap<AccountId, BTreeSet<OrganizationalUnitId>>;
+
+impl Deref for Policies {
+    type Target = BTreeMap<String, Policy>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.of_meshes
+    }
+}
+
+/// A VPC in one of its states, or gone.
+#[derive(Clone, Copy)]
+pub struct End<'a> {
+    pub at: &'a VpcRef,
+    pub seen: Option<&'a Vpc>,
+}
+
+impl End<'_> {
+    pub fn asks_for(&self) -> BTreeSet<String> {
+        self.seen.map(Vpc::asks_for).unwrap_or_default()
+    }
+
+    fn tag(&self, key: &str) -> Option<&str> {
+        self.seen?.tags.get(key).map(String::as_str)
+    }
+
+    fn is_hub(&self) -> bool {
+        self.tag("peerd:role").is_some_and(|role| role.trim() == "hub")
+    }
+}
+
+/// Why a mesh does not take a VPC; nothing if it does.
+pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> {
+    let Some(policy) = policies.get(mesh) else { return Some("mesh is not declared".to_owned()) };
+    let Policy { mode, admit, .. } = policy;
+    if *mode == Mode::Draining {
+        return Some("mesh is draining".to_owned());
+    }
+    let (account, region, id) = (&vpc.scope.account, &vpc.scope.region, &vpc.id);
+    if policies.gone.contains(account) {
+        return Some("account is gone".to_owned());
+    }
+    if !admit.accounts.is_empty() && !admit.accounts.contains(account) {
+        return Some(format!("account {account} is not admitted"));
+    }
+    if !admit.regions.is_empty() && !admit.regions.contains(region) {
+        return Some(format!("Region {region} is not admitted"));
+    }
+    if !admit.vpcs.is_empty() && !admit.vpcs.contains(id) {
+        return Some(format!("{id} is not admitted"));
+    }
+    let is_in = |unit: &OrganizationalUnitId| policies.units.get(account).is_some_and(|units| units.contains(unit));
+    (!admit.units.is_empty() && !admit.units.iter().any(is_in))
+        .then(|| format!("account {account} is in no admitted organisational unit"))
+}
+
+/// The meshes that connect two VPCs.
+pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<String> {
+    let connects = |mesh: &&String| {
+        let taken = [a, b].iter().all(|end| refusal(policies, mesh, end.at).is_none());
+        taken && (policies[*mesh].topology == Topology::FullMesh || a.is_hub() || b.is_hub())
+    };
+    (&a.asks_for() & &b.asks_for()).iter().filter(connects).cloned().collect()
+}
+
+/// Whether a mesh for which both VPCs ask is paused.
+pub fn paused(policies: &Policies, a: End<'_>, b: End<'_>) -> bool {
+    let both = &a.asks_for() & &b.asks_for();
+    both.iter().any(|mesh| is_paused(policies, mesh))
+}
+
+/// Whether a mesh is paused.
+pub fn is_paused(policies: &Policies, mesh: &str) -> bool {
+    policies.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused)
+}
+
+/// Whether names are to resolve between VPCs of these meshes; nothing if no mesh says.
+pub fn resolves(policies: &Policies, meshes: &BTreeSet<String>) -> Option<bool> {
+    let says = |dns: Dns| meshes.iter().any(|mesh| policies.get(mesh).is_some_and(|policy| policy.dns == dns));
+    if says(Dns::On) { Some(true) } else { says(Dns::Off).then_some(false) }
+}
+
+/// The family, the first and the last address.
+type Range = (bool, u128, u128);
+
+pub fn range(block: &IpNet) -> Range {
+    match block {
+        IpNet::V4(block) => (true, u32::from(block.network()).into(), u32::from(block.broadcast()).into()),
+        IpNet::V6(block) => (false, block.network().into(), block.broadcast().into()),
+    }
+}
+
+fn is_within(inner: Range, outer: Range) -> bool {
+    inner.0 == outer.0 && outer.1 <= inner.1 && inner.2 <= outer.2
+}
+
+/// What is left of a range.
+fn without(range: Range, taken: &[Range]) -> Vec<Range> {
+    let mut left = vec![range];
+    for (family, first, last) in taken {
+        left = left
+            .into_iter()
+            .flat_map(|(f, a, b)| {
+                if f != *family || *last < a || b < *first {
+                    return vec![(f, a, b)];
+                }
+                let before = (a < *first).then(|| (f, a, first - 1));
+                let after = (*last < b).then(|| (f, last + 1, b));
+                before.into_iter().chain(after).collect()
+            })
+            .collect();
+    }
+    left
+}
+
+/// Whether every address of a block is in one of the others.
+pub fn is_covered(block: &IpNet, by: &[IpNet]) -> bool {
+    without(range(block), &by.iter().map(range).collect::<Vec<_>>()).is_empty()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an IPv4 address")]
+fn blocks_of((is_v4, first, last): Range) -> Vec<IpNet> {
+    match is_v4 {
+        true => Ipv4Subnets::new((first as u32).into(), (last as u32).into(), 0).map(IpNet::V4).collect(),
+        false => Ipv6Subnets::new(first.into(), last.into(), 0).map(IpNet::V6).collect(),
+    }
+}
+
+/// The same addresses in as few blocks as that takes.
+pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
+    let mut ranges: Vec<Range> = blocks.iter().map(range).collect();
+    ranges.sort_unstable();
+    let mut joined: Vec<Range> = Vec::new();
+    for (family, first, last) in ranges {
+        match joined.last_mut() {
+            Some((known, _, end)) if *known == family && first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((family, first, last)),
+        }
+    }
+    joined.into_iter().flat_map(blocks_of).collect()
+}
+
+/// The blocks to which the peers of a VPC in these meshes are routed.
+pub fn brings(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
+    let own = end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
+    let advertised: Vec<IpNet> = match end.tag("peerd:cidrs") {
+        None => own,
+        Some(words) => {
+            let words = words.split([' ', ',', '+', ';']).filter_map(|word| word.parse::<IpNet>().ok());
+            words
+                .map(|block| block.trunc())
+                .filter(|block| own.iter().any(|own| is_within(range(block), range(own))))
+                .collect()
+        }
+    };
+    let mut brought: BTreeSet<IpNet> = BTreeSet::new();
+    for policy in meshes.iter().filter_map(|mesh| policies.get(mesh)) {
+        let excluded: Vec<Range> = policy.routes.exclude.iter().map(range).collect();
+        let ranges: Vec<Range> = policy.admit.cidrs.iter().map(range).collect();
+        let allowed =
+            |block: &&IpNet| ranges.is_empty() || ranges.iter().any(|allowed| is_within(range(block), *allowed));
+        for block in advertised.iter().filter(allowed) {
+            brought.extend(without(range(block), &excluded).into_iter().flat_map(blocks_of));
+        }
+    }
+    let inner = |block: &&IpNet| brought.iter().any(|outer| outer != *block && is_within(range(block), range(outer)));
+    brought.iter().filter(|block| !inner(block)).copied().collect()
+}
+
+/// Whether a VPC may be told more than that it joined: of tags that make no sense, or of blocks that a mesh leaves out.
+pub fn is_told_more(policies: &Policies, end: End<'_>) -> bool {
+    let ranges = |mesh: &String| policies.get(mesh).is_some_and(|policy| !policy.admit.cidrs.is_empty());
+    end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.asks_for().iter().any(ranges)
+}
+
+/// Whether the owner of a table wants it left as it is.
+pub fn is_left_alone(tags: &Tags) -> bool {
+    tags.get("peerd:routes").is_some_and(|value| value.trim() != "manage")
+}
+
+/// Whether a table takes the routes of these meshes.
+pub fn takes(policies: &Policies, meshes: &BTreeSet<String>, table: &Table, tags: &Tags) -> bool {
+    if table.of_gateway || is_left_alone(tags) {
+        return false;
+    }
+    let eligible = tags.get("peerd_eligible").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    let selects = |policy: &Policy| match policy.routes.tables {
+        Tables::All => true,
+        Tables::Main => table.main,
+        Tables::Tagged => eligible,
+    };
+    tags.contains_key("peerd:routes") || meshes.iter().filter_map(|mesh| policies.get(mesh)).any(selects)
+}

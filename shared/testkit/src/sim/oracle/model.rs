@@ -1,0 +1,279 @@
+//! The world as the ledger tells it, with its past: slow and obvious, and without a line of peerd's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{
+    PeeringId, PeeringStatus, Permission, RouteTableId, RouteTarget, Scope, SecurityGroupId, SecurityGroupRuleId, Tags,
+    VpcRef,
+};
+
+use super::expected_state::{self, End, Policies};
+use crate::aws::GroupRule;
+use crate::change_log::Actor;
+
+/// A value and all that it ever was.
+#[derive(Debug, Clone)]
+pub struct Past<T>(Vec<(u64, T)>);
+
+impl<T> Past<T> {
+    pub fn new(at: u64, value: T) -> Self {
+        Self(vec![(at, value)])
+    }
+
+    pub fn set(&mut self, at: u64, value: T) {
+        self.0.push((at, value));
+    }
+
+    pub fn now(&self) -> &T {
+        &self.0[self.0.len() - 1].1
+    }
+
+    /// Every value that held at some time from `from` on; before the first there was none.
+    pub fn since(&self, from: u64) -> impl Iterator<Item = &T> {
+        let held = self.0.iter().rposition(|(at, _)| *at <= from).unwrap_or(0);
+        self.0[held..].iter().map(|(_, value)| value)
+    }
+
+    pub fn at(&self, time: u64) -> Option<&T> {
+        self.0.iter().rev().find(|(at, _)| *at <= time).map(|(_, value)| value)
+    }
+}
+
+/// The words of a tag that names meshes.
+pub fn words<'a>(tags: &'a Tags, key: &str) -> impl Iterator<Item = &'a str> {
+    let value = tags.get(key).map_or("", String::as_str);
+    value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty())
+}
+
+/// Whether something says that peerd made it.
+pub fn is_marked(tags: &Tags) -> bool {
+    tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
+}
+
+/// A VPC while it exists.
+#[derive(Debug, Clone)]
+pub struct Vpc {
+    pub blocks: Vec<IpNet>,
+    pub tags: Tags,
+}
+
+impl Vpc {
+    /// The words of `peerd:env`.
+    pub fn asks_for(&self) -> BTreeSet<String> {
+        words(&self.tags, "peerd:env").map(str::to_owned).collect()
+    }
+
+    pub fn status(&self) -> Option<&String> {
+        self.tags.get("peerd:status")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Peering {
+    pub requester: VpcRef,
+    pub accepter: VpcRef,
+    pub made_at: u64,
+    pub made_by_peerd: bool,
+    pub status: Past<PeeringStatus>,
+    pub tags: BTreeMap<Scope, Past<Tags>>,
+    pub managed: Past<bool>,
+    /// Whether the DNS option of an end is on; off at first.
+    pub dns: BTreeMap<VpcRef, bool>,
+}
+
+impl Peering {
+    pub fn is_live(&self) -> bool {
+        is_live(self.status.now())
+    }
+
+    pub fn was_active(&self) -> bool {
+        self.status.since(0).any(|status| *status == PeeringStatus::Active)
+    }
+
+    pub fn is_managed(&self) -> bool {
+        *self.managed.now()
+    }
+
+    pub fn connects(&self, a: &VpcRef, b: &VpcRef) -> bool {
+        (&self.requester, &self.accepter) == (a, b) || (&self.requester, &self.accepter) == (b, a)
+    }
+
+    pub fn peer_of(&self, vpc: &VpcRef) -> Option<&VpcRef> {
+        match vpc {
+            _ if *vpc == self.requester => Some(&self.accepter),
+            _ if *vpc == self.accepter => Some(&self.requester),
+            _ => None,
+        }
+    }
+
+    /// The words of `peerd:env` on any side.
+    pub fn meshes(&self) -> BTreeSet<String> {
+        let values = self.tags.values().filter_map(|tags| tags.now().get("peerd:env"));
+        values.flat_map(|value| value.split('+')).map(str::to_owned).collect()
+    }
+}
+
+pub fn is_live(status: &PeeringStatus) -> bool {
+    use PeeringStatus::{Active, InitiatingRequest, PendingAcceptance, Provisioning};
+    matches!(status, InitiatingRequest | PendingAcceptance | Provisioning | Active)
+}
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub vpc: VpcRef,
+    pub of_gateway: bool,
+    pub main: bool,
+    pub tags: Past<Tags>,
+    pub routes: BTreeMap<IpNet, Route>,
+    /// Routes that were deleted or replaced.
+    pub gone: Vec<GoneRoute>,
+    /// Blocks that prefix lists lead elsewhere, and since when.
+    pub listed: BTreeMap<IpNet, u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub target: RouteTarget,
+    pub since: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct GoneRoute {
+    pub block: IpNet,
+    pub target: RouteTarget,
+    pub until: u64,
+    /// Who deleted or replaced it.
+    pub by: Actor,
+}
+
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub vpc: VpcRef,
+    pub tags: Past<Tags>,
+    pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
+    /// Rules that are no more, and until when they were.
+    pub gone: Vec<(Permission, u64)>,
+    /// When somebody last had a hand in a rule.
+    pub meddled: BTreeMap<SecurityGroupRuleId, u64>,
+}
+
+/// All that there is, and what the VPCs and peerings were.
+#[derive(Debug)]
+pub struct Facts {
+    pub policies: Past<Policies>,
+    pub vpcs: BTreeMap<VpcRef, Past<Option<Vpc>>>,
+    pub tables: BTreeMap<RouteTableId, Table>,
+    pub peerings: BTreeMap<PeeringId, Peering>,
+    pub groups: BTreeMap<SecurityGroupId, Group>,
+    /// Whether VPCs have all that names need. What none was ever said of has not: CreateVpc gives no host names.
+    pub names: BTreeMap<VpcRef, Past<bool>>,
+    /// Peerings that died while a policy released them.
+    pub given_up: BTreeSet<PeeringId>,
+}
+
+impl Facts {
+    pub fn new(policies: Policies) -> Self {
+        let (vpcs, tables, peerings, groups, names, given_up) = Default::default();
+        Self { policies: Past::new(0, policies), vpcs, tables, peerings, groups, names, given_up }
+    }
+
+    pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
+        self.vpcs.get(vpc)?.now().as_ref()
+    }
+
+    /// The VPCs that exist.
+    pub fn existing(&self) -> Vec<&VpcRef> {
+        self.vpcs.iter().filter(|(_, past)| past.now().is_some()).map(|(vpc, _)| vpc).collect()
+    }
+
+    pub fn peerings_of<'a>(
+        &'a self,
+        a: &'a VpcRef,
+        b: &'a VpcRef,
+    ) -> impl Iterator<Item = (&'a PeeringId, &'a Peering)> {
+        self.peerings.iter().filter(move |(_, peering)| peering.connects(a, b))
+    }
+
+    /// A VPC as it is.
+    pub fn end<'a>(&'a self, vpc: &'a VpcRef) -> End<'a> {
+        End { at: vpc, seen: self.vpc(vpc) }
+    }
+
+    /// The meshes that connect two VPCs as they are.
+    pub fn connecting(&self, a: &VpcRef, b: &VpcRef) -> BTreeSet<String> {
+        expected_state::connecting(self.policies.now(), self.end(a), self.end(b))
+    }
+
+    /// Whether a peering is peerd's to change: it wears the mark, and no policy releases it.
+    pub fn is_ours(&self, id: &PeeringId, peering: &Peering) -> bool {
+        peering.is_managed() && !self.is_released(id)
+    }
+
+    /// Whether a policy says that peerd is to manage a peering no more.
+    pub fn is_released(&self, id: &PeeringId) -> bool {
+        self.policies.now().values().any(|policy| policy.release.contains(id))
+    }
+
+    /// Whether the account of a VPC was said to be gone at some time from `from` on.
+    pub fn was_gone(&self, vpc: &VpcRef, from: u64) -> bool {
+        self.policies.since(from).any(|policies| policies.gone.contains(&vpc.scope.account))
+    }
+
+    /// Whether a VPC had what names need at some time from `from` on.
+    pub fn had_names(&self, vpc: &VpcRef, from: u64) -> bool {
+        self.names.get(vpc).is_some_and(|past| past.since(from).any(|has| *has))
+    }
+
+    /// Whether a VPC has what names need.
+    pub fn has_names(&self, vpc: &VpcRef) -> bool {
+        self.names.get(vpc).is_some_and(|past| *past.now())
+    }
+
+    /// Whether a mesh connected two VPCs at a time.
+    pub fn were_connected(&self, a: &VpcRef, b: &VpcRef, time: u64) -> bool {
+        let seen = |vpc| {
+            let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
+            past.and_then(|past| past.at(time)).and_then(Option::as_ref)
+        };
+        let policies = self.policies.at(time).unwrap_or(self.policies.now());
+        !expected_state::connecting(policies, End { at: a, seen: seen(a) }, End { at: b, seen: seen(b) }).is_empty()
+    }
+
+    /// Whether blocks of two VPCs share addresses.
+    pub fn overlap(a: End<'_>, b: End<'_>) -> bool {
+        let blocks = |end: End<'_>| end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
+        let theirs = blocks(b);
+        blocks(a).iter().any(|mine| theirs.iter().any(|theirs| share_addresses(mine, theirs)))
+    }
+
+    /// Whether something held of policies and two VPCs in states that each of them had at some time from `from` on. Each was
+    /// read by a call of its own, so the states need not have been at the same time.
+    pub fn sometime(
+        &self,
+        a: &VpcRef,
+        b: &VpcRef,
+        from: u64,
+        held: impl Fn(&Policies, End<'_>, End<'_>) -> bool,
+    ) -> bool {
+        let states = |vpc| {
+            let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
+            // Before it was made there was no VPC.
+            let absent = past.is_none_or(|past| past.at(from).is_none()).then_some(None);
+            let present = past.into_iter().flat_map(move |past| past.since(from).map(Option::as_ref));
+            absent.into_iter().chain(present).collect::<Vec<_>>()
+        };
+        let theirs = states(b);
+        let hold = |policies: &Policies, mine: Option<&Vpc>, theirs: Option<&Vpc>| {
+            held(policies, End { at: a, seen: mine }, End { at: b, seen: theirs })
+        };
+        let ours = states(a);
+        self.policies
+            .since(from)
+            .any(|policies| ours.iter().any(|mine| theirs.iter().any(|theirs| hold(policies, *mine, *theirs))))
+    }
+}
+
+pub fn share_addresses(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
+}

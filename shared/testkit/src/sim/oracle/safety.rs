@@ -1,0 +1,290 @@
+//! What peerd must never do. Each promise stands in docs/semantics.md.
+
+use peerd_core::cidr::IpNet;
+use peerd_core::policy::Mode;
+use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcRef};
+
+use super::expected_state::{self, End, Policies};
+use super::model::{self, Facts};
+use super::security_groups::Look;
+use super::{Oracle, Violation};
+use crate::change_log::{Change, Entry};
+
+/// Deletes of one mesh that the default policy lets one run make unasked: so many, or this share in per cent.
+const DELETES: (usize, usize) = (10, 30);
+
+pub(super) fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { promise, by: by.into() })
+}
+
+impl Oracle {
+    /// Judges what a worker did that began at `since`.
+    pub(super) fn judge(&mut self, entry: &Entry, worker: u32, since: u64) -> Result<(), Violation> {
+        let from = since.saturating_sub(self.staleness);
+        let known = if since <= self.blind_until { 0 } else { from };
+        self.judge_pause(&entry.deed, known)?;
+        match &entry.deed {
+            Change::Peering { requester, accepter, .. } => self.judge_request(requester, accepter, from),
+            Change::Status { id, status: PeeringStatus::Deleting | PeeringStatus::Deleted } => {
+                self.judge_delete(id, from)?;
+                self.judge_mass_delete(id, worker, entry.at, since, from)
+            }
+            Change::Status { id, .. } => self.judge_accept(id, from),
+            Change::Tags { id, .. } => self.judge_tags(id, entry.at, from),
+            Change::Route { table, block, was, now } => {
+                if let Some(was) = was {
+                    let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
+                    self.judge_taking(table, block, was, now.is_none(), from, raced)?;
+                } else if self.facts.tables[table].listed.get(block).is_some_and(|since| *since < from) {
+                    return broken("a route is never taken from a foreign target", entry.deed.to_string());
+                }
+                now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
+            }
+            Change::Rule { group, rule, was, now } => {
+                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), Look { worker, from, known })
+            }
+            Change::Option { id, on, .. } => self.judge_option(id, *on, from),
+            Change::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),
+            Change::VpcGone { .. }
+            | Change::Table { .. }
+            | Change::TableTags { .. }
+            | Change::TableGone { .. }
+            | Change::List { .. }
+            | Change::Group { .. }
+            | Change::GroupGone { .. }
+            | Change::Dns { .. } => broken("peerd changes only what it made", entry.deed.to_string()),
+        }
+    }
+
+    /// The VPCs whose connection a deed changes.
+    fn pair_of<'a>(&'a self, deed: &'a Change) -> Option<(&'a VpcRef, &'a VpcRef)> {
+        let id = match deed {
+            Change::Peering { requester, accepter, .. } => return Some((requester, accepter)),
+            Change::Status { id, .. } | Change::Tags { id, .. } | Change::Option { id, .. } => id,
+            Change::Route { now: Some(RouteTarget::Peering(id)), .. }
+            | Change::Route { was: Some(RouteTarget::Peering(id)), .. } => id,
+            _ => return None,
+        };
+        self.facts.peerings.get(id).map(|peering| (&peering.requester, &peering.accepter))
+    }
+
+    fn judge_pause(&self, deed: &Change, known: u64) -> Result<(), Violation> {
+        let Some((a, b)) = self.pair_of(deed) else { return Ok(()) };
+        if self.facts.sometime(a, b, known, |policies, a, b| !expected_state::paused(policies, a, b)) {
+            return Ok(());
+        }
+        broken("nothing of a paused mesh is changed", deed.to_string())
+    }
+
+    fn judge_request(&self, a: &VpcRef, b: &VpcRef, from: u64) -> Result<(), Violation> {
+        if !self.wanted_sometime(a, b, from) {
+            return broken("only pairs that a mesh connects are peered", format!("requested {a} - {b}"));
+        }
+        let mut standing = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live());
+        if let Some((id, _)) = standing.find(|(_, peering)| peering.made_by_peerd || peering.made_at < from) {
+            return broken("a pair has at most one live managed peering", format!("{a} - {b} had {id} already"));
+        }
+        Ok(())
+    }
+
+    fn judge_accept(&self, id: &PeeringId, from: u64) -> Result<(), Violation> {
+        let peering = &self.facts.peerings[id];
+        let managed = peering.managed.since(from).any(|managed| *managed);
+        if managed && self.wanted_sometime(&peering.requester, &peering.accepter, from) {
+            return Ok(());
+        }
+        broken("only wanted, managed requests are accepted", format!("accepted {id}"))
+    }
+
+    fn judge_delete(&self, id: &PeeringId, from: u64) -> Result<(), Violation> {
+        let peering = &self.facts.peerings[id];
+        if !peering.managed.since(from).any(|managed| *managed) {
+            return broken("peerd changes only what it made", format!("deleted {id}"));
+        }
+        if !self.may_go(id, peering, from) {
+            return broken("traffic between two members is never interrupted", format!("deleted {id}"));
+        }
+        for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
+            let target = RouteTarget::Peering(id.clone());
+            if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
+                let by = format!("deleted {id}, to which {table} still led {block}");
+                return broken("a route comes out before its peering is deleted", by);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_mass_delete(
+        &mut self,
+        id: &PeeringId,
+        worker: u32,
+        at: u64,
+        since: u64,
+        from: u64,
+    ) -> Result<(), Violation> {
+        let (a, b) = (&self.facts.peerings[id].requester, &self.facts.peerings[id].accepter);
+        if self.facts.were_connected(a, b, since) {
+            return Ok(()); // a worker may be at several meshes, and look at one later than at another
+        }
+        for mesh in self.facts.peerings[id].meshes() {
+            self.deletes.push((at, mesh.clone()));
+            let of_mesh = |peering: &&model::Peering| {
+                peering.is_live() && peering.is_managed() && peering.meshes().contains(&mesh)
+            };
+            let live = self.facts.peerings.values().filter(of_mesh).count();
+            let gone = self.deletes.iter().filter(|(at, of)| *at >= from && *of == mesh).count();
+            let count = self.deleted.entry((worker, mesh.clone())).or_default();
+            *count += 1;
+            let draining =
+                |policies: &Policies| policies.get(&mesh).is_some_and(|policy| policy.mode == Mode::Draining);
+            if self.facts.policies.since(from).any(draining) {
+                continue;
+            }
+            if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
+                let by = format!("{count} peerings of {mesh} deleted at once");
+                return broken("mass deletes wait for an operator", by);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_tags(&self, id: &PeeringId, at: u64, from: u64) -> Result<(), Violation> {
+        let peering = &self.facts.peerings[id];
+        let just_made = peering.made_at == at || peering.made_at >= from;
+        let adopts = |policies: &Policies| policies.values().any(|policy| policy.adopt.contains(id));
+        let adopted = peering.was_active() && self.facts.policies.since(from).any(adopts);
+        if just_made || adopted || peering.managed.since(from).any(|managed| *managed) {
+            return Ok(());
+        }
+        broken("peerd changes only what it made", format!("tagged {id}"))
+    }
+
+    fn judge_option(&self, id: &PeeringId, on: bool, from: u64) -> Result<(), Violation> {
+        let peering = &self.facts.peerings[id];
+        let (a, b) = (&peering.requester, &peering.accepter);
+        if !peering.managed.since(from).any(|managed| *managed) {
+            return broken("peerd changes only what it made", format!("switched dns of {id}"));
+        }
+        let said = |policies: &Policies, a: End<'_>, b: End<'_>| {
+            expected_state::resolves(policies, &expected_state::connecting(policies, a, b)) == Some(on)
+        };
+        let can = !on || [a, b].iter().all(|vpc| self.facts.had_names(vpc, from));
+        if !can || !self.facts.sometime(a, b, from, said) {
+            let promise = "names resolve across a peering as its meshes say, and only where both VPCs can";
+            return broken(promise, format!("switched dns of {id} {}", if on { "on" } else { "off" }));
+        }
+        Ok(())
+    }
+
+    fn judge_routing(
+        &self,
+        id: &RouteTableId,
+        block: &IpNet,
+        target: &RouteTarget,
+        from: u64,
+        known: u64,
+    ) -> Result<(), Violation> {
+        let routed = || format!("{id} leads {block} to {target}");
+        let RouteTarget::Peering(peering) = target else { return broken("peerd routes to peerings only", routed()) };
+        let (peering, table) = (&self.facts.peerings[peering], &self.facts.tables[id]);
+        if !peering.status.since(from).any(|status| *status == PeeringStatus::Active) {
+            return broken("a route goes in only when its peering is active", routed());
+        }
+        if !peering.managed.since(from).any(|managed| *managed) {
+            return broken("a foreign peering is used for nothing", routed());
+        }
+        let Some(peer) = peering.peer_of(&table.vpc) else {
+            return broken("a route leads to its own peering", routed());
+        };
+        let offered = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+            let meshes = expected_state::connecting(policies, vpc, peer);
+            let taken = |tags: &Tags| expected_state::takes(policies, &meshes, table, tags);
+            expected_state::brings(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
+        };
+        if !self.facts.sometime(&table.vpc, peer, known, offered) {
+            return broken("only blocks of members are routed, in tables that take routes", routed());
+        }
+        Ok(())
+    }
+
+    fn judge_taking(
+        &self,
+        id: &RouteTableId,
+        block: &IpNet,
+        was: &RouteTarget,
+        removed: bool,
+        from: u64,
+        raced: u64,
+    ) -> Result<(), Violation> {
+        let route = &self.facts.tables[id].routes[block];
+        if route.since >= raced {
+            return Ok(()); // it was put there between the worker's last look and its call; EC2 has no compare-and-set
+        }
+        let took = || format!("{id} led {block} to {was}");
+        let RouteTarget::Peering(peering_id) = was else {
+            return broken("a route is never taken from a foreign target", took());
+        };
+        let peering = &self.facts.peerings[peering_id];
+        if !peering.managed.since(from).any(|managed| *managed) {
+            return broken("a route is never taken from a foreign target", took());
+        }
+        let table = &self.facts.tables[id];
+        let vpc = &table.vpc;
+        let gone = table.gone.iter().filter(|route| route.until >= from).map(|route| &route.block);
+        let others: Vec<IpNet> = table.routes.keys().chain(gone).filter(|other| *other != block).copied().collect();
+        // Nothing that the peer brought is unrouted by it, or the table took no routes.
+        let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+            let meshes = expected_state::connecting(policies, vpc, peer);
+            let refuses = |tags: &Tags| {
+                !expected_state::is_left_alone(tags) && !expected_state::takes(policies, &meshes, table, tags)
+            };
+            let mut unrouted = expected_state::brings(policies, &meshes, peer).into_iter().filter_map(|piece| {
+                let shared = model::share_addresses(&piece, block);
+                shared.then(|| if piece.contains(block) { *block } else { piece })
+            });
+            table.tags.since(from).any(refuses) || unrouted.all(|piece| expected_state::is_covered(&piece, &others))
+        };
+        let given_up = peering.peer_of(vpc).is_some_and(|peer| self.facts.sometime(vpc, peer, from, serves));
+        let dead = peering.status.since(from).any(|status| *status != PeeringStatus::Active);
+        let peer = peering.peer_of(vpc);
+        let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
+        if !dead && table.tags.since(from).all(expected_state::is_left_alone) && !self.may_go(peering_id, peering, from)
+        {
+            return broken("a table that is to be ignored is left as it is", took());
+        }
+        if removed && !given_up && !dead && !ambiguous && !self.may_go(peering_id, peering, from) {
+            return broken("traffic between two members is never interrupted", took());
+        }
+        Ok(())
+    }
+
+    fn judge_status(&self, vpc: &VpcRef, tags: &Tags) -> Result<(), Violation> {
+        let others = |tags: &Tags| {
+            let others = tags.iter().filter(|(key, _)| *key != "peerd:status");
+            others.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        match self.facts.vpc(vpc) {
+            Some(before) if others(&before.tags) == others(tags) => Ok(()),
+            _ => broken("peerd changes only what it made", format!("the tags of {vpc}")),
+        }
+    }
+
+    fn wanted_sometime(&self, a: &VpcRef, b: &VpcRef, from: u64) -> bool {
+        self.facts.sometime(a, b, from, |policies, a, b| !expected_state::connecting(policies, a, b).is_empty())
+    }
+
+    /// Whether there was a reason to let go of a peering while it stood: nobody wanted it, its VPCs shared addresses, or
+    /// it had a twin. Membership is read after the peerings, so what was so before the peering is no reason.
+    fn may_go(&self, id: &PeeringId, peering: &model::Peering, from: u64) -> bool {
+        let (a, b) = (&peering.requester, &peering.accepter);
+        let from = from.max(peering.made_at.saturating_sub(self.staleness));
+        let reason = |policies: &Policies, a: End<'_>, b: End<'_>| {
+            expected_state::connecting(policies, a, b).is_empty() || Facts::overlap(a, b)
+        };
+        let twin = |(other, twin): (&PeeringId, &model::Peering)| {
+            let of_use = twin.managed.since(from).any(|managed| *managed) || !peering.was_active();
+            other != id && of_use && twin.status.since(from).any(model::is_live)
+        };
+        self.facts.sometime(a, b, from, reason) || self.facts.peerings_of(a, b).any(twin)
+    }
+}

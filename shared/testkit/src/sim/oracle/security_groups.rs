@@ -1,0 +1,284 @@
+//! Security groups: who is let in, and who must be.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use peerd_core::cidr::IpNet;
+use peerd_core::{
+    PeeringStatus, Permission, Quota, RouteTarget, SecurityGroupId, SecurityGroupRuleId, Tags, Traffic, VpcRef,
+};
+
+use super::contention;
+use super::convergence::ConvergenceReport;
+use super::expected_state::{self, End, Policies};
+use super::model::{Facts, Group, Table, is_marked, share_addresses, words};
+use super::safety::broken;
+use super::{Oracle, Outages, Violation};
+use crate::aws::GroupRule;
+use crate::change_log::Actor;
+
+const MARK: &str = "peerd:env/";
+
+/// The meshes for which a rule stands, by its tags.
+fn meshes_of(tags: &Tags) -> BTreeSet<&str> {
+    tags.keys().filter_map(|key| key.strip_prefix(MARK)).collect()
+}
+
+fn allowed(tags: &Tags) -> BTreeSet<&str> {
+    words(tags, "peerd:allow").collect()
+}
+
+/// What the tags let in, of what a story may say.
+fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
+    let Some(value) = tags.get("peerd:ports") else { return [Traffic::All].into() };
+    let read = |word| match word {
+        "icmp" => Some(Traffic::Icmp),
+        "tcp/443" => Some(Traffic::Tcp(443, 443)),
+        "tcp/8000-8100" => Some(Traffic::Tcp(8000, 8100)),
+        "udp/53" => Some(Traffic::Udp(53, 53)),
+        _ => None,
+    };
+    value.split_whitespace().filter_map(read).collect()
+}
+
+/// Which worker acts, and on what it may have seen.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// The worker.
+    pub worker: u32,
+    /// It saw AWS as it was at this time, or later.
+    pub from: u64,
+    /// It saw the policies as they were at this time, or later.
+    pub known: u64,
+}
+
+impl Oracle {
+    /// Judges what peerd did to a rule.
+    pub(super) fn judge_rule(
+        &self,
+        id: &SecurityGroupId,
+        rule: &SecurityGroupRuleId,
+        was: Option<&GroupRule>,
+        now: Option<&GroupRule>,
+        look: Look,
+    ) -> Result<(), Violation> {
+        let Look { worker: _, from, known } = look;
+        let deed = || format!("{id} {rule}: {was:?} became {now:?}");
+        let meddled = self.facts.groups[id].meddled.get(rule).is_some_and(|at| *at >= from);
+        if !meddled && [was, now].into_iter().flatten().any(|rule| !is_marked(&rule.tags)) {
+            return broken("peerd changes only what it made", deed());
+        }
+        let marks = |rule: Option<&GroupRule>| -> BTreeSet<String> {
+            rule.into_iter().flat_map(|rule| meshes_of(&rule.tags)).map(str::to_owned).collect()
+        };
+        let changed = &marks(was) ^ &marks(now);
+        if changed
+            .iter()
+            .any(|mesh| self.facts.policies.since(known).all(|policies| expected_state::is_paused(policies, mesh)))
+        {
+            return broken("nothing of a paused mesh is changed", deed());
+        }
+        let group = &self.facts.groups[id];
+        match (was, now) {
+            (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
+                broken("a security group lets in only members that it allows", deed())
+            }
+            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
+                broken("traffic between two members is never interrupted", deed())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn was_wanted(&self, group: &Group, made: &GroupRule, mesh: &str, from: u64, known: u64) -> bool {
+        let asked = |tags: &Tags| allowed(tags).contains(mesh) && traffic(tags).contains(&made.permission.traffic);
+        let only = BTreeSet::from([mesh.to_owned()]);
+        let brought = RefCell::new(Vec::new());
+        let gather = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+            if expected_state::connecting(policies, vpc, peer).contains(mesh) {
+                brought.borrow_mut().extend(expected_state::brings(policies, &only, peer));
+            }
+            false // every state counts
+        };
+        for peer in self.facts.vpcs.keys().filter(|peer| **peer != group.vpc) {
+            self.facts.sometime(&group.vpc, peer, known, gather);
+        }
+        group.tags.since(from).any(asked) && expected_state::is_covered(&made.permission.from, &brought.borrow())
+    }
+
+    /// Whether a rule that went was needed by a member that was one all the time, over a peering that carried traffic.
+    fn shuts_out(&self, group: &Group, rule: &SecurityGroupRuleId, gone: &GroupRule, mesh: &str, look: Look) -> bool {
+        let from = look.from;
+        let Permission { traffic: what, from: block } = &gone.permission;
+        let steady = group.tags.at(from).is_some() && group.tags.since(from).count() == 1;
+        let asked = allowed(group.tags.now()).contains(mesh) && traffic(group.tags.now()).contains(what);
+        if !steady || !asked || self.was_crowded(group, block, from) {
+            return false;
+        }
+        let only = BTreeSet::from([mesh.to_owned()]);
+        // What stood when the worker looked counts: another may have taken it out meanwhile.
+        let standing = group.rules.iter().filter(|(id, _)| *id != rule).map(|(_, other)| &other.permission);
+        let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let left = standing.chain(stood).filter(|other| other.traffic == *what);
+        let left: Vec<IpNet> = left.map(|other| other.from).collect();
+        self.facts.vpcs.keys().filter(|peer| self.carried(&group.vpc, peer, from)).any(|peer| {
+            let needs = |piece: &IpNet| {
+                let kept = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
+                    let connected = expected_state::connecting(policies, vpc, peer).contains(mesh);
+                    !connected || !expected_state::is_covered(piece, &expected_state::brings(policies, &only, peer))
+                };
+                !self.facts.sometime(&group.vpc, peer, from, kept)
+            };
+            let brought = expected_state::brings(self.facts.policies.now(), &only, self.facts.end(peer));
+            let shared = brought.iter().filter(|piece| share_addresses(piece, block));
+            let mut shared = shared.map(|piece| if piece.contains(block) { *block } else { *piece });
+            shared.any(|piece| {
+                !expected_state::is_covered(&piece, &left)
+                    && !self.led_elsewhere(&group.vpc, &piece, peer, look)
+                    && needs(&piece)
+            })
+        })
+    }
+
+    /// Whether a managed peering of two VPCs was active all the time.
+    fn carried(&self, a: &VpcRef, b: &VpcRef, from: u64) -> bool {
+        self.facts.peerings_of(a, b).any(|(_, peering)| {
+            let active = peering.status.since(from).all(|status| *status == PeeringStatus::Active);
+            active && peering.made_at < from && peering.managed.since(from).all(|managed| *managed)
+        })
+    }
+
+    /// Whether some table of a VPC leads addresses of a block over the peering of another than this peer, and none leads the
+    /// block to this one.
+    fn leads_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef) -> bool {
+        let routes = || self.tables_of(vpc).flat_map(|table| &table.routes);
+        let here = routes()
+            .any(|(other, route)| other.contains(block) && self.leads_to(vpc, peer, &route.target) == Some(true));
+        !here && routes().any(|(other, route)| self.leads_past(vpc, block, peer, (other, &route.target)))
+    }
+
+    /// Whether that was so when a worker looked. A route that another has deleted or replaced since counts, too; one that
+    /// the worker itself has does not: it knew what it did.
+    fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, look: Look) -> bool {
+        let Look { worker, from, known: _ } = look;
+        let gone = self.tables_of(vpc).flat_map(|table| &table.gone);
+        let mut gone = gone.filter(|route| route.until >= from && route.by != Actor::Worker(worker));
+        self.leads_elsewhere(vpc, block, peer)
+            || gone.any(|route| self.leads_past(vpc, block, peer, (&route.block, &route.target)))
+    }
+
+    fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a Table> {
+        self.facts.tables.values().filter(move |table| table.vpc == *vpc)
+    }
+
+    /// Whether a target is a peering with this peer; nothing if it is no peering.
+    fn leads_to(&self, vpc: &VpcRef, peer: &VpcRef, target: &RouteTarget) -> Option<bool> {
+        match target {
+            RouteTarget::Peering(id) => {
+                Some(self.facts.peerings.get(id).is_some_and(|peering| peering.connects(vpc, peer)))
+            }
+            RouteTarget::Local | RouteTarget::Other(_) => None,
+        }
+    }
+
+    /// Whether a route leads addresses of a block over the peering of another than this peer.
+    fn leads_past(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, route: (&IpNet, &RouteTarget)) -> bool {
+        share_addresses(route.0, block) && self.leads_to(vpc, peer, route.1) == Some(false)
+    }
+
+    /// Whether the group had no room for a rule more at some time from `from` on: then one goes before another comes.
+    fn was_crowded(&self, group: &Group, block: &IpNet, from: u64) -> bool {
+        let standing = group.rules.values().map(|rule| &rule.permission);
+        let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == block.addr().is_ipv4();
+        standing.chain(stood).filter(of_family).count() >= self.quotas.granted(Quota::Rules)
+    }
+
+    /// Whether a group lets in whom it should, and nobody else by a rule of peerd's.
+    pub(super) fn look_at_group(
+        &self,
+        id: &SecurityGroupId,
+        group: &Group,
+        dark: &Outages,
+        ending: &mut ConvergenceReport,
+    ) {
+        let Some(vpc) = self.facts.vpc(&group.vpc) else { return };
+        let (tags, policies, asked) = (group.tags.now(), self.facts.policies.now(), vpc.asks_for());
+        for mesh in allowed(tags).into_iter().filter(|mesh| policies.contains_key(*mesh) && asked.contains(*mesh)) {
+            self.look_at_opening(id, group, mesh, dark, ending);
+        }
+        for (rule, GroupRule { permission, tags: worn }) in group.rules.iter().filter(|(_, rule)| is_marked(&rule.tags))
+        {
+            let meshes = meshes_of(worn);
+            let is_right = |mesh: &&str| {
+                let holds = allowed(tags).contains(mesh) && asked.contains(*mesh);
+                let wanted = || {
+                    let brought = self.brought(&group.vpc, mesh, |_| true);
+                    traffic(tags).contains(&permission.traffic)
+                        && expected_state::is_covered(&permission.from, &brought)
+                };
+                holds && (!policies.contains_key(*mesh) || wanted())
+            };
+            if !dark.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
+                ending.wrong.push(format!("{id} still lets in {permission} by {rule} for {meshes:?}"));
+            }
+        }
+    }
+
+    fn look_at_opening(
+        &self,
+        id: &SecurityGroupId,
+        group: &Group,
+        mesh: &str,
+        dark: &Outages,
+        ending: &mut ConvergenceReport,
+    ) {
+        let vpc = &group.vpc;
+        let is_connected = |peer: &VpcRef| {
+            !dark.hides(peer)
+                && self.facts.peerings_of(vpc, peer).any(|(id, peering)| {
+                    *peering.status.now() == PeeringStatus::Active && self.facts.is_ours(id, peering)
+                })
+        };
+        let brought = self.brought(vpc, mesh, is_connected);
+        for what in traffic(group.tags.now()) {
+            let of_traffic = |rule: &&GroupRule| rule.permission.traffic == what;
+            let standing: Vec<IpNet> =
+                group.rules.values().filter(of_traffic).map(|rule| rule.permission.from).collect();
+            for block in brought.iter().filter(|block| !expected_state::is_covered(block, &standing)) {
+                let permission = Permission { traffic: what.clone(), from: *block };
+                if self.was_crowded(group, block, u64::MAX) {
+                    ending.quota = true;
+                } else if !self.puts.rests(&contention::rule(id, &permission)) {
+                    ending.wrong.push(format!("{id} does not let in {what} from {block} for {mesh}"));
+                }
+            }
+            // Where everybody is connected there are as few rules as that takes.
+            let everybody = self.brought(vpc, mesh, |_| true) == brought;
+            let fewest = expected_state::fewest(&brought);
+            let spare = |rule: &&GroupRule| {
+                let is_its = is_marked(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
+                is_its && of_traffic(rule) && !fewest.contains(&rule.permission.from)
+            };
+            if let Some(spare) =
+                group.rules.values().find(spare).filter(|_| everybody && !ending.quota && !dark.is_any())
+            {
+                ending.wrong.push(format!("{id} lets in {} although {fewest:?} would do", spare.permission));
+            }
+        }
+    }
+
+    /// The blocks that a VPC's peers in a mesh bring and that it does not lead to others.
+    fn brought(&self, vpc: &VpcRef, mesh: &str, counts: impl Fn(&VpcRef) -> bool) -> Vec<IpNet> {
+        let (policies, only) = (self.facts.policies.now(), BTreeSet::from([mesh.to_owned()]));
+        let mut brought = Vec::new();
+        for peer in self.facts.existing().into_iter().filter(|peer| *peer != vpc && counts(peer)) {
+            let overlap = Facts::overlap(self.facts.end(vpc), self.facts.end(peer));
+            if !overlap && self.facts.connecting(vpc, peer).contains(mesh) {
+                let blocks = expected_state::brings(policies, &only, self.facts.end(peer));
+                brought.extend(blocks.into_iter().filter(|block| !self.leads_elsewhere(vpc, block, peer)));
+            }
+        }
+        brought
+    }
+}

@@ -1,0 +1,227 @@
+//! What every call of every port goes through: it takes its time, may fail before or after it took effect, and may be
+//! the last thing that its worker does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use peerd_core::Scope;
+use peerd_engine::Clock;
+
+use crate::executor::VirtualExecutor;
+use crate::faults::{Fault, FaultProfile, FaultTiming, Troubled};
+use crate::rng::SimRng;
+
+/// One call that was made, for tests that count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The API's name.
+    pub name: &'static str,
+    /// Where it was made; nothing for the store and the queue.
+    pub scope: Option<Scope>,
+}
+
+/// The way of all calls.
+pub struct Transport {
+    /// The time.
+    pub stage: Arc<VirtualExecutor>,
+    state: Mutex<State>,
+}
+
+struct State {
+    weather: FaultProfile,
+    chance: SimRng,
+    /// Trouble to come, each for the next call of that name.
+    ordered: Vec<(&'static str, Fault, FaultTiming)>,
+    /// The call, counted from one, at which its worker dies.
+    last_call: Option<(u64, FaultTiming)>,
+    made: u64,
+    calls: Option<Vec<Call>>,
+    struck: BTreeMap<InjectedFault, u64>,
+    diary: Option<Vec<String>>,
+}
+
+/// What struck calls, for those who count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InjectedFault {
+    /// A call failed.
+    Fault(Fault, FaultTiming),
+    /// A worker died.
+    Death(FaultTiming),
+}
+
+#[derive(Clone, Copy)]
+struct Fate {
+    there: u64,
+    back: u64,
+    strike: Option<InjectedFault>,
+}
+
+impl Transport {
+    /// A wire with its weather and its chance.
+    pub fn new(stage: Arc<VirtualExecutor>, weather: FaultProfile, chance: SimRng) -> Self {
+        let state = State {
+            weather,
+            chance,
+            ordered: Vec::new(),
+            last_call: None,
+            made: 0,
+            calls: Some(Vec::new()),
+            struck: BTreeMap::new(),
+            diary: None,
+        };
+        Self { stage, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a call whose effect, should it come to that, takes place at one instant.
+    pub async fn call<T, E: Troubled + std::fmt::Display>(
+        &self,
+        name: &'static str,
+        scope: Option<&Scope>,
+        effect: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let fate = self.state().fate(name, scope);
+        self.stage.sleep(fate.there).await;
+        if let Some(strike) = fate.strike {
+            self.diarise(|| format!("{name}{} meets {strike:?}", at(scope)));
+        }
+        let answer = match fate.strike {
+            Some(InjectedFault::Death(FaultTiming::Before)) => self.stage.die().await,
+            Some(InjectedFault::Fault(trouble, FaultTiming::Before)) => Err(E::troubled(name, trouble)),
+            None | Some(InjectedFault::Death(FaultTiming::After) | InjectedFault::Fault(_, FaultTiming::After)) => {
+                effect()
+            }
+        };
+        if let Err(error) = &answer {
+            self.diarise(|| format!("{name}{}: {error}", at(scope)));
+        }
+        self.stage.sleep(fate.back).await;
+        match fate.strike {
+            Some(InjectedFault::Death(FaultTiming::After)) => self.stage.die().await,
+            Some(InjectedFault::Fault(trouble, FaultTiming::After)) => Err(E::troubled(name, trouble)),
+            _ => answer,
+        }
+    }
+
+    /// How far behind the describe that is made now is.
+    pub fn staleness(&self) -> u64 {
+        let State { weather, chance, .. } = &mut *self.state();
+        match weather.staleness {
+            most if most > 0 && chance.permille(300) => chance.within(&(0..=most)),
+            _ => 0,
+        }
+    }
+
+    /// Changes the weather.
+    pub fn set_weather(&self, weather: FaultProfile) {
+        self.state().weather = weather;
+    }
+
+    /// The weather.
+    pub fn weather(&self) -> FaultProfile {
+        self.state().weather.clone()
+    }
+
+    /// The next call of this name meets trouble.
+    pub fn order_trouble(&self, call: &'static str, trouble: Fault, moment: FaultTiming) {
+        self.state().ordered.push((call, trouble, moment));
+    }
+
+    /// The worker that makes the `nth` call from now, counted from one, dies of it.
+    pub fn order_death(&self, nth: u64, moment: FaultTiming) {
+        let mut state = self.state();
+        state.last_call = Some((state.made + nth, moment));
+    }
+
+    /// How many calls were made.
+    pub fn made(&self) -> u64 {
+        self.state().made
+    }
+
+    /// Every call since the last time this was asked.
+    pub fn take_calls(&self) -> Vec<Call> {
+        self.state().calls.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Keeps no list of calls: a run of the simulator makes thousands.
+    pub fn keep_no_calls(&self) {
+        self.state().calls = None;
+    }
+
+    /// What struck, and how often.
+    pub fn struck(&self) -> BTreeMap<InjectedFault, u64> {
+        self.state().struck.clone()
+    }
+
+    /// Keeps a diary from now on.
+    pub fn keep_diary(&self) {
+        self.state().diary = Some(Vec::new());
+    }
+
+    /// The diary since the last time this was asked.
+    pub fn take_diary(&self) -> Vec<String> {
+        self.state().diary.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Writes into the diary, if one is kept.
+    pub fn diarise(&self, line: impl FnOnce() -> String) {
+        let mut state = self.state();
+        if let Some(diary) = &mut state.diary {
+            let worker = self.stage.acting();
+            diary.push(format!("{:>12}  worker {worker}: {}", clock(self.stage.now()), line()));
+        }
+    }
+}
+
+/// A time of day and the days before it, as transcripts show it.
+pub fn clock(now: u64) -> String {
+    let (days, milliseconds) = (now / 86_400_000 % 1000, now % 86_400_000);
+    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{days}d {hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}")
+}
+
+fn at(scope: Option<&Scope>) -> String {
+    scope.map(|scope| format!(" in {scope}")).unwrap_or_default()
+}
+
+impl State {
+    fn fate(&mut self, name: &'static str, scope: Option<&Scope>) -> Fate {
+        self.made += 1;
+        if let Some(calls) = &mut self.calls {
+            calls.push(Call { name, scope: scope.cloned() });
+        }
+        let strike = self.strike(name, scope.is_some());
+        if let Some(strike) = strike {
+            *self.struck.entry(strike).or_default() += 1;
+        }
+        let Self { weather, chance, .. } = self;
+        let slow = chance.permille(weather.slow);
+        let latency = if slow { &weather.slow_latency } else { &weather.latency };
+        Fate { there: chance.within(latency), back: chance.within(latency), strike }
+    }
+
+    fn strike(&mut self, name: &'static str, of_cloud: bool) -> Option<InjectedFault> {
+        if let Some((_, moment)) = self.last_call.filter(|(nth, _)| *nth == self.made) {
+            return Some(InjectedFault::Death(moment));
+        }
+        if let Some(next) = self.ordered.iter().position(|(call, ..)| *call == name) {
+            let (_, trouble, moment) = self.ordered.remove(next);
+            return Some(InjectedFault::Fault(trouble, moment));
+        }
+        let Self { weather, chance, .. } = self;
+        if chance.permille(weather.death) {
+            return Some(InjectedFault::Death(*chance.pick(&[FaultTiming::Before, FaultTiming::After])?));
+        }
+        if !chance.permille(if of_cloud { weather.trouble } else { weather.port_trouble }) {
+            return None;
+        }
+        let trouble = *chance.pick(&Fault::ALL)?;
+        let moments: &[FaultTiming] =
+            if trouble.may_come_after() { &[FaultTiming::Before, FaultTiming::After] } else { &[FaultTiming::Before] };
+        Some(InjectedFault::Fault(trouble, *chance.pick(moments)?))
+    }
+}

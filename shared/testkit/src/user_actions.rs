@@ -1,0 +1,341 @@
+//! What people and their tools do to AWS, each with the event that tells of it.
+//!
+//! A call that AWS refuses changes nothing and is no event: the rules let no failed calls through.
+
+use std::collections::BTreeSet;
+
+use peerd_core::cidr::{self, CidrSet, IpNet};
+use peerd_core::tags::{self, Tags};
+use peerd_core::{
+    AccountId, DnsSupport, MeshName, PeeringId, Permission, Policy, RouteTableId, RouteTarget, Scope, SecurityGroupId,
+    SecurityGroupRuleId, VpcRef,
+};
+use peerd_engine::CloudError;
+use serde_json::{Value, json};
+
+use crate::change_log::Actor;
+use crate::world::World;
+
+/// What came of a call.
+pub type Answer = Result<(), CloudError>;
+
+const BY: Actor = Actor::User;
+
+/// Blocks between spaces.
+#[expect(clippy::expect_used, reason = "a test that misspells a block should fail at once")]
+pub fn blocks_of(blocks: &str) -> CidrSet {
+    blocks.split_whitespace().map(|block| cidr::parse(block).expect("a block")).collect()
+}
+
+/// A route table by name.
+#[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+pub fn table(name: &str) -> RouteTableId {
+    format!("rtb-{name}").parse().expect("a table name")
+}
+
+impl World {
+    /// Somebody makes a VPC with a main route table of the same name, and tags it in the same call if `meshes` is not
+    /// blank.
+    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+    pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
+        let vpc = VpcRef::new(at, format!("vpc-{name}").parse().expect("a VPC name"));
+        let asked = (!meshes.is_empty()).then(|| (tags::ENV.to_owned(), meshes.to_owned()));
+        let tags: Tags = asked.into_iter().collect();
+        self.cloud.aws().create_vpc(BY, &vpc, &blocks_of(blocks), &tags);
+        self.cloud.aws().create_table(BY, &table(name), &vpc, false);
+        self.told(&vpc, "CreateVpc", json!({}), json!({"vpc": {"vpcId": vpc.id}}));
+        if !tags.is_empty() {
+            self.told_of_tags(&vpc);
+        }
+        vpc
+    }
+
+    /// Somebody makes a route table.
+    pub fn table(&mut self, name: &str, vpc: &VpcRef) {
+        self.cloud.aws().create_table(BY, &table(name), vpc, false);
+        self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
+    }
+
+    /// Somebody makes a gateway's route table.
+    pub fn gateway_table(&mut self, name: &str, vpc: &VpcRef) {
+        self.cloud.aws().create_table(BY, &table(name), vpc, true);
+        self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
+    }
+
+    /// Somebody sets `peerd:env`.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn tag(&mut self, vpc: &VpcRef, meshes: &str) -> Answer {
+        self.mark(vpc, tags::ENV, Some(meshes))
+    }
+
+    /// Somebody removes `peerd:env`.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn untag(&mut self, vpc: &VpcRef) -> Answer {
+        self.mark(vpc, tags::ENV, None)
+    }
+
+    /// Somebody sets or removes a tag of a VPC that peerd reads.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn mark(&mut self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Answer {
+        self.cloud.aws().tag_vpc(BY, vpc, key, value)?;
+        self.told_of_tags(vpc);
+        Ok(())
+    }
+
+    /// Somebody sets the DNS attributes of a VPC.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn set_dns_support(&mut self, vpc: &VpcRef, has: DnsSupport) -> Answer {
+        self.cloud.aws().set_dns_support(BY, vpc, has)?;
+        self.told(vpc, "ModifyVpcAttribute", json!({"vpcId": vpc.id}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody switches the DNS option of one end of a peering.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn set_dns_option(&mut self, id: &PeeringId, vpc: &VpcRef, on: bool) -> Answer {
+        self.cloud.aws().set_dns_option(BY, &vpc.scope, id, vpc, on)?;
+        self.told_of_peering(&vpc.scope, "ModifyVpcPeeringConnectionOptions", id);
+        Ok(())
+    }
+
+    /// Somebody sets or removes a tag of a route table that peerd reads.
+    pub fn mark_table(&mut self, id: &RouteTableId, key: &str, value: Option<&str>) {
+        let Some(vpc) = self.owner(id) else { return };
+        self.cloud.aws().tag_table(BY, id, key, value);
+        self.told_of_tag_change(&vpc.scope, "route-table", id.as_str());
+    }
+
+    /// Somebody makes a security group, and tags it in the same call.
+    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+    pub fn group(&mut self, name: &str, vpc: &VpcRef, tags: &[(&str, &str)]) -> SecurityGroupId {
+        let id = format!("sg-{name}").parse().expect("a group name");
+        let worn: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.cloud.aws().create_group(BY, &id, vpc, &worn);
+        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+        id
+    }
+
+    /// Somebody sets or removes a tag of a security group that peerd reads.
+    pub fn mark_group(&mut self, id: &SecurityGroupId, key: &str, value: Option<&str>) {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return };
+        self.cloud.aws().tag_group(BY, id, key, value);
+        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+    }
+
+    /// Somebody lets a block into a security group.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission) -> Answer {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
+        self.cloud.aws().authorize(BY, &vpc.scope, id, permission, &Tags::new())?;
+        self.told(&vpc, "AuthorizeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody takes a rule out of a security group.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn revoke_rule(&mut self, id: &SecurityGroupId, rule: &SecurityGroupRuleId) -> Answer {
+        let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
+        self.cloud.aws().revoke(BY, &vpc.scope, id, rule)?;
+        self.told(&vpc, "RevokeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        Ok(())
+    }
+
+    /// An operator declares a mesh with a policy, and has it reconciled.
+    pub fn declare(&mut self, mesh: &MeshName, policy: Policy) {
+        self.store.declare(mesh, policy);
+        self.ask(mesh, BTreeSet::new());
+    }
+
+    /// Somebody deletes a VPC, and with it its tables.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn delete_vpc(&mut self, vpc: &VpcRef) -> Answer {
+        self.cloud.aws().delete_vpc(BY, vpc)?;
+        self.told(vpc, "DeleteVpc", json!({"vpcId": vpc.id}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody deletes whatever peerings stand in the way of a VPC's deletion, then the VPC.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn delete_vpc_and_peerings(&mut self, vpc: &VpcRef) -> Answer {
+        let theirs: Vec<PeeringId> = {
+            let aws = self.cloud.aws();
+            let live = aws.peerings().filter(|peering| peering.status().is_live() && peering.ends().contains(&vpc));
+            live.map(|peering| peering.id.clone()).collect()
+        };
+        for id in theirs {
+            self.delete_peering(&vpc.scope, &id)?;
+        }
+        self.delete_vpc(vpc)
+    }
+
+    /// Somebody adds a block.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn associate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
+        self.cloud.aws().associate(BY, vpc, block)?;
+        let request = json!({"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id, "CidrBlock": block}});
+        self.told(vpc, "AssociateVpcCidrBlock", request, Value::Null);
+        Ok(())
+    }
+
+    /// Somebody takes a block away.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn disassociate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
+        self.cloud.aws().disassociate(BY, vpc, block)?;
+        let response = json!({"DisassociateVpcCidrBlockResponse": {"vpcId": vpc.id}});
+        self.told(vpc, "DisassociateVpcCidrBlock", json!({}), response);
+        Ok(())
+    }
+
+    /// Somebody creates a route, or replaces the one that stands.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn put_route(&mut self, id: &RouteTableId, block: &IpNet, target: &RouteTarget) -> Answer {
+        let Some(vpc) = self.owner(id) else { return Ok(()) };
+        let stands = self.cloud.aws().table(id).is_some_and(|table| table.created_route(block).is_some());
+        let name = if stands {
+            self.cloud.aws().replace_route(BY, &vpc.scope, id, block, target)?;
+            "ReplaceRoute"
+        } else {
+            self.cloud.aws().create_route(BY, &vpc.scope, id, block, target)?;
+            "CreateRoute"
+        };
+        self.told(&vpc, name, json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
+        Ok(())
+    }
+
+    /// Somebody deletes a route.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn delete_route(&mut self, id: &RouteTableId, block: &IpNet) -> Answer {
+        let Some(vpc) = self.owner(id) else { return Ok(()) };
+        self.cloud.aws().delete_route(BY, &vpc.scope, id, block)?;
+        self.told(&vpc, "DeleteRoute", json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
+        Ok(())
+    }
+
+    fn owner(&self, id: &RouteTableId) -> Option<VpcRef> {
+        self.cloud.aws().table(id).map(|table| table.vpc.clone())
+    }
+
+    /// Somebody deletes a peering from one side.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn delete_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
+        self.cloud.aws().delete_peering(BY, scope, id)?;
+        self.told_of_peering(scope, "DeleteVpcPeeringConnection", id);
+        Ok(())
+    }
+
+    /// Somebody rejects a request.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn reject_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
+        self.cloud.aws().reject_peering(BY, scope, id)?;
+        self.told_of_peering(scope, "RejectVpcPeeringConnection", id);
+        Ok(())
+    }
+
+    /// Somebody requests a peering by hand, with tags or without.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn request_peering(&mut self, a: &VpcRef, b: &VpcRef, tags: &Tags) -> Result<PeeringId, CloudError> {
+        let id = self.cloud.aws().create_peering(BY, a, b, tags)?.id;
+        self.told_of_peering(&a.scope, "CreateVpcPeeringConnection", &id);
+        Ok(id)
+    }
+
+    /// Somebody accepts a request by hand.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn accept_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
+        self.cloud.aws().accept_peering(BY, scope, id)?;
+        self.told_of_peering(scope, "AcceptVpcPeeringConnection", id);
+        Ok(())
+    }
+
+    /// Somebody changes the tags of one side of a peering. No rule listens to that.
+    ///
+    /// # Errors
+    /// EC2's.
+    pub fn retag_peering(&mut self, scope: &Scope, id: &PeeringId, key: &str, value: Option<&str>) -> Answer {
+        self.cloud.aws().tag_peering(BY, scope, id, |worn| match value {
+            Some(value) => drop(worn.insert(key.to_owned(), value.to_owned())),
+            None => drop(worn.remove(key)),
+        })
+    }
+
+    /// The role of an account can no longer, or again, be assumed.
+    pub fn set_denied(&mut self, account: &AccountId, denied: bool) {
+        self.cloud.aws().set_account_dark(account, denied);
+    }
+
+    fn told_of_tags(&mut self, vpc: &VpcRef) {
+        let Some(tags) = self.cloud.aws().vpc(vpc).map(|seen| seen.tags.clone()) else { return };
+        let version = self.tag_version(vpc);
+        let Scope { account, region } = &vpc.scope;
+        let arn = format!("arn:aws:ec2:{region}:{account}:vpc/{}", vpc.id);
+        self.deliver_event(&json!({
+            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
+            "resources": [arn],
+            "detail": {
+                "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": version, "tags": tags
+            }
+        }));
+    }
+
+    /// Of other things than VPCs nothing but the ARN is read.
+    fn told_of_tag_change(&mut self, Scope { account, region }: &Scope, kind: &str, id: &str) {
+        let arn = format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
+        self.deliver_event(&json!({
+            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
+            "resources": [arn], "detail": {"service": "ec2", "resource-type": kind, "tags": {}}
+        }));
+    }
+
+    fn told_of_peering(&mut self, scope: &Scope, name: &str, id: &PeeringId) {
+        self.told_in(scope, name, json!({"vpcPeeringConnectionId": id}), Value::Null);
+    }
+
+    fn told(&mut self, vpc: &VpcRef, name: &str, request: Value, response: Value) {
+        self.told_in(&vpc.scope, name, request, response);
+    }
+
+    fn told_in(&mut self, Scope { account, region }: &Scope, name: &str, request: Value, response: Value) {
+        self.deliver_event(&json!({
+            "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": account, "region": region,
+            "detail": {
+                "eventName": name, "awsRegion": region, "recipientAccountId": account,
+                "userIdentity": {"type": "AssumedRole", "arn": format!("arn:aws:sts::{account}:assumed-role/somebody/hand")},
+                "requestParameters": request, "responseElements": response
+            }
+        }));
+    }
+}
