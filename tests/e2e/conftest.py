@@ -87,11 +87,13 @@ def peerd(endpoint: str) -> Peerd:
 def _world(sessions: Sessions, control: Control, ranges: Iterator[str]) -> Iterator[World]:
     world = World(sessions, control, ranges)
     before = control.current_settings()
+    control.clear_calls()
     try:
         yield world
     finally:
         control.settings(**before)
         world.clean_up()
+        world.until_idle()
     dead_letters = {name: count for name, count in world.dead_letters().items() if count}
     assert not dead_letters, f"messages in the dead-letter queues: {dead_letters}"
 

@@ -14,7 +14,7 @@ use peerd_core::{
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
-use crate::observer::Observer;
+use crate::observer::{KnownAccounts, Observer};
 
 /// How many paginated reads an observation makes in each scope: peerings, route tables, security group rules, VPCs and
 /// security groups.
@@ -82,27 +82,24 @@ impl Observer<'_> {
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
-        let known_accounts = self.known_accounts().await?;
+        let mut known_accounts = self.known_accounts().await?;
         let early = match Invariant::PeeringsBeforeMembership.is_enforced() {
             true => None,
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
         };
         loop {
-            let gone: Vec<Scope> =
-                needed.extract_if(.., |scope| known_accounts.gone.contains(&scope.account)).collect();
-            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
-            let unread: Vec<Scope> =
-                needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
-            if unread.is_empty() {
+            passing_gaps |= self.read_networks(mesh, &mut needed, &known_accounts, &mut observed).await?;
+            // That an account was removed proves that its VPCs left, so it must be known later than the peerings, as
+            // membership is: an account that was registered again in the meantime is read.
+            let removed = std::mem::replace(&mut known_accounts, self.known_accounts().await?).gone;
+            let is_back =
+                |scope: &&Scope| removed.contains(&scope.account) && !known_accounts.gone.contains(&scope.account);
+            let back: Vec<Scope> = observed.scopes.keys().filter(is_back).cloned().collect();
+            if back.is_empty() {
                 break;
             }
-            for (scope, network) in self.networks(unread).await {
-                if network.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
-                    return Err(InfraError::new(format!("{scope} cannot be read")));
-                }
-                passing_gaps |= add_network(&mut observed, scope, network);
-            }
-            needed.extend(remote_scopes(&observed, mesh, &self.settings.deployment, &known_accounts.scopes));
+            observed.scopes.retain(|scope, _| !back.contains(scope));
+            needed.extend(back);
         }
         let there = |scope: &&Scope| observed.answered(scope) && !known_accounts.gone.contains(&scope.account);
         let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
@@ -113,8 +110,37 @@ impl Observer<'_> {
         for (scope, asked) in asked {
             passing_gaps |= add_asked(&mut observed, scope, asked);
         }
-        let desired = self.desired(mesh, &observed).await?;
+        let desired = self.desired(mesh, &observed, known_accounts).await?;
         Ok(Snapshot { desired, observed, passing_gaps })
+    }
+
+    /// Reads the networks of these scopes, and of the scopes of the far ends of what they show; whether some read failed for a
+    /// reason that may pass by itself.
+    async fn read_networks(
+        &self,
+        mesh: &MeshName,
+        needed: &mut BTreeSet<Scope>,
+        known_accounts: &KnownAccounts,
+        observed: &mut ObservedState,
+    ) -> Result<bool, InfraError> {
+        let mut passing = false;
+        loop {
+            let gone: Vec<Scope> =
+                needed.extract_if(.., |scope| known_accounts.gone.contains(&scope.account)).collect();
+            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
+            let unread: Vec<Scope> =
+                needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
+            if unread.is_empty() {
+                return Ok(passing);
+            }
+            for (scope, network) in self.networks(unread).await {
+                if network.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
+                    return Err(InfraError::new(format!("{scope} cannot be read")));
+                }
+                passing |= add_network(observed, scope, network);
+            }
+            needed.extend(remote_scopes(observed, mesh, &self.settings.deployment, &known_accounts.scopes));
+        }
     }
 
     async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, Gap>)> {
@@ -185,7 +211,12 @@ impl Observer<'_> {
         Ok(Past { now, runs: self.store.past(mesh, now.saturating_sub(contention::WINDOW)).await? })
     }
 
-    async fn desired(&self, mesh: &MeshName, observed: &ObservedState) -> Result<DesiredState, InfraError> {
+    async fn desired(
+        &self,
+        mesh: &MeshName,
+        observed: &ObservedState,
+        known_accounts: KnownAccounts,
+    ) -> Result<DesiredState, InfraError> {
         let mut remembered: BTreeMap<_, _> =
             self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
         for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
@@ -197,7 +228,6 @@ impl Observer<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let known_accounts = self.known_accounts().await?;
         let accounts = known_accounts.accounts();
         let declared = self.declared().await?;
         Ok(DesiredState {
