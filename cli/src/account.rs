@@ -14,21 +14,21 @@ use crate::table::table;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List the accounts that peerd knows, and by whom
+    /// List the known accounts and their source
     List,
-    /// Register an account, and look for members there
+    /// Register an account and scan it for members
     Add {
-        /// Which account
+        /// Id of the account
         account: AccountId,
-        /// A Region to look in; without any, those of the stack
+        /// Region to scan; repeatable [default: the Regions of the stack]
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
     },
-    /// Say that an account is gone for good: peerd takes away what led to it, where it can, and looks there no more
+    /// Remove an account: delete its peerings and stop scanning it
     Remove {
-        /// Which account
+        /// Id of the account
         account: AccountId,
-        /// Only look no more in this Region, which was registered
+        /// Only stop scanning this registered Region
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
     },

@@ -22,9 +22,9 @@ const CONCURRENCY: usize = 32;
 /// What `peerd explain` asks for.
 #[derive(Args)]
 pub struct Arguments {
-    /// One VPC
+    /// Id of one VPC
     one: VpcId,
-    /// The other
+    /// Id of the other VPC
     other: VpcId,
     #[command(flatten)]
     source: Source,

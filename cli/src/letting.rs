@@ -14,7 +14,7 @@ use crate::say;
 /// What `peerd confirm` asks for.
 #[derive(Args)]
 pub struct Confirm {
-    /// The mesh of which more is to be deleted than its policy lets go unasked
+    /// Name of the mesh
     mesh: MeshName,
 }
 

@@ -37,12 +37,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Meshes of VPC peerings on AWS.
+/// Manage meshes of VPC peerings on AWS.
 #[derive(Parser)]
 #[command(name = "peerd", version, arg_required_else_help = true, after_long_help = AFTER)]
 struct Cli {
     #[cfg(feature = "aws")]
-    /// The stack of peerd's hub, `peerd` if nothing is said; its Region, account and credentials are those of the AWS CLI
+    /// Name of the hub's CloudFormation stack [default: peerd]
     #[arg(long, global = true, env = "PEERD_STACK", value_name = "NAME")]
     stack: Option<String>,
     #[cfg(feature = "aws")]
@@ -55,12 +55,12 @@ struct Cli {
 
 /// What is the same for all commands.
 const AFTER: &str = "\
-Data goes to stdout, everything else to stderr; colours are on terminals only, and nowhere with NO_COLOR. Region, profile, credentials and endpoints are those of the \
-AWS CLI: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.
+Data goes to stdout, everything else to stderr. Color is used on terminals only, and never with NO_COLOR. Region, profile, \
+credentials and endpoints are those of the AWS CLI (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...).
 
-Exit codes: 0 done; 1 not done, and stderr says why and what to do, or, of `peerd doctor`, a check fails; 2 the command line is wrong; 3 the AWS credentials are \
-missing, expired or not enough; 4 AWS was not reached or is busy, so that trying again may help. Of `peerd plan --detailed-exitcode`: 0 nothing is to be done, 2 \
-something is, 5 nothing as far as could be read, but not everything could.";
+Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 invalid \
+command line; 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a retry may help. \
+`peerd plan --detailed-exitcode`: 0 no changes, 2 changes pending, 5 no changes, but an account could not be read.";
 
 /// What a command prints, and the exit code that goes with it.
 struct Answer {
@@ -76,17 +76,17 @@ impl From<String> for Answer {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watch a mesh form, heal and shrink, on an AWS in memory: a simulation that needs no account and takes no time
+    /// Simulate a mesh that forms, heals and shrinks; needs no account
     Demo,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     Online(online::Command),
-    /// Print completions for a shell: `peerd completions bash > /etc/bash_completion.d/peerd`
+    /// Print shell completions
     Completions {
-        /// Which
+        /// Shell to generate completions for
         shell: clap_complete::Shell,
     },
-    /// Print the page for `man`: `peerd man | man -l -`
+    /// Print the manual page; view it with `peerd man | man -l -`
     Man,
     /// Print docs/cli.md
     #[command(hide = true)]

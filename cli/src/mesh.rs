@@ -16,50 +16,49 @@ use crate::{input, say};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List the meshes that are declared or that a VPC asks for
+    /// List the meshes that are declared or that a VPC requests
     List,
     /// Print the policy of a mesh
     Show {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
     },
-    /// Declare a mesh, or replace its policy; it is reconciled at once
+    /// Declare a mesh, or replace its policy, and reconcile it
     Declare {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
-        /// A JSON file with the policy (docs/policies.md), or - for stdin; without it the mesh is a full mesh of every
-        /// account that the deployment knows
+        /// JSON file with the policy (docs/policies.md), or - for stdin [default: a full mesh of every registered account]
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
-        /// Paused from the start: `peerd status` then shows what peerd would do, and `peerd mesh resume` has it done
+        /// Declare it paused: `peerd status` shows the pending changes, and `peerd mesh resume` applies them
         #[arg(long)]
         paused: bool,
     },
-    /// Look and report, and change nothing of the mesh
+    /// Pause a mesh: observe and report, and change nothing
     Pause {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
     },
-    /// End a pause, or a drain
+    /// Resume a paused or draining mesh
     Resume {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
     },
-    /// Take the mesh down: routes first, then peerings; its members keep their tags
+    /// Delete the routes and peerings of a mesh; members keep their tags
     Drain {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
     },
-    /// Take a mesh's policy back. What was made for it stays; drain it first to take it down
+    /// Remove a mesh's policy; its peerings and routes stay
     Undeclare {
-        /// Which mesh
+        /// Name of the mesh
         mesh: MeshName,
     },
 }
 
 #[derive(Args)]
 pub struct Handover {
-    /// Which peering
+    /// Id of the peering
     peering: PeeringId,
     /// The mesh whose members it connects
     #[arg(long)]

@@ -12,15 +12,15 @@ pub const STACK: &str = "peerd";
 /// What they are.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Show all that peerd would do, from here, with a deployment or without; nothing is changed
+    /// Show the changes that peerd would make, without making them
     Plan(plan::PlanArguments),
-    /// Do it, from here, with a deployment or without
+    /// Apply the planned changes
     Apply(plan::ApplyArguments),
-    /// Say why two VPCs reach each other or do not: meshes, peering, route tables, network ACLs and security groups
+    /// Explain why two VPCs can or cannot reach each other
     Explain(explain::Arguments),
-    /// Draw the meshes: accounts and Regions, VPCs, peerings and what is open
+    /// Draw the meshes as a web page, SVG, Graphviz, Mermaid or JSON
     Map(map::Arguments),
-    /// Check that everything is in place: roles and what they may do, trails, rules, queues, sweeps; each with what to do
+    /// Check the installation: roles, permissions, trails, rules, queues
     Doctor(doctor::Arguments),
     #[command(flatten)]
     OfDeployment(OfDeployment),
@@ -29,25 +29,25 @@ pub enum Command {
 /// What needs a deployment.
 #[derive(Subcommand)]
 pub enum OfDeployment {
-    /// Declare meshes and say how far peerd may go with them
+    /// Manage meshes and their policies
     #[command(subcommand)]
     Mesh(mesh::Command),
-    /// Say in which accounts members may be
+    /// Manage registered accounts
     #[command(subcommand)]
     Account(account::Command),
-    /// Show the meshes: who is in them and what is open; with a mesh, all of it and what to do
+    /// Show meshes, members and open findings
     Status(status::Status),
-    /// Show what the latest runs of a mesh did, failed and found
+    /// Show the latest runs of a mesh
     History(status::History),
-    /// Have a mesh manage an active peering that somebody else made between two of its members, as it is
+    /// Adopt an active peering between two members, in place
     Adopt(mesh::Handover),
-    /// Take over what the Python peerd keeps: its file becomes policies, VPC tags and adoptions, as a plan first
+    /// Import the configuration file of the Python peerd
     Import(import::Arguments),
-    /// Let a run delete all that is due of a mesh, which was held back because it is more than the policy lets go unasked
+    /// Approve, once, a deletion that exceeds the mesh's delete limits
     Confirm(letting::Confirm),
-    /// Put the messages that the functions gave up on back into their queues
+    /// Redrive the dead-letter queues
     Redrive,
-    /// Give a peering to somebody else: it loses peerd's mark, and it and its routes stay as they are
+    /// Stop managing a peering; leave it and its routes in place
     Release(mesh::Handover),
 }
 

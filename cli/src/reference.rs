@@ -38,6 +38,21 @@ mod tests {
         assert!(documented == markdown(), "docs/cli.md is not what the program says: `make docs` writes it anew");
     }
 
+    #[test]
+    fn help_fits_a_terminal_of_80_columns() {
+        let about = |command: &clap::Command| command.get_about().map(ToString::to_string).unwrap_or_default();
+        let commands: Vec<clap::Command> = Cli::command().get_subcommands().cloned().collect();
+        for command in commands.iter().chain(commands.iter().flat_map(clap::Command::get_subcommands)) {
+            let text = about(command);
+            assert!((1..=65).contains(&text.chars().count()) && !text.ends_with('.'), "{}: {text}", command.get_name());
+        }
+        let help = Cli::command().term_width(80).render_help().to_string();
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        let shown = commands.iter().filter(|command| !command.is_hide_set()).count();
+        assert_eq!(listed.count(), shown + 1, "a line is wrapped:\n{help}"); // and `help`
+    }
+
     /// The commands of peerd that a text quotes, as words.
     fn commands(text: &str) -> Vec<Vec<&str>> {
         let quoted = text.split('`').skip(1).step_by(2);

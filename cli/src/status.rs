@@ -15,16 +15,16 @@ use crate::table::table;
 /// What `peerd status` asks for.
 #[derive(Args)]
 pub struct Status {
-    /// Only this mesh, with its members and findings
+    /// Show only this mesh, with its members, findings and remedies
     mesh: Option<MeshName>,
 }
 
 /// What `peerd history` asks for.
 #[derive(Args)]
 pub struct History {
-    /// Which mesh
+    /// Name of the mesh
     mesh: MeshName,
-    /// How many runs, from the newest on
+    /// Number of runs to show, newest first
     #[arg(long, default_value_t = 10, value_name = "N")]
     runs: usize,
 }

@@ -18,17 +18,17 @@ use crate::{input, progress, say};
 /// What `peerd map` asks for.
 #[derive(Args)]
 pub struct Arguments {
-    /// Only these meshes
+    /// Meshes to draw [default: all]
     meshes: Vec<MeshName>,
     #[command(flatten)]
     source: Source,
-    /// Draw what `peerd map --format json` printed before, and look at nothing
+    /// Draw the output of `peerd map --format json` instead of reading AWS
     #[arg(long, value_name = "FILE", conflicts_with_all = ["meshes", "file", "role"])]
     from: Option<PathBuf>,
-    /// How it is drawn [default: what the ending of the file says, or html]
+    /// Format [default: by the file's extension, or html]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Write it to a file
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -36,15 +36,15 @@ pub struct Arguments {
 /// Languages of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A page for a browser, which needs no network: search, filters, and what `peerd explain` says of each pair
+    /// A web page that needs no network
     Html,
-    /// A picture
+    /// An image
     Svg,
     /// For Graphviz
     Dot,
     /// For GitHub, GitLab and mermaid.live
     Mermaid,
-    /// For programs: VPCs, pairs with their routes and what explains them, findings
+    /// VPCs, pairs with routes and checks, findings
     Json,
 }
 

@@ -21,11 +21,10 @@ const FILE: &str = "peerd.toml";
 /// What says which meshes and accounts there are.
 #[derive(Args)]
 pub struct Source {
-    /// A file that says which accounts, Regions and meshes there are, so that no deployment is needed [default: peerd.toml, if
-    /// it is there and --stack is not said]
+    /// File with accounts, Regions and meshes, instead of a deployment [default: peerd.toml, if it exists and --stack is not given]
     #[arg(long, value_name = "FILE", conflicts_with = "role")]
     file: Option<PathBuf>,
-    /// With --stack: the role to assume in each account, which must trust you; the spokes' role trusts the functions only
+    /// With --stack: role to assume in each account; it must trust you (the spoke role trusts only the functions)
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
 }

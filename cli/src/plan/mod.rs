@@ -35,15 +35,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What `peerd plan` asks for.
 #[derive(Args)]
 pub struct PlanArguments {
-    /// Only these meshes
+    /// Meshes to plan [default: all]
     meshes: Vec<MeshName>,
     #[command(flatten)]
     source: Source,
-    /// Keep the plan in a file, for `peerd apply FILE`
+    /// Save the plan to a file, for `peerd apply FILE`
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 2 if something is to be done, with 0 only if nothing is, and with 5 if that cannot be told, because an
-    /// account could not be read
+    /// Exit with 2 if changes are pending, 0 if none are, 5 if none are but an account could not be read
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -51,11 +50,11 @@ pub struct PlanArguments {
 /// What `peerd apply` asks for.
 #[derive(Args)]
 pub struct ApplyArguments {
-    /// A plan that `peerd plan --out` kept: it is applied only if the same would be planned now
+    /// Saved plan (`peerd plan --out`); it is applied only while it is current
     plan: Option<PathBuf>,
     #[command(flatten)]
     source: Source,
-    /// Do not ask
+    /// Apply without asking
     #[arg(long)]
     yes: bool,
 }
