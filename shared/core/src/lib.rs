@@ -5,6 +5,7 @@
 //! async and no AWS SDK; `engine` observes and applies, `aws` speaks to AWS.
 
 pub mod action;
+pub mod admission;
 pub mod api_rate_limits;
 pub mod cidr;
 pub mod contention;

@@ -1,0 +1,105 @@
+//! Who may be a member of a mesh: the part of a policy that admits VPCs, and the reasons for which it does not.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::CidrSet;
+use crate::ids::{AccountId, OrganizationalUnitId, Region, VpcId, VpcRef};
+use crate::organization::Organization;
+
+/// Who may join: a VPC that every list names which is not empty, while there is room.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admission {
+    /// Accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// Organisational units and roots: accounts that are in one of them, or in a unit beneath it.
+    pub units: BTreeSet<OrganizationalUnitId>,
+    /// Regions.
+    pub regions: BTreeSet<Region>,
+    /// VPCs.
+    pub vpcs: BTreeSet<VpcId>,
+    /// The most members. Who joined first stays.
+    pub members: Option<usize>,
+    /// Ranges in which what a member brings must lie. A block outside them is not routed, and reported.
+    pub cidrs: CidrSet,
+}
+
+/// Why a mesh does not admit a VPC.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// No mesh of that name is declared.
+    NotDeclared,
+    /// An operator takes the mesh down.
+    Draining,
+    /// The mesh has as many members as its policy allows.
+    Full {
+        /// How many that are.
+        members: usize,
+    },
+    /// `admit.accounts` does not list the account.
+    Account(AccountId),
+    /// `admit.regions` does not list the Region.
+    Region(Region),
+    /// `admit.vpcs` does not list the VPC.
+    Vpc(VpcId),
+    /// The account is in none of the units of `admit.units`.
+    OutsideUnits(AccountId),
+    /// Whether the account is in this unit is not known: it opens nothing, and is no proof that a member left.
+    UnitNotListed {
+        /// The unit.
+        unit: OrganizationalUnitId,
+    },
+}
+
+impl Denial {
+    /// Whether the mesh certainly does not admit the VPC.
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, Self::UnitNotListed { .. })
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDeclared => f.write_str("mesh is not declared"),
+            Self::Draining => f.write_str("mesh is draining"),
+            Self::Full { members } => write!(f, "mesh has its {members} members"),
+            Self::Account(account) => write!(f, "account {account} is not admitted"),
+            Self::Region(region) => write!(f, "Region {region} is not admitted"),
+            Self::Vpc(vpc) => write!(f, "{vpc} is not admitted"),
+            Self::OutsideUnits(account) => write!(f, "account {account} is in no admitted organisational unit"),
+            Self::UnitNotListed { unit } => write!(f, "who is in {unit} is not known"),
+        }
+    }
+}
+
+impl Admission {
+    /// Why a VPC may not join; nothing if it may.
+    pub fn denial(&self, vpc: &VpcRef, organization: &Organization) -> Option<Denial> {
+        let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;
+        let lacks = |named: bool, none: bool| !named && !none;
+        if lacks(accounts.contains(&vpc.scope.account), accounts.is_empty()) {
+            Some(Denial::Account(vpc.scope.account.clone()))
+        } else if lacks(regions.contains(&vpc.scope.region), regions.is_empty()) {
+            Some(Denial::Region(vpc.scope.region.clone()))
+        } else if lacks(vpcs.contains(&vpc.id), vpcs.is_empty()) {
+            Some(Denial::Vpc(vpc.id.clone()))
+        } else {
+            self.denial_by_unit(&vpc.scope.account, organization)
+        }
+    }
+
+    fn denial_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Denial> {
+        let known: Vec<Option<bool>> = self.units.iter().map(|unit| organization.is_in(account, unit)).collect();
+        let unlisted = self.units.iter().zip(&known).find(|(_, is_in)| is_in.is_none());
+        match unlisted {
+            _ if known.is_empty() || known.contains(&Some(true)) => None,
+            Some((unit, _)) => Some(Denial::UnitNotListed { unit: unit.clone() }),
+            None => Some(Denial::OutsideUnits(account.clone())),
+        }
+    }
+}
