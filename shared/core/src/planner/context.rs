@@ -84,6 +84,11 @@ impl<'a> PlanContext<'a> {
         self.observed.answered(&vpc.scope) || !Invariant::ProofBeforeDelete.is_enforced()
     }
 
+    /// Whether nothing is known of the VPC: its scope did not answer, and the index has no record of it.
+    pub fn is_unknown(&self, vpc: &VpcRef) -> bool {
+        !self.is_proven(vpc) && !self.standings.contains_key(vpc)
+    }
+
     /// Whether both VPCs of a pair are so known.
     pub fn is_pair_proven(&self, pair: &Pair) -> bool {
         pair.ends().into_iter().all(|vpc| self.is_proven(vpc))

@@ -1,6 +1,6 @@
 //! Routes of active peerings: every route table of either VPC that takes them leads to every block of the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlanBuilder;
 use super::context::PlanContext;
@@ -142,13 +142,20 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
         let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc)?;
         Some((peering, peer))
     };
+    let keeping = |peer: &VpcRef| match Pair::of(&table.vpc, peer) {
+        // A newcomer must not take the route of a VPC of which nothing is known: the VPC may be a member.
+        Some(_) if context.is_unknown(peer) => context.meshes_of(&table.vpc),
+        Some(pair) => context.retaining_meshes(&pair),
+        None => BTreeSet::new(),
+    };
     let standing = |(peering, peer): &(&Peering, &VpcRef), block: &IpNet| {
+        let meshes = keeping(peer);
+        // A VPC that still advertises a part of the block keeps its place until that part has a route of its own.
         peering.status == PeeringStatus::Active
             && context.manages(peering)
-            && peering.pair().map(|pair| context.retaining_meshes(&pair)).is_some_and(|meshes| {
-                // A VPC that still advertises a part of the block keeps its place until that part has a route of its own.
-                !meshes.is_empty() && context.is_managed_table(table, &meshes) && !context.gave_up(peer, &meshes, block)
-            })
+            && !meshes.is_empty()
+            && context.is_managed_table(table, &meshes)
+            && !context.gave_up(peer, &meshes, block)
     };
     let created = table.routes.iter().filter(|route| route.created);
     let mut routes: Vec<_> = created
@@ -157,10 +164,7 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
             standing(&found, &route.destination).then_some((route.destination, found.1, &found.0.id))
         })
         .collect();
-    let is_whole = |block: &IpNet, peer: &VpcRef| {
-        let meshes = Pair::of(&table.vpc, peer).map(|pair| context.retaining_meshes(&pair)).unwrap_or_default();
-        context.advertised_cidrs(peer, &meshes).has(block)
-    };
+    let is_whole = |block: &IpNet, peer: &VpcRef| context.advertised_cidrs(peer, &keeping(peer)).has(block);
     routes.sort_by_cached_key(|(block, peer, _)| (!is_whole(block, peer), *peer, *block));
     routes
 }

@@ -112,6 +112,23 @@ fn a_member_that_cannot_be_read_keeps_its_routes_and_holds_nobody_up() {
 }
 
 #[test]
+fn a_newcomer_with_the_same_cidr_takes_no_route_of_a_vpc_that_neither_aws_nor_the_index_answers_for() {
+    let (mut world, a, b) = joined();
+    let routes = world.targets("rtb-a");
+    let newcomer = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
+    world.settle();
+    world.close(&b.scope);
+    world.desired.remembered.clear();
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), routes, "the route to {b} stays");
+    let status = world.status(&newcomer).unwrap_or_default().to_owned();
+    assert!(status.contains("overlaps 10.2.0.0/16 of vpc-b"), "{status}");
+    world.set_meshes(&a, "");
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), Vec::<String>::new());
+}
+
+#[test]
 fn a_lost_index_deletes_nothing_because_the_tags_still_ask() {
     let (mut world, ..) = joined();
     world.desired.remembered.clear();
