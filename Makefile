@@ -83,7 +83,7 @@ $(MUTANTS):
 
 # Each worker starts a sandbox of its own when a test needs one. K=expression selects tests by name, as pytest -k does.
 .PHONY: sandbox-test e2e
-WORKERS ?= 3
+WORKERS ?= 5
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
 sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed); K=expression selects
 	$(PYTEST) sandbox/tests
