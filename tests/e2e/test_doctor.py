@@ -68,6 +68,7 @@ def test_a_working_deployment_passes_every_check_with_its_own_roles(
     one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
     world.until_connected(one, two)
     until_sweep_recorded(world, peerd)
+    world.until_idle()
     world.control.clear_calls()
 
     report = run_doctor()
