@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
+use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_core::{Check, CheckResult};
 use peerd_engine::error::chain;
 use peerd_engine::{Clock, Store};
 use serde_json::json;
 
-use crate::online::STACK;
 use crate::plan::{Backend, Source};
 use crate::status::lasting;
 use crate::{Answer, checks};
@@ -33,7 +33,7 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
     let (mut hub, scopes) = match source.file(stack) {
         Some(_) => (Vec::new(), look(source, stack, None).await?),
         None => {
-            let deployed = Stack::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
+            let deployed = Stack::of_stack(&configuration().await, stack.unwrap_or(DEFAULT_STACK)).await?;
             let mut hub = of_hub(&deployed).await;
             let scopes = match from_here {
                 true => look(source, stack, Some(&deployed.hub.bus)).await?,

@@ -3,11 +3,9 @@
 use anyhow::Result;
 use clap::Subcommand;
 use peerd_aws::{Stack, configuration};
+use peerd_core::finding_text::DEFAULT_STACK;
 
 use crate::{Answer, account, doctor, explain, import, letting, map, mesh, plan, status};
-
-/// The hub's stack if nothing else is said.
-pub const STACK: &str = "peerd";
 
 /// What they are.
 #[derive(Subcommand)]
@@ -61,7 +59,7 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
         Command::Doctor(arguments) => return doctor::run(arguments, stack, json).await,
         Command::OfDeployment(command) => command,
     };
-    let deployed = &Stack::of_stack(&configuration().await, stack.unwrap_or(STACK)).await?;
+    let deployed = &Stack::of_stack(&configuration().await, stack.unwrap_or(DEFAULT_STACK)).await?;
     let text = match command {
         OfDeployment::Mesh(command) => mesh::run(command, deployed, json).await?,
         OfDeployment::Account(command) => account::run(command, deployed, json).await?,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::Map;
 use peerd_core::map::{Edge, Health, Node};
+use peerd_core::{Map, tags};
 
 /// The VPCs by account and Region.
 fn areas(map: &Map) -> BTreeMap<String, Vec<&Node>> {
@@ -26,10 +26,6 @@ fn lines(node: &Node, map: &Map) -> Vec<String> {
 /// A name without what means something in these languages: people name VPCs as they like.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || " .-_/".contains(c) { c } else { '_' }).collect()
-}
-
-fn meshes(edge: &Edge) -> String {
-    edge.meshes.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")
 }
 
 /// <https://mermaid.js.org/syntax/flowchart.html>
@@ -69,9 +65,10 @@ pub fn dot(map: &Map) -> String {
 }
 
 fn label(edge: &Edge) -> String {
+    let meshes = tags::join_meshes(&edge.meshes);
     match edge.state.as_str() {
-        "active" => meshes(edge),
-        state => format!("{}: {state}", meshes(edge)),
+        "active" => meshes,
+        state => format!("{meshes}: {state}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 use peerd_core::map::{Edge, Health, Node};
-use peerd_core::{Map, MeshName};
+use peerd_core::{Map, MeshName, tags};
 
 use super::layout::{Area, CHIP, Layout, Point};
 
@@ -90,10 +90,9 @@ fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colours: &BTreeMap<&MeshName
         Health::Broken => "broken",
     };
     let many = if edge.meshes.len() > 1 { " many" } else { "" };
-    let meshes: Vec<String> = edge.meshes.iter().map(ToString::to_string).collect();
     html! {
         path class=(format!("pair {} {health}{many}", colour(&edge.meshes, colours))) data-pair=(n) d=(line(*from, *to)) {
-            title { (meshes.join("+")) ": " (one) " – " (other) ", " (edge.state) }
+            title { (tags::join_meshes(&edge.meshes)) ": " (one) " – " (other) ", " (edge.state) }
         }
     }
 }

@@ -89,7 +89,7 @@ impl Backend {
     }
 
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
-        let stack = stack.unwrap_or(crate::online::STACK);
+        let stack = stack.unwrap_or(DEFAULT_STACK);
         let Some(role) = role else {
             bail!("there is no {FILE} here; for the stack {stack}, name the role to assume in each account by --role");
         };

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::cidr::IpNet;
 use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::Permission;
-use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
+use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget};
 use crate::tags::{self, Tags};
 
 /// One step, an *ensure*: doing it twice is doing it once.
@@ -144,6 +144,12 @@ pub enum Action {
 }
 
 impl Action {
+    /// Takes a route over a peering out of its table.
+    pub fn remove_route(table: &RouteTable, destination: &IpNet, peering: &PeeringId) -> Self {
+        let (scope, peering) = (table.vpc.scope.clone(), peering.clone());
+        Self::RemoveRoute { scope, table: table.id.clone(), destination: *destination, peering }
+    }
+
     /// The scope in which it is done.
     pub fn scope(&self) -> &Scope {
         match self {

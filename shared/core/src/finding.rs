@@ -163,6 +163,11 @@ pub enum Severity {
 }
 
 impl Finding {
+    /// A word without a meaning in the tag `key` of a resource.
+    pub fn invalid_tag(resource: impl fmt::Display, key: &str, word: impl Into<String>, expected: Expected) -> Self {
+        Self::InvalidTag { resource: resource.to_string(), key: key.to_owned(), word: word.into(), expected }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> FindingKind {
         match self {

@@ -9,8 +9,8 @@ use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
-use crate::planner::{Check, CheckResult, ExplainedPair, explain_all, plan};
-use crate::tags::{self, MeshTag};
+use crate::planner::{Check, CheckResult, ExplainedPair, PlanContext, explain_all, plan};
+use crate::tags;
 
 /// VPCs, pairs and findings, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +102,10 @@ impl Map {
     pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, stack: &str) {
         let (_, report) = plan(desired, observed);
         self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, stack)));
-        self.vpcs.extend(asking(desired, observed));
+        let context = PlanContext::new(desired, observed);
+        self.vpcs.extend(context.known_to_ask_for(&desired.mesh).map(|vpc| node(vpc, &context)));
         let mut routes = routes_over(observed);
-        let wanted = explain_all(desired, observed);
+        let wanted = explain_all(&context);
         let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|told| Some(&told.peering?.id)).collect();
         let left = observed.peerings.values().filter(|peering| {
             let ours = peering.status.is_live() && peering.is_managed_by(&desired.deployment);
@@ -124,23 +125,15 @@ impl Map {
     }
 }
 
-/// The VPCs that ask for a mesh, as seen, or as remembered where they cannot be read.
-fn asking(desired: &DesiredState, observed: &ObservedState) -> BTreeSet<Node> {
-    let seen = observed.vpcs.values().map(|vpc| (&vpc.at, &vpc.cidrs, &vpc.tags, MeshTag::of(&vpc.tags).meshes));
-    let unread = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
-    let unread = unread.map(|member| (&member.vpc, &member.cidrs, &member.tags, member.asked()));
-    let asking = seen.chain(unread).filter(|(.., meshes)| meshes.contains(&desired.mesh));
-    asking.map(|(at, cidrs, worn, meshes)| node(at, cidrs, worn, meshes)).collect()
-}
-
-fn node(at: &VpcRef, cidrs: &CidrSet, worn: &tags::Tags, meshes: BTreeSet<MeshName>) -> Node {
+fn node(at: &VpcRef, context: &PlanContext<'_>) -> Node {
+    let worn = context.tags_of(at);
     Node {
         account: at.scope.account.clone(),
         region: at.scope.region.clone(),
         vpc: at.id.clone(),
         name: worn.get(tags::NAME).cloned(),
-        cidrs: cidrs.iter().map(ToString::to_string).collect(),
-        meshes,
+        cidrs: context.cidrs_of(at).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
+        meshes: context.meshes_of(at),
         status: worn.get(tags::STATUS).cloned(),
     }
 }

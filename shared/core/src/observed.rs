@@ -181,6 +181,11 @@ impl Peering {
         [&self.requester, &self.accepter]
     }
 
+    /// The other end than this VPC, which is one of them; nothing if it is both.
+    pub fn peer_of(&self, vpc: &VpcRef) -> Option<&VpcRef> {
+        self.ends().into_iter().find(|end| *end != vpc)
+    }
+
     fn merge(&mut self, seen_by: &Scope, view: PeeringView) {
         if view.status.progress() < self.status.progress() {
             self.status = view.status;

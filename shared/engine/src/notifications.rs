@@ -111,14 +111,9 @@ impl MeshFindings {
     }
 }
 
-/// A finding by what makes it the same, as text.
+/// What makes two findings the same: a text may tell more of it as time goes by.
 fn name(finding: &Finding) -> String {
     format!("{} {}", finding.kind(), finding.subject())
-}
-
-/// What makes two findings the same: a text may tell more of it as time goes by.
-fn key(finding: &Finding) -> (FindingKind, String) {
-    (finding.kind(), finding.subject())
 }
 
 impl Engine<'_> {
@@ -156,7 +151,7 @@ impl Engine<'_> {
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
             let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
-            let still: BTreeSet<_> = all.iter().map(key).collect();
+            let still: BTreeSet<_> = all.iter().map(name).collect();
             let (now, more) = cut(all, run);
             let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
             let pairs = run.report.pairs.clone();
@@ -165,12 +160,12 @@ impl Engine<'_> {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
-            let were: BTreeSet<_> = before.findings.iter().map(key).collect();
+            let were: BTreeSet<_> = before.findings.iter().map(name).collect();
             let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.stack);
-            let opened = now.iter().filter(|finding| !were.contains(&key(finding)));
+            let opened = now.iter().filter(|finding| !were.contains(&name(finding)));
             let opened = opened.map(|finding| NotificationKind::Opened(rendered(finding)));
             // What is still the case is not resolved, also if it is only counted from now on.
-            let resolved = before.findings.iter().filter(|finding| !still.contains(&key(finding)));
+            let resolved = before.findings.iter().filter(|finding| !still.contains(&name(finding)));
             let resolved = resolved.map(|finding| NotificationKind::Resolved(rendered(finding)));
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
             let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
@@ -207,7 +202,7 @@ impl Engine<'_> {
 /// What is still to be told, of each finding only the latest.
 fn with_news(mut untold: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
     let is_newer =
-        |old: &Notification| new.iter().any(|new| new.news.finding().map(key) == old.news.finding().map(key));
+        |old: &Notification| new.iter().any(|new| new.news.finding().map(name) == old.news.finding().map(name));
     untold.retain(|old| !is_newer(old));
     untold.extend(new);
     untold

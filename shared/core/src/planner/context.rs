@@ -57,9 +57,12 @@ impl<'a> PlanContext<'a> {
     /// The VPCs that ask for a mesh, in order. One in a scope that this run did not even try to read is not among them: it
     /// is not the index that says who is a member.
     pub fn asking_for<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
-        let asks = move |(vpc, standing): &(&&VpcRef, &Standing<'_>)| {
-            standing.meshes.contains(mesh) && self.observed.scopes.contains_key(&vpc.scope)
-        };
+        self.known_to_ask_for(mesh).filter(|vpc| self.observed.scopes.contains_key(&vpc.scope))
+    }
+
+    /// The VPCs that ask for a mesh, in order, also those in scopes that this run did not even try to read.
+    pub fn known_to_ask_for<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
+        let asks = |(_, standing): &(_, &Standing<'_>)| standing.meshes.contains(mesh);
         self.standings.iter().filter(asks).map(|(vpc, _)| *vpc)
     }
 
@@ -74,7 +77,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// The tags of a VPC, as read or as remembered: of the latter only those that say what it is in its meshes.
-    pub(super) fn tags_of(&self, vpc: &VpcRef) -> &Tags {
+    pub fn tags_of(&self, vpc: &VpcRef) -> &Tags {
         static NONE: Tags = Tags::new();
         self.standings.get(vpc).map_or(&NONE, |standing| standing.tags)
     }

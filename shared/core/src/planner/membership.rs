@@ -147,13 +147,9 @@ impl PlanContext<'_> {
         let outside = cidrs.iter().filter(|block| !ranges.is_empty() && !ranges.covers(block));
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
-        let invalid = |key: &str, word: String, expected| {
-            let (resource, key) = (vpc.to_string(), key.to_owned());
-            Finding::InvalidTag { resource, key, word, expected }
-        };
-        let refused = refused.into_iter().map(|word| invalid(tags::CIDRS, word, Expected::OwnCidrs));
+        let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));
         let role = Role::of(self.tags_of(vpc)).err();
-        let role = role.map(|word| invalid(tags::ROLE, word, Expected::HubOrSpoke));
+        let role = role.map(|word| Finding::invalid_tag(vpc, tags::ROLE, word, Expected::HubOrSpoke));
         outside.chain(refused).chain(role).collect()
     }
 

@@ -95,11 +95,11 @@ pub struct ExplainedPair<'a> {
 }
 
 /// Explains every pair that this run's mesh wants, without its doors.
-pub fn explain_all<'a>(desired: &'a DesiredState, observed: &'a ObservedState) -> Vec<ExplainedPair<'a>> {
-    let (context, doors) = (PlanContext::new(desired, observed), NetworkFilters::default());
-    let links = peerings::find_wanted_pairs(&context);
+pub fn explain_all<'a>(context: &PlanContext<'a>) -> Vec<ExplainedPair<'a>> {
+    let doors = NetworkFilters::default();
+    let links = peerings::find_wanted_pairs(context);
     let told = |link: WantedPair<'a>| {
-        let checks = explain_pair(&link.pair, Some(&link), &context, &doors);
+        let checks = explain_pair(&link.pair, Some(&link), context, &doors);
         let peering = if let PairState::Live(peering) = link.state { Some(peering) } else { None };
         ExplainedPair { state: link.state.word(), pair: link.pair, meshes: link.meshes, peering, checks }
     };

@@ -33,9 +33,8 @@ pub fn route(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut Pl
                 Ok(TableTag::Ignore) => {}
                 Ok(_) => route_table(table, &wishes, context, draft),
                 Err(word) => {
-                    let (resource, key) = (table.id.to_string(), tags::ROUTES.to_owned());
                     let expected = Expected::ManageOrIgnore;
-                    draft.report.add_finding(Finding::InvalidTag { resource, key, word, expected });
+                    draft.report.add_finding(Finding::invalid_tag(&table.id, tags::ROUTES, word, expected));
                 }
             }
         }
@@ -123,8 +122,7 @@ fn resolve_route_conflicts<'a>(
         // What leads to a VPC that cannot be read keeps newcomers out, but it neither goes nor takes anything away.
         let rivals = |by: &VpcRef| *by != *peer && context.is_proven(by) && context.is_proven(peer);
         if settled.iter().any(|(taken, by)| rivals(by) && cidr::overlap(taken, &block)) {
-            let (scope, peering) = (table.vpc.scope.clone(), peering.clone());
-            draft.work.insert(Action::RemoveRoute { scope, table: table.id.clone(), destination: block, peering });
+            draft.work.insert(Action::remove_route(table, &block, peering));
         } else {
             settled.push((block, peer));
         }
@@ -139,8 +137,7 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
     let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
         let RouteTarget::Peering(id) = target else { return None };
         let peering = context.observed.peerings.get(id)?;
-        let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc)?;
-        Some((peering, peer))
+        Some((peering, peering.peer_of(&table.vpc)?))
     };
     let keeping = |peer: &VpcRef| match Pair::of(&table.vpc, peer) {
         // A newcomer must not take the route of a VPC of which nothing is known: the VPC may be a member.

@@ -74,15 +74,11 @@ fn report_senseless(group: &SecurityGroup, context: &PlanContext<'_>, draft: &mu
     if !allows.meshes.contains(mesh) && !asked.contains(mesh) {
         return;
     }
-    let invalid = |key: &str, word: &str, expected| {
-        let (resource, key, word) = (group.id.to_string(), key.to_owned(), word.to_owned());
-        Finding::InvalidTag { resource, key, word, expected }
-    };
     for word in &allows.malformed {
-        draft.report.add_finding(invalid(tags::ALLOW, word, Expected::MeshNames));
+        draft.report.add_finding(Finding::invalid_tag(&group.id, tags::ALLOW, word, Expected::MeshNames));
     }
     for word in Traffic::of(&group.tags).1 {
-        draft.report.add_finding(invalid(tags::PORTS, &word, Expected::Ports));
+        draft.report.add_finding(Finding::invalid_tag(&group.id, tags::PORTS, word, Expected::Ports));
     }
     for mesh in &allows.meshes {
         if !asked.contains(mesh) || context.denial(&group.vpc, mesh).is_some() {
@@ -162,10 +158,9 @@ fn is_stale(table: &RouteTable, destination: &IpNet, id: &PeeringId, context: &P
     let Some(peering) = context.observed.peerings.get(id).filter(|peering| context.manages(peering)) else {
         return false;
     };
-    let peer = peering.ends().into_iter().find(|vpc| **vpc != table.vpc);
-    let gave_up =
-        |pair: &Pair| peer.is_some_and(|peer| context.gave_up(peer, &context.retaining_meshes(pair), destination));
-    !context.is_ignored_table(table) && peering.pair().is_some_and(|pair| gave_up(&pair))
+    let gave_up = |peer: &VpcRef, pair: &Pair| context.gave_up(peer, &context.retaining_meshes(pair), destination);
+    !context.is_ignored_table(table)
+        && peering.peer_of(&table.vpc).zip(peering.pair()).is_some_and(|(peer, pair)| gave_up(peer, &pair))
 }
 
 /// Whether these routes lead addresses of a block to another peer and none of them leads the block to this one: letting
@@ -253,8 +248,7 @@ fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
         let may_be = !ours && !peering.is_seen_by(asked_by) && context.desired.accounts.contains(&asked_by.account);
         peering.ends().into_iter().filter(|end| !context.is_proven(end)).any(|end| {
             let failed = context.observed.scopes.contains_key(&end.scope); // and was not merely not asked
-            let unknown = !context.desired.remembered.contains_key(end);
-            made_for_it || may_be || (ours && (failed || unknown))
+            made_for_it || may_be || (ours && (failed || context.is_unknown(end)))
         })
     };
     let mut theirs = context.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));

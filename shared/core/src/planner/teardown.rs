@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::desired::DeleteApproval;
 use crate::finding::Finding;
-use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, RouteTable};
 
@@ -17,8 +17,8 @@ use crate::observed::{Peering, PeeringStatus, RouteTable};
 pub struct Teardown<'a> {
     peering: &'a Peering,
     pair: Pair,
-    /// Tables and blocks that still lead to it, with the table's scope.
-    routes: Vec<(Scope, RouteTableId, IpNet)>,
+    /// What takes out the routes that still lead to it.
+    route_removals: Vec<Action>,
 }
 
 /// Managed peerings that go, and routes of peerings that stay to blocks that their peer gave up.
@@ -51,7 +51,7 @@ pub fn find_teardowns<'a>(
         }
         let goes = if wanted { duplicate } else { is_proven_unwanted(peering, &pair, context) };
         if goes {
-            leaving.push(Teardown { routes: routes_of(peering, context, draft), peering, pair });
+            leaving.push(Teardown { route_removals: route_removals(peering, context, draft), peering, pair });
         } else if !wanted && peering.status.is_live() {
             report_retained(peering, &pair, context, draft);
         }
@@ -115,14 +115,11 @@ fn is_moved(table: &RouteTableId, block: &IpNet, draft: &PlanBuilder) -> bool {
     })
 }
 
-/// Routes that lead to a peering and that no other step of this plan moves elsewhere.
-fn routes_of(peering: &Peering, context: &PlanContext<'_>, draft: &PlanBuilder) -> Vec<(Scope, RouteTableId, IpNet)> {
-    context
-        .observed
-        .routes_via(&peering.id)
-        .filter(|(table, route)| !is_moved(&table.id, &route.destination, draft))
-        .map(|(table, route)| (table.vpc.scope.clone(), table.id.clone(), route.destination))
-        .collect()
+/// Takes out the routes that lead to a peering and that no other step of this plan moves elsewhere.
+fn route_removals(peering: &Peering, context: &PlanContext<'_>, draft: &PlanBuilder) -> Vec<Action> {
+    let routes = context.observed.routes_via(&peering.id);
+    let left = routes.filter(|(table, route)| !is_moved(&table.id, &route.destination, draft));
+    left.map(|(table, route)| Action::remove_route(table, &route.destination, &peering.id)).collect()
 }
 
 /// Takes out routes to blocks that the peer no longer brings, and routes in tables that take none any more. As long as one
@@ -133,7 +130,7 @@ fn remove_stale_routes(peering: &Peering, pair: &Pair, context: &PlanContext<'_>
         return;
     }
     for (table, route) in context.observed.routes_via(&peering.id) {
-        let Some(peer) = pair.ends().into_iter().find(|vpc| **vpc != table.vpc) else { continue };
+        let Some(peer) = peering.peer_of(&table.vpc) else { continue };
         if context.is_ignored_table(table) || !context.is_present(peer) {
             continue;
         }
@@ -148,7 +145,7 @@ fn remove_stale_routes(peering: &Peering, pair: &Pair, context: &PlanContext<'_>
         };
         let stays = takes && (advertised_cidrs.has(block) || advertised_cidrs.iter().any(is_awaited));
         if !stays && !is_moved(&table.id, block, draft) {
-            draft.work.insert(remove(&table.vpc.scope, &table.id, block, &peering.id));
+            draft.work.insert(Action::remove_route(table, block, &peering.id));
         }
     }
 }
@@ -206,16 +203,7 @@ fn by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<MeshName
 
 /// Takes out the routes of what goes.
 pub fn withdraw_routes(leaving: &[Teardown<'_>], draft: &mut PlanBuilder) {
-    for one in leaving {
-        for (scope, table, destination) in &one.routes {
-            draft.work.insert(remove(scope, table, destination, &one.peering.id));
-        }
-    }
-}
-
-fn remove(scope: &Scope, table: &RouteTableId, destination: &IpNet, peering: &PeeringId) -> Action {
-    let (scope, table, destination, peering) = (scope.clone(), table.clone(), *destination, peering.clone());
-    Action::RemoveRoute { scope, table, destination, peering }
+    draft.work.extend(leaving.iter().flat_map(|one| &one.route_removals).cloned());
 }
 
 /// Deletes what goes once no route leads to it, which takes both sides' tables to know.
