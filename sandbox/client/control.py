@@ -3,6 +3,8 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -19,6 +21,15 @@ class Control:
     def faults(self, *faults: dict[str, Any]) -> None:
         """Replaces all faults with these; without arguments, clears them."""
         self._request("POST", "/faults", list(faults))
+
+    @contextmanager
+    def injected_faults(self, *faults: dict[str, Any]) -> Iterator[None]:
+        """Replaces all faults with these, and clears them at the end."""
+        self.faults(*faults)
+        try:
+            yield
+        finally:
+            self.faults()
 
     def list_faults(self) -> list[dict[str, Any]]:
         """Returns the faults of the last post, each with its remaining `times`."""

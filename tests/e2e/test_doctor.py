@@ -96,7 +96,7 @@ def test_a_missing_permission_is_reported_with_the_api_call(world: World, run_do
     world.until_connected(one, two)
     denied = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
     fault = {"service": "ec2", "action": "ReplaceRoute", "account": SECOND, "region": AWAY} | denied
-    with temporarily(lambda: world.control.faults(fault), lambda: world.control.faults()):
+    with world.control.injected_faults(fault):
         failed = failed_checks(run_doctor())
     assert [tuple(place) for *place, text in failed if "ReplaceRoute is not permitted" in text] == [
         (SECOND, AWAY)
@@ -112,7 +112,7 @@ def test_a_role_that_cannot_be_assumed_is_reported(world: World, run_doctor: Run
         "status": 403,
     }
     world.control.kill()  # discards cached credentials of the role
-    with temporarily(lambda: world.control.faults(fault), lambda: world.control.faults()):
+    with world.control.injected_faults(fault):
         failed = failed_checks(run_doctor())
     assert {tuple(place) for *place, text in failed if "cannot be read" in text} == {
         (THIRD, HOME),

@@ -187,11 +187,9 @@ def test_a_partial_run_is_printed_with_its_failures(world: World, peerd: Peerd, 
     file = write_config(tmp_path, "sandbox-admin")
     one, two = world.vpc(HUB, HOME, mesh="json"), world.vpc(SECOND, AWAY, mesh="json")
     denied = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
-    world.control.faults({"service": "ec2", "action": "CreateRoute", "account": SECOND} | denied)
-    try:
+    fault = {"service": "ec2", "action": "CreateRoute", "account": SECOND} | denied
+    with world.control.injected_faults(fault):
         result = peerd.run("apply", "--file", file, "--yes", "--json")
-    finally:
-        world.control.faults()
     (run,) = json.loads(result.out)["runs"]
     assert (result.code, run["outcome"]) == (1, "partial") and run["failed"]
     for vpc in (one, two):

@@ -5,8 +5,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -81,14 +81,13 @@ def backend_config(role: str) -> str:
     return f'accounts = ["{HUB}", "{SECOND}"]\nregions = ["{HOME}"]\nrole = "{role}"\n'
 
 
-@contextmanager
-def fault(world: World, service: str, action: str, code: str, status: int = 403) -> Iterator[None]:
+def fault(
+    world: World, service: str, action: str, code: str, status: int = 403
+) -> AbstractContextManager[None]:
     """Makes an AWS call fail."""
-    world.control.faults({"service": service, "action": action, "code": code, "status": status})
-    try:
-        yield
-    finally:
-        world.control.faults()
+    return world.control.injected_faults(
+        {"service": service, "action": action, "code": code, "status": status}
+    )
 
 
 def test_what_is_said_of_a_mesh_that_is_well(

@@ -6,6 +6,7 @@
 mod accounts;
 mod bus;
 mod cloud;
+mod cloud_write;
 mod convert;
 mod environment;
 mod errors;

@@ -1,0 +1,176 @@
+"""What the page shows of a map: VPCs, pairs, findings, filters, search, details, tables."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.map_page.locators import OpenMap, box, chip, chips, count, focused, info, line, lines, rows
+from tests.e2e.map_page.sample_maps import (
+    ACCOUNTS,
+    ACTIVE,
+    BLOCKED,
+    HOSTILE,
+    MISSING,
+    OVERLAPPING,
+    PARTLY,
+    REGIONS,
+    sample_map,
+    vpc_id,
+)
+
+
+def test_a_page_shows_every_vpc_every_pair_and_every_finding(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    assert chips(page) == {vpc_id(number) for number in range(10)}
+    assert lines(page) == 20
+    expect(count(page)).to_have_text("10 VPCs · 20 pairs · 1 finding")
+    assert page.locator("#stage .vpc.open .badge").count() == 2
+    titles = set(page.locator("#stage .titles text").all_text_contents())
+    assert titles == {*ACCOUNTS, *REGIONS}
+    page.locator("#info").get_by_role("button", name="overlap").click()
+    assert "renumber one of them" in info(page)
+    assert page.locator("#stage .self").count() == 2
+
+
+def test_filters_show_only_the_selected_items(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    box(page, "mesh-1").uncheck()
+    assert chips(page) == {vpc_id(number) for number in range(5)} and lines(page) == 10
+    box(page, "active").uncheck()
+    assert lines(page) == 4, "provisioning, missing, overlapping, blocked"
+    box(page, "provisioning").uncheck()
+    box(page, "active, but blocked").uncheck()
+    assert lines(page) == 2
+    box(page, ACCOUNTS[0]).uncheck()
+    assert chips(page) == {vpc_id(1), vpc_id(2), vpc_id(4)} and lines(page) == 0
+    box(page, REGIONS[0]).uncheck()
+    assert chips(page) == {vpc_id(4)}
+    expect(count(page)).to_have_text("1 of 10 VPCs · 0 of 20 pairs · 1 finding")
+    page.get_by_role("button", name="Mesh: all or none").click()
+    page.get_by_role("button", name="Mesh: all or none").click()
+    assert box(page, "mesh-1").is_checked() and chips(page) == {vpc_id(4), vpc_id(5)}
+    page.get_by_role("button", name="Show all").click()
+    assert len(chips(page)) == 10 and lines(page) == 20
+
+
+def test_filters_without_a_match_show_a_message(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    page.get_by_role("button", name="Region: all or none").click()
+    assert not chips(page) and lines(page) == 0
+    expect(page.get_by_text("Nothing fits the search and the filters.")).to_be_visible()
+
+
+@pytest.mark.parametrize("word", ["SERVICE-4", vpc_id(4), "10.0.4.0/24"])
+def test_a_search_finds_a_vpc_by_name_id_and_cidr_with_its_peers(open_map: OpenMap, word: str) -> None:
+    page = open_map(sample_map(10))
+    page.get_by_role("searchbox").fill(word)
+    assert chips(page) == {vpc_id(number) for number in range(5)} and lines(page) == 4
+    assert page.locator("#stage .vpc:visible:not(.dim)").count() == 1
+    expect(count(page)).to_contain_text("1 of 10 VPCs · 4 of 20 pairs")
+    page.keyboard.press("Enter")
+    assert focused(page) == vpc_id(4)
+
+
+def test_a_click_on_a_line_shows_the_routes_both_ways_and_the_checks_of_explain(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    line(page, ACTIVE).dispatch_event("click")
+    one, other = vpc_id(0), vpc_id(1)
+    assert "They reach each other Checks" in info(page) and "First to fix" not in info(page)
+    assert rows(page, f"Routes of {HOSTILE}").all_inner_texts() == [f"rtb-{one[4:]}\t10.0.1.0/24"]
+    assert rows(page, "Routes of service-1").all_inner_texts() == [f"rtb-{other[4:]}\t10.0.0.0/24"]
+    assert f"peerd explain {one} {other}" in info(page)
+    line(page, MISSING).dispatch_event("click")
+    assert "They do not reach each other" in info(page) and "missing" in info(page)
+    assert "First to fix: they are not peered What to do: wait: the next run requests it" in info(page)
+    checks = page.locator("#info .checks li").all_inner_texts()
+    assert [check.split("\n")[0] for check in checks] == ["✓ yes", "✕ no"]
+    assert "No route leads over a peering" in info(page)
+    line(page, PARTLY).dispatch_event("click")
+    assert "They reach each other, but not everything does" in info(page)
+    line(page, BLOCKED).dispatch_event("click")
+    assert "active, but blocked" in info(page) and "They do not reach each other" in info(page)
+    line(page, OVERLAPPING).dispatch_event("click")
+    page.locator("#info").get_by_role("button", name="they overlap").click()
+    assert "renumber one of them" in info(page)
+
+
+def test_a_click_on_a_vpc_shows_its_findings_and_pairs_and_links_to_them(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    chip(page, 4).click()
+    assert "service-4" in info(page) and "10.0.4.0/24" in info(page) and "they overlap" in info(page)
+    pairs = page.locator("#info [data-pair]")
+    assert pairs.count() == 4 and page.locator("#stage .lit .pair").count() == 4
+    assert "overlapping" in pairs.first.inner_text(), "the worst state comes first"
+    pairs.last.click()
+    assert "Routes of" in info(page) and page.locator("#stage .lit .pair").count() == 1
+    assert page.locator("#info h2").evaluate("it => it === document.activeElement"), (
+        "the focus moves to the details"
+    )
+    page.keyboard.press("Escape")
+    assert "Select a VPC" in info(page)
+    assert page.locator("#stage .near").count() == 0 and page.locator("#stage .lit .pair").count() == 0
+
+
+def test_a_click_near_a_thin_line_selects_it_and_a_drag_does_not(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    x, y = line(page, ACTIVE).evaluate(
+        """it => {
+          const at = it.getPointAtLength(it.getTotalLength() / 2).matrixTransform(it.getScreenCTM());
+          return [at.x, at.y];
+        }"""
+    )
+    page.mouse.click(x, y + 3)
+    assert page.locator("#stage .lit .pair").count() == 1
+    before = info(page)
+    picture = page.locator("#stage svg.map")
+    before_drag = str(picture.get_attribute("viewBox"))
+    page.mouse.move(700, 800)
+    page.mouse.down()
+    page.mouse.move(760, 740, steps=3)
+    page.mouse.up()
+    expect(picture).not_to_have_attribute("viewBox", before_drag)
+    assert info(page) == before
+
+
+def test_tables_show_the_same_data_and_follow_the_filters(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    page.get_by_role("button", name="Tables").click()
+    tables = ("VPCs", "Pairs", "Findings")
+    assert [rows(page, name).count() for name in tables] == [10, 20, 1]
+    assert chips(page) == set()
+    box(page, "mesh-0").uncheck()
+    assert [rows(page, name).count() for name in tables] == [5, 10, 0]
+    page.get_by_role("searchbox").fill("service-5")
+    assert [rows(page, name).count() for name in tables] == [1, 4, 0]
+    rows(page, "Pairs").first.get_by_role("button").click()
+    assert "Routes of" in info(page)
+    page.get_by_role("button", name="Map", exact=True).click()
+    assert len(chips(page)) == 5
+
+
+def test_the_url_keeps_the_search_the_filters_and_the_selection(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    box(page, "mesh-1").uncheck()
+    page.get_by_role("searchbox").fill("service")
+    chip(page, 2).click()
+    url = page.url
+    page.goto("about:blank")
+    page.goto(url)
+    assert "service-2" in info(page) and page.locator("#stage .self").count() == 1
+    assert not box(page, "mesh-1").is_checked()
+    expect(page.get_by_role("searchbox")).to_have_value("service")
+
+
+def test_a_malicious_name_is_rendered_as_text(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    chip(page, 0).click()
+    page.get_by_role("button", name="Tables").click()
+    assert HOSTILE in info(page) and HOSTILE in page.locator("#tables").inner_text()
+    assert page.locator("img").count() == 0 and page.locator("script").count() == 2
+    assert page.evaluate("window.pwned") is None
+
+
+def test_an_empty_map_shows_how_to_begin(open_map: OpenMap) -> None:
+    page = open_map({"vpcs": [], "pairs": [], "findings": []})
+    expect(page.get_by_text("No VPC asks for a mesh yet.")).to_be_visible()
+    expect(count(page)).to_have_text("0 VPCs · 0 pairs · 0 findings")
+    assert "Nothing is open" in info(page)
