@@ -180,13 +180,19 @@ pub fn request(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut 
     missing.sort_by_cached_key(|(link, _)| (quotas::since(link, context), link.pair.clone()));
     let mut room = PeeringCapacity::new(context);
     for (link, dead) in missing {
-        match room.take(link, context, draft) {
-            Ok(()) => request_one(link, dead, context, draft),
-            Err(CapacityError::Peerings(vpc)) => {
-                draft.unfit.pairs.insert(link.pair.clone());
+        let full = match room.take(link, context, draft) {
+            Ok(()) => {
+                request_one(link, dead, context, draft);
+                continue;
+            }
+            Err(full) => full,
+        };
+        draft.unfit.pairs.insert(link.pair.clone());
+        match full {
+            CapacityError::Peerings(vpc) => {
                 draft.notes.of_link(link, StatusState::Refused, &format!("{} has no room for more peerings", vpc.id));
             }
-            Err(CapacityError::Requests) => {
+            CapacityError::Requests => {
                 draft.report.wait(&link.pair, "as many requests are pending as AWS allows");
                 draft.notes.of_link(link, StatusState::Waiting, "too many requests are pending");
             }

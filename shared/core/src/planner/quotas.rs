@@ -18,7 +18,8 @@ const NAMED: usize = 3;
 /// What is wanted and does not fit.
 #[derive(Default)]
 pub struct OverQuota {
-    /// Pairs for whose peering one of the VPCs has no room.
+    /// Pairs whose peering cannot be requested now: a VPC has no room for it, or too many requests are pending. Requests
+    /// that their accepters have no room for may stay pending for 7 days.
     pub pairs: BTreeSet<Pair>,
     /// Routes for which a table has no room, or has a prefix list in their place.
     pub routes: BTreeSet<(RouteTableId, IpNet)>,

@@ -94,7 +94,13 @@ fn a_dead_peerings_routes_are_moved_to_its_successor_and_those_to_nobodys_block_
 fn a_dead_peerings_routes_go_where_no_successor_can_come_for_now() {
     let refused = |world: &mut World, pair: Pair| drop(world.observed.refused.insert(pair, "quota".to_owned()));
     let dark = |world: &mut World, pair: Pair| world.close(&pair.accepter().scope.clone());
-    let hinder: [fn(&mut World, Pair); 2] = [refused, dark];
+    let waiting_in_line = |world: &mut World, pair: Pair| {
+        let requester = pair.requester().clone();
+        let other = world.vpc("o", scope(3, 0), "10.200.0.0/16", "");
+        world.grant(&[(Quota::Requests, 1)]);
+        world.peering("pcx-pending", &requester, &other, PeeringStatus::PendingAcceptance, &Tags::new());
+    };
+    let hinder: [fn(&mut World, Pair); 3] = [refused, dark, waiting_in_line];
     for hinder in hinder {
         let (mut world, a, b) = joined();
         world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
