@@ -1,13 +1,13 @@
-# The verbs of the project; CI calls the same ones. `make help` lists them.
+# The commands of the project; CI runs the same ones. `make help` lists them.
 #
-# What is built lives outside the checkout, under $(CACHE), shared by all checkouts of one user: Rust's target folder
-# (aws-sdk-ec2 alone costs minutes and gigabytes) and a virtual environment per content of requirements.txt.
+# Build results are outside the checkout, under $(CACHE), shared by all checkouts of one user: Rust's target directory
+# (aws-sdk-ec2 alone takes minutes and gigabytes) and a virtual environment per content of requirements.txt.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-# Two compilations of aws-sdk-ec2 at once need more memory than most machines have: verbs run one after another.
+# Two concurrent compilations of aws-sdk-ec2 need more memory than most machines have: targets run one after another.
 .NOTPARALLEL:
 
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/peerd
@@ -34,7 +34,7 @@ help: ## Show this list
 run: build $(VENV) ## Watch a mesh form, heal and shrink in the sandbox, then stop (needs no AWS account)
 	$(BIN)/python -m sandbox.demo --functions "$(FUNCTIONS)"
 
-demo: toolchain ## Watch the same in a simulation: no AWS SDK is built, so it takes a minute at the first time
+demo: toolchain ## Watch the same in a simulation; builds no AWS SDK, so the first run takes a minute
 	cargo run --locked --quiet --package peerd --no-default-features --target-dir "$(CARGO_TARGET_DIR)/demo" -- demo
 
 sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
@@ -44,7 +44,7 @@ build: toolchain patience ## Compile the three Lambda functions and the command 
 	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES) peerd)
 
 .PHONY: docs
-docs: toolchain patience ## Write docs/cli.md anew, as the program says it
+docs: toolchain patience ## Generate docs/cli.md from the help texts of the program
 	cargo run --locked --quiet -p peerd -- reference > docs/cli.md
 
 # ---------------------------------------------------------------- check it
@@ -53,7 +53,7 @@ docs: toolchain patience ## Write docs/cli.md anew, as the program says it
 TEST_PURE := cargo test --locked $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches
 CLIPPY := cargo clippy --locked --all-targets
 
-check: toolchain $(VENV) ## After every edit: formatting, lint and tests of all that needs no AWS SDK (a minute)
+check: toolchain $(VENV) ## After every edit: formatting, lint and tests of everything that needs no AWS SDK (a minute)
 	cargo fmt --all --check
 	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches -- -D warnings
 	$(TEST_PURE) --quiet
@@ -68,14 +68,14 @@ unit: toolchain patience ## Rust tests: the crates without the AWS SDK first, th
 	$(TEST_PURE)
 	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
 
-# ---------------------------------------------------------------- doubt it
+# ---------------------------------------------------------------- stress it
 .PHONY: sim mutants
 SEEDS ?= 10000
-sim: toolchain ## Play SEEDS=10000 random scenarios from a fresh seed (FROM=n: from that one), or replay one with SEED=n
+sim: toolchain ## Run SEEDS=10000 random scenarios from a fresh seed (FROM=n: from that one), or replay one with SEED=n
 	cargo run --locked --quiet --profile sim -p peerd-testkit --bin sim -- \
 	  $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM)))
 
-mutants: toolchain $(MUTANTS) ## Change core and engine line by line and list what no test notices (an hour on two cores)
+mutants: toolchain $(MUTANTS) ## Change core and engine line by line and list what no test detects (an hour on two cores)
 	$(MUTANTS) mutants --output "$(CACHE)/mutants" --jobs 2 --package peerd-core --package peerd-engine
 
 $(MUTANTS):
@@ -91,7 +91,7 @@ sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed); K=express
 e2e: build $(VENV) browser ## End-to-end tests against running sandboxes; K=expression selects
 	$(PYTEST) tests/e2e
 
-# The map is tested in Chromium: the machine's own, else one that Playwright or the system's packages bring.
+# The map is tested in Chromium: the installed one, else one that Playwright or the system's package manager installs.
 .PHONY: browser
 browser: $(VENV)
 	@[[ -n "$${PEERD_CHROMIUM:-}" ]] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null \
@@ -117,7 +117,7 @@ lint-rust: toolchain patience
 	$(CLIPPY) --workspace -- -D warnings
 	cargo clippy --locked --package peerd --no-default-features -- -D warnings
 
-# What keeps most tests fast and every decision testable: the planner knows no cloud, the loop no SDK.
+# Keeps most tests fast and every decision testable: the planner is free of the cloud, the loop of the SDK.
 purity: toolchain
 	@refuse() { \
 	  local tree; tree=$$(cargo tree --locked --package "$$1" --edges normal --prefix none); \
@@ -139,21 +139,21 @@ fmt: toolchain $(VENV) ## Format Rust and Python
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-lock: ## Write requirements.txt anew from requirements.in; needs uv (https://docs.astral.sh/uv/)
+lock: ## Generate requirements.txt from requirements.in; needs uv (https://docs.astral.sh/uv/)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/getting-started/installation/" >&2; exit 1; }
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
 
-deploy: toolchain $(VENV) ## Build for AWS and deploy the hub with your credentials; asks for what samconfig.toml lacks
-	@cargo metadata --locked --format-version 1 >/dev/null # sam cannot hand --locked on to cargo
+deploy: toolchain $(VENV) ## Build for AWS and deploy the hub with your credentials; prompts for values that samconfig.toml lacks
+	@cargo metadata --locked --format-version 1 >/dev/null # sam cannot pass --locked to cargo
 	$(BIN)/sam build
 	@if grep -qs '^\[default\.deploy\.parameters\]' samconfig.toml; then set -x; $(BIN)/sam deploy; \
 	else set -x; $(BIN)/sam deploy --guided --stack-name peerd --capabilities CAPABILITY_NAMED_IAM; fi
 
-clean: ## Remove what was built: Rust's target folder, the virtual environments and .aws-sam
+clean: ## Remove the build results: Rust's target directory, the virtual environments and .aws-sam
 	rm -rf "$(CARGO_TARGET_DIR)" "$(CACHE)"/venv-* .aws-sam
 
-# ---------------------------------------------------------------- what the verbs stand on
+# ---------------------------------------------------------------- prerequisites
 .PHONY: toolchain patience
 toolchain:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
@@ -164,9 +164,9 @@ patience:
 	  echo "first build: aws-sdk-ec2 alone takes 7 to 16 minutes on two cores and up to 8 GB of memory, once."; \
 	  echo "It goes to $(CARGO_TARGET_DIR) (several GB); later builds take seconds."; }
 
-# A virtual environment cannot be moved once made, so it is made under a name of its own and then linked in one step:
-# a run that is stopped half-way leaves nothing that looks finished, and two runs at once do not meet.
-# --no-deps: requirements.txt is complete, and pip 23 takes a package's extras for something without a hash.
+# A virtual environment cannot be moved after its creation, so it is created under a temporary name and then linked in one
+# step: an interrupted run leaves nothing that appears complete, and two concurrent runs do not interfere.
+# --no-deps: requirements.txt is complete, and pip 23 treats a package's extras as packages without a hash.
 $(VENV):
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: Python 3.11 or newer is needed" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -56,7 +56,7 @@ class Fault:
 
     @property
     def error_message(self) -> str:
-        return self.message or "The sandbox was told to answer this error (POST /_sandbox/faults)."
+        return self.message or "The sandbox was configured to return this error (POST /_sandbox/faults)."
 
     def matches(self, service: str, action: str, account: str, region: str, principal: str) -> bool:
         wanted = (self.service, self.action, self.account, self.region, self.principal)

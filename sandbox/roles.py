@@ -63,7 +63,7 @@ def _denial_reason(statement: dict[str, Any], external_id: str | None, caller: P
             if (operator, key.lower()) != ("StringEquals", "sts:externalid"):
                 return f"the sandbox cannot evaluate the condition {operator} {key}"
             if external_id not in _as_list(wanted):
-                return "the external id is not the one that its trust policy asks for"
+                return "the external id is not the one that its trust policy requires"
     return None
 
 

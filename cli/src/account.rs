@@ -1,4 +1,4 @@
-//! `peerd account`: where members may be.
+//! `peerd account`: the accounts that peerd scans for members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub enum Command {
     },
 }
 
-/// An account, and who says that members may be there.
+/// An account, and the sources that name it.
 #[derive(Debug, Clone, Default)]
 struct Known {
     by: BTreeSet<&'static str>,
@@ -42,7 +42,7 @@ struct Known {
     gone: bool,
 }
 
-/// Carries a command out and answers what is to be printed.
+/// Runs a command and returns its output.
 pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
     match command {
         Command::List => {
@@ -61,8 +61,8 @@ async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Stack) -> Res
         deployed.store.register(&Scope::new(account.clone(), region)).await?;
     }
     let sent = deployed.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await;
-    sent.with_context(|| format!("{account}: registered, but looked at only with the next sweep"))?;
-    say(&format!("{account}: registered; it is being looked at"));
+    sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
+    say(&format!("{account}: registered; scan queued"));
     Ok(String::new())
 }
 
@@ -71,7 +71,7 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stac
     let by_stack = regions.is_empty() || !regions.is_disjoint(&deployed.regions);
     if by_stack && organization.inactive(account).is_none() {
         if deployed.accounts.contains(account) {
-            bail!("{account} is in the stack parameter Accounts, for all of its Regions; take it out there first");
+            bail!("{account} is in the stack parameter Accounts, for all of its Regions; remove it there first");
         }
         if let Some(unit) = organization.path(account).next() {
             bail!("{account} is in {unit}, where peerd finds accounts; move it out first, and wait for a sweep");
@@ -85,7 +85,7 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stac
     deployed.store.say_gone(account).await?;
     let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
     sent.with_context(|| format!("{account}: removed, but that takes effect only with the next sweep"))?;
-    say(&format!("{account}: removed; what led to it is being taken away"));
+    say(&format!("{account}: removed; deleting its peerings and routes"));
     Ok(String::new())
 }
 
@@ -96,7 +96,7 @@ fn known(
 ) -> BTreeMap<AccountId, Known> {
     let mut known: BTreeMap<AccountId, Known> = BTreeMap::new();
     let by_stack = deployed.accounts.iter().map(|account| (account, "stack"));
-    let found = organization.accounts.keys().map(|account| (account, "organisation"));
+    let found = organization.accounts.keys().map(|account| (account, "organization"));
     for (account, by) in by_stack.chain(found) {
         let of = known.entry(account.clone()).or_default();
         of.by.insert(by);
@@ -128,7 +128,7 @@ fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> Stri
     table(["ACCOUNT", "KNOWN BY", "REGIONS", "UNIT", "STATE"], lines)
 }
 
-/// With the whole path of units, the account's own first: a policy may admit by any of them.
+/// Includes the whole path of units, the account's own first, because a policy may admit by any of them.
 fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
     let accounts = known.iter().map(|(account, Known { by, regions, gone })| {
         let units: Vec<_> = organization.path(account).collect();
@@ -158,13 +158,13 @@ mod tests {
         };
         let known = BTreeMap::from([
             ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),
-            ("222222222222".parse().unwrap(), of(&["organisation"], &["us-east-1"])),
+            ("222222222222".parse().unwrap(), of(&["organization"], &["us-east-1"])),
         ]);
         assert_eq!(
             list(&known, &organization),
             "ACCOUNT       KNOWN BY            REGIONS              UNIT              STATE\n\
              111111111111  registration,stack  eu-west-1,us-east-1  -                 -\n\
-             222222222222  organisation        us-east-1            ou-ab12-11111111  SUSPENDED\n"
+             222222222222  organization        us-east-1            ou-ab12-11111111  SUSPENDED\n"
         );
         let json: serde_json::Value = serde_json::from_str(&list_as_json(&known, &organization)).unwrap();
         assert_eq!(json["accounts"][1]["units"], json!(["ou-ab12-11111111", "r-ab12"]));

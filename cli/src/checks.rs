@@ -1,19 +1,19 @@
-//! Checks, each told in a line, with what to do where it does not hold.
+//! Checks as text: one line each, with the remedy of each check that does not pass.
 
 use peerd_core::{Check, CheckResult};
 
 use crate::mesh::word;
 
-/// All of them.
+/// The lines of all checks.
 pub fn lines(checks: &[Check]) -> String {
     let line = |Check { holds, text, remedy }: &Check| {
-        let remedy = remedy.iter().map(|remedy| format!("          what to do: {remedy}\n"));
+        let remedy = remedy.iter().map(|remedy| format!("          fix: {remedy}\n"));
         format!("  {:6}  {text}\n{}", word(*holds), remedy.collect::<String>())
     };
     checks.iter().map(line).collect()
 }
 
-/// Whether one of them says no.
+/// Whether a check failed.
 pub fn fail(checks: &[Check]) -> bool {
     checks.iter().any(|check| check.holds == CheckResult::No)
 }

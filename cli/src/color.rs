@@ -1,4 +1,4 @@
-//! Colours: what a line begins with says what it is. They are on terminals only, and nowhere with `NO_COLOR`.
+//! Colors: the beginning of a line determines its style. They are on terminals only, and never with `NO_COLOR`.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ const LOUD: Style = AnsiColor::Magenta.on_default().bold();
 const QUIET: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
-/// What lines begin with, after their indentation.
+/// The beginnings of lines, after their indentation.
 const LINES: [(&str, Style); 14] = [
     ("+ ", GOOD),
     ("* ", CHANGE),
@@ -23,15 +23,15 @@ const LINES: [(&str, Style); 14] = [
     ("no ", BAD),
     ("partly ", CHANGE),
     ("failed:", LOUD),
-    ("first:", BOLD),
-    ("what to do:", QUIET),
+    ("blocking:", BOLD),
+    ("fix:", QUIET),
     ("error:", LOUD),
     ("hint:", CHANGE),
 ];
-/// Of these the first word is coloured, and the rest says what is the case.
+/// With these beginnings, only the first word is colored; the rest of the line is the message.
 const WORDS: [&str; 6] = ["yes ", "no ", "partly ", "failed:", "error:", "hint:"];
 
-/// A text for people, with colours.
+/// A text with colors, for a terminal.
 pub fn paint(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
@@ -46,17 +46,17 @@ fn line(line: &str) -> String {
     format!("{indent}{style}{}{style:#}{}", &body[..painted], &body[painted..])
 }
 
-/// Writes a text for people to stdout.
+/// Writes a text to stdout, with colors on a terminal.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When the text cannot be written.
 pub fn to_stdout(text: &str) -> std::io::Result<()> {
     let mut out = anstream::stdout();
     out.write_all(paint(text).as_bytes())?;
     out.flush()
 }
 
-/// Writes a line for people to stderr. Whether or not anybody hears of it changes nothing.
+/// Writes a line to stderr, with colors on a terminal. An error while writing is ignored.
 pub fn to_stderr(line: &str) {
     drop(anstream::stderr().write_all(paint(&format!("{line}\n")).as_bytes()));
 }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_plans_lines_are_coloured_whole_and_of_a_verdict_the_word_alone() {
-        assert_eq!(paint("prod: to be done\n"), "prod: to be done\n");
+        assert_eq!(paint("prod: changes pending\n"), "prod: changes pending\n");
         assert_eq!(paint("    + peering\n"), "    \u{1b}[32m+ peering\u{1b}[0m\n");
         assert_eq!(paint("  no      no trail\n"), "  \u{1b}[31mno\u{1b}[0m      no trail\n");
         assert_eq!(paint("- peering"), "\u{1b}[31m- peering\u{1b}[0m");

@@ -1,4 +1,4 @@
-//! `peerd demo`: a mesh forms, heals and shrinks, on the in-memory AWS of the test kit and in virtual time.
+//! `peerd demo`: a mesh forms, heals and shrinks, in the simulated AWS of the test kit and in virtual time.
 
 use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_core::{Rendered, VpcRef, cidr};
@@ -7,16 +7,17 @@ use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, account, mesh, scope};
 
 const BEGINNING: &str = "\
-This is a simulation: an AWS in memory, with its delays, in virtual time. It runs the very engine of peerd, and touches
+This is a simulation: an AWS in memory, with its delays, in virtual time. It runs the engine of peerd, and changes
 nothing real. Three accounts and two Regions are in it, and the mesh `prod` is declared.
 ";
 
 const END: &str = "
-That was a simulation. `make run` shows the same live, with the real Lambda functions against a local AWS over its API;
-`peerd plan` shows what would be done in accounts of yours, and changes nothing; docs/deploy.md says how to switch it on.
+That was a simulation. `make run` shows the same with the real Lambda functions, which call a local AWS over its API.
+`peerd plan` shows the changes that peerd would make in your accounts, without making them. docs/deploy.md describes
+the deployment.
 ";
 
-/// The story.
+/// Runs the demo and returns its text.
 pub fn tell() -> String {
     let mut story = Story { world: World::default(), text: BEGINNING.to_owned() };
     story.play();
@@ -45,21 +46,21 @@ impl Story {
         self.world.vpc("batch", scope(3, 0), "10.3.0.0/16", "prod");
         self.rest();
         let status = self.world.status(&web).unwrap_or_default();
-        self.note(&format!("each is peered with, and routed to, every other; the tag peerd:status says `{status}`"));
+        self.note(&format!("each has a peering with, and routes to, every other; its tag peerd:status is `{status}`"));
         [web, data]
     }
 
     fn somebody_deletes_a_route(&mut self, web: &VpcRef) {
-        self.say("Somebody deletes a route by hand.");
+        self.say("A user deletes a route.");
         let done = cidr::parse("10.2.0.0/16").ok().map(|block| self.world.delete_route(&table("web"), &block));
         self.check(done.is_some_and(|done| done.is_ok()));
         self.rest();
         let back = self.world.target("web", "10.2.0.0/16");
-        self.note(&format!("the route of {} leads to {} again", web.id, back.unwrap_or_default()));
+        self.note(&format!("the route of {} points to {} again", web.id, back.unwrap_or_default()));
     }
 
     fn somebody_deletes_a_peering(&mut self, web: &VpcRef, data: &VpcRef) {
-        self.say("Somebody deletes a whole peering.");
+        self.say("A user deletes a peering.");
         let peering = self.world.peering(web, data);
         let done = peering.map(|(id, _)| self.world.delete_peering(&web.scope, &id));
         self.check(done.is_some_and(|done| done.is_ok()));
@@ -69,30 +70,30 @@ impl Story {
     }
 
     fn a_block_overlaps(&mut self) {
-        self.say("A VPC whose addresses are taken asks to join.");
+        self.say("A VPC with overlapping addresses requests to join.");
         let twin = self.world.vpc("twin", scope(2, 0), "10.1.0.0/16", "prod");
         self.rest();
         let status = self.world.status(&twin).unwrap_or_default();
-        self.note(&format!("nothing that the others have is taken from them; its peerd:status says `{status}`"));
+        self.note(&format!("the other members keep their routes; its tag peerd:status is `{status}`"));
         let done = self.world.untag(&twin);
         self.check(done.is_ok());
         self.rest();
     }
 
     fn an_account_cannot_be_read(&mut self, data: &VpcRef) {
-        self.say("An account locks peerd out, and a sweep comes by.");
+        self.say("An account denies access to peerd, and a sweep runs.");
         self.world.set_denied(&account(2), true);
         self.world.sweep();
         self.rest();
         let traces = self.world.traces(data).len();
-        self.note(&format!("what cannot be read is no proof of anything: all {traces} traces of the mesh in it stay"));
+        self.note(&format!("an unreadable scope proves nothing: all {traces} traces of the mesh in it stay"));
         self.world.set_denied(&account(2), false);
         self.world.sweep();
         self.rest();
     }
 
     fn a_vpc_leaves(&mut self, web: &VpcRef) {
-        self.say("The tag is taken off a VPC.");
+        self.say("A user removes the tag from a VPC.");
         let done = self.world.untag(web);
         self.check(done.is_ok());
         self.rest();
@@ -106,7 +107,7 @@ impl Story {
         self.line(&format!("\n{what}"));
     }
 
-    /// Lets peerd work until nothing is left to do, and tells what it did.
+    /// Runs peerd until it is idle, and adds its changes and findings to the text.
     fn rest(&mut self) {
         let before = self.world.stage.now();
         self.world.rest();
@@ -119,7 +120,7 @@ impl Story {
             self.line(&format!("  {}", Rendered::new(&finding, DEFAULT_STACK)));
         }
         if runs.iter().any(|run| run.changed_the_network()) {
-            self.line(&format!("  {seconds} seconds of virtual time later all is done"));
+            self.line(&format!("  converged after {seconds} seconds of virtual time"));
         }
     }
 
@@ -148,10 +149,10 @@ mod tests {
         for says in [
             "This is a simulation",
             "+ peering",
-            "the tag peerd:status says `joined prod`",
-            "the route of vpc-web leads to pcx-",
+            "its tag peerd:status is `joined prod`",
+            "the route of vpc-web points to pcx-",
             "they are connected again",
-            "its peerd:status says `joined prod. refused prod",
+            "its tag peerd:status is `joined prod. refused prod",
             "! overlap",
             "! gap",
             "0 traces of the mesh are left on it",
@@ -160,6 +161,6 @@ mod tests {
             assert!(told.contains(says), "{says} is not in:\n{told}");
         }
         assert!(!told.contains("refused that"), "{told}");
-        assert_eq!(told, tell(), "one story, always the same");
+        assert_eq!(told, tell(), "the demo is deterministic");
     }
 }

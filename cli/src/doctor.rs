@@ -1,4 +1,4 @@
-//! `peerd doctor`: whether everything is in place that peerd needs, and what to do where it is not.
+//! `peerd doctor`: checks everything that peerd needs, with a remedy for each check that fails.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::plan::{Backend, Source};
 use crate::status::lasting;
 use crate::{Answer, checks};
 
-/// How late a sweep may be if its schedule is none with a rate.
+/// The maximum age of the last sweep if its schedule has no rate.
 const A_DAY_AND_AN_HOUR: Duration = Duration::from_secs(25 * 3600);
-/// Messages that may wait in a queue before that is remarkable.
+/// The number of waiting messages above which a queue is reported.
 const BACKLOG: u64 = 1000;
 
-/// What `peerd doctor` asks for.
+/// The arguments of `peerd doctor`.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
 }
 
-/// `peerd doctor`. The code is 1 if some check fails.
+/// `peerd doctor`. The exit code is 1 if a check fails.
 pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let from_here = source.role().is_some();
     let (mut hub, scopes) = match source.file(stack) {
@@ -43,14 +43,14 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
         }
     };
     if scopes.is_empty() {
-        hub.push(Check::no("there is no account and Region to look at", "`peerd account add ACCOUNT` names one"));
+        hub.push(Check::no("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
     let fails = checks::fail(&hub) || scopes.iter().any(|scope| checks::fail(&scope.checks));
     let text = if json { as_json(&hub, &scopes, !fails) } else { tell(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
 }
 
-/// Examines every scope from here.
+/// Examines every scope from this machine.
 async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
     let site = Backend::open(source, stack).await?;
     let observer = site.observer();
@@ -58,7 +58,7 @@ async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<
     Ok(site.cloud.examine_all(scopes, &observer.settings.deployment, bus).await)
 }
 
-/// Has the hub's function examine them, with the role that it works with.
+/// Lets the hub's function examine them, with its own role.
 async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
     match deployed.hub.examine_spokes().await {
         Ok(examined) => {
@@ -66,7 +66,7 @@ async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
             examined
         }
         Err(error) => {
-            let remedy = "read its log; you need lambda:InvokeFunction, or look from here with --role";
+            let remedy = "read its log; you need lambda:InvokeFunction, or check from here with --role";
             hub.push(Check::no(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
             Vec::new()
         }
@@ -82,9 +82,10 @@ async fn of_hub(deployed: &Stack) -> Vec<Check> {
     let now = SystemClock.now();
     checks.push(match deployed.store.last_sweep().await {
         Ok(swept) => sweep(swept.map(|at| now.saturating_sub(at)), deployed.hub.schedule.as_deref()),
-        Err(error) => {
-            Check::no(format!("the table cannot be read: {}", chain(&error)), "see docs/policies.md for what you need")
-        }
+        Err(error) => Check::no(
+            format!("the table cannot be read: {}", chain(&error)),
+            "docs/policies.md lists the permissions that you need",
+        ),
     });
     checks
 }
@@ -93,24 +94,25 @@ async fn queue(letters: &QueueWithDlq) -> Check {
     let name = letters.name;
     match letters.counts().await {
         Ok((_, dead)) if dead > 0 => Check::no(
-            format!("{name} gave up on {dead} messages"),
-            "read its log, mend the cause, then `peerd redrive` puts them back",
+            format!("{dead} messages are in the dead-letter queue of {name}"),
+            "read its log, fix the cause, then run `peerd redrive`",
         ),
         Ok((waiting, _)) if waiting > BACKLOG => Check::partly(
             format!("{waiting} messages wait for {name}"),
-            "read its log; see whether its event source is switched on",
+            "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => Check::yes(format!("{name} gave up on nothing, and {waiting} messages wait for it")),
-        Err(error) => {
-            Check::partly(format!("the queue of {name} cannot be read: {}", chain(&error)), "see docs/policies.md")
-        }
+        Ok((waiting, _)) => Check::yes(format!("{name} has no dead letters, and {waiting} messages wait for it")),
+        Err(error) => Check::partly(
+            format!("the queue of {name} cannot be read: {}", chain(&error)),
+            "docs/policies.md lists the permissions that you need",
+        ),
     }
 }
 
-/// Whether the last sweep is as young as its schedule promises, twice over.
+/// Whether the last sweep is at most twice as old as the interval of its schedule.
 fn sweep(age: Option<u64>, schedule: Option<&str>) -> Check {
     let most = schedule.and_then(rate).map_or(A_DAY_AND_AN_HOUR, |rate| rate * 2);
-    let remedy = "see whether the schedule <deployment>-sweep is on, and what the log of drift-repair says";
+    let remedy = "check whether the schedule <deployment>-sweep is enabled, and read the log of drift-repair";
     match age {
         None => Check::no("there was no sweep yet", remedy),
         Some(age) if Duration::from_millis(age) > most => {
@@ -175,7 +177,7 @@ mod tests {
         let examined = [Examined { scope, checks }];
         assert_eq!(
             tell(&[Check::yes("stack")], &examined),
-            "the hub\n  yes     stack\n222222222222/eu-west-1\n  yes     it reads\n  no      no trail\n          what to do: \
+            "the hub\n  yes     stack\n222222222222/eu-west-1\n  yes     it reads\n  no      no trail\n          fix: \
              make one\n1 checks fail in 1 accounts and Regions\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[], &examined, false)).unwrap();

@@ -1,48 +1,48 @@
-//! Errors that people meet, each in our own words and with the next step; what AWS said stays below as the cause.
+//! Errors that users see: each has its own message and the next step. The error of AWS follows as the cause.
 
-/// An error that people meet.
+/// An error that users see.
 pub struct Met {
-    /// What the chain of causes has in it.
+    /// The error matches if the chain of causes contains one of these texts.
     words: &'static [&'static str],
-    /// What is the case, unless the error says so itself.
+    /// The message, unless the message of the error itself is used.
     pub says: Option<&'static str>,
-    /// What to do.
+    /// The next step.
     pub hint: &'static str,
     /// The exit code.
     code: u8,
 }
 
-/// What was asked for cannot be done.
+/// The request cannot be carried out.
 const OTHER: u8 = 1;
-/// Whoever asks may not, or is not known.
+/// The principal is unknown or lacks a permission.
 const WHO: u8 = 3;
-/// Trying again may help.
+/// A retry may help.
 const AGAIN: u8 = 4;
 
-/// The first that fits is said.
+/// The first match is used.
 const MET: [Met; 13] = [
     Met {
-        words: &["is no peerd.toml"],
+        words: &["is not a valid peerd.toml", "there is no peerd.toml"],
         says: None,
-        hint: "README.md shows a whole one, and docs/policies.md what each mesh may say",
+        hint: "README.md shows a complete one, and docs/policies.md lists the fields of a mesh",
         code: OTHER,
     },
     Met {
-        words: &["is no policy", "more in it than one policy"],
+        words: &["is not a valid policy", "contains more than one policy"],
         says: None,
-        hint: "docs/policies.md lists the fields, and `peerd mesh show MESH` prints a whole policy",
+        hint: "docs/policies.md lists the fields, and `peerd mesh show MESH` prints a complete policy",
         code: OTHER,
     },
     Met {
         words: &["No such file", "Permission denied (os", "Is a directory", "valid UTF-8"],
         says: None,
-        hint: "see that the path is right and that you may use the file",
+        hint: "check the path and the permissions of the file",
         code: OTHER,
     },
     Met {
         words: &["no credentials found"],
         says: Some("there are no AWS credentials"),
-        hint: "set AWS_PROFILE, or log in (`aws sso login`); `aws sts get-caller-identity` shows whose are used",
+        hint: "set AWS_PROFILE, or log in (`aws sso login`); `aws sts get-caller-identity` shows which are used",
         code: WHO,
     },
     Met {
@@ -59,9 +59,8 @@ const MET: [Met; 13] = [
     },
     Met {
         words: &["InvalidClientTokenId", "UnrecognizedClient", "SignatureDoesNotMatch", "AuthFailure"],
-        says: Some("AWS does not know these credentials"),
-        hint: "`aws sts get-caller-identity` says whether they are good; the Region may be one that the account has not \
-               switched on",
+        says: Some("AWS does not recognize these credentials"),
+        hint: "check them with `aws sts get-caller-identity`; the account may not have enabled the Region",
         code: WHO,
     },
     Met {
@@ -74,46 +73,46 @@ const MET: [Met; 13] = [
     Met {
         words: &["AssumeRole", "assume role", "role cannot be assumed"],
         says: Some("a role cannot be assumed"),
-        hint: "it must exist in that account, and its trust policy must name you and the external id that you give",
+        hint: "it must exist in that account, and its trust policy must name your principal and the external id",
         code: WHO,
     },
     Met {
         words: &["AccessDenied", "UnauthorizedOperation", "not authorized"],
-        says: Some("your AWS identity may not do that"),
-        hint: "give it the permission that is named below; docs/policies.md lists what the commands need",
+        says: Some("your AWS identity lacks a permission"),
+        hint: "grant the permission that the cause names; docs/policies.md lists what each command needs",
         code: WHO,
     },
     Met {
         words: &["Throttl", "RequestLimitExceeded", "TooManyRequests"],
-        says: Some("AWS takes no more calls for now"),
-        hint: "try again in a minute; nothing is lost, and what was done is not done again",
+        says: Some("AWS is throttling requests"),
+        hint: "try again in a minute; completed changes are kept and not repeated",
         code: AGAIN,
     },
     Met {
         words: &["timed out", "timeout"],
         says: Some("AWS did not answer in time"),
-        hint: "try again; look at the network, the proxy, and AWS_ENDPOINT_URL",
+        hint: "try again; check the network, the proxy, and AWS_ENDPOINT_URL",
         code: AGAIN,
     },
     Met {
         words: &["dispatch failure"],
-        says: Some("AWS was not reached"),
-        hint: "look at the network, the proxy, and AWS_ENDPOINT_URL",
+        says: Some("AWS is unreachable"),
+        hint: "check the network, the proxy, and AWS_ENDPOINT_URL",
         code: AGAIN,
     },
 ];
 
-/// What is known of an error, by its chain of causes; nothing if it says itself what to do.
+/// The known error that matches a chain of causes; none if the message itself contains the next step.
 pub fn met(chain: &str) -> Option<&'static Met> {
     MET.iter().find(|met| met.words.iter().any(|word| chain.contains(word)))
 }
 
-/// The exit code that goes with an error.
+/// The exit code of an error.
 pub fn code(chain: &str) -> u8 {
     met(chain).map_or(OTHER, |met| met.code)
 }
 
-/// An error as people read it.
+/// An error as text.
 pub fn tell(chain: &str) -> String {
     let chain = chain.trim_end();
     match met(chain) {
@@ -150,10 +149,10 @@ mod tests {
                 "trust policy",
                 3,
             ),
-            ("Query of meshes (AccessDeniedException: dynamodb:Query)", "may not do that", "docs/policies.md", 3),
-            ("DescribeVpcs (RequestLimitExceeded: slow down)", "takes no more calls", "in a minute", 4),
+            ("Query of meshes (AccessDeniedException: dynamodb:Query)", "lacks a permission", "docs/policies.md", 3),
+            ("DescribeVpcs (RequestLimitExceeded: slow down)", "is throttling", "in a minute", 4),
             ("dispatch failure: timeout: connect", "did not answer in time", "the network", 4),
-            ("dispatch failure: io error: Connection refused", "was not reached", "AWS_ENDPOINT_URL", 4),
+            ("dispatch failure: io error: Connection refused", "is unreachable", "AWS_ENDPOINT_URL", 4),
         ] {
             let told = tell(chain);
             let lines: Vec<&str> = told.lines().collect();
@@ -162,11 +161,11 @@ mod tests {
             assert_eq!(lines[2], format!("cause: {chain}"));
             assert_eq!(code(chain), exits, "{chain}");
         }
-        let own = "nosuch is neither declared nor asked for; `peerd mesh list` lists the meshes";
+        let own = "no mesh named `nosuch`; `peerd mesh list` lists the meshes";
         assert_eq!((tell(own), code(own)), (format!("error: {own}"), 1));
-        let told = tell("x.json is no policy: policy field `topology`: unknown variant `ring`\n");
-        assert!(
-            told.starts_with("error: x.json is no policy: policy field `topology`: unknown variant `ring`\nhint: ")
-        );
+        let told = tell("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
+        assert!(told.starts_with(
+            "error: x.json is not a valid policy: policy field `topology`: unknown variant `ring`\nhint: "
+        ));
     }
 }

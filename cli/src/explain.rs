@@ -1,4 +1,4 @@
-//! `peerd explain`: why two VPCs reach each other or do not.
+//! `peerd explain`: why two VPCs can or cannot reach each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use serde_json::json;
 use crate::checks;
 use crate::plan::{Backend, Source};
 
-/// How many scopes are searched at once.
+/// How many scopes are searched concurrently.
 const CONCURRENCY: usize = 32;
 
-/// What `peerd explain` asks for.
+/// The arguments of `peerd explain`.
 #[derive(Args)]
 pub struct Arguments {
     /// Id of one VPC
@@ -43,7 +43,7 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
 }
 
-/// Looks for VPCs wherever peerd looks.
+/// Searches VPCs in every scope that peerd reads.
 async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, Vpc>> {
     let ids: BTreeSet<VpcId> = ids.into_iter().cloned().collect();
     let read = |scope: Scope| {
@@ -61,13 +61,13 @@ async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Re
     match ids.iter().find(|id| !found.contains_key(*id)) {
         None => Ok(found),
         Some(id) if unread.is_empty() => {
-            bail!("{id} is in no account and Region in which peerd looks; `peerd account add ACCOUNT` names one")
+            bail!("{id} is in none of the accounts and Regions that peerd reads; `peerd account add ACCOUNT` adds one")
         }
-        Some(id) => bail!("{id} is nowhere to be seen, and these could not be read:\n  {}", unread.join("\n  ")),
+        Some(id) => bail!("{id} was not found; these scopes could not be read:\n  {}", unread.join("\n  ")),
     }
 }
 
-/// A mesh for which both ask, or else any: its run knows all meshes.
+/// A mesh that both VPCs request, or else any mesh: a run reads the policies of all meshes.
 async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     let [one, other] = pair.map(|vpc| MeshTag::of(&vpc.tags).meshes);
@@ -92,18 +92,18 @@ async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
 fn verdict(checks: &[Check]) -> &'static str {
     let some = |holds| checks.iter().any(|check| check.holds == holds);
     match (some(CheckResult::No), some(CheckResult::Partly)) {
-        (true, _) => "do not reach each other",
-        (false, true) => "reach each other, but not everything does",
-        (false, false) => "reach each other",
+        (true, _) => "cannot reach each other",
+        (false, true) => "can reach each other, with restrictions",
+        (false, false) => "can reach each other",
     }
 }
 
-/// The verdict with the first thing to mend, and then every check.
+/// The verdict with the first failed check, and then every check.
 fn tell([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
     let mut text = format!("{one} and {other} {}\n", verdict(checks));
     if let Some(first) = checks.iter().find(|check| check.holds == CheckResult::No) {
         let remedy = first.remedy.as_deref().unwrap_or_default();
-        text += &format!("first: {}\n  what to do: {remedy}\n", first.text);
+        text += &format!("blocking: {}\n  fix: {remedy}\n", first.text);
     }
     text + &checks::lines(checks)
 }
@@ -126,14 +126,14 @@ mod tests {
             remedy: remedy.map(str::to_owned),
         };
         let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
-        let mut checks = vec![check(CheckResult::Yes, "fine", None), check(CheckResult::Partly, "half", Some("look"))];
-        assert!(tell([&a, &b], &checks).contains("reach each other, but not everything does"));
-        checks.push(check(CheckResult::No, "broken", Some("mend it")));
+        let mut checks = vec![check(CheckResult::Yes, "fine", None), check(CheckResult::Partly, "half", Some("read"))];
+        assert!(tell([&a, &b], &checks).contains("can reach each other, with restrictions"));
+        checks.push(check(CheckResult::No, "broken", Some("repair it")));
         assert_eq!(
             tell([&a, &b], &checks),
-            "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) do not reach each other\n\
-             first: broken\n  what to do: mend it\n\
-             \x20 yes     fine\n  partly  half\n          what to do: look\n  no      broken\n          what to do: mend it\n"
+            "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
+             blocking: broken\n  fix: repair it\n\
+             \x20 yes     fine\n  partly  half\n          fix: read\n  no      broken\n          fix: repair it\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks)).unwrap();
         assert_eq!((&json["reach"], &json["checks"][2]["holds"]), (&json!(false), &json!("no")));

@@ -1,4 +1,4 @@
-//! Files that people name, and stdin.
+//! Files from the command line, and stdin.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -17,7 +17,7 @@ pub fn read(file: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// What a file is called when there is something to say of it.
+/// The name of a file in messages.
 pub fn name(file: &Path) -> Cow<'_, str> {
     if is_stdin(file) { "stdin".into() } else { file.to_string_lossy() }
 }

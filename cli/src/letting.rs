@@ -1,4 +1,4 @@
-//! `peerd confirm` and `peerd redrive`: what waits for an operator goes on.
+//! `peerd confirm` and `peerd redrive`: an operator lets blocked work continue.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use serde_json::json;
 
 use crate::say;
 
-/// What `peerd confirm` asks for.
+/// The arguments of `peerd confirm`.
 #[derive(Args)]
 pub struct Confirm {
     /// Name of the mesh
     mesh: MeshName,
 }
 
-/// `peerd confirm`: one run of the mesh deletes all that is due.
+/// `peerd confirm`: one run of the mesh deletes without the delete limits.
 pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<String> {
     let tidings = deployed.store.tidings(&mesh).await?.unwrap_or_default();
     let blocked = tidings.findings.iter().find(|finding| matches!(finding, Finding::DeleteLimit { .. }));
     let Some(blocked) = blocked else {
-        bail!("nothing of {mesh} waits for a confirmation; `peerd status {mesh}` shows what is open");
+        bail!("no deletion of {mesh} waits for confirmation; `peerd status {mesh}` shows the open findings");
     };
     let work = Work::Reconcile {
         mesh: mesh.clone(),
@@ -33,11 +33,11 @@ pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<Stri
     };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
-    say(&format!("{mesh}: confirmed ({}); it is being done", blocked.message()));
+    say(&format!("{mesh}: approved ({}); deletion queued", blocked.message()));
     Ok(String::new())
 }
 
-/// `peerd redrive`: every dead letter goes back to where it came from.
+/// `peerd redrive`: moves every dead letter back to its queue.
 pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
     let mut counts = Vec::new();
     for letters in &deployed.letters {
@@ -50,7 +50,7 @@ pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
         }
         counts.push((letters.name, count));
     }
-    let lines = counts.iter().map(|(name, count)| format!("{name}: {count} messages are back\n"));
+    let lines = counts.iter().map(|(name, count)| format!("{name}: {count} messages redriven\n"));
     let as_json = json!({"redriven": counts.iter().map(|(name, count)| (*name, *count)).collect::<std::collections::BTreeMap<_, _>>()});
     Ok(if json { format!("{as_json}\n") } else { lines.collect() })
 }

@@ -1,4 +1,4 @@
-//! The command line of peerd: data on stdout, talk on stderr.
+//! The command line of peerd: data on stdout, messages on stderr.
 
 #[cfg(feature = "aws")]
 mod account;
@@ -53,7 +53,7 @@ struct Cli {
     command: Command,
 }
 
-/// What is the same for all commands.
+/// The help that applies to all commands.
 const AFTER: &str = "\
 Data goes to stdout, everything else to stderr. Color is used on terminals only, and never with NO_COLOR. Region, profile, \
 credentials and endpoints are those of the AWS CLI (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...).
@@ -62,7 +62,7 @@ Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a fa
 command line; 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a retry may help. \
 `peerd plan --detailed-exitcode`: 0 no changes, 2 changes pending, 5 no changes, but an account could not be read.";
 
-/// What a command prints, and the exit code that goes with it.
+/// The output of a command and its exit code.
 struct Answer {
     text: String,
     code: u8,
@@ -111,7 +111,7 @@ async fn main() -> ExitCode {
 }
 
 impl Cli {
-    /// Whether the answer is for programs: then it is printed as it is.
+    /// Whether the output is for programs. Such output is printed without colors.
     fn is_data(&self) -> bool {
         #[cfg(feature = "aws")]
         if self.json || matches!(self.command, Command::Online(online::Command::Map(_))) {
@@ -121,7 +121,7 @@ impl Cli {
     }
 }
 
-/// Carries a command out.
+/// Runs a command.
 async fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
         Command::Demo => Ok(demo::tell().into()),
@@ -133,12 +133,12 @@ async fn run(cli: Cli) -> anyhow::Result<Answer> {
     }
 }
 
-/// Tells on stderr what was done. It is done, whether or not anybody hears of it.
+/// Writes a message to stderr. An error while writing is ignored, because the action is already done.
 fn say(line: &str) {
     progress::aside(|| color::to_stderr(line));
 }
 
-/// Writes to stdout; a reader that has seen enough is no error.
+/// Writes to stdout. A reader that closes the pipe early is not an error.
 fn print(text: &str, is_data: bool) -> anyhow::Result<()> {
     let written = match is_data {
         true => stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()),

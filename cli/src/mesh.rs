@@ -1,4 +1,4 @@
-//! `peerd mesh`: what operators declare.
+//! `peerd mesh`: the policies that operators declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deploy
     declare(deployed, &mesh, &policy, &done).await
 }
 
-/// Carries a command out and answers what is to be printed.
+/// Runs a command and returns its output.
 pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
     match command {
         Command::List => {
@@ -107,7 +107,7 @@ pub enum Declaration {
     Policy(Policy),
     /// The stack, with the default policy.
     Stack(Policy),
-    /// Nobody: some VPC asks for it.
+    /// No one: only a VPC requests it.
     Nobody,
 }
 
@@ -128,7 +128,7 @@ impl Declaration {
         }
     }
 
-    /// How far peerd goes; `-` where nobody says.
+    /// The mode of the mesh; `-` if it is not declared.
     pub fn mode(&self) -> String {
         let mode = |policy: &Policy| match &policy.mode {
             Mode::Unreadable(_) => "unreadable".to_owned(),
@@ -157,7 +157,7 @@ pub async fn declarations(deployed: &Stack) -> Result<Declarations> {
 async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
     match declarations(deployed).await?.remove(mesh).and_then(|declared| declared.policy().cloned()) {
         Some(Policy { mode: Mode::Unreadable(why), .. }) => {
-            bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} anew")
+            bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} again")
         }
         Some(policy) => Ok(policy),
         None => bail!("{mesh} is not declared; `peerd mesh declare {mesh}` declares it"),
@@ -174,7 +174,7 @@ async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str)
     reconcile(deployed, mesh, done).await
 }
 
-/// Has the mesh reconciled at once, and says what was done.
+/// Requests an immediate reconcile of the mesh, and reports what was done.
 async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<String> {
     let work = Work::reconcile(mesh.clone(), BTreeSet::new(), false);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
@@ -186,12 +186,12 @@ async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<Stri
 fn read(file: &Path) -> Result<Policy> {
     let (name, text) = (input::name(file), input::read(file)?);
     let mut json = serde_json::Deserializer::from_str(&text);
-    let policy = Policy::read(&mut json).with_context(|| format!("{name} is no policy"))?;
-    json.end().with_context(|| format!("{name} has more in it than one policy"))?;
+    let policy = Policy::read(&mut json).with_context(|| format!("{name} is not a valid policy"))?;
+    json.end().with_context(|| format!("{name} contains more than one policy"))?;
     Ok(policy)
 }
 
-/// What serde calls a value that is one word.
+/// The name under which serde serializes a value without fields.
 pub fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -269,9 +269,9 @@ mod tests {
         assert!(
             read(r#"{"topology":"ring"}"#)
                 .unwrap_err()
-                .contains("is no policy: policy field `topology`: unknown variant `ring`")
+                .contains("is not a valid policy: policy field `topology`: unknown variant `ring`")
         );
-        assert!(read("{} {}").unwrap_err().contains("more in it than one policy"));
+        assert!(read("{} {}").unwrap_err().contains("contains more than one policy"));
         std::fs::remove_file(&file).unwrap();
         assert!(super::read(&file).unwrap_err().to_string().ends_with("not read"));
     }

@@ -1,4 +1,4 @@
-//! The commands that speak to AWS.
+//! The commands that call AWS.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -49,7 +49,7 @@ pub enum OfDeployment {
     Release(mesh::Handover),
 }
 
-/// Carries a command out.
+/// Runs a command.
 pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<Answer> {
     let command = match command {
         Command::Plan(arguments) => return plan::plan(arguments, stack, json).await,

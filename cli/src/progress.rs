@@ -1,19 +1,19 @@
-//! What is under way, on a terminal's stderr, once it has taken a second.
+//! The progress of a command, on stderr if it is a terminal, after the first second.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How long a command may take before it tells that it is at work.
+/// How long a command runs before its progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(120);
 
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Begins to tell, in a second from now. Nothing is told where stderr is no terminal.
+/// Shows the progress, beginning in a second. Nothing is shown if stderr is not a terminal.
 pub fn begin() {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_message("AWS is asked");
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_message("calling AWS");
     bar.set_style(style("{spinner} {elapsed} {msg}"));
     if BAR.set(bar.clone()).is_ok() {
         drop(tokio::spawn(async move {
@@ -26,7 +26,7 @@ pub fn begin() {
     }
 }
 
-/// So many things are to be done now.
+/// Begins a stage with this number of steps.
 #[cfg(feature = "aws")]
 pub fn count(what: &'static str, of: usize) {
     let Some(bar) = BAR.get() else { return };
@@ -36,7 +36,7 @@ pub fn count(what: &'static str, of: usize) {
     bar.set_length(u64::try_from(of).unwrap_or(u64::MAX));
 }
 
-/// One of them is done.
+/// Counts one step as done.
 #[cfg(feature = "aws")]
 pub fn step() {
     if let Some(bar) = BAR.get() {
@@ -44,7 +44,7 @@ pub fn step() {
     }
 }
 
-/// Does something that writes to the terminal or asks there.
+/// Runs something that writes to the terminal or prompts there.
 pub fn aside<T>(what: impl FnOnce() -> T) -> T {
     match BAR.get() {
         Some(bar) => bar.suspend(what),
@@ -52,7 +52,7 @@ pub fn aside<T>(what: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Tells no more, and leaves no trace.
+/// Removes the progress from the terminal.
 pub fn end() {
     if let Some(bar) = BAR.get() {
         bar.finish_and_clear();

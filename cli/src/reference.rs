@@ -1,4 +1,4 @@
-//! What the program says of itself: for shells, for `man`, and for docs/cli.md.
+//! The reference of the commands: completions for shells, the manual page, and docs/cli.md.
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -13,7 +13,7 @@ pub fn completions(shell: Shell) -> Result<String> {
     Ok(String::from_utf8(text)?)
 }
 
-/// The page for `man`.
+/// The manual page.
 pub fn man() -> Result<String> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut text)?;
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn docs_cli_md_is_what_the_program_says() {
         let documented = include_str!("../../docs/cli.md");
-        assert!(documented == markdown(), "docs/cli.md is not what the program says: `make docs` writes it anew");
+        assert!(documented == markdown(), "docs/cli.md is out of date: run `make docs`");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `peerd status` and `peerd history`: what there is, what is open, and what was done.
+//! `peerd status` and `peerd history`: meshes with their members, open findings, and the latest runs.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::mesh::{self, Declaration};
 use crate::table::table;
 
-/// What `peerd status` asks for.
+/// The arguments of `peerd status`.
 #[derive(Args)]
 pub struct Status {
     /// Show only this mesh, with its members, findings and remedies
     mesh: Option<MeshName>,
 }
 
-/// What `peerd history` asks for.
+/// The arguments of `peerd history`.
 #[derive(Args)]
 pub struct History {
     /// Name of the mesh
@@ -29,7 +29,7 @@ pub struct History {
     runs: usize,
 }
 
-/// A mesh as the table knows it.
+/// A mesh as it is in the table.
 struct Known {
     mesh: MeshName,
     declaration: Declaration,
@@ -80,7 +80,7 @@ pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bo
 }
 
 fn unknown(mesh: &MeshName) -> anyhow::Error {
-    anyhow::anyhow!("{mesh} is neither declared nor asked for; `peerd mesh list` lists the meshes")
+    anyhow::anyhow!("no mesh named `{mesh}`; `peerd mesh list` lists the meshes")
 }
 
 fn overview(known: &[Known], swept: Option<u64>) -> String {
@@ -93,7 +93,7 @@ fn overview(known: &[Known], swept: Option<u64>) -> String {
     format!("{}\n{swept}\n", table(["MESH", "MODE", "MEMBERS", "PAIRS ACTIVE", "FINDINGS", "GAPS"], lines))
 }
 
-/// How many pairs of all are peered.
+/// The number of pairs with an active peering, and of all pairs.
 fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
     let active = pairs.get("active").copied().unwrap_or_default();
     format!("{active} of {}", pairs.values().sum::<usize>())
@@ -103,7 +103,7 @@ fn details(of: &Known) -> String {
     let Known { mesh, declaration, members, findings, more, withheld, pairs } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
-        ["MEMBER", "ACCOUNT", "REGION", "BLOCKS"],
+        ["MEMBER", "ACCOUNT", "REGION", "CIDRS"],
         members.iter().map(|member| {
             let scope = &member.vpc.scope;
             let (account, region) = (scope.account.to_string(), scope.region.to_string());
@@ -114,23 +114,23 @@ fn details(of: &Known) -> String {
     let pairs = if pairs.is_empty() { "none".to_owned() } else { pairs.join(", ") };
     text += &format!("\npairs: {pairs}\n\n");
     if findings.is_empty() {
-        text.push_str("nothing is open\n");
+        text.push_str("no open findings\n");
     }
     for (Rendered { kind, subject, text: what, remedy, .. }, age) in findings {
         let age = age.map(|age| format!(", for {}", lasting(age))).unwrap_or_default();
-        text += &format!("{kind}: {subject}{age}\n  {what}\n  what to do: {remedy}\n");
+        text += &format!("{kind}: {subject}{age}\n  {what}\n  fix: {remedy}\n");
     }
     text.extend(
-        more.iter().map(|(kind, count)| format!("and {count} more of kind {kind}; the functions' log has them all\n")),
+        more.iter().map(|(kind, count)| format!("and {count} more of kind {kind}; the functions' logs list all\n")),
     );
     if !withheld.is_empty() {
-        text += "\ndue when the mesh resumes, and whatever follows from it\n";
+        text += "\npending until the mesh is resumed (follow-up steps not shown)\n";
         text.extend(withheld.iter().map(|line| format!("  {line}\n")));
     }
     text
 }
 
-/// So many milliseconds, in the largest unit of which there are two or more.
+/// A duration in milliseconds as text, in the largest unit that gives at least 2.
 pub fn lasting(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
@@ -140,7 +140,7 @@ pub fn lasting(milliseconds: u64) -> String {
 
 fn tell(run: &PastRun) -> String {
     let PastRun { at, outcome, applied, failed, findings, causes } = run;
-    let causes = causes.iter().map(|cause| format!("woken by {cause}"));
+    let causes = causes.iter().map(|cause| format!("triggered by {cause}"));
     let failed = failed.iter().map(|line| format!("failed: {line}"));
     let lines = causes.chain(applied.iter().cloned()).chain(failed).chain(findings.iter().cloned());
     let lines: String = lines.map(|line| format!("  {line}\n")).collect();
@@ -206,12 +206,12 @@ mod tests {
         assert_eq!(
             details(&known()),
             "prod: active, declared by stack\n\n\
-             MEMBER  ACCOUNT       REGION     BLOCKS\n\
+             MEMBER  ACCOUNT       REGION     CIDRS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
-             blocked: prod, for 2 hours\n  no JSON\n  what to do: declare it again with its policy, \
+             blocked: prod, for 2 hours\n  no JSON\n  fix: declare it again with its policy, \
              `peerd mesh declare prod --policy prod.json --stack acme`; until then nothing of it is changed\n\
-             and 240 more of kind overlap; the functions' log has them all\n\n\
-             due when the mesh resumes, and whatever follows from it\n  + peering\n"
+             and 240 more of kind overlap; the functions' logs list all\n\n\
+             pending until the mesh is resumed (follow-up steps not shown)\n  + peering\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[known()], Some(1500))).unwrap();
         assert_eq!((&json["last_sweep_seconds_ago"], &json["meshes"][0]["pairs"]["active"]), (&json!(1), &json!(2)));
@@ -237,7 +237,7 @@ mod tests {
         let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c"), causes };
         assert_eq!(
             tell(&run),
-            "2026-11-23T07:00:00Z partial\n  woken by DeleteRoute of rtb-1 by arn:aws:iam::1:user/x\n  + a\n  failed: b\n  ! c\n"
+            "2026-11-23T07:00:00Z partial\n  triggered by DeleteRoute of rtb-1 by arn:aws:iam::1:user/x\n  + a\n  failed: b\n  ! c\n"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Columns of text.
 
-/// A table with a headline, each column as wide as its widest cell.
+/// A table with a heading, each column as wide as its widest cell.
 pub fn table<const N: usize>(head: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
     let lines: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(lines).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();

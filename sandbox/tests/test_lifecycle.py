@@ -100,7 +100,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for left processes in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="searches /proc for leftover processes")
 def test_a_sandbox_whose_starter_was_killed_stops(functions: Path, tmp_path: Path) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(functions), str(tmp_path), str(free_port())],

@@ -62,7 +62,7 @@ def test_a_new_account_of_the_organization_is_found_by_the_sweep_and_its_vpc_joi
 
     assert account_entry(peerd, account) == {
         "account": account,
-        "known_by": ["organisation"],
+        "known_by": ["organization"],
         "regions": sorted(REGIONS),
         "units": [unit, units.meshes],
         "state": None,

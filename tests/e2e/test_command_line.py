@@ -22,7 +22,7 @@ def test_the_status_of_a_mesh_lists_its_members_and_a_remedy_for_each_open_findi
     output = peerd.ok("status", "prod")
 
     assert output.startswith("prod: active, declared by stack\n\nMEMBER")
-    assert all(word in output for word in (one.id, twin.id, block, "overlap: ", "what to do: disassociate"))
+    assert all(word in output for word in (one.id, twin.id, block, "overlap: ", "fix: disassociate"))
     overview = {it["mesh"]: it for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
     assert {one.id, twin.id} <= {member["vpc"] for member in overview["prod"]["members"]}
     assert "overlap" in {finding["kind"] for finding in overview["prod"]["findings"]}
@@ -50,7 +50,7 @@ def test_a_mesh_that_does_not_exist_has_neither_a_status_nor_a_history(peerd: Pe
         result = peerd.run(command, "nosuch-at-all")
 
         assert (result.code, result.out) == (1, "")
-        assert result.err.startswith("error: nosuch-at-all is neither declared nor asked for")
+        assert result.err.startswith("error: no mesh named `nosuch-at-all`")
 
 
 def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: str) -> None:

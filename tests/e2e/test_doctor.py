@@ -146,7 +146,7 @@ def test_dead_letters_are_reported(world: World, peerd: Peerd, run_doctor: RunDo
         lambda: sqs.send_message(QueueUrl=queue, MessageBody="{}"), lambda: sqs.purge_queue(QueueUrl=queue)
     ):
         failed = failed_checks(run_doctor())
-    assert ("hub", "", "vpc-events gave up on 1 messages") in failed
+    assert ("hub", "", "1 messages are in the dead-letter queue of vpc-events") in failed
 
 
 def test_without_a_deployment_the_roles_of_a_file_are_checked_and_events_are_not(

@@ -174,11 +174,11 @@ def test_a_principal_that_keeps_deleting_a_route_is_reported_and_peerd_backs_off
     route = {"RouteTableId": table, "DestinationCidrBlock": block}
 
     def restored_or_backing_off() -> list[str]:
-        backing_off = "somebody keeps undoing it" in world.status(one)
+        backing_off = "another principal reverts it" in world.status(one)
         return [] if backing_off or block in world.routes(one) else [f"{table} has no route to {block}"]
 
     # Reverts within 20 seconds of the creation count once, so this takes more than a minute.
-    while "somebody keeps undoing it" not in world.status(one):
+    while "another principal reverts it" not in world.status(one):
         if block in world.routes(one):
             world.ec2(one).delete_route(**route)
         world.eventually(restored_or_backing_off)
@@ -189,7 +189,7 @@ def test_a_principal_that_keeps_deleting_a_route_is_reported_and_peerd_backs_off
         "put in place 4 times within two hours and undone, last by arn:aws:sts::"
     )
     assert f":{HUB}:assumed-role/sandbox-admin/" in finding["text"]
-    assert f"woken by DeleteRoute of {table} by arn:aws:sts::{HUB}" in peerd.ok("history", "prod")
+    assert f"triggered by DeleteRoute of {table} by arn:aws:sts::{HUB}" in peerd.ok("history", "prod")
     world.until_idle()
     world.control.clear_calls()
     world.control.sweep()

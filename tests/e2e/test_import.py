@@ -14,7 +14,7 @@ ROLE = "sandbox-admin"
 
 
 def legacy_member(vpc: Vpc, **more: Any) -> dict[str, Any]:
-    """Returns the legacy_member of a VPC in the Python peerd's file."""
+    """Returns the entry of a VPC in the Python peerd's file."""
     return {"account_id": vpc.account, "vpc_id": vpc.id, "region": vpc.region} | more
 
 
@@ -68,10 +68,10 @@ def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
 
     plan = peerd.run("import", "-", stdin=file)
 
-    assert plan.code == 0 and "nothing was changed; --apply does it" in plan.err
+    assert plan.code == 0 and "nothing was changed; to make the changes, add --apply" in plan.err
     assert f"it adopts {adopted}" in plan.out
     assert f"+ tags of {three.id} ({THIRD}/{HOME}): peerd:cidrs={half}, peerd:env={mesh}" in plan.out
-    assert "1 meshes, 3 VPCs to tag, 1 peerings to adopt, 0 things to know\n" in plan.out
+    assert "1 meshes, 3 VPCs to tag, 1 peerings to adopt, 0 notes\n" in plan.out
     assert "peerd:env" not in tags_of(world, one) and mesh not in peerd.ok("mesh", "list")
 
     peerd.ok("import", "-", "--apply", stdin=file)
@@ -134,10 +134,10 @@ def test_a_file_that_cannot_be_imported_is_rejected_with_the_reason_and_its_loca
     )
 
     assert result.code == 1
-    assert "give it a name by --rename 'prod/eu=NAME'" in result.err
+    assert "name a mesh for it with --rename 'prod/eu=NAME'" in result.err
     file = legacy_config("prod/eu", legacy_member(one, cidr_overrides=["192.0.2.0/24"]))
     renamed = peerd.run("import", "-", "--rename", "prod/eu=imported", stdin=file)
-    assert renamed.code == 1 and "nothing of its overrides is within its blocks" in renamed.err
+    assert renamed.code == 1 and "none of its overrides is within its CIDR blocks" in renamed.err
     unreadable = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "nobody", stdin=file)
-    assert f"! {HUB}/{HOME}: not read, so its blocks and peerings are not known" in unreadable
+    assert f"! {HUB}/{HOME}: not read, so its CIDR blocks and peerings are unknown" in unreadable
     assert not checks.cleanup_problems(world.snapshot(one), one)

@@ -49,4 +49,4 @@ def test_a_mesh_is_drawn_with_its_vpcs_peerings_and_findings(
     invalid = tmp_path / "wrong.json"
     invalid.write_text("{}")
     result = peerd.run("map", "--from", str(invalid))
-    assert result.code == 1 and "wrong.json is no map" in result.err and "missing field" in result.err
+    assert result.code == 1 and "wrong.json is not a map" in result.err and "missing field" in result.err

@@ -19,11 +19,11 @@ def test_a_mass_delete_waits_until_it_is_confirmed_and_the_next_one_waits_again(
     three = world.vpc(THIRD, HOME, mesh=mesh)
     world.until_settled(one, two, three)
     early = peerd.run("confirm", mesh)
-    assert early.code == 1 and f"nothing of {mesh} waits for a confirmation" in early.err
+    assert early.code == 1 and f"no deletion of {mesh} waits for confirmation" in early.err
 
     world.untag(three)
 
-    world.until_status(three, f"waiting {mesh}", "leaving is held back until it is confirmed")
+    world.until_status(three, f"waiting {mesh}", "removal needs confirmation")
     world.eventually(
         lambda: (
             []
@@ -39,7 +39,7 @@ def test_a_mass_delete_waits_until_it_is_confirmed_and_the_next_one_waits_again(
 
     world.untag(two)
 
-    world.until_status(two, f"waiting {mesh}", "leaving is held back until it is confirmed")
+    world.until_status(two, f"waiting {mesh}", "removal needs confirmation")
     world.eventually(lambda: [] if peerd.run("confirm", mesh).code == 0 else ["nothing to confirm yet"])
     world.until_clean(two)
 
@@ -56,4 +56,4 @@ def test_dead_letters_are_redriven_and_processed(world: World, peerd: Peerd) -> 
     assert result == {"redriven": {"drift-repair": 1, "peering-events": 0, "vpc-events": 0}}
     world.until_connected(one, two)
     assert not any(world.dead_letters().values())
-    assert "drift-repair: 0 messages are back" in peerd.ok("redrive")
+    assert "drift-repair: 0 messages redriven" in peerd.ok("redrive")

@@ -46,17 +46,17 @@ def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
     eventless_world.control.clear_calls()
     plan = peerd.run("plan", "--file", file, "--detailed-exitcode")
 
-    assert plan.code == 2 and plan.out.startswith("solo: to be done\n")
+    assert plan.code == 2 and plan.out.startswith("solo: changes pending\n")
     calls = [call for call in eventless_world.control.calls() if call["action"] in READS]
     reads = [call for call in calls if ":assumed-role/peerd-" not in call["principal"]]
-    assert f" calls after {len(reads)} reads, " in plan.out
+    assert f" {len(reads)} reads and " in plan.out
     assert plan.out.count("+ peering") == 3 and plan.out.count("+ route") == 6
-    assert "at the least by EC2's rates" in plan.out
+    assert "at EC2's API rate limits" in plan.out
     assert not checks.isolation_problems(eventless_world.snapshot(one, two), one, two), (
         "a plan makes no changes"
     )
     refused = peerd.run("apply", "--file", file)
-    assert refused.code == 1 and "nobody is there to ask; say --yes" in refused.err
+    assert refused.code == 1 and "stdin is not a terminal; pass --yes" in refused.err
 
     applied = peerd.run("apply", "--file", file, "--yes")
 
@@ -64,7 +64,7 @@ def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
     assert not checks.full_mesh_problems(eventless_world.snapshot(one, two, three), (one, two, three))
     assert eventless_world.status(one) == "joined solo"
     again = peerd.run("plan", "--file", file, "--detailed-exitcode")
-    assert (again.code, again.out.splitlines()[0]) == (0, "solo: nothing is to be done")
+    assert (again.code, again.out.splitlines()[0]) == (0, "solo: no changes")
 
     for vpc in (one, two, three):
         eventless_world.untag(vpc)
@@ -84,8 +84,8 @@ def test_a_saved_plan_is_applied_only_while_it_is_current(
 
     stale = peerd.run("apply", saved, "--file", file)
 
-    assert stale.code == 1 and "the plan holds no more, since AWS is not as it was" in stale.err
-    assert "no more: + peering" in stale.err
+    assert stale.code == 1 and "the saved plan is out of date" in stale.err
+    assert "no longer: + peering" in stale.err
     assert not checks.isolation_problems(eventless_world.snapshot(one, two), one, two)
     eventless_world.tag(two, "saved")
     peerd.ok("apply", saved, "--file", file)
@@ -105,7 +105,7 @@ def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_pl
 
     paused = peerd.run("plan", mesh, *options, "--detailed-exitcode")
 
-    assert paused.code == 0 and f"{mesh}: paused; when it resumes" in paused.out
+    assert paused.code == 0 and f"{mesh}: paused; pending changes" in paused.out
     assert "+ route" in paused.out
     unknown = peerd.run("plan", "nosuch", *options)
     assert unknown.code == 1 and "mesh nosuch is not declared" in unknown.err
@@ -126,11 +126,11 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
         invalid.code == 1 and "[meshes.solo]: policy field `topology`: unknown variant `ring`" in invalid.err
     )
     no_role = peerd.run("plan", "--stack", "peerd")
-    assert no_role.code == 1 and "name the role to assume in each account by --role" in no_role.err
+    assert no_role.code == 1 and "name the role to assume in each account with --role" in no_role.err
     missing = peerd.run("plan", "--file", str(tmp_path / "nosuch.toml"))
     assert missing.code == 1 and "nosuch.toml not read" in missing.err
 
     file = write_config(tmp_path, "solo")
     Path(file).write_text(Path(file).read_text().replace(ROLE, "nobody"))
     unreadable = peerd.ok("plan", "--file", file)
-    assert unreadable.count("! gap") == 6 and "nothing is to be done" in unreadable
+    assert unreadable.count("! gap") == 6 and "no changes" in unreadable

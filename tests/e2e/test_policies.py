@@ -200,7 +200,7 @@ def test_a_pause_suppresses_every_change_until_the_mesh_resumes(
     world.until_idle()
     assert peering_destinations(world, one) == set()
     assert not world.view(late).peerings and not world.status(late)
-    pending = peerd.ok("status", mesh).partition("due when the mesh resumes")[2]
+    pending = peerd.ok("status", mesh).partition("pending until the mesh is resumed")[2]
     assert f"{block} -> " in pending and late.id in pending
 
     peerd.ok("mesh", "resume", mesh)
@@ -282,13 +282,13 @@ def test_a_manually_created_peering_is_adopted_and_released_without_an_interrupt
 @pytest.mark.parametrize(
     ("policy", "error"),
     [
-        ('{"topology": "ring"}', "is no policy: policy field `topology`: unknown variant `ring`"),
+        ('{"topology": "ring"}', "is not a valid policy: policy field `topology`: unknown variant `ring`"),
         (
             '{"admit": {"accounts": ["12"]}}',
             "policy field `admit.accounts[0]`: `12` is not a 12-digit account id",
         ),
         ('{"deletes": {"percent": 200}}', "policy field `deletes.percent`: 200 is more than 100 %"),
-        ("{", "is no policy"),
+        ("{", "is not a valid policy"),
     ],
 )
 def test_an_invalid_policy_is_rejected_with_the_name_of_its_field(

@@ -41,7 +41,7 @@ def test_the_earliest_members_keep_their_slots_and_a_member_over_quota_joins_aft
 
     third = world.vpc(THIRD, HOME, mesh="prod")
 
-    world.until_status(third, "refused prod with", "has no room for more peerings")
+    world.until_status(third, "refused prod with", "has reached its peering quota")
     full = f"no room for {third.id}: AWS grants 1 peerings of a VPC"
     world.eventually(
         lambda: _difference(quota_findings(peerd), {finding_subject(one): full, finding_subject(two): full})
@@ -65,7 +65,7 @@ def test_a_full_route_table_keeps_its_routes_and_the_routes_over_quota_are_repor
 
     third = world.vpc(THIRD, HOME, mesh="prod")
 
-    world.until_status(third, "refused prod with", "has no room for more routes")
+    world.until_status(third, "refused prod with", "has reached its route quota")
     (block,) = world.view(third).blocks
     full = f"no room for {block} of {third.id}: AWS grants 1 routes of a table, of IPv4 and of IPv6 each"
     world.eventually(
@@ -103,7 +103,7 @@ def test_without_access_to_quotas_the_defaults_are_assumed_and_quota_errors_are_
 
     third = world.vpc(THIRD, HOME, mesh="prod")
 
-    world.until_status(third, "refused prod with", "a quota of AWS is used up")
+    world.until_status(third, "refused prod with", "an AWS quota is exceeded")
     assert quota_errors(world)
     assert not checks.connection_problems(world.snapshot(one, two), one, two)
 

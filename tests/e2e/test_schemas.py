@@ -227,7 +227,9 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
     world.until_status(undeclared, f"refused {mesh}.nobody")
     world.eventually(
-        lambda: [] if "due when the mesh resumes" in peerd.ok("status", mesh) else ["no pending changes"]
+        lambda: (
+            [] if "pending until the mesh is resumed" in peerd.ok("status", mesh) else ["no pending changes"]
+        )
     )
     world.until_idle()
 

@@ -1,4 +1,4 @@
-//! Which peerings the Python peerd made, and peerd is to manage from now on.
+//! The peerings of the Python peerd that peerd adopts.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use peerd_core::{MeshName, ObservedState, Peering, PeeringId, PeeringStatus, Tag
 use super::Note;
 use super::plan::Mesh;
 
-/// The active peerings of an environment between VPCs that are still in it. Of every other that concerns it, it is told what
-/// becomes of it.
+/// The active peerings of an environment between VPCs that are still in it. Adds a note about every other peering of
+/// the environment.
 pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &mut Vec<Note>) -> BTreeSet<PeeringId> {
     let members = mesh.vpcs();
     let mut adopted = BTreeSet::new();
@@ -25,7 +25,7 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &
             }
         } else if inside == 2 && peering.status == PeeringStatus::Active && belongs_to_nobody(peering) {
             let word = format!(
-                "connects two VPCs of {name} and was not made for it: `peerd adopt --mesh {name} {}`, or it stays foreign",
+                "connects two VPCs of {name} and was not made for it: run `peerd adopt --mesh {name} {}`, or it stays foreign",
                 peering.id
             );
             notes.push(Note::new(&peering.id, word));
@@ -34,15 +34,16 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &
     adopted
 }
 
-/// Why a peering of the Python peerd's cannot be adopted, of whose VPCs and sides so many are of the environment.
+/// Why a peering of the Python peerd cannot be adopted. `inside` is the number of its VPCs in the environment; `its_own`
+/// is the number of its sides with the tags of the environment.
 fn obstacle(peering: &Peering, inside: usize, its_own: usize) -> Option<String> {
     let both_seen = peering.ends().into_iter().all(|vpc| peering.is_seen_by(&vpc.scope));
     if inside == 1 {
-        Some("one of its VPCs is no more in the file: it is not adopted, and its routes stay".to_owned())
+        Some("one of its VPCs is no longer in the file: it is not adopted, and its routes stay".to_owned())
     } else if peering.status != PeeringStatus::Active {
-        Some(format!("is {}: have the Python peerd finish it first, or reject it", peering.status))
+        Some(format!("is {}: let the Python peerd finish it first, or reject it", peering.status))
     } else if !both_seen || its_own < peering.tags.len() {
-        Some("only one side shows that the Python peerd made it: it is not adopted; `peerd adopt` does".to_owned())
+        Some("only one side has the tags of the Python peerd: it is not adopted; `peerd adopt` adopts it".to_owned())
     } else {
         None
     }
@@ -54,7 +55,8 @@ fn is_its_own(worn: &Tags, environment: &str) -> bool {
     says("peerd_created", "true") && says("peerd_environment", environment)
 }
 
-/// Whether it was made for no environment. One that two share belongs to the one for which it was made.
+/// Whether it was created for no environment. A peering that two environments share belongs to the one for which it was
+/// created.
 fn belongs_to_nobody(peering: &Peering) -> bool {
     peering.tags.values().all(|worn| !worn.contains_key("peerd_environment"))
 }

@@ -1,5 +1,5 @@
-//! What a VPC shares with its peers: `cidr_overrides` stood in the place of its blocks, for each environment apart;
-//! `peerd:cidrs` says it once for all meshes, and a mesh may leave addresses out.
+//! The CIDR blocks that a VPC advertises. `cidr_overrides` replaces its CIDR blocks per environment. `peerd:cidrs`
+//! replaces them for all meshes, and a policy may exclude addresses.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use peerd_core::cidr::IpNet;
 use peerd_core::tags::LONGEST_VALUE;
 use peerd_core::{CidrSet, MeshName};
 
-/// What a VPC shares in each mesh; nothing for all that it has.
+/// The CIDR blocks that a VPC advertises in each mesh; `None` for all of its own.
 pub type Shares = BTreeMap<MeshName, Option<CidrSet>>;
 
-/// The same, as peerd says it.
+/// The same, as a tag and exclusions per mesh.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Shared {
-    /// The value of `peerd:cidrs`; none for all of its blocks.
+    /// The value of `peerd:cidrs`; `None` for all of its CIDR blocks.
     pub tag: Option<String>,
-    /// What it shares in some mesh.
+    /// What it advertises in at least one mesh.
     pub all: CidrSet,
-    /// What the meshes leave out of that.
+    /// What each mesh excludes from that.
     pub left_out: BTreeMap<MeshName, CidrSet>,
 }
 
-/// Overrides within a VPC's own blocks, as far as these are known, with a word on each that is not.
+/// The overrides within a VPC's own CIDR blocks, if these are known, with a note about each that is not within them.
 ///
 /// # Errors
-/// When nothing is left of them: no peer would reach the VPC any more.
+/// When none is within them: no peer would reach the VPC any longer.
 pub fn within(overrides: &[IpNet], own: Option<&CidrSet>) -> Result<(CidrSet, Vec<String>), String> {
     let Some(own) = own else { return Ok((overrides.iter().copied().collect(), Vec::new())) };
     let (mut taken, mut notes) = (CidrSet::default(), Vec::new());
@@ -33,22 +33,25 @@ pub fn within(overrides: &[IpNet], own: Option<&CidrSet>) -> Result<(CidrSet, Ve
         if own.covers(block) {
             taken.insert(*block);
         } else if inner.is_empty() {
-            notes.push(format!("{block} of its overrides is no part of its blocks {own}: routes to it will go"));
+            notes
+                .push(format!("{block} of its overrides is outside its CIDR blocks {own}: its routes will be deleted"));
         } else {
-            notes.push(format!("{block} of its overrides is more than it has: only its own blocks will be routed"));
+            notes.push(format!("{block} of its overrides exceeds its CIDR blocks: only these are routed"));
             inner.into_iter().for_each(|own| taken.insert(own));
         }
     }
     match taken.is_empty() && !overrides.is_empty() {
-        true => Err(format!("nothing of its overrides is within its blocks {own}: its peers would lose it")),
+        true => {
+            Err(format!("none of its overrides is within its CIDR blocks {own}: its peers could no longer reach it"))
+        }
         false => Ok((taken, notes)),
     }
 }
 
-/// One tag for all meshes, and what each leaves out.
+/// One tag for all meshes, and what each mesh excludes.
 ///
 /// # Errors
-/// When that cannot be said.
+/// When a tag and exclusions cannot express the overrides.
 pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> {
     let everywhere_all = shares.values().all(Option::is_none);
     let somewhere_all = shares.values().any(Option::is_none);
@@ -57,7 +60,7 @@ pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> 
     }
     let all: CidrSet = match (somewhere_all, own) {
         (true, Some(own)) => own.clone(),
-        (true, None) => return Err("it shares different blocks in its environments, and cannot be read".to_owned()),
+        (true, None) => return Err("its CIDR blocks differ between its environments, and it cannot be read".to_owned()),
         (false, _) => shares.values().flatten().flat_map(CidrSet::iter).copied().collect(),
     };
     let tag = if somewhere_all { None } else { Some(words(&all)?) };
@@ -97,8 +100,8 @@ mod tests {
         };
         assert_eq!(taken("10.1.0.0/17"), Ok(("10.1.0.0/17".to_owned(), 0)));
         assert_eq!(taken("10.0.0.0/8 192.0.2.0/24"), Ok(("10.1.0.0/16".to_owned(), 2)));
-        assert_eq!(taken(""), Ok((String::new(), 0)), "it shares nothing, and says so");
-        assert!(taken("192.0.2.0/24").unwrap_err().contains("its peers would lose it"));
+        assert_eq!(taken(""), Ok((String::new(), 0)), "it advertises nothing, explicitly");
+        assert!(taken("192.0.2.0/24").unwrap_err().contains("its peers could no longer reach it"));
         assert_eq!(within(&["192.0.2.0/24".parse().unwrap()], None).unwrap().0, set("192.0.2.0/24"));
     }
 
@@ -115,7 +118,7 @@ mod tests {
         let some = shared(&shares(&[("a", Some("10.1.0.0/17")), ("b", None)]), Some(&own)).unwrap();
         assert_eq!((some.tag, &some.left_out[&"a".parse().unwrap()]), (None, &set("10.1.128.0/17")));
         let none = shared(&shares(&[("a", Some(""))]), Some(&own)).unwrap();
-        assert_eq!(none.tag.as_deref(), Some(""), "nothing is shared anywhere");
+        assert_eq!(none.tag.as_deref(), Some(""), "it advertises nothing in any mesh");
         assert!(shared(&shares(&[("a", Some("10.1.0.0/17")), ("b", None)]), None).unwrap_err().contains("be read"));
     }
 

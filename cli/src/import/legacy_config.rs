@@ -1,4 +1,5 @@
-//! The YAML file of the Python peerd (<https://github.com/atlassian-labs/peerd>), which never checked it: here it is.
+//! The YAML file of the Python peerd (<https://github.com/atlassian-labs/peerd>). The Python peerd did not validate it;
+//! this module does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,21 +11,21 @@ use serde::de::IgnoredAny;
 
 use super::Note;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OldFile {
-    /// The tags that every peering wears.
+    /// The tags that every peering has.
     pub tags: Tags,
     /// The role that the Python peerd assumes in each account.
     pub role: Option<String>,
     /// The members of each environment, in their order.
     pub environments: BTreeMap<String, Vec<Entry>>,
-    /// What it says in vain.
+    /// Parts of the file without effect.
     pub notes: Vec<Note>,
 }
 
 impl OldFile {
-    /// Its VPCs, by where they are.
+    /// Its VPCs by scope.
     pub fn vpcs(&self) -> BTreeMap<Scope, BTreeSet<VpcId>> {
         let mut vpcs: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
         for Entry { vpc, .. } in self.environments.values().flatten() {
@@ -37,9 +38,9 @@ impl OldFile {
 /// A VPC in an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Which.
+    /// The VPC with its scope.
     pub vpc: VpcRef,
-    /// What its peers are routed to instead of all of its blocks.
+    /// The destinations of its peers' routes, instead of all of its CIDR blocks.
     pub overrides: Option<Vec<IpNet>>,
     /// Tags for its peerings.
     pub tags: Tags,
@@ -78,12 +79,12 @@ struct WrittenEntry {
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
-/// Reads the file. What the Python peerd would skip is skipped, with a note.
+/// Reads the file. Skips what the Python peerd would skip, with a note.
 ///
 /// # Errors
-/// Where it is no YAML, lacks what it must have, or says something that cannot be taken as text or as a block.
+/// When it is not YAML, lacks a required field, or has a value that is not the expected text or CIDR block.
 pub fn read(text: &str) -> Result<OldFile> {
-    // YAML reads 111111111111 as a number, and 012345670123 as another one: what is meant as text must say so.
+    // YAML reads 111111111111 as a number, and 012345670123 as a different one, so account ids must be quoted.
     let options = serde_saphyr::options! { no_schema: true };
     let Written { metadata, environments } = serde_saphyr::from_str_with_options(text, options)?;
     let Metadata { resource_owner, business_unit, service_name, support, common_principal_name, unknown, .. } =
@@ -113,7 +114,7 @@ pub fn read(text: &str) -> Result<OldFile> {
 }
 
 fn ignored(key: &str) -> String {
-    format!("`{key}` is nothing that the Python peerd knew; it is ignored")
+    format!("`{key}` is not a key of the Python peerd; it is ignored")
 }
 
 fn vpc(entry: &WrittenEntry) -> Result<VpcRef, peerd_core::ids::IdError> {
@@ -167,7 +168,7 @@ environments:
             notes,
             [
                 "vpc-2 in environment prod: left out: `1111111111111` is not a 12-digit account id such as 111111111111",
-                "vpc-3 in environment prod: `cidr_override` is nothing that the Python peerd knew; it is ignored",
+                "vpc-3 in environment prod: `cidr_override` is not a key of the Python peerd; it is ignored",
             ]
         );
     }

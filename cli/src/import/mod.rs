@@ -1,4 +1,4 @@
-//! `peerd import`: what the Python peerd keeps is taken over, as a plan first.
+//! `peerd import`: imports the configuration of the Python peerd, as a plan first.
 
 mod adoption;
 mod cidr_overrides;
@@ -25,10 +25,10 @@ use crate::plan::role_arn;
 use crate::{input, say};
 use plan::{Import, Known};
 
-/// How many scopes are read at once.
+/// How many scopes are read concurrently.
 const CONCURRENCY: usize = 16;
 
-/// What `peerd import` asks for.
+/// The arguments of `peerd import`.
 #[derive(Args)]
 pub struct Arguments {
     /// The YAML file of the Python peerd, or - for stdin
@@ -44,12 +44,12 @@ pub struct Arguments {
     apply: bool,
 }
 
-/// Something that is not taken over as it was.
+/// Something that is not imported as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// What it is about.
+    /// The subject.
     pub about: String,
-    /// What is the case.
+    /// What differs, and why.
     pub text: String,
 }
 
@@ -66,17 +66,18 @@ impl fmt::Display for Note {
 }
 
 fn rename(text: &str) -> Result<(String, MeshName), String> {
-    let (old, new) = text.split_once('=').ok_or("say ENVIRONMENT=MESH")?;
+    let (old, new) = text.split_once('=').ok_or("expected ENVIRONMENT=MESH")?;
     Ok((old.to_owned(), new.parse().map_err(|error: peerd_core::ids::IdError| error.to_string())?))
 }
 
-/// Carries the command out and answers what is to be printed.
+/// Runs the command and returns its output.
 pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<String> {
     let Arguments { file, role, renames, apply } = arguments;
     let name = input::name(&file);
-    let old = legacy_config::read(&input::read(&file)?).with_context(|| format!("{name} is not the Python peerd's"))?;
+    let old = legacy_config::read(&input::read(&file)?)
+        .with_context(|| format!("{name} is not a file of the Python peerd"))?;
     let Some(role) = role.or_else(|| old.role.clone()) else {
-        bail!("{name} has no common_principal_name; name the role to assume in each account by --role");
+        bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
     let cloud = AwsCloud::new(Sessions::load(role_arn(&role), None).await);
     let observed = look(&cloud, old.vpcs()).await;
@@ -86,14 +87,14 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
         .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
     let told = if json { render::as_json(&import) } else { render::plan(&import) };
     if apply {
-        make(&import, &cloud, deployed).await.with_context(|| format!("done in part; the plan was:\n{told}"))?;
+        make(&import, &cloud, deployed).await.with_context(|| format!("partly applied; the plan was:\n{told}"))?;
     } else {
-        say("this is a plan, and nothing was changed; --apply does it");
+        say("this is a plan, and nothing was changed; to make the changes, add --apply");
     }
     Ok(told)
 }
 
-/// Reads VPCs and the peerings of their scopes. A scope that cannot be read is a gap.
+/// Reads VPCs and the peerings of their scopes. Records the scopes that cannot be read.
 async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> ObservedState {
     let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
         let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
@@ -124,7 +125,7 @@ async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
     Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
-/// Registers, declares and tags, in this order: a VPC that is tagged finds its mesh, paused.
+/// Registers accounts, declares meshes and tags VPCs, in this order: the mesh of a tagged VPC exists and is paused.
 async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()> {
     for scope in &import.register {
         deployed.store.register(scope).await?;
@@ -142,10 +143,10 @@ async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()>
             }
         }
     }
-    deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await.context("the next sweep finds what was tagged")?;
+    deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await.context("the next sweep finds the new tags")?;
     if !untagged.is_empty() {
         bail!("{} of {} VPCs are not tagged:\n  {}", untagged.len(), import.tags.len(), untagged.join("\n  "));
     }
-    say("`peerd status MESH` shows what peerd would change; `peerd mesh resume MESH` has it done");
+    say("`peerd status MESH` shows the pending changes; `peerd mesh resume MESH` applies them");
     Ok(())
 }

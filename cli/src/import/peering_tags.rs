@@ -1,4 +1,4 @@
-//! Tags for peerings: the file gave them to VPCs, a policy gives them to a mesh.
+//! Tags for peerings: in the file they belong to VPCs, in a policy to a mesh.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,29 +8,29 @@ use super::Note;
 use super::legacy_config::{Entry, OldFile};
 use super::plan::Mesh;
 
-/// Tags that the Python peerd went by, or wrote for itself.
+/// Tags that the Python peerd reads or writes itself.
 const ITS_OWN: [&str; 4] = ["peerd_created", "peerd_environment", "peerd_role", "peerd_datetime"];
 
-/// What all peerings of a mesh wear. Of a tag that some of them wore, or wore differently, it is told that it stays on those
-/// that stand.
+/// The tags that all peerings of a mesh have. Adds a note about each tag that only some of them have, or with different
+/// values: it stays on the existing peerings.
 pub fn tags(file: &OldFile, name: &MeshName, mesh: &Mesh<'_>, notes: &mut Vec<Note>) -> Tags {
     let worn = pairs(mesh).map(|(requester, accepter)| {
         file.tags.iter().chain(&requester.tags).chain(&accepter.tags).collect::<BTreeMap<_, _>>()
     });
     let worn: Vec<BTreeMap<&String, &String>> = worn.collect();
     let keys: BTreeSet<&String> = worn.iter().flat_map(BTreeMap::keys).copied().chain(file.tags.keys()).collect();
-    // To the Python peerd a peering without it is nobody's, so that it takes none away that was adopted.
+    // The Python peerd ignores peerings without `peerd_created=true`, so it does not delete an adopted one.
     let mut all = Tags::from([("peerd_created".to_owned(), "false".to_owned())]);
     for key in keys {
         let values: BTreeSet<Option<&&String>> = worn.iter().map(|worn| worn.get(key)).collect();
         let of_all = values.first().copied().unwrap_or_default().filter(|_| values.len() == 1);
         let value = of_all.copied().or_else(|| file.tags.get(key).filter(|_| worn.is_empty()));
         match value {
-            _ if is_not_free(key) => notes.push(Note::new(name, format!("the tag {key} is not taken over"))),
+            _ if is_not_free(key) => notes.push(Note::new(name, format!("the tag {key} is not imported"))),
             Some(value) => drop(all.insert(key.clone(), value.clone())),
             None => {
                 let word = format!(
-                    "not all of its peerings wear the same tag {key}: it stays where it is, and new ones get none"
+                    "not all of its peerings have the same tag {key}: it stays as it is, and new peerings do not get it"
                 );
                 notes.push(Note::new(name, word));
             }
@@ -44,7 +44,7 @@ fn is_not_free(key: &str) -> bool {
     reserved || key == tags::NAME || ITS_OWN.contains(&key)
 }
 
-/// Requester and accepter of every peering, as the Python peerd chose them.
+/// Requester and accepter of every peering, as the Python peerd chooses them.
 fn pairs<'m>(mesh: &'m Mesh<'_>) -> impl Iterator<Item = (&'m Entry, &'m Entry)> {
     let mut sorted: Vec<&Entry> = mesh.entries.clone();
     sorted.sort_by_key(|entry| &entry.vpc.scope);

@@ -1,4 +1,4 @@
-//! From the Python peerd's file, and what AWS shows, to policies, tags and adoptions. Nothing is looked up here.
+//! Converts the Python peerd's file and the observed state into policies, tags and adoptions, without I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,37 +13,37 @@ use super::cidr_overrides::{self, Shares};
 use super::legacy_config::{Entry, OldFile};
 use super::peering_tags;
 
-/// All IPv6 addresses: the Python peerd routed none.
+/// All IPv6 addresses: the Python peerd routes none.
 const NO_IPV6: [&str; 2] = ["::/1", "8000::/1"];
 
-/// What an import makes.
+/// The changes of an import.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Import {
     /// The policies, paused.
     pub meshes: BTreeMap<MeshName, Policy>,
-    /// The tags that VPCs lack.
+    /// The missing tags of VPCs.
     pub tags: BTreeMap<VpcRef, Tags>,
-    /// The scopes that peerd does not know.
+    /// The scopes that peerd does not scan yet.
     pub register: BTreeSet<Scope>,
-    /// What is not as it was, or could not be seen.
+    /// What is not imported as it was, or could not be read.
     pub notes: Vec<Note>,
 }
 
-/// What there is already.
+/// The existing state.
 pub struct Known<'a> {
     /// The VPCs and peerings of the scopes that the file names.
     pub observed: &'a ObservedState,
     /// The policies that operators have declared.
     pub declared: &'a BTreeMap<MeshName, Policy>,
-    /// Where peerd looks.
+    /// The scopes that peerd scans.
     pub scopes: &'a BTreeSet<Scope>,
 }
 
 /// An environment as a mesh.
 pub struct Mesh<'a> {
-    /// Its name in the file, which its peerings wear.
+    /// Its name in the file, which is also a tag of its peerings.
     pub old: &'a str,
-    /// Its VPCs that are not known to be gone, in their order; one may stand there twice.
+    /// Its VPCs that are not known to be deleted, in the order of the file; a VPC may occur twice.
     pub entries: Vec<&'a Entry>,
 }
 
@@ -54,10 +54,10 @@ impl Mesh<'_> {
     }
 }
 
-/// Decides what to make of a file.
+/// Plans the import of a file.
 ///
 /// # Errors
-/// Every reason for which it cannot be imported as it is.
+/// All reasons why it cannot be imported as it is.
 pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<'_>) -> Result<Import, Vec<String>> {
     let (mut problems, mut import) = (Vec::new(), Import { notes: file.notes.clone(), ..Import::default() });
     let meshes = meshes(file, renames, known.observed, &mut import.notes, &mut problems);
@@ -76,16 +76,16 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
         match known.declared.get(name) {
             None => drop(import.meshes.insert(name.clone(), policy)),
             Some(there) if says_the_same(there, &policy) => {
-                import.notes.push(Note::new(name, "is declared as the file says, and stays as it is"));
+                import.notes.push(Note::new(name, "is already declared as in the file, and stays as it is"));
             }
             Some(_) => problems.push(format!(
-                "mesh {name} has a policy that says otherwise; `peerd mesh undeclare {name}` first, or --rename"
+                "mesh {name} has a different policy; run `peerd mesh undeclare {name}` first, or use --rename"
             )),
         }
     }
     let unread = known.observed.scopes.iter().filter_map(|(scope, read)| Some((scope, read.as_ref().err()?)));
     let unread = unread
-        .map(|(scope, why)| Note::new(scope, format!("not read, so its blocks and peerings are not known: {why}")));
+        .map(|(scope, why)| Note::new(scope, format!("not read, so its CIDR blocks and peerings are unknown: {why}")));
     import.notes.extend(unread);
     import.tags = tags(&meshes, &shares, known.observed, &mut problems);
     let scopes = meshes.values().flat_map(Mesh::vpcs).map(|vpc| vpc.scope.clone());
@@ -108,7 +108,7 @@ fn meshes<'a>(
         let name = match renames.get(old).cloned().map_or_else(|| old.parse(), Ok) {
             Ok(name) => name,
             Err(error) => {
-                problems.push(format!("environment: {error}; give it a name by --rename '{old}=NAME'"));
+                problems.push(format!("environment: {error}; name a mesh for it with --rename '{old}=NAME'"));
                 continue;
             }
         };
@@ -130,7 +130,7 @@ fn same_place(meshes: &BTreeMap<MeshName, Mesh<'_>>, problems: &mut Vec<String>)
     for vpc in meshes.values().flat_map(Mesh::vpcs) {
         let place = places.entry(&vpc.id).or_insert(vpc);
         if *place != vpc {
-            problems.push(format!("{place} is said to be in {} as well", vpc.scope));
+            problems.push(format!("{place} is listed in {} as well", vpc.scope));
         }
     }
 }
@@ -158,7 +158,7 @@ fn shares_by_vpc<'a>(
         };
         match said.entry(&entry.vpc).or_default().entry(name.clone()) {
             std::collections::btree_map::Entry::Vacant(first) => drop(first.insert(share)),
-            // A VPC that stands twice in an environment shares what either says.
+            // A VPC that occurs twice in an environment advertises the union.
             std::collections::btree_map::Entry::Occupied(mut before) => {
                 let union = |(a, b): (CidrSet, CidrSet)| a.iter().chain(b.iter()).copied().collect();
                 let both = before.get().clone().zip(share).map(union);
@@ -171,7 +171,7 @@ fn shares_by_vpc<'a>(
         match cidr_overrides::shared(&shares, own(vpc, observed).as_ref()) {
             Ok(one) => {
                 if !one.left_out.is_empty() {
-                    let word = "shares other blocks in one environment than in another; one that it gets later is \
+                    let word = "advertises different CIDR blocks in its environments; one that it gets later is \
                                 routed in all of them";
                     notes.push(Note::new(vpc, word));
                 }
@@ -183,13 +183,13 @@ fn shares_by_vpc<'a>(
     shared
 }
 
-/// The IPv4 blocks of a VPC, if it was seen.
+/// The IPv4 CIDR blocks of a VPC, if it was observed.
 fn own(vpc: &VpcRef, observed: &ObservedState) -> Option<CidrSet> {
     let seen = observed.vpcs.get(vpc)?;
     Some(seen.cidrs.iter().filter(|block| matches!(block, IpNet::V4(_))).copied().collect())
 }
 
-/// What a mesh does not route: IPv6, and what its members share in other environments only.
+/// The addresses that a mesh does not route: IPv6, and what its members advertise in other environments only.
 fn left_out(
     name: &MeshName,
     mesh: &Mesh<'_>,
@@ -202,8 +202,9 @@ fn left_out(
         let others = mesh.vpcs().into_iter().filter(|other| *other != vpc);
         for other in others {
             if let Some((block, _)) = shares.get(other).and_then(|shared| shared.all.first_overlap(rest)) {
-                problems
-                    .push(format!("{vpc} shares {rest} in other environments only, and {block} of {other} is in it"));
+                problems.push(format!(
+                    "{vpc} advertises {rest} in other environments only, and {block} of {other} overlaps"
+                ));
             }
         }
         rest.iter().for_each(|block| all.insert(*block));
@@ -211,7 +212,7 @@ fn left_out(
     all
 }
 
-/// The tags that VPCs lack: what they wear already is added to, and nothing that says something else is changed.
+/// The missing tags of VPCs. Meshes are added to an existing `peerd:env`; a different `peerd:cidrs` is an error.
 fn tags(
     meshes: &BTreeMap<MeshName, Mesh<'_>>,
     shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>,
@@ -232,7 +233,7 @@ fn tags(
         match (&shared.tag, worn.get(CIDRS)) {
             (Some(tag), None) => drop(lacks.insert(CIDRS.to_owned(), tag.clone())),
             (tag, Some(other)) if tag.as_ref() != Some(other) => {
-                problems.push(format!("{vpc} wears {CIDRS}={other} already, and the file says otherwise"));
+                problems.push(format!("{vpc} already has {CIDRS}={other}, which differs from the file"));
             }
             _ => {}
         }
@@ -241,14 +242,14 @@ fn tags(
     wanted
 }
 
-/// Whether a declared policy has all that an import would declare; it may be active, and what it adopted may be no more to
-/// be told from what peerd made.
+/// Whether a declared policy contains everything that an import would declare. It may be active, and may already have
+/// adopted the peerings, which then have peerd's tags.
 fn says_the_same(there: &Policy, policy: &Policy) -> bool {
     let alike = Policy { mode: policy.mode.clone(), adopt: policy.adopt.clone(), ..there.clone() };
     alike == *policy && policy.adopt.is_subset(&there.adopt)
 }
 
-/// Tells if a policy would be refused.
+/// Adds a problem if the policy is invalid.
 fn check(name: &MeshName, policy: &Policy, problems: &mut Vec<String>) {
     let checked = serde_json::to_value(policy).map_err(|error| error.to_string());
     if let Err(why) = checked.and_then(|value| Policy::read(value).map_err(|error| error.to_string())) {

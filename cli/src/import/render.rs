@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::plan::Import;
 
-/// Line by line what would be made, what is not taken over, and how much that is.
+/// The changes line by line, the notes, and a summary.
 pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
     let mut lines = Vec::new();
     let mut line = |line: String| lines.push(line);
@@ -15,9 +15,9 @@ pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
     for (mesh, policy) in meshes {
         let (members, adopted) = (policy.admit.vpcs.len(), policy.adopt.len());
         line(format!("+ mesh {mesh}, paused, of {members} VPCs; it adopts {adopted} peerings"));
-        line(format!("    routes go into tagged tables, and not to {}", policy.routes.exclude));
+        line(format!("    routes in tagged tables only, and not to {}", policy.routes.exclude));
         for (key, value) in &policy.tags {
-            line(format!("    its peerings wear {key}={value}"));
+            line(format!("    its peerings have the tag {key}={value}"));
         }
         for peering in &policy.adopt {
             line(format!("    it adopts {peering}"));
@@ -31,11 +31,11 @@ pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
     }
     let adopted: usize = meshes.values().map(|policy| policy.adopt.len()).sum();
     let (meshes, tags, notes) = (meshes.len(), tags.len(), notes.len());
-    line(format!("{meshes} meshes, {tags} VPCs to tag, {adopted} peerings to adopt, {notes} things to know"));
+    line(format!("{meshes} meshes, {tags} VPCs to tag, {adopted} peerings to adopt, {notes} notes"));
     lines.join("\n") + "\n"
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub fn as_json(Import { meshes, tags, register, notes }: &Import) -> String {
     let tags: Vec<Value> = tags
         .iter()
@@ -46,7 +46,7 @@ pub fn as_json(Import { meshes, tags, register, notes }: &Import) -> String {
     format!("{}\n", json!({"meshes": meshes, "tags": tags, "register": register, "notes": notes}))
 }
 
-/// How somebody with the right credentials tags a VPC by hand.
+/// The command that tags a VPC, for a principal with the permission.
 pub fn tag_command(vpc: &VpcRef, tags: &Tags) -> String {
     let quoted = tags.iter().map(|(key, value)| format!("'Key={key},Value=\"{value}\"'"));
     let (region, id) = (&vpc.scope.region, &vpc.id);

@@ -1,4 +1,4 @@
-//! Files of the Python peerd, and what an import makes of them.
+//! Files of the Python peerd, and the results of importing them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ metadata:
 environments:
 ";
 
-/// Every key that it knew, in two environments that share a VPC.
+/// Every key of the Python peerd, in two environments that share a VPC.
 const FULL: &str = "
   production:
     - account_id: '111111111111'
@@ -64,7 +64,7 @@ impl World {
         self.observed.vpcs.keys().find(|vpc| vpc.id.as_str() == id).unwrap().clone()
     }
 
-    /// A peering that the Python peerd made for an environment, if one is named.
+    /// Creates a peering as the Python peerd does for an environment, or without its tags if the name is empty.
     fn peering(&mut self, id: &str, ends: [&str; 2], environment: &str, status: PeeringStatus) {
         let [requester, accepter] = ends.map(|id| self.at(id));
         let worn = [("peerd_created", "true"), ("peerd_environment", environment)];
@@ -107,35 +107,35 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
 + account 222222222222 in eu-west-1
 + account 333333333333 in us-east-1
 + mesh production, paused, of 3 VPCs; it adopts 1 peerings
-    routes go into tagged tables, and not to 10.30.0.0/16 ::/1 8000::/1
-    its peerings wear business_unit=PaaS
-    its peerings wear peerd_created=false
-    its peerings wear peerd_support=net@acme.org
-    its peerings wear resource_owner=net
-    its peerings wear service_name=peerd
-    its peerings wear team=payments
+    routes in tagged tables only, and not to 10.30.0.0/16 ::/1 8000::/1
+    its peerings have the tag business_unit=PaaS
+    its peerings have the tag peerd_created=false
+    its peerings have the tag peerd_support=net@acme.org
+    its peerings have the tag resource_owner=net
+    its peerings have the tag service_name=peerd
+    its peerings have the tag team=payments
     it adopts pcx-ab
 + mesh shared.services, paused, of 2 VPCs; it adopts 1 peerings
-    routes go into tagged tables, and not to ::/1 8000::/1
-    its peerings wear business_unit=PaaS
-    its peerings wear peerd_created=false
-    its peerings wear peerd_support=net@acme.org
-    its peerings wear resource_owner=net
-    its peerings wear service_name=peerd
-    its peerings wear team=platform
+    routes in tagged tables only, and not to ::/1 8000::/1
+    its peerings have the tag business_unit=PaaS
+    its peerings have the tag peerd_created=false
+    its peerings have the tag peerd_support=net@acme.org
+    its peerings have the tag resource_owner=net
+    its peerings have the tag service_name=peerd
+    its peerings have the tag team=platform
     it adopts pcx-cd
 + tags of vpc-a (111111111111/eu-west-1): peerd:cidrs=10.10.0.0/17, peerd:env=production
 + tags of vpc-d (111111111111/us-east-1): peerd:env=shared.services
 + tags of vpc-b (222222222222/eu-west-1): peerd:env=production
 + tags of vpc-c (333333333333/us-east-1): peerd:env=production+shared.services
-! vpc-a (111111111111/eu-west-1): 192.0.2.0/24 of its overrides is no part of its blocks 10.10.0.0/16: routes to it will go
-! vpc-c (333333333333/us-east-1): shares other blocks in one environment than in another; one that it gets later is routed in all of them
-! production: the tag peerd_role is not taken over
-! production: not all of its peerings wear the same tag tier: it stays where it is, and new ones get none
-! pcx-ac: is pending-acceptance: have the Python peerd finish it first, or reject it
-! pcx-bc: connects two VPCs of production and was not made for it: `peerd adopt --mesh production pcx-bc`, or it stays foreign
-! pcx-old: one of its VPCs is no more in the file: it is not adopted, and its routes stay
-2 meshes, 4 VPCs to tag, 2 peerings to adopt, 7 things to know
+! vpc-a (111111111111/eu-west-1): 192.0.2.0/24 of its overrides is outside its CIDR blocks 10.10.0.0/16: its routes will be deleted
+! vpc-c (333333333333/us-east-1): advertises different CIDR blocks in its environments; one that it gets later is routed in all of them
+! production: the tag peerd_role is not imported
+! production: not all of its peerings have the same tag tier: it stays as it is, and new peerings do not get it
+! pcx-ac: is pending-acceptance: let the Python peerd finish it first, or reject it
+! pcx-bc: connects two VPCs of production and was not made for it: run `peerd adopt --mesh production pcx-bc`, or it stays foreign
+! pcx-old: one of its VPCs is no longer in the file: it is not adopted, and its routes stay
+2 meshes, 4 VPCs to tag, 2 peerings to adopt, 7 notes
 "
     );
     let json: serde_json::Value = serde_json::from_str(&render::as_json(&import)).unwrap();
@@ -155,7 +155,7 @@ fn an_import_that_was_made_is_empty_when_it_is_made_again() {
     world.scopes = first.register;
     first.meshes.values_mut().for_each(|policy| policy.mode = peerd_core::policy::Mode::Active);
     world.declared = first.meshes;
-    world.observed.peerings.clear(); // what was adopted looks as what peerd made
+    world.observed.peerings.clear(); // an adopted peering has the tags of one that peerd created
     let again = world.import(FULL).unwrap();
     assert!(again.tags.is_empty() && again.register.is_empty() && again.meshes.is_empty(), "{again:?}");
 }
@@ -167,10 +167,10 @@ fn what_is_there_already_is_added_to_and_never_overwritten() {
     world.observed.vpcs.get_mut(&a).unwrap().tags.insert("peerd:env".to_owned(), "staging".to_owned());
     assert_eq!(world.import(FULL).unwrap().tags[&a]["peerd:env"], "production+staging");
     world.observed.vpcs.get_mut(&a).unwrap().tags.insert("peerd:cidrs".to_owned(), "10.10.1.0/24".to_owned());
-    assert!(world.refused(FULL).contains("wears peerd:cidrs=10.10.1.0/24 already, and the file says otherwise"));
+    assert!(world.refused(FULL).contains("already has peerd:cidrs=10.10.1.0/24, which differs from the file"));
     let mut world = World::full();
     world.declared.insert("production".parse().unwrap(), Policy::default());
-    assert!(world.refused(FULL).contains("mesh production has a policy that says otherwise; `peerd mesh undeclare"));
+    assert!(world.refused(FULL).contains("mesh production has a different policy; run `peerd mesh undeclare"));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_name_that_no_mesh_can_have_is_to_be_renamed_and_two_may_not_become_one() {
   prod.eu:
     - {account_id: '222222222222', vpc_id: vpc-b, region: eu-west-1}
 ";
-    assert!(world.refused(text).contains("give it a name by --rename 'prod/eu=NAME'"));
+    assert!(world.refused(text).contains("name a mesh for it with --rename 'prod/eu=NAME'"));
     world.renames.insert("prod/eu".to_owned(), "prod.eu".parse().unwrap());
     assert!(world.refused(text).contains("two environments would be the mesh prod.eu"));
     world.renames.insert("prod/eu".to_owned(), "prod-eu".parse().unwrap());
@@ -208,27 +208,27 @@ fn a_vpc_that_is_gone_is_left_out_and_one_that_cannot_be_read_is_taken_as_the_fi
     assert!(told.iter().any(|note| note.starts_with("333333333333/us-east-1: not read")), "{told:?}");
     let members = &import.meshes[&"production".parse().unwrap()].admit.vpcs;
     assert_eq!(members.iter().map(ToString::to_string).collect::<Vec<_>>(), ["vpc-a", "vpc-c"]);
-    assert!(world.refused(FULL).contains("it shares different blocks in its environments, and cannot be read"));
+    assert!(world.refused(FULL).contains("its CIDR blocks differ between its environments, and it cannot be read"));
 }
 
 #[test]
 fn what_would_take_a_vpc_or_another_members_addresses_away_is_refused() {
     let mut world = World::full();
     let gone = FULL.replace("[10.10.0.0/17, 192.0.2.0/24]", "[192.0.2.0/24]");
-    assert!(world.refused(&gone).contains("nothing of its overrides is within its blocks"));
+    assert!(world.refused(&gone).contains("none of its overrides is within its CIDR blocks"));
     world.vpc("vpc-e", "444444444444/eu-west-1", "10.30.0.0/16");
     let shared = FULL.replace(
         "  shared.services:",
         "    - {account_id: '444444444444', vpc_id: vpc-e, region: eu-west-1}\n  shared.services:",
     );
     assert!(
-        world.refused(&shared).contains("shares 10.30.0.0/16 in other environments only, and 10.30.0.0/16 of vpc-e")
+        world
+            .refused(&shared)
+            .contains("advertises 10.30.0.0/16 in other environments only, and 10.30.0.0/16 of vpc-e")
     );
     let twice = FULL.replace("'222222222222', vpc_id: vpc-b", "'222222222222', vpc_id: vpc-a");
     world.observed.scopes.insert("222222222222/eu-west-1".parse().unwrap(), Err("denied".to_owned()));
     assert!(
-        world
-            .refused(&twice)
-            .contains("vpc-a (111111111111/eu-west-1) is said to be in 222222222222/eu-west-1 as well")
+        world.refused(&twice).contains("vpc-a (111111111111/eu-west-1) is listed in 222222222222/eu-west-1 as well")
     );
 }

@@ -1,4 +1,4 @@
-//! Maps in the languages of those who draw graphs: a box for each account and Region, its VPCs in it, a line for each pair.
+//! Maps for Graphviz and Mermaid: a box for each account and Region with its VPCs, and a line for each pair.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ fn areas(map: &Map) -> BTreeMap<String, Vec<&Node>> {
     areas
 }
 
-/// What stands in a VPC's box: its name or id, its blocks, and that something is open of it.
+/// The text in a VPC's box: its name and id, its CIDR blocks, and the number of its open findings.
 fn lines(node: &Node, map: &Map) -> Vec<String> {
     let open = map.findings_of(node.vpc.as_str()).count();
     let name = node.name.iter().map(|name| plain(name));
@@ -23,7 +23,7 @@ fn lines(node: &Node, map: &Map) -> Vec<String> {
     name.chain(id).chain(node.cidrs.iter().cloned()).chain(findings).collect()
 }
 
-/// A name without what means something in these languages: people name VPCs as they like.
+/// A name without the characters that have a meaning in these languages: the name of a VPC can be any text.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || " .-_/".contains(c) { c } else { '_' }).collect()
 }

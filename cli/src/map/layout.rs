@@ -1,4 +1,4 @@
-//! Where things stand in the picture: chips in Regions, Regions in accounts, accounts side by side.
+//! The layout of the picture: chips in Regions, Regions in accounts, accounts side by side.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub const CHIP: Size = Size { width: 176, height: 56 };
 const CHIP_GAP: u32 = 32;
 /// Between areas.
 const AREA_GAP: u32 = 24;
-/// Around what is in an area.
+/// Around the content of an area.
 const MARGIN: u32 = 18;
 /// For the title of an area.
 const TITLE: u32 = 30;
@@ -25,7 +25,7 @@ pub struct Size {
     pub height: u32,
 }
 
-/// A place, from the left and from the top.
+/// A position, from the left and from the top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Point {
     /// From the left.
@@ -51,7 +51,7 @@ pub struct Area {
     pub size: Size,
 }
 
-/// Where everything stands.
+/// The positions of all areas and chips.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout<'a> {
     /// How large the picture is.
@@ -64,7 +64,7 @@ pub struct Layout<'a> {
     pub chips: BTreeMap<&'a VpcId, Point>,
 }
 
-/// What is in an area, from the area's upper left corner on.
+/// The content of an area, relative to its upper left corner.
 struct Inside<'a> {
     size: Size,
     regions: Vec<Area>,
@@ -72,7 +72,7 @@ struct Inside<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Places everything that is on a map.
+    /// Computes the layout of a map.
     pub fn of(map: &'a Map) -> Self {
         let mut by_account: BTreeMap<&AccountId, BTreeMap<&Region, Vec<&'a Node>>> = BTreeMap::new();
         for node in &map.vpcs {
@@ -111,7 +111,7 @@ fn region<'a>(nodes: &[&'a Node]) -> Inside<'a> {
     Inside { size: with_title(size), regions: Vec::new(), chips }
 }
 
-/// Where what is in an area begins.
+/// The upper left corner of the content of an area.
 const CONTENT: Point = Point { x: MARGIN, y: MARGIN + TITLE };
 
 fn with_margin(Size { width, height }: Size) -> Size {
@@ -123,7 +123,7 @@ fn with_title(size: Size) -> Size {
     Size { width, height: height + TITLE }
 }
 
-/// Puts boxes into rows, from left to right, so that all together show as large as can be in a frame 16 wide and 10 high.
+/// Puts boxes into rows, from left to right, so that they are as large as possible in a frame 16 wide and 10 high.
 fn flow(sizes: Vec<Size>, gap: u32) -> (Vec<Point>, Size) {
     let mut limit = sizes.iter().map(|size| size.width).max().unwrap_or_default();
     let room = |all: Size| (all.width * 10).max(all.height * 16);

@@ -15,7 +15,7 @@ use peerd_engine::observe::Snapshot;
 use crate::plan::{Backend, Source};
 use crate::{input, progress, say};
 
-/// What `peerd map` asks for.
+/// The arguments of `peerd map`.
 #[derive(Args)]
 pub struct Arguments {
     /// Meshes to draw [default: all]
@@ -49,7 +49,7 @@ enum Format {
 }
 
 impl Format {
-    /// The format that the ending of a file's name stands for.
+    /// The format for the extension of a file name.
     fn of(out: &Path) -> Option<Self> {
         let ending = out.extension()?.to_str()?;
         Some(match ending {
@@ -90,8 +90,9 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
 
 fn read(file: &Path) -> Result<Map> {
     let text = input::read(file)?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} is no map: it is to be what `peerd map --format json` prints", input::name(file)))
+    serde_json::from_str(&text).with_context(|| {
+        format!("{} is not a map: expected the output of `peerd map --format json`", input::name(file))
+    })
 }
 
 async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
@@ -100,7 +101,7 @@ async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Res
     let scopes = observer.scopes().await?;
     let mut map = Map::default();
     let meshes = crate::plan::chosen(&observer, meshes).await?;
-    progress::count("looking at meshes", meshes.len());
+    progress::count("reading meshes", meshes.len());
     for mesh in meshes {
         let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
         map.add(&desired, &observed, site.stack());
@@ -116,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// A map of one mesh: a chain of VPCs in four accounts and two Regions, whose last link is broken.
+    /// A map of one mesh: a chain of VPCs in four accounts and two Regions, whose last pair is broken.
     pub(super) fn map_of(vpcs: usize) -> Map {
         let node = |n: usize| Node {
             account: format!("{:012}", 111_111_111_111 + n % 4).parse().unwrap(),

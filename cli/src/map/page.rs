@@ -1,4 +1,4 @@
-//! The page: the picture with all that is known, searched and filtered without a network.
+//! The page: the picture with its data, and search and filters that work offline.
 
 use anyhow::Result;
 use maud::Render;
@@ -8,7 +8,7 @@ use super::svg;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-/// What is told, and then what is done.
+/// The script: first the texts, then the interaction.
 const SCRIPT: &str = concat!(include_str!("page/tell.js"), "\n", include_str!("page/page.js"));
 
 /// The page as one file.
@@ -29,7 +29,7 @@ pub fn page(map: &Map) -> Result<String> {
     ))
 }
 
-/// Puts values where a template has their marks, `{{name}}`, in one pass: marks in values mean nothing.
+/// Replaces the placeholders `{{name}}` of a template with values, in one pass: placeholders in values are text.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut parts = template.split("{{");
     let mut filled = parts.next().unwrap_or_default().to_owned();

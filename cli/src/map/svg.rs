@@ -1,4 +1,4 @@
-//! The picture itself: areas, the lines of the pairs, and over them the VPCs.
+//! The picture: areas, the lines of the pairs, and the VPCs above them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,18 +10,18 @@ use super::layout::{Area, CHIP, Layout, Point};
 
 /// The style of the picture, light and dark.
 pub const STYLE: &str = include_str!("page/picture.css");
-/// Colours of meshes; more meshes begin anew.
+/// The number of mesh colors; further meshes reuse them.
 const COLOURS: usize = 8;
-/// Characters of a name that have room in a chip.
+/// The number of characters of a name that fit in a chip.
 const NAME: usize = 18;
 
-/// A picture that stands alone.
+/// A standalone picture.
 pub fn document(map: &Map) -> String {
     let picture = picture(map, Some(STYLE));
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", picture.into_string())
 }
 
-/// The element `svg`, with a style of its own if it is to stand alone.
+/// The element `svg`, with a style of its own in a standalone picture.
 pub fn picture(map: &Map, style: Option<&str>) -> Markup {
     let layout = Layout::of(map);
     let colours = colours(map);
@@ -46,7 +46,7 @@ pub fn picture(map: &Map, style: Option<&str>) -> Markup {
     }
 }
 
-/// What is to be seen, in a line.
+/// The content of the picture in one line.
 pub fn title(map: &Map) -> String {
     let meshes: Vec<String> = colours(map).into_keys().map(ToString::to_string).collect();
     let meshes = if meshes.is_empty() { "no mesh".to_owned() } else { meshes.join(", ") };
@@ -59,14 +59,14 @@ fn count((number, noun): (usize, &str)) -> String {
     if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// The colour of each mesh.
+/// The color of each mesh.
 fn colours(map: &Map) -> BTreeMap<&MeshName, usize> {
     let of_pairs = map.pairs.iter().flat_map(|edge| &edge.meshes);
     let meshes: BTreeSet<&MeshName> = map.vpcs.iter().flat_map(|node| &node.meshes).chain(of_pairs).collect();
     meshes.into_iter().enumerate().map(|(n, mesh)| (mesh, n % COLOURS)).collect()
 }
 
-/// The class that colours what belongs to meshes: that of the first.
+/// The CSS class with the color of the first of the meshes.
 fn colour(meshes: &BTreeSet<MeshName>, colours: &BTreeMap<&MeshName, usize>) -> String {
     let first = meshes.first().and_then(|mesh| colours.get(mesh)).copied().unwrap_or_default();
     format!("mesh-{first}")
@@ -97,7 +97,7 @@ fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colours: &BTreeMap<&MeshName
     }
 }
 
-/// A curve from the middle of one chip to that of another: bent, so that lines along a row do not lie on each other.
+/// A curve from the center of one chip to the center of another: bent, so that lines in a row do not overlap.
 fn line(from: Point, to: Point) -> String {
     let middle = |at: Point| (f64::from(at.x + CHIP.width / 2), f64::from(at.y + CHIP.height / 2));
     let ((x1, y1), (x2, y2)) = (middle(from), middle(to));
@@ -126,7 +126,7 @@ fn chip(node: &Node, at: Point, map: &Map, colours: &BTreeMap<&MeshName, usize>)
     }
 }
 
-/// What tells an id from others, where a VPC has no name.
+/// The end of an id, for a VPC without a name.
 fn end_of(id: &str) -> String {
     let skip = id.chars().count().saturating_sub(8);
     ['…'].into_iter().chain(id.chars().skip(skip)).collect()

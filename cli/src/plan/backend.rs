@@ -1,4 +1,4 @@
-//! Where a plan is made and applied: a deployment's table, or nothing but a file.
+//! The ports with which a plan is made and applied: those of a deployment, or a file alone.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use peerd_engine::{
 use super::config::{self, Config};
 use crate::input;
 
-/// The file that is read if nothing else is said.
+/// The file that is read by default.
 const FILE: &str = "peerd.toml";
 
-/// What says which meshes and accounts there are.
+/// The source of the meshes and accounts.
 #[derive(Args)]
 pub struct Source {
     /// File with accounts, Regions and meshes, instead of a deployment [default: peerd.toml, if it exists and --stack is not given]
@@ -30,19 +30,19 @@ pub struct Source {
 }
 
 impl Source {
-    /// The file to read, if none is a stack's.
+    /// The file to read, unless a stack is the source.
     pub fn file(&self, stack: Option<&str>) -> Option<PathBuf> {
         let no_stack = stack.is_none() && self.role.is_none();
         self.file.clone().or_else(|| (no_stack && Path::new(FILE).exists()).then(|| FILE.into()))
     }
 
-    /// The role to assume from here.
+    /// The role to assume from this machine.
     pub fn role(&self) -> Option<&str> {
         self.role.as_deref()
     }
 }
 
-/// The ports of the engine, from here.
+/// The ports of the engine, on this machine.
 pub struct Backend {
     settings: Settings,
     /// EC2, in every account.
@@ -55,24 +55,24 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Opens what the arguments name.
+    /// Opens the source that the arguments name.
     ///
     /// # Errors
-    /// When there is neither a file nor a stack that could be read, or the organisation that the file names cannot be listed.
+    /// When neither a file nor a stack can be read, or the organizational units that the file names cannot be listed.
     pub async fn open(source: Source, stack: Option<&str>) -> Result<Self> {
         let site = match source.file(stack) {
             Some(file) => Self::of_file(&file).await?,
             None => Self::of_stack(stack, source.role).await?,
         };
         if !site.settings.units.is_empty() {
-            site.engine().discover().await.context("the organisational units cannot be listed")?;
+            site.engine().discover().await.context("the organizational units cannot be listed")?;
         }
         Ok(site)
     }
 
     async fn of_file(file: &Path) -> Result<Self> {
-        let config =
-            config::read(&input::read(file)?).with_context(|| format!("{} is no peerd.toml", input::name(file)))?;
+        let config = config::read(&input::read(file)?)
+            .with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
         let sessions = Sessions::load(config::role_arn(&role), external_id).await;
         let settings = Settings {
@@ -91,7 +91,9 @@ impl Backend {
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
         let stack = stack.unwrap_or(DEFAULT_STACK);
         let Some(role) = role else {
-            bail!("there is no {FILE} here; for the stack {stack}, name the role to assume in each account by --role");
+            bail!(
+                "there is no {FILE} here; for the stack {stack}, name the role to assume in each account with --role"
+            );
         };
         let deployed = Stack::of_stack(&configuration().await, stack).await?;
         let Stack { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _, stack } = deployed;
@@ -125,12 +127,12 @@ impl Backend {
         &self.settings.stack
     }
 
-    /// What only reads, over these ports.
+    /// An observer with these ports; it only reads.
     pub fn observer(&self) -> Observer<'_> {
         Observer { cloud: &self.cloud, store: &*self.store, clock: &SystemClock, settings: &self.settings }
     }
 
-    /// The engine over these ports.
+    /// An engine with these ports.
     pub fn engine(&self) -> Engine<'_> {
         let directory: &dyn Directory = &self.directory;
         Engine {
@@ -146,7 +148,8 @@ impl Backend {
     }
 }
 
-/// Whoever listens where there is no hub. Nothing is left for later either: what is not done is told.
+/// A bus and a queue that do nothing, without a hub: there are no follow-up messages, and the output reports what is
+/// not done.
 struct Nobody;
 
 #[async_trait]

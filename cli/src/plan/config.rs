@@ -1,4 +1,4 @@
-//! `peerd.toml`: what a deployment's stack and table would say, for those who have none.
+//! `peerd.toml`: the settings and policies that a deployment has in its stack and table, for use without a deployment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use anyhow::{Context, Result, bail};
 use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Policy, Region};
 use serde::Deserialize;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The value of `peerd:managed-by` on all that is made.
+    /// The value of the ownership tag `peerd:managed-by`.
     pub deployment: Deployment,
-    /// Where members may be.
+    /// Accounts that are scanned for members.
     pub accounts: BTreeSet<AccountId>,
-    /// Organisational units whose accounts are looked at as well.
+    /// Organizational units whose accounts are scanned as well.
     pub units: BTreeSet<OrganizationalUnitId>,
-    /// The Regions of these accounts.
+    /// The Regions in which these accounts are scanned.
     pub regions: BTreeSet<Region>,
     /// The role to assume in each account: its name, or its ARN with `{account}`.
     pub role: String,
-    /// What the role's trust policy asks for.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<String>,
     /// The meshes with their policies.
     pub meshes: BTreeMap<MeshName, Policy>,
@@ -43,11 +43,11 @@ struct Written {
 /// Reads the file.
 ///
 /// # Errors
-/// What is wrong, and where.
+/// When the file is invalid. The error names the field.
 pub fn read(text: &str) -> Result<Config> {
     let Written { deployment, accounts, units, regions, role, external_id, meshes } = toml::from_str(text)?;
     if accounts.is_empty() && units.is_empty() {
-        bail!("neither `accounts` nor `units` says where members may be");
+        bail!("neither `accounts` nor `units` is set, so there is nothing to scan");
     }
     let mut read = BTreeMap::new();
     for (name, policy) in meshes {
@@ -62,7 +62,7 @@ pub fn read(text: &str) -> Result<Config> {
     Ok(Config { deployment, accounts, units, regions, role, external_id, meshes: read })
 }
 
-/// The ARN of a role in each account, with `{account}` where the account's id belongs.
+/// The ARN of a role in each account, with `{account}` in the place of the account's id.
 pub fn role_arn(role: &str) -> String {
     if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{{account}}:role/{role}") }
 }

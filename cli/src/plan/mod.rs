@@ -1,4 +1,4 @@
-//! `peerd plan` and `peerd apply`: the engine of the functions, run from here.
+//! `peerd plan` and `peerd apply`: run the engine of the functions on this machine.
 
 mod backend;
 mod config;
@@ -23,16 +23,16 @@ pub use backend::{Backend, Source};
 pub use config::role_arn;
 use saved::SavedPlan;
 
-/// How many meshes are looked at, or worked on, at once.
+/// How many meshes are observed or reconciled concurrently.
 const CONCURRENCY: usize = 8;
-/// How long one run may begin new calls.
+/// How long a run may start new calls.
 const RUN: Timestamp = 10 * 60 * 1000;
 /// Runs of one mesh: with the pauses below they span some ten minutes, longer than AWS takes for a peering.
 const MOST_RUNS: u32 = 25;
 /// The longest pause between two runs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What `peerd plan` asks for.
+/// The arguments of `peerd plan`.
 #[derive(Args)]
 pub struct PlanArguments {
     /// Meshes to plan [default: all]
@@ -47,7 +47,7 @@ pub struct PlanArguments {
     detailed_exitcode: bool,
 }
 
-/// What `peerd apply` asks for.
+/// The arguments of `peerd apply`.
 #[derive(Args)]
 pub struct ApplyArguments {
     /// Saved plan (`peerd plan --out`); it is applied only while it is current
@@ -67,7 +67,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let plan = SavedPlan::of(&previews, site.stack());
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
-        say(&format!("kept in {0}; `peerd apply {0}` applies it", out.display()));
+        say(&format!("saved to {0}; run `peerd apply {0}` to apply it", out.display()));
     }
     let text = if json { plan.to_json()? } else { render::plans(&previews, site.stack()) };
     let code = match (detailed_exitcode, plan.is_empty(), previews.iter().any(has_gaps)) {
@@ -78,7 +78,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     Ok(Answer { text, code })
 }
 
-/// Whether something could not be read.
+/// Whether a scope could not be read.
 fn has_gaps(preview: &DryRun) -> bool {
     preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Gap)
 }
@@ -100,7 +100,7 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
         None => ask(&render::plans(&previews, site.stack()))?,
     }
     for DryRun { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
-        say(&format!("{mesh}: not everything could be read; `peerd plan {mesh}` says what"));
+        say(&format!("{mesh}: a scope could not be read; `peerd plan {mesh}` reports the findings"));
     }
     let due = previews.into_iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty());
     let due: Vec<DryRun> = due.collect();
@@ -113,7 +113,7 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     Ok(Answer { text, code: u8::from(!done) })
 }
 
-/// These meshes, or all that are declared.
+/// The given meshes, or all declared meshes.
 pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
     let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
@@ -124,10 +124,10 @@ pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<
     Ok(if only.is_empty() { declared.into_iter().collect() } else { only })
 }
 
-/// Looks ahead for these meshes, or for all that are declared.
+/// Computes the forecasts of the given meshes, or of all declared meshes.
 async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<DryRun>> {
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
-    progress::count("looking at meshes", meshes.len());
+    progress::count("reading meshes", meshes.len());
     let looks = stream::iter(meshes).map(|mesh| look(observer, mesh, &scopes)).buffered(CONCURRENCY);
     looks.try_collect().await
 }
@@ -138,7 +138,7 @@ async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>)
     preview
 }
 
-/// Runs a mesh until nothing is left to do, and tells all that was done.
+/// Reconciles a mesh until nothing is left to do, and returns everything that was done.
 async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
     let DryRun { mesh, asked, .. } = preview;
     let mut applied = Vec::new();
@@ -159,7 +159,7 @@ async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
             Outcome::Unchanged | Outcome::Partial | Outcome::Blocked | Outcome::Paused => false,
         };
         if !goes_on {
-            // The last run only saw that all is done.
+            // The last run only verified that everything is done.
             let outcome = match run.outcome {
                 Outcome::Unchanged if !applied.is_empty() => Outcome::Applied,
                 outcome => outcome,
@@ -172,15 +172,15 @@ async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
     bail!("{mesh}: not done")
 }
 
-/// Asks whether to go on; somebody who cannot be asked has to have said so.
+/// Asks for confirmation. Without a terminal, `--yes` or a saved plan is required.
 fn ask(plans: &str) -> Result<()> {
     if !stdin().is_terminal() {
-        bail!("nobody is there to ask; say --yes, or apply a plan that `peerd plan --out FILE` kept");
+        bail!("stdin is not a terminal; pass --yes, or apply a saved plan (`peerd plan --out FILE`)");
     }
     let mut answer = String::new();
     progress::aside(|| {
         color::to_stderr(plans);
-        drop(write!(stderr(), "Apply this? Only `yes` does: "));
+        drop(write!(stderr(), "Apply these changes? Enter `yes` to continue: "));
         stdin().read_line(&mut answer)
     })
     .context("no answer")?;

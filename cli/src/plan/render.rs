@@ -1,4 +1,4 @@
-//! Plans and what came of them, as text.
+//! Plans and the results of runs, as text.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::has_gaps;
 
-/// What would be done, by mesh and pair, what is found, and what it takes.
+/// The pending changes by mesh and pair, the findings, and the number of calls.
 pub fn plans(previews: &[DryRun], stack: &str) -> String {
     let mut text = String::new();
     for preview in previews {
@@ -23,7 +23,8 @@ pub fn plans(previews: &[DryRun], stack: &str) -> String {
     let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.asked.len()).sum();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
-        "{} to make, {} to change, {} to take away: {} calls after {reads} reads, {seconds} s at the least by EC2's rates\n",
+        "Plan: {} to create, {} to update, {} to delete. {reads} reads and {} writes, \
+         at least {seconds} s at EC2's API rate limits\n",
         count('+'),
         count('*'),
         count('-'),
@@ -40,10 +41,10 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
         groups.entry(pair).or_default().push(step.action.to_string());
     }
     let state = match (forecast.steps.is_empty(), paused) {
-        (true, _) if has_gaps(preview) => "nothing is to be done, as far as could be read",
-        (true, _) => "nothing is to be done",
-        (false, true) => "paused; when it resumes",
-        (false, false) => "to be done",
+        (true, _) if has_gaps(preview) => "no changes, as far as could be read",
+        (true, _) => "no changes",
+        (false, true) => "paused; pending changes",
+        (false, false) => "changes pending",
     };
     let mut text = format!("{mesh}: {state}\n");
     let of_mesh = groups.remove(&None);
@@ -54,13 +55,13 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
     }
     for finding in &forecast.report.findings {
         let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, stack);
-        text += &format!("  ! {kind} {subject}: {what}\n    what to do: {remedy}\n");
+        text += &format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n");
     }
     text.extend(forecast.report.waits.iter().map(|wait| format!("  {wait}\n")));
     text
 }
 
-/// How runs ended, and what failed and is open.
+/// The outcomes of runs, with failed changes, open findings and waits.
 pub fn runs(runs: &[Run], stack: &str) -> String {
     let run = |run: &Run| {
         let mut text = format!("{}: {}, {} changes\n", run.mesh, run.outcome, run.changes().count());
@@ -69,10 +70,10 @@ pub fn runs(runs: &[Run], stack: &str) -> String {
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
         text
     };
-    if runs.is_empty() { "nothing was to be done\n".to_owned() } else { runs.iter().map(run).collect() }
+    if runs.is_empty() { "no changes\n".to_owned() } else { runs.iter().map(run).collect() }
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub fn runs_as_json(runs: &[Run], stack: &str) -> String {
     let run = |run: &Run| {
         let applied: Vec<String> = run.applied.iter().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! A plan as a file: what would be done, mesh by mesh.
+//! A plan as a file: the pending changes of each mesh.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use peerd_core::{MeshName, Rendered};
 use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
 
-/// The version of the form. A field may be added to a version; none changes its meaning.
+/// The version of the format. A version may get additional fields; no field changes its meaning.
 const FORMAT: u8 = 1;
 
 /// A plan, as `peerd plan --json` prints it.
@@ -19,24 +19,24 @@ pub struct SavedPlan {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Mesh {
-    /// Whether the mesh is paused, so that nothing of it is done for now.
+    /// Whether the mesh is paused, so that none of its steps is applied.
     paused: bool,
     steps: Vec<Line>,
     findings: Vec<Rendered>,
-    /// What AWS or somebody else is busy with.
+    /// What AWS or another run has not finished yet.
     waits: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Line {
-    /// `+` makes, `*` changes, `-` takes away.
+    /// `+` creates, `*` updates, `-` deletes.
     action: String,
-    /// The two VPCs that it is about, if it is about two.
+    /// The pair of VPCs, if the change belongs to a pair.
     pair: Option<String>,
 }
 
 impl SavedPlan {
-    /// What looks ahead saw.
+    /// A plan from forecasts.
     pub fn of(previews: &[DryRun], stack: &str) -> Self {
         let mesh = |preview: &DryRun| {
             let step = |step: &peerd_core::Step| Line {
@@ -58,19 +58,22 @@ impl SavedPlan {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is no plan, or one of another version.
+    /// When it is not a plan, or a plan of another version.
     pub fn read(text: &str) -> Result<Self> {
-        let plan: Self = serde_json::from_str(text).context("this is no plan that `peerd plan --out` wrote")?;
+        let plan: Self = serde_json::from_str(text).context("this is not a plan that `peerd plan --out` wrote")?;
         if plan.version != FORMAT {
-            bail!("this is a plan of version {}, and this peerd knows version {FORMAT}; plan again", plan.version);
+            bail!(
+                "the plan has version {}, and this peerd reads version {FORMAT}; run `peerd plan` again",
+                plan.version
+            );
         }
         Ok(plan)
     }
 
-    /// As a file has it.
+    /// The content of the file.
     ///
     /// # Errors
-    /// None that could happen.
+    /// Never, for this type.
     pub fn to_json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -80,24 +83,24 @@ impl SavedPlan {
         self.meshes.keys().cloned().collect()
     }
 
-    /// Whether nothing is to be done, but for what a pause withholds.
+    /// Whether no changes are pending, except those that a pause suppresses.
     pub fn is_empty(&self) -> bool {
         self.meshes.values().all(|mesh| mesh.paused || mesh.steps.is_empty())
     }
 
-    /// Whether the same would be planned now.
+    /// Checks that the current plan has the same steps.
     ///
     /// # Errors
-    /// When not: what is new, and what is no more to be done.
+    /// When the plans differ. The error lists the new steps, and those that are no longer planned.
     pub fn still_holds(&self, now: &Self) -> Result<()> {
         let mut differences = Vec::new();
         for (name, mesh) in &self.meshes {
             let (then, now) = (lines(Some(mesh)), lines(now.meshes.get(name)));
             differences.extend(now.iter().filter(|line| !then.contains(line)).map(|line| format!("new: {line}")));
-            differences.extend(then.iter().filter(|line| !now.contains(line)).map(|line| format!("no more: {line}")));
+            differences.extend(then.iter().filter(|line| !now.contains(line)).map(|line| format!("no longer: {line}")));
         }
         if !differences.is_empty() {
-            bail!("the plan holds no more, since AWS is not as it was:\n  {}", differences.join("\n  "));
+            bail!("the saved plan is out of date; the current plan differs:\n  {}", differences.join("\n  "));
         }
         Ok(())
     }
@@ -123,13 +126,13 @@ mod tests {
         let kept = SavedPlan::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], false)).is_ok());
         let said = kept.still_holds(&plan(&["+ a", "- c"], false)).unwrap_err().to_string();
-        assert!(said.ends_with("as it was:\n  new: - c\n  no more: + b"), "{said}");
+        assert!(said.ends_with("differs:\n  new: - c\n  no longer: + b"), "{said}");
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], true)).is_err(), "it was paused meanwhile");
     }
 
     #[test]
     fn what_is_no_plan_is_refused() {
-        assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("no plan"));
+        assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("not a plan"));
         let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 1", "\"version\": 2");
         assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 2"));
     }

@@ -1,26 +1,31 @@
-//! The line that a VPC wears as `peerd:status`: per mesh one or more sentences that start with joined, waiting or refused.
+//! The value of the tag `peerd:status`: per mesh one or more entries that start with joined, waiting or refused.
 //!
-//! A run about one mesh rewrites that mesh's sentences and leaves those of the VPC's other meshes, so that runs of two
-//! meshes do not fight over the tag.
+//! A run of one mesh rewrites that mesh's entries and keeps those of the VPC's other meshes, so that the runs of two meshes
+//! do not overwrite each other.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::admission::Denial;
+use crate::cidr::IpNet;
+use crate::finding::Finding;
+use crate::ids::{PeeringId, PrefixListId, RouteTableId, Scope, VpcId};
+use crate::observed::{PeeringStatus, RouteTarget};
 use crate::tags::LONGEST_VALUE;
 
-/// Between sentences. A full stop and a space never stand inside one.
+/// Between entries. An entry never contains it.
 const SEPARATOR: &str = ". ";
 
-/// The first word of a sentence, in the order in which sentences of one mesh are written.
+/// The first word of an entry, in the order in which the entries of one mesh are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatusState {
-    /// Something is under way; later runs say what came of it.
+    /// In progress; a later run writes the result.
     Waiting,
-    /// Connected with every other member, but for those that a following sentence names.
+    /// Connected with every other member, except those that a following entry names.
     Joined,
-    /// Not connected, and not going to be until somebody acts.
+    /// Not connected, until an operator or the owner of the VPC acts.
     Refused,
-    /// There is more to say than there is room for.
+    /// The tag has no room for more entries.
     More,
 }
 
@@ -39,13 +44,133 @@ impl fmt::Display for StatusState {
     }
 }
 
-/// One sentence: `<word> <mesh>`, and more where there is more to say.
+/// Why a VPC is not connected, with a peer or with a whole mesh. [`fmt::Display`] words it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the fields are what their names and types say")]
+pub enum StatusReason {
+    /// This plan requests the peering.
+    PeeringRequested,
+    /// The request waits for its acceptance.
+    PeeringPending,
+    /// The peering is in another state on the way to active, in AWS's word.
+    PeeringInState(String),
+    /// As many requests are pending as AWS allows.
+    TooManyRequests,
+    /// This plan adds routes.
+    AddingRoutes,
+    /// This plan replaces the targets of routes.
+    ReplacingRoutes,
+    /// The scope of an end cannot be read.
+    UnreadableScope(Scope),
+    /// A prefix list that may have a route to the peer cannot be read.
+    UnreadablePrefixList(PrefixListId),
+    /// Another principal keeps reverting a change of the pair.
+    BackingOff,
+    /// The VPC no longer requests the mesh, and the deletes wait for a confirmation.
+    RemovalNeedsConfirmation,
+    /// AWS refused a call because a quota is exceeded.
+    QuotaRefused,
+    /// The VPC has as many peerings as its quota allows.
+    PeeringQuota(VpcId),
+    /// The table has as many routes as its quota allows.
+    RouteQuota(RouteTableId),
+    /// CIDR blocks of the two VPCs overlap.
+    CidrOverlap(IpNet, IpNet),
+    /// A CIDR block of the peer overlaps one of the table's own VPC.
+    OwnCidrOverlap(IpNet),
+    /// A CIDR block of the peer overlaps one that a table routes to another peer.
+    RouteOverlap { cidr: IpNet, routed_cidr: IpNet, routed_peer: VpcId },
+    /// A table routes a CIDR block of the peer to something that peerd does not own.
+    ForeignRoute { table: RouteTableId, cidr: IpNet, target: RouteTarget },
+    /// A live peering of the pair that peerd does not own.
+    ForeignPeering(PeeringId),
+    /// AWS failed the request.
+    FailedPeering(PeeringId),
+    /// The tag names something that is not a mesh name.
+    InvalidMeshName,
+    /// The mesh does not admit the VPC.
+    Denied(Denial),
+    /// Something of what the VPC advertises is rejected.
+    RejectedAdvertisement(Finding),
+    /// So many entries do not fit.
+    NotShown(usize),
+}
+
+impl StatusReason {
+    /// The reason for a peering that is not active yet.
+    pub fn of_state(status: &PeeringStatus) -> Self {
+        Self::PeeringInState(status.to_string())
+    }
+
+    /// The first word of the entry.
+    pub fn state(&self) -> StatusState {
+        match self {
+            Self::PeeringRequested
+            | Self::PeeringPending
+            | Self::PeeringInState(_)
+            | Self::TooManyRequests
+            | Self::AddingRoutes
+            | Self::ReplacingRoutes
+            | Self::UnreadableScope(_)
+            | Self::UnreadablePrefixList(_)
+            | Self::BackingOff
+            | Self::RemovalNeedsConfirmation => StatusState::Waiting,
+            Self::QuotaRefused
+            | Self::PeeringQuota(_)
+            | Self::RouteQuota(_)
+            | Self::CidrOverlap(..)
+            | Self::OwnCidrOverlap(_)
+            | Self::RouteOverlap { .. }
+            | Self::ForeignRoute { .. }
+            | Self::ForeignPeering(_)
+            | Self::FailedPeering(_)
+            | Self::InvalidMeshName
+            | Self::Denied(_)
+            | Self::RejectedAdvertisement(_) => StatusState::Refused,
+            Self::NotShown(_) => StatusState::More,
+        }
+    }
+}
+
+impl fmt::Display for StatusReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeeringRequested => f.write_str("peering is requested"),
+            Self::PeeringPending => f.write_str("peering is pending"),
+            Self::PeeringInState(state) => write!(f, "peering is {state}"),
+            Self::TooManyRequests => f.write_str("too many requests are pending"),
+            Self::AddingRoutes => f.write_str("routes are being added"),
+            Self::ReplacingRoutes => f.write_str("routes are being replaced"),
+            Self::UnreadableScope(scope) => write!(f, "{scope} cannot be read"),
+            Self::UnreadablePrefixList(list) => write!(f, "{list} cannot be read"),
+            Self::BackingOff => f.write_str("backing off, another principal reverts it"),
+            Self::RemovalNeedsConfirmation => f.write_str("removal needs confirmation"),
+            Self::QuotaRefused => f.write_str("an AWS quota is exceeded"),
+            Self::PeeringQuota(vpc) => write!(f, "{vpc} has reached its peering quota"),
+            Self::RouteQuota(table) => write!(f, "{table} has reached its route quota"),
+            Self::CidrOverlap(ours, theirs) => write!(f, "{ours} overlaps {theirs}"),
+            Self::OwnCidrOverlap(cidr) => write!(f, "{cidr} overlaps"),
+            Self::RouteOverlap { cidr, routed_cidr, routed_peer } => {
+                write!(f, "{cidr} overlaps {routed_cidr} of {routed_peer}")
+            }
+            Self::ForeignRoute { table, cidr, target } => write!(f, "{table} routes {cidr} to {target}"),
+            Self::ForeignPeering(peering) => write!(f, "foreign peering {peering}"),
+            Self::FailedPeering(peering) => write!(f, "AWS failed {peering}"),
+            Self::InvalidMeshName => f.write_str("not a mesh name"),
+            Self::Denied(denial) => denial.fmt(f),
+            Self::RejectedAdvertisement(finding) => f.write_str(&finding.message()),
+            Self::NotShown(entries) => write!(f, "{entries} not shown"),
+        }
+    }
+}
+
+/// One entry: `<state> <mesh>`, with a peer and a reason where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatusEntry {
-    /// The mesh, or what was given for one.
+    /// The mesh, or the invalid name that the tag has in its place.
     pub mesh: String,
-    /// Its first word.
-    pub word: StatusState,
+    /// The first word.
+    pub state: StatusState,
     /// What follows the mesh's name, with its own leading punctuation.
     pub rest: String,
 }
@@ -53,72 +178,84 @@ pub struct StatusEntry {
 impl StatusEntry {
     /// `joined prod`.
     pub fn joined(mesh: impl fmt::Display) -> Self {
-        Self { mesh: mesh.to_string(), word: StatusState::Joined, rest: String::new() }
+        Self { mesh: mesh.to_string(), state: StatusState::Joined, rest: String::new() }
     }
 
-    /// `<word> prod with vpc-1: why`, or without a peer `<word> prod: why`.
-    pub fn because(word: StatusState, mesh: impl fmt::Display, peer: Option<&str>, why: &str) -> Self {
-        let peer = peer.map(|peer| format!(" with {peer}")).unwrap_or_default();
-        Self { mesh: mesh.to_string(), word, rest: format!("{peer}: {}", why.replace(SEPARATOR, " ")) }
+    /// `<state> prod: reason`.
+    pub fn of_mesh(mesh: impl fmt::Display, reason: &StatusReason) -> Self {
+        Self::new(mesh, "", reason)
+    }
+
+    /// `<state> prod with vpc-1: reason`. Of several peers, the first one is named and the others are counted.
+    pub fn of_peers(mesh: impl fmt::Display, peers: &[&VpcId], reason: &StatusReason) -> Self {
+        match peers {
+            [] => Self::of_mesh(mesh, reason),
+            [only] => Self::new(mesh, &format!(" with {only}"), reason),
+            [first, others @ ..] => Self::new(mesh, &format!(" with {first} and {} others", others.len()), reason),
+        }
+    }
+
+    fn new(mesh: impl fmt::Display, peers: &str, reason: &StatusReason) -> Self {
+        let rest = format!("{peers}: {}", reason.to_string().replace(SEPARATOR, " "));
+        Self { mesh: mesh.to_string(), state: reason.state(), rest }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (word, rest) = text.split_once(' ')?;
-        let word = StatusState::ALL.into_iter().find(|known| known.to_string() == word)?;
+        let (state, rest) = text.split_once(' ')?;
+        let state = StatusState::ALL.into_iter().find(|known| known.to_string() == state)?;
         let end = rest.find([' ', ':']).unwrap_or(rest.len());
-        Some(Self { mesh: rest[..end].to_owned(), word, rest: rest[end..].to_owned() })
+        Some(Self { mesh: rest[..end].to_owned(), state, rest: rest[end..].to_owned() })
     }
 }
 
 impl fmt::Display for StatusEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.word, self.mesh, self.rest)
+        write!(f, "{} {}{}", self.state, self.mesh, self.rest)
     }
 }
 
-/// The sentences of a line that peerd wrote earlier; anything else in it is dropped.
-pub fn parse(line: &str) -> BTreeSet<StatusEntry> {
-    line.split(SEPARATOR).filter_map(StatusEntry::parse).collect()
+/// The entries of a value that peerd wrote earlier; drops anything else in it.
+pub fn parse(value: &str) -> BTreeSet<StatusEntry> {
+    value.split(SEPARATOR).filter_map(StatusEntry::parse).collect()
 }
 
-/// As many sentences of one mesh as fit into its share of a line that tells of so many meshes, at least one; the rest is
-/// counted.
+/// As many entries of one mesh as fit into its share of a value for so many meshes, at least one, and the number of the
+/// others.
 ///
-/// Each mesh keeps to its share, so that the run of one never has to cut what the run of another wrote: they would take
-/// turns for ever.
-pub fn fit(sentences: BTreeSet<StatusEntry>, meshes: usize) -> BTreeSet<StatusEntry> {
+/// Each mesh keeps to its share, so that the run of one mesh never cuts what the run of another wrote: they would take turns
+/// forever.
+pub fn fit(entries: BTreeSet<StatusEntry>, meshes: usize) -> BTreeSet<StatusEntry> {
     let share = (LONGEST_VALUE / meshes.max(1)).saturating_sub(SEPARATOR.len());
-    let length = |sentence: &StatusEntry| sentence.to_string().chars().count() + SEPARATOR.len();
-    if sentences.len() == 1 || sentences.iter().map(length).sum::<usize>() <= share {
-        return sentences;
+    let length = |entry: &StatusEntry| entry.to_string().chars().count() + SEPARATOR.len();
+    if entries.len() == 1 || entries.iter().map(length).sum::<usize>() <= share {
+        return entries;
     }
-    let all = sentences.len();
+    let all = entries.len();
     let mut kept = BTreeSet::new();
     let mut room = share;
-    for sentence in sentences {
-        let more =
-            StatusEntry::because(StatusState::More, &sentence.mesh, None, &format!("{} not shown", all - kept.len()));
-        if !kept.is_empty() && length(&sentence) + length(&more) > room {
+    for entry in entries {
+        let more = StatusEntry::of_mesh(&entry.mesh, &StatusReason::NotShown(all - kept.len()));
+        if !kept.is_empty() && length(&entry) + length(&more) > room {
             kept.insert(more);
             break;
         }
-        room = room.saturating_sub(length(&sentence));
-        kept.insert(sentence);
+        room = room.saturating_sub(length(&entry));
+        kept.insert(entry);
     }
     kept
 }
 
-/// The line of these sentences, or none where there is nothing to say. What a tag cannot hold is left out at the end.
-pub fn line(sentences: &BTreeSet<StatusEntry>) -> Option<String> {
+/// The value of the tag, or none without entries. Entries that do not fit into a tag are left out at the end.
+pub fn line(entries: &BTreeSet<StatusEntry>) -> Option<String> {
     let mut line = String::new();
-    for sentence in sentences.iter().map(ToString::to_string) {
-        let sentence: String = sentence.chars().take(LONGEST_VALUE).collect();
+    for entry in entries.iter().map(ToString::to_string) {
+        let entry: String = entry.chars().take(LONGEST_VALUE).collect();
         let separator = if line.is_empty() { "" } else { SEPARATOR };
-        if line.chars().count() + separator.len() + sentence.chars().count() > LONGEST_VALUE {
+        if line.chars().count() + separator.len() + entry.chars().count() > LONGEST_VALUE {
             break;
         }
         line.push_str(separator);
-        line.push_str(&sentence);
+        line.push_str(&entry);
     }
     (!line.is_empty()).then_some(line)
 }
@@ -127,27 +264,31 @@ pub fn line(sentences: &BTreeSet<StatusEntry>) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn vpc(id: &str) -> VpcId {
+        id.parse().unwrap()
+    }
+
     #[test]
-    fn a_line_reads_back_as_the_sentences_that_it_was_written_from() {
-        let sentences = BTreeSet::from([
+    fn a_value_reads_back_as_the_entries_that_it_was_written_from() {
+        let overlap = StatusReason::CidrOverlap("10.1.0.0/16".parse().unwrap(), "10.1.128.0/17".parse().unwrap());
+        let entries = BTreeSet::from([
             StatusEntry::joined("prod"),
-            StatusEntry::because(StatusState::Refused, "prod", Some("vpc-2"), "10.1.0.0/16 overlaps 10.1.128.0/17"),
-            StatusEntry::because(StatusState::Refused, "nosuch", None, "mesh is not declared"),
+            StatusEntry::of_peers("prod", &[&vpc("vpc-2")], &overlap),
+            StatusEntry::of_mesh("nosuch", &StatusReason::Denied(Denial::NotDeclared)),
         ]);
-        let written = line(&sentences).unwrap();
+        let written = line(&entries).unwrap();
         assert_eq!(
             written,
             "refused nosuch: mesh is not declared. joined prod. refused prod with vpc-2: 10.1.0.0/16 overlaps 10.1.128.0/17"
         );
-        assert_eq!(parse(&written), sentences);
+        assert_eq!(parse(&written), entries);
     }
 
     #[test]
-    fn a_line_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
+    fn a_value_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
         let of = |mesh: &str| {
-            let sentence =
-                |n| StatusEntry::because(StatusState::Waiting, mesh, Some(&format!("vpc-{n}")), "peering is pending");
-            fit((100..140).map(sentence).collect(), 2)
+            let entry = |n| StatusEntry::of_peers(mesh, &[&vpc(&format!("vpc-{n}"))], &StatusReason::PeeringPending);
+            fit((100..140).map(entry).collect(), 2)
         };
         let (prod, staging) = (of("prod"), of("staging"));
         let written = line(&(&prod | &staging)).unwrap();
@@ -158,34 +299,35 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_more_meshes_than_fit_is_the_same_whoever_writes_it() {
-        let sentence = |n| StatusEntry::joined(format!("mesh-number-{n}"));
-        let written = line(&(10..40).map(sentence).collect()).unwrap();
+    fn a_value_of_more_meshes_than_fit_is_the_same_whichever_run_writes_it() {
+        let entry = |n| StatusEntry::joined(format!("mesh-number-{n}"));
+        let written = line(&(10..40).map(entry).collect()).unwrap();
         for n in 10..40 {
-            let mut sentences = parse(&written);
-            sentences.extend(fit(BTreeSet::from([sentence(n)]), 30));
-            assert!(line(&sentences).unwrap().starts_with("joined mesh-number-10. joined mesh-number-11"));
+            let mut entries = parse(&written);
+            entries.extend(fit(BTreeSet::from([entry(n)]), 30));
+            assert!(line(&entries).unwrap().starts_with("joined mesh-number-10. joined mesh-number-11"));
         }
     }
 
-    /// Sentences of exactly so many characters, in this order.
+    /// Entries of exactly so many characters, in this order.
     fn of_lengths(lengths: &[usize]) -> BTreeSet<StatusEntry> {
-        let sentence = |(n, length): (usize, &usize)| {
-            let start = StatusEntry::because(StatusState::Refused, "a", None, &n.to_string()).to_string().len();
-            StatusEntry::because(StatusState::Refused, "a", None, &format!("{n}{}", "x".repeat(length - start)))
+        let entry = |(n, length): (usize, &usize)| {
+            let of = |state: String| StatusEntry { mesh: "a".to_owned(), state: StatusState::Refused, rest: state };
+            let start = of(format!(": {n}")).to_string().len();
+            of(format!(": {n}{}", "x".repeat(length - start)))
         };
-        lengths.iter().enumerate().map(sentence).collect()
+        lengths.iter().enumerate().map(entry).collect()
     }
 
     #[test]
-    fn a_line_that_just_fits_is_whole() {
+    fn a_value_that_just_fits_is_whole() {
         let written = |lengths: [usize; 2]| line(&of_lengths(&lengths)).unwrap().len();
         assert_eq!(written([127, 127]), LONGEST_VALUE);
         assert_eq!(written([127, 128]), 127, "the second would be cut");
     }
 
     #[test]
-    fn as_many_sentences_are_kept_as_fit_with_the_count_of_the_others() {
+    fn as_many_entries_are_kept_as_fit_with_the_count_of_the_others() {
         let fitted =
             |lengths: &[usize]| fit(of_lengths(lengths), 1).iter().map(|s| s.to_string().len()).collect::<Vec<_>>();
         let more = "more a: 1 not shown".len();
@@ -197,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_is_no_line_and_foreign_text_is_dropped() {
+    fn no_entries_are_no_value_and_foreign_text_is_dropped() {
         assert_eq!(line(&BTreeSet::new()), None);
         assert_eq!(parse("hello world. joined prod"), BTreeSet::from([StatusEntry::joined("prod")]));
     }

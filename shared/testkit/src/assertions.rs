@@ -1,4 +1,4 @@
-//! What a test asks of a world.
+//! Queries about a simulated deployment, for assertions in tests.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,8 @@ fn is_between(peering: &crate::aws::Peering, a: &VpcRef, b: &VpcRef) -> bool {
 }
 
 impl World {
-    /// A world with two members of `prod` in two accounts, peered and routed, a minute after they came to rest.
+    /// Creates a deployment with two members of `prod` in two accounts, peered and routed, a minute after it became
+    /// idle.
     pub fn of_two() -> (Self, VpcRef, VpcRef) {
         let mut world = Self::default();
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -24,7 +25,8 @@ impl World {
         (world, a, b)
     }
 
-    /// Whether two VPCs have exactly one live managed peering, it is active, and every table leads to every block.
+    /// Whether two VPCs have exactly one live managed peering, it is active, and every table routes every CIDR block
+    /// over it.
     pub fn connected(&self, a: &VpcRef, b: &VpcRef) -> bool {
         let aws = self.cloud.aws();
         let mut live = aws.peerings().filter(|peering| is_between(peering, a, b) && peering.status().is_live());
@@ -36,7 +38,8 @@ impl World {
             && is_routed(&aws, b, a, &peering.id)
     }
 
-    /// What of peerd's work is left on a VPC: live managed peerings, routes to any of its peerings, its status.
+    /// Returns what peerd created for a VPC and has not removed: live managed peerings, routes to any of its peerings,
+    /// its status.
     pub fn traces(&self, vpc: &VpcRef) -> Vec<String> {
         let aws = self.cloud.aws();
         let theirs: Vec<_> = aws.peerings().filter(|peering| peering.ends().contains(&vpc)).collect();
@@ -55,12 +58,12 @@ impl World {
         left
     }
 
-    /// The value of `peerd:status`.
+    /// Returns the value of `peerd:status`.
     pub fn status(&self, vpc: &VpcRef) -> Option<String> {
         self.cloud.aws().vpc(vpc).and_then(|seen| seen.tags.get(tags::STATUS).cloned())
     }
 
-    /// The id of the live peering of two VPCs, and the meshes that it is tagged for.
+    /// Returns the id of the live peering of two VPCs, and the meshes in its tags.
     pub fn peering(&self, a: &VpcRef, b: &VpcRef) -> Option<(PeeringId, String)> {
         let aws = self.cloud.aws();
         let peering = aws.peerings().find(|peering| is_between(peering, a, b) && peering.status().is_live())?;
@@ -68,7 +71,7 @@ impl World {
         Some((peering.id.clone(), tags::join_meshes(&meshes)))
     }
 
-    /// Where a table leads a block.
+    /// Returns the target of a table's static route to a CIDR block.
     pub fn target(&self, name: &str, block: &str) -> Option<String> {
         let block = cidr::parse(block).ok()?;
         let aws = self.cloud.aws();

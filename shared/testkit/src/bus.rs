@@ -1,4 +1,4 @@
-//! The hub's bus, and somebody who listens to it.
+//! The event bus of the hub, and a subscriber of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +9,22 @@ use peerd_engine::{Bus, InfraError, Notification, NotificationKind};
 
 use crate::transport::Transport;
 
-/// A bus in memory.
+/// An event bus in memory.
 pub struct MemoryBus {
     wire: Arc<Transport>,
     heard: Mutex<Heard>,
 }
 
-/// What a listener has heard.
+/// The notifications that the subscriber received.
 #[derive(Default)]
 struct Heard {
     notices: Vec<Notification>,
-    /// Of every finding the latest notice: its serial number, and whether the finding is open.
+    /// The latest notification of each finding: its serial number, and whether the finding is open.
     findings: BTreeMap<(MeshName, FindingKind, String), (u64, bool)>,
 }
 
 impl MemoryBus {
-    /// A bus on which nothing was told yet.
+    /// Creates a bus without notifications.
     pub fn new(wire: Arc<Transport>) -> Self {
         Self { wire, heard: Mutex::default() }
     }
@@ -33,13 +33,13 @@ impl MemoryBus {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The findings that a listener takes to be open, by what was told.
+    /// Returns the findings that are open according to the notifications.
     pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
         let heard = self.heard();
         heard.findings.iter().filter(|(_, (_, open))| *open).map(|(finding, _)| finding.clone()).collect()
     }
 
-    /// What was told since the last time this was asked.
+    /// Returns the notifications since the previous call.
     pub fn take_notices(&self) -> Vec<Notification> {
         std::mem::take(&mut self.heard().notices)
     }

@@ -1,4 +1,4 @@
-//! What really happened in AWS, in order: the only thing that the oracle knows of a world.
+//! The log of all changes in the simulated AWS, in order: the only input of the oracle.
 
 use std::fmt;
 
@@ -11,150 +11,150 @@ use peerd_engine::Timestamp;
 
 use crate::aws::GroupRule;
 
-/// Who did it.
+/// The principal that made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {
-    /// AWS itself, in the course of time.
+    /// AWS itself, when a state transition was due.
     Aws,
-    /// Somebody with the console, or another tool.
+    /// A user or an external tool.
     User,
-    /// A worker of peerd's.
+    /// A worker of peerd, by number.
     Worker(u32),
 }
 
 /// One change.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// When.
+    /// The virtual time of the change.
     pub at: Timestamp,
-    /// Who.
+    /// The principal.
     pub by: Actor,
-    /// What.
+    /// The change.
     pub deed: Change,
 }
 
-/// Kinds of change; each says what there is afterwards.
+/// A change, with the state after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A VPC was made, or its blocks or tags changed.
+    /// A VPC was created, or its CIDR blocks or tags changed.
     Vpc {
-        /// Which.
+        /// The VPC.
         vpc: VpcRef,
-        /// Its associated blocks.
+        /// Its associated CIDR blocks.
         blocks: CidrSet,
         /// Its tags.
         tags: Tags,
     },
     /// A VPC was deleted.
     VpcGone {
-        /// Which.
+        /// The VPC.
         vpc: VpcRef,
     },
-    /// A route table was made.
+    /// A route table was created.
     Table {
-        /// Which.
+        /// The route table.
         table: RouteTableId,
-        /// Whose.
+        /// Its VPC.
         vpc: VpcRef,
-        /// Whether it is a gateway's.
+        /// Whether it has an edge association with a gateway.
         of_gateway: bool,
         /// Whether it is the VPC's main table.
         main: bool,
     },
-    /// A route table has other tags.
+    /// The tags of a route table changed.
     TableTags {
-        /// Which.
+        /// The route table.
         table: RouteTableId,
-        /// The tags.
+        /// Its tags.
         tags: Tags,
     },
-    /// A prefix list with one block was led somewhere by a route table.
+    /// A route to a prefix list with one CIDR block was created.
     List {
-        /// Which table.
+        /// The route table.
         table: RouteTableId,
-        /// The block.
+        /// The CIDR block in the prefix list.
         block: IpNet,
     },
     /// A route table was deleted.
     TableGone {
-        /// Which.
+        /// The route table.
         table: RouteTableId,
     },
     /// A peering was requested.
     Peering {
-        /// Which.
+        /// The peering.
         id: PeeringId,
-        /// By which VPC.
+        /// The VPC that requested it.
         requester: VpcRef,
-        /// Of which VPC.
+        /// The VPC that can accept it.
         accepter: VpcRef,
     },
-    /// A peering has another state.
+    /// The state of a peering changed.
     Status {
-        /// Which.
+        /// The peering.
         id: PeeringId,
         /// The new state.
         status: PeeringStatus,
     },
-    /// One side of a peering has other tags.
+    /// The tags of one side of a peering changed.
     Tags {
-        /// Which.
+        /// The peering.
         id: PeeringId,
-        /// Which side.
+        /// The scope of the side.
         scope: Scope,
-        /// The tags.
+        /// The tags of that side.
         tags: Tags,
     },
-    /// A VPC has, or lacks, what names need.
+    /// The DNS attributes of a VPC changed.
     Dns {
-        /// Which.
+        /// The VPC.
         vpc: VpcRef,
         /// Its attributes.
         has: DnsSupport,
     },
-    /// The DNS option of one end of a peering was switched.
+    /// The DNS option of one end of a peering changed.
     Option {
-        /// Which peering.
+        /// The peering.
         id: PeeringId,
-        /// Which end.
+        /// The VPC at that end.
         vpc: VpcRef,
-        /// On or off.
+        /// Whether the option is on.
         on: bool,
     },
-    /// A security group was made, or its tags changed.
+    /// A security group was created, or its tags changed.
     Group {
-        /// Which.
+        /// The security group.
         group: SecurityGroupId,
-        /// Whose.
+        /// Its VPC.
         vpc: VpcRef,
         /// Its tags.
         tags: Tags,
     },
-    /// A security group is gone, and its rules with it.
+    /// A security group was deleted with its rules.
     GroupGone {
-        /// Which.
+        /// The security group.
         group: SecurityGroupId,
     },
-    /// A rule of a security group was made, or has other tags, or is gone.
+    /// A rule of a security group was created, tagged or deleted.
     Rule {
-        /// Of which group.
+        /// The security group.
         group: SecurityGroupId,
-        /// Which.
+        /// The id of the rule.
         rule: SecurityGroupRuleId,
-        /// What it was.
+        /// The rule before the change; none if it was created.
         was: Option<GroupRule>,
-        /// What it is.
+        /// The rule after the change; none if it was deleted.
         now: Option<GroupRule>,
     },
-    /// A created route leads somewhere, or no longer leads anywhere.
+    /// A static route was created, replaced or deleted.
     Route {
-        /// In which table.
+        /// The route table.
         table: RouteTableId,
-        /// The block.
+        /// The destination.
         block: IpNet,
-        /// Where it led before.
+        /// The target before the change; none if the route was created.
         was: Option<RouteTarget>,
-        /// Where it leads now.
+        /// The target after the change; none if the route was deleted.
         now: Option<RouteTarget>,
     },
 }
@@ -163,7 +163,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Aws => f.pad("AWS"),
-            Self::User => f.pad("somebody"),
+            Self::User => f.pad("user"),
             Self::Worker(worker) => f.pad(&format!("worker {worker}")),
         }
     }
@@ -185,33 +185,35 @@ impl fmt::Display for Change {
                 let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
                 write!(f, "{vpc} has {} and {}", blocks.join(" "), tags_of(tags))
             }
-            Self::VpcGone { vpc } => write!(f, "{vpc} is gone"),
+            Self::VpcGone { vpc } => write!(f, "{vpc} is deleted"),
             Self::Table { table, vpc, of_gateway, main } => {
                 let kind = match (of_gateway, main) {
-                    (true, _) => ", a gateway's",
+                    (true, _) => ", with an edge association",
                     (false, true) => ", its main table",
                     (false, false) => "",
                 };
-                write!(f, "{table} of {vpc} is there{kind}")
+                write!(f, "{table} of {vpc} is created{kind}")
             }
-            Self::TableTags { table, tags } => write!(f, "{table} wears {}", tags_of(tags)),
-            Self::List { table, block } => write!(f, "{table} leads a prefix list with {block} to tgw-1"),
-            Self::TableGone { table } => write!(f, "{table} is gone"),
-            Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} of {accepter}"),
+            Self::TableTags { table, tags } => write!(f, "{table} has {}", tags_of(tags)),
+            Self::List { table, block } => write!(f, "{table} routes a prefix list with {block} to tgw-1"),
+            Self::TableGone { table } => write!(f, "{table} is deleted"),
+            Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} from {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),
-            Self::Tags { id, scope, tags } => write!(f, "{id} in {scope} wears {}", tags_of(tags)),
+            Self::Tags { id, scope, tags } => write!(f, "{id} in {scope} has {}", tags_of(tags)),
             Self::Dns { vpc, has: DnsSupport { hostnames, support } } => {
                 write!(f, "{vpc} has DNS host names {hostnames} and DNS support {support}")
             }
-            Self::Option { id, vpc, on } => write!(f, "{id} dns of {vpc} {}", if *on { "on" } else { "off" }),
-            Self::Group { group, vpc, tags } => write!(f, "{group} of {vpc} wears {}", tags_of(tags)),
-            Self::GroupGone { group } => write!(f, "{group} is gone"),
-            Self::Rule { group, rule, was: _, now: Some(GroupRule { permission, tags }) } => {
-                write!(f, "{group} lets in {permission} by {rule} with {}", tags_of(tags))
+            Self::Option { id, vpc, on } => {
+                write!(f, "{id} has the DNS option of {vpc} {}", if *on { "on" } else { "off" })
             }
-            Self::Rule { group, rule, was: _, now: None } => write!(f, "{group} has {rule} no more"),
+            Self::Group { group, vpc, tags } => write!(f, "{group} of {vpc} has {}", tags_of(tags)),
+            Self::GroupGone { group } => write!(f, "{group} is deleted"),
+            Self::Rule { group, rule, was: _, now: Some(GroupRule { permission, tags }) } => {
+                write!(f, "{group} allows {permission} by {rule} with {}", tags_of(tags))
+            }
+            Self::Rule { group, rule, was: _, now: None } => write!(f, "{group} no longer has {rule}"),
             Self::Route { table, block, was, now } => {
-                write!(f, "{table} leads {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
+                write!(f, "{table} routes {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Virtual time, and the workers that live in it.
+//! A virtual clock, and the workers that it schedules.
 //!
-//! Nothing here waits: when every worker sleeps, the time of the next wake-up is now. Workers take turns in an order that
-//! depends on nothing but what they did, so a run can be repeated exactly.
+//! Nothing here waits: when every worker sleeps, the clock advances to the next wake-up. The order in which workers are
+//! polled depends only on what they did, so a run can be repeated exactly.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,16 +13,16 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use peerd_engine::{Clock, Timestamp};
 
-/// When a stage begins: 2026-01-01, so that a time of zero is never mistaken for one.
+/// The start of virtual time, 2026-01-01: not zero, so that a default timestamp is never a valid time.
 const BEGINNING: Timestamp = 1_767_225_600_000;
 
-/// Virtual time.
+/// A virtual clock with its sleepers.
 #[derive(Debug)]
 pub struct VirtualExecutor {
     now: AtomicU64,
     sleepers: Mutex<BinaryHeap<Reverse<Sleeper>>>,
     asleep: AtomicU64,
-    /// The worker whose turn it is, and whether it has just died.
+    /// The worker that is executing, and whether it has just crashed.
     acting: AtomicU32,
     died: AtomicBool,
 }
@@ -73,17 +73,17 @@ impl Clock for VirtualExecutor {
 }
 
 impl VirtualExecutor {
-    /// Sleeps for some milliseconds; of none, lets all others take their turn first.
+    /// Sleeps for a number of milliseconds; with zero, yields to all other workers that are due.
     pub fn sleep(&self, milliseconds: u64) -> Sleep<'_> {
         Sleep { stage: self, until: self.now() + milliseconds, begun: false }
     }
 
-    /// When the next sleeper wakes.
+    /// Returns the time when the next sleeper wakes.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.sleepers().peek().map(|Reverse(sleeper)| sleeper.until)
     }
 
-    /// Lets it be `time`, unless it is later already, and wakes the one sleeper whose turn comes first.
+    /// Advances the clock to `time`, unless it is later already, and wakes the first sleeper that is due.
     pub fn advance(&self, time: Timestamp) {
         let now = self.now.fetch_max(time, Ordering::Relaxed).max(time);
         let mut sleepers = self.sleepers();
@@ -94,12 +94,12 @@ impl VirtualExecutor {
         }
     }
 
-    /// The worker whose turn it is.
+    /// Returns the number of the worker that is executing.
     pub fn acting(&self) -> u32 {
         self.acting.load(Ordering::Relaxed)
     }
 
-    /// The worker whose turn it is dies: it never goes on.
+    /// Crashes the worker that is executing: it never continues.
     pub async fn die(&self) -> ! {
         self.died.store(true, Ordering::Relaxed);
         std::future::pending().await
@@ -132,14 +132,14 @@ impl Future for Sleep<'_> {
     }
 }
 
-/// What came of a turn.
+/// The result of polling a worker.
 #[derive(Debug)]
 pub enum Turn<T> {
-    /// It waits for something.
+    /// The worker waits for something.
     Waits,
-    /// It has done its work.
+    /// The worker has finished.
     Done(T),
-    /// It died.
+    /// The worker crashed.
     Died,
 }
 
@@ -159,22 +159,22 @@ impl Wake for Woken {
 }
 
 impl<T> Worker<T> {
-    /// A worker that has not begun.
+    /// Creates a worker that has not started.
     pub fn new(number: u32, work: impl Future<Output = T> + 'static) -> Self {
         Self { number, work: Box::pin(work), woken: Arc::new(Woken(AtomicBool::new(true))) }
     }
 
-    /// Its number.
+    /// Returns its number.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Whether it can go on.
+    /// Whether it is ready to continue.
     pub fn is_awake(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
 
-    /// Lets it go on as far as it can.
+    /// Polls it: it continues until it waits, finishes or crashes.
     pub fn act(&mut self, stage: &VirtualExecutor) -> Turn<T> {
         self.woken.0.store(false, Ordering::Relaxed);
         stage.acting.store(self.number, Ordering::Relaxed);

@@ -1,29 +1,29 @@
-//! What goes wrong by itself, and how often.
+//! Injected faults and their rates.
 
 use std::ops::RangeInclusive;
 
 use peerd_engine::{CloudError, ErrorKind, InfraError};
 
-/// A way in which a call fails that has nothing to do with what it asks.
+/// A failure of a call that does not depend on its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// `RequestLimitExceeded`.
     Throttled,
     /// `InternalError`, 500.
     ServerFault,
-    /// No answer.
+    /// No response.
     Timeout,
     /// `UnauthorizedOperation`.
     Denied,
-    /// `RequestExpired`: the credentials ran out.
+    /// `RequestExpired`: the credentials expired.
     Expired,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 5] = [Self::Throttled, Self::ServerFault, Self::Timeout, Self::Denied, Self::Expired];
 
-    /// What the caller is told: EC2's code and HTTP status. A timeout tells nothing.
+    /// Returns EC2's error code and HTTP status; both are empty for a timeout.
     pub fn code(self) -> (&'static str, u16) {
         match self {
             Self::Throttled => ("RequestLimitExceeded", 503),
@@ -34,15 +34,15 @@ impl Fault {
         }
     }
 
-    /// Whether a call may have taken effect although it ended so.
+    /// Whether a call can take effect although it fails in this way.
     pub fn may_come_after(self) -> bool {
         matches!(self, Self::ServerFault | Self::Timeout)
     }
 }
 
-/// An error of a port that can be made of trouble.
+/// An error type of a port that can represent a fault.
 pub trait Troubled {
-    /// The error of a call that met trouble.
+    /// Creates the error of a call with an injected fault.
     fn troubled(call: &str, trouble: Fault) -> Self;
 }
 
@@ -63,37 +63,37 @@ impl Troubled for InfraError {
     }
 }
 
-/// Whether trouble strikes before a call takes effect or after.
+/// Whether a fault occurs before or after the call takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultTiming {
-    /// Nothing happened.
+    /// The call has no effect.
     Before,
-    /// It happened, and nobody was told.
+    /// The call takes effect, but its caller receives an error.
     After,
 }
 
-/// How often things go wrong, in a thousand, and how long they take, in milliseconds. The default is a fine day.
+/// The rates of faults, in a thousand, and latencies, in milliseconds. The default has no faults.
 #[derive(Debug, Clone)]
 pub struct FaultProfile {
-    /// One way of a call.
+    /// The latency of a call in each direction.
     pub latency: RangeInclusive<u64>,
-    /// Calls that take as long as this instead: long enough to be overtaken by others.
+    /// The rate of calls with `slow_latency`: long enough for other calls to overtake them.
     pub slow: u32,
-    /// The latency of such a call.
+    /// The latency of a slow call in each direction.
     pub slow_latency: RangeInclusive<u64>,
-    /// How far behind a describe may be.
+    /// The maximum staleness of a describe call.
     pub staleness: u64,
-    /// Calls to the cloud that meet trouble.
+    /// The rate of failing calls to EC2 and Service Quotas.
     pub trouble: u32,
-    /// Calls to the store and the queue that meet trouble.
+    /// The rate of failing calls to the store, the queue, the bus and AWS Organizations.
     pub port_trouble: u32,
-    /// Calls at which the function dies.
+    /// The rate of calls at which the function crashes.
     pub death: u32,
-    /// Events that never come.
+    /// The rate of lost events.
     pub lost: u32,
-    /// Events that come twice.
+    /// The rate of events that arrive twice.
     pub doubled: u32,
-    /// Events that come minutes late.
+    /// The rate of events that arrive minutes late.
     pub late: u32,
 }
 
@@ -115,7 +115,7 @@ impl Default for FaultProfile {
 }
 
 impl FaultProfile {
-    /// A fine day with describes that are as far behind.
+    /// Returns a profile without faults and with the same staleness.
     pub fn calmed(&self) -> Self {
         Self { latency: 1..=100, staleness: self.staleness, ..Self::default() }
     }

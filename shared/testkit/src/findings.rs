@@ -1,4 +1,4 @@
-//! One sample of every finding, for tests of whatever words, stores or sends findings.
+//! A sample of every finding, for tests of the code that renders, stores or sends findings.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use peerd_core::{CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding,
 
 use crate::world::{account, mesh, scope, unit};
 
-/// Every finding, with every denial, disagreement, limit and expectation that it can have.
+/// Returns every finding, with every denial, disagreement, limit and expectation that it can have.
 #[expect(clippy::expect_used, clippy::too_many_lines, reason = "a list of literals")]
 pub fn samples() -> Vec<Finding> {
     let here = scope(1, 0);
@@ -16,7 +16,7 @@ pub fn samples() -> Vec<Finding> {
     let (a, b) = (vpc("a", 1), vpc("b", 2));
     let pair = || Pair::of(&a, &b).expect("two VPCs");
     let peering = || -> PeeringId { "pcx-1".parse().expect("a peering") };
-    let block = |text: &str| -> IpNet { cidr::parse(text).expect("a block") };
+    let block = |text: &str| -> IpNet { cidr::parse(text).expect("a CIDR block") };
     let (table, list, group) = ("rtb-1".parse().expect("a table"), "pl-1".parse().expect("a list"), "sg-1".parse());
     let group = group.expect("a group");
     let (prod, both): (MeshName, BTreeSet<MeshName>) = (mesh("prod"), ["prod", "staging"].map(mesh).into());
@@ -119,7 +119,7 @@ pub fn samples() -> Vec<Finding> {
     samples
 }
 
-/// The place of a finding in [`samples`] by what it is; a new finding does not compile before it has one.
+/// Returns the position of a finding in the enum; a new finding does not compile until it has one.
 #[cfg(test)]
 fn place(finding: &Finding) -> usize {
     match finding {

@@ -1,8 +1,8 @@
-//! Worlds to try peerd in: an AWS in memory that behaves as AWS does, with its delays, quotas and contradictions; a
-//! deployment of peerd in it; people who meddle; and, in [`sim`], the simulator, which makes up thousands of stories,
-//! plays them in virtual time and judges every step by an oracle that knows nothing of the planner.
+//! A simulated environment for peerd: an in-memory AWS with the delays, quotas and inconsistencies of AWS; a deployment
+//! of peerd in it; user actions; and, in [`sim`], the simulator, which generates thousands of scenarios, runs them in
+//! virtual time and checks every change with an oracle that shares no code with the planner.
 //!
-//! One seed decides everything: what fails once fails again.
+//! One seed determines everything, so every failure is reproducible.
 
 pub mod assertions;
 pub mod aws;

@@ -1,4 +1,4 @@
-//! The queue: messages that arrive later, more than once, or, after five vain tries, never again.
+//! The queue: messages can arrive late or more than once; after five failed deliveries they are dead letters.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,12 +20,12 @@ pub struct SimMessage {
 }
 
 impl SimMessage {
-    /// What the function is given.
+    /// Returns what the function receives.
     pub fn delivery(&self) -> Delivery {
         Delivery { id: self.number.to_string(), body: self.body.clone() }
     }
 
-    /// Its id in the queue.
+    /// Returns its id in the queue.
     pub fn id(&self) -> String {
         self.number.to_string()
     }
@@ -46,7 +46,7 @@ struct Parcels {
 }
 
 impl SimQueue {
-    /// An empty queue.
+    /// Creates an empty queue.
     pub fn new(wire: Arc<Transport>) -> Self {
         Self { wire, parcels: Mutex::default() }
     }
@@ -55,7 +55,7 @@ impl SimQueue {
         self.parcels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message in, to arrive at a time.
+    /// Sends a message that arrives at a given time.
     pub fn post(&self, at: Timestamp, body: String) {
         let mut parcels = self.parcels();
         parcels.posted += 1;
@@ -63,7 +63,7 @@ impl SimQueue {
         parcels.waiting.insert((at, number), SimMessage { number, body, received: 0 });
     }
 
-    /// Takes out what has arrived, as many as a batch holds.
+    /// Receives at most `most` messages that have arrived.
     pub fn receive(&self, now: Timestamp, most: usize) -> Vec<SimMessage> {
         let mut parcels = self.parcels();
         let due: Vec<_> = parcels.waiting.range(..=(now, u64::MAX)).map(|(key, _)| *key).take(most).collect();
@@ -71,7 +71,7 @@ impl SimQueue {
         parcels.map(|parcel| SimMessage { received: parcel.received + 1, ..parcel }).collect()
     }
 
-    /// Puts back what was not handled; what was received too often is a dead letter.
+    /// Returns an unhandled message to the queue; a message that was received too often becomes a dead letter.
     pub fn give_back(&self, parcel: SimMessage, at: Timestamp) {
         let mut parcels = self.parcels();
         parcels.given_back += 1;
@@ -82,12 +82,12 @@ impl SimQueue {
         }
     }
 
-    /// When the next message arrives.
+    /// Returns the time when the next message arrives.
     pub fn next_arrival(&self) -> Option<Timestamp> {
         self.parcels().waiting.keys().next().map(|(at, _)| *at)
     }
 
-    /// How many messages are waiting.
+    /// Returns the number of waiting messages.
     pub fn len(&self) -> usize {
         self.parcels().waiting.len()
     }
@@ -97,12 +97,12 @@ impl SimQueue {
         self.len() == 0
     }
 
-    /// How many messages were put back so far.
+    /// Returns how many messages were returned to the queue so far.
     pub fn given_back(&self) -> usize {
         self.parcels().given_back
     }
 
-    /// How many messages nobody tries any more.
+    /// Returns the number of dead letters.
     pub fn dead_letters(&self) -> usize {
         self.parcels().dead.len()
     }

@@ -1,28 +1,28 @@
-//! Chance, all of it from one seed.
+//! A seeded random number generator.
 
 use std::ops::RangeInclusive;
 
-/// A source of chance. Two with the same seed say the same.
+/// A random number generator. Two generators with the same seed return the same sequence.
 #[derive(Debug)]
 pub struct SimRng(fastrand::Rng);
 
 impl SimRng {
-    /// The source of a seed.
+    /// Creates the generator of a seed.
     pub fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// Whether something happens that happens this many times in a thousand.
+    /// Returns true with a probability of `times` in a thousand.
     pub fn permille(&mut self, times: u32) -> bool {
         times > 0 && self.0.u32(0..1000) < times
     }
 
-    /// A number of a range, all alike.
+    /// Returns a number of a range, uniformly distributed.
     pub fn within(&mut self, range: &RangeInclusive<u64>) -> u64 {
         self.0.u64(range.clone())
     }
 
-    /// A number of a range, small ones as often as large ones: from 1 to 1000 as often below 30 as above.
+    /// Returns a number of a range, log-uniformly distributed: from 1 to 1000, as often below 30 as above.
     pub fn scaled(&mut self, range: &RangeInclusive<u64>) -> u64 {
         let (low, high) = ((*range.start()).max(1), (*range.end()).max(1));
         let bits = |number: u64| u64::from(number.ilog2());
@@ -30,12 +30,12 @@ impl SimRng {
         self.within(&(ceiling..=ceiling * 2 - 1)).clamp(low, high)
     }
 
-    /// One of some; none of none.
+    /// Returns a random element, or none of an empty slice.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         (!of.is_empty()).then(|| &of[self.0.usize(0..of.len())])
     }
 
-    /// A seed for another source.
+    /// Returns a seed for another generator.
     pub fn seed(&mut self) -> u64 {
         self.0.u64(..)
     }

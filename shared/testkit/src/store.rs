@@ -1,4 +1,4 @@
-//! The engine's store in memory, over the wire.
+//! The engine's store in memory; every call goes through the transport.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new(wire: Arc<Transport>) -> Self {
         Self { wire, tables: Mutex::default() }
     }
@@ -28,38 +28,38 @@ impl MemoryStore {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Loses the whole index, as if the table had been made anew.
+    /// Deletes all data, as if the table had been recreated.
     pub fn lose_everything(&self) {
         *self.tables() = Tables::default();
     }
 
-    /// Loses what was listed of the organisation, as an older backup would.
+    /// Deletes the organization listing, as the restore of an older backup does.
     pub fn lose_organization(&self) {
         self.tables().organization = Organization::default();
     }
 
-    /// An operator says that an account is gone for good, or takes it back.
+    /// Marks an account as removed for good, or undoes that, as an operator does.
     pub fn set_gone(&self, account: &AccountId, gone: bool) {
         self.tables().accounts.insert(account.clone(), Registration { regions: BTreeSet::new(), gone });
     }
 
-    /// Accounts that are said to be gone for good.
+    /// Returns the accounts that an operator removed for good.
     pub fn gone(&self) -> BTreeSet<AccountId> {
         let tables = self.tables();
         tables.accounts.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect()
     }
 
-    /// An operator declares a mesh.
+    /// Declares a mesh, as an operator does.
     pub fn declare(&self, mesh: &MeshName, policy: Policy) {
         self.tables().meshes.insert(mesh.clone(), Some(policy));
     }
 
-    /// What is remembered of every VPC.
+    /// Returns the index entry of every VPC.
     pub fn everybody(&self) -> Vec<Member> {
         self.tables().by_vpc.values().cloned().collect()
     }
 
-    /// Every mesh with its remembered members.
+    /// Returns every mesh with its indexed members.
     pub fn members_by_mesh(&self) -> BTreeMap<MeshName, BTreeSet<VpcRef>> {
         let tables = self.tables();
         let mesh = |(mesh, members): (&MeshName, &BTreeMap<VpcRef, Member>)| {
@@ -68,7 +68,7 @@ impl MemoryStore {
         tables.by_mesh.iter().filter_map(mesh).collect()
     }
 
-    /// The kinds and subjects of the findings that are kept, by mesh.
+    /// Returns the mesh, kind and subject of every stored finding.
     pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
         let tables = self.tables();
         let of_mesh = |(mesh, tidings): (&MeshName, &MeshFindings)| {
@@ -77,17 +77,17 @@ impl MemoryStore {
         tables.tidings.iter().flat_map(of_mesh).collect()
     }
 
-    /// The organisation as it was last listed.
+    /// Returns the organization as it was last listed.
     pub fn known_organization(&self) -> Organization {
         self.tables().organization.clone()
     }
 
-    /// What is kept of a mesh's findings.
+    /// Returns the findings record of a mesh.
     pub fn kept(&self, mesh: &MeshName) -> MeshFindings {
         self.tables().tidings.get(mesh).cloned().unwrap_or_default()
     }
 
-    /// The recorded runs since the last time this was asked.
+    /// Returns the runs that were recorded since the previous call.
     pub fn take_runs(&self) -> Vec<Run> {
         std::mem::take(&mut self.tables().runs)
     }

@@ -1,14 +1,15 @@
-//! A crate's integration tests are one binary, `tests/it/main.rs`; a file that it does not name would never run.
+//! A check that `tests/it/main.rs`, the only integration test binary of a crate, declares every test file: a file that
+//! it does not declare never runs.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The Rust files beneath a crate's `tests` folder that `tests/it/main.rs`, given as text, does not declare as modules: those
-/// beside `main.rs` that it does not name, and those elsewhere, which Cargo would link as binaries of their own.
+/// Returns the Rust files below a crate's `tests` folder that `tests/it/main.rs`, given as text, does not declare as
+/// modules: undeclared files next to `main.rs`, and files elsewhere, which Cargo links as separate binaries.
 ///
 /// # Errors
-/// A folder that cannot be read.
+/// Fails if a folder cannot be read.
 pub fn files_without_a_module(tests: &Path, main: &str) -> io::Result<Vec<String>> {
     let binary = tests.join("it");
     let declared = |file: &PathBuf| {

@@ -1,5 +1,5 @@
-//! What every call of every port goes through: it takes its time, may fail before or after it took effect, and may be
-//! the last thing that its worker does.
+//! The transport of every call of every port, with latency and fault injection: a call can fail before or after it
+//! takes effect, and can crash its worker.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,18 @@ use crate::executor::VirtualExecutor;
 use crate::faults::{Fault, FaultProfile, FaultTiming, Troubled};
 use crate::rng::SimRng;
 
-/// One call that was made, for tests that count.
+/// A call, for tests that count calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The API's name.
+    /// The name of the API.
     pub name: &'static str,
-    /// Where it was made; nothing for the store and the queue.
+    /// Its account and Region; none for the store, the queue, the bus and AWS Organizations.
     pub scope: Option<Scope>,
 }
 
-/// The way of all calls.
+/// The transport of all calls.
 pub struct Transport {
-    /// The time.
+    /// The virtual clock and its sleepers.
     pub stage: Arc<VirtualExecutor>,
     state: Mutex<State>,
 }
@@ -30,9 +30,9 @@ pub struct Transport {
 struct State {
     weather: FaultProfile,
     chance: SimRng,
-    /// Trouble to come, each for the next call of that name.
+    /// Ordered faults, each for the next call of that name.
     ordered: Vec<(&'static str, Fault, FaultTiming)>,
-    /// The call, counted from one, at which its worker dies.
+    /// The call, counted from one, at which its worker crashes.
     last_call: Option<(u64, FaultTiming)>,
     made: u64,
     calls: Option<Vec<Call>>,
@@ -40,12 +40,12 @@ struct State {
     diary: Option<Vec<String>>,
 }
 
-/// What struck calls, for those who count.
+/// A fault that was injected into a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InjectedFault {
     /// A call failed.
     Fault(Fault, FaultTiming),
-    /// A worker died.
+    /// A worker crashed.
     Death(FaultTiming),
 }
 
@@ -57,7 +57,7 @@ struct Fate {
 }
 
 impl Transport {
-    /// A wire with its weather and its chance.
+    /// Creates a transport with a fault profile and a random number generator.
     pub fn new(stage: Arc<VirtualExecutor>, weather: FaultProfile, chance: SimRng) -> Self {
         let state = State {
             weather,
@@ -76,7 +76,7 @@ impl Transport {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a call whose effect, should it come to that, takes place at one instant.
+    /// Makes a call. Its effect, if the call gets that far, takes place at one instant.
     pub async fn call<T, E: Troubled + std::fmt::Display>(
         &self,
         name: &'static str,
@@ -86,7 +86,7 @@ impl Transport {
         let fate = self.state().fate(name, scope);
         self.stage.sleep(fate.there).await;
         if let Some(strike) = fate.strike {
-            self.diarise(|| format!("{name}{} meets {strike:?}", at(scope)));
+            self.diarise(|| format!("{name}{}: injected {strike:?}", at(scope)));
         }
         let answer = match fate.strike {
             Some(InjectedFault::Death(FaultTiming::Before)) => self.stage.die().await,
@@ -106,7 +106,7 @@ impl Transport {
         }
     }
 
-    /// How far behind the describe that is made now is.
+    /// Returns the random staleness of a describe call that is made now, in milliseconds.
     pub fn staleness(&self) -> u64 {
         let State { weather, chance, .. } = &mut *self.state();
         match weather.staleness {
@@ -115,58 +115,58 @@ impl Transport {
         }
     }
 
-    /// Changes the weather.
+    /// Replaces the fault profile.
     pub fn set_weather(&self, weather: FaultProfile) {
         self.state().weather = weather;
     }
 
-    /// The weather.
+    /// Returns the fault profile.
     pub fn weather(&self) -> FaultProfile {
         self.state().weather.clone()
     }
 
-    /// The next call of this name meets trouble.
+    /// Injects a fault into the next call of this name.
     pub fn order_trouble(&self, call: &'static str, trouble: Fault, moment: FaultTiming) {
         self.state().ordered.push((call, trouble, moment));
     }
 
-    /// The worker that makes the `nth` call from now, counted from one, dies of it.
+    /// Crashes the worker that makes the `nth` call from now, counted from one.
     pub fn order_death(&self, nth: u64, moment: FaultTiming) {
         let mut state = self.state();
         state.last_call = Some((state.made + nth, moment));
     }
 
-    /// How many calls were made.
+    /// Returns the number of calls so far.
     pub fn made(&self) -> u64 {
         self.state().made
     }
 
-    /// Every call since the last time this was asked.
+    /// Returns the calls since the previous call of this function.
     pub fn take_calls(&self) -> Vec<Call> {
         self.state().calls.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Keeps no list of calls: a run of the simulator makes thousands.
+    /// Disables the list of calls: a simulation makes thousands.
     pub fn keep_no_calls(&self) {
         self.state().calls = None;
     }
 
-    /// What struck, and how often.
+    /// Returns how often each fault was injected.
     pub fn struck(&self) -> BTreeMap<InjectedFault, u64> {
         self.state().struck.clone()
     }
 
-    /// Keeps a diary from now on.
+    /// Starts the trace.
     pub fn keep_diary(&self) {
         self.state().diary = Some(Vec::new());
     }
 
-    /// The diary since the last time this was asked.
+    /// Returns the trace since the previous call of this function.
     pub fn take_diary(&self) -> Vec<String> {
         self.state().diary.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Writes into the diary, if one is kept.
+    /// Adds a line to the trace, if it was started.
     pub fn diarise(&self, line: impl FnOnce() -> String) {
         let mut state = self.state();
         if let Some(diary) = &mut state.diary {
@@ -176,7 +176,7 @@ impl Transport {
     }
 }
 
-/// A time of day and the days before it, as transcripts show it.
+/// Formats a time as days and time of day, for transcripts.
 pub fn clock(now: u64) -> String {
     let (days, milliseconds) = (now / 86_400_000 % 1000, now % 86_400_000);
     let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);

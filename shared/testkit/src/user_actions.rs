@@ -1,6 +1,6 @@
-//! What people and their tools do to AWS, each with the event that tells of it.
+//! Changes that users and external tools make in AWS, each with the event that reports it.
 //!
-//! A call that AWS refuses changes nothing and is no event: the rules let no failed calls through.
+//! A call that AWS refuses changes nothing and sends no event: the event rules filter failed calls out.
 
 use std::collections::BTreeSet;
 
@@ -16,27 +16,27 @@ use serde_json::{Value, json};
 use crate::change_log::Actor;
 use crate::world::World;
 
-/// What came of a call.
+/// The result of a call.
 pub type Answer = Result<(), CloudError>;
 
 const BY: Actor = Actor::User;
 
-/// Blocks between spaces.
-#[expect(clippy::expect_used, reason = "a test that misspells a block should fail at once")]
+/// Parses CIDR blocks that are separated by spaces.
+#[expect(clippy::expect_used, reason = "a test that misspells a CIDR block should fail immediately")]
 pub fn blocks_of(blocks: &str) -> CidrSet {
-    blocks.split_whitespace().map(|block| cidr::parse(block).expect("a block")).collect()
+    blocks.split_whitespace().map(|block| cidr::parse(block).expect("a CIDR block")).collect()
 }
 
-/// A route table by name.
-#[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+/// Returns the id of a route table by name.
+#[expect(clippy::expect_used, reason = "a test that misspells a name should fail immediately")]
 pub fn table(name: &str) -> RouteTableId {
     format!("rtb-{name}").parse().expect("a table name")
 }
 
 impl World {
-    /// Somebody makes a VPC with a main route table of the same name, and tags it in the same call if `meshes` is not
-    /// blank.
-    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+    /// A user creates a VPC with a main route table of the same name, and tags it in the same call if `meshes` is not
+    /// empty.
+    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail immediately")]
     pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().expect("a VPC name"));
         let asked = (!meshes.is_empty()).then(|| (tags::ENV.to_owned(), meshes.to_owned()));
@@ -50,73 +50,73 @@ impl World {
         vpc
     }
 
-    /// Somebody makes a route table.
+    /// A user creates a route table.
     pub fn table(&mut self, name: &str, vpc: &VpcRef) {
         self.cloud.aws().create_table(BY, &table(name), vpc, false);
         self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
     }
 
-    /// Somebody makes a gateway's route table.
+    /// A user creates a route table with an edge association.
     pub fn gateway_table(&mut self, name: &str, vpc: &VpcRef) {
         self.cloud.aws().create_table(BY, &table(name), vpc, true);
         self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
     }
 
-    /// Somebody sets `peerd:env`.
+    /// A user sets `peerd:env`.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn tag(&mut self, vpc: &VpcRef, meshes: &str) -> Answer {
         self.mark(vpc, tags::ENV, Some(meshes))
     }
 
-    /// Somebody removes `peerd:env`.
+    /// A user removes `peerd:env`.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn untag(&mut self, vpc: &VpcRef) -> Answer {
         self.mark(vpc, tags::ENV, None)
     }
 
-    /// Somebody sets or removes a tag of a VPC that peerd reads.
+    /// A user sets or removes a tag of a VPC that peerd reads.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn mark(&mut self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Answer {
         self.cloud.aws().tag_vpc(BY, vpc, key, value)?;
         self.told_of_tags(vpc);
         Ok(())
     }
 
-    /// Somebody sets the DNS attributes of a VPC.
+    /// A user sets the DNS attributes of a VPC.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn set_dns_support(&mut self, vpc: &VpcRef, has: DnsSupport) -> Answer {
         self.cloud.aws().set_dns_support(BY, vpc, has)?;
         self.told(vpc, "ModifyVpcAttribute", json!({"vpcId": vpc.id}), Value::Null);
         Ok(())
     }
 
-    /// Somebody switches the DNS option of one end of a peering.
+    /// A user sets the DNS option of one end of a peering.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn set_dns_option(&mut self, id: &PeeringId, vpc: &VpcRef, on: bool) -> Answer {
         self.cloud.aws().set_dns_option(BY, &vpc.scope, id, vpc, on)?;
         self.told_of_peering(&vpc.scope, "ModifyVpcPeeringConnectionOptions", id);
         Ok(())
     }
 
-    /// Somebody sets or removes a tag of a route table that peerd reads.
+    /// A user sets or removes a tag of a route table that peerd reads.
     pub fn mark_table(&mut self, id: &RouteTableId, key: &str, value: Option<&str>) {
         let Some(vpc) = self.owner(id) else { return };
         self.cloud.aws().tag_table(BY, id, key, value);
         self.told_of_tag_change(&vpc.scope, "route-table", id.as_str());
     }
 
-    /// Somebody makes a security group, and tags it in the same call.
-    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail at once")]
+    /// A user creates a security group, and tags it in the same call.
+    #[expect(clippy::expect_used, reason = "a test that misspells a name should fail immediately")]
     pub fn group(&mut self, name: &str, vpc: &VpcRef, tags: &[(&str, &str)]) -> SecurityGroupId {
         let id = format!("sg-{name}").parse().expect("a group name");
         let worn: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -125,17 +125,17 @@ impl World {
         id
     }
 
-    /// Somebody sets or removes a tag of a security group that peerd reads.
+    /// A user sets or removes a tag of a security group that peerd reads.
     pub fn mark_group(&mut self, id: &SecurityGroupId, key: &str, value: Option<&str>) {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return };
         self.cloud.aws().tag_group(BY, id, key, value);
         self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
     }
 
-    /// Somebody lets a block into a security group.
+    /// A user adds a rule to a security group.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission) -> Answer {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
         self.cloud.aws().authorize(BY, &vpc.scope, id, permission, &Tags::new())?;
@@ -143,10 +143,10 @@ impl World {
         Ok(())
     }
 
-    /// Somebody takes a rule out of a security group.
+    /// A user revokes a rule of a security group.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn revoke_rule(&mut self, id: &SecurityGroupId, rule: &SecurityGroupRuleId) -> Answer {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
         self.cloud.aws().revoke(BY, &vpc.scope, id, rule)?;
@@ -154,26 +154,26 @@ impl World {
         Ok(())
     }
 
-    /// An operator declares a mesh with a policy, and has it reconciled.
+    /// An operator declares a mesh with a policy, and requests a reconcile of it.
     pub fn declare(&mut self, mesh: &MeshName, policy: Policy) {
         self.store.declare(mesh, policy);
         self.ask(mesh, BTreeSet::new());
     }
 
-    /// Somebody deletes a VPC, and with it its tables.
+    /// A user deletes a VPC with its route tables.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn delete_vpc(&mut self, vpc: &VpcRef) -> Answer {
         self.cloud.aws().delete_vpc(BY, vpc)?;
         self.told(vpc, "DeleteVpc", json!({"vpcId": vpc.id}), Value::Null);
         Ok(())
     }
 
-    /// Somebody deletes whatever peerings stand in the way of a VPC's deletion, then the VPC.
+    /// A user deletes the live peerings of a VPC, then the VPC.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn delete_vpc_and_peerings(&mut self, vpc: &VpcRef) -> Answer {
         let theirs: Vec<PeeringId> = {
             let aws = self.cloud.aws();
@@ -186,10 +186,10 @@ impl World {
         self.delete_vpc(vpc)
     }
 
-    /// Somebody adds a block.
+    /// A user associates a CIDR block with a VPC.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn associate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
         self.cloud.aws().associate(BY, vpc, block)?;
         let request = json!({"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id, "CidrBlock": block}});
@@ -197,10 +197,10 @@ impl World {
         Ok(())
     }
 
-    /// Somebody takes a block away.
+    /// A user disassociates a CIDR block from a VPC.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn disassociate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
         self.cloud.aws().disassociate(BY, vpc, block)?;
         let response = json!({"DisassociateVpcCidrBlockResponse": {"vpcId": vpc.id}});
@@ -208,10 +208,10 @@ impl World {
         Ok(())
     }
 
-    /// Somebody creates a route, or replaces the one that stands.
+    /// A user creates a route, or replaces the existing one.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn put_route(&mut self, id: &RouteTableId, block: &IpNet, target: &RouteTarget) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
         let stands = self.cloud.aws().table(id).is_some_and(|table| table.created_route(block).is_some());
@@ -226,10 +226,10 @@ impl World {
         Ok(())
     }
 
-    /// Somebody deletes a route.
+    /// A user deletes a route.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn delete_route(&mut self, id: &RouteTableId, block: &IpNet) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
         self.cloud.aws().delete_route(BY, &vpc.scope, id, block)?;
@@ -241,50 +241,50 @@ impl World {
         self.cloud.aws().table(id).map(|table| table.vpc.clone())
     }
 
-    /// Somebody deletes a peering from one side.
+    /// A user deletes a peering from one side.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn delete_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().delete_peering(BY, scope, id)?;
         self.told_of_peering(scope, "DeleteVpcPeeringConnection", id);
         Ok(())
     }
 
-    /// Somebody rejects a request.
+    /// A user rejects a request.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn reject_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().reject_peering(BY, scope, id)?;
         self.told_of_peering(scope, "RejectVpcPeeringConnection", id);
         Ok(())
     }
 
-    /// Somebody requests a peering by hand, with tags or without.
+    /// A user requests a peering manually, with or without tags.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn request_peering(&mut self, a: &VpcRef, b: &VpcRef, tags: &Tags) -> Result<PeeringId, CloudError> {
         let id = self.cloud.aws().create_peering(BY, a, b, tags)?.id;
         self.told_of_peering(&a.scope, "CreateVpcPeeringConnection", &id);
         Ok(id)
     }
 
-    /// Somebody accepts a request by hand.
+    /// A user accepts a request manually.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn accept_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().accept_peering(BY, scope, id)?;
         self.told_of_peering(scope, "AcceptVpcPeeringConnection", id);
         Ok(())
     }
 
-    /// Somebody changes the tags of one side of a peering. No rule listens to that.
+    /// A user changes the tags of one side of a peering. No event rule matches that change.
     ///
     /// # Errors
-    /// EC2's.
+    /// Returns the error of EC2.
     pub fn retag_peering(&mut self, scope: &Scope, id: &PeeringId, key: &str, value: Option<&str>) -> Answer {
         self.cloud.aws().tag_peering(BY, scope, id, |worn| match value {
             Some(value) => drop(worn.insert(key.to_owned(), value.to_owned())),
@@ -292,7 +292,7 @@ impl World {
         })
     }
 
-    /// The role of an account can no longer, or again, be assumed.
+    /// Makes the role of an account unassumable, or assumable again.
     pub fn set_denied(&mut self, account: &AccountId, denied: bool) {
         self.cloud.aws().set_account_dark(account, denied);
     }
@@ -311,7 +311,7 @@ impl World {
         }));
     }
 
-    /// Of other things than VPCs nothing but the ARN is read.
+    /// Sends a tag event of a resource other than a VPC. peerd reads only its ARN.
     fn told_of_tag_change(&mut self, Scope { account, region }: &Scope, kind: &str, id: &str) {
         let arn = format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
         self.deliver_event(&json!({

@@ -1,4 +1,5 @@
-//! A whole deployment in memory: AWS, the index, the queue, and workers who take messages from it as Lambda does.
+//! A simulated deployment in memory: AWS, the store, the queue, the bus, and workers that receive messages as Lambda
+//! does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,77 +19,77 @@ use crate::transport::Transport;
 
 const ACCOUNTS: [u8; 3] = [1, 2, 3];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
-/// As in template.yaml: the functions' timeout, when they stop beginning anything new, and when the queue delivers again
-/// what they did not handle.
+/// As in template.yaml: the timeout of the functions, the time after which they start nothing new, and the time after
+/// which the queue delivers unhandled messages again.
 const TIMEOUT: u64 = MINUTE;
 const DEADLINE: u64 = 50 * SECOND;
 const VISIBILITY_TIMEOUT: u64 = 361 * SECOND;
-/// A world that is not at rest after as many hours never will be.
+/// The hours after which a deployment that is not idle yet counts as never idle.
 const MOST_HOURS_OF_WORK: u64 = 6;
 
-/// Account 1 is 111111111111, and so on.
+/// Returns an account id: account 1 is 111111111111, and so on.
 #[expect(clippy::expect_used, reason = "twelve times one digit")]
 pub fn account(number: u8) -> AccountId {
     (number % 10).to_string().repeat(12).parse().expect("one digit")
 }
 
-/// Account by number, and Region 0 (us-east-1) or 1 (eu-west-1).
-#[expect(clippy::expect_used, reason = "a test that misnames a Region should fail at once")]
+/// Returns the scope of an account, by number, in Region 0 (us-east-1) or 1 (eu-west-1).
+#[expect(clippy::expect_used, reason = "a test that misnames a Region should fail immediately")]
 pub fn scope(number: u8, region: usize) -> Scope {
     Scope::new(account(number), REGIONS[region].parse().expect("a Region"))
 }
 
-/// The scope of an account in the Region of the hub.
+/// Returns the scope of an account in the Region of the hub.
 pub fn home(account: &AccountId) -> Scope {
     Scope { account: account.clone(), ..scope(1, 0) }
 }
 
-/// A unit of the organisation: its root, or one of two beneath it.
-#[expect(clippy::expect_used, reason = "a test that misnames a unit should fail at once")]
+/// Returns the id of an organizational unit by name: the root, or a unit below it.
+#[expect(clippy::expect_used, reason = "a test that misnames a unit should fail immediately")]
 pub fn unit(name: &str) -> OrganizationalUnitId {
     let id = if name == "root" { "r-ab12".to_owned() } else { format!("ou-ab12-{name:0<8}") };
     id.parse().expect("a unit")
 }
 
-/// A mesh by name.
-#[expect(clippy::expect_used, reason = "a test that misnames a mesh should fail at once")]
+/// Returns a mesh name.
+#[expect(clippy::expect_used, reason = "a test that misnames a mesh should fail immediately")]
 pub fn mesh(name: &str) -> MeshName {
     name.parse().expect("a mesh name")
 }
 
-/// How a world is made.
+/// The configuration of a simulated deployment.
 #[derive(Debug, Clone, Default)]
 pub struct SimConfig {
-    /// What chance decides is decided by this.
+    /// The seed of all random decisions.
     pub seed: u64,
     /// How AWS behaves.
     pub nature: AwsBehavior,
-    /// What goes wrong.
+    /// The faults to inject.
     pub weather: FaultProfile,
-    /// How many workers there may be at once; none for five, as in template.yaml.
+    /// The maximum number of concurrent workers; none for five, as in template.yaml.
     pub workers: Option<usize>,
-    /// How many messages a worker takes at once; none for a hundred.
+    /// The maximum number of messages in a batch; none for a hundred.
     pub batch: Option<usize>,
-    /// Whether the accounts are in an organisation in which the deployment finds the third of them.
+    /// Whether the accounts are in an organization, in which the deployment finds the third account.
     pub organized: bool,
 }
 
-/// Accounts 1 to 3 in two Regions, meshes `prod` and `staging`, and one deployment of peerd. If they are organised, the first
-/// two are in the unit `prod` and the third is in the unit `dev`.
+/// A simulated deployment of peerd: accounts 1 to 3 in two Regions, and the meshes `prod` and `staging`. In an
+/// organization, the first two accounts are in the unit `prod` and the third is in the unit `dev`.
 pub struct World {
-    /// The AWS of this world.
+    /// The simulated AWS.
     pub cloud: Arc<SimCloud>,
-    /// The deployment's index.
+    /// The store of the deployment.
     pub store: Arc<MemoryStore>,
-    /// The deployment's queue.
+    /// The queue of the deployment.
     pub mail: Arc<SimQueue>,
-    /// The hub's bus.
+    /// The event bus of the hub.
     pub bus: Arc<MemoryBus>,
-    /// The way of all calls.
+    /// The transport of all calls.
     pub wire: Arc<Transport>,
-    /// The time.
+    /// The virtual clock and its sleepers.
     pub stage: Arc<VirtualExecutor>,
-    /// Whether events reach nobody.
+    /// Whether all events are lost.
     pub events_lost: bool,
     settings: Arc<Settings>,
     pub(crate) chance: SimRng,
@@ -110,7 +111,7 @@ fn organize(aws: &mut Aws) {
     }
 }
 
-/// A worker with the messages that it took.
+/// A running worker with the messages that it received.
 struct Busy {
     worker: Worker<Vec<String>>,
     parcels: Vec<SimMessage>,
@@ -124,8 +125,8 @@ impl Default for World {
 }
 
 impl World {
-    /// A world in which there is nothing yet.
-    #[expect(clippy::expect_used, reason = "the names are right")]
+    /// Creates a deployment without any VPCs.
+    #[expect(clippy::expect_used, reason = "the names are valid")]
     pub fn new(climate: &SimConfig) -> Self {
         let mut chance = SimRng::new(climate.seed);
         let settings = Settings {
@@ -163,28 +164,28 @@ impl World {
         }
     }
 
-    /// The meshes that the stack declares.
+    /// Returns the meshes that the stack declares.
     pub fn declared(&self) -> &BTreeSet<MeshName> {
         &self.settings.meshes
     }
 
-    /// The accounts whose VPCs may join.
+    /// Returns the accounts whose VPCs may join.
     pub fn accounts(&self) -> BTreeSet<AccountId> {
         ACCOUNTS.map(account).into()
     }
 
-    /// When a worker began.
+    /// Returns the time when a worker started.
     pub fn since(&self, worker: u32) -> Timestamp {
         let place = (worker as usize).checked_sub(1);
         place.and_then(|place| self.begun.get(place)).copied().unwrap_or_default()
     }
 
-    /// What became of events on their way, and how often.
+    /// Returns how often each delivery fault (lost, doubled, late) was injected.
     pub fn fates(&self) -> BTreeMap<&'static str, u64> {
         self.fates.clone()
     }
 
-    /// The number of a VPC's next tag change.
+    /// Returns the version of the next tag change of a VPC.
     pub(crate) fn tag_version(&mut self, vpc: &VpcRef) -> u64 {
         let version = self.tag_versions.entry(vpc.clone()).or_default();
         *version += 1;
@@ -199,7 +200,7 @@ impl World {
         happens
     }
 
-    /// An event sets out for the queue; whether, when and how often it arrives is the weather's to say.
+    /// Sends an event to the queue. The fault profile determines whether, when and how often it arrives.
     pub fn deliver_event(&mut self, event: &Value) {
         let weather = self.wire.weather();
         if self.events_lost || self.befalls("lost", weather.lost) {
@@ -214,18 +215,18 @@ impl World {
         }
     }
 
-    /// The schedule fires.
+    /// Sends the message of the sweep schedule.
     pub fn sweep(&mut self) {
         let message = Message::new(0, Work::Sweep {});
         self.mail.post(self.stage.now(), serde_json::to_string(&message).unwrap_or_default());
     }
 
-    /// Somebody asks for a reconcile of a mesh.
+    /// Requests a reconcile of a mesh.
     pub fn ask(&mut self, mesh: &MeshName, scopes: BTreeSet<Scope>) {
         self.post(Work::reconcile(mesh.clone(), scopes, false));
     }
 
-    /// An operator confirms what a mesh holds back.
+    /// Approves the deletes of a mesh that exceed its limits, as an operator does.
     pub fn confirm(&mut self, mesh: &MeshName) {
         let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
         self.post(Work::Reconcile { mesh, scopes, everywhere: true, leave: DeleteApproval::Confirmed });
@@ -264,7 +265,7 @@ impl World {
         true
     }
 
-    /// Lets one thing happen, at the latest at `until`; false if there is nothing left to happen by then.
+    /// Executes one step that is due by `until`; returns false if there is none.
     pub fn step(&mut self, until: Timestamp) -> bool {
         let now = self.stage.now();
         if let Some(busy) = self.workers.iter().position(|busy| busy.since + TIMEOUT <= now) {
@@ -301,7 +302,7 @@ impl World {
         }
     }
 
-    /// Puts back what a worker did not handle: all, if it died.
+    /// Returns the messages that a worker did not handle to the queue: all of them if it crashed.
     fn lay_off(&mut self, busy: Busy, again: Option<&[String]>) {
         for parcel in busy.parcels {
             if again.is_none_or(|again| again.contains(&parcel.id())) {
@@ -310,35 +311,36 @@ impl World {
         }
     }
 
-    /// Lets everything happen that happens by `time`.
+    /// Executes everything that is due by `time`, and advances the clock to it.
     pub fn run_until(&mut self, time: Timestamp) {
         while self.step(time) {}
         self.stage.advance(time);
     }
 
-    /// The time.
+    /// Returns the virtual time.
     pub fn now(&self) -> Timestamp {
         self.stage.now()
     }
 
-    /// Time passes.
+    /// Runs for a number of milliseconds.
     pub fn pass(&mut self, milliseconds: u64) {
         self.run_until(self.stage.now() + milliseconds);
     }
 
-    /// Lets time pass until no worker is at work and no message is left.
+    /// Runs until no worker is running and no message is waiting.
     pub fn rest(&mut self) {
         let latest = self.stage.now() + MOST_HOURS_OF_WORK * 60 * MINUTE;
         while self.step(latest) {}
-        assert!(self.is_at_rest(), "the world does not come to rest");
+        assert!(self.is_at_rest(), "the deployment does not become idle");
     }
 
-    /// Whether no worker is at work and no message is waiting.
+    /// Whether no worker is running and no message is waiting.
     pub fn is_at_rest(&self) -> bool {
         self.workers.is_empty() && self.mail.is_empty()
     }
 
-    /// Delivers what has arrived by now as one batch and waits for its worker. How many messages are to come again.
+    /// Delivers the messages that have arrived as one batch and waits for its worker. Returns how many messages went
+    /// back to the queue.
     pub fn deliver(&mut self) -> usize {
         let before = self.mail.given_back();
         self.stage.advance(self.now() + SECOND); // the batching window

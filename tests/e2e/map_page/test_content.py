@@ -56,7 +56,7 @@ def test_filters_without_a_match_show_a_message(open_map: OpenMap) -> None:
     page = open_map(sample_map(10))
     page.get_by_role("button", name="Region: all or none").click()
     assert not chips(page) and lines(page) == 0
-    expect(page.get_by_text("Nothing fits the search and the filters.")).to_be_visible()
+    expect(page.get_by_text("Nothing matches the search and the filters.")).to_be_visible()
 
 
 @pytest.mark.parametrize("word", ["SERVICE-4", vpc_id(4), "10.0.4.0/24"])
@@ -74,20 +74,20 @@ def test_a_click_on_a_line_shows_the_routes_both_ways_and_the_checks_of_explain(
     page = open_map(sample_map(10))
     line(page, ACTIVE).dispatch_event("click")
     one, other = vpc_id(0), vpc_id(1)
-    assert "They reach each other Checks" in info(page) and "First to fix" not in info(page)
+    assert "They can reach each other Checks" in info(page) and "Blocking" not in info(page)
     assert rows(page, f"Routes of {HOSTILE}").all_inner_texts() == [f"rtb-{one[4:]}\t10.0.1.0/24"]
     assert rows(page, "Routes of service-1").all_inner_texts() == [f"rtb-{other[4:]}\t10.0.0.0/24"]
     assert f"peerd explain {one} {other}" in info(page)
     line(page, MISSING).dispatch_event("click")
-    assert "They do not reach each other" in info(page) and "missing" in info(page)
-    assert "First to fix: they are not peered What to do: wait: the next run requests it" in info(page)
+    assert "They cannot reach each other" in info(page) and "missing" in info(page)
+    assert "Blocking: they are not peered Fix: wait: the next run requests it" in info(page)
     checks = page.locator("#info .checks li").all_inner_texts()
     assert [check.split("\n")[0] for check in checks] == ["✓ yes", "✕ no"]
-    assert "No route leads over a peering" in info(page)
+    assert "No route uses a peering" in info(page)
     line(page, PARTLY).dispatch_event("click")
-    assert "They reach each other, but not everything does" in info(page)
+    assert "They can reach each other, with restrictions" in info(page)
     line(page, BLOCKED).dispatch_event("click")
-    assert "active, but blocked" in info(page) and "They do not reach each other" in info(page)
+    assert "active, but blocked" in info(page) and "They cannot reach each other" in info(page)
     line(page, OVERLAPPING).dispatch_event("click")
     page.locator("#info").get_by_role("button", name="they overlap").click()
     assert "renumber one of them" in info(page)
@@ -171,6 +171,6 @@ def test_a_malicious_name_is_rendered_as_text(open_map: OpenMap) -> None:
 
 def test_an_empty_map_shows_how_to_begin(open_map: OpenMap) -> None:
     page = open_map({"vpcs": [], "pairs": [], "findings": []})
-    expect(page.get_by_text("No VPC asks for a mesh yet.")).to_be_visible()
+    expect(page.get_by_text("No VPC requests a mesh yet.")).to_be_visible()
     expect(count(page)).to_have_text("0 VPCs · 0 pairs · 0 findings")
-    assert "Nothing is open" in info(page)
+    assert "No open findings" in info(page)

@@ -1,6 +1,6 @@
 // ---------------------------------------------------------------- selection
 let chosen = {};
-// Lines of what is chosen, drawn once more, so that all others fade as one.
+// The lines of the selection, drawn again, so that all others fade together.
 const lit = draw("g", { class: "lit", "aria-hidden": "true" });
 
 function choose(choice = {}) {
@@ -33,7 +33,7 @@ function chooseAt(target) {
   return true;
 }
 
-// Lines are thin: a click close by is meant for them.
+// Lines are thin: a click near a line selects it.
 function closeTo({ clientX, clientY, target }) {
   if (target.closest("[data-vpc], [data-pair]")) return target;
   const around = [1, 2, 3, 4, 5].flatMap((far) => [[0, far], [0, -far], [far, 0], [-far, 0]]);
@@ -119,8 +119,8 @@ function tellCount() {
   byId("count").textContent = [part(shown.vpcs.size, map.vpcs.length, "VPC"), part(shown.pairs.length, map.pairs.length, "pair"),
     part(shown.findings.length, map.findings.length, "finding")].join(" · ");
   byId("nothing").hidden = shown.vpcs.size > 0 || !tables.hidden;
-  byId("nothing").textContent = map.vpcs.length ? "Nothing fits the search and the filters."
-    : "No VPC asks for a mesh yet. Tag one with peerd:env, and the next map shows it.";
+  byId("nothing").textContent = map.vpcs.length ? "Nothing matches the search and the filters."
+    : "No VPC requests a mesh yet. Tag one with peerd:env, and the next map shows it.";
   for (const it of byId("filters").querySelectorAll("[data-toggle]")) {
     it.textContent = boxes(it.dataset.toggle).some((box) => box.checked) ? "none" : "all";
   }
@@ -146,7 +146,7 @@ function drawTables() {
   tables.replaceChildren(
     ...part("VPCs", ["VPC", "Account", "Region", "CIDRs", "Meshes", "Status"], nodes, vpcRow),
     ...part("Pairs", ["Pair", "State", "Peering", "Meshes"], worstFirst([...shown.pairs]), (n) => pairRow(n)),
-    ...part("Findings", ["Finding", "About", "What", "What to do"], shown.findings, (n) => findingRow(n)));
+    ...part("Findings", ["Finding", "Subject", "Problem", "Fix"], shown.findings, (n) => findingRow(n)));
 }
 
 function showTables(asked) {
@@ -183,7 +183,7 @@ function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   look();
 }
 
-// Around the chips that are to be seen, with the areas they are in.
+// The bounds of the visible chips, with their areas.
 function fit() {
   const { x, y, width, height } = svg.querySelector(".vpcs").getBBox();
   const [room, high] = [stage.clientWidth, stage.clientHeight];
@@ -214,7 +214,7 @@ function middle(chip) {
   return [e + chip.firstElementChild.width.baseVal.value / 2, f + chip.firstElementChild.height.baseVal.value / 2];
 }
 
-// One VPC is in the tab order; arrow keys go on from it.
+// One VPC is in the tab order; the arrow keys move from it.
 function enter(id) {
   chips.get(current)?.setAttribute("tabindex", "-1");
   current = id;
@@ -268,7 +268,7 @@ function key(event) {
   event.preventDefault();
 }
 
-// ---------------------------------------------------------------- what the address remembers
+// ---------------------------------------------------------------- state in the URL
 function remember() {
   const state = new URLSearchParams(Object.entries(chosen));
   if (byId("search").value) state.set("q", byId("search").value);
@@ -290,7 +290,7 @@ function recall() {
 }
 
 // ---------------------------------------------------------------- begin
-// Over the lines: titles and what is not as it should be. A screen reader has the pairs in the details and tables.
+// Above the lines: titles and the pairs that are not active. A screen reader finds the pairs in the details and tables.
 function arrange() {
   const pairs = svg.querySelector(".pairs");
   const trouble = draw("g", { class: "trouble", "aria-hidden": "true" }, ...pairs.querySelectorAll(".waiting, .broken"));
@@ -341,7 +341,7 @@ function begin() {
   });
   const drop = () => {
     stage.classList.remove("dragging");
-    // The click comes after it, and asks whether this was one.
+    // The click event follows, and checks whether this was a drag.
     setTimeout(() => (drag = null));
   };
   listen(window, { pointermove: move, pointerup: drop, pointercancel: drop, resize: look });

@@ -11,13 +11,13 @@ const sorted = (values) => [...new Set(values)].sort();
 const meshes = sorted([...map.vpcs, ...map.pairs].flatMap((it) => it.meshes));
 const [PORTION, CROWD] = [100, 1000];
 
-// ---------------------------------------------------------------- what is known
+// ---------------------------------------------------------------- data
 const HEALTH = ["broken", "waiting", "active"];
 const STATES = {
   missing: "missing: not peered",
-  overlapping: "overlapping: not peered, for their CIDRs overlap",
+  overlapping: "overlapping: not peered, because their CIDRs overlap",
   foreign: "foreign: a peering that peerd does not manage",
-  leaving: "leaving: no mesh wants it any more",
+  leaving: "leaving: no mesh needs it any longer",
 };
 const healths = map.pairs.map(({ state, checks }) => {
   if (state === "active") return checks.some((check) => check.holds === "no") ? "broken" : "active";
@@ -29,7 +29,7 @@ const worstFirst = (numbers) => numbers.sort((a, b) => HEALTH.indexOf(healths[a]
 const pairsOf = new Map();
 map.pairs.forEach(({ between }, n) => between.forEach((id) => pairsOf.set(id, [...(pairsOf.get(id) ?? []), n])));
 
-// What each finding is about.
+// The VPCs and pairs of each finding.
 const concerns = map.findings.map(({ subject }) => {
   const named = map.vpcs.map(({ vpc }) => vpc).filter((id) => subject.includes(id));
   const near = subject.includes("pcx-") ? map.pairs.keys() : named.flatMap((id) => pairsOf.get(id) ?? []);
@@ -47,7 +47,7 @@ const digits = (number) => number.toLocaleString("en-US");
 const count = (number, noun) => `${digits(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 // ---------------------------------------------------------------- elements
-// Names are what people tag their VPCs with: they only ever become text.
+// Names come from the tags of VPCs: they are only ever added as text.
 function fill(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children.filter(Boolean));
@@ -108,7 +108,7 @@ function table(title, heads, items, row) {
 
 // ---------------------------------------------------------------- details
 const SIGNS = { yes: "✓ yes", partly: "◐ partly", no: "✕ no" };
-const mend = (remedy) => remedy && make("p", { class: "faint" }, `What to do: ${remedy}`);
+const mend = (remedy) => remedy && make("p", { class: "faint" }, `Fix: ${remedy}`);
 
 function heading(text, closes = true) {
   const close = closes && button({ id: "close", "aria-label": "Close the details", title: "Close (Esc)" }, "✕");
@@ -127,9 +127,9 @@ function tellVpc(id) {
 }
 
 const VERDICTS = {
-  no: "They do not reach each other",
-  partly: "They reach each other, but not everything does",
-  yes: "They reach each other",
+  no: "They cannot reach each other",
+  partly: "They can reach each other, with restrictions",
+  yes: "They can reach each other",
 };
 
 function explained({ checks, between }) {
@@ -139,10 +139,10 @@ function explained({ checks, between }) {
   const told = ({ holds, text, remedy }) => make("li", {}, make("b", { class: holds }, SIGNS[holds]), make("span", {}, text), mend(remedy));
   return [
     make("p", { class: `verdict ${worst}` }, make("span", { "aria-hidden": "true" }, SIGNS[worst][0]), VERDICTS[worst]),
-    first && make("div", { class: "first" }, make("b", {}, "First to fix: "), first.text, mend(first.remedy)),
+    first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, mend(first.remedy)),
     make("h3", {}, `Checks (${checks.length})`),
     make("ul", { class: "checks" }, ...checks.map(told)),
-    make("p", { class: "faint" }, "Not looked at here: network ACLs and security groups. For these: ",
+    make("p", { class: "faint" }, "Not checked here: network ACLs and security groups. For these: ",
       make("span", { class: "code" }, `peerd explain ${between.join(" ")}`)),
   ];
 }
@@ -150,8 +150,8 @@ function explained({ checks, between }) {
 function routesOf(pair, id) {
   const routes = pair.routes.filter((route) => route.vpc === id);
   const title = `Routes of ${nameOf(id)}`;
-  const told = table(title, ["Table", "Block"], routes, (route) => [route.table, route.block]);
-  return [make("h3", {}, title), ...(routes.length ? told : [make("p", {}, "No route leads over a peering of the two.")])];
+  const told = table(title, ["Table", "CIDR block"], routes, (route) => [route.table, route.block]);
+  return [make("h3", {}, title), ...(routes.length ? told : [make("p", {}, "No route uses a peering of the two.")])];
 }
 
 function tellPair(n) {
@@ -180,5 +180,5 @@ function tellFinding(n) {
 function tellAll() {
   const open = listed("Findings", map.findings.map((_, n) => n), findingButton);
   return [heading("Overview", false), make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
-    ...(open.length ? open : [make("p", { class: "verdict yes" }, "✓ Nothing is open")])];
+    ...(open.length ? open : [make("p", { class: "verdict yes" }, "✓ No open findings")])];
 }

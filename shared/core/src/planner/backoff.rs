@@ -1,44 +1,47 @@
-//! What somebody undoes again and again is left as it is for a while, and told.
+//! Back-off: what another principal reverts again and again is not created again for a while.
 
-use super::PlanBuilder;
+use std::collections::BTreeSet;
+
 use super::context::PlanContext;
+use super::decisions::Decisions;
 use crate::action::Action;
 use crate::contention::{Contention, ManagedResource, Past};
 use crate::finding::Finding;
 use crate::report::InputRequest;
+use crate::status::StatusReason;
 
-/// Takes out of the plan what is contested, and asks for what earlier runs did where something is to be put in place.
-pub fn suppress_contended(context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    let putting = |action: &Action| ManagedResource::put_by(action).is_some();
-    match &context.observed.past {
-        Some(past) => {
-            for action in std::mem::take(&mut draft.work) {
-                match contest(&action, past) {
-                    None => drop(draft.work.insert(action)),
-                    Some(contested) => tell(&action, contested, context, draft),
-                }
-            }
+/// Removes contended actions from the plan. Without the run history, asks for it if the plan creates something.
+pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -> Decisions {
+    let Some(past) = &context.observed.past else {
+        if decisions.creates_something() {
+            decisions.ask(InputRequest::Past);
         }
-        None if draft.work.iter().any(putting) => drop(draft.report.questions.insert(InputRequest::Past)),
-        None => {}
+        return decisions;
+    };
+    let mut kept = BTreeSet::new();
+    for action in std::mem::take(&mut decisions.actions) {
+        match find_contention(&action, past) {
+            None => drop(kept.insert(action)),
+            Some(contended) => report(&action, contended, context, &mut decisions),
+        }
     }
+    Decisions { actions: kept, ..decisions }
 }
 
-fn contest(action: &Action, past: &Past) -> Option<(ManagedResource, Contention)> {
-    let thing = ManagedResource::put_by(action)?;
-    past.contest(&thing).map(|contest| (thing, contest))
+fn find_contention(action: &Action, past: &Past) -> Option<(ManagedResource, Contention)> {
+    let resource = ManagedResource::put_by(action)?;
+    past.contest(&resource).map(|contention| (resource, contention))
 }
 
-fn tell(
+fn report(
     action: &Action,
-    (thing, contest): (ManagedResource, Contention),
+    (resource, contention): (ManagedResource, Contention),
     context: &PlanContext<'_>,
-    draft: &mut PlanBuilder,
+    decisions: &mut Decisions,
 ) {
-    let Contention { times, opponent, until } = contest;
-    let resource = thing.to_string();
-    draft.report.add_finding(Finding::Contention { resource, times, principal: opponent, retry_at_ms: until });
+    let Contention { times, opponent: principal, until: retry_at_ms } = contention;
+    decisions.report(Finding::Contention { resource: resource.to_string(), times, principal, retry_at_ms });
     if let Some(pair) = action.pair(context.observed) {
-        draft.notes.of_rest(&pair, "somebody keeps undoing it");
+        decisions.reasons.replace(&pair, StatusReason::BackingOff);
     }
 }

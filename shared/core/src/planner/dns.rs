@@ -1,9 +1,9 @@
-//! Names across active peerings: with its DNS option on, the public host names of a VPC resolve to private addresses for
-//! its peer. Each side has an option of its own
+//! DNS resolution across active peerings: with its DNS option on, the public host names of a VPC resolve to private
+//! addresses for its peer. Each side has an option of its own
 //! (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
 
-use super::PlanBuilder;
 use super::context::PlanContext;
+use super::decisions::Decisions;
 use super::peerings::{PairState, WantedPair};
 use crate::action::Action;
 use crate::finding::Finding;
@@ -11,22 +11,22 @@ use crate::ids::VpcRef;
 use crate::observed::{DnsSupport, PeeringStatus};
 use crate::report::InputRequest;
 
-/// Switches both options of every active peering to what its meshes say, on only if both VPCs can have it.
-pub fn resolve(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for link in links {
-        let Some(on) = context.resolves(&link.meshes) else { continue };
-        if !context.is_pair_proven(&link.pair) {
-            continue; // the meshes of an end that cannot be read are only remembered
-        }
-        let ready = link.pair.ends().map(|vpc| !on || is_ready(vpc, context, draft));
+/// Sets both options of every active peering to what its meshes want; to on only if both VPCs have the DNS attributes.
+pub fn resolve(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    // For a pair of which an end is unreadable, the index is the only source of its meshes: no reason for a change.
+    for wanted in pairs.iter().filter(|wanted| context.is_pair_proven(&wanted.pair)) {
+        let Some(on) = context.resolves(&wanted.meshes) else { continue };
+        let ready = wanted.pair.ends().map(|vpc| !on || has_dns_attributes(vpc, context, &mut decisions));
         if ready == [true, true] {
-            switch(link, on, context, draft);
+            set_options(wanted, on, context, &mut decisions);
         }
     }
+    decisions
 }
 
-fn switch(link: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    let PairState::Live(peering) = link.state else { return };
+fn set_options(wanted: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let PairState::Usable(peering) = wanted.state else { return };
     if peering.status != PeeringStatus::Active {
         return;
     }
@@ -34,27 +34,24 @@ fn switch(link: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, draft: &mu
         let is_on = peering.dns.get(vpc).copied().unwrap_or_default();
         if is_on != on && peering.is_marked_in(&vpc.scope, &context.desired.deployment) {
             let (peering, requester) = (peering.id.clone(), *vpc == peering.requester);
-            draft.work.insert(Action::SetDns { peering, vpc: vpc.clone(), requester, on });
+            decisions.act(Action::SetDns { peering, vpc: vpc.clone(), requester, on });
         }
     }
 }
 
-/// Whether a VPC is known to have what its names need; if not, that is told.
-fn is_ready(vpc: &VpcRef, context: &PlanContext<'_>, draft: &mut PlanBuilder) -> bool {
-    let finding = match context.observed.dns.get(vpc) {
+/// Whether a VPC has both DNS attributes; if not, or if that is unknown, a finding or a question.
+fn has_dns_attributes(vpc: &VpcRef, context: &PlanContext<'_>, decisions: &mut Decisions) -> bool {
+    match context.observed.dns.get(vpc) {
         Some(Ok(DnsSupport { hostnames: true, support: true })) => return true,
         Some(Ok(DnsSupport { hostnames, support })) => {
-            Finding::DnsAttributesOff { vpc: vpc.clone(), hostnames: *hostnames, support: *support }
+            let (hostnames, support) = (*hostnames, *support);
+            decisions.report(Finding::DnsAttributesOff { vpc: vpc.clone(), hostnames, support });
         }
-        Some(Err(why)) => {
-            let (role, error) = (context.desired.role.clone(), why.clone());
-            Finding::UnreadableDnsAttributes { vpc: vpc.clone(), role, error }
+        Some(Err(error)) => {
+            let (role, error) = (context.desired.role.clone(), error.clone());
+            decisions.report(Finding::UnreadableDnsAttributes { vpc: vpc.clone(), role, error });
         }
-        None => {
-            draft.report.questions.insert(InputRequest::Dns(vpc.clone()));
-            return false;
-        }
-    };
-    draft.report.add_finding(finding);
+        None => decisions.ask(InputRequest::Dns(vpc.clone())),
+    }
     false
 }

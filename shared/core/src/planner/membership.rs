@@ -1,4 +1,4 @@
-//! Who is a member, who is connected with whom, and what each brings: what the tags ask for, under the policies.
+//! Membership: which VPCs are members, which pairs are connected, and what each VPC advertises, by its tags and the policies.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,27 @@ use crate::observed::{Peering, RouteTable};
 use crate::policy::{Denial, Dns, Mode, Policy, Tables};
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
+/// What a mesh decides about a pair whose VPCs both request it, from least to most. Each verdict includes those before it:
+/// a mesh that connects a pair also keeps what exists of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PairVerdict {
+    /// The mesh does not connect the pair: nothing of it stays for the mesh's sake.
+    Unwanted,
+    /// The mesh is not declared. A peering that was made for it stays: undeclaring a mesh is no proof that a VPC left it.
+    Undeclared,
+    /// Whether the mesh admits both VPCs cannot be determined: what exists stays, and nothing is created.
+    Undetermined,
+    /// The mesh connects the pair.
+    Connect,
+}
+
 impl PlanContext<'_> {
     /// The policies of those of the meshes that are declared, in order of their names.
     fn policies<'m>(&'m self, meshes: &'m BTreeSet<MeshName>) -> impl Iterator<Item = &'m Policy> {
         meshes.iter().filter_map(|mesh| self.desired.declared.get(mesh))
     }
 
-    /// Why a mesh does not take a VPC that asks for it; nothing if the VPC is a member.
+    /// Why a mesh does not admit a VPC that requests it; `None` if the VPC is a member.
     pub fn denial(&self, vpc: &VpcRef, mesh: &MeshName) -> Option<Denial> {
         match self.desired.declared.get(mesh) {
             None => Some(Denial::NotDeclared),
@@ -34,12 +48,12 @@ impl PlanContext<'_> {
         policy.admit.denial(vpc, &self.desired.organization)
     }
 
-    /// Whether it cannot be told if a mesh admits a VPC.
+    /// Whether it cannot be determined if a mesh admits a VPC.
     pub fn is_in_doubt(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
         self.denial(vpc, mesh).is_some_and(|denial| !denial.is_certain())
     }
 
-    /// The VPCs that ask for this run's mesh and for which it has no room. Who is connected stays, and then who joined first.
+    /// The VPCs that request this run's mesh and exceed its member limit. Connected VPCs keep their slots, then the earliest.
     pub(super) fn find_over_capacity(&self) -> BTreeSet<VpcRef> {
         let mesh = &self.desired.mesh;
         let Some(admit) = self.desired.declared.get(mesh).map(|policy| &policy.admit) else { return BTreeSet::new() };
@@ -53,49 +67,62 @@ impl PlanContext<'_> {
         asking.into_iter().skip(most).cloned().collect()
     }
 
-    /// Whether an operator takes the mesh down.
+    /// Whether an operator drains the mesh.
     pub fn is_draining(&self, mesh: &MeshName) -> bool {
         self.desired.declared.get(mesh).is_some_and(|policy| policy.mode == Mode::Draining)
     }
 
-    /// The declared meshes that connect a pair.
-    pub fn connecting_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let mut meshes = self.asked_by_both(pair);
-        meshes.retain(|mesh| self.connects(mesh, pair));
+    /// What a mesh that both VPCs of a pair request decides about the pair.
+    fn verdict(&self, mesh: &MeshName, pair: &Pair) -> PairVerdict {
+        if !self.desired.declared.contains_key(mesh) {
+            PairVerdict::Undeclared
+        } else if self.connects(mesh, pair) {
+            PairVerdict::Connect
+        } else if self.may_connect(mesh, pair) {
+            PairVerdict::Undetermined
+        } else {
+            PairVerdict::Unwanted
+        }
+    }
+
+    /// The meshes that both VPCs of a pair request and that decide at least this about it.
+    fn meshes_with(&self, pair: &Pair, least: PairVerdict) -> BTreeSet<MeshName> {
+        let mut meshes = self.requested_by_both(pair);
+        meshes.retain(|mesh| self.verdict(mesh, pair) >= least);
         meshes
     }
 
-    /// The meshes on whose account a peering of a pair is not let go of: those that keep the pair, and those that both
-    /// VPCs ask for, that the peering was made for and that are not declared any more. Undeclaring a mesh is no proof that
-    /// anybody left it.
+    /// The meshes that connect a pair.
+    pub fn connecting_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        self.meshes_with(pair, PairVerdict::Connect)
+    }
+
+    /// The declared meshes that keep what exists of a pair.
+    pub fn retaining_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        self.meshes_with(pair, PairVerdict::Undetermined)
+    }
+
+    /// The meshes that keep a peering of a pair from being deleted: those that retain the pair, and undeclared ones that the
+    /// peering was made for.
     pub fn protecting_meshes(&self, pair: &Pair, peering: &Peering) -> BTreeSet<MeshName> {
         let made_for = peering.tagged_meshes();
-        let is_undeclared = |mesh: &MeshName| !self.desired.declared.contains_key(mesh) && made_for.contains(mesh);
-        let mut meshes = self.retaining_meshes(pair);
-        meshes.extend(self.asked_by_both(pair).into_iter().filter(is_undeclared));
-        meshes
-    }
-
-    /// The declared meshes for which what stands of a pair stays: those that connect it, and those of which it cannot be told
-    /// whether they admit both VPCs.
-    pub fn retaining_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let mut meshes = self.asked_by_both(pair);
-        meshes.retain(|mesh| self.connects(mesh, pair) || self.may_connect(mesh, pair));
+        let mut meshes = self.meshes_with(pair, PairVerdict::Undeclared);
+        meshes.retain(|mesh| self.desired.declared.contains_key(mesh) || made_for.contains(mesh));
         meshes
     }
 
     fn may_connect(&self, mesh: &MeshName, pair: &Pair) -> bool {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
         let denials = pair.ends().map(|vpc| self.denial(vpc, mesh));
-        let refused = denials.iter().flatten().any(Denial::is_certain);
-        !refused && policy.connects(self.roles_of(pair))
+        let is_denied = denials.iter().flatten().any(Denial::is_certain);
+        !is_denied && policy.connects(self.roles_of(pair))
     }
 
     fn roles_of(&self, pair: &Pair) -> [Role; 2] {
         pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default())
     }
 
-    fn asked_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
+    fn requested_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
         if !Invariant::AnyMeshKeepsAPair.is_enforced() {
             meshes.retain(|mesh| *mesh == self.desired.mesh);
@@ -105,20 +132,20 @@ impl PlanContext<'_> {
 
     fn connects(&self, mesh: &MeshName, pair: &Pair) -> bool {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
-        let admitted = pair.ends().into_iter().all(|vpc| self.not_admitted(vpc, policy).is_none());
-        let has_room = match policy.admit.members {
+        let is_admitted = pair.ends().into_iter().all(|vpc| self.not_admitted(vpc, policy).is_none());
+        let is_within_limit = match policy.admit.members {
             None => true,
             Some(_) if *mesh == self.desired.mesh => {
                 !pair.ends().into_iter().any(|vpc| self.over_capacity.contains(vpc))
             }
-            // Whom another mesh has room for is for its own run to say, which sees all who ask for it.
+            // Only the other mesh's own run reads all VPCs that request it, and so knows which of them exceed its limit.
             Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
         };
-        admitted && has_room && policy.connects(self.roles_of(pair))
+        is_admitted && is_within_limit && policy.connects(self.roles_of(pair))
     }
 
-    /// The blocks that a VPC brings into meshes: what it advertises, within the ranges of a mesh and without what that mesh
-    /// leaves out. What one of several meshes takes is taken.
+    /// The CIDR blocks that a VPC advertises to meshes: those of its tag, within the ranges that a mesh admits and without
+    /// those that it excludes. What one of several meshes accepts is accepted.
     pub fn advertised_cidrs(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>) -> CidrSet {
         let Some(own) = self.cidrs_of(vpc) else { return CidrSet::default() };
         let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
@@ -130,14 +157,13 @@ impl PlanContext<'_> {
         self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
     }
 
-    /// Whether a VPC is known to advertise no part of a CIDR block to these meshes any longer. Of a VPC that cannot be read,
-    /// nothing is known.
+    /// Whether a VPC is proven to advertise no part of a CIDR block to these meshes any longer.
     pub fn gave_up(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
         self.is_proven(vpc)
             && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, block))
     }
 
-    /// What is wrong with what a VPC advertises to a mesh, and with the words of its tags.
+    /// What a mesh rejects of what a VPC advertises, and invalid values of its tags.
     pub fn rejected_advertisements(&self, vpc: &VpcRef, mesh: &MeshName) -> Vec<Finding> {
         let (Some(own), Some(policy)) = (self.cidrs_of(vpc), self.desired.declared.get(mesh)) else {
             return Vec::new();
@@ -153,12 +179,12 @@ impl PlanContext<'_> {
         outside.chain(refused).chain(role).collect()
     }
 
-    /// Whether the table is left as it is, because its owner says so or says something that makes no sense.
+    /// Whether peerd changes nothing in a table, because its tag says so or is invalid.
     pub fn is_ignored_table(&self, table: &RouteTable) -> bool {
         matches!(TableTag::of(&table.tags), Ok(TableTag::Ignore) | Err(_))
     }
 
-    /// Whether a table takes the routes that these meshes want. What one of several meshes selects is selected.
+    /// Whether a table gets the routes of these meshes. A table that one of several meshes selects is selected.
     pub fn is_managed_table(&self, table: &RouteTable, meshes: &BTreeSet<MeshName>) -> bool {
         let tag = TableTag::of(&table.tags);
         let selects = |policy: &Policy| match policy.routes.tables {
@@ -171,19 +197,21 @@ impl PlanContext<'_> {
             && (tag == Ok(TableTag::Manage) || self.policies(meshes).any(selects))
     }
 
-    /// Whether names are to resolve across a peering of these meshes; nothing if none of them says. Of two that disagree, the
-    /// one that says yes is followed.
+    /// Whether DNS resolution is to be on across a peering of these meshes; `None` if none of them manages it. If two
+    /// disagree, on applies.
     pub fn resolves(&self, meshes: &BTreeSet<MeshName>) -> Option<bool> {
-        let said: Vec<Dns> = self.policies(meshes).map(|policy| policy.dns).collect();
-        match said {
-            _ if said.contains(&Dns::On) => Some(true),
-            _ if said.contains(&Dns::Off) => Some(false),
-            _ => None,
+        let options: Vec<Dns> = self.policies(meshes).map(|policy| policy.dns).collect();
+        if options.contains(&Dns::On) {
+            Some(true)
+        } else if options.contains(&Dns::Off) {
+            Some(false)
+        } else {
+            None
         }
     }
 
-    /// The tags of a managed peering of meshes: peerd's own, and those of the policies. Of two policies that disagree, the
-    /// one whose mesh comes first by name is followed.
+    /// The tags of a managed peering of meshes: peerd's own, and those of the policies. If two policies disagree, the one
+    /// whose mesh comes first by name applies.
     pub fn peering_tags(&self, pair: &Pair, meshes: &BTreeSet<MeshName>) -> Tags {
         let mut tags = tags::of_peering(&self.desired.deployment, meshes, pair);
         for (key, value) in self.policies(meshes).flat_map(|policy| &policy.tags) {
@@ -192,11 +220,11 @@ impl PlanContext<'_> {
         tags
     }
 
-    /// The paused meshes for whose sake nothing of a pair may be changed: those that both VPCs request, and those for which
-    /// one of its peerings was made. What another mesh wants of it waits.
+    /// The paused meshes that keep a pair from being changed: those that both VPCs request, and those that one of its peerings
+    /// was made for. Changes that other meshes want wait.
     pub fn freezing(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let made_for = self.made_for.get(pair).into_iter().flatten().cloned();
-        let mut meshes: BTreeSet<MeshName> = self.asked_by_both(pair).into_iter().chain(made_for).collect();
+        let mut meshes: BTreeSet<MeshName> = self.requested_by_both(pair).into_iter().chain(made_for).collect();
         meshes.retain(|mesh| self.desired.declared.get(mesh).is_some_and(Policy::is_frozen));
         meshes
     }

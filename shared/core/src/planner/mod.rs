@@ -1,10 +1,12 @@
-//! The planner: from what is wanted and what was seen to what follows. Read [`plan`] first; it is the list of steps.
+//! The planner: from the desired and the observed state to actions and a report. Read [`plan`] first; it is the list of steps.
 //!
-//! Each step stands in a file of its own. No step knows an id that does not exist yet: create, accept, tag and route are
-//! successive passes, and so are taking routes out and deleting.
+//! Each step is a function in a file of its own: it takes values and returns its [`Decisions`](decisions::Decisions). No step
+//! knows an id that does not exist yet: create, accept, tag and route are successive passes, and so are removing routes and
+//! deleting a peering.
 
 mod backoff;
 mod context;
+mod decisions;
 mod dns;
 mod membership;
 mod paused;
@@ -18,61 +20,53 @@ mod status_tags;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod unknown_requesters;
 mod unreadable_scopes;
-
-use std::collections::BTreeSet;
 
 pub use context::PlanContext;
 pub use reachability::{Check, CheckResult, ExplainedPair, NetworkFilters, explain, explain_all};
 
-use crate::action::{Action, Plan};
+use crate::action::Plan;
 use crate::desired::DesiredState;
 use crate::observed::ObservedState;
 use crate::report::Report;
+use decisions::Decisions;
 
-/// Decides what to do for one mesh, and says why not more.
+/// Decides what to do for one mesh, and reports why not more.
 ///
 /// Total, deterministic and pure: equal inputs give byte-equal plans, and applying a plan in full leaves the next one
-/// empty or one step further. A scope that did not answer never causes a delete. Where the report has questions, they are to
-/// be answered first, and the plan made again.
+/// empty or one step further. An unreadable scope never causes a delete. If the report has questions, the caller answers
+/// them and plans again.
 pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) {
     let context = PlanContext::new(desired, observed);
-    let mut draft = PlanBuilder::default();
+    let pairs = peerings::find_wanted_pairs(&context);
 
-    unreadable_scopes::report_gaps(&context, &mut draft);
-    unreadable_scopes::report_unknown_requesters(&context, &mut draft);
-    let links = peerings::find_wanted_pairs(&context);
-    peerings::count(&links, &mut draft);
-    policy_conflicts::report(&links, &context, &mut draft);
-    peerings::request(&links, &context, &mut draft);
-    peerings::accept(&links, &context, &mut draft);
-    peerings::tag(&links, &context, &mut draft);
-    peerings::release(&context, &mut draft);
-    routes::route(&links, &context, &mut draft);
-    dns::resolve(&links, &context, &mut draft);
-    security_groups::allow(&links, &context, &mut draft);
-    let leaving = teardown::find_teardowns(&links, &context, &mut draft);
-    teardown::withdraw_routes(&leaving, &mut draft);
-    teardown::delete_peerings(&leaving, &context, &mut draft);
-    backoff::suppress_contended(&context, &mut draft);
-    status_tags::set_status(&context, &mut draft);
-    paused::suppress_paused(&context, &mut draft);
+    let requests = peerings::request(&pairs, &context);
+    let routes = routes::route(&pairs, &context);
+    // Needs both: the routes of a dead peering wait for a successor only if one can be requested, and no route is removed
+    // that this plan moves, or that waits for the routes in its place.
+    let teardowns = teardown::find_teardowns(&pairs, &requests, &routes, &context);
 
-    draft.finish()
-}
+    let decisions: Decisions = [
+        unreadable_scopes::report(&context),
+        unknown_requesters::report(&context),
+        policy_conflicts::report(&pairs, &context),
+        requests.decisions,
+        peerings::accept(&pairs, &context),
+        peerings::tag(&pairs, &context),
+        peerings::release(&context),
+        routes.decisions,
+        dns::resolve(&pairs, &context),
+        security_groups::allow(&pairs, &context),
+        teardown::delete(&teardowns, &context),
+        teardowns.decisions,
+    ]
+    .into_iter()
+    .collect();
 
-/// A plan and a report in the making, with what each VPC is to be told.
-#[derive(Default)]
-struct PlanBuilder {
-    work: BTreeSet<Action>,
-    labels: BTreeSet<Action>,
-    report: Report,
-    notes: status_tags::StatusReasons,
-    unfit: quotas::OverQuota,
-}
-
-impl PlanBuilder {
-    fn finish(self) -> (Plan, Report) {
-        (Plan { work: self.work.into_iter().collect(), labels: self.labels.into_iter().collect() }, self.report)
-    }
+    let decisions = backoff::suppress_contended(decisions, &context);
+    let (status_updates, decisions) = status_tags::update(decisions, &context);
+    let (plan, mut report) = paused::suppress_paused(decisions, status_updates, &context);
+    report.pairs = peerings::count_by_state(&pairs);
+    (plan, report)
 }

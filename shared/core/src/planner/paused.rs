@@ -1,40 +1,49 @@
-//! What a paused mesh keeps from being done.
+//! Pause: what a paused mesh keeps from being changed.
 
 use std::collections::BTreeSet;
 
-use super::PlanBuilder;
 use super::context::PlanContext;
-use crate::action::Action;
+use super::decisions::Decisions;
+use crate::action::{Action, Plan};
 use crate::finding::Finding;
+use crate::ids::MeshName;
 use crate::policy::{Mode, Policy};
+use crate::report::Report;
 
-/// Takes out of the plan what a pause forbids, and tells how much that is: everything where this run's mesh is paused, else
-/// what concerns a pair of a paused mesh.
-pub fn suppress_paused(context: &PlanContext<'_>, draft: &mut PlanBuilder) {
+/// Moves what a pause suppresses out of the plan and into the report: everything if this run's mesh is paused, else what
+/// concerns a pair of a paused mesh.
+pub fn suppress_paused(
+    decisions: Decisions,
+    status_updates: BTreeSet<Action>,
+    context: &PlanContext<'_>,
+) -> (Plan, Report) {
     let mesh = &context.desired.mesh;
     let policy = context.desired.declared.get(mesh);
-    let paused = policy.is_some_and(Policy::is_frozen);
-    let mut freezing = BTreeSet::from_iter(paused.then(|| mesh.clone()));
-    let mut is_withheld = |action: &Action| {
+    let is_paused = policy.is_some_and(Policy::is_frozen);
+    let mut freezing: BTreeSet<MeshName> = BTreeSet::new();
+    if is_paused {
+        freezing.insert(mesh.clone());
+    }
+    let mut is_suppressed = |action: &Action| {
         let of_pair = action.pair(context.observed).map(|pair| context.freezing(&pair)).unwrap_or_default();
-        let is_withheld = paused || !of_pair.is_empty();
+        let is_suppressed = is_paused || !of_pair.is_empty();
         freezing.extend(of_pair);
-        is_withheld
+        is_suppressed
     };
-    let (withheld, work) = std::mem::take(&mut draft.work).into_iter().partition(|action| is_withheld(action));
-    (draft.report.withheld, draft.work) = (withheld, work);
-    if paused {
-        draft.report.withheld.append(&mut draft.labels);
-        draft.report.waits.clear();
+    let Decisions { actions, findings, mut waits, questions, reasons: _ } = decisions;
+    let (mut withheld, work): (BTreeSet<Action>, BTreeSet<Action>) = actions.into_iter().partition(&mut is_suppressed);
+    let mut labels = status_updates;
+    if is_paused {
+        withheld.append(&mut labels);
+        waits.clear();
     }
-    match policy.map(|policy| &policy.mode) {
-        Some(Mode::Unreadable(why)) => {
-            draft.report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: why.clone() });
-        }
-        _ if !draft.report.withheld.is_empty() => {
-            let pending = draft.report.withheld.len();
-            draft.report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: freezing });
-        }
-        _ => {}
+    let mut report = Report { findings, waits, withheld, questions, ..Report::default() };
+    if let Some(Mode::Unreadable(error)) = policy.map(|policy| &policy.mode) {
+        report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: error.clone() });
+    } else if !report.withheld.is_empty() {
+        let pending = report.withheld.len();
+        report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: freezing });
     }
+    let plan = Plan { work: work.into_iter().collect(), labels: labels.into_iter().collect() };
+    (plan, report)
 }

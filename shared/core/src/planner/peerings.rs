@@ -1,9 +1,9 @@
-//! Pairs that the mesh wants and the peering that each has or needs: request, accept, tag.
+//! The pairs that the mesh wants and the peering that each of them has or needs: request, accept, tag, release.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlanBuilder;
 use super::context::PlanContext;
+use super::decisions::Decisions;
 use super::quotas::{self, CapacityError, PeeringCapacity};
 use crate::action::Action;
 use crate::cidr::IpNet;
@@ -11,31 +11,31 @@ use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, PeeringId, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus};
-use crate::status::StatusState;
+use crate::status::StatusReason;
 use crate::tags;
 
-/// A wanted pair: which meshes want it, and how far its peering is.
+/// A pair that declared meshes connect.
 pub struct WantedPair<'a> {
     /// The two VPCs.
     pub pair: Pair,
     /// The declared meshes that connect them.
     pub meshes: BTreeSet<MeshName>,
-    /// What there is.
+    /// The peering that the pair has, or what it has instead.
     pub state: PairState<'a>,
 }
 
-/// What stands between a wanted pair and traffic.
+/// The peering of a wanted pair.
 pub enum PairState<'a> {
-    /// No peering that could be used, and nothing against one.
+    /// No live peering; these managed ones are dead.
     Missing { dead: Vec<PeeringId> },
-    /// Blocks of the two VPCs share addresses, so AWS does not peer them.
+    /// CIDR blocks of the two VPCs overlap, so AWS does not peer them.
     Overlapping(IpNet, IpNet),
-    /// A live peering that this deployment did not make: used for nothing.
+    /// A live peering that this deployment does not own: peerd uses it for nothing.
     Foreign(&'a Peering),
-    /// AWS refused an earlier request and still says so.
+    /// AWS failed an earlier request and still lists it.
     Failed(&'a Peering),
-    /// The managed peering to use; of several, the one furthest along, then with the least id.
-    Live(&'a Peering),
+    /// The managed peering to use; of several, the one furthest along, then the one with the least id.
+    Usable(&'a Peering),
 }
 
 impl PairState<'_> {
@@ -46,20 +46,24 @@ impl PairState<'_> {
             Self::Overlapping(..) => "overlapping".to_owned(),
             Self::Foreign(_) => "foreign".to_owned(),
             Self::Failed(_) => "failed".to_owned(),
-            Self::Live(peering) => peering.status.to_string(),
+            Self::Usable(peering) => peering.status.to_string(),
         }
     }
 }
 
-/// Counts the links by their states, for whoever asks how far the mesh is.
-pub fn count(links: &[WantedPair<'_>], draft: &mut PlanBuilder) {
-    for link in links {
-        *draft.report.pairs.entry(link.state.word()).or_default() += 1;
+/// How many of the pairs are in which state.
+pub fn count_by_state(pairs: &[WantedPair<'_>]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for wanted in pairs {
+        *counts.entry(wanted.state.word()).or_default() += 1;
     }
+    counts
 }
 
-/// The links that this run looks after: those that its mesh wants, and those whose peering is still tagged for it.
+/// The wanted pairs of this run: those that its mesh connects, and those that other meshes connect with a peering that is
+/// still tagged for this one.
 pub fn find_wanted_pairs<'a>(context: &PlanContext<'a>) -> Vec<WantedPair<'a>> {
+    let mesh = &context.desired.mesh;
     let mut by_pair: BTreeMap<Pair, Vec<&Peering>> = BTreeMap::new();
     for peering in context.observed.peerings.values() {
         if let Some(pair) = peering.pair() {
@@ -67,27 +71,26 @@ pub fn find_wanted_pairs<'a>(context: &PlanContext<'a>) -> Vec<WantedPair<'a>> {
         }
     }
     let mut pairs = BTreeSet::new();
-    let members: Vec<_> = context.asking_for(&context.desired.mesh).collect();
+    let members: Vec<_> = context.asking_for(mesh).collect();
     for (n, a) in members.iter().enumerate() {
         pairs.extend(members[n + 1..].iter().filter_map(|b| Pair::of(a, b)));
     }
-    let tagged = |peerings: &Vec<&Peering>| {
-        peerings.iter().any(|p| context.manages(p) && p.tagged_meshes().contains(&context.desired.mesh))
-    };
-    pairs.extend(by_pair.iter().filter(|(_, peerings)| tagged(peerings)).map(|(pair, _)| pair.clone()));
+    let is_tagged = |peering: &&Peering| context.manages(peering) && peering.tagged_meshes().contains(mesh);
+    let tagged = by_pair.iter().filter(|(_, peerings)| peerings.iter().any(is_tagged));
+    pairs.extend(tagged.map(|(pair, _)| pair.clone()));
 
-    let link = |pair: Pair| {
+    let wanted = |pair: Pair| {
         let meshes = context.connecting_meshes(&pair);
-        (!meshes.is_empty() || !Invariant::OnlyWantedAccepted.is_enforced()).then(|| {
-            let peerings = by_pair.get(&pair).map_or(&[][..], Vec::as_slice);
-            let state = state(&pair, peerings, context);
-            WantedPair { pair, meshes, state }
-        })
+        if meshes.is_empty() && Invariant::OnlyWantedAccepted.is_enforced() {
+            return None;
+        }
+        let state = find_state(&pair, by_pair.get(&pair).map_or(&[][..], Vec::as_slice), context);
+        Some(WantedPair { pair, meshes, state })
     };
-    pairs.into_iter().filter_map(link).collect()
+    pairs.into_iter().filter_map(wanted).collect()
 }
 
-fn state<'a>(pair: &Pair, peerings: &[&'a Peering], context: &PlanContext<'_>) -> PairState<'a> {
+fn find_state<'a>(pair: &Pair, peerings: &[&'a Peering], context: &PlanContext<'_>) -> PairState<'a> {
     let (managed, foreign): (Vec<&Peering>, Vec<&Peering>) =
         peerings.iter().copied().partition(|peering| context.manages(peering));
     let furthest = managed.iter().copied().filter(|peering| peering.status.is_live()).min_by_key(|peering| {
@@ -99,15 +102,15 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], context: &PlanContext<'_>) -
         [Some(ours), Some(theirs)] => ours.first_overlap(theirs),
         _ => None,
     };
-    let active = |peering: &&Peering| peering.status == PeeringStatus::Active;
-    let taken = foreign.iter().copied().find(active).filter(|_| !furthest.as_ref().is_some_and(active));
-    if let Some(adopted) = taken.filter(|peering| context.is_adopted(pair, peering)) {
-        return PairState::Live(adopted);
+    let is_active = |peering: &&Peering| peering.status == PeeringStatus::Active;
+    let in_the_way = foreign.iter().copied().find(is_active).filter(|_| !furthest.as_ref().is_some_and(is_active));
+    if let Some(adopted) = in_the_way.filter(|peering| context.is_adopted(pair, peering)) {
+        return PairState::Usable(adopted);
     }
     match (furthest, overlap) {
-        (Some(_), None) if let Some(foreign) = taken => PairState::Foreign(foreign), // AWS accepts no second one
-        (Some(peering), None) => PairState::Live(peering),
-        (Some(peering), Some(_)) if peering.status == PeeringStatus::Active => PairState::Live(peering),
+        (Some(_), None) if let Some(foreign) = in_the_way => PairState::Foreign(foreign), // AWS accepts no second one
+        (Some(peering), None) => PairState::Usable(peering),
+        (Some(peering), Some(_)) if peering.status == PeeringStatus::Active => PairState::Usable(peering),
         (_, Some((ours, theirs))) => PairState::Overlapping(ours, theirs),
         (None, None) => {
             if let Some(peering) = foreign.into_iter().find(|peering| peering.status.is_live()) {
@@ -122,160 +125,175 @@ fn state<'a>(pair: &Pair, peerings: &[&'a Peering], context: &PlanContext<'_>) -
 }
 
 /// The end of a pair that cannot be read.
-fn unread<'a>(link: &'a WantedPair<'_>, context: &PlanContext<'_>) -> Option<&'a VpcRef> {
-    link.pair.ends().into_iter().find(|vpc| !context.is_proven(vpc))
+fn unread_end<'a>(wanted: &'a WantedPair<'_>, context: &PlanContext<'_>) -> Option<&'a VpcRef> {
+    wanted.pair.ends().into_iter().find(|vpc| !context.is_proven(vpc))
 }
 
-/// Tells both VPCs if one cannot be read.
-fn note_unread(link: &WantedPair<'_>, context: &PlanContext<'_>, draft: &mut PlanBuilder) -> bool {
-    let unread = unread(link, context);
-    if let Some(vpc) = unread {
-        draft.notes.of_link(link, StatusState::Waiting, &format!("{} cannot be read", vpc.scope));
-    }
-    unread.is_some()
+/// What this plan requests.
+pub struct Requests {
+    /// The create actions, and what is in the way of the others.
+    pub decisions: Decisions,
+    /// Pairs whose peering cannot be requested now: a VPC has reached its quota, or too many requests are pending. Requests
+    /// whose accepters have reached their quota stay pending for up to 7 days.
+    pub over_quota: BTreeSet<Pair>,
 }
 
-/// Requests what is missing, and says what stands against the rest.
-pub fn request(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
+/// Requests missing peerings, earliest members first, and reports what is in the way of the others.
+pub fn request(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Requests {
+    let mut decisions = Decisions::default();
     let mut missing: Vec<(&WantedPair<'_>, &[PeeringId])> = Vec::new();
-    for link in links {
-        if let Some(why) = context.observed.refused.get(&link.pair) {
-            draft.report.add_finding(Finding::QuotaRefused { pair: link.pair.clone(), error: why.clone() });
-            draft.notes.of_link(link, StatusState::Refused, "a quota of AWS is used up");
-            continue;
-        }
-        match &link.state {
-            PairState::Missing { dead } if !note_unread(link, context, draft) => missing.push((link, dead)),
-            PairState::Missing { .. } | PairState::Live(_) => {}
-            PairState::Overlapping(ours, theirs) => {
-                let pair = link.pair.clone();
-                draft.report.add_finding(Finding::CidrOverlap { pair, ours: *ours, theirs: *theirs });
-                draft.notes.of_link(link, StatusState::Refused, &format!("{ours} overlaps {theirs}"));
+    for wanted in pairs {
+        match (context.observed.refused.get(&wanted.pair), &wanted.state) {
+            (Some(error), _) => {
+                decisions.report(Finding::QuotaRefused { pair: wanted.pair.clone(), error: error.clone() });
+                decisions.reasons.add(&wanted.pair, StatusReason::QuotaRefused);
             }
-            PairState::Foreign(peering) if !peering.is_seen_by(&peering.requester.scope) => {
-                // It may be ours: the create call tags the requester's side, and that is the one that was not seen.
-                draft.report.wait(&link.pair, format!("{} is not seen by its requester yet", peering.id));
-                if !note_unread(link, context, draft) {
-                    draft.notes.of_link(link, StatusState::Waiting, "peering is pending");
-                }
-            }
-            PairState::Foreign(peering) => {
-                let (pair, mesh) = (link.pair.clone(), context.desired.mesh.clone());
-                let deployment = context.desired.deployment.to_string();
-                draft.report.add_finding(Finding::ForeignPeering {
-                    pair,
-                    peering: peering.id.clone(),
-                    mesh,
-                    deployment,
-                });
-                draft.notes.of_link(link, StatusState::Refused, &format!("foreign peering {}", peering.id));
-            }
-            PairState::Failed(peering) => {
-                let (pair, error) = (link.pair.clone(), peering.message.clone());
-                draft.report.add_finding(Finding::FailedPeering { pair, peering: peering.id.clone(), error });
-                draft.notes.of_link(link, StatusState::Refused, &format!("AWS failed {}", peering.id));
-            }
+            (None, PairState::Missing { dead }) => match unread_end(wanted, context) {
+                Some(vpc) => decisions.reasons.add(&wanted.pair, StatusReason::UnreadableScope(vpc.scope.clone())),
+                None => missing.push((wanted, dead)),
+            },
+            (None, state) => report_obstacle(wanted, state, context, &mut decisions),
         }
     }
-    missing.sort_by_cached_key(|(link, _)| (quotas::since(link, context), link.pair.clone()));
-    let mut room = PeeringCapacity::new(context);
-    for (link, dead) in missing {
-        let full = match room.take(link, context, draft) {
+    missing.sort_by_cached_key(|(wanted, _)| (quotas::connectable_since(wanted, context), wanted.pair.clone()));
+    let over_quota = request_within_quotas(&missing, context, &mut decisions);
+    Requests { decisions, over_quota }
+}
+
+/// Requests what the quotas allow, in this order. Returns the other pairs.
+fn request_within_quotas(
+    missing: &[(&WantedPair<'_>, &[PeeringId])],
+    context: &PlanContext<'_>,
+    decisions: &mut Decisions,
+) -> BTreeSet<Pair> {
+    let mut over_quota = BTreeSet::new();
+    let mut capacity = PeeringCapacity::new(context);
+    for (wanted, dead) in missing {
+        let pair = wanted.pair.clone();
+        let reason = match capacity.reserve(wanted, context, decisions) {
             Ok(()) => {
-                request_one(link, dead, context, draft);
+                decisions.reasons.add(&pair, StatusReason::PeeringRequested);
+                let (tags, dead) = (context.peering_tags(&pair, &wanted.meshes), dead.to_vec());
+                decisions.act(Action::CreatePeering { pair, tags, dead });
                 continue;
             }
-            Err(full) => full,
-        };
-        draft.unfit.pairs.insert(link.pair.clone());
-        match full {
-            CapacityError::Peerings(vpc) => {
-                draft.notes.of_link(link, StatusState::Refused, &format!("{} has no room for more peerings", vpc.id));
+            Err(CapacityError::Peerings(vpc)) => StatusReason::PeeringQuota(vpc.id.clone()),
+            Err(CapacityError::Requests) => {
+                decisions.wait(&pair, "as many requests are pending as AWS allows");
+                StatusReason::TooManyRequests
             }
-            CapacityError::Requests => {
-                draft.report.wait(&link.pair, "as many requests are pending as AWS allows");
-                draft.notes.of_link(link, StatusState::Waiting, "too many requests are pending");
+        };
+        decisions.reasons.add(&pair, reason);
+        over_quota.insert(pair);
+    }
+    capacity.report(context, decisions);
+    over_quota
+}
+
+/// Reports what keeps a pair from a usable peering, if anything does.
+fn report_obstacle(
+    wanted: &WantedPair<'_>,
+    state: &PairState<'_>,
+    context: &PlanContext<'_>,
+    decisions: &mut Decisions,
+) {
+    let pair = wanted.pair.clone();
+    let reason = match state {
+        PairState::Missing { .. } | PairState::Usable(_) => return,
+        PairState::Overlapping(ours, theirs) => {
+            decisions.report(Finding::CidrOverlap { pair: pair.clone(), ours: *ours, theirs: *theirs });
+            StatusReason::CidrOverlap(*ours, *theirs)
+        }
+        PairState::Foreign(peering) if !peering.is_seen_by(&peering.requester.scope) => {
+            // It may be owned: the create call tags the requester's side, and that side has not shown it.
+            decisions.wait(&pair, format!("{} is not seen by its requester yet", peering.id));
+            match unread_end(wanted, context) {
+                Some(vpc) => StatusReason::UnreadableScope(vpc.scope.clone()),
+                None => StatusReason::PeeringPending,
             }
         }
-    }
-    room.tell(context, draft);
+        PairState::Foreign(peering) => {
+            let (pair, peering, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
+            let deployment = context.desired.deployment.to_string();
+            decisions.report(Finding::ForeignPeering { pair, peering: peering.clone(), mesh, deployment });
+            StatusReason::ForeignPeering(peering)
+        }
+        PairState::Failed(peering) => {
+            let (peering, error) = (peering.id.clone(), peering.message.clone());
+            decisions.report(Finding::FailedPeering { pair: pair.clone(), peering: peering.clone(), error });
+            StatusReason::FailedPeering(peering)
+        }
+    };
+    decisions.reasons.add(&pair, reason);
 }
 
-fn request_one(link: &WantedPair<'_>, dead: &[PeeringId], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    draft.notes.of_link(link, StatusState::Waiting, "peering is requested");
-    draft.work.insert(Action::CreatePeering {
-        pair: link.pair.clone(),
-        tags: context.peering_tags(&link.pair, &link.meshes),
-        dead: dead.to_vec(),
-    });
-}
-
-/// Takes the mark off what is to be released.
-pub fn release(context: &PlanContext<'_>, draft: &mut PlanBuilder) {
+/// Removes the ownership tag from peerings that a policy releases.
+pub fn release(context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
     for peering in context.observed.peerings.values().filter(|peering| context.is_released(peering)) {
         for scope in peering.tags.keys() {
-            let ours = peering.is_marked_in(scope, &context.desired.deployment);
-            if ours && peering.status.is_live() && context.observed.answered(scope) {
-                let (peering, scope) = (peering.id.clone(), scope.clone());
-                draft.work.insert(Action::ReleasePeering { peering, scope });
+            let is_owned = peering.is_marked_in(scope, &context.desired.deployment);
+            if is_owned && peering.status.is_live() && context.observed.answered(scope) {
+                decisions.act(Action::ReleasePeering { peering: peering.id.clone(), scope: scope.clone() });
             }
         }
     }
+    decisions
 }
 
-/// Accepts what is pending. Only a link is accepted: both VPCs are members, by their own tags, and the peering is
-/// managed. What the index remembers of a VPC that cannot be read opens nothing.
-pub fn accept(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for link in links {
-        let PairState::Live(peering) = link.state else { continue };
-        if context.observed.refused.contains_key(&link.pair) {
-            continue;
-        }
+/// Accepts pending requests, only of wanted pairs: both VPCs are members by their own tags, and the peering is owned. The
+/// index is no reason to accept a request to or from a VPC that cannot be read.
+pub fn accept(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    for wanted in pairs.iter().filter(|wanted| !context.observed.refused.contains_key(&wanted.pair)) {
+        let PairState::Usable(peering) = wanted.state else { continue };
         match &peering.status {
             PeeringStatus::Active => {}
             PeeringStatus::PendingAcceptance | PeeringStatus::InitiatingRequest => {
-                draft.notes.of_link(link, StatusState::Waiting, "peering is pending");
-                match unread(link, context) {
+                decisions.reasons.add(&wanted.pair, StatusReason::PeeringPending);
+                match unread_end(wanted, context) {
                     None => {
                         let scope = peering.accepter.scope.clone();
-                        draft.work.insert(Action::AcceptPeering { peering: peering.id.clone(), scope });
+                        decisions.act(Action::AcceptPeering { peering: peering.id.clone(), scope });
                     }
                     Some(vpc) => {
                         let text = format!("{} is pending and {} cannot be read", peering.id, vpc.scope);
-                        draft.report.wait(&link.pair, text);
+                        decisions.wait(&wanted.pair, text);
                     }
                 }
             }
             other => {
-                draft.report.wait(&link.pair, format!("{} is {other}", peering.id));
-                draft.notes.of_link(link, StatusState::Waiting, &format!("peering is {other}"));
+                decisions.wait(&wanted.pair, format!("{} is {other}", peering.id));
+                decisions.reasons.add(&wanted.pair, StatusReason::of_state(other));
             }
         }
     }
+    decisions
 }
 
-/// Keeps the tags of both sides as they should be; a mesh that joins or lets go changes them in place.
+/// Keeps the tags of both sides up to date; a mesh that joins or leaves changes them in place.
 ///
-/// The accepter's side is tagged from its acceptance on: earlier the peering may not be visible there.
-pub fn tag(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for link in links {
-        let PairState::Live(peering) = link.state else { continue };
-        if !context.is_pair_proven(&link.pair) {
-            continue; // the meshes of an end that cannot be read are only remembered
-        }
-        let (worn, mut protecting_meshes) = (peering.tagged_meshes(), context.protecting_meshes(&link.pair, peering));
-        protecting_meshes.retain(|mesh| link.meshes.contains(mesh) || worn.contains(mesh));
-        let wanted = context.peering_tags(&link.pair, &protecting_meshes);
-        let accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
-        for (scope, worn) in &peering.tags {
-            let missing = tags::missing(&wanted, worn);
+/// The accepter's side gets its tags after the acceptance: the peering may not be visible there before.
+pub fn tag(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    // For a pair of which an end is unreadable, the index is the only source of its meshes: no reason for a change.
+    for wanted in pairs.iter().filter(|wanted| context.is_pair_proven(&wanted.pair)) {
+        let PairState::Usable(peering) = wanted.state else { continue };
+        let current_meshes = peering.tagged_meshes();
+        let mut meshes = context.protecting_meshes(&wanted.pair, peering);
+        meshes.retain(|mesh| wanted.meshes.contains(mesh) || current_meshes.contains(mesh));
+        let tags = context.peering_tags(&wanted.pair, &meshes);
+        let is_accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
+        for (scope, current) in &peering.tags {
+            let missing = tags::missing(&tags, current);
             if context.observed.answered(scope)
                 && !missing.is_empty()
-                && (accepted || *scope == peering.requester.scope)
+                && (is_accepted || *scope == peering.requester.scope)
             {
                 let (peering, scope) = (peering.id.clone(), scope.clone());
-                draft.work.insert(Action::TagPeering { peering, scope, tags: missing });
+                decisions.act(Action::TagPeering { peering, scope, tags: missing });
             }
         }
     }
+    decisions
 }

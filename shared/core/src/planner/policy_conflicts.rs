@@ -1,55 +1,51 @@
-//! Where meshes that connect the same pair disagree, rules decide (see [`PlanContext::peering_tags`], [`PlanContext::advertised_cidrs`] and
-//! [`PlanContext::resolves`]), and it is told.
+//! Policies of meshes that connect the same pair and disagree. Which one applies is decided by
+//! [`PlanContext::peering_tags`], [`PlanContext::advertised_cidrs`] and [`PlanContext::resolves`]; this step reports it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlanBuilder;
 use super::context::PlanContext;
+use super::decisions::Decisions;
 use super::peerings::WantedPair;
 use crate::cidr::CidrSet;
 use crate::finding::{Disagreement, Finding};
 use crate::ids::MeshName;
 
-/// Reports tags and DNS on which the meshes of a link disagree, and blocks that one of them leaves out.
-pub fn report(links: &[WantedPair<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for link in links.iter().filter(|link| link.meshes.len() > 1) {
-        report_tags(link, context, draft);
-        report_blocks(link, context, draft);
-        report_dns(link, context, draft);
-    }
-}
-
-fn report_tags(link: &WantedPair<'_>, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    let mut said: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
-    for (key, value) in link.meshes.iter().filter_map(|mesh| context.desired.declared.get(mesh)).flat_map(|p| &p.tags) {
-        said.entry(key).or_default().insert(value);
-    }
-    let agreed = context.peering_tags(&link.pair, &link.meshes);
-    for (key, _) in said.into_iter().filter(|(_, values)| values.len() > 1) {
-        add(link, Disagreement::Tag { key: key.clone(), value: agreed[key].clone() }, draft);
-    }
-}
-
-fn report_blocks(link: &WantedPair<'_>, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for vpc in link.pair.ends() {
-        let all = context.advertised_cidrs(vpc, &link.meshes);
-        let by_one = |mesh: &MeshName| context.advertised_cidrs(vpc, &BTreeSet::from([mesh.clone()]));
-        let offers: BTreeSet<CidrSet> = link.meshes.iter().map(by_one).collect();
-        if offers.len() > 1 {
-            add(link, Disagreement::Cidrs { vpc: vpc.clone(), cidrs: all }, draft);
+/// Reports tags and DNS options on which the meshes of a pair disagree, and CIDR blocks that only some of them accept.
+pub fn report(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    for wanted in pairs.iter().filter(|wanted| wanted.meshes.len() > 1) {
+        let disagreements = [tags(wanted, context), cidrs(wanted, context), dns(wanted, context)];
+        for about in disagreements.into_iter().flatten() {
+            let (pair, meshes) = (wanted.pair.clone(), wanted.meshes.clone());
+            decisions.report(Finding::PoliciesDisagree { pair, meshes, about });
         }
     }
+    decisions
 }
 
-fn report_dns(link: &WantedPair<'_>, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    let by_one = |mesh: &MeshName| context.resolves(&BTreeSet::from([mesh.clone()]));
-    let said: BTreeSet<bool> = link.meshes.iter().filter_map(by_one).collect();
-    if said.len() > 1 {
-        add(link, Disagreement::Dns, draft);
+fn tags(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> Vec<Disagreement> {
+    let policies = wanted.meshes.iter().filter_map(|mesh| context.desired.declared.get(mesh));
+    let mut values: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+    for (key, value) in policies.flat_map(|policy| &policy.tags) {
+        values.entry(key).or_default().insert(value);
     }
+    let applied = context.peering_tags(&wanted.pair, &wanted.meshes);
+    let disputed = values.into_iter().filter(|(_, values)| values.len() > 1);
+    disputed.map(|(key, _)| Disagreement::Tag { key: key.clone(), value: applied[key].clone() }).collect()
 }
 
-fn add(link: &WantedPair<'_>, about: Disagreement, draft: &mut PlanBuilder) {
-    let (pair, meshes) = (link.pair.clone(), link.meshes.clone());
-    draft.report.add_finding(Finding::PoliciesDisagree { pair, meshes, about });
+fn cidrs(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> Vec<Disagreement> {
+    let of_mesh = |vpc, mesh: &MeshName| context.advertised_cidrs(vpc, &BTreeSet::from([mesh.clone()]));
+    let disagreement = |vpc| {
+        let accepted: BTreeSet<CidrSet> = wanted.meshes.iter().map(|mesh| of_mesh(vpc, mesh)).collect();
+        let cidrs = context.advertised_cidrs(vpc, &wanted.meshes);
+        (accepted.len() > 1).then(|| Disagreement::Cidrs { vpc: vpc.clone(), cidrs })
+    };
+    wanted.pair.ends().into_iter().filter_map(disagreement).collect()
+}
+
+fn dns(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> Vec<Disagreement> {
+    let of_mesh = |mesh: &MeshName| context.resolves(&BTreeSet::from([mesh.clone()]));
+    let options: BTreeSet<bool> = wanted.meshes.iter().filter_map(of_mesh).collect();
+    if options.len() > 1 { vec![Disagreement::Dns] } else { Vec::new() }
 }

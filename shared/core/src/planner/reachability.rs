@@ -100,7 +100,7 @@ pub fn explain_all<'a>(context: &PlanContext<'a>) -> Vec<ExplainedPair<'a>> {
     let links = peerings::find_wanted_pairs(context);
     let told = |link: WantedPair<'a>| {
         let checks = explain_pair(&link.pair, Some(&link), context, &doors);
-        let peering = if let PairState::Live(peering) = link.state { Some(peering) } else { None };
+        let peering = if let PairState::Usable(peering) = link.state { Some(peering) } else { None };
         ExplainedPair { state: link.state.word(), pair: link.pair, meshes: link.meshes, peering, checks }
     };
     links.into_iter().map(told).collect()
@@ -228,10 +228,10 @@ fn a_mesh<'a>(link: &'a WantedPair<'_>, context: &'a PlanContext<'_>) -> &'a Mes
 fn peer(link: &WantedPair<'_>, context: &PlanContext<'_>, checks: &mut Checks) {
     let mesh = a_mesh(link, context);
     match &link.state {
-        PairState::Live(peering) if peering.status == PeeringStatus::Active && context.manages(peering) => {
+        PairState::Usable(peering) if peering.status == PeeringStatus::Active && context.manages(peering) => {
             checks.yes(format!("{} is active", peering.id));
         }
-        PairState::Live(peering) => {
+        PairState::Usable(peering) => {
             checks.no(format!("{} is {}", peering.id, peering.status), "wait: the next runs go on with it");
         }
         PairState::Missing { .. } => {
@@ -255,7 +255,7 @@ fn peer(link: &WantedPair<'_>, context: &PlanContext<'_>, checks: &mut Checks) {
 
 /// The route tables of a VPC, towards a peer.
 fn route(link: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &PlanContext<'_>, checks: &mut Checks) {
-    let PairState::Live(peering) = link.state else { return };
+    let PairState::Usable(peering) = link.state else { return };
     let blocks = context.advertised_cidrs(peer, &link.meshes);
     if blocks.is_empty() {
         let remedy = format!("see {} on it, and `admit.cidrs` and `routes.exclude` of the mesh", tags::CIDRS);

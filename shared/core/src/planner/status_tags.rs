@@ -1,117 +1,133 @@
-//! What each VPC is told in its tag `peerd:status`.
+//! The tag `peerd:status` of every VPC that was read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlanBuilder;
 use super::context::PlanContext;
-use super::peerings::WantedPair;
+use super::decisions::Decisions;
 use crate::action::Action;
 use crate::finding::Finding;
-use crate::ids::{MeshName, Pair, VpcRef};
+use crate::ids::{MeshName, Pair, VpcId, VpcRef};
 use crate::observed::Vpc;
-use crate::status::{self, StatusEntry, StatusState};
+use crate::status::{self, StatusEntry, StatusReason, StatusState};
 use crate::tags::{self, MeshTag};
 
-/// What is to be told, gathered by the other steps.
+/// Why VPCs are not connected with their peers, collected from all steps.
 #[derive(Default)]
 pub struct StatusReasons {
-    /// What stands between a VPC and a peer, by VPC, word and peer; the first reason given for a peer stays.
-    of_peers: BTreeMap<VpcRef, BTreeMap<(StatusState, VpcRef), String>>,
-    /// Meshes of which VPCs still have peerings that would be too many to delete at once.
+    /// By VPC, state and peer. The first reason that is given for a peer stays.
+    of_peers: BTreeMap<VpcRef, BTreeMap<(StatusState, VpcRef), StatusReason>>,
+    /// Meshes that a VPC left while the deletes of its peerings wait for a confirmation.
     held: BTreeMap<VpcRef, BTreeSet<MeshName>>,
 }
 
 impl StatusReasons {
-    /// Tells both VPCs of a link.
-    pub fn of_link(&mut self, link: &WantedPair<'_>, word: StatusState, why: &str) {
-        for (vpc, peer) in link.pair.directions() {
-            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
-            of_vpc.entry((word, peer.clone())).or_insert_with(|| why.to_owned());
-        }
-    }
-
-    /// Tells both VPCs of a pair why something of it that was to be done is not.
-    pub fn of_rest(&mut self, pair: &Pair, why: &str) {
+    /// Adds a reason for both VPCs of a pair, unless an earlier step has given one.
+    pub fn add(&mut self, pair: &Pair, reason: StatusReason) {
         for (vpc, peer) in pair.directions() {
             let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
-            of_vpc.insert((StatusState::Waiting, peer.clone()), why.to_owned());
+            of_vpc.entry((reason.state(), peer.clone())).or_insert_with(|| reason.clone());
         }
     }
 
-    /// Tells both VPCs of a pair whose peering is kept back from deletion.
-    pub fn of_held(&mut self, pair: &Pair, mesh: &MeshName) {
+    /// Gives both VPCs of a pair this reason instead of any other of the same state.
+    pub fn replace(&mut self, pair: &Pair, reason: StatusReason) {
+        for (vpc, peer) in pair.directions() {
+            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
+            of_vpc.insert((reason.state(), peer.clone()), reason.clone());
+        }
+    }
+
+    /// Records that the delete of the pair's peering waits for a confirmation.
+    pub fn hold(&mut self, pair: &Pair, mesh: &MeshName) {
         for vpc in pair.ends() {
             self.held.entry(vpc.clone()).or_default().insert(mesh.clone());
         }
     }
-}
 
-/// Writes the status of every VPC that was read: this mesh's sentences anew, the others' as they were.
-pub fn set_status(context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for vpc in context.observed.vpcs.values() {
-        let asked = MeshTag::of(&vpc.tags);
-        let worn = vpc.tags.get(tags::STATUS);
-        let mut sentences = worn.map(|line| status::parse(line)).unwrap_or_default();
-        let mesh = &context.desired.mesh;
-        sentences.retain(|old| old.mesh != mesh.as_str() && is_anothers(old, &asked, context));
-        for word in &asked.malformed {
-            sentences.insert(StatusEntry::because(StatusState::Refused, word, None, "not a mesh name"));
+    /// Adds the reasons of a later step.
+    pub fn merge(&mut self, later: Self) {
+        for (vpc, reasons) in later.of_peers {
+            let of_vpc = self.of_peers.entry(vpc).or_default();
+            for (key, reason) in reasons {
+                of_vpc.entry(key).or_insert(reason);
+            }
         }
-        let told = asked.meshes.len() + asked.malformed.len();
-        if asked.meshes.contains(mesh) {
-            sentences.extend(status::fit(of_mesh(vpc, context, draft), told));
-        } else if draft.notes.held.get(&vpc.at).is_some_and(|held| held.contains(mesh)) {
-            sentences.insert(StatusEntry::because(StatusState::Waiting, mesh, None, HELD));
+        for (vpc, meshes) in later.held {
+            self.held.entry(vpc).or_default().extend(meshes);
         }
-        let line = status::line(&sentences);
-        if line.as_ref() != worn {
-            draft.labels.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
-        }
+    }
+
+    fn is_held(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
+        self.held.get(vpc).is_some_and(|held| held.contains(mesh))
     }
 }
 
-/// What a VPC is told that asks for a mesh no more and whose peerings stay until an operator confirms.
-const HELD: &str = "leaving is held back until it is confirmed";
-
-/// Whether a sentence is for the run of another mesh to judge: one that the VPC asks for, or that it cannot leave yet.
-fn is_anothers(sentence: &StatusEntry, asked: &MeshTag, context: &PlanContext<'_>) -> bool {
-    let is_it = |mesh: &MeshName| mesh.as_str() == sentence.mesh;
-    asked.meshes.iter().any(is_it) || (sentence.rest.ends_with(HELD) && context.desired.declared.keys().any(is_it))
+/// Updates the status of every VPC that was read: rewrites this mesh's entries and keeps those of the others. Returns the
+/// updates apart from the other actions: they are applied last.
+pub fn update(mut decisions: Decisions, context: &PlanContext<'_>) -> (BTreeSet<Action>, Decisions) {
+    let mut updates = BTreeSet::new();
+    for vpc in context.observed.vpcs.values() {
+        let current = vpc.tags.get(tags::STATUS);
+        let line = status::line(&entries(vpc, context, &mut decisions));
+        if line.as_ref() != current {
+            updates.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
+        }
+    }
+    (updates, decisions)
 }
 
-fn of_mesh(vpc: &Vpc, context: &PlanContext<'_>, draft: &mut PlanBuilder) -> BTreeSet<StatusEntry> {
+fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {
+    let mesh = &context.desired.mesh;
+    let requested = MeshTag::of(&vpc.tags);
+    let mut entries = vpc.tags.get(tags::STATUS).map(|line| status::parse(line)).unwrap_or_default();
+    entries.retain(|entry| is_of_another_run(entry, vpc, &requested, context));
+    for name in &requested.malformed {
+        entries.insert(StatusEntry::of_mesh(name, &StatusReason::InvalidMeshName));
+    }
+    if requested.meshes.contains(mesh) {
+        let shares = requested.meshes.len() + requested.malformed.len();
+        entries.extend(status::fit(entries_of_mesh(vpc, context, decisions), shares));
+    } else if decisions.reasons.is_held(&vpc.at, mesh) {
+        entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RemovalNeedsConfirmation));
+    }
+    entries
+}
+
+/// Whether an entry is for the run of another mesh to rewrite: of a mesh that the VPC requests, or of a declared mesh that it
+/// left and that still has a peering of the VPC.
+fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
+    let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
+    let is_left = |mesh: &MeshName| is_named(mesh) && context.has_peering_for(&vpc.at, mesh);
+    !is_named(&context.desired.mesh)
+        && (requested.meshes.iter().any(is_named) || context.desired.declared.keys().any(is_left))
+}
+
+fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {
     let mesh = &context.desired.mesh;
     if let Some(denial) = context.denial(&vpc.at, mesh) {
-        let why = denial.to_string();
         if !context.is_draining(mesh) {
-            draft.report.add_finding(Finding::NotAdmitted { vpc: vpc.at.clone(), mesh: mesh.clone(), denial });
+            let (vpc, mesh, denial) = (vpc.at.clone(), mesh.clone(), denial.clone());
+            decisions.report(Finding::NotAdmitted { vpc, mesh, denial });
         }
-        return BTreeSet::from([StatusEntry::because(StatusState::Refused, mesh, None, &why)]);
+        return BTreeSet::from([StatusEntry::of_mesh(mesh, &StatusReason::Denied(denial))]);
     }
     if vpc.settling {
-        draft.report.wait(&vpc.at, "its CIDR blocks are changing");
+        decisions.wait(&vpc.at, "its CIDR blocks are changing");
     }
-    let mut by_reason: BTreeMap<(StatusState, &str), Vec<&VpcRef>> = BTreeMap::new();
-    for ((word, peer), why) in draft.notes.of_peers.get(&vpc.at).into_iter().flatten() {
+    let mut by_reason: BTreeMap<(StatusState, &StatusReason), Vec<&VpcId>> = BTreeMap::new();
+    for ((state, peer), reason) in decisions.reasons.of_peers.get(&vpc.at).into_iter().flatten() {
         if context.meshes_of(peer).contains(mesh) {
-            by_reason.entry((*word, why)).or_default().push(peer);
+            by_reason.entry((*state, reason)).or_default().push(&peer.id);
         }
     }
-    let sentence = |((word, why), peers): ((StatusState, &str), Vec<&VpcRef>)| {
-        let with = match peers[..] {
-            [] => None,
-            [only] => Some(only.id.to_string()),
-            [first, ref others @ ..] => Some(format!("{} and {} others", first.id, others.len())),
-        };
-        StatusEntry::because(word, mesh, with.as_deref(), why)
-    };
-    let mut sentences: BTreeSet<StatusEntry> = by_reason.into_iter().map(sentence).collect();
+    let entry = |((_, reason), peers): (_, Vec<&VpcId>)| StatusEntry::of_peers(mesh, &peers, reason);
+    let mut entries: BTreeSet<StatusEntry> = by_reason.into_iter().map(entry).collect();
     for finding in context.rejected_advertisements(&vpc.at, mesh) {
-        sentences.insert(StatusEntry::because(StatusState::Refused, mesh, None, &finding.message()));
-        draft.report.add_finding(finding);
+        entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RejectedAdvertisement(finding.clone())));
+        decisions.report(finding);
     }
-    if !sentences.iter().any(|sentence| sentence.word == StatusState::Waiting) {
-        sentences.insert(StatusEntry::joined(mesh));
+    if !entries.iter().any(|entry| entry.state == StatusState::Waiting) {
+        entries.insert(StatusEntry::joined(mesh));
     }
-    sentences
+    entries
 }

@@ -1,199 +1,204 @@
-//! What nobody wants any more: routes first, then the peering, and neither without proof.
+//! Teardown: peerings that no mesh wants any longer. Routes first, then the peering, and neither without proof.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlanBuilder;
 use super::context::PlanContext;
-use super::peerings::{PairState, WantedPair};
+use super::decisions::Decisions;
+use super::peerings::{PairState, Requests, WantedPair};
+use super::routes::RouteChanges;
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::desired::DeleteApproval;
 use crate::finding::Finding;
-use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, VpcRef};
+use crate::ids::{MeshName, Pair, VpcRef};
 use crate::invariants::Invariant;
-use crate::observed::{Peering, PeeringStatus, RouteTable};
+use crate::observed::{Peering, PeeringStatus};
 
-/// A managed peering that is proven unwanted, or a dead one whose routes are left over.
+/// A managed peering that is proven unwanted, or a dead one that still has routes.
 pub struct Teardown<'a> {
     peering: &'a Peering,
     pair: Pair,
-    /// What takes out the routes that still lead to it.
+    /// The actions that remove the routes to it.
     route_removals: Vec<Action>,
 }
 
-/// Managed peerings that go, and routes of peerings that stay to blocks that their peer gave up.
+/// The teardowns of this run.
+#[derive(Default)]
+pub struct Teardowns<'a> {
+    /// Those within the delete limits.
+    allowed: Vec<Teardown<'a>>,
+    /// Removed routes, and findings about what stays.
+    pub decisions: Decisions,
+}
+
+/// Finds the managed peerings to delete, and removes their routes and the stale routes of peerings that stay.
 pub fn find_teardowns<'a>(
-    links: &[WantedPair<'a>],
+    pairs: &[WantedPair<'a>],
+    requests: &Requests,
+    routes: &RouteChanges,
     context: &PlanContext<'a>,
-    draft: &mut PlanBuilder,
-) -> Vec<Teardown<'a>> {
-    let in_use = |link: &WantedPair<'a>| match link.state {
-        PairState::Live(peering) => Some(&peering.id),
-        _ => None,
-    };
-    let used: BTreeSet<&PeeringId> = links.iter().filter_map(in_use).collect();
-    let linked: BTreeSet<&Pair> = links.iter().map(|link| &link.pair).collect();
-    let mut leaving = Vec::new();
+) -> Teardowns<'a> {
+    let by_pair: BTreeMap<&Pair, &WantedPair<'_>> = pairs.iter().map(|wanted| (&wanted.pair, wanted)).collect();
+    let mut decisions = Decisions::default();
+    let mut unwanted = Vec::new();
     for peering in context.observed.peerings.values().filter(|peering| context.manages(peering)) {
         let Some(pair) = peering.pair() else { continue };
-        if used.contains(&peering.id) {
-            remove_stale_routes(peering, &pair, context, draft);
+        let wanted = by_pair.get(&pair).copied();
+        if wanted.is_some_and(|wanted| is_in_use(peering, wanted)) {
+            remove_stale_routes(peering, &pair, routes, context, &mut decisions);
             continue;
         }
         if !is_in_scope_of_run(peering, &pair, context) {
             continue;
         }
-        let wanted = !context.connecting_meshes(&pair).is_empty();
-        let duplicate = linked.contains(&pair);
-        if wanted && duplicate && routes_await_a_successor(peering, links, &pair, context, draft) {
-            remove_stale_routes(peering, &pair, context, draft);
+        let is_connected = !context.connecting_meshes(&pair).is_empty();
+        if is_connected && wanted.is_some_and(|wanted| awaits_successor(peering, wanted, requests, context)) {
+            remove_stale_routes(peering, &pair, routes, context, &mut decisions);
             continue;
         }
-        let goes = if wanted { duplicate } else { is_proven_unwanted(peering, &pair, context) };
-        if goes {
-            leaving.push(Teardown { route_removals: route_removals(peering, context, draft), peering, pair });
-        } else if !wanted && peering.status.is_live() {
-            report_retained(peering, &pair, context, draft);
+        let is_duplicate = is_connected && wanted.is_some();
+        if is_duplicate || (!is_connected && is_proven_unwanted(peering, &pair, context)) {
+            let route_removals = route_removals(peering, routes, context);
+            unwanted.push(Teardown { peering, pair, route_removals });
+        } else if !is_connected && peering.status.is_live() {
+            report_retained(peering, &pair, context, &mut decisions);
         }
     }
-    enforce_delete_limits(leaving, context, draft)
+    let allowed = enforce_delete_limits(unwanted, context, &mut decisions);
+    decisions.actions.extend(allowed.iter().flat_map(|one| &one.route_removals).cloned());
+    Teardowns { allowed, decisions }
 }
 
-/// Whether this run may judge a peering: it was made for this mesh, or for none that has runs of its own, which keep count
-/// of what they delete, and all that there is to know of it was read.
+fn is_in_use(peering: &Peering, wanted: &WantedPair<'_>) -> bool {
+    matches!(wanted.state, PairState::Usable(used) if used.id == peering.id)
+}
+
+/// Whether this run may judge a peering: it was made for this mesh, or for none that is declared and so has runs of its own,
+/// which count what they delete, and both ends were read.
 fn is_in_scope_of_run(peering: &Peering, pair: &Pair, context: &PlanContext<'_>) -> bool {
     let made_for = peering.tagged_meshes();
-    let declared = |mesh: &MeshName| context.desired.declared.contains_key(mesh);
+    let is_declared = |mesh: &MeshName| context.desired.declared.contains_key(mesh);
     made_for.is_empty()
         || made_for.contains(&context.desired.mesh)
-        || (context.is_pair_proven(pair) && !made_for.iter().any(declared))
+        || (context.is_pair_proven(pair) && !made_for.iter().any(is_declared))
 }
 
-/// A dead peering's routes are left until its successor is active, and then moved to it: a blackhole is safer than a
-/// moment in which the traffic falls to a broader route. Where none can come for now they go: when AWS forgets the dead
-/// peering, in 2 hours, nobody could tell any more whose they were.
-fn routes_await_a_successor(
+/// Whether the routes of a dead peering stay until its successor is active, and are then moved to it: a blackhole is safer
+/// than a moment in which the traffic follows a broader route. If no successor can be requested for now, they are removed:
+/// AWS forgets the dead peering in 2 hours, and then peerd could not tell them from foreign routes.
+fn awaits_successor(
     peering: &Peering,
-    links: &[WantedPair<'_>],
-    pair: &Pair,
+    wanted: &WantedPair<'_>,
+    requests: &Requests,
     context: &PlanContext<'_>,
-    draft: &PlanBuilder,
 ) -> bool {
-    let comes = |link: &WantedPair<'_>| match link.state {
-        PairState::Missing { .. } => context.is_pair_proven(pair) && !draft.unfit.pairs.contains(pair),
-        PairState::Live(successor) => successor.status != PeeringStatus::Active,
+    let successor_comes = match wanted.state {
+        PairState::Missing { .. } => {
+            context.is_pair_proven(&wanted.pair) && !requests.over_quota.contains(&wanted.pair)
+        }
+        PairState::Usable(successor) => successor.status != PeeringStatus::Active,
         PairState::Overlapping(..) | PairState::Foreign(_) | PairState::Failed(_) => false,
     };
-    !peering.status.is_live()
-        && !context.observed.refused.contains_key(pair)
-        && links.iter().any(|link| link.pair == *pair && comes(link))
+    !peering.status.is_live() && !context.observed.refused.contains_key(&wanted.pair) && successor_comes
 }
 
-/// Proof that a pair is no longer wanted: both ends were read and no mesh connects them, or one was read and asks for no
-/// mesh at all. What the index remembers of the other is no proof: its tag may name another mesh by now.
+/// Proof that no mesh wants a pair any longer: both ends were read and no mesh protects them, or one end was read and
+/// requests no mesh at all. The index is no proof for the other end: its tag may name another mesh by now.
 fn is_proven_unwanted(peering: &Peering, pair: &Pair, context: &PlanContext<'_>) -> bool {
-    let left = |vpc: &&VpcRef| context.is_proven(vpc) && context.meshes_of(vpc).is_empty();
+    let has_left = |vpc: &&VpcRef| context.is_proven(vpc) && context.meshes_of(vpc).is_empty();
     context.protecting_meshes(pair, peering).is_empty()
-        && (context.is_pair_proven(pair) || pair.ends().iter().any(left))
+        && (context.is_pair_proven(pair) || pair.ends().iter().any(has_left))
 }
 
-fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    let protecting_meshes = context.protecting_meshes(pair, peering);
-    let undeclared: BTreeSet<_> = protecting_meshes.difference(&context.retaining_meshes(pair)).cloned().collect();
-    if protecting_meshes.is_empty() {
-        draft.report.add_finding(Finding::UnprovenPeering { pair: pair.clone(), peering: peering.id.clone() });
+fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let protecting = context.protecting_meshes(pair, peering);
+    let undeclared: BTreeSet<_> = protecting.difference(&context.retaining_meshes(pair)).cloned().collect();
+    let (pair, peering) = (pair.clone(), peering.id.clone());
+    if protecting.is_empty() {
+        decisions.report(Finding::UnprovenPeering { pair, peering });
     } else if !undeclared.is_empty() {
-        let (pair, peering) = (pair.clone(), peering.id.clone());
-        draft.report.add_finding(Finding::UndeclaredMeshes { pair, peering, meshes: undeclared });
+        decisions.report(Finding::UndeclaredMeshes { pair, peering, meshes: undeclared });
     }
 }
 
-/// Whether a route is moved to where it belongs by this plan, and so must not be taken out.
-fn is_moved(table: &RouteTableId, block: &IpNet, draft: &PlanBuilder) -> bool {
-    draft.work.iter().any(|action| {
-        matches!(action, Action::ReplaceRoute { table: t, destination, .. } if t == table && destination == block)
-    })
+/// Removes the routes to a peering, except those that this plan moves to another one.
+fn route_removals(peering: &Peering, routes: &RouteChanges, context: &PlanContext<'_>) -> Vec<Action> {
+    let existing = context.observed.routes_via(&peering.id);
+    let stale = existing.filter(|(table, route)| !routes.replaces(&table.id, &route.destination));
+    stale.map(|(table, route)| Action::remove_route(table, &route.destination, &peering.id)).collect()
 }
 
-/// Takes out the routes that lead to a peering and that no other step of this plan moves elsewhere.
-fn route_removals(peering: &Peering, context: &PlanContext<'_>, draft: &PlanBuilder) -> Vec<Action> {
-    let routes = context.observed.routes_via(&peering.id);
-    let left = routes.filter(|(table, route)| !is_moved(&table.id, &route.destination, draft));
-    left.map(|(table, route)| Action::remove_route(table, &route.destination, &peering.id)).collect()
-}
-
-/// Takes out routes to blocks that the peer no longer brings, and routes in tables that take none any more. As long as one
-/// of the meshes may still connect the pair, nobody can tell what is given up.
-fn remove_stale_routes(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, draft: &mut PlanBuilder) {
+/// Removes routes to CIDR blocks that the peer no longer advertises, and routes in tables that are no longer managed. While
+/// a mesh may still connect the pair, what the peer advertises is unknown, and all routes stay.
+fn remove_stale_routes(
+    peering: &Peering,
+    pair: &Pair,
+    routes: &RouteChanges,
+    context: &PlanContext<'_>,
+    decisions: &mut Decisions,
+) {
     let meshes = context.connecting_meshes(pair);
     if meshes != context.retaining_meshes(pair) {
         return;
     }
+    let refused = context.observed.refused.contains_key(pair);
     for (table, route) in context.observed.routes_via(&peering.id) {
         let Some(peer) = peering.peer_of(&table.vpc) else { continue };
         if context.is_ignored_table(table) || !context.is_present(peer) {
             continue;
         }
-        let block = &route.destination;
-        let takes = context.is_managed_table(table, &meshes);
-        let advertised_cidrs = context.advertised_cidrs(peer, &meshes);
-        let refused = context.observed.refused.contains_key(pair);
-        // What the peer still brings is never unrouted: a wider or narrower route goes when those in its place stand.
-        let is_awaited = |piece: &IpNet| {
-            let missing = table.created_route(piece).is_none();
-            cidr::overlap(piece, block) && missing && (refused || is_to_come(table, piece, draft))
+        let cidr = &route.destination;
+        let advertised = context.advertised_cidrs(peer, &meshes);
+        // What the peer still advertises always has a route: a wider or narrower one stays until those in its place exist.
+        let is_awaited = |part: &IpNet| {
+            let is_missing = table.created_route(part).is_none();
+            cidr::overlap(part, cidr) && is_missing && (refused || routes.is_to_come(&table.id, part))
         };
-        let stays = takes && (advertised_cidrs.has(block) || advertised_cidrs.iter().any(is_awaited));
-        if !stays && !is_moved(&table.id, block, draft) {
-            draft.work.insert(Action::remove_route(table, block, &peering.id));
+        let is_managed = context.is_managed_table(table, &meshes);
+        let stays = is_managed && (advertised.has(cidr) || advertised.iter().any(is_awaited));
+        if !stays && !routes.replaces(&table.id, cidr) {
+            decisions.act(Action::remove_route(table, cidr, &peering.id));
         }
     }
 }
 
-/// Whether a route is added by this plan, or as soon as there is room.
-fn is_to_come(table: &RouteTable, block: &IpNet, draft: &PlanBuilder) -> bool {
-    let waits = || draft.unfit.routes.contains(&(table.id.clone(), *block));
-    let is_added = |action: &Action| matches!(action, Action::AddRoute { table: t, destination, .. } if *t == table.id && destination == block);
-    draft.work.iter().any(is_added) || waits()
-}
-
-/// Keeps all deletes of a mesh that would lose more than its policy lets one run let go unasked: those of this plan and
-/// those that the run has made already.
+/// Holds back all deletes of a mesh that together exceed what its policy allows one run to delete without a confirmation:
+/// those of this plan and those that the run has made already. Returns the others.
 fn enforce_delete_limits<'a>(
-    leaving: Vec<Teardown<'a>>,
+    unwanted: Vec<Teardown<'a>>,
     context: &PlanContext<'_>,
-    draft: &mut PlanBuilder,
+    decisions: &mut Decisions,
 ) -> Vec<Teardown<'a>> {
-    let went = || context.observed.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
+    let deleted = || context.observed.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
     let live = context.observed.peerings.values().filter(|p| context.manages(p) && p.status.is_live());
-    let standing = by_mesh(live.chain(went()));
-    let going = by_mesh(leaving.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(went()));
+    let existing = count_by_mesh(live.chain(deleted()));
+    let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(deleted()));
     let mut held = BTreeSet::new();
-    for (mesh, count) in going {
+    for (mesh, deletes) in deletes {
         let limits = context.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
-        let live = standing.get(&mesh).copied().unwrap_or_default();
-        let confirmed = mesh == context.desired.mesh && context.desired.leave == DeleteApproval::Confirmed;
+        let live = existing.get(&mesh).copied().unwrap_or_default();
+        let is_confirmed = mesh == context.desired.mesh && context.desired.leave == DeleteApproval::Confirmed;
         if !context.is_draining(&mesh)
-            && !confirmed
-            && limits.exceeded_by(count, live)
+            && !is_confirmed
+            && limits.exceeded_by(deletes, live)
             && Invariant::MassDeletesWait.is_enforced()
         {
-            draft.report.add_finding(Finding::DeleteLimit { mesh: mesh.clone(), deletes: count, live, limits });
+            decisions.report(Finding::DeleteLimit { mesh: mesh.clone(), deletes, live, limits });
             held.insert(mesh);
         }
     }
     let is_held = |one: &Teardown<'_>| one.peering.status.is_live() && !one.peering.tagged_meshes().is_disjoint(&held);
-    let (kept, goes): (Vec<_>, Vec<_>) = leaving.into_iter().partition(is_held);
+    let (kept, allowed): (Vec<_>, Vec<_>) = unwanted.into_iter().partition(is_held);
     for one in kept {
         for mesh in &one.peering.tagged_meshes() & &held {
-            draft.notes.of_held(&one.pair, &mesh);
+            decisions.reasons.hold(&one.pair, &mesh);
         }
     }
-    goes
+    allowed
 }
 
 /// How many of the peerings were made for each mesh.
-fn by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<MeshName, usize> {
+fn count_by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<MeshName, usize> {
     let mut counts: BTreeMap<MeshName, usize> = BTreeMap::new();
     for mesh in peerings.flat_map(Peering::tagged_meshes) {
         *counts.entry(mesh).or_default() += 1;
@@ -201,39 +206,34 @@ fn by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<MeshName
     counts
 }
 
-/// Takes out the routes of what goes.
-pub fn withdraw_routes(leaving: &[Teardown<'_>], draft: &mut PlanBuilder) {
-    draft.work.extend(leaving.iter().flat_map(|one| &one.route_removals).cloned());
-}
-
-/// Deletes what goes once no route leads to it, which takes both sides' tables to know.
+/// Deletes peerings to which no route leads any longer. That is known only if both sides' tables were read.
 ///
 /// Either owner may delete an active peering, only the requester a pending one
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html>).
-pub fn delete_peerings(leaving: &[Teardown<'_>], context: &PlanContext<'_>, draft: &mut PlanBuilder) {
-    for Teardown { peering, pair, .. } in leaving.iter().filter(|one| one.peering.status.is_live()) {
+pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    for Teardown { peering, pair, .. } in teardowns.allowed.iter().filter(|one| one.peering.status.is_live()) {
         let unread = pair.ends().into_iter().find(|vpc| !context.is_proven(vpc));
         if let Some(unread) = unread {
             let (pair, peering, vpc) = (pair.clone(), peering.id.clone(), unread.clone());
-            draft.report.add_finding(Finding::UnreadableRoutes { pair, peering, vpc });
+            decisions.report(Finding::UnreadableRoutes { pair, peering, vpc });
             continue;
         }
         if context.observed.routes_via(&peering.id).next().is_some() {
-            continue; // this pass takes the routes out
+            continue; // this plan removes them, a later one deletes the peering
         }
-        let scope = match peering.is_seen_by(&peering.requester.scope) {
-            true => peering.requester.scope.clone(),
-            false => peering.accepter.scope.clone(),
-        };
+        let is_seen_by_requester = peering.is_seen_by(&peering.requester.scope);
+        let deleter = if is_seen_by_requester { &peering.requester } else { &peering.accepter };
         match &peering.status {
-            PeeringStatus::PendingAcceptance if scope != peering.requester.scope => {
-                draft.report.wait(pair, format!("{} is for its requester to delete, or expires", peering.id));
+            PeeringStatus::PendingAcceptance if deleter.scope != peering.requester.scope => {
+                decisions.wait(pair, format!("{} is for its requester to delete, or expires", peering.id));
             }
             PeeringStatus::Active | PeeringStatus::PendingAcceptance => {
-                let peering = peering.id.clone();
-                draft.work.insert(Action::DeletePeering { peering, scope, pair: pair.clone() });
+                let (peering, scope) = (peering.id.clone(), deleter.scope.clone());
+                decisions.act(Action::DeletePeering { peering, scope, pair: pair.clone() });
             }
-            other => draft.report.wait(pair, format!("{} is {other} and can be deleted later", peering.id)),
+            other => decisions.wait(pair, format!("{} is {other} and can be deleted later", peering.id)),
         }
     }
+    decisions
 }

@@ -1,48 +1,50 @@
-//! What AWS takes its time for, how much of what it grants, and which reading of its documentation holds.
+//! The behavior of the simulated AWS: delays, quotas, and choices where AWS's documentation is ambiguous.
 
 use std::ops::RangeInclusive;
 
 use peerd_core::Quotas;
 
-/// Seconds, minutes, hours and days in milliseconds.
+/// A second, in milliseconds.
 pub const SECOND: u64 = 1_000;
-/// A minute.
+/// A minute, in milliseconds.
 pub const MINUTE: u64 = 60 * SECOND;
-/// An hour.
+/// An hour, in milliseconds.
 pub const HOUR: u64 = 60 * MINUTE;
-/// A day.
+/// A day, in milliseconds.
 pub const DAY: u64 = 24 * HOUR;
 
-/// The nature of an AWS. Times are in milliseconds; the default takes no time and grants AWS's default quotas.
+/// The behavior of a simulated AWS. Times are in milliseconds; the default has no delays and AWS's default quotas.
 #[derive(Debug, Clone)]
 pub struct AwsBehavior {
     /// From the create call until the request is pending, or has failed.
     pub initiating: RangeInclusive<u64>,
-    /// From pending until the accepter sees it.
+    /// From pending until the accepter can see the request.
     pub crossing: RangeInclusive<u64>,
     /// From the accept call until the peering is active.
     pub provisioning: RangeInclusive<u64>,
-    /// From active until the options of the peering can be set: right after, AWS may still say that it is not active
+    /// From active until the options of the peering can be set: until then, AWS can report that it is not active
     /// (<https://github.com/hashicorp/terraform-provider-aws/issues/28705>).
     pub opening: RangeInclusive<u64>,
-    /// How long a peering between Regions is `deleting`.
+    /// The time for which a peering between Regions is `deleting`.
     pub deleting: RangeInclusive<u64>,
-    /// How long a block is `associating` or `disassociating`.
+    /// The time for which a CIDR block is `associating`.
     pub associating: RangeInclusive<u64>,
-    /// The greatest time by which describes are behind: what is older is forgotten.
+    /// The maximum staleness of describe calls; older values are dropped.
     pub memory: u64,
-    /// What every account is granted in every Region. Of a VPC's peerings, active and requested ones count together.
+    /// The quotas of every account in every Region. Active and requested peerings of a VPC count together.
     pub quotas: Quotas,
     /// Whether the role may read the quotas.
     pub tells_quotas: bool,
-    /// Size and refill per second of the token bucket of each writing API, per account and Region; none for no throttle.
+    /// Size and refill per second of the token bucket of each write API, per account and Region; none disables
+    /// throttling.
     pub write_bucket: Option<(u32, u32)>,
-    /// Whether DeleteVpc takes active peerings along, or is refused because of them. AWS's documentation says the one,
-    /// users report the other.
+    /// Whether DeleteVpc deletes active peerings, or is refused because of them. AWS's documentation and user reports
+    /// differ.
     pub delete_takes_peerings: bool,
-    /// Whether a repeated create call, which answers with the request that stands, sets its tags on it. Not documented.
+    /// Whether a repeated create call, which returns the existing request, sets its tags on that request. Not
+    /// documented.
     pub repeated_create_tags: bool,
-    /// Whether CreateRoute for a route that is there already, to the same target, succeeds. Not documented.
+    /// Whether CreateRoute succeeds for a route that already exists with the same target. Not documented.
     pub same_route_twice: bool,
 }
 

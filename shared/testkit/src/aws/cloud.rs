@@ -1,4 +1,4 @@
-//! The engine's cloud, over the wire.
+//! The engine's cloud port; every call goes through the transport.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use super::state::{Aws, refuse};
 use crate::change_log::Actor;
 use crate::transport::Transport;
 
-/// An AWS as peerd's workers reach it.
+/// A simulated AWS as peerd's workers call it.
 pub struct SimCloud {
     wire: Arc<Transport>,
     aws: Mutex<Aws>,
@@ -24,19 +24,19 @@ pub struct SimCloud {
 }
 
 impl SimCloud {
-    /// The way to an AWS.
+    /// Creates a client of a simulated AWS.
     pub fn new(wire: Arc<Transport>, aws: Aws) -> Self {
         Self { wire, aws: Mutex::new(aws), answers: Mutex::default() }
     }
 
-    /// AWS itself, as it is now.
+    /// Returns the simulated AWS, with all due transitions applied.
     pub fn aws(&self) -> MutexGuard<'_, Aws> {
         let mut aws = self.aws.lock().unwrap_or_else(PoisonError::into_inner);
         aws.catch_up();
         aws
     }
 
-    /// The error codes that AWS answered with, and how often.
+    /// Returns how often AWS returned each error code.
     pub fn answers(&self) -> BTreeMap<String, u64> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -61,7 +61,7 @@ impl SimCloud {
         self.wire.call(name, Some(scope), see).await
     }
 
-    /// Asks the organisation.
+    /// Calls AWS Organizations.
     pub(super) async fn list<T>(&self, name: &'static str, look: impl FnOnce(&mut Aws) -> T) -> Result<T, CloudError> {
         self.wire.call(name, None, || Ok(look(&mut self.aws()))).await
     }
@@ -99,11 +99,11 @@ impl Aws {
         Ok(())
     }
 
-    /// A token bucket per account, Region and API
+    /// Takes a token from the bucket of an account, Region and API
     /// (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
     ///
     /// # Errors
-    /// `RequestLimitExceeded` where it is empty.
+    /// `RequestLimitExceeded` if the bucket is empty.
     pub fn take_token(&mut self, scope: &Scope, api: &'static str) -> Result<(), CloudError> {
         let Some((size, refill)) = self.nature.write_bucket else { return Ok(()) };
         let now = self.stage.now();
@@ -119,7 +119,7 @@ impl Aws {
         Ok(())
     }
 
-    /// A VPC as a describe shows it that is as old as `time`.
+    /// Returns a VPC as a describe call returns it that reads the state at `time`.
     pub fn seen_vpc(&self, vpc: &VpcRef, time: Timestamp) -> Option<Vpc> {
         match self.frozen.get(vpc) {
             Some(frozen) => frozen.clone(),
@@ -127,13 +127,13 @@ impl Aws {
         }
     }
 
-    /// A route table of a scope as a describe shows it that is as old as `time`.
+    /// Returns a route table of a scope as a describe call returns it that reads the state at `time`.
     pub fn seen_table(&self, id: &RouteTableId, scope: &Scope, time: Timestamp) -> Option<RouteTable> {
         let table = self.tables.get(id)?.as_of(time)?.as_ref().filter(|table| table.vpc.scope == *scope)?;
         Some(self.described(table))
     }
 
-    /// A peering as a scope's describe shows it that is as old as `time`.
+    /// Returns a peering as a describe call in a scope returns it that reads the state at `time`.
     pub fn seen_peering(&self, id: &PeeringId, scope: &Scope, time: Timestamp) -> Option<PeeringView> {
         self.peerings.get(id)?.view(scope, time, self.stage.now())
     }
@@ -213,7 +213,7 @@ impl CloudRead for SimCloud {
         read.await?.map_err(|error| self.count(error))
     }
 
-    /// Asked of the account in its first Region, which is never off.
+    /// Reads it in the account's first Region, which is always enabled.
     async fn is_region_off(&self, scope: &Scope) -> Result<bool, CloudError> {
         let home = crate::world::home(&scope.account);
         self.read("DescribeRegions", &home, |aws, _| aws.off.contains(scope)).await

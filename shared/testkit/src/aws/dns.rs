@@ -13,16 +13,16 @@ use super::peerings::Peering;
 use super::state::{Aws, refuse};
 use crate::change_log::{Actor, Change};
 
-/// What CreateVpc gives a VPC.
+/// The DNS attributes of a new VPC.
 const AT_FIRST: DnsSupport = DnsSupport { hostnames: false, support: true };
 
 impl Peering {
-    /// Whether the names of an end resolve to private addresses for the other.
+    /// Whether the host names of an end resolve to private addresses for the other end.
     pub fn resolves(&self, vpc: &VpcRef) -> bool {
         self.dns.get(vpc).is_some_and(|option| *option.now())
     }
 
-    /// What a scope is told of its own ends, of an active peering only.
+    /// Returns the DNS options of a scope's own ends, which AWS lists for active peerings only.
     pub(super) fn options(&self, scope: &Scope, status: &PeeringStatus, time: Timestamp) -> BTreeMap<VpcRef, bool> {
         let told = self.dns.iter().filter(|(vpc, _)| *status == PeeringStatus::Active && vpc.scope == *scope);
         told.map(|(vpc, option)| (vpc.clone(), option.as_of(time).copied().unwrap_or_default())).collect()
@@ -30,7 +30,7 @@ impl Peering {
 }
 
 impl Aws {
-    /// The attributes of a VPC, as a describe shows them that is as old as `time`.
+    /// Returns the DNS attributes of a VPC as a describe call returns them that reads the state at `time`.
     pub fn dns_support(&self, vpc: &VpcRef, time: Timestamp) -> Result<DnsSupport, CloudError> {
         match self.vpcs.get(vpc).and_then(|seen| seen.as_of(time)) {
             Some(Some(_)) => {
@@ -58,8 +58,8 @@ impl Aws {
     /// ModifyVpcPeeringConnectionOptions for one end.
     ///
     /// # Errors
-    /// `InvalidVpcPeeringConnectionID.NotFound`, `OperationNotPermitted` for an end of another scope and for a peering that
-    /// is not active, or not for long, and `InvalidVpcPeeringConnectionState.DnsHostnamesDisabled`.
+    /// `InvalidVpcPeeringConnectionID.NotFound`, `OperationNotPermitted` for an end of another scope and for a peering
+    /// that is not active or only just became active, and `InvalidVpcPeeringConnectionState.DnsHostnamesDisabled`.
     pub fn set_dns_option(
         &mut self,
         by: Actor,

@@ -16,10 +16,10 @@ use super::history::History;
 use super::state::{Aws, refuse};
 use crate::change_log::{Actor, Change};
 
-/// A security group while it exists.
+/// An existing security group.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Of which VPC.
+    /// Its VPC.
     pub vpc: VpcRef,
     /// Its tags.
     pub tags: Tags,
@@ -27,27 +27,27 @@ pub struct Group {
     pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
 }
 
-/// An ingress rule while it exists.
+/// An existing ingress rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRule {
-    /// What it lets in.
+    /// The traffic and the source that it allows.
     pub permission: Permission,
     /// Its tags.
     pub tags: Tags,
 }
 
 impl Aws {
-    /// The security groups that there are.
+    /// Returns the existing security groups.
     pub fn groups(&self) -> impl Iterator<Item = (&SecurityGroupId, &Group)> {
         self.groups.iter().filter_map(|(id, group)| Some((id, group.now().as_ref()?)))
     }
 
-    /// A security group as it is.
+    /// Returns an existing security group.
     pub fn group(&self, id: &SecurityGroupId) -> Option<&Group> {
         self.groups.get(id)?.now().as_ref()
     }
 
-    /// CreateSecurityGroup.
+    /// CreateSecurityGroup, with tags.
     pub fn create_group(&mut self, by: Actor, id: &SecurityGroupId, vpc: &VpcRef, tags: &Tags) {
         let now = self.stage.now();
         let group = Group { vpc: vpc.clone(), tags: tags.clone(), rules: BTreeMap::new() };
@@ -67,7 +67,7 @@ impl Aws {
         self.enter(self.stage.now(), by, Change::Group { group: id.clone(), vpc, tags });
     }
 
-    /// The groups of a VPC go with it.
+    /// Deletes the security groups of a VPC, as its deletion does.
     pub(super) fn drop_groups_of(&mut self, by: Actor, vpc: &VpcRef) {
         let theirs: Vec<_> = self.groups().filter(|(_, group)| group.vpc == *vpc).map(|(id, _)| id.clone()).collect();
         for id in theirs {
@@ -86,7 +86,7 @@ impl Aws {
         group.ok_or_else(|| refuse("InvalidGroup.NotFound", format!("The security group '{id}' does not exist")))
     }
 
-    /// AuthorizeSecurityGroupIngress of one permission.
+    /// AuthorizeSecurityGroupIngress with one permission.
     ///
     /// # Errors
     /// `InvalidGroup.NotFound`, `InvalidPermission.Duplicate`, `RulesPerSecurityGroupLimitExceeded`.
@@ -173,7 +173,8 @@ impl Aws {
         seen.filter(move |(_, group)| group.vpc.scope == *scope)
     }
 
-    /// The groups of a scope that wear `peerd:allow`, as a describe shows them that is as old as `time`.
+    /// Returns the groups of a scope with the tag `peerd:allow`, as a describe call returns them that reads the state
+    /// at `time`.
     pub(super) fn allowing_groups(&self, scope: &Scope, time: Timestamp) -> Vec<SecurityGroup> {
         let seen = self.seen_groups(scope, time).filter(|(_, group)| group.tags.contains_key(tags::ALLOW));
         let group = |(id, Group { vpc, tags, rules }): (&SecurityGroupId, &Group)| {
@@ -184,7 +185,7 @@ impl Aws {
         seen.map(group).collect()
     }
 
-    /// The rules of a scope that wear a deployment's mark, likewise.
+    /// Returns the rules of a scope with an ownership tag, likewise.
     pub(super) fn marked_rules(&self, scope: &Scope, time: Timestamp) -> Vec<IngressRule> {
         let rules = self.seen_groups(scope, time).flat_map(|(group, seen)| {
             seen.rules.iter().map(move |(id, GroupRule { permission, tags })| {
@@ -195,7 +196,7 @@ impl Aws {
         rules.filter(|rule| rule.tags.contains_key(tags::MANAGED_BY)).collect()
     }
 
-    /// The VPC of a group, likewise.
+    /// Returns the VPC of a group, likewise.
     pub(super) fn seen_owner(&self, scope: &Scope, id: &SecurityGroupId, time: Timestamp) -> Option<VpcRef> {
         self.seen_groups(scope, time).find(|(seen, _)| *seen == id).map(|(_, group)| group.vpc.clone())
     }

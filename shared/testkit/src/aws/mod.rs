@@ -1,8 +1,8 @@
-//! AWS in memory: two-sided peerings with tags per side, VPCs, route tables, and the answers that EC2 gives when a call
-//! comes too early, twice, from the wrong side, or too often.
+//! An in-memory AWS: two-sided peerings with tags per side, VPCs, route tables, and the errors that EC2 returns when a
+//! call comes too early, twice, from the wrong side, or too often.
 //!
-//! What it does is what AWS's documentation and its users' reports say; each behaviour has a test in `tests`, with the
-//! source. It knows nothing of peerd but the engine's ports.
+//! It follows AWS's documentation and user reports; each behavior has a test in `tests`, and the functions cite the
+//! sources. It depends on nothing of peerd but the engine's ports.
 
 mod behavior;
 mod cloud;

@@ -1,8 +1,8 @@
-//! VPCs with their blocks and tags.
+//! VPCs with their CIDR blocks and tags.
 //!
-//! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html> for blocks that come and go,
-//! <https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html> for what a VPC's deletion takes
-//! along.
+//! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html> for associating and disassociating
+//! CIDR blocks, <https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html> for the effect of a
+//! VPC's deletion on its peerings.
 
 use peerd_core::cidr::{CidrSet, IpNet};
 use peerd_core::{PeeringId, PeeringStatus, RouteTarget, Scope, Tags, Vpc, VpcRef};
@@ -12,11 +12,11 @@ use super::history::History;
 use super::state::{Aws, Turn, refuse};
 use crate::change_log::{Actor, Change};
 
-/// IPv4 blocks that a VPC may have, and as many IPv6 ones.
+/// The maximum number of IPv4 CIDR blocks of a VPC, and of its IPv6 CIDR blocks.
 const BLOCKS_PER_VPC: usize = 5;
 
 impl Aws {
-    /// CreateVpc. The first block is the primary one.
+    /// CreateVpc. The first CIDR block is the primary one.
     pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
         let now = self.stage.now();
         let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), settling: false, tags: tags.clone() };
@@ -56,8 +56,8 @@ impl Aws {
     /// AssociateVpcCidrBlock.
     ///
     /// # Errors
-    /// `InvalidVpc.Range` for a block that overlaps the VPC's own or a peer's, `CidrConflict` for one that a route stands
-    /// against, `VpcLimitExceeded`-like codes where there are enough.
+    /// `InvalidVpc.Range` for a CIDR block that overlaps one of the VPC or of a peer, that contains the destination of
+    /// a route, or that is added while a request of the VPC is pending; `CidrBlockAssociationsLimitExceeded`.
     pub fn associate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         self.check_block(vpc, block)?;
         let (now, block) = (self.stage.now(), *block);
@@ -99,10 +99,10 @@ impl Aws {
         Ok(())
     }
 
-    /// A block that was associating is associated, or has failed because a peer has the same addresses by now.
+    /// Completes the association of a CIDR block; it fails if a peer has the same addresses by now.
     pub(super) fn settle(&mut self, at: Timestamp, vpc: &VpcRef) {
         let block = self.joining.remove(vpc).filter(|block| self.check_block(vpc, block).is_ok());
-        // A VPC that is gone by now has nothing to settle.
+        // A VPC that was deleted in the meantime has no CIDR blocks to associate.
         drop(self.change_vpc(at, Actor::Aws, vpc, |seen| {
             seen.settling = false;
             if let Some(block) = block {
@@ -111,10 +111,10 @@ impl Aws {
         }));
     }
 
-    /// DisassociateVpcCidrBlock of a block that is not the only one.
+    /// DisassociateVpcCidrBlock of a CIDR block that is not the only one.
     ///
     /// # Errors
-    /// `InvalidVpcID.NotFound`, `OperationNotPermitted` for the last block.
+    /// `InvalidVpcID.NotFound`, `OperationNotPermitted` for the last CIDR block.
     pub fn disassociate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
         let left: CidrSet = own.iter().copied().filter(|known| known != block).collect();
@@ -124,11 +124,12 @@ impl Aws {
         self.change_vpc(self.stage.now(), by, vpc, |seen| seen.cidrs = left)
     }
 
-    /// DeleteVpc, with its route tables. What becomes of its peerings is told in two ways: see
-    /// [`super::Nature::delete_takes_peerings`].
+    /// DeleteVpc, with its route tables and security groups. [`super::AwsBehavior::delete_takes_peerings`] determines
+    /// the effect on its active peerings.
     ///
     /// # Errors
-    /// `DependencyViolation` for a request of another account that is pending, and perhaps for an active peering.
+    /// `InvalidVpcID.NotFound`, `DependencyViolation` for a pending request of another account, and, depending on the
+    /// behavior, for an active peering.
     pub fn delete_vpc(&mut self, by: Actor, vpc: &VpcRef) -> Result<(), CloudError> {
         self.vpc(vpc).ok_or_else(|| not_found(vpc))?;
         let (now, memory) = (self.stage.now(), self.nature.memory);
@@ -163,7 +164,7 @@ impl Aws {
         Ok(())
     }
 
-    /// Whether a route's peering carries traffic.
+    /// Whether the peering of a route carries no traffic.
     pub(super) fn is_blackhole(&self, target: &RouteTarget) -> bool {
         match target {
             RouteTarget::Peering(id) => {

@@ -1,4 +1,4 @@
-//! The organisation: which accounts are in which units, and which Regions they have switched off.
+//! The organization: the units of the accounts, and the Regions that accounts have disabled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,33 +10,33 @@ use super::cloud::SimCloud;
 use super::state::Aws;
 
 impl Aws {
-    /// The organisation as it is.
+    /// Returns the organization.
     pub fn organization(&self) -> &Organization {
         &self.organization
     }
 
-    /// Makes a unit within another, or a root.
+    /// Creates a unit below another, or a root.
     pub fn create_unit(&mut self, unit: &OrganizationalUnitId, within: Option<&OrganizationalUnitId>) {
         self.organization.units.insert(unit.clone(), within.cloned());
     }
 
-    /// Moves an account to a unit, from wherever it was.
+    /// Moves an account to a unit, or adds it to the organization.
     pub fn move_account(&mut self, account: &AccountId, unit: &OrganizationalUnitId) {
         let state = self.organization.accounts.remove(account).and_then(|placement| placement.state);
         self.organization.accounts.insert(account.clone(), Placement { unit: unit.clone(), state });
     }
 
-    /// An account leaves the organisation.
+    /// Removes an account from the organization.
     pub fn remove_account(&mut self, account: &AccountId) {
         self.organization.accounts.remove(account);
     }
 
-    /// The next list in which an account should be misses it, as if it moved just then.
+    /// Omits an account from the next list that should contain it, as if the account were moved at that moment.
     pub fn miss_once(&mut self, account: &AccountId) {
         self.missed.insert(account.clone());
     }
 
-    /// AWS suspends an account, or reinstates it: while it is suspended, its role cannot be assumed.
+    /// Suspends or reinstates an account: while it is suspended, its role cannot be assumed.
     pub fn suspend(&mut self, account: &AccountId, suspended: bool) {
         self.set_account_dark(account, suspended);
         if let Some(placement) = self.organization.accounts.get_mut(account) {
@@ -44,7 +44,7 @@ impl Aws {
         }
     }
 
-    /// An account switches a Region off, or on again.
+    /// Disables or enables a Region of an account.
     pub fn switch_region(&mut self, scope: &Scope, off: bool) {
         match off {
             true => drop(self.off.insert(scope.clone())),

@@ -1,7 +1,8 @@
-//! Peerings: how they come, live and go, and who sees what of it.
+//! Peerings: their life cycle, and their visibility from each side.
 //!
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html> for states and their visibility,
-//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html> for who may delete when.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html> for which side can
+//! delete in which state.
 
 use std::collections::BTreeMap;
 
@@ -15,37 +16,37 @@ use crate::change_log::{Actor, Change};
 
 const OVERLAP: &str = "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range";
 
-/// A peering as AWS keeps it.
+/// A peering with its history.
 #[derive(Debug, Clone)]
 pub struct Peering {
-    /// Which.
+    /// Its id.
     pub id: PeeringId,
-    /// Whose VPC asked.
+    /// The VPC that requested it.
     pub requester: VpcRef,
-    /// Whose VPC was asked.
+    /// The VPC that can accept it.
     pub accepter: VpcRef,
     status: History<PeeringStatus>,
     tags: BTreeMap<Scope, History<Tags>>,
     /// Whether the DNS option of an end is on.
     pub(super) dns: BTreeMap<VpcRef, History<bool>>,
-    /// When its options can be set.
+    /// The time from which its options can be set.
     pub(super) open_from: Timestamp,
     seen_from: BTreeMap<Scope, Timestamp>,
     seen_until: BTreeMap<Scope, Timestamp>,
 }
 
 impl Peering {
-    /// Its state.
+    /// Returns its state.
     pub fn status(&self) -> &PeeringStatus {
         self.status.now()
     }
 
-    /// Its tags on a side.
+    /// Returns its tags on a side.
     pub fn tags(&self, scope: &Scope) -> Tags {
         self.tags.get(scope).map(|tags| tags.now().clone()).unwrap_or_default()
     }
 
-    /// Both VPCs, requester first.
+    /// Returns both VPCs, the requester first.
     pub fn ends(&self) -> [&VpcRef; 2] {
         [&self.requester, &self.accepter]
     }
@@ -59,7 +60,7 @@ impl Peering {
             && self.seen_until.get(scope).is_none_or(|until| time < *until)
     }
 
-    /// What a describe shows that is as old as `time`.
+    /// Returns the peering as a describe call returns it that reads the state at `time`; none if it is not visible.
     pub(super) fn view(&self, scope: &Scope, time: Timestamp, now: Timestamp) -> Option<PeeringView> {
         if !self.is_visible(scope, time) || !self.is_visible(scope, now) {
             return None;
@@ -74,17 +75,18 @@ impl Peering {
 }
 
 impl Aws {
-    /// A peering, if this scope knows it already and still.
+    /// Returns a peering that is visible from a scope.
     pub(super) fn known(&self, scope: &Scope, id: &PeeringId) -> Result<&Peering, CloudError> {
         let peering = self.peerings.get(id).filter(|peering| peering.is_visible(scope, self.stage.now()));
         peering.ok_or_else(|| refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")))
     }
 
-    /// CreateVpcPeeringConnection. The same request again answers with the one that stands; the reverse is a new one
+    /// CreateVpcPeeringConnection. A repeated request returns the existing one; the reverse request creates a new one
     /// (<https://github.com/hashicorp/terraform-provider-aws/issues/27750>, issue 44315 there).
     ///
     /// # Errors
-    /// `InvalidVpcID.NotFound`, and the limits' codes.
+    /// `InvalidVpcID.NotFound`, `OutstandingVpcPeeringConnectionLimitExceeded`,
+    /// `VpcPeeringConnectionsPerVpcLimitExceeded`.
     pub fn create_peering(
         &mut self,
         by: Actor,
@@ -158,7 +160,7 @@ impl Aws {
         Ok(())
     }
 
-    /// The request is with its accepter, or AWS has found out that it cannot be.
+    /// Makes a request pending, or fails it if it is not possible.
     pub(super) fn arrive(&mut self, at: Timestamp, id: &PeeringId) {
         if !self.is(id, &PeeringStatus::InitiatingRequest) {
             return;
@@ -186,8 +188,9 @@ impl Aws {
     /// AcceptVpcPeeringConnection.
     ///
     /// # Errors
-    /// `InvalidVpcPeeringConnectionID.NotFound` for one that is not seen yet, `OperationNotPermitted` on the wrong side,
-    /// `InvalidStateTransition`, `VpcPeeringConnectionAlreadyExists` for the twin of an active one, and the limit's code.
+    /// `InvalidVpcPeeringConnectionID.NotFound` for a request that is not visible yet, `OperationNotPermitted` on the
+    /// wrong side, `InvalidStateTransition`, `VpcPeeringConnectionAlreadyExists` if the pair has an active peering, and
+    /// `ActiveVpcPeeringConnectionPerVpcLimitExceeded`.
     pub fn accept_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?.clone();
@@ -252,7 +255,7 @@ impl Aws {
     /// RejectVpcPeeringConnection.
     ///
     /// # Errors
-    /// As [`Aws::accept_peering`].
+    /// `InvalidVpcPeeringConnectionID.NotFound`, `OperationNotPermitted`, `InvalidStateTransition`.
     pub fn reject_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
         let now = self.stage.now();
         let peering = self.known(scope, id)?;
@@ -272,7 +275,7 @@ impl Aws {
         Ok(())
     }
 
-    /// DeleteVpcPeeringConnection: either owner while active, the requester while pending.
+    /// DeleteVpcPeeringConnection: either side can delete an active peering, the requester a pending one.
     ///
     /// # Errors
     /// `InvalidVpcPeeringConnectionID.NotFound`, `InvalidStateTransition`.
@@ -357,7 +360,7 @@ impl Aws {
         }
     }
 
-    /// Says how long each side still sees a dead peering; where both sides are one scope, the longer time holds.
+    /// Sets how long each side can still see a dead peering; if both sides are in one scope, the longer time applies.
     fn hide(&mut self, id: &PeeringId, seen: impl FnOnce(&Peering) -> [(Scope, u64); 2], at: Timestamp) {
         if let Some(peering) = self.peerings.get_mut(id) {
             for (scope, time) in seen(peering) {

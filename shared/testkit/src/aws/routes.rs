@@ -1,8 +1,8 @@
 //! Route tables and routes.
 //!
 //! Sources: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html> for tables,
-//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> for the codes, and users' reports where the
-//! functions name them.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> for the codes, and user reports where
+//! the functions cite them.
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{
@@ -16,7 +16,8 @@ use super::state::{Aws, refuse};
 use crate::change_log::{Actor, Change};
 
 impl Aws {
-    /// CreateRouteTable, or a gateway's table. The first of a VPC is its main table, as CreateVpc makes it.
+    /// CreateRouteTable, with or without an edge association. The first table of a VPC is its main table, as in
+    /// CreateVpc.
     pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
         let now = self.stage.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
@@ -46,7 +47,7 @@ impl Aws {
         }
     }
 
-    /// A table as a describe shows it: local routes and blackholes included.
+    /// Returns a table as a describe call returns it: with local routes and blackholes.
     pub(super) fn described(&self, table: &RouteTable) -> RouteTable {
         let mut seen = table.clone();
         for route in &mut seen.routes {
@@ -58,7 +59,7 @@ impl Aws {
         seen
     }
 
-    /// CreateRoute to a prefix list of its own with one block.
+    /// CreateRoute to a new prefix list with one CIDR block.
     pub fn lead_list(&mut self, by: Actor, id: &RouteTableId, list: &PrefixListId, block: &IpNet) {
         self.lists.insert(list.clone(), [*block].into_iter().collect());
         let target = RouteTarget::Other("tgw-1".to_owned());
@@ -75,9 +76,9 @@ impl Aws {
     /// CreateRoute.
     ///
     /// # Errors
-    /// `RouteAlreadyExists`, `InvalidParameterValue` for a block of the VPC's own
+    /// `RouteAlreadyExists`, `InvalidParameterValue` for a destination within the VPC
     /// (<https://github.com/hashicorp/terraform/issues/26018>) or a peering of other VPCs (issue 2185 there),
-    /// `RouteLimitExceeded`, and `NotFound` for what does not exist or is not seen yet.
+    /// `RouteLimitExceeded`, and `NotFound` for a table or peering that does not exist or is not visible yet.
     pub fn create_route(
         &mut self,
         by: Actor,
@@ -115,7 +116,8 @@ impl Aws {
     /// ReplaceRoute.
     ///
     /// # Errors
-    /// As [`Aws::create_route`], and `InvalidParameterValue` where no route stands.
+    /// `NotFound` and `InvalidParameterValue` as in [`Aws::create_route`], and `InvalidParameterValue` if no route
+    /// exists.
     pub fn replace_route(
         &mut self,
         by: Actor,
@@ -154,7 +156,7 @@ impl Aws {
         Ok(())
     }
 
-    /// A virtual private gateway propagates a route: it stands beside created ones and behind them.
+    /// Propagates a route, as a virtual private gateway does. A static route to the same destination takes precedence.
     pub fn propagate(&mut self, id: &RouteTableId, block: &IpNet) {
         let target = RouteTarget::Other("vgw-1".to_owned());
         let route = Route { destination: *block, target, created: false, blackhole: false };

@@ -1,4 +1,4 @@
-//! All that there is, and what will happen to it by itself.
+//! The state of the simulated AWS, and its scheduled state transitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::change_log::{Actor, Change, Entry};
 use crate::executor::VirtualExecutor;
 use crate::rng::SimRng;
 
-/// An AWS.
+/// A simulated AWS.
 pub struct Aws {
     pub(super) stage: Arc<VirtualExecutor>,
     pub(super) chance: SimRng,
@@ -29,44 +29,44 @@ pub struct Aws {
     pub(super) peerings: BTreeMap<PeeringId, Peering>,
     pub(super) groups: BTreeMap<SecurityGroupId, History<Option<Group>>>,
     pub(super) dns: BTreeMap<VpcRef, History<DnsSupport>>,
-    /// Blocks that are associating.
+    /// CIDR blocks that are associating.
     pub(super) joining: BTreeMap<VpcRef, IpNet>,
-    /// What happens by itself, when.
+    /// The scheduled state transitions, by time.
     agenda: BTreeMap<(Timestamp, u64), Turn>,
     planned: u64,
     pub(super) made: u32,
-    /// Accounts whose role cannot be assumed, and Regions that do not answer.
+    /// Accounts whose role cannot be assumed, and Regions that do not respond.
     pub(super) dark_accounts: BTreeSet<AccountId>,
     pub(super) dark_regions: BTreeSet<Region>,
-    /// Regions that accounts have switched off.
+    /// Regions that accounts have disabled.
     pub(super) off: BTreeSet<Scope>,
     pub(super) organization: Organization,
     pub(super) missed: BTreeSet<AccountId>,
-    /// The blocks of prefix lists.
+    /// The CIDR blocks of prefix lists.
     pub(super) lists: BTreeMap<PrefixListId, BTreeSet<IpNet>>,
-    /// VPCs that describes show as they were.
+    /// VPCs for which describe calls return an old state.
     pub(super) frozen: BTreeMap<VpcRef, Option<Vpc>>,
-    /// Tokens left in the buckets of (scope, API), and since when.
+    /// The tokens in the bucket of each scope and API, and the time of that count.
     pub(super) buckets: BTreeMap<(Scope, &'static str), (f64, Timestamp)>,
     ledger: Vec<Entry>,
 }
 
-/// Something that happens by itself.
+/// A state transition that AWS makes by itself.
 #[derive(Debug, Clone)]
 pub(super) enum Turn {
-    /// A request reaches its accepter, or fails.
+    /// A request becomes pending, or fails.
     Arrive(PeeringId),
     /// An accepted peering becomes active.
     Activate(PeeringId),
-    /// A request was not accepted in time.
+    /// A request expires.
     Expire(PeeringId),
-    /// A peering that was deleting is deleted.
+    /// A deleting peering is deleted.
     Vanish(PeeringId),
-    /// A block that was associating or disassociating has settled.
+    /// The association of a CIDR block completes.
     Settle(VpcRef),
 }
 
-/// EC2's refusal of a call.
+/// Creates the error with which EC2 refuses a call.
 pub fn refuse(code: &str, message: impl std::fmt::Display) -> CloudError {
     let message = message.to_string();
     let kind = ErrorKind::of(code, &message, 400);
@@ -74,7 +74,7 @@ pub fn refuse(code: &str, message: impl std::fmt::Display) -> CloudError {
 }
 
 impl Aws {
-    /// An AWS in which there is nothing.
+    /// Creates an empty AWS.
     pub fn new(stage: Arc<VirtualExecutor>, nature: AwsBehavior, chance: SimRng) -> Self {
         Self {
             stage,
@@ -101,7 +101,7 @@ impl Aws {
         }
     }
 
-    /// Lets all happen that was to happen by now.
+    /// Makes all state transitions that are due.
     pub fn catch_up(&mut self) {
         let now = self.stage.now();
         while let Some(next) = self.agenda.first_entry().filter(|next| next.key().0 <= now) {
@@ -116,7 +116,7 @@ impl Aws {
         }
     }
 
-    /// When the next thing happens by itself.
+    /// Returns the time of the next state transition.
     pub fn next_turn(&self) -> Option<Timestamp> {
         self.agenda.keys().next().map(|(due, _)| *due)
     }
@@ -130,37 +130,37 @@ impl Aws {
         self.ledger.push(Entry { at, by, deed });
     }
 
-    /// What happened since the last time this was asked.
+    /// Returns the changes since the previous call.
     pub fn take_ledger(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.ledger)
     }
 
-    /// The VPCs that there are.
+    /// Returns the existing VPCs.
     pub fn vpcs(&self) -> impl Iterator<Item = &Vpc> {
         self.vpcs.values().filter_map(|vpc| vpc.now().as_ref())
     }
 
-    /// A VPC as it is.
+    /// Returns an existing VPC.
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
         self.vpcs.get(vpc)?.now().as_ref()
     }
 
-    /// The route tables that there are.
+    /// Returns the existing route tables.
     pub fn tables(&self) -> impl Iterator<Item = &RouteTable> {
         self.tables.values().filter_map(|table| table.now().as_ref())
     }
 
-    /// A route table as it is.
+    /// Returns an existing route table.
     pub fn table(&self, id: &RouteTableId) -> Option<&RouteTable> {
         self.tables.get(id)?.now().as_ref()
     }
 
-    /// All peerings that some describe may still show, and their ends.
+    /// Returns all peerings, including dead ones.
     pub fn peerings(&self) -> impl Iterator<Item = &Peering> {
         self.peerings.values()
     }
 
-    /// The role of an account can no longer, or again, be assumed.
+    /// Makes the role of an account unassumable, or assumable again.
     pub fn set_account_dark(&mut self, account: &AccountId, dark: bool) {
         match dark {
             true => drop(self.dark_accounts.insert(account.clone())),
@@ -168,7 +168,7 @@ impl Aws {
         }
     }
 
-    /// A Region no longer, or again, answers.
+    /// Starts or ends the outage of a Region.
     pub fn set_region_dark(&mut self, region: &Region, dark: bool) {
         match dark {
             true => drop(self.dark_regions.insert(region.clone())),
@@ -176,12 +176,12 @@ impl Aws {
         }
     }
 
-    /// Describes show a VPC as it is now until [`Aws::thaw`].
+    /// Makes describe calls return the current state of a VPC until [`Aws::thaw`].
     pub fn freeze(&mut self, vpc: &VpcRef) {
         self.frozen.insert(vpc.clone(), self.vpc(vpc).cloned());
     }
 
-    /// Describes show everything as it is.
+    /// Ends the effect of [`Aws::freeze`] for all VPCs.
     pub fn thaw(&mut self) {
         self.frozen.clear();
     }

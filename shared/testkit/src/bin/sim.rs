@@ -1,5 +1,5 @@
-//! `make sim`: plays many stories on all cores, or one with its transcript.
-#![expect(clippy::print_stdout, reason = "this is its output")]
+//! `make sim`: runs many scenarios on all cores, or one with its transcript.
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -34,8 +34,8 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-/// A seed that no earlier run began with: the milliseconds since the Unix epoch. More scenarios than one a millisecond are
-/// never played, so that runs do not share seeds.
+/// Returns a seed with which no earlier run started: the milliseconds since the Unix epoch. A run executes less than
+/// one scenario per millisecond, so runs do not share seeds.
 fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or_default()
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays one story, and if it breaks a promise, what is left of it when all that is not needed is cut away.
+/// Runs one scenario and prints its transcript; if it breaks a promise, prints the shrunk scenario and its transcript.
 fn replay(seed: u64) -> ExitCode {
     let story = Story::of(seed);
     let Err(violation) = story.play(&mut Coverage::default()) else {
@@ -77,7 +77,7 @@ fn play_all(options: &Options) -> ExitCode {
     let (failed, total) = (AtomicBool::new(false), Mutex::new(Coverage::default()));
     let broken: Mutex<Vec<(u64, Violation)>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("sim: {} stories from seed {} on {threads} cores", options.seeds, options.from);
+    println!("sim: {} scenarios from seed {} on {threads} cores", options.seeds, options.from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -100,13 +100,13 @@ fn play_all(options: &Options) -> ExitCode {
     let seconds = began.elapsed().as_secs_f64();
     let coverage = total.into_inner().unwrap_or_default();
     print!("{coverage}");
-    #[expect(clippy::cast_precision_loss, reason = "a rate to be read")]
+    #[expect(clippy::cast_precision_loss, reason = "an approximate rate")]
     let rate = played as f64 / seconds;
-    println!("sim: {played} stories in {seconds:.1} s, {rate:.0} a second");
+    println!("sim: {played} scenarios in {seconds:.1} s, {rate:.0} per second");
     let mut broken = broken.into_inner().unwrap_or_default();
     broken.sort_by_key(|(seed, _)| *seed);
     let Some((seed, violation)) = broken.into_iter().next() else {
-        println!("sim: no promise was broken");
+        println!("sim: no promise was violated");
         return ExitCode::SUCCESS;
     };
     tell(seed, &Story::of(seed), violation);

@@ -1,4 +1,4 @@
-//! The conditions of a story, by chance: how AWS behaves, what goes wrong, how many workers there are.
+//! Generation of a scenario's random conditions: the behavior of AWS, the faults, the number of workers.
 
 use peerd_core::{Quota, Quotas};
 
@@ -7,11 +7,11 @@ use crate::faults::FaultProfile;
 use crate::rng::SimRng;
 use crate::world::SimConfig;
 
-/// How far behind describes may be in a fair story, in which events alone must do: peerd looks again after an event, for
-/// longer than that.
+/// The maximum staleness of describe calls in a fair scenario, which must converge by events alone: after an event,
+/// peerd repeats its reads for longer than that.
 const FAIR_STALENESS: u64 = 5 * SECOND;
 
-/// Makes up the conditions. Fair ones lose nothing, fail nothing and hold every promise of AWS's.
+/// Generates the conditions. Under fair conditions, no event is lost, no call fails, and AWS keeps all its guarantees.
 pub fn make_up(chance: &mut SimRng, seed: u64, fair: bool) -> SimConfig {
     SimConfig {
         seed,
@@ -65,7 +65,8 @@ fn fair_weather(chance: &mut SimRng) -> FaultProfile {
     }
 }
 
-/// Each kind of trouble is absent, rare or common, each by its own chance: together they would hide one another.
+/// Generates a fault profile. Each kind of fault is, independently, absent, rare or common: all faults together would
+/// hide one another.
 fn weather(chance: &mut SimRng) -> FaultProfile {
     let often = |chance: &mut SimRng, most: u32| match chance.within(&(0..=2)) {
         0 => 0,

@@ -1,4 +1,4 @@
-//! What the simulator has met, and what it never met.
+//! The situations that occurred in simulations, and those that never occurred.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,7 +55,7 @@ const ACTIONS: [&str; 13] = [
 
 const FINDINGS: [&str; 9] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "dns", "stranger"];
 
-/// EC2's refusals that the simulated AWS can give to peerd.
+/// The error codes that the simulated AWS can return to peerd.
 const ANSWERS: [&str; 19] = [
     "AccessDenied",
     "InvalidGroup.NotFound",
@@ -81,12 +81,12 @@ const ANSWERS: [&str; 19] = [
 const MAIL: [&str; 4] = ["lost", "doubled", "late", "dead letter"];
 
 impl Coverage {
-    /// Counts one.
+    /// Counts an occurrence.
     pub fn count(&mut self, kind: &'static str, name: impl Into<String>) {
         *self.counts.entry(kind).or_default().entry(name.into()).or_default() += 1;
     }
 
-    /// Counts what happened.
+    /// Counts a change.
     pub fn count_deed(&mut self, entry: &Entry) {
         self.changes += u64::from(matches!(entry.by, Actor::Worker(_)));
         match &entry.deed {
@@ -96,30 +96,30 @@ impl Coverage {
         }
     }
 
-    /// Changes by peerd so far.
+    /// Returns the number of changes by peerd so far.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Counts how a run ended.
+    /// Counts the outcome, the actions and the findings of a run.
     pub fn count_run(&mut self, run: &Run) {
         self.count("outcome", run.outcome.to_string());
         run.applied.iter().for_each(|applied| self.count("action", action(applied)));
         run.report.findings.iter().for_each(|finding| self.count("finding", finding.kind().to_string()));
     }
 
-    /// Counts what befell a world.
+    /// Counts the injected faults, the error codes and the delivery faults of a deployment.
     pub fn count_world(&mut self, world: &World) {
         for (strike, times) in world.wire.struck() {
             self.add("fault", name_of(strike), times);
         }
         for (code, times) in world.cloud.answers().into_iter().filter(|(code, _)| !code.is_empty()) {
-            self.add("answer", code, times);
+            self.add("error", code, times);
         }
         for (fate, times) in world.fates() {
-            self.add("mail", fate.to_owned(), times);
+            self.add("message", fate.to_owned(), times);
         }
-        self.add("mail", "dead letter".to_owned(), world.mail.dead_letters() as u64);
+        self.add("message", "dead letter".to_owned(), world.mail.dead_letters() as u64);
     }
 
     fn add(&mut self, kind: &'static str, name: String, times: u64) {
@@ -128,7 +128,7 @@ impl Coverage {
         }
     }
 
-    /// Adds what another has met.
+    /// Adds the counts of another coverage.
     pub fn merge(&mut self, other: Self) {
         self.changes += other.changes;
         for (kind, names) in other.counts {
@@ -136,7 +136,7 @@ impl Coverage {
         }
     }
 
-    /// What there is to meet and was never met.
+    /// Returns the known situations that never occurred.
     pub fn never_hit(&self) -> Vec<String> {
         let known = known();
         let met = |kind: &str, name: &String| self.counts.get(kind).is_some_and(|names| names.contains_key(name));
@@ -152,7 +152,7 @@ fn name_of(strike: InjectedFault) -> String {
     }
 }
 
-/// All that there is to meet.
+/// Returns all known situations.
 fn known() -> Vec<(&'static str, String)> {
     use PeeringStatus as S;
     let states = [
@@ -177,9 +177,9 @@ fn known() -> Vec<(&'static str, String)> {
     known.extend(before.into_iter().chain(after).chain(deaths).map(|strike| ("fault", name_of(strike))));
     known.extend(texts("action", &ACTIONS));
     known.extend(texts("finding", &FINDINGS));
-    known.extend(texts("answer", &ANSWERS));
-    known.extend(texts("mail", &MAIL));
-    known.extend(texts("happening", &Operation::NAMES));
+    known.extend(texts("error", &ANSWERS));
+    known.extend(texts("message", &MAIL));
+    known.extend(texts("operation", &Operation::NAMES));
     known
 }
 
@@ -190,6 +190,6 @@ impl fmt::Display for Coverage {
             writeln!(f, "{kind}: {}", names.join(", "))?;
         }
         let never = self.never_hit();
-        writeln!(f, "never hit: {}", if never.is_empty() { "none".to_owned() } else { never.join(", ") })
+        writeln!(f, "never occurred: {}", if never.is_empty() { "none".to_owned() } else { never.join(", ") })
     }
 }

@@ -1,4 +1,4 @@
-//! Making stories up by chance.
+//! Generation of a scenario's random steps.
 
 use super::scenario::{Operation, Step};
 use crate::aws::{MINUTE, SECOND};
@@ -59,15 +59,15 @@ const OPENINGS: [(&str, Option<&str>); 7] = [
     ("peerd:ports", None),
 ];
 
-/// Policies of those whose accounts are in an organisation.
+/// Policies for accounts in an organization.
 const BY_UNIT: [&str; 3] = [
     r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#,
     r#"{"admit":{"units":["ou-ab12-prod0000"]},"dns":"on"}"#,
     r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#,
 ];
 
-/// Makes up what happens. A fair story has nothing in it of which no event tells, and that includes what one mesh gives up
-/// and another waits for: its VPCs share addresses only where there is one mesh.
+/// Generates the steps. In a fair scenario, an event reports every change. No event reports addresses that one mesh
+/// releases and another waits for, so its VPCs overlap only if there is one mesh.
 pub fn make_up(chance: &mut SimRng, fair: bool, organized: bool) -> Vec<Step> {
     let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
     let members = chance.within(&crowd);
@@ -117,7 +117,7 @@ impl Actor<'_> {
         u32::try_from(self.chance.within(&(0..=999))).unwrap_or_default()
     }
 
-    /// Mostly blocks of its own; now and then one that overlaps another's.
+    /// Generates a VPC, mostly with its own CIDR blocks, sometimes with one that overlaps another VPC's.
     fn vpc(&mut self, meshes: &'static str) -> Operation {
         self.vpcs += 1;
         let number =
@@ -145,7 +145,7 @@ impl Actor<'_> {
         }
     }
 
-    /// What people do every day, and an event tells of.
+    /// Generates an everyday operation, which an event reports.
     fn everyday(&mut self) -> Operation {
         let vpc = self.any();
         match self.chance.within(&(0..=31)) {
@@ -195,7 +195,8 @@ impl Actor<'_> {
         }
     }
 
-    /// A pause of one mesh keeps back what another wants of a pair, and no event tells when it ends: then there is one mesh.
+    /// Generates a policy. A fair scenario has a pause only if there is one mesh: a pause suppresses what another mesh
+    /// wants of a pair, and no event reports its end.
     fn policy(&mut self) -> Operation {
         let mesh = if self.one_mesh || self.chance.permille(700) { "prod" } else { "staging" };
         let policy = *self.chance.pick(&POLICIES).unwrap_or(&"{}");
@@ -203,7 +204,7 @@ impl Actor<'_> {
         Operation::Declare { mesh, policy }
     }
 
-    /// What befalls accounts in an organisation.
+    /// Generates an operation on an account in an organization.
     fn governance(&mut self) -> Operation {
         let account = self.any();
         match self.chance.within(&(0..=6)) {
@@ -221,7 +222,7 @@ impl Actor<'_> {
         }
     }
 
-    /// What only a sweep can find, and what befalls AWS.
+    /// Generates an operation that only a sweep can detect, or a failure in AWS.
     fn mischief(&mut self) -> Operation {
         let (nth, of_accepter) = (self.any(), self.chance.permille(500));
         match self.chance.within(&(0..=27)) {

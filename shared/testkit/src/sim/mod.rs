@@ -1,6 +1,6 @@
-//! The simulator: stories made up by chance, one per seed, played in virtual time and judged at every step.
+//! The simulator: random scenarios, one per seed, run in virtual time and checked after every change.
 //!
-//! [`run`] plays one; [`shrink`] cuts one that broke a promise down to what is needed to break it.
+//! [`run`] runs one; [`shrink`] reduces a scenario that breaks a promise to what is needed to break it.
 
 mod config_generator;
 mod coverage;
@@ -20,22 +20,23 @@ use crate::rng::SimRng;
 use crate::world::SimConfig;
 use runner::{ScenarioInput, SimRun};
 
-/// How many stories of a thousand are fair: all their happenings are told by events, nothing fails, and no sweep comes.
+/// The share of fair scenarios, in a thousand: events report all their operations, nothing fails, and no sweep is
+/// scheduled.
 const FAIR: u32 = 200;
 
-/// Conditions, and what happens under them.
+/// A scenario: conditions and steps.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The conditions.
     pub climate: SimConfig,
-    /// What happens.
+    /// The steps.
     pub scenes: Vec<Step>,
-    /// Whether events alone must do.
+    /// Whether the mesh must converge by events alone.
     pub fair: bool,
 }
 
 impl Story {
-    /// The story of a seed.
+    /// Generates the scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut chance = SimRng::new(seed);
         let fair = chance.permille(FAIR);
@@ -44,16 +45,16 @@ impl Story {
         Self { climate, scenes, fair }
     }
 
-    /// Plays it.
+    /// Runs the scenario.
     ///
     /// # Errors
-    /// The first promise that is broken.
+    /// Returns the first violation of a promise.
     pub fn play(&self, coverage: &mut Coverage) -> Result<(), Violation> {
         let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
         SimRun::new(&script, coverage, false).perform(&script)
     }
 
-    /// Plays it and writes down all that happens; the last line says what was broken.
+    /// Runs the scenario and returns its trace; the last line reports the violated promise.
     pub fn transcript(&self) -> Vec<String> {
         let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
         let mut coverage = Coverage::default();
@@ -61,17 +62,17 @@ impl Story {
         let ended = play.perform(&script);
         let mut lines = play.transcript();
         lines.push(match ended {
-            Ok(()) => "no promise was broken".to_owned(),
-            Err(violation) => format!("BROKEN: {violation}"),
+            Ok(()) => "no promise was violated".to_owned(),
+            Err(violation) => format!("VIOLATED: {violation}"),
         });
         lines
     }
 }
 
-/// Plays the story of a seed.
+/// Runs the scenario of a seed.
 ///
 /// # Errors
-/// The first promise that is broken.
+/// Returns the first violation of a promise.
 pub fn run(seed: u64, coverage: &mut Coverage) -> Result<(), Violation> {
     Story::of(seed).play(coverage)
 }

@@ -1,4 +1,4 @@
-//! How each happening is acted. Whatever AWS refuses does not happen.
+//! Execution of the operations. An operation that AWS refuses has no effect.
 
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::tags;
@@ -24,7 +24,7 @@ fn small(number: u32) -> u8 {
 }
 
 impl SimRun<'_> {
-    /// Acts; false if AWS refused, or there was nothing to act on.
+    /// Executes an operation; returns false if AWS refused it or its resource does not exist.
     pub(super) fn act(&mut self, happening: &Operation) -> Result<bool, Violation> {
         if *happening == Operation::Week {
             return self.week().map(|()| true);
@@ -58,7 +58,7 @@ impl SimRun<'_> {
         routes.filter(|(_, route)| route.created).map(|(table, route)| (table, route.destination)).collect()
     }
 
-    /// Peerings that somebody can still do something to.
+    /// Returns the live peerings.
     fn peerings(&self) -> Vec<Peering> {
         self.world.cloud.aws().peerings().filter(|peering| peering.status().is_live()).cloned().collect()
     }
@@ -81,7 +81,7 @@ impl SimRun<'_> {
                 let (vpc, has) = (self.pick(*vpc)?, DnsSupport { hostnames: *hostnames, support: *support });
                 let theirs = self.peerings().into_iter().filter(|peering| peering.ends().contains(&&vpc));
                 for peering in theirs.filter(|_| !has.hostnames) {
-                    // Who gives names up switches the options off as well, where there are some.
+                    // A user who disables host names also switches the options of the VPC's peerings off.
                     drop(self.world.set_dns_option(&peering.id, &vpc, false));
                 }
                 self.world.set_dns_support(&vpc, has).ok()
@@ -165,7 +165,8 @@ impl SimRun<'_> {
         }
     }
 
-    /// What `peerd:cidrs` says: of each block the first half, the second, both, or the block; and what is not the VPC's.
+    /// Returns a value for `peerd:cidrs`: the first half of each CIDR block, the second half, both halves or the whole
+    /// block, and sometimes a CIDR block that the VPC does not have.
     fn advertise(&self, vpc: &VpcRef, parts: u32) -> String {
         let aws = self.world.cloud.aws();
         let blocks = aws.vpc(vpc).into_iter().flat_map(|seen| seen.cidrs.iter());
@@ -247,7 +248,7 @@ impl SimRun<'_> {
         }
     }
 
-    /// Takes every peering route out of a table; whether there was one.
+    /// Deletes every peering route of a table; returns whether there was one.
     fn purge(&mut self, table: &RouteTableId) -> bool {
         let unknown = |route: &&Route| matches!(route.target, RouteTarget::Peering(_));
         let blocks: Vec<IpNet> = match self.world.cloud.aws().table(table) {
@@ -258,7 +259,7 @@ impl SimRun<'_> {
         !blocks.is_empty()
     }
 
-    /// A tool purges a table again and again.
+    /// Deletes every peering route of a table `times` times, every two minutes.
     fn contest(&mut self, table: u32, times: u32) -> Result<bool, Violation> {
         let Some(table) = nth(&self.tables(), table) else { return Ok(false) };
         let mut purged = false;
@@ -291,7 +292,7 @@ impl SimRun<'_> {
                 }
                 let id = self.world.request_peering(&from, &to, &Tags::new()).ok()?;
                 if *accept {
-                    // A request that is not with its accepter yet stays a request.
+                    // A request that is not visible to its accepter yet stays pending.
                     drop(self.world.accept_peering(&to.scope, &id));
                 }
                 Some(())
@@ -360,7 +361,8 @@ impl SimRun<'_> {
         self.groups().into_iter().flat_map(of_group).collect()
     }
 
-    /// A stranger's VPC wears the tag, and his request the tags of one of peerd's: on his own side, where he may.
+    /// Requests a peering from an unknown account: the VPC has the mesh tag, and the requester's side, which that
+    /// account can tag, has the tags of a request of peerd.
     fn phish(&mut self, vpc: &VpcRef) -> Option<()> {
         let stranger = VpcRef::new(scope(STRANGER, 0), "vpc-stranger".parse().ok()?);
         let asks = Tags::from([("peerd:env".to_owned(), "prod".to_owned())]);

@@ -1,4 +1,4 @@
-//! A story, played: scene by scene in virtual time, every change judged as it happens, and then the ending.
+//! Runs a scenario step by step in virtual time, checks every change, and checks that the meshes converge in the end.
 
 use std::collections::BTreeSet;
 
@@ -13,34 +13,34 @@ use crate::aws::{DAY, HOUR, MINUTE};
 use crate::transport::clock;
 use crate::world::{SimConfig, World, account};
 
-/// As the stack's default: a sweep every 15 minutes.
+/// The interval of sweeps: 15 minutes, the default of the stack.
 const SCHEDULE: u64 = 15 * MINUTE;
-/// Sweeps that must do, once faults have stopped. AWS shows a failed request for two hours, and until then nothing can
-/// take its place.
+/// The maximum number of sweeps until convergence, once faults have stopped. AWS lists a failed request for two hours,
+/// and until then no other request can replace it.
 const MOST_SWEEPS: u32 = 16;
-/// Sweeps that must do for what can be read while something cannot.
+/// The maximum number of sweeps until the readable part converges during an outage.
 const MOST_SWEEPS_IN_THE_DARK: u32 = 12;
-/// Sweeps by which nothing may be left to tell.
+/// The maximum number of sweeps until a converged deployment has a sweep without changes.
 const SWEEPS_TO_REST: u32 = 3;
 const AT_LAST: &str = "once faults stop, a bounded number of sweeps brings every mesh to its end";
-/// Turns that workers take in one story: ten times what the longest takes.
+/// The maximum number of polls of workers in one scenario: ten times the number in the longest.
 const MOST_STEPS: u64 = 3_000_000;
-/// Time in which events alone must do.
+/// The time in which a mesh must converge by events alone.
 const WITHOUT_SWEEPS: u64 = 2 * HOUR;
-/// An account that is in no deployment: its role can never be assumed.
+/// The number of an account that is not in the deployment: its role cannot be assumed.
 pub(super) const STRANGER: u8 = 9;
 
-/// What a play is made of.
+/// The input of a simulation.
 pub struct ScenarioInput<'a> {
     /// The conditions.
     pub climate: &'a SimConfig,
-    /// What happens.
+    /// The steps.
     pub scenes: &'a [Step],
-    /// Whether events alone must do.
+    /// Whether the mesh must converge by events alone.
     pub fair: bool,
 }
 
-/// A play.
+/// A running simulation.
 pub struct SimRun<'a> {
     pub(super) world: World,
     pub(super) coverage: &'a mut Coverage,
@@ -49,12 +49,12 @@ pub struct SimRun<'a> {
     next_sweep: Option<Timestamp>,
     transcript: Option<Vec<String>>,
     named: u32,
-    /// Whether the table was ever lost.
+    /// Whether the table was lost at some time.
     lost: bool,
     steps: u64,
 }
 
-/// Something that cannot be read.
+/// The cause of an outage.
 #[derive(Debug, Clone)]
 pub(super) enum Dark {
     Account(AccountId),
@@ -64,7 +64,7 @@ pub(super) enum Dark {
 }
 
 impl<'a> SimRun<'a> {
-    /// The stage is set.
+    /// Creates the simulation of a scenario.
     pub fn new(script: &ScenarioInput<'_>, coverage: &'a mut Coverage, keep_transcript: bool) -> Self {
         let world = World::new(script.climate);
         world.wire.keep_no_calls();
@@ -79,16 +79,16 @@ impl<'a> SimRun<'a> {
         Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
     }
 
-    /// Plays it to the end.
+    /// Runs the simulation to its end.
     ///
     /// # Errors
-    /// The first promise that is broken.
+    /// Returns the first violation of a promise.
     pub fn perform(&mut self, script: &ScenarioInput<'_>) -> Result<(), Violation> {
         for scene in script.scenes {
             self.run(self.world.now() + scene.after)?;
             self.tell(|now| format!("{:>12}  --- {:?}", clock(now), scene.happening));
             let took_effect = self.act(&scene.happening)?;
-            self.coverage.count(if took_effect { "happening" } else { "refused" }, scene.happening.name());
+            self.coverage.count(if took_effect { "operation" } else { "refused" }, scene.happening.name());
             self.witness()?;
         }
         let ended = self.end(script);
@@ -96,12 +96,12 @@ impl<'a> SimRun<'a> {
         ended
     }
 
-    /// The transcript so far, if one is kept.
+    /// Returns the transcript so far; empty if none is kept.
     pub fn transcript(&mut self) -> Vec<String> {
         self.transcript.take().unwrap_or_default()
     }
 
-    /// A name that nothing has yet.
+    /// Returns a new name.
     pub(super) fn name(&mut self) -> String {
         self.named += 1;
         self.named.to_string()
@@ -114,7 +114,7 @@ impl<'a> SimRun<'a> {
         }
     }
 
-    /// Lets time pass, with the schedule and the lights.
+    /// Runs until a time, with the scheduled sweeps and the ends of outages.
     pub(super) fn run(&mut self, until: Timestamp) -> Result<(), Violation> {
         loop {
             let light = self.darkness.iter().map(|(until, _)| *until).min();
@@ -123,8 +123,8 @@ impl<'a> SimRun<'a> {
                 self.witness()?;
                 self.steps += 1;
                 if self.steps > MOST_STEPS {
-                    let by = format!("{MOST_STEPS} turns were taken");
-                    return Err(Violation { promise: "workers do not run in circles", by });
+                    let by = format!("the workers took {MOST_STEPS} steps");
+                    return Err(Violation { promise: "workers do not loop endlessly", by });
                 }
             }
             self.world.stage.advance(next);
@@ -146,8 +146,8 @@ impl<'a> SimRun<'a> {
         self.world.sweep();
     }
 
-    /// A week in which nobody sweeps, after an hour in which everything could be read and nothing was paused: AWS forgets a
-    /// dead peering within two hours, and whose its routes were.
+    /// Runs a week without sweeps, after an hour in which everything can be read and nothing is paused: AWS stops
+    /// listing a dead peering within two hours, and then no one can tell whose its routes were.
     pub(super) fn week(&mut self) -> Result<(), Violation> {
         self.resume();
         let light = self.darkness.iter().map(|(until, _)| *until).max();
@@ -182,7 +182,7 @@ impl<'a> SimRun<'a> {
         self.darkness = on;
     }
 
-    /// Who cannot be read.
+    /// Returns the current outages.
     fn dark(&self) -> Outages {
         let mut dark = Outages::default();
         for (_, what) in &self.darkness {
@@ -195,7 +195,7 @@ impl<'a> SimRun<'a> {
         dark
     }
 
-    /// Has the oracle judge what has just happened.
+    /// Passes the latest changes to the oracle.
     fn witness(&mut self) -> Result<(), Violation> {
         let entries = self.world.cloud.aws().take_ledger();
         self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.gone());
@@ -221,17 +221,17 @@ impl<'a> SimRun<'a> {
         if script.fair {
             return self.end_by_events();
         }
-        self.tell(|now| format!("{:>12}  --- the weather calms down", clock(now)));
+        self.tell(|now| format!("{:>12}  --- faults stop", clock(now)));
         if script.climate.weather.trouble > 0 {
             self.oracle.blind_until = self.world.now();
         }
         self.world.wire.set_weather(script.climate.weather.calmed());
         if self.dark().is_any() {
             self.darkness.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);
-            self.settle("what cannot be read holds nobody else up", MOST_SWEEPS_IN_THE_DARK)?;
+            self.settle("an unreadable scope holds up nothing else", MOST_SWEEPS_IN_THE_DARK)?;
             self.darkness.iter_mut().for_each(|(until, _)| *until = 0);
             self.light_up(self.world.now());
-            self.tell(|now| format!("{:>12}  --- all can be read", clock(now)));
+            self.tell(|now| format!("{:>12}  --- everything can be read", clock(now)));
         }
         self.settle(AT_LAST, MOST_SWEEPS)?;
         self.stay()
@@ -244,7 +244,7 @@ impl<'a> SimRun<'a> {
         }
         self.confirm();
         if self.oracle.confirmed || self.oracle.saw_a_request_fail() {
-            // Only a sweep finds that an operator has confirmed, or that AWS no longer shows a request that it failed.
+            // Only a sweep detects that an operator has confirmed, or that AWS no longer lists a failed request.
             return self.settle(AT_LAST, MOST_SWEEPS);
         }
         let wrong = self.wrong(false);
@@ -258,23 +258,23 @@ impl<'a> SimRun<'a> {
         let ending = self.oracle.ending(&dark);
         let mut wrong = ending.wrong;
         if !dark.is_any() {
-            // Where a quota leaves a mesh unfinished, those who left it stay remembered.
+            // If a quota keeps a mesh from converging, VPCs that left it stay in the index.
             let exactly = after_sweeps && !ending.quota;
             wrong.extend(self.oracle.index(&self.world.store.members_by_mesh(), exactly));
             if after_sweeps && !self.world.store.known_organization().agrees_with(self.world.cloud.aws().organization())
             {
-                wrong.push("the organisation is not known as it is".to_owned());
+                wrong.push("the organization listing is outdated".to_owned());
             }
             let (kept, told) = (self.world.store.open_findings(), self.world.bus.open_findings());
-            wrong.extend((&kept - &told).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not told")));
-            // What was resolved when the table was lost nobody can tell.
+            wrong.extend((&kept - &told).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not sent")));
+            // After the loss of the table, no run can report that a finding is resolved.
             let stale = if self.lost { BTreeSet::new() } else { &told - &kept };
-            wrong.extend(stale.iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} is told to be open")));
+            wrong.extend(stale.iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} is open on the bus")));
         }
         wrong
     }
 
-    /// Sweeps until nothing is wrong.
+    /// Sweeps until the meshes have converged.
     fn settle(&mut self, promise: &'static str, most: u32) -> Result<(), Violation> {
         self.next_sweep = None;
         let mut wrong = Vec::new();
@@ -284,14 +284,14 @@ impl<'a> SimRun<'a> {
             self.confirm();
             wrong = self.wrong(true);
             if wrong.is_empty() && (self.world.is_at_rest() || self.dark().is_any()) {
-                self.coverage.count("sweeps to the end", format!("{sweeps:2}"));
+                self.coverage.count("sweeps until converged", format!("{sweeps:2}"));
                 return Ok(());
             }
         }
         Err(Violation { promise, by: wrong.join("; ") })
     }
 
-    /// An operator confirms what was held back.
+    /// Confirms the deletes that exceed a limit, as an operator does.
     fn confirm(&mut self) {
         for run in self.world.store.take_runs() {
             self.coverage.count_run(&run);
@@ -307,33 +307,33 @@ impl<'a> SimRun<'a> {
         }
     }
 
-    /// An operator declares a mesh and has it reconciled.
+    /// Declares a mesh and requests a reconcile of it, as an operator does.
     pub(super) fn declare(&mut self, mesh: &MeshName, policy: Policy) {
         self.oracle.declare(self.world.now(), mesh, policy.clone());
         self.world.declare(mesh, policy);
     }
 
-    /// An operator has a mesh adopt a peering, or release it.
+    /// Lets a mesh adopt or release a peering, as an operator does.
     pub(super) fn hand_over(&mut self, mesh: &MeshName, id: PeeringId, adopt: bool) {
         let mut policy = self.oracle.policy(mesh);
         policy.hand_over(id, adopt);
         self.declare(mesh, policy);
     }
 
-    /// AWS grants no less than it grants at first.
+    /// Raises every quota to its default value.
     pub(super) fn raise_quotas(&mut self) {
         self.world.cloud.aws().nature.quotas = Quotas::default();
         self.oracle.quotas = Quotas::default();
     }
 
-    /// The table is lost.
+    /// Deletes the data of the table.
     pub(super) fn lose_index(&mut self) {
         self.world.store.lose_everything();
         self.lost = true;
         self.oracle.lose_policies(self.world.now(), self.world.declared());
     }
 
-    /// An operator resumes what is paused.
+    /// Resumes the paused meshes, as an operator does.
     fn resume(&mut self) {
         for mesh in self.world.declared().clone() {
             let policy = self.oracle.policy(&mesh);
@@ -344,10 +344,11 @@ impl<'a> SimRun<'a> {
         }
     }
 
-    /// One of the next sweeps changes nothing: a status that two runs wrote at once may take another to be right.
+    /// Checks that one of the next sweeps changes nothing: a status that two runs wrote at the same time can need one
+    /// more sweep.
     fn stay(&mut self) -> Result<(), Violation> {
         if self.oracle.ending(&Outages::default()).quota {
-            return Ok(()); // every sweep asks AWS again
+            return Ok(()); // every sweep calls AWS again
         }
         for _ in 0..SWEEPS_TO_REST {
             self.sweep();
@@ -358,7 +359,7 @@ impl<'a> SimRun<'a> {
             }
         }
         let by = format!("each of {SWEEPS_TO_REST} more sweeps made changes");
-        Err(Violation { promise: "a mesh that is as it should be is left alone", by })
+        Err(Violation { promise: "a converged mesh is not changed", by })
     }
 }
 
@@ -369,7 +370,7 @@ fn set_dark(world: &World, what: &Dark, dark: bool) {
         Dark::Suspended(account) => {
             world.cloud.aws().suspend(account, dark);
             if !dark {
-                world.store.set_gone(account, false); // an operator takes it back
+                world.store.set_gone(account, false); // an operator registers it again
             }
         }
         Dark::Off(scope) => world.cloud.aws().switch_region(scope, dark),

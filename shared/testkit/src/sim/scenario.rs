@@ -1,106 +1,106 @@
-//! What happens to a world, told in words.
+//! The steps of a scenario, as data.
 
 use std::fmt;
 
-/// Something that somebody does, or that befalls AWS. Numbers pick among what there is when it comes to it, so that a
-/// story from which a scene was cut still makes sense.
+/// An operation of a user, an operator or AWS. Its numbers choose among the resources that exist at execution, so that
+/// a scenario stays valid when steps are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant says what its numbers pick")]
+#[expect(missing_docs, reason = "the names of the fields say what their numbers choose")]
 pub enum Operation {
-    /// Somebody makes a VPC and tags it in the same call.
+    /// A user creates a VPC and tags it in the same call.
     MakeVpc { scope: u32, blocks: String, meshes: &'static str },
-    /// Somebody sets `peerd:env`.
+    /// A user sets `peerd:env`.
     Tag { vpc: u32, meshes: &'static str },
-    /// Somebody removes `peerd:env`.
+    /// A user removes `peerd:env`.
     Untag { vpc: u32 },
-    /// A tag policy goes wrong: every VPC loses `peerd:env`.
+    /// A wrong tag policy removes `peerd:env` from every VPC.
     UntagAll,
-    /// Somebody deletes a VPC, after its peerings or at once.
+    /// A user deletes a VPC, after its peerings or immediately.
     DeleteVpc { vpc: u32, peerings_first: bool },
-    /// Somebody adds a block.
+    /// A user associates a CIDR block.
     Associate { vpc: u32, block: String },
-    /// Somebody takes a block away.
+    /// A user disassociates a CIDR block.
     Disassociate { vpc: u32, nth: u32 },
-    /// Somebody makes a route table, or a gateway's.
+    /// A user creates a route table, with or without an edge association.
     MakeTable { vpc: u32, of_gateway: bool },
-    /// Somebody deletes a route table.
+    /// A user deletes a route table.
     DropTable { nth: u32 },
-    /// Somebody deletes a route.
+    /// A user deletes a route.
     DeleteRoute { nth: u32 },
-    /// Somebody points a route elsewhere.
+    /// A user replaces the target of a route.
     ReplaceRoute { nth: u32 },
-    /// Somebody creates a route of his own to a member's block.
+    /// A user creates a route to a CIDR block of a member.
     PutRoute { table: u32, vpc: u32 },
-    /// Somebody creates a route of his own to a prefix list that has a member's block.
+    /// A user creates a route to a prefix list that contains a CIDR block of a member.
     PutListRoute { table: u32, vpc: u32 },
-    /// Somebody creates a route of his own over a peering.
+    /// A user creates a route over a peering.
     PutPeeringRoute { peering: u32, block: String },
-    /// A virtual private gateway propagates a route to a member's block.
+    /// A virtual private gateway propagates a route to a CIDR block of a member.
     Propagate { table: u32, vpc: u32 },
-    /// A Terraform that knows nothing of peerd takes every peering route out of a table.
+    /// Terraform, which does not know peerd, deletes every peering route of a table.
     Terraform { table: u32 },
-    /// A tool takes every peering route out of a table, and again whenever they are back.
+    /// A tool deletes every peering route of a table, and does so again, a number of times.
     Contention { table: u32, times: u32 },
-    /// Somebody deletes a peering from one side.
+    /// A user deletes a peering from one side.
     DeletePeering { nth: u32, by_accepter: bool },
-    /// Somebody rejects a request.
+    /// A user rejects a request.
     RejectPeering { nth: u32 },
-    /// Somebody peers two VPCs by hand, and perhaps accepts it.
+    /// A user requests a peering of two VPCs manually, and may accept it.
     PeerByHand { from: u32, to: u32, accept: bool },
-    /// A stranger asks a VPC for a peering, and dresses his request as one of peerd's.
+    /// An unknown requester requests a peering with a VPC, with the tags of a request of peerd.
     Phish { vpc: u32 },
-    /// Somebody takes `peerd:managed-by` off one side of a peering.
+    /// A user removes `peerd:managed-by` from one side of a peering.
     StripTag { nth: u32, of_accepter: bool },
-    /// Somebody writes another mesh on one side of a peering.
+    /// A user writes another mesh into the tags of one side of a peering.
     RetagPeering { nth: u32, of_accepter: bool },
-    /// The role of an account cannot be assumed for a while.
+    /// The role of an account cannot be assumed for some minutes.
     DarkAccount { account: u32, minutes: u64 },
-    /// A Region does not answer for a while.
+    /// A Region has an outage for some minutes.
     DarkRegion { region: u32, minutes: u64 },
-    /// AWS suspends an account for a while, and an operator may say meanwhile that it is gone for good.
+    /// AWS suspends an account for some minutes, and an operator may remove it for good.
     Suspend { account: u32, minutes: u64, gone: bool },
-    /// An account switches a Region off for a while.
+    /// An account disables a Region for some minutes.
     SwitchOff { scope: u32, minutes: u64 },
-    /// An account is moved to another organisational unit.
+    /// An account is moved to another organizational unit.
     MoveAccount { account: u32, unit: &'static str },
-    /// What was listed of the organisation is lost.
+    /// The organization listing is lost.
     LoseListing,
     /// An operator declares a mesh with a policy.
     Declare { mesh: &'static str, policy: &'static str },
     /// An operator has a mesh adopt a peering, or release it.
     HandOver { nth: u32, mesh: &'static str, adopt: bool },
-    /// Somebody sets or removes `peerd:role`.
+    /// A user sets or removes `peerd:role`.
     Role { vpc: u32, role: Option<&'static str> },
-    /// Somebody sets `peerd:cidrs` to parts of the VPC's blocks, or removes it.
+    /// A user sets `peerd:cidrs` to parts of the VPC's CIDR blocks, or removes it.
     Advertise { vpc: u32, parts: Option<u32> },
-    /// Somebody sets the DNS attributes of a VPC.
+    /// A user sets the DNS attributes of a VPC.
     Names { vpc: u32, hostnames: bool, support: bool },
-    /// Somebody switches the DNS option of one end of a peering.
+    /// A user sets the DNS option of one end of a peering.
     SwitchDns { nth: u32, of_accepter: bool, on: bool },
-    /// Somebody makes a security group that lets meshes in.
+    /// A user creates a security group that allows meshes.
     MakeGroup { vpc: u32, meshes: &'static str, ports: Option<&'static str> },
-    /// Somebody sets or removes a tag of a security group.
+    /// A user sets or removes a tag of a security group.
     MarkGroup { nth: u32, key: &'static str, value: Option<&'static str> },
-    /// Somebody lets the block of a VPC into a security group.
+    /// A user adds a rule for a CIDR block of a VPC to a security group.
     OpenGroup { nth: u32, vpc: u32 },
-    /// Somebody takes a rule out of a security group.
+    /// A user revokes a rule of a security group.
     RevokeRule { nth: u32 },
-    /// Somebody takes a tag of peerd's off a rule of a security group.
+    /// A user removes a tag of peerd from a rule of a security group.
     StripRule { nth: u32, mark: bool },
-    /// Somebody sets or removes a tag of a route table.
+    /// A user sets or removes a tag of a route table.
     MarkTable { table: u32, key: &'static str, value: Option<&'static str> },
-    /// AWS grants everybody what it grants at first, and not less.
+    /// AWS raises every quota to its default value.
     RaiseQuotas,
     /// The table is lost.
     LoseIndex,
-    /// The schedule fires out of turn.
+    /// An additional sweep runs.
     Sweep,
-    /// A week goes by.
+    /// A week passes without a sweep.
     Week,
 }
 
 impl Operation {
-    /// The names of all of them, for those who count.
+    /// The names of all operations, for the coverage.
     pub const NAMES: [&str; 45] = [
         "MakeVpc",
         "Tag",
@@ -118,7 +118,7 @@ impl Operation {
         "PutPeeringRoute",
         "Propagate",
         "Terraform",
-        "Contest",
+        "Contention",
         "DeletePeering",
         "RejectPeering",
         "PeerByHand",
@@ -149,19 +149,19 @@ impl Operation {
         "Week",
     ];
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> String {
         let told = format!("{self:?}");
         told.split(' ').next().unwrap_or_default().to_owned()
     }
 }
 
-/// One happening, and how long after the one before it.
+/// An operation, with its delay after the previous one.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Milliseconds.
+    /// The delay, in milliseconds.
     pub after: u64,
-    /// What happens.
+    /// The operation.
     pub happening: Operation,
 }
 

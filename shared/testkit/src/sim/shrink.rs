@@ -1,19 +1,19 @@
-//! A story that broke a promise, cut down to what is needed to break the same promise.
+//! Shrinking: reducing a scenario that breaks a promise to what is needed to break the same promise.
 
 use super::{Coverage, Step, Story, Violation};
 use crate::aws::AwsBehavior;
 use crate::faults::FaultProfile;
 
-/// What is left of a story.
+/// A shrunk scenario.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
-    /// It.
+    /// The scenario.
     pub story: Story,
-    /// What it breaks.
+    /// The promise that it breaks.
     pub violation: Violation,
 }
 
-/// Leaves out scenes, then kinds of weather, then peculiarities of AWS, as long as the same promise is broken.
+/// Removes steps, then kinds of faults, then behaviors of AWS, as long as the scenario breaks the same promise.
 pub fn shrink(story: &Story, violation: Violation) -> Shrunk {
     let mut shrunk = Shrunk { story: story.clone(), violation };
     while shrunk.drop_scenes() | shrunk.simplify() {}
@@ -21,7 +21,7 @@ pub fn shrink(story: &Story, violation: Violation) -> Shrunk {
 }
 
 impl Shrunk {
-    /// Keeps a simpler story if it breaks the same promise.
+    /// Keeps a simpler scenario if it breaks the same promise.
     fn keep(&mut self, simpler: Story) -> bool {
         match simpler.play(&mut Coverage::default()) {
             Err(violation) if violation.promise == self.violation.promise => {
@@ -42,7 +42,7 @@ impl Shrunk {
                 let end = (start + size).min(self.story.scenes.len());
                 let mut simpler = self.story.clone();
                 let gone: u64 = simpler.scenes.drain(start..end).map(|scene| scene.after).sum();
-                // What follows keeps its time, so that it still meets the same sweeps.
+                // The following steps keep their times, so that they coincide with the same sweeps.
                 if let Some(next) = simpler.scenes.get_mut(start) {
                     next.after += gone;
                 }
@@ -102,7 +102,7 @@ impl Shrunk {
 impl std::fmt::Display for Shrunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Story { climate, scenes, fair } = &self.story;
-        writeln!(f, "broken: {}", self.violation)?;
+        writeln!(f, "violated: {}", self.violation)?;
         writeln!(f, "{:?}\n{:?}", climate.weather, climate.nature)?;
         writeln!(f, "workers {:?}, batches {:?}, fair {fair}", climate.workers, climate.batch)?;
         scenes.iter().try_for_each(|scene: &Step| writeln!(f, "  {scene}"))

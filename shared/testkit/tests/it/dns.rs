@@ -1,5 +1,5 @@
-//! What the simulated AWS does with DNS across peerings. Sources stand at the functions.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Tests of DNS across peerings in the simulated AWS. The functions under test cite the sources.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::{DnsSupport, PeeringId, Tags, VpcRef};
 use peerd_engine::CloudError;
@@ -7,7 +7,7 @@ use peerd_testkit::{AwsBehavior, SECOND, SimConfig, World, scope};
 
 const NAMES: DnsSupport = DnsSupport { hostnames: true, support: true };
 
-/// A request between VPCs of two accounts, both of which have host names.
+/// Creates a request between VPCs of two accounts with host names enabled.
 fn requested(nature: AwsBehavior) -> (World, VpcRef, VpcRef, PeeringId) {
     let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
@@ -42,7 +42,7 @@ fn options_can_be_set_and_are_told_once_the_peering_is_active_and_not_in_the_mom
     assert_eq!(told(&world), [(a.clone(), false)].into());
     world.stage.advance(world.now() + SECOND);
     world.set_dns_option(&id, &a, true).unwrap();
-    assert_eq!(told(&world), [(a.clone(), true)].into(), "each scope is told of its own end");
+    assert_eq!(told(&world), [(a.clone(), true)].into(), "each scope reads only its own end");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The tests of the simulated AWS and of the simulator, in one binary, so that there is one to link.
+//! The tests of the simulated AWS and of the simulator, in one binary to save link time.
 
 #[cfg(feature = "invariant-switches")]
 mod disabled_invariants;

@@ -1,5 +1,6 @@
-//! What the simulated AWS does with VPCs, route tables and callers, behaviour by behaviour. Sources stand at the functions.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Tests of VPCs, route tables and throttling in the simulated AWS, one per behavior. The functions under test cite the
+//! sources.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringId, Quota, RouteTable, RouteTarget, Tags, VpcRef};

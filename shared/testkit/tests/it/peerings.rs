@@ -1,5 +1,5 @@
-//! What the simulated AWS does with peerings, behaviour by behaviour. Sources stand at the functions.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Tests of peerings in the simulated AWS, one per behavior. The functions under test cite the sources.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::{PeeringId, PeeringStatus, Quota, Scope, Tags, VpcRef};
 use peerd_engine::CloudError;
@@ -9,7 +9,7 @@ fn world(nature: AwsBehavior) -> World {
     World::new(&SimConfig { nature, ..SimConfig::default() })
 }
 
-/// VPCs of two accounts in two Regions.
+/// Creates VPCs of two accounts in two Regions.
 fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
     let mut world = world(nature);
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
@@ -17,7 +17,7 @@ fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
     (world, a, b)
 }
 
-/// Lets time pass in which nobody works.
+/// Advances the clock without running workers.
 fn wait(world: &World, milliseconds: u64) {
     world.stage.advance(world.now() + milliseconds);
 }
@@ -32,7 +32,7 @@ fn active(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
     id
 }
 
-/// What a scope's describe shows.
+/// Returns the state that a describe call in a scope returns; none if the peering is not visible.
 fn seen(world: &World, scope: &Scope, id: &PeeringId) -> Option<PeeringStatus> {
     world.cloud.aws().seen_peering(id, scope, world.now()).map(|view| view.status)
 }
@@ -77,7 +77,7 @@ fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_
         assert_eq!(seen(&world, &accepter.scope, &id), None);
         assert_eq!(code(world.delete_peering(&a.scope, &id)), "InvalidStateTransition");
         wait(&world, 2 * HOUR);
-        assert_eq!(seen(&world, &a.scope, &id), None, "a failed one is seen for 2 hours");
+        assert_eq!(seen(&world, &a.scope, &id), None, "a failed request is visible for 2 hours");
     }
 }
 

@@ -38,7 +38,7 @@ fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
     let text = "put in place 4 times within two hours and undone, last by arn:aws:sts::1:assumed-role/tf/ci";
     assert_eq!(finding.text, text);
     assert!(finding.remedy.ends_with("peerd tries again from 13:07 UTC on"), "{}", finding.remedy);
-    assert_eq!(world.status(&a), Some("waiting prod with vpc-b: somebody keeps undoing it"));
+    assert_eq!(world.status(&a), Some("waiting prod with vpc-b: backing off, another principal reverts it"));
     world.observed.past.as_mut().unwrap().now += 4 * MINUTE;
     assert!(world.settle().1.is_empty());
     assert_eq!(world.targets("rtb-a").len(), 2);

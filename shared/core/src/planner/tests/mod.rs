@@ -288,7 +288,7 @@ fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.starts_with("- peering") && !line.starts_with("- route")));
     assert_eq!(kinds(&findings), [FindingKind::Blocked]);
-    assert_eq!(world.status(&vpcs[0]), Some("waiting prod: leaving is held back until it is confirmed"));
+    assert_eq!(world.status(&vpcs[0]), Some("waiting prod: removal needs confirmation"));
     assert_eq!(world.status(&vpcs[5]), Some("joined prod"));
     let limits = DeleteLimits { count: 100, percent: 100 };
     world.desired.declared.insert(mesh("prod"), Policy { deletes: limits, ..Policy::default() });
@@ -309,7 +309,7 @@ fn what_a_quota_refuses_is_reported_and_the_rest_of_the_mesh_stands() {
     let (_, findings) = world.settle();
     assert_eq!(kinds(&findings), [FindingKind::Quota]);
     assert_eq!(world.targets("rtb-a"), ["10.3.0.0/16 pcx-new1"]);
-    assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: a quota of AWS is used up"));
+    assert_eq!(world.status(&a), Some("joined prod. refused prod with vpc-b: an AWS quota is exceeded"));
 }
 
 #[test]

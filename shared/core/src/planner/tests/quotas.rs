@@ -30,7 +30,7 @@ fn who_joined_first_is_peered_first_and_who_has_no_room_is_named_at_the_vpc_that
     let remedy = &findings.first().unwrap().remedy;
     assert!(remedy.starts_with("have L-7E9ECCDB raised for 222222222222/us-east-1 (Service Quotas)"), "{remedy}");
     let status = world.status(&vpcs[1]);
-    assert_eq!(status, Some("joined prod. refused prod with vpc-p0: vpc-p1 has no room for more peerings"));
+    assert_eq!(status, Some("joined prod. refused prod with vpc-p0: vpc-p1 has reached its peering quota"));
     world.grant(&[]);
     assert!(world.settle().1.is_empty());
     assert_eq!(world.peered().len(), 6);
@@ -96,7 +96,7 @@ fn routes_that_do_not_fit_into_a_table_are_named_and_the_first_to_join_are_route
     let text =
         "quota rtb-p1: no room for 10.0.0.0/16 of vpc-p0: AWS grants 2 routes of a table, of IPv4 and of IPv6 each";
     assert!(said(&findings).contains(&text.to_owned()), "{findings:?}");
-    assert!(world.status(&vpcs[1]).unwrap().contains("with vpc-p0: rtb-p1 has no room for more routes"));
+    assert!(world.status(&vpcs[1]).unwrap().contains("with vpc-p0: rtb-p1 has reached its route quota"));
 }
 
 #[test]

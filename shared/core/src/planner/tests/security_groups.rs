@@ -303,6 +303,25 @@ fn a_block_that_the_vpc_leads_to_another_peer_is_not_let_in() {
 }
 
 #[test]
+fn a_block_with_a_route_over_a_foreign_peering_is_not_let_in_even_after_that_peering_is_dead_or_unlisted() {
+    for status in [Some(PeeringStatus::Active), Some(PeeringStatus::Deleted), None] {
+        let (mut world, a, _) = joined();
+        let c = world.vpc("c", scope(3, 0), "10.4.0.0/16", "");
+        let foreign = RouteTarget::Peering("pcx-foreign".parse().unwrap());
+        world.route("rtb-a", "10.4.0.0/16", foreign);
+        if let Some(status) = status {
+            world.peering("pcx-foreign", &a, &c, status, &Tags::new());
+        }
+        world.vpc("d", scope(2, 0), "10.4.0.0/16 100.64.1.0/24", "prod");
+        world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp")]);
+        world.settle();
+        let allowed = world.lets_in();
+        assert!(allowed.contains(&"tcp from 100.64.1.0/24 for prod".to_owned()), "{allowed:?}");
+        assert!(!allowed.iter().any(|rule| rule.contains("10.4.0.0/16")), "{allowed:?}");
+    }
+}
+
+#[test]
 fn a_group_lets_in_what_its_peers_advertise_and_the_mesh_takes() {
     let (mut world, _, b) = opened("tcp");
     world.tag(&b, CIDRS, "10.2.0.0/17");

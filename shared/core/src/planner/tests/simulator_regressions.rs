@@ -193,19 +193,21 @@ fn more_than_ten_deletes_that_are_a_small_share_of_the_mesh_go_unasked() {
 }
 
 #[test]
-fn a_status_keeps_what_another_mesh_says_only_as_long_as_the_vpc_asks_for_it_or_cannot_leave_it() {
+fn a_status_keeps_the_entries_of_a_declared_mesh_that_the_vpc_left_as_long_as_it_has_a_peering_of_that_mesh() {
     let (mut world, a, _) = joined();
     world.set_meshes(&a, "prod $x");
-    let told = |world: &mut World, line: &str| {
+    let rewritten = |world: &mut World, line: &str| {
         world.observed.vpcs.get_mut(&a).unwrap().tags.insert(tags::STATUS.to_owned(), line.to_owned());
         world.settle();
         world.status(&a).unwrap_or_default().to_owned()
     };
-    assert_eq!(told(&mut world, "joined staging"), "refused $x: not a mesh name. joined prod");
-    let held = "waiting staging: leaving is held back until it is confirmed";
-    assert_eq!(told(&mut world, held), format!("refused $x: not a mesh name. joined prod. {held}"));
-    let gone = "waiting gone: leaving is held back until it is confirmed";
-    assert_eq!(told(&mut world, gone), "refused $x: not a mesh name. joined prod");
+    let (held, own) = ("waiting staging: any words", "refused $x: not a mesh name. joined prod");
+    assert_eq!(rewritten(&mut world, held), own);
+    let other = world.vpc("o", scope(3, 0), "10.9.0.0/16", "staging gone");
+    let tags = world.managed([&a, &other], "staging gone");
+    world.peering("pcx-9", &a, &other, PeeringStatus::Active, &tags);
+    assert_eq!(rewritten(&mut world, held), format!("{own}. {held}"));
+    assert_eq!(rewritten(&mut world, "waiting gone: any words"), own, "gone is not declared");
 }
 
 #[test]

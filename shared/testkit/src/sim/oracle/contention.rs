@@ -1,4 +1,4 @@
-//! What peerd puts in place again and again, because somebody undoes it.
+//! Contention: resources that peerd creates again and again because another principal reverts them.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,21 @@ use super::{Oracle, Violation};
 use crate::aws::{HOUR, MINUTE};
 use crate::change_log::{Actor, Change, Entry};
 
-/// The time over which is counted how often a thing was put in place.
+/// The time window over which creations of a resource are counted.
 const WINDOW: u64 = 2 * HOUR;
-/// So often it is put in place at once.
+/// The number of creations without back-off.
 const AT_ONCE: usize = 4;
-/// The longest rest, and the time until the sweep after it.
+/// The longest back-off, and the time until the next sweep.
 const REST: u64 = 32 * MINUTE + 16 * MINUTE;
-/// More often is no rest: four times at once, five with rests between them, and what two runs did at the same time.
+/// The maximum number of creations in the window: four without back-off, five with back-off between them, and those
+/// that two runs made at the same time.
 const MOST: usize = 12;
 
-/// When peerd put what in place.
+/// The times at which peerd created each resource.
 #[derive(Debug, Default)]
 pub struct Puts {
     times: BTreeMap<String, Vec<u64>>,
-    /// The time.
+    /// The virtual time.
     pub now: u64,
 }
 
@@ -41,7 +42,7 @@ pub fn rule(group: &SecurityGroupId, permission: &Permission) -> String {
 }
 
 impl Puts {
-    /// Takes note of what peerd put in place, and of what it took out itself.
+    /// Records the creations of peerd, and forgets a resource that peerd itself deleted.
     pub fn note(&mut self, facts: &Facts, Entry { at, by, deed }: &Entry) {
         self.now = *at;
         if !matches!(by, Actor::Worker(_)) {
@@ -65,13 +66,13 @@ impl Puts {
         }
     }
 
-    /// Whether a thing may be left as it is for now.
+    /// Whether peerd may be backing off from a resource now.
     pub fn rests(&self, thing: &str) -> bool {
         let times = self.times.get(thing).map(Vec::as_slice).unwrap_or_default();
         times.len() >= AT_ONCE && times.last().is_some_and(|last| self.now < last + REST)
     }
 
-    /// Forgets everything, as peerd does when its table is lost.
+    /// Deletes all records, as the loss of the table does.
     pub fn forget(&mut self) {
         self.times.clear();
     }
@@ -82,11 +83,11 @@ impl Puts {
 }
 
 impl Oracle {
-    /// Judges whether anything was put in place too often.
+    /// Checks that no resource was created too often.
     pub(super) fn judge_contests(&self) -> Result<(), Violation> {
         match self.puts.most() {
             Some((thing, times)) if times > MOST => {
-                let by = format!("{thing} was put in place {times} times within two hours");
+                let by = format!("{thing} was created {times} times within two hours");
                 broken("what is undone again and again is put back less and less often", by)
             }
             _ => Ok(()),

@@ -1,4 +1,4 @@
-//! How a world must look once it has come to rest.
+//! The checks of convergence: the state that an idle deployment must have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,15 @@ use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteT
 use super::model::{Facts, Peering, Table, share_addresses};
 use super::{Oracle, Outages, contention, expected_state};
 
-/// What is still wrong, and whom a quota or something foreign keeps from being told that it is connected.
+/// The differences from the converged state, and the VPCs that a quota or a foreign resource keeps from being
+/// connected.
 #[derive(Debug, Default)]
 pub struct ConvergenceReport {
-    /// Sentences; none if all is well.
+    /// Descriptions of the differences; empty if the meshes have converged.
     pub wrong: Vec<String>,
-    /// VPCs that are not connected with everybody, for a reason that is not peerd's.
+    /// VPCs that are not connected with every peer, for a reason that is not a defect of peerd.
     excused: BTreeSet<VpcRef>,
-    /// Whether a quota stands against something, so that every sweep tries again.
+    /// Whether a quota prevents something, so that every sweep tries again.
     pub quota: bool,
 }
 
@@ -26,7 +27,7 @@ impl ConvergenceReport {
 }
 
 impl Oracle {
-    /// Looks at everything that can be read.
+    /// Checks everything that can be read.
     pub fn ending(&self, dark: &Outages) -> ConvergenceReport {
         let mut ending = ConvergenceReport::default();
         let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
@@ -60,7 +61,7 @@ impl Oracle {
         let (managed, foreign): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|(id, peering)| self.facts.is_ours(id, peering));
         if meshes.is_empty() || Facts::overlap(self.facts.end(a), self.facts.end(b)) {
-            let left = managed.iter().map(|(id, _)| format!("{id} is left of {a} - {b}"));
+            let left = managed.iter().map(|(id, _)| format!("{id} of {a} - {b} is not deleted"));
             ending.wrong.extend(left);
             if !meshes.is_empty() {
                 ending.excuse(a, b);
@@ -91,11 +92,12 @@ impl Oracle {
                 ending.excuse(a, b);
             }
             _ if self.puts.rests(&contention::peering_of(a, b)) => ending.excuse(a, b),
-            _ => ending.wrong.push(format!("{a} - {b} has {} live managed peerings, none of use", managed.len())),
+            _ => ending.wrong.push(format!("{a} - {b} has {} managed peerings instead of one active", managed.len())),
         }
     }
 
-    /// Whether a VPC has as many peerings as AWS grants, with those that wait in line and keep their room.
+    /// Whether a VPC has reached its quota of peerings, including the pairs that wait for pending requests and keep
+    /// their slots.
     fn is_full(&self, vpc: &VpcRef) -> bool {
         let theirs = |peering: &&Peering| peering.is_live() && peering.peer_of(vpc).is_some();
         let waits = |peer: &&&VpcRef| {
@@ -109,7 +111,7 @@ impl Oracle {
         self.facts.peerings.values().filter(theirs).count() + waiting >= self.quotas.granted(Quota::Peerings)
     }
 
-    /// Whether as many requests are pending where this VPC's would be made as AWS grants.
+    /// Whether the scope of a requester has reached its quota of pending requests.
     fn waits_in_line(&self, requester: &VpcRef) -> bool {
         use PeeringStatus::{InitiatingRequest, PendingAcceptance};
         let pending = |peering: &&Peering| {
@@ -152,7 +154,7 @@ impl Oracle {
             return;
         }
         for vpc in ends.into_iter().filter(|vpc| peering.dns.get(*vpc).copied().unwrap_or_default() != on) {
-            ending.wrong.push(format!("{id} dns of {vpc} is not {}", if on { "on" } else { "off" }));
+            ending.wrong.push(format!("{id}: the DNS option of {vpc} is not {}", if on { "on" } else { "off" }));
         }
     }
 
@@ -174,7 +176,7 @@ impl Oracle {
                     Some(RouteTarget::Peering(target))
                         if target == id && !dark.is_any() && self.has_rival(table, block, to) =>
                     {
-                        ending.wrong.push(format!("{name} leads addresses of {block} to two peers"));
+                        ending.wrong.push(format!("{name} routes addresses of {block} to two peers"));
                     }
                     Some(RouteTarget::Peering(target)) if target == id => {}
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
@@ -186,7 +188,7 @@ impl Oracle {
                         ending.quota = true;
                         ending.excuse(from, to);
                     }
-                    found => ending.wrong.push(format!("{name} leads {block} of {to} to {found:?} instead of {id}")),
+                    found => ending.wrong.push(format!("{name} routes {block} of {to} to {found:?} instead of {id}")),
                 }
             }
         }
@@ -201,7 +203,7 @@ impl Oracle {
         }
     }
 
-    /// Whether the table leads addresses of this block to another member already.
+    /// Whether the table routes addresses of this CIDR block to another member already.
     pub(super) fn has_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
         table.routes.iter().any(|(other, route)| {
             let RouteTarget::Peering(id) = &route.target else { return false };
@@ -211,7 +213,7 @@ impl Oracle {
         })
     }
 
-    /// Whether another member has a claim to these addresses that somebody's own route stands against.
+    /// Whether another member advertises these addresses, and a foreign route is in the way of its route.
     fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
         self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
             let meshes = self.facts.connecting(&table.vpc, rival);
@@ -229,7 +231,7 @@ impl Oracle {
         table.routes.keys().filter(family).count() >= self.quotas.granted(Quota::Routes)
     }
 
-    /// Routes over managed peerings to where nobody wants to go.
+    /// Checks for routes over managed peerings that no mesh wants.
     fn look_for_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Outages, ending: &mut ConvergenceReport) {
         for (block, route) in &table.routes {
             let RouteTarget::Peering(id) = &route.target else { continue };
@@ -254,7 +256,7 @@ impl Oracle {
                 continue;
             }
             if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, block) {
-                ending.quota = true; // no room for the routes that are to take its place
+                ending.quota = true; // no capacity for the routes that are to replace it
                 ending.excuse(&table.vpc, peer);
                 continue;
             }
@@ -262,7 +264,7 @@ impl Oracle {
                 let state = peering.status.now();
                 ending
                     .wrong
-                    .push(format!("{name} still leads {block} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
+                    .push(format!("{name} still routes {block} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
             }
         }
     }
@@ -271,7 +273,7 @@ impl Oracle {
         let Some(seen) = self.facts.vpc(vpc) else { return };
         let policies = self.facts.policies.now();
         if expected_state::is_told_more(policies, self.facts.end(vpc)) {
-            return; // what is told of tags and blocks is for the planner's tests to judge
+            return; // the tests of the planner check what a status reports about tags and CIDR blocks
         }
         let sentences: BTreeMap<String, String> = seen
             .asks_for()
@@ -290,11 +292,11 @@ impl Oracle {
         let line = sentences.into_values().collect::<Vec<_>>().join(". ");
         let wanted = (!line.is_empty()).then_some(line);
         if seen.status() != wanted.as_ref() && !ending.excused.contains(vpc) {
-            ending.wrong.push(format!("{vpc} wears {:?} instead of {wanted:?}", seen.status()));
+            ending.wrong.push(format!("{vpc} has the status {:?} instead of {wanted:?}", seen.status()));
         }
     }
 
-    /// Whether the index knows who asks for what, and if need be, that nobody else does.
+    /// Checks that the index has all requested memberships, and if `exactly`, no others.
     pub fn index(&self, index: &BTreeMap<MeshName, BTreeSet<VpcRef>>, exactly: bool) -> Vec<String> {
         let mut asked: BTreeMap<String, BTreeSet<VpcRef>> = BTreeMap::new();
         for vpc in self.facts.existing() {

@@ -1,5 +1,5 @@
-//! What tags and policies ask for, worked out the slow way: addresses are numbers, and sets of them are ranges. Of peerd's
-//! own only the form of a policy is used.
+//! The state that tags and policies require, computed by simple means: addresses are numbers, and sets of addresses are
+//! ranges. The only part of peerd that it uses is the type of a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -10,17 +10,17 @@ use peerd_core::{AccountId, OrganizationalUnitId, Tags, VpcRef};
 
 use super::model::{Table, Vpc};
 
-/// What every declared mesh says at one time, and what is known then of whom it says it.
+/// The policies of all declared meshes at one time, with the organization as it is known then.
 #[derive(Debug, Clone)]
 pub struct Policies {
-    /// By mesh.
+    /// The policies by mesh.
     pub of_meshes: BTreeMap<String, Policy>,
     pub units: Units,
-    /// Accounts that are said to be gone for good.
+    /// Accounts that an operator removed for good.
     pub gone: BTreeSet<AccountId>,
 }
 
-/// The organisational units that accounts are in.
+/// The organizational units that contain each account.
 pub type Units = BTreeMap<AccountId, BTreeSet<OrganizationalUnitId>>;
 
 impl Deref for Policies {
@@ -31,7 +31,7 @@ impl Deref for Policies {
     }
 }
 
-/// A VPC in one of its states, or gone.
+/// A VPC in one of its states, or deleted.
 #[derive(Clone, Copy)]
 pub struct End<'a> {
     pub at: &'a VpcRef,
@@ -52,7 +52,7 @@ impl End<'_> {
     }
 }
 
-/// Why a mesh does not take a VPC; nothing if it does.
+/// Returns why a mesh does not admit a VPC; none if it does. The texts are those of `peerd:status`.
 pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> {
     let Some(policy) = policies.get(mesh) else { return Some("mesh is not declared".to_owned()) };
     let Policy { mode, admit, .. } = policy;
@@ -77,7 +77,7 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
         .then(|| format!("account {account} is in no admitted organisational unit"))
 }
 
-/// The meshes that connect two VPCs.
+/// Returns the meshes that connect two VPCs.
 pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<String> {
     let connects = |mesh: &&String| {
         let taken = [a, b].iter().all(|end| refusal(policies, mesh, end.at).is_none());
@@ -86,7 +86,7 @@ pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<Strin
     (&a.asks_for() & &b.asks_for()).iter().filter(connects).cloned().collect()
 }
 
-/// Whether a mesh for which both VPCs ask is paused.
+/// Whether a mesh that both VPCs request is paused.
 pub fn paused(policies: &Policies, a: End<'_>, b: End<'_>) -> bool {
     let both = &a.asks_for() & &b.asks_for();
     both.iter().any(|mesh| is_paused(policies, mesh))
@@ -97,13 +97,13 @@ pub fn is_paused(policies: &Policies, mesh: &str) -> bool {
     policies.get(mesh).is_some_and(|policy| policy.mode == Mode::Paused)
 }
 
-/// Whether names are to resolve between VPCs of these meshes; nothing if no mesh says.
+/// Whether host names are to resolve to private addresses between VPCs of these meshes; none if no mesh manages DNS.
 pub fn resolves(policies: &Policies, meshes: &BTreeSet<String>) -> Option<bool> {
     let says = |dns: Dns| meshes.iter().any(|mesh| policies.get(mesh).is_some_and(|policy| policy.dns == dns));
     if says(Dns::On) { Some(true) } else { says(Dns::Off).then_some(false) }
 }
 
-/// The family, the first and the last address.
+/// Whether the family is IPv4, the first and the last address.
 type Range = (bool, u128, u128);
 
 pub fn range(block: &IpNet) -> Range {
@@ -117,7 +117,7 @@ fn is_within(inner: Range, outer: Range) -> bool {
     inner.0 == outer.0 && outer.1 <= inner.1 && inner.2 <= outer.2
 }
 
-/// What is left of a range.
+/// Returns the parts of a range outside the others.
 fn without(range: Range, taken: &[Range]) -> Vec<Range> {
     let mut left = vec![range];
     for (family, first, last) in taken {
@@ -136,7 +136,7 @@ fn without(range: Range, taken: &[Range]) -> Vec<Range> {
     left
 }
 
-/// Whether every address of a block is in one of the others.
+/// Whether every address of a CIDR block is in one of the others.
 pub fn is_covered(block: &IpNet, by: &[IpNet]) -> bool {
     without(range(block), &by.iter().map(range).collect::<Vec<_>>()).is_empty()
 }
@@ -149,7 +149,7 @@ fn blocks_of((is_v4, first, last): Range) -> Vec<IpNet> {
     }
 }
 
-/// The same addresses in as few blocks as that takes.
+/// Returns the same addresses in as few CIDR blocks as possible.
 pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
     let mut ranges: Vec<Range> = blocks.iter().map(range).collect();
     ranges.sort_unstable();
@@ -163,7 +163,7 @@ pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
     joined.into_iter().flat_map(blocks_of).collect()
 }
 
-/// The blocks to which the peers of a VPC in these meshes are routed.
+/// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.
 pub fn brings(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
     let own = end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
     let advertised: Vec<IpNet> = match end.tag("peerd:cidrs") {
@@ -190,18 +190,19 @@ pub fn brings(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> V
     brought.iter().filter(|block| !inner(block)).copied().collect()
 }
 
-/// Whether a VPC may be told more than that it joined: of tags that make no sense, or of blocks that a mesh leaves out.
+/// Whether the status of a VPC may report more than the joined meshes: invalid tags, or CIDR blocks that a mesh does
+/// not admit.
 pub fn is_told_more(policies: &Policies, end: End<'_>) -> bool {
     let ranges = |mesh: &String| policies.get(mesh).is_some_and(|policy| !policy.admit.cidrs.is_empty());
     end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.asks_for().iter().any(ranges)
 }
 
-/// Whether the owner of a table wants it left as it is.
+/// Whether the tags of a table exclude it from management.
 pub fn is_left_alone(tags: &Tags) -> bool {
     tags.get("peerd:routes").is_some_and(|value| value.trim() != "manage")
 }
 
-/// Whether a table takes the routes of these meshes.
+/// Whether a table gets the routes of these meshes.
 pub fn takes(policies: &Policies, meshes: &BTreeSet<String>, table: &Table, tags: &Tags) -> bool {
     if table.of_gateway || is_left_alone(tags) {
         return false;

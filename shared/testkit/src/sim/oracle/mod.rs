@@ -1,8 +1,8 @@
-//! The oracle: what must never happen, and how a world must look in the end.
+//! The oracle: checks the safety of every change, and the convergence of the meshes.
 //!
-//! It reads the ledger, which AWS wrote, and shares no code with the planner or the engine. Whoever deletes acts on what
-//! he read a moment ago; so a change is judged by whether it was right at some time since the worker began, less the time
-//! by which describes may be behind.
+//! It reads the change log of the simulated AWS, and shares no code with the planner or the engine. A worker acts on
+//! earlier reads. Therefore a change is allowed if it was right at some time since the worker started, or before that
+//! within the staleness of describe calls.
 
 mod contention;
 mod convergence;
@@ -24,12 +24,12 @@ pub use model::Facts;
 use crate::change_log::{Actor, Change, Entry};
 use crate::faults::FaultProfile;
 
-/// A promise of peerd's that was broken.
+/// A violation of a promise of peerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which promise.
+    /// The promise.
     pub promise: &'static str,
-    /// By what.
+    /// The change or state that violates it.
     pub by: String,
 }
 
@@ -43,42 +43,42 @@ fn defaults(declared: &BTreeSet<MeshName>) -> BTreeMap<String, Policy> {
     declared.iter().map(|mesh| (mesh.to_string(), Policy::default())).collect()
 }
 
-/// One who knows what really happened.
+/// The checker of all changes, with a model of the simulated AWS.
 pub struct Oracle {
     facts: Facts,
-    /// Whose VPCs can be members.
+    /// The accounts whose VPCs can be members.
     accounts: BTreeSet<AccountId>,
     staleness: u64,
-    /// The longest time between a look and the call that follows from it.
+    /// The longest time between a read and the resulting call.
     flight: u64,
-    /// What was put in place how often.
+    /// The creations of each resource.
     pub puts: contention::Puts,
     /// Quotas that may leave a pair unconnected.
     pub quotas: Quotas,
-    /// Until when some scope could not be read, or reads failed: to whoever began by then, a VPC counts as what it was when
-    /// it was last read.
+    /// The last time at which a scope was unreadable, or reads failed. For workers that started by then, a VPC counts
+    /// with any of its earlier states.
     pub blind_until: u64,
     /// Whether an operator has confirmed mass deletes.
     pub confirmed: bool,
     /// Peerings that each worker deleted, by mesh.
     deleted: BTreeMap<(u32, String), usize>,
-    /// Every delete by peerd: when, and of which mesh.
+    /// The time and the mesh of every delete by peerd.
     deletes: Vec<(u64, String)>,
 }
 
-/// Who cannot be read at present.
+/// The current outages.
 #[derive(Debug, Clone, Default)]
 pub struct Outages {
-    /// Accounts.
+    /// Unreachable accounts.
     pub accounts: BTreeSet<AccountId>,
-    /// Regions.
+    /// Unreachable Regions.
     pub regions: BTreeSet<Region>,
-    /// Regions of one account.
+    /// Disabled Regions of single accounts.
     pub scopes: BTreeSet<Scope>,
 }
 
 impl Outages {
-    /// Whether there is any.
+    /// Whether there is an outage.
     pub fn is_any(&self) -> bool {
         !self.accounts.is_empty() || !self.regions.is_empty() || !self.scopes.is_empty()
     }
@@ -90,7 +90,7 @@ impl Outages {
 }
 
 impl Oracle {
-    /// An oracle of a world in which nothing has happened.
+    /// Creates the oracle of a deployment without changes.
     pub fn new(
         declared: &BTreeSet<MeshName>,
         accounts: BTreeSet<AccountId>,
@@ -118,7 +118,7 @@ impl Oracle {
         }
     }
 
-    /// An operator declares a mesh.
+    /// Records that an operator declared a mesh.
     pub fn declare(&mut self, at: u64, mesh: &MeshName, policy: Policy) {
         self.give_up_the_released();
         let mut policies = self.facts.policies.now().clone();
@@ -126,7 +126,7 @@ impl Oracle {
         self.facts.policies.set(at, policies);
     }
 
-    /// The policies are lost with the table: what the stack declares is left.
+    /// Records that the table was lost with the policies: only the meshes that the stack declares are left.
     pub fn lose_policies(&mut self, at: u64, declared: &BTreeSet<MeshName>) {
         self.give_up_the_released();
         let policies = expected_state::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
@@ -134,8 +134,8 @@ impl Oracle {
         self.puts.forget();
     }
 
-    /// What peerd knows of the organisation, and of accounts that are gone. What is lost of the former was no reason to let
-    /// go of anybody.
+    /// Records what peerd knows of the organization, and which accounts an operator removed. The loss of the
+    /// organization listing is no reason to remove a member.
     pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization, gone: BTreeSet<AccountId>) {
         let over = |account: &Placement| {
             let of = |unit: &OrganizationalUnitId| units.get(unit).into_iter().flatten().cloned();
@@ -152,7 +152,7 @@ impl Oracle {
         }
     }
 
-    /// Of what died while a policy released it nobody can tell later whose its routes are.
+    /// Records the dead peerings that a policy releases: peerd cannot tell later whose their routes are.
     fn give_up_the_released(&mut self) {
         let Facts { policies, peerings, given_up, .. } = &mut self.facts;
         let is_dead = |id: &&PeeringId| peerings.get(*id).is_some_and(|peering| !peering.is_live());
@@ -160,15 +160,15 @@ impl Oracle {
         given_up.extend(released.filter(is_dead).cloned());
     }
 
-    /// The policy of a mesh.
+    /// Returns the policy of a mesh.
     pub fn policy(&self, mesh: &MeshName) -> Policy {
         self.facts.policies.now().get(mesh.as_str()).cloned().unwrap_or_default()
     }
 
-    /// Takes note of an entry and judges it; `since` tells when a worker began.
+    /// Checks and records a change; `since` returns the time when a worker started.
     ///
     /// # Errors
-    /// The promise that it breaks.
+    /// Returns the violation of a promise.
     pub fn witness(&mut self, entry: &Entry, since: impl Fn(u32) -> u64) -> Result<(), Violation> {
         let judged = match entry.by {
             Actor::Worker(worker) => self.judge(entry, worker, since(worker)),
@@ -179,7 +179,7 @@ impl Oracle {
         judged.and_then(|()| self.judge_contests())
     }
 
-    /// Whether AWS failed a request of peerd's, because blocks came to overlap meanwhile.
+    /// Whether AWS failed a request of peerd because an overlapping CIDR block was added in the meantime.
     pub fn saw_a_request_fail(&self) -> bool {
         let failed = |peering: &model::Peering| {
             peering.made_by_peerd && peering.status.since(0).any(|status| *status == PeeringStatus::Failed)
@@ -224,7 +224,7 @@ impl Oracle {
             Change::Status { id, status } => {
                 facts.peerings.get_mut(&id).into_iter().for_each(|peering| peering.status.set(*at, status.clone()));
             }
-            // What a stranger writes on his own side nobody else sees.
+            // No one else can read the tags that an unknown account writes on its side.
             Change::Tags { scope, .. } if !self.accounts.contains(&scope.account) => {}
             Change::Tags { id, scope, tags } => {
                 if let Some(peering) = facts.peerings.get_mut(&id) {

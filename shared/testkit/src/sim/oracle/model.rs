@@ -1,4 +1,4 @@
-//! The world as the ledger tells it, with its past: slow and obvious, and without a line of peerd's own.
+//! A model of the simulated AWS with its history, built from the change log: slow and simple, without code of peerd.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::expected_state::{self, End, Policies};
 use crate::aws::GroupRule;
 use crate::change_log::Actor;
 
-/// A value and all that it ever was.
+/// A value with all its earlier values.
 #[derive(Debug, Clone)]
 pub struct Past<T>(Vec<(u64, T)>);
 
@@ -29,7 +29,7 @@ impl<T> Past<T> {
         &self.0[self.0.len() - 1].1
     }
 
-    /// Every value that held at some time from `from` on; before the first there was none.
+    /// Returns every value that was current at some time from `from` on; before the first one there was no value.
     pub fn since(&self, from: u64) -> impl Iterator<Item = &T> {
         let held = self.0.iter().rposition(|(at, _)| *at <= from).unwrap_or(0);
         self.0[held..].iter().map(|(_, value)| value)
@@ -40,18 +40,18 @@ impl<T> Past<T> {
     }
 }
 
-/// The words of a tag that names meshes.
+/// Returns the words of a tag with mesh names.
 pub fn words<'a>(tags: &'a Tags, key: &str) -> impl Iterator<Item = &'a str> {
     let value = tags.get(key).map_or("", String::as_str);
     value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty())
 }
 
-/// Whether something says that peerd made it.
+/// Whether a resource has the ownership tag of peerd.
 pub fn is_marked(tags: &Tags) -> bool {
     tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
 }
 
-/// A VPC while it exists.
+/// An existing VPC.
 #[derive(Debug, Clone)]
 pub struct Vpc {
     pub blocks: Vec<IpNet>,
@@ -59,7 +59,7 @@ pub struct Vpc {
 }
 
 impl Vpc {
-    /// The words of `peerd:env`.
+    /// Returns the requested meshes, the words of `peerd:env`.
     pub fn asks_for(&self) -> BTreeSet<String> {
         words(&self.tags, "peerd:env").map(str::to_owned).collect()
     }
@@ -107,7 +107,7 @@ impl Peering {
         }
     }
 
-    /// The words of `peerd:env` on any side.
+    /// Returns the meshes in `peerd:env` on any side.
     pub fn meshes(&self) -> BTreeSet<String> {
         let values = self.tags.values().filter_map(|tags| tags.now().get("peerd:env"));
         values.flat_map(|value| value.split('+')).map(str::to_owned).collect()
@@ -128,7 +128,7 @@ pub struct Table {
     pub routes: BTreeMap<IpNet, Route>,
     /// Routes that were deleted or replaced.
     pub gone: Vec<GoneRoute>,
-    /// Blocks that prefix lists lead elsewhere, and since when.
+    /// CIDR blocks that a prefix list routes elsewhere, and since when.
     pub listed: BTreeMap<IpNet, u64>,
 }
 
@@ -143,7 +143,7 @@ pub struct GoneRoute {
     pub block: IpNet,
     pub target: RouteTarget,
     pub until: u64,
-    /// Who deleted or replaced it.
+    /// The principal that deleted or replaced it.
     pub by: Actor,
 }
 
@@ -152,13 +152,13 @@ pub struct Group {
     pub vpc: VpcRef,
     pub tags: Past<Tags>,
     pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
-    /// Rules that are no more, and until when they were.
+    /// Deleted rules, and the times of their deletion.
     pub gone: Vec<(Permission, u64)>,
-    /// When somebody last had a hand in a rule.
+    /// The time when a user last changed a rule.
     pub meddled: BTreeMap<SecurityGroupRuleId, u64>,
 }
 
-/// All that there is, and what the VPCs and peerings were.
+/// The current state of the simulated AWS, and the history of VPCs and peerings.
 #[derive(Debug)]
 pub struct Facts {
     pub policies: Past<Policies>,
@@ -166,9 +166,9 @@ pub struct Facts {
     pub tables: BTreeMap<RouteTableId, Table>,
     pub peerings: BTreeMap<PeeringId, Peering>,
     pub groups: BTreeMap<SecurityGroupId, Group>,
-    /// Whether VPCs have all that names need. What none was ever said of has not: CreateVpc gives no host names.
+    /// Whether VPCs have both DNS attributes. A VPC without an entry does not: CreateVpc does not enable host names.
     pub names: BTreeMap<VpcRef, Past<bool>>,
-    /// Peerings that died while a policy released them.
+    /// Peerings that were dead while a policy released them.
     pub given_up: BTreeSet<PeeringId>,
 }
 
@@ -182,7 +182,7 @@ impl Facts {
         self.vpcs.get(vpc)?.now().as_ref()
     }
 
-    /// The VPCs that exist.
+    /// Returns the existing VPCs.
     pub fn existing(&self) -> Vec<&VpcRef> {
         self.vpcs.iter().filter(|(_, past)| past.now().is_some()).map(|(vpc, _)| vpc).collect()
     }
@@ -195,37 +195,37 @@ impl Facts {
         self.peerings.iter().filter(move |(_, peering)| peering.connects(a, b))
     }
 
-    /// A VPC as it is.
+    /// Returns a VPC in its current state.
     pub fn end<'a>(&'a self, vpc: &'a VpcRef) -> End<'a> {
         End { at: vpc, seen: self.vpc(vpc) }
     }
 
-    /// The meshes that connect two VPCs as they are.
+    /// Returns the meshes that connect two VPCs in their current states.
     pub fn connecting(&self, a: &VpcRef, b: &VpcRef) -> BTreeSet<String> {
         expected_state::connecting(self.policies.now(), self.end(a), self.end(b))
     }
 
-    /// Whether a peering is peerd's to change: it wears the mark, and no policy releases it.
+    /// Whether peerd may change a peering: it has the ownership tag, and no policy releases it.
     pub fn is_ours(&self, id: &PeeringId, peering: &Peering) -> bool {
         peering.is_managed() && !self.is_released(id)
     }
 
-    /// Whether a policy says that peerd is to manage a peering no more.
+    /// Whether a policy releases a peering.
     pub fn is_released(&self, id: &PeeringId) -> bool {
         self.policies.now().values().any(|policy| policy.release.contains(id))
     }
 
-    /// Whether the account of a VPC was said to be gone at some time from `from` on.
+    /// Whether the account of a VPC was removed at some time from `from` on.
     pub fn was_gone(&self, vpc: &VpcRef, from: u64) -> bool {
         self.policies.since(from).any(|policies| policies.gone.contains(&vpc.scope.account))
     }
 
-    /// Whether a VPC had what names need at some time from `from` on.
+    /// Whether a VPC had both DNS attributes at some time from `from` on.
     pub fn had_names(&self, vpc: &VpcRef, from: u64) -> bool {
         self.names.get(vpc).is_some_and(|past| past.since(from).any(|has| *has))
     }
 
-    /// Whether a VPC has what names need.
+    /// Whether a VPC has both DNS attributes.
     pub fn has_names(&self, vpc: &VpcRef) -> bool {
         self.names.get(vpc).is_some_and(|past| *past.now())
     }
@@ -240,15 +240,15 @@ impl Facts {
         !expected_state::connecting(policies, End { at: a, seen: seen(a) }, End { at: b, seen: seen(b) }).is_empty()
     }
 
-    /// Whether blocks of two VPCs share addresses.
+    /// Whether CIDR blocks of two VPCs overlap.
     pub fn overlap(a: End<'_>, b: End<'_>) -> bool {
         let blocks = |end: End<'_>| end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
         let theirs = blocks(b);
         blocks(a).iter().any(|mine| theirs.iter().any(|theirs| share_addresses(mine, theirs)))
     }
 
-    /// Whether something held of policies and two VPCs in states that each of them had at some time from `from` on. Each was
-    /// read by a call of its own, so the states need not have been at the same time.
+    /// Whether a condition held for some combination of policies and states of two VPCs from `from` on. A separate call
+    /// reads each of them, so the states need not be from the same time.
     pub fn sometime(
         &self,
         a: &VpcRef,
@@ -258,7 +258,7 @@ impl Facts {
     ) -> bool {
         let states = |vpc| {
             let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
-            // Before it was made there was no VPC.
+            // The VPC did not exist before its creation.
             let absent = past.is_none_or(|past| past.at(from).is_none()).then_some(None);
             let present = past.into_iter().flat_map(move |past| past.since(from).map(Option::as_ref));
             absent.into_iter().chain(present).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! What peerd must never do. Each promise stands in docs/semantics.md.
+//! The safety checks: changes that peerd must never make. docs/semantics.md lists the promises.
 
 use peerd_core::cidr::IpNet;
 use peerd_core::policy::Mode;
@@ -10,7 +10,8 @@ use super::security_groups::Look;
 use super::{Oracle, Violation};
 use crate::change_log::{Change, Entry};
 
-/// Deletes of one mesh that the default policy lets one run make unasked: so many, or this share in per cent.
+/// The deletes of one mesh that the default policy allows one run without confirmation: a number, or a share in
+/// percent.
 const DELETES: (usize, usize) = (10, 30);
 
 pub(super) fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
@@ -18,7 +19,7 @@ pub(super) fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<
 }
 
 impl Oracle {
-    /// Judges what a worker did that began at `since`.
+    /// Checks a change of a worker that started at `since`.
     pub(super) fn judge(&mut self, entry: &Entry, worker: u32, since: u64) -> Result<(), Violation> {
         let from = since.saturating_sub(self.staleness);
         let known = if since <= self.blind_until { 0 } else { from };
@@ -56,7 +57,7 @@ impl Oracle {
         }
     }
 
-    /// The VPCs whose connection a deed changes.
+    /// Returns the VPCs whose connection a change affects.
     fn pair_of<'a>(&'a self, deed: &'a Change) -> Option<(&'a VpcRef, &'a VpcRef)> {
         let id = match deed {
             Change::Peering { requester, accepter, .. } => return Some((requester, accepter)),
@@ -107,7 +108,7 @@ impl Oracle {
         for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
             let target = RouteTarget::Peering(id.clone());
             if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
-                let by = format!("deleted {id}, to which {table} still led {block}");
+                let by = format!("deleted {id} while {table} still routed {block} to it");
                 return broken("a route comes out before its peering is deleted", by);
             }
         }
@@ -124,7 +125,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let (a, b) = (&self.facts.peerings[id].requester, &self.facts.peerings[id].accepter);
         if self.facts.were_connected(a, b, since) {
-            return Ok(()); // a worker may be at several meshes, and look at one later than at another
+            return Ok(()); // a worker can reconcile several meshes, and read one later than another
         }
         for mesh in self.facts.peerings[id].meshes() {
             self.deletes.push((at, mesh.clone()));
@@ -141,7 +142,7 @@ impl Oracle {
                 continue;
             }
             if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
-                let by = format!("{count} peerings of {mesh} deleted at once");
+                let by = format!("one worker deleted {count} peerings of {mesh}");
                 return broken("mass deletes wait for an operator", by);
             }
         }
@@ -163,7 +164,7 @@ impl Oracle {
         let peering = &self.facts.peerings[id];
         let (a, b) = (&peering.requester, &peering.accepter);
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd changes only what it made", format!("switched dns of {id}"));
+            return broken("peerd changes only what it made", format!("changed the DNS option of {id}"));
         }
         let said = |policies: &Policies, a: End<'_>, b: End<'_>| {
             expected_state::resolves(policies, &expected_state::connecting(policies, a, b)) == Some(on)
@@ -171,7 +172,7 @@ impl Oracle {
         let can = !on || [a, b].iter().all(|vpc| self.facts.had_names(vpc, from));
         if !can || !self.facts.sometime(a, b, from, said) {
             let promise = "names resolve across a peering as its meshes say, and only where both VPCs can";
-            return broken(promise, format!("switched dns of {id} {}", if on { "on" } else { "off" }));
+            return broken(promise, format!("switched the DNS option of {id} {}", if on { "on" } else { "off" }));
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ impl Oracle {
         from: u64,
         known: u64,
     ) -> Result<(), Violation> {
-        let routed = || format!("{id} leads {block} to {target}");
+        let routed = || format!("{id} routes {block} to {target}");
         let RouteTarget::Peering(peering) = target else { return broken("peerd routes to peerings only", routed()) };
         let (peering, table) = (&self.facts.peerings[peering], &self.facts.tables[id]);
         if !peering.status.since(from).any(|status| *status == PeeringStatus::Active) {
@@ -194,7 +195,7 @@ impl Oracle {
             return broken("a foreign peering is used for nothing", routed());
         }
         let Some(peer) = peering.peer_of(&table.vpc) else {
-            return broken("a route leads to its own peering", routed());
+            return broken("a route points to a peering of its VPC", routed());
         };
         let offered = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
@@ -202,7 +203,7 @@ impl Oracle {
             expected_state::brings(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
         };
         if !self.facts.sometime(&table.vpc, peer, known, offered) {
-            return broken("only blocks of members are routed, in tables that take routes", routed());
+            return broken("peerd routes only CIDR blocks of members, in managed tables", routed());
         }
         Ok(())
     }
@@ -218,9 +219,9 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let route = &self.facts.tables[id].routes[block];
         if route.since >= raced {
-            return Ok(()); // it was put there between the worker's last look and its call; EC2 has no compare-and-set
+            return Ok(()); // it was created between the worker's last read and its call; EC2 has no compare-and-set
         }
-        let took = || format!("{id} led {block} to {was}");
+        let took = || format!("{id} routed {block} to {was}");
         let RouteTarget::Peering(peering_id) = was else {
             return broken("a route is never taken from a foreign target", took());
         };
@@ -232,7 +233,7 @@ impl Oracle {
         let vpc = &table.vpc;
         let gone = table.gone.iter().filter(|route| route.until >= from).map(|route| &route.block);
         let others: Vec<IpNet> = table.routes.keys().chain(gone).filter(|other| *other != block).copied().collect();
-        // Nothing that the peer brought is unrouted by it, or the table took no routes.
+        // All addresses that the peer advertised keep a route, or the table is not managed.
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
             let refuses = |tags: &Tags| {
@@ -250,7 +251,7 @@ impl Oracle {
         let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
         if !dead && table.tags.since(from).all(expected_state::is_left_alone) && !self.may_go(peering_id, peering, from)
         {
-            return broken("a table that is to be ignored is left as it is", took());
+            return broken("an ignored table is not changed", took());
         }
         if removed && !given_up && !dead && !ambiguous && !self.may_go(peering_id, peering, from) {
             return broken("traffic between two members is never interrupted", took());
@@ -265,7 +266,7 @@ impl Oracle {
         };
         match self.facts.vpc(vpc) {
             Some(before) if others(&before.tags) == others(tags) => Ok(()),
-            _ => broken("peerd changes only what it made", format!("the tags of {vpc}")),
+            _ => broken("peerd changes only what it made", format!("changed the tags of {vpc}")),
         }
     }
 
@@ -273,8 +274,8 @@ impl Oracle {
         self.facts.sometime(a, b, from, |policies, a, b| !expected_state::connecting(policies, a, b).is_empty())
     }
 
-    /// Whether there was a reason to let go of a peering while it stood: nobody wanted it, its VPCs shared addresses, or
-    /// it had a twin. Membership is read after the peerings, so what was so before the peering is no reason.
+    /// Whether there was a reason to delete a peering while it existed: no mesh wanted it, its VPCs overlapped, or it
+    /// had a duplicate. Membership is read after the peerings, so an earlier state than the peering is no reason.
     fn may_go(&self, id: &PeeringId, peering: &model::Peering, from: u64) -> bool {
         let (a, b) = (&peering.requester, &peering.accepter);
         let from = from.max(peering.made_at.saturating_sub(self.staleness));

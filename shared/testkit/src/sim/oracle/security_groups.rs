@@ -1,4 +1,4 @@
-//! Security groups: who is let in, and who must be.
+//! The checks of security groups: which rules peerd may create and delete, and which must exist.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::change_log::Actor;
 
 const MARK: &str = "peerd:env/";
 
-/// The meshes for which a rule stands, by its tags.
+/// Returns the meshes of a rule, by its tags.
 fn meshes_of(tags: &Tags) -> BTreeSet<&str> {
     tags.keys().filter_map(|key| key.strip_prefix(MARK)).collect()
 }
@@ -28,7 +28,7 @@ fn allowed(tags: &Tags) -> BTreeSet<&str> {
     words(tags, "peerd:allow").collect()
 }
 
-/// What the tags let in, of what a story may say.
+/// Returns the traffic that the tags allow, of the values that scenarios use.
 fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
     let Some(value) = tags.get("peerd:ports") else { return [Traffic::All].into() };
     let read = |word| match word {
@@ -41,19 +41,19 @@ fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
     value.split_whitespace().filter_map(read).collect()
 }
 
-/// Which worker acts, and on what it may have seen.
+/// The worker that makes a change, and the age of its reads.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     /// The worker.
     pub worker: u32,
-    /// It saw AWS as it was at this time, or later.
+    /// The earliest time whose state of AWS it can have read.
     pub from: u64,
-    /// It saw the policies as they were at this time, or later.
+    /// The earliest time whose policies and members it can have used.
     pub known: u64,
 }
 
 impl Oracle {
-    /// Judges what peerd did to a rule.
+    /// Checks a change of a rule by peerd.
     pub(super) fn judge_rule(
         &self,
         id: &SecurityGroupId,
@@ -81,7 +81,7 @@ impl Oracle {
         let group = &self.facts.groups[id];
         match (was, now) {
             (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
-                broken("a security group lets in only members that it allows", deed())
+                broken("a security group gets rules only for members of meshes that it allows", deed())
             }
             (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
                 broken("traffic between two members is never interrupted", deed())
@@ -106,7 +106,8 @@ impl Oracle {
         group.tags.since(from).any(asked) && expected_state::is_covered(&made.permission.from, &brought.borrow())
     }
 
-    /// Whether a rule that went was needed by a member that was one all the time, over a peering that carried traffic.
+    /// Whether a deleted rule was needed by a VPC that was a member all the time, over a peering that was active all
+    /// the time.
     fn shuts_out(&self, group: &Group, rule: &SecurityGroupRuleId, gone: &GroupRule, mesh: &str, look: Look) -> bool {
         let from = look.from;
         let Permission { traffic: what, from: block } = &gone.permission;
@@ -116,7 +117,7 @@ impl Oracle {
             return false;
         }
         let only = BTreeSet::from([mesh.to_owned()]);
-        // What stood when the worker looked counts: another may have taken it out meanwhile.
+        // Rules that existed when the worker read the group count: another worker may have revoked them since.
         let standing = group.rules.iter().filter(|(id, _)| *id != rule).map(|(_, other)| &other.permission);
         let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
         let left = standing.chain(stood).filter(|other| other.traffic == *what);
@@ -148,8 +149,8 @@ impl Oracle {
         })
     }
 
-    /// Whether some table of a VPC leads addresses of a block over the peering of another than this peer, and none leads the
-    /// block to this one.
+    /// Whether a table of a VPC routes addresses of a CIDR block to another peer than this one, and no table routes the
+    /// CIDR block to this one.
     fn leads_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef) -> bool {
         let routes = || self.tables_of(vpc).flat_map(|table| &table.routes);
         let here = routes()
@@ -157,8 +158,8 @@ impl Oracle {
         !here && routes().any(|(other, route)| self.leads_past(vpc, block, peer, (other, &route.target)))
     }
 
-    /// Whether that was so when a worker looked. A route that another has deleted or replaced since counts, too; one that
-    /// the worker itself has does not: it knew what it did.
+    /// Whether that was so when a worker read the routes. Routes that another principal has deleted or replaced since
+    /// count, too; those that the worker itself has changed do not.
     fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, look: Look) -> bool {
         let Look { worker, from, known: _ } = look;
         let gone = self.tables_of(vpc).flat_map(|table| &table.gone);
@@ -171,7 +172,7 @@ impl Oracle {
         self.facts.tables.values().filter(move |table| table.vpc == *vpc)
     }
 
-    /// Whether a target is a peering with this peer; nothing if it is no peering.
+    /// Whether a target is a peering with this peer; none if it is not a peering.
     fn leads_to(&self, vpc: &VpcRef, peer: &VpcRef, target: &RouteTarget) -> Option<bool> {
         match target {
             RouteTarget::Peering(id) => {
@@ -181,12 +182,13 @@ impl Oracle {
         }
     }
 
-    /// Whether a route leads addresses of a block over the peering of another than this peer.
+    /// Whether a route sends addresses of a CIDR block to another peer than this one.
     fn leads_past(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, route: (&IpNet, &RouteTarget)) -> bool {
         share_addresses(route.0, block) && self.leads_to(vpc, peer, route.1) == Some(false)
     }
 
-    /// Whether the group had no room for a rule more at some time from `from` on: then one goes before another comes.
+    /// Whether the group had no capacity for another rule at some time from `from` on: then peerd revokes a rule before
+    /// it adds its replacement.
     fn was_crowded(&self, group: &Group, block: &IpNet, from: u64) -> bool {
         let standing = group.rules.values().map(|rule| &rule.permission);
         let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
@@ -194,7 +196,7 @@ impl Oracle {
         standing.chain(stood).filter(of_family).count() >= self.quotas.granted(Quota::Rules)
     }
 
-    /// Whether a group lets in whom it should, and nobody else by a rule of peerd's.
+    /// Checks that a group has the rules that its tags require, and no other rule of peerd.
     pub(super) fn look_at_group(
         &self,
         id: &SecurityGroupId,
@@ -220,7 +222,7 @@ impl Oracle {
                 holds && (!policies.contains_key(*mesh) || wanted())
             };
             if !dark.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
-                ending.wrong.push(format!("{id} still lets in {permission} by {rule} for {meshes:?}"));
+                ending.wrong.push(format!("{id} still allows {permission} by {rule} for {meshes:?}"));
             }
         }
     }
@@ -250,10 +252,10 @@ impl Oracle {
                 if self.was_crowded(group, block, u64::MAX) {
                     ending.quota = true;
                 } else if !self.puts.rests(&contention::rule(id, &permission)) {
-                    ending.wrong.push(format!("{id} does not let in {what} from {block} for {mesh}"));
+                    ending.wrong.push(format!("{id} does not allow {what} from {block} for {mesh}"));
                 }
             }
-            // Where everybody is connected there are as few rules as that takes.
+            // If every peer is connected, the group has as few rules as possible.
             let everybody = self.brought(vpc, mesh, |_| true) == brought;
             let fewest = expected_state::fewest(&brought);
             let spare = |rule: &&GroupRule| {
@@ -263,12 +265,12 @@ impl Oracle {
             if let Some(spare) =
                 group.rules.values().find(spare).filter(|_| everybody && !ending.quota && !dark.is_any())
             {
-                ending.wrong.push(format!("{id} lets in {} although {fewest:?} would do", spare.permission));
+                ending.wrong.push(format!("{id} allows {} although {fewest:?} suffices", spare.permission));
             }
         }
     }
 
-    /// The blocks that a VPC's peers in a mesh bring and that it does not lead to others.
+    /// Returns the CIDR blocks that a VPC's peers in a mesh advertise and that its tables do not route to other peers.
     fn brought(&self, vpc: &VpcRef, mesh: &str, counts: impl Fn(&VpcRef) -> bool) -> Vec<IpNet> {
         let (policies, only) = (self.facts.policies.now(), BTreeSet::from([mesh.to_owned()]));
         let mut brought = Vec::new();

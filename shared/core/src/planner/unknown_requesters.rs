@@ -1,0 +1,23 @@
+//! Requests from accounts that the deployment does not know. peerd never accepts one
+//! (<https://docs.aws.amazon.com/vpc/latest/peering/accept-vpc-peering-connection.html> warns of unknown requesters).
+
+use super::context::PlanContext;
+use super::decisions::Decisions;
+use crate::finding::Finding;
+use crate::observed::PeeringStatus;
+
+/// Reports pending requests from unknown accounts to VPCs that request the mesh.
+pub fn report(context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    for peering in context.observed.peerings.values() {
+        let is_pending = matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance);
+        let is_known = context.desired.accounts.contains(&peering.requester.scope.account);
+        let is_to_member = context.is_present(&peering.accepter)
+            && context.meshes_of(&peering.accepter).contains(&context.desired.mesh);
+        if is_pending && !is_known && is_to_member {
+            let (requester, accepter) = (peering.requester.clone(), peering.accepter.clone());
+            decisions.report(Finding::UnknownRequester { peering: peering.id.clone(), requester, accepter });
+        }
+    }
+    decisions
+}
