@@ -6,14 +6,14 @@ use crate::mesh::word;
 
 /// The lines of all checks.
 pub fn lines(checks: &[Check]) -> String {
-    let line = |Check { holds, text, remedy }: &Check| {
+    let line = |Check { result, text, remedy }: &Check| {
         let remedy = remedy.iter().map(|remedy| format!("          fix: {remedy}\n"));
-        format!("  {:6}  {text}\n{}", word(*holds), remedy.collect::<String>())
+        format!("  {:6}  {text}\n{}", word(*result), remedy.collect::<String>())
     };
     checks.iter().map(line).collect()
 }
 
 /// Whether a check failed.
-pub fn fail(checks: &[Check]) -> bool {
-    checks.iter().any(|check| check.holds == CheckResult::No)
+pub fn any_failed(checks: &[Check]) -> bool {
+    checks.iter().any(|check| check.result == CheckResult::Fail)
 }

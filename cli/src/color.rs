@@ -19,9 +19,9 @@ const LINES: [(&str, Style); 14] = [
     ("! ", LOUD),
     ("~ ", CHANGE),
     ("=> ", BOLD),
-    ("yes ", GOOD),
-    ("no ", BAD),
-    ("partly ", CHANGE),
+    ("pass ", GOOD),
+    ("fail ", BAD),
+    ("warn ", CHANGE),
     ("failed:", LOUD),
     ("blocking:", BOLD),
     ("fix:", QUIET),
@@ -29,7 +29,7 @@ const LINES: [(&str, Style); 14] = [
     ("hint:", CHANGE),
 ];
 /// With these beginnings, only the first word is colored; the rest of the line is the message.
-const WORDS: [&str; 6] = ["yes ", "no ", "partly ", "failed:", "error:", "hint:"];
+const WORDS: [&str; 6] = ["pass ", "fail ", "warn ", "failed:", "error:", "hint:"];
 
 /// A text with colors, for a terminal.
 pub fn paint(text: &str) -> String {
@@ -66,10 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plans_lines_are_coloured_whole_and_of_a_verdict_the_word_alone() {
+    fn the_lines_of_a_plan_are_colored_whole_and_those_of_a_check_by_their_first_word() {
         assert_eq!(paint("prod: changes pending\n"), "prod: changes pending\n");
         assert_eq!(paint("    + peering\n"), "    \u{1b}[32m+ peering\u{1b}[0m\n");
-        assert_eq!(paint("  no      no trail\n"), "  \u{1b}[31mno\u{1b}[0m      no trail\n");
+        assert_eq!(paint("  fail    no trail\n"), "  \u{1b}[31mfail\u{1b}[0m    no trail\n");
         assert_eq!(paint("- peering"), "\u{1b}[31m- peering\u{1b}[0m");
         assert_eq!(paint("error: x"), "\u{1b}[1m\u{1b}[35merror:\u{1b}[0m x");
         assert_eq!(paint(""), "");

@@ -43,9 +43,9 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
         }
     };
     if scopes.is_empty() {
-        hub.push(Check::no("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
+        hub.push(Check::fail("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
-    let fails = checks::fail(&hub) || scopes.iter().any(|scope| checks::fail(&scope.checks));
+    let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
     let text = if json { as_json(&hub, &scopes, !fails) } else { tell(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
 }
@@ -62,12 +62,12 @@ async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<
 async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
     match deployed.hub.examine_spokes().await {
         Ok(examined) => {
-            hub.push(Check::yes("the function drift-repair answers"));
+            hub.push(Check::pass("the function drift-repair answers"));
             examined
         }
         Err(error) => {
             let remedy = "read its log; you need lambda:InvokeFunction, or check from here with --role";
-            hub.push(Check::no(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
+            hub.push(Check::fail(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
             Vec::new()
         }
     }
@@ -82,7 +82,7 @@ async fn of_hub(deployed: &Stack) -> Vec<Check> {
     let now = SystemClock.now();
     checks.push(match deployed.store.last_sweep().await {
         Ok(swept) => sweep(swept.map(|at| now.saturating_sub(at)), deployed.hub.schedule.as_deref()),
-        Err(error) => Check::no(
+        Err(error) => Check::fail(
             format!("the table cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
         ),
@@ -93,16 +93,16 @@ async fn of_hub(deployed: &Stack) -> Vec<Check> {
 async fn queue(letters: &QueueWithDlq) -> Check {
     let name = letters.name;
     match letters.counts().await {
-        Ok((_, dead)) if dead > 0 => Check::no(
+        Ok((_, dead)) if dead > 0 => Check::fail(
             format!("{dead} messages are in the dead-letter queue of {name}"),
             "read its log, fix the cause, then run `peerd redrive`",
         ),
-        Ok((waiting, _)) if waiting > BACKLOG => Check::partly(
+        Ok((waiting, _)) if waiting > BACKLOG => Check::warn(
             format!("{waiting} messages wait for {name}"),
             "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => Check::yes(format!("{name} has no dead letters, and {waiting} messages wait for it")),
-        Err(error) => Check::partly(
+        Ok((waiting, _)) => Check::pass(format!("{name} has no dead letters, and {waiting} messages wait for it")),
+        Err(error) => Check::warn(
             format!("the queue of {name} cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
         ),
@@ -114,11 +114,11 @@ fn sweep(age: Option<u64>, schedule: Option<&str>) -> Check {
     let most = schedule.and_then(rate).map_or(A_DAY_AND_AN_HOUR, |rate| rate * 2);
     let remedy = "check whether the schedule <deployment>-sweep is enabled, and read the log of drift-repair";
     match age {
-        None => Check::no("there was no sweep yet", remedy),
+        None => Check::fail("there was no sweep yet", remedy),
         Some(age) if Duration::from_millis(age) > most => {
-            Check::no(format!("the last sweep was {} ago", lasting(age)), remedy)
+            Check::fail(format!("the last sweep was {} ago", lasting(age)), remedy)
         }
-        Some(age) => Check::yes(format!("the last sweep was {} ago", lasting(age))),
+        Some(age) => Check::pass(format!("the last sweep was {} ago", lasting(age))),
     }
 }
 
@@ -138,7 +138,7 @@ fn tell(hub: &[Check], scopes: &[Examined]) -> String {
     let hub = if hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(hub)) };
     let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
     let all = scopes.iter().flat_map(|scope| &scope.checks);
-    let failing = all.filter(|check| check.holds == CheckResult::No).count();
+    let failing = all.filter(|check| check.result == CheckResult::Fail).count();
     let sum = match failing {
         0 => format!("{} accounts and Regions are ready\n", scopes.len()),
         some => format!("{some} checks fail in {} accounts and Regions\n", scopes.len()),
@@ -161,26 +161,26 @@ mod tests {
     #[test]
     fn a_sweep_may_be_twice_as_old_as_its_schedule_says() {
         let minutes = |minutes: u64| Some(minutes * 60_000);
-        let holds = |age, schedule| sweep(age, schedule).holds;
-        assert_eq!(holds(minutes(30), Some("rate(15 minutes)")), CheckResult::Yes);
-        assert_eq!(holds(minutes(31), Some("rate(15 minutes)")), CheckResult::No);
-        assert_eq!(holds(minutes(61), Some("rate(1 hour)")), CheckResult::Yes);
-        assert_eq!(holds(minutes(24 * 60), Some("cron(0 3 * * ? *)")), CheckResult::Yes);
-        assert_eq!(holds(minutes(26 * 60), None), CheckResult::No);
-        assert_eq!(holds(None, Some("rate(15 minutes)")), CheckResult::No);
+        let result = |age, schedule| sweep(age, schedule).result;
+        assert_eq!(result(minutes(30), Some("rate(15 minutes)")), CheckResult::Pass);
+        assert_eq!(result(minutes(31), Some("rate(15 minutes)")), CheckResult::Fail);
+        assert_eq!(result(minutes(61), Some("rate(1 hour)")), CheckResult::Pass);
+        assert_eq!(result(minutes(24 * 60), Some("cron(0 3 * * ? *)")), CheckResult::Pass);
+        assert_eq!(result(minutes(26 * 60), None), CheckResult::Fail);
+        assert_eq!(result(None, Some("rate(15 minutes)")), CheckResult::Fail);
     }
 
     #[test]
     fn what_fails_is_counted_and_stands_where_it_is_with_what_to_do() {
         let scope = "222222222222/eu-west-1".parse().unwrap();
-        let checks = vec![Check::yes("it reads"), Check::no("no trail".to_owned(), "make one")];
+        let checks = vec![Check::pass("it reads"), Check::fail("no trail".to_owned(), "make one")];
         let examined = [Examined { scope, checks }];
         assert_eq!(
-            tell(&[Check::yes("stack")], &examined),
-            "the hub\n  yes     stack\n222222222222/eu-west-1\n  yes     it reads\n  no      no trail\n          fix: \
+            tell(&[Check::pass("stack")], &examined),
+            "the hub\n  pass    stack\n222222222222/eu-west-1\n  pass    it reads\n  fail    no trail\n          fix: \
              make one\n1 checks fail in 1 accounts and Regions\n"
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&[], &examined, false)).unwrap();
-        assert_eq!((&json["healthy"], &json["scopes"][0]["checks"][1]["holds"]), (&json!(false), &json!("no")));
+        assert_eq!((&json["healthy"], &json["scopes"][0]["checks"][1]["result"]), (&json!(false), &json!("fail")));
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use futures::{StreamExt, stream};
 use peerd_aws::AwsCloud;
 use peerd_core::tags::MeshTag;
-use peerd_core::{Check, CheckResult, MeshName, NetworkFilters, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
+use peerd_core::{CheckResult, MeshName, NetworkFilters, PathCheck, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
 use peerd_engine::error::chain;
 use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
@@ -39,7 +39,7 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&observer, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
     let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
-    let checks = checks_of(&desired, &observed, &doors(&site.cloud, pair).await, pair);
+    let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
     Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
 }
 
@@ -78,38 +78,45 @@ async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     }
 }
 
-async fn doors(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
+async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
     let told = |error: CloudError| chain(&error);
-    let mut doors = NetworkFilters::default();
+    let mut filters = NetworkFilters::default();
     for vpc in pair {
         let (acls, groups) = futures::join!(cloud.acls(vpc), cloud.open_groups(vpc));
-        doors.acls.insert(vpc.clone(), acls.map_err(told));
-        doors.groups.insert(vpc.clone(), groups.map_err(told));
+        filters.acls.insert(vpc.clone(), acls.map_err(told));
+        filters.groups.insert(vpc.clone(), groups.map_err(told));
     }
-    doors
+    filters
 }
 
-fn verdict(checks: &[Check]) -> &'static str {
-    let some = |holds| checks.iter().any(|check| check.holds == holds);
-    match (some(CheckResult::No), some(CheckResult::Partly)) {
-        (true, _) => "cannot reach each other",
-        (false, true) => "can reach each other, with restrictions",
-        (false, false) => "can reach each other",
+fn verdict(checks: &[PathCheck]) -> &'static str {
+    let any = |result| checks.iter().any(|check| check.result() == result);
+    if any(CheckResult::Fail) {
+        "cannot reach each other"
+    } else if any(CheckResult::Warn) {
+        "can reach each other, with restrictions"
+    } else {
+        "can reach each other"
     }
 }
 
 /// The verdict with the first failed check, and then every check.
-fn tell([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
+fn tell([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
     let mut text = format!("{one} and {other} {}\n", verdict(checks));
-    if let Some(first) = checks.iter().find(|check| check.holds == CheckResult::No) {
-        let remedy = first.remedy.as_deref().unwrap_or_default();
-        text += &format!("blocking: {}\n  fix: {remedy}\n", first.text);
+    if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
+        let remedy = first.remedy().unwrap_or_default();
+        text += &format!("blocking: {}\n  fix: {remedy}\n", first.message());
     }
-    text + &checks::lines(checks)
+    text + &checks::lines(&checks.iter().map(PathCheck::render).collect::<Vec<_>>())
 }
 
-fn as_json([one, other]: [&VpcRef; 2], checks: &[Check]) -> String {
-    let reach = !checks::fail(checks);
+fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
+    let reach = !checks.iter().any(|check| check.result() == CheckResult::Fail);
+    let with_data = |check: &PathCheck| {
+        let (result, text, remedy) = (check.result(), check.message(), check.remedy());
+        json!({"result": result, "text": text, "remedy": remedy, "data": check})
+    };
+    let checks: Vec<_> = checks.iter().map(with_data).collect();
     format!("{}\n", json!({"vpcs": [one, other], "reach": reach, "checks": checks}))
 }
 
@@ -118,24 +125,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_thing_to_mend_comes_first_and_then_all_that_was_looked_at() {
+    fn the_first_failed_check_comes_first_and_then_every_check() {
         let vpc = |id: &str| VpcRef::new("111111111111/us-east-1".parse().unwrap(), id.parse().unwrap());
-        let check = |holds, text: &str, remedy: Option<&str>| Check {
-            holds,
-            text: text.to_owned(),
-            remedy: remedy.map(str::to_owned),
-        };
         let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
-        let mut checks = vec![check(CheckResult::Yes, "fine", None), check(CheckResult::Partly, "half", Some("read"))];
+        let allow =
+            |allowing| PathCheck::SecurityGroupsAllow { vpc: a.id.clone(), peer: b.id.clone(), allowing, groups: 2 };
+        let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0)];
         assert!(tell([&a, &b], &checks).contains("can reach each other, with restrictions"));
-        checks.push(check(CheckResult::No, "broken", Some("repair it")));
+        checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap() });
+        let remedy = "wait: the next run requests it; see `peerd history prod`";
         assert_eq!(
             tell([&a, &b], &checks),
-            "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
-             blocking: broken\n  fix: repair it\n\
-             \x20 yes     fine\n  partly  half\n          fix: read\n  no      broken\n          fix: repair it\n"
+            format!(
+                "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
+                 blocking: they have no peering\n  fix: {remedy}\n\
+                 \x20 pass    vpc-a (111111111111/us-east-1) can be read\n\
+                 \x20 warn    no security group of vpc-a allows vpc-b\n\
+                 \x20         fix: tag the right one peerd:allow=<mesh>, or add a rule\n\
+                 \x20 fail    they have no peering\n          fix: {remedy}\n"
+            )
         );
         let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks)).unwrap();
-        assert_eq!((&json["reach"], &json["checks"][2]["holds"]), (&json!(false), &json!("no")));
+        assert_eq!(json["reach"], json!(false));
+        let check = &json["checks"][2];
+        assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));
     }
 }

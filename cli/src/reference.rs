@@ -29,6 +29,7 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use peerd_testkit::samples::{findings, path_checks};
 
     use super::*;
 
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn every_command_in_a_remedy_is_one_that_the_program_takes() {
         let mut parsed = 0;
-        for finding in peerd_testkit::findings::samples() {
+        for finding in findings::samples() {
             for remedy in [finding.remedy("peerd"), finding.remedy("acme")] {
                 for words in commands(&remedy) {
                     parsed += 1;
@@ -70,6 +71,14 @@ mod tests {
                     if let Err(error) = Cli::try_parse_from(&words) {
                         panic!("{words:?}: {error}");
                     }
+                }
+            }
+        }
+        for remedy in path_checks::samples().iter().filter_map(peerd_core::PathCheck::remedy) {
+            for words in commands(&remedy) {
+                parsed += 1;
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{words:?}: {error}");
                 }
             }
         }

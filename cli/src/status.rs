@@ -209,7 +209,7 @@ mod tests {
              MEMBER  ACCOUNT       REGION     CIDRS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
              blocked: prod, for 2 hours\n  no JSON\n  fix: declare it again with its policy, \
-             `peerd mesh declare prod --policy prod.json --stack acme`; until then nothing of it is changed\n\
+             `peerd mesh declare prod --policy prod.json --stack acme`; until then peerd changes nothing of it\n\
              and 240 more of kind overlap; the functions' logs list all\n\n\
              pending until the mesh is resumed (follow-up steps not shown)\n  + peering\n"
         );

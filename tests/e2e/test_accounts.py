@@ -79,7 +79,7 @@ def test_a_mesh_admits_by_unit_and_removes_an_account_that_moves_out(
     one, two = world.vpc(first, HOME, mesh=mesh), world.vpc(second, HOME, mesh=mesh)
     other = world.vpc(third, HOME, mesh=mesh)
     world.sweep_until_connected(one, two)
-    world.until_status(other, f"refused {mesh}", f"account {third} is in no admitted organisational unit")
+    world.until_status(other, f"refused {mesh}", f"account {third} is in no admitted organizational unit")
     assert not checks.isolation_problems(world.snapshot(one, other), one, other)
 
     units.move(third, inside)
@@ -103,7 +103,7 @@ def test_a_unit_that_peerd_does_not_read_changes_no_peering_and_is_reported(
     three = world.vpc(THIRD, HOME, mesh=mesh)
 
     for vpc in (one, two, three):
-        world.until_status(vpc, f"refused {mesh}", "who is in ou-zzzz-zzzzzzzz is not known")
+        world.until_status(vpc, f"refused {mesh}", "the accounts in ou-zzzz-zzzzzzzz are not known")
     world.control.sweep()
     world.until_idle()
     assert world.peering(one, two).id == before
@@ -145,7 +145,7 @@ def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_
     )
 
     (finding,) = unreadable_scopes(peerd, mesh).values()
-    assert finding["text"].startswith(f"{account} is SUSPENDED in its organisation: ")
+    assert finding["text"].startswith(f"{account} is SUSPENDED in its organization: ")
     assert finding["age_seconds"] <= time.monotonic() - began
     assert world.peering(ours, theirs).id == before
 

@@ -41,7 +41,9 @@ def failed_checks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Returns the failed checks with their account and Region; each must have a remedy."""
     hub = [("hub", "", check) for check in report["hub"]]
     scopes = [(it["account"], it["region"], check) for it in report["scopes"] for check in it["checks"]]
-    failed = [(account, region, check) for account, region, check in hub + scopes if check["holds"] != "yes"]
+    failed = [
+        (account, region, check) for account, region, check in hub + scopes if check["result"] != "pass"
+    ]
     assert all(check["remedy"] for _, _, check in failed)
     return [(account, region, check["text"]) for account, region, check in failed]
 

@@ -19,7 +19,7 @@ def explain(peerd: Peerd, one: Vpc, other: Vpc) -> dict[str, Any]:
 
 def failed_checks(peerd: Peerd, one: Vpc, other: Vpc) -> list[str]:
     """Returns the failed checks of two VPCs."""
-    return [it["text"] for it in explain(peerd, one, other)["checks"] if it["holds"] == "no"]
+    return [it["text"] for it in explain(peerd, one, other)["checks"] if it["result"] == "fail"]
 
 
 def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_denies(
@@ -31,15 +31,15 @@ def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_
     result = explain(peerd, one, two)
     assert result["reach"] is True
     assert f"{world.peering(one, two).id} is active" in [it["text"] for it in result["checks"]]
-    text = f"no security group of {one.id} lets {two.id} in"
-    assert text in [it["text"] for it in result["checks"] if it["holds"] == "partly"]
+    text = f"no security group of {one.id} allows {two.id}"
+    assert text in [it["text"] for it in result["checks"] if it["result"] == "warn"]
 
     (block,) = world.view(two).blocks
     acls = world.ec2(one).describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [one.id]}])
     (acl,) = [it["NetworkAclId"] for it in acls["NetworkAcls"]]
     rule = {"NetworkAclId": acl, "RuleNumber": 1, "Egress": False}
     world.ec2(one).create_network_acl_entry(**rule, CidrBlock=block, Protocol="-1", RuleAction="deny")
-    text = f"{acl} before 1 subnets of {one.id} lets nothing through from {block} of {two.id}"
+    text = f"{acl} of 1 subnets of {one.id} denies traffic from {block} of {two.id}"
     assert failed_checks(peerd, one, two) == [text]
     world.ec2(one).delete_network_acl_entry(**rule)
     world.ec2(one).delete_subnet(SubnetId=subnet["Subnet"]["SubnetId"])
@@ -57,12 +57,12 @@ def test_explain_reports_why_no_mesh_connects_two_vpcs(world: World, peerd: Peer
     peerd.declare(mesh, admit={"accounts": [HUB]})
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh="prod")
     world.until_status(two, "joined prod")
-    assert failed_checks(peerd, one, two) == [f"{one.id} asks for {mesh}, and {two.id} for prod"]
+    assert failed_checks(peerd, one, two) == [f"{one.id} requests {mesh}, and {two.id} requests prod"]
 
     world.tag(two, mesh)
 
     assert failed_checks(peerd, one, two) == [
-        f"{mesh} does not take {two.id}: account {SECOND} is not admitted"
+        f"{mesh} does not admit {two.id}: account {SECOND} is not admitted"
     ]
     unknown = peerd.run("explain", one.id, "vpc-00000000", *STACK_OPTIONS)
     assert unknown.code == 1 and "vpc-00000000 is in none of the accounts and Regions" in unknown.err

@@ -141,7 +141,9 @@ def test_a_vpc_advertises_parts_of_its_own_cidr_blocks_in_place(
     until_routed(world, one, {upper})
 
     assert world.peering(one, other).id == peering
-    world.until_status(other, f"refused {mesh}", "`0.0.0.0/0` in peerd:cidrs is no part of its own blocks")
+    world.until_status(
+        other, f"refused {mesh}", "`0.0.0.0/0` in peerd:cidrs is not within its own CIDR blocks"
+    )
 
 
 def test_routes_are_added_to_the_tables_that_the_policy_and_their_own_tags_select(

@@ -42,7 +42,7 @@ def test_the_earliest_members_keep_their_slots_and_a_member_over_quota_joins_aft
     third = world.vpc(THIRD, HOME, mesh="prod")
 
     world.until_status(third, "refused prod with", "has reached its peering quota")
-    full = f"no room for {third.id}: AWS grants 1 peerings of a VPC"
+    full = f"no capacity for {third.id}: the quota is 1 active peerings per VPC"
     world.eventually(
         lambda: _difference(quota_findings(peerd), {finding_subject(one): full, finding_subject(two): full})
     )
@@ -67,7 +67,8 @@ def test_a_full_route_table_keeps_its_routes_and_the_routes_over_quota_are_repor
 
     world.until_status(third, "refused prod with", "has reached its route quota")
     (block,) = world.view(third).blocks
-    full = f"no room for {block} of {third.id}: AWS grants 1 routes of a table, of IPv4 and of IPv6 each"
+    limit = "the quota is 1 routes per route table, for IPv4 and IPv6 each"
+    full = f"no capacity for {block} of {third.id}: {limit}"
     world.eventually(
         lambda: [] if quota_findings(peerd).get(world.main_table(one)) == full else ["no finding"]
     )
@@ -88,7 +89,7 @@ def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd)
     allowing.allow(*(f"tcp/{port} 192.0.2.0/24" for port in range(1, 48)))
 
     world.control.sweep()
-    text = "four fifths are taken: AWS grants 60 ingress rules of a security group, of IPv4 and of IPv6 each"
+    text = "80 % used: the quota is 60 ingress rules per security group, for IPv4 and IPv6 each"
     world.eventually(lambda: _difference(quota_findings(peerd), {allowing.id: text}))
 
 

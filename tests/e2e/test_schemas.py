@@ -20,7 +20,7 @@ STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
 FILES = sorted(SCHEMAS.glob("*.json"))
 CLI = (SCHEMAS.parent / "cli.md").read_text()
 COMMANDS = set(re.findall(r"^## `peerd (.+)`$", CLI, re.MULTILINE))
-CHECK = {"holds": "no", "text": "there is no trail", "remedy": "make one"}
+CHECK = {"result": "fail", "text": "there is no trail", "remedy": "make one"}
 GOOD = {"healthy": False, "hub": [CHECK], "scopes": [{"account": HUB, "region": HOME, "checks": []}]}
 
 
@@ -105,7 +105,7 @@ WRONG = {
     "a field is missing": {"healthy": True, "hub": []},
     "a field is new": GOOD | {"since": 1},
     "a field is of another type": GOOD | {"healthy": "no"},
-    "a value is unknown": GOOD | {"hub": [CHECK | {"holds": "maybe"}]},
+    "a value is unknown": GOOD | {"hub": [CHECK | {"result": "maybe"}]},
     "a failing check has no remedy": GOOD | {"hub": [CHECK | {"remedy": None}]},
     "an id is invalid": GOOD | {"scopes": [{"account": "1", "region": HOME, "checks": []}]},
     "it is another command's": {"meshes": []},

@@ -132,7 +132,7 @@ mod tests {
         let mut pairs: Vec<Edge> = nodes.windows(2).map(edge).collect();
         if let Some(last) = pairs.last_mut() {
             let (text, remedy) = ("there is no route".to_owned(), Some("wait".to_owned()));
-            last.checks.push(Check { holds: CheckResult::No, text, remedy });
+            last.checks.push(Check { result: CheckResult::Fail, text, remedy });
         }
         let finding = |node: &Node| {
             let (resource, key, word) = (node.vpc.to_string(), "peerd:cidrs".to_owned(), "any".to_owned());

@@ -1,4 +1,4 @@
-//! Wakes when somebody touches a peering or a route: reconciles the meshes that it concerns.
+//! Runs when a peering, a route or a security group rule changes: reconciles the affected meshes.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

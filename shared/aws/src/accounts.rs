@@ -1,4 +1,4 @@
-//! What operators say of accounts.
+//! The registrations of accounts, in the table.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use peerd_engine::InfraError;
 use crate::store::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
-    /// Registers a scope, of whose account it then no longer holds that it is gone.
+    /// Registers a scope, and clears the record that its account was removed.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -22,7 +22,7 @@ impl DynamoStore {
         .await
     }
 
-    /// Takes the registration of some Regions of an account back.
+    /// Removes some Regions from the registration of an account.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -34,7 +34,7 @@ impl DynamoStore {
         .await
     }
 
-    /// Says that an account is gone for good, with all that was in it.
+    /// Records that an account was permanently removed, with all its resources.
     ///
     /// # Errors
     /// When the table cannot be written.

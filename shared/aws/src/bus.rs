@@ -1,4 +1,4 @@
-//! Notices over EventBridge.
+//! Notifications over EventBridge.
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -9,7 +9,7 @@ use crate::errors;
 
 /// The `source` of peerd's events.
 const SOURCE: &str = "peerd";
-/// Entries that one PutEvents takes
+/// The maximum number of entries of one PutEvents call
 /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>).
 const MOST_ENTRIES: usize = 10;
 
@@ -20,13 +20,14 @@ pub struct EventBridgeBus {
 }
 
 impl EventBridgeBus {
-    /// The bus called `name`.
+    /// Creates a client of the bus `name`.
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self { events: aws_sdk_eventbridge::Client::new(config), name }
     }
 
     fn entry(&self, notice: &Notification) -> Result<PutEventsRequestEntry, InfraError> {
-        let unwritable = |error| InfraError { context: "notice not written".to_owned(), source: Some(Box::new(error)) };
+        let unwritable =
+            |error| InfraError { context: "notification not serialized".to_owned(), source: Some(Box::new(error)) };
         let detail = serde_json::to_string(notice).map_err(unwritable)?;
         let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(notice.detail_type());
         Ok(entry.event_bus_name(&self.name).detail(detail).build())
@@ -40,9 +41,9 @@ impl Bus for EventBridgeBus {
             let entries = batch.iter().map(|notice| self.entry(notice)).collect::<Result<_, _>>()?;
             let answer = self.events.put_events().set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| errors::port(format!("PutEvents on {}", self.name), error))?;
-            // The call succeeds even if the bus took none.
+            // The call succeeds even if the bus accepted no entry.
             if let Some(refused) = answer.entries().iter().find_map(|entry| entry.error_code()) {
-                return Err(InfraError::new(format!("PutEvents on {}: a notice was refused ({refused})", self.name)));
+                return Err(InfraError::new(format!("PutEvents on {}: notification rejected ({refused})", self.name)));
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The engine's cloud over EC2: what it reads, each method one call, with EC2's answers as they are. What it changes is in
-//! `cloud_write.rs`.
+//! The reads of the engine's cloud over EC2: each method uses one API and returns EC2's result as it is. The changes
+//! are in `cloud_write.rs`.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +20,23 @@ use crate::rate_limiter::{ApiRateLimiter, Bucket};
 use crate::regions;
 use crate::sessions::Sessions;
 
-/// The largest pages that EC2 gives; a describe without a page size draws on a smaller bucket.
+/// The largest page size of EC2. A describe without a page size uses a smaller token bucket.
 const PAGE: i32 = 1000;
-/// DescribeRouteTables gives no more at once.
+/// The largest page size of DescribeRouteTables.
 const PAGE_OF_TABLES: i32 = 100;
-/// GetManagedPrefixListEntries gives no more at once.
+/// The largest page size of GetManagedPrefixListEntries.
 const PAGE_OF_LISTS: i32 = 100;
-/// Values that one filter takes.
+/// The maximum number of values of one filter.
 const VALUES: usize = 200;
 
-/// EC2 in every scope, at EC2's pace.
+/// EC2 in every scope, within EC2's rate limits.
 pub struct AwsCloud {
     sessions: Sessions,
     rate_limiter: ApiRateLimiter,
 }
 
 impl AwsCloud {
-    /// A cloud over these sessions.
+    /// Creates a cloud with these sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions, rate_limiter: ApiRateLimiter::default() }
     }
@@ -67,7 +67,7 @@ impl AwsCloud {
 
 #[async_trait]
 impl CloudRead for AwsCloud {
-    /// Only VPCs that wear a tag of ours are asked for: one that is missing from the answer asks for no mesh.
+    /// Reads only VPCs with a tag of peerd: a VPC that is missing from the result requests no mesh.
     async fn vpcs(&self, scope: &Scope) -> Result<Vec<Vpc>, CloudError> {
         self.filtered_vpcs(scope, vec![filter("tag-key", [tags::ENV, tags::STATUS])]).await
     }
@@ -203,7 +203,7 @@ impl CloudRead for AwsCloud {
         regions::is_off(&self.sessions, scope).await
     }
 
-    /// EC2 tells one attribute a call.
+    /// EC2 returns one attribute per call.
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {
         let attribute = |name: VpcAttributeName| async move {
             let call = format!("DescribeVpcAttribute {name} of {vpc}");

@@ -1,4 +1,4 @@
-//! What peerd changes in EC2: each method one call.
+//! The changes of peerd in EC2: each method makes one call.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection};
@@ -29,7 +29,7 @@ impl AwsCloud {
         answer.map(drop).map_err(|error| errors::cloud(format!("DeleteTags of {id} in {scope}"), error))
     }
 
-    /// Sets, or with no value removes, one tag.
+    /// Sets one tag, or removes it if there is no value.
     async fn set_tag(&self, scope: &Scope, id: &str, key: &str, value: Option<&str>) -> Result<(), CloudError> {
         match value {
             Some(value) => self.tag(scope, id, &Tags::from([(key.to_owned(), value.to_owned())])).await,
@@ -184,7 +184,7 @@ fn view(call: &str, scope: &Scope, peering: Option<&VpcPeeringConnection>) -> Re
     peering.and_then(|peering| convert::peering(scope, peering)).map_err(|error| malformed(call, error))
 }
 
-/// EC2 takes the two families in two parameters.
+/// Returns the parameters of a CIDR block: EC2 has one for each address family.
 fn by_family(block: &IpNet) -> (Option<String>, Option<String>) {
     match block {
         IpNet::V4(block) => (Some(block.to_string()), None),

@@ -1,4 +1,4 @@
-//! From the SDK's records to the domain's, which checks every id once.
+//! Converts the SDK's types into the domain's, which check every id once.
 
 use aws_sdk_ec2::types::{
     PrefixListEntry, ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag,
@@ -10,43 +10,43 @@ use peerd_core::{
     PeeringStatus, PeeringView, PrefixListRoute, Route, RouteTable, RouteTarget, Scope, Tags, Vpc, VpcRef,
 };
 
-/// A record that lacks what it should have, or has something else.
+/// A response with a missing or invalid field.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// A field is missing.
     #[error("`{0}` is missing from AWS's answer")]
     Missing(&'static str),
-    /// An id is not of its kind.
-    #[error("AWS's answer has an id of another kind")]
+    /// An id is invalid.
+    #[error("AWS's answer has an invalid id")]
     Id(#[from] IdError),
-    /// A block is none.
-    #[error("AWS's answer has a malformed block")]
+    /// A CIDR block is invalid.
+    #[error("AWS's answer has an invalid CIDR block")]
     Cidr(#[from] cidr::CidrError),
 }
 
-/// A field that AWS always gives.
+/// Returns a field that AWS always provides.
 pub fn required<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Malformed> {
     field.ok_or(Malformed::Missing(name))
 }
 
-/// Tags as a map.
+/// Converts the SDK's tags into a map.
 pub fn tags(tags: &[Tag]) -> Tags {
     let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
     tags.iter().filter_map(pair).collect()
 }
 
-/// The SDK's tags.
+/// Converts tags into the SDK's type.
 pub fn sdk_tags(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// The tags of a thing in the call that makes it.
+/// Returns the tags of a resource for the call that creates it.
 pub fn tagged(kind: ResourceType, tags: &Tags) -> TagSpecification {
     TagSpecification::builder().resource_type(kind).set_tags(Some(sdk_tags(tags))).build()
 }
 
-/// A VPC of the scope's own account; none of one that another account shares with it, whose peerings only its owner
-/// may touch (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>).
+/// Converts a VPC of the scope's own account. Returns none for a VPC that another account shares with it, because only
+/// the owner may manage its peerings (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>).
 pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
     if vpc.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
         return Ok(None);
@@ -66,7 +66,7 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
     Ok(Some(Vpc { at: VpcRef::new(scope.clone(), id), cidrs, settling, tags: tags(vpc.tags()) }))
 }
 
-/// A peering as the describing scope sees it.
+/// Converts a peering as read from the scope `seen_by`.
 pub fn peering(seen_by: &Scope, peering: &VpcPeeringConnection) -> Result<PeeringView, Malformed> {
     let status = peering.status().ok_or(Malformed::Missing("status"))?;
     let code = status.code().ok_or(Malformed::Missing("status.code"))?;
@@ -95,7 +95,7 @@ fn end(info: Option<&VpcPeeringConnectionVpcInfo>, name: &'static str) -> Result
     Ok(VpcRef::new(Scope::new(account, region), required(info.vpc_id(), "vpcId")?.parse()?))
 }
 
-/// A route table of the scope's own account; none of a shared VPC's.
+/// Converts a route table of the scope's own account. Returns none for a route table of a shared VPC.
 pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteTable>, Malformed> {
     if table.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
         return Ok(None);
@@ -109,7 +109,7 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
     Ok(Some(RouteTable { id, vpc, of_gateway, main, tags, routes, lists }))
 }
 
-/// A route to a CIDR block; none of one to a prefix list.
+/// Converts a route to a CIDR block. Returns none for a route to a prefix list.
 fn route(route: &SdkRoute) -> Result<Option<Route>, Malformed> {
     let Some(block) = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()) else { return Ok(None) };
     Ok(Some(Route {
@@ -120,12 +120,12 @@ fn route(route: &SdkRoute) -> Result<Option<Route>, Malformed> {
     }))
 }
 
-/// A block of a prefix list.
+/// Converts an entry of a prefix list.
 pub fn entry(entry: &PrefixListEntry) -> Result<IpNet, Malformed> {
     Ok(cidr::parse(required(entry.cidr(), "cidr")?)?)
 }
 
-/// A route to a prefix list; none of one to a gateway endpoint.
+/// Converts a route to a prefix list. Returns none for a route to a gateway endpoint.
 fn list_route(route: &SdkRoute) -> Result<Option<PrefixListRoute>, Malformed> {
     let Some(list) = route.destination_prefix_list_id() else { return Ok(None) };
     let target = target(route)?;

@@ -1,4 +1,4 @@
-//! What the deployment tells a function through its environment.
+//! The configuration of a function, from its environment variables.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -9,37 +9,37 @@ use peerd_engine::{Settings, role_name};
 /// The environment variables of a function, read and checked once at its start.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// What the loop needs to know.
+    /// The configuration of the engine.
     pub settings: Settings,
     /// `PEERD_TABLE`: the DynamoDB table.
     pub table: String,
-    /// `PEERD_QUEUE_URL`: the function's own queue, which takes its follow-ups.
+    /// `PEERD_QUEUE_URL`: the function's own queue, also for its follow-up messages.
     pub queue_url: String,
-    /// `PEERD_BUS`: the bus on which it tells what it did and found.
+    /// `PEERD_BUS`: the event bus for notifications.
     pub bus: String,
-    /// `PEERD_SPOKE_ROLE`: the ARN of the role to assume, with `{account}` where the account's id belongs.
+    /// `PEERD_SPOKE_ROLE`: the ARN of the role to assume, with `{account}` in place of the account id.
     pub spoke_role: String,
-    /// `PEERD_EXTERNAL_ID`: what the role's trust policy asks for.
+    /// `PEERD_EXTERNAL_ID`: the external id that the role's trust policy requires.
     pub external_id: String,
 }
 
-/// A variable that is missing or wrong.
+/// A missing or invalid variable.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// Not set, or blank.
     #[error("environment variable {0} is not set; the stack's template.yaml sets it")]
     Missing(&'static str),
-    /// Set to something else than it should be.
-    #[error("environment variable {name} is wrong")]
+    /// The value is invalid.
+    #[error("environment variable {name} is invalid")]
     Invalid {
-        /// Which.
+        /// The name of the variable.
         name: &'static str,
-        /// Why.
+        /// The reason.
         #[source]
         source: IdError,
     },
-    /// The role's ARN has no place for the account.
-    #[error("environment variable PEERD_SPOKE_ROLE is wrong: `{0}` does not contain {{account}}")]
+    /// The role's ARN does not contain `{account}`.
+    #[error("environment variable PEERD_SPOKE_ROLE is invalid: `{0}` does not contain {{account}}")]
     RoleWithoutAccount(String),
 }
 
@@ -47,7 +47,7 @@ impl Environment {
     /// Reads the variables with `get`, which is [`std::env::var`] outside tests.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first missing or invalid variable.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let required = |name: &'static str| {
             get(name).filter(|value| !value.trim().is_empty()).ok_or(EnvironmentError::Missing(name))
@@ -118,7 +118,7 @@ mod tests {
         let said = |change, to| chain(&read(change, to).unwrap_err());
         assert_eq!(
             said("PEERD_ACCOUNTS", "12"),
-            "environment variable PEERD_ACCOUNTS is wrong: `12` is not a 12-digit account id such as 111111111111"
+            "environment variable PEERD_ACCOUNTS is invalid: `12` is not a 12-digit account id such as 111111111111"
         );
         assert!(said("PEERD_TABLE", " ").starts_with("environment variable PEERD_TABLE is not set"));
         assert!(said("PEERD_SPOKE_ROLE", "arn:aws:iam::1:role/x").contains("{account}"));

@@ -1,4 +1,4 @@
-//! From the SDK's errors to the engine's.
+//! Converts the SDK's errors into the engine's.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, ErrorKind, InfraError};
 
-/// An SDK error with its kind, the call, and what AWS said or the causes that kept it from answering.
+/// Converts an SDK error of the cloud: its kind, the call, and AWS's error or the reason why AWS did not respond.
 pub fn cloud<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> CloudError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -19,7 +19,7 @@ where
     CloudError { kind, code, context, source }
 }
 
-/// An SDK error of the store or the queue.
+/// Converts an SDK error of the store, the queue or another service of the hub.
 pub fn port<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> InfraError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -31,7 +31,7 @@ where
     }
 }
 
-/// AWS's code and its sentence, which are all that it says; the causes if it was not AWS that answered.
+/// Formats AWS's error code and message; the chain of causes if AWS did not respond.
 pub fn said(error: &(impl ProvideErrorMetadata + Error)) -> String {
     match error.code() {
         Some(code) => format!("{code}: {}", error.message().unwrap_or("no message")),
@@ -50,7 +50,7 @@ where
     ErrorKind::of(said.code().unwrap_or_default(), said.message().unwrap_or_default(), status)
 }
 
-/// What STS said if the call never left because the account's role may not be assumed.
+/// Returns the error of STS if the call was not sent because the account's role cannot be assumed.
 fn refused_role<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AssumeRoleError> {
     let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
     let refusal = causes.find_map(|cause| cause.downcast_ref::<AssumeRoleError>())?;

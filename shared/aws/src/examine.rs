@@ -1,5 +1,6 @@
-//! Whether a scope is ready for peerd: its role, what that may do, its trail and its rules. Nothing is changed: writes are
-//! tried as dry runs (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html>).
+//! Checks whether a scope is ready for peerd: its role, the role's permissions, its trail and its rules. Nothing is
+//! changed: writes are tried as dry runs
+//! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html>).
 
 use std::collections::BTreeSet;
 
@@ -13,31 +14,32 @@ use crate::cloud::AwsCloud;
 use crate::trials::{Ground, Trial};
 use crate::{rules, trails};
 
-/// What was found out about a scope.
+/// The checks of one scope.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Examined {
-    /// Which.
+    /// The scope.
     pub scope: Scope,
-    /// Each thing that it needs, and whether it has it.
+    /// The results of the checks.
     pub checks: Vec<Check>,
 }
 
-/// How many scopes are examined at once.
+/// The number of scopes that are checked concurrently.
 const CONCURRENCY: usize = 32;
-/// Calls that are named one by one.
+/// The maximum number of calls that are listed by name.
 const FEW: usize = 4;
 const SPOKE: &str = "deploy spoke.yaml there, with the hub's account, Region and external id";
-const PERMIT: &str = "update the stack of spoke.yaml there; if that changes nothing, look for a permissions boundary or a \
+const PERMIT: &str = "update the stack of spoke.yaml there; if that does not help, look for a permissions boundary or a \
                       service control policy";
 
 impl AwsCloud {
-    /// Examines a scope. `bus` is the ARN of the hub's bus, to which its events must lead; without a hub no event is needed.
+    /// Checks a scope. `bus` is the ARN of the hub's bus, to which the scope must forward its events; none without a
+    /// hub, which needs no events.
     pub async fn examine(&self, scope: &Scope, deployment: &Deployment, bus: Option<&str>) -> Examined {
         let vpcs = match self.vpcs(scope).await {
             Ok(vpcs) => vpcs,
             Err(error) => return Examined { scope: scope.clone(), checks: vec![self.closed(scope, &error).await] },
         };
-        let mut checks = vec![Check::yes("the role is assumed and reads VPCs")];
+        let mut checks = vec![Check::pass("the role is assumed and reads VPCs")];
         let (reads, ground) = self.reads(scope, vpcs).await;
         let mut trials = reads;
         trials.extend(self.writes(scope, deployment, &ground).await);
@@ -52,7 +54,7 @@ impl AwsCloud {
         Examined { scope: scope.clone(), checks }
     }
 
-    /// Examines every scope, many at once.
+    /// Checks all scopes concurrently.
     pub async fn examine_all(
         &self,
         scopes: BTreeSet<Scope>,
@@ -63,22 +65,22 @@ impl AwsCloud {
         stream::iter(scopes).map(examine).buffered(CONCURRENCY).collect().await
     }
 
-    /// Why nothing of a scope can be read.
+    /// Reports why a scope cannot be read.
     async fn closed(&self, scope: &Scope, error: &CloudError) -> Check {
         let off = error.kind == ErrorKind::Denied && self.is_region_off(scope).await.unwrap_or_default();
         match off {
-            true => Check::partly(
-                "the account has this Region switched off, so nothing is there".to_owned(),
-                "nothing is to be done; to use it, switch it on and deploy spoke.yaml",
+            true => Check::warn(
+                "the Region is disabled in this account, so nothing exists there".to_owned(),
+                "no action is needed; to use the Region, enable it and deploy spoke.yaml",
             ),
             false if error.kind.is_passing() => {
-                Check::no(format!("not reached: {}", chain(error)), "try again in a minute")
+                Check::fail(format!("unreachable: {}", chain(error)), "try again in a minute")
             }
-            false => Check::no(format!("cannot be read: {}", chain(error)), SPOKE),
+            false => Check::fail(format!("cannot be read: {}", chain(error)), SPOKE),
         }
     }
 
-    /// The calls that only read are made; what they read is what writes are tried on.
+    /// Makes the calls that only read, and returns the resources on which the writes are tried.
     async fn reads(&self, scope: &Scope, vpcs: Vec<peerd_core::Vpc>) -> (Vec<Trial>, Ground) {
         let (peerings, tables, groups, rules, quotas) = join!(
             self.peerings(scope),
@@ -105,7 +107,7 @@ impl AwsCloud {
     }
 }
 
-/// What the trials say together: each refusal by itself, the rest in a line.
+/// Summarizes the trials: a check for each call that is denied or unclear, and one for the rest.
 fn permissions(trials: &[Trial]) -> Vec<Check> {
     let names = |of: fn(&Trial) -> Option<&'static str>| trials.iter().filter_map(of).collect::<BTreeSet<_>>();
     let permitted = names(|trial| matches!(trial, Trial::Permitted(_)).then(|| trial.call()));
@@ -120,17 +122,17 @@ fn permissions(trials: &[Trial]) -> Vec<Check> {
     let mut checks = Vec::new();
     for trial in trials {
         match trial {
-            Trial::Refused(call, why) => checks.push(Check::no(format!("{call} is not permitted: {why}"), PERMIT)),
+            Trial::Refused(call, why) => checks.push(Check::fail(format!("{call} is not permitted: {why}"), PERMIT)),
             Trial::Unclear(call, why) => {
-                checks.push(Check::partly(
-                    format!("whether {call} is permitted cannot be told: {why}"),
+                checks.push(Check::warn(
+                    format!("whether {call} is permitted is unknown: {why}"),
                     "try again in a minute",
                 ));
             }
             Trial::Permitted(_) | Trial::Untried(_) => {}
         }
     }
-    checks.push(Check::yes(text));
+    checks.push(Check::pass(text));
     checks
 }
 
@@ -149,14 +151,14 @@ mod tests {
             Trial::Unclear("ReplaceRoute", "timeout".to_owned()),
         ];
         let checks = permissions(&trials);
-        let told: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.holds, check.text.as_str())).collect();
+        let told: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.result, check.text.as_str())).collect();
         assert_eq!(
             told,
             [
-                (CheckResult::No, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
-                (CheckResult::Partly, "whether ReplaceRoute is permitted cannot be told: timeout"),
+                (CheckResult::Fail, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
+                (CheckResult::Warn, "whether ReplaceRoute is permitted is unknown: timeout"),
                 (
-                    CheckResult::Yes,
+                    CheckResult::Pass,
                     "1 of peerd's 4 kinds of calls are permitted; nothing is there to try the other 1 on: AcceptVpcPeeringConnection"
                 ),
             ]

@@ -1,4 +1,4 @@
-//! A Lambda function that drains one queue: clients once, then every batch through the engine.
+//! A Lambda function of one queue: creates the clients once, and passes every batch to the engine.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,10 +11,10 @@ use crate::{
     AwsCloud, AwsDirectory, DynamoStore, Environment, EventBridgeBus, Examined, Sessions, SqsQueue, telemetry,
 };
 
-/// Time kept for the calls under way when a batch runs out of it, and for follow-up messages, in milliseconds.
+/// The time before the timeout that is reserved for calls in progress and for follow-up messages, in milliseconds.
 const MARGIN_MS: Timestamp = 10_000;
 
-/// The clock of this machine.
+/// The system clock.
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -24,7 +24,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Serves the function until Lambda ends it.
+/// Runs the function until Lambda ends it.
 ///
 /// # Errors
 /// When the environment is incomplete or wrong, or Lambda's runtime API fails.
@@ -56,24 +56,24 @@ pub async fn serve() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Call>| answer(engine, cloud, event))).await
 }
 
-/// Why the function is called.
+/// The payload of an invocation.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Call {
-    /// Somebody wants to know whether every scope is ready.
+    /// A request to check every scope, from `peerd doctor`.
     Examine { examine: Examine },
-    /// Messages of its queue.
+    /// A batch of messages of the function's queue.
     Batch(SqsEvent),
 }
 
-/// What is to be examined.
+/// The parameters of the checks.
 #[derive(Deserialize)]
 struct Examine {
     /// The ARN of the hub's bus.
     bus: String,
 }
 
-/// What the function answers.
+/// The response of the function.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -81,8 +81,8 @@ enum Answer {
     Handled(SqsBatchResponse),
 }
 
-/// A name that no other worker has: Lambda gives each execution environment, which runs one batch at a time, a log
-/// stream of its own; outside Lambda the process and its start tell workers apart.
+/// Returns a unique name of this worker. In Lambda, each execution environment has its own log stream and runs one
+/// batch at a time; elsewhere, the process id and the start time distinguish workers.
 fn worker() -> String {
     let stream = std::env::var("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
     format!("{stream}#{}@{}", std::process::id(), SystemClock.now())
@@ -99,7 +99,7 @@ async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>)
     })
 }
 
-/// Reports the messages that are to come again; the others of the batch are done.
+/// Reports the messages that SQS must deliver again; the others of the batch are done.
 async fn handle(engine: &Engine<'_>, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let records = batch.records.into_iter();
     let deliveries: Vec<Delivery> = records

@@ -1,4 +1,4 @@
-//! What only an examination looks at of the hub, and the function that examines the spokes for it.
+//! The checks of the hub for `peerd doctor`, and the call of the function that checks the spokes.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use serde_json::json;
 use crate::examine::Examined;
 use crate::{errors, rules};
 
-/// How long the function may take to examine everything: its timeout.
+/// The longest time for checking all scopes: the function's timeout.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The hub's stack.
 pub struct Hub {
     config: SdkConfig,
-    /// CloudFormation's name of the stack.
+    /// The name of the stack.
     pub stack: String,
-    /// CloudFormation's word for its state.
+    /// The status of the stack in CloudFormation.
     pub status: String,
     /// The ARN of its bus.
     pub bus: String,
-    /// When sweeps are due: an expression of EventBridge Scheduler.
+    /// The schedule of the sweeps: an expression of EventBridge Scheduler.
     pub schedule: Option<String>,
     function: String,
 }
@@ -41,29 +41,28 @@ impl Hub {
         Self { config: config.clone(), stack: stack.to_owned(), status, bus, schedule, function }
     }
 
-    /// Whether CloudFormation is content with the stack.
+    /// Checks the status of the stack.
     pub fn stands(&self) -> Check {
         let Self { stack, status, .. } = self;
         let text = format!("the stack {stack} is {status}");
         match status.as_str() {
-            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::yes(text),
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::pass(text),
             status if status.ends_with("FAILED") || status.starts_with("DELETE") => {
-                Check::no(text, "read its events in CloudFormation, and deploy it again")
+                Check::fail(text, "read its events in CloudFormation, and deploy it again")
             }
-            _ => Check::partly(
-                text,
-                "read its events in CloudFormation: its last change is under way, or was taken back",
-            ),
+            _ => {
+                Check::warn(text, "read its events in CloudFormation: its last update is under way or was rolled back")
+            }
         }
     }
 
-    /// Whether its rules lead what spokes send into its queues.
+    /// Checks the rules that route the events of spokes to its queues.
     pub async fn rules(&self, deployment: &Deployment) -> Vec<Check> {
         let name = self.bus.rsplit_once('/').map_or(self.bus.as_str(), |(_, name)| name);
         rules::check(&self.config, deployment, &rules::OF_THE_HUB, Some(name), "arn:").await
     }
 
-    /// Has the function that sweeps examine every scope with the role that it works with.
+    /// Invokes the function drift-repair, which checks every scope with its own role.
     ///
     /// # Errors
     /// When the function cannot be called, or fails.
@@ -80,7 +79,7 @@ impl Hub {
             return Err(InfraError::new(format!("{call} ({error}: {})", String::from_utf8_lossy(body))));
         }
         serde_json::from_slice(body).map_err(|error| InfraError {
-            context: format!("{call}: its answer makes no sense; is it as new as this command?"),
+            context: format!("{call}: malformed response; do the function and this command have the same version?"),
             source: Some(Box::new(error)),
         })
     }
@@ -99,11 +98,11 @@ mod tests {
         let hub = |status: &str| {
             Hub::new(&config, "peerd", status.to_owned(), "arn:bus/peerd".to_owned(), None, "f".to_owned())
                 .stands()
-                .holds
+                .result
         };
-        assert_eq!(hub("UPDATE_COMPLETE"), CheckResult::Yes);
-        assert_eq!(hub("UPDATE_ROLLBACK_COMPLETE"), CheckResult::Partly);
-        assert_eq!(hub("UPDATE_ROLLBACK_FAILED"), CheckResult::No);
-        assert_eq!(hub("DELETE_IN_PROGRESS"), CheckResult::No);
+        assert_eq!(hub("UPDATE_COMPLETE"), CheckResult::Pass);
+        assert_eq!(hub("UPDATE_ROLLBACK_COMPLETE"), CheckResult::Warn);
+        assert_eq!(hub("UPDATE_ROLLBACK_FAILED"), CheckResult::Fail);
+        assert_eq!(hub("DELETE_IN_PROGRESS"), CheckResult::Fail);
     }
 }

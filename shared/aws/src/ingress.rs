@@ -1,4 +1,4 @@
-//! Security groups and their ingress rules: EC2's records and calls.
+//! Security groups and their ingress rules: conversions from and to the SDK's types.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use peerd_core::{IngressRule, Permission, Scope, SecurityGroup, Traffic, VpcRef}
 
 use crate::convert::{Malformed, required, tags};
 
-/// What the console shows beside a rule.
+/// The description of a rule in the console.
 const DESCRIPTION: &str = "peerd: peers of the meshes that peerd:allow names";
 
-/// A security group of the scope's own account; none of one that another account shares with it.
+/// Converts a security group of the scope's own account. Returns none for a group that another account shares with it.
 pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityGroup>, Malformed> {
     if group.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
         return Ok(None);
@@ -23,7 +23,7 @@ pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityG
     Ok(Some(SecurityGroup { id, vpc, tags: tags(group.tags()), open: open(group)?, others }))
 }
 
-/// What a group lets in from blocks.
+/// Returns the permissions of a group whose source is a CIDR block.
 pub fn open(group: &SdkSecurityGroup) -> Result<BTreeSet<Permission>, Malformed> {
     let mut open = BTreeSet::new();
     for permission in group.ip_permissions() {
@@ -39,12 +39,12 @@ pub fn open(group: &SdkSecurityGroup) -> Result<BTreeSet<Permission>, Malformed>
     Ok(open)
 }
 
-/// The VPC of a group.
+/// Returns the VPC of a group.
 pub fn owner(scope: &Scope, group: &SdkSecurityGroup) -> Result<VpcRef, Malformed> {
     Ok(VpcRef::new(scope.clone(), required(group.vpc_id(), "vpcId")?.parse()?))
 }
 
-/// An ingress rule from a CIDR block; none of any other rule, which peerd never makes.
+/// Converts an ingress rule whose source is a CIDR block. Returns none for any other rule, which peerd never creates.
 pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRule>, Malformed> {
     let block = rule.cidr_ipv4().or(rule.cidr_ipv6());
     let (Some(block), Some(false)) = (block, rule.is_egress()) else { return Ok(None) };
@@ -59,8 +59,8 @@ pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRul
     }))
 }
 
-/// EC2 gives the well-known protocols by name, ICMP types and codes as ports, and -1 for all of them
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>).
+/// Converts a protocol and ports. EC2 returns the well-known protocols by name, ICMP types and codes as ports, and -1
+/// for all of them (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>).
 fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) -> Traffic {
     let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
     let every = (first.unwrap_or(-1), last.unwrap_or(-1)) == (-1, -1);
@@ -74,7 +74,7 @@ fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) 
     }
 }
 
-/// What EC2 is to let in.
+/// Converts a permission into the parameter of a call.
 pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
     let v6 = matches!(from, IpNet::V6(_));
     let (protocol, first, last) = match traffic {
@@ -83,7 +83,7 @@ pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
         Traffic::Icmp => ("icmp", -1, -1),
         Traffic::Tcp(first, last) => ("tcp", i32::from(*first), i32::from(*last)),
         Traffic::Udp(first, last) => ("udp", i32::from(*first), i32::from(*last)),
-        Traffic::Other(words) => (words.as_str(), -1, -1), // never asked for; EC2 refuses it
+        Traffic::Other(words) => (words.as_str(), -1, -1), // peerd never requests it; EC2 rejects it
     };
     let permission = IpPermission::builder().ip_protocol(protocol).from_port(first).to_port(last);
     let (block, text) = (from.to_string(), DESCRIPTION);

@@ -1,7 +1,7 @@
 //! peerd on AWS: the engine's ports over the AWS SDK, and the wiring of a Lambda function.
 //!
-//! No SDK type leaves this crate, and no decision is made in it. aws-sdk-ec2 takes minutes to compile, so this crate
-//! should change rarely.
+//! Only `SdkConfig` of the SDK's types is part of the interface of this crate, and no decision is made in it.
+//! aws-sdk-ec2 takes minutes to compile, so this crate should change rarely.
 
 mod accounts;
 mod bus;

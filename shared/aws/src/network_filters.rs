@@ -1,4 +1,4 @@
-//! What stands before the subnets and interfaces of a VPC: read to explain, and never changed.
+//! The network ACLs and security groups of a VPC: read for `peerd explain`, and never changed.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::errors;
 use crate::ingress;
 use crate::rate_limiter::Bucket;
 
-/// The protocol of a rule that matches every one.
+/// The protocol of a rule that matches all protocols.
 const EVERYTHING: &str = "-1";
 
 impl AwsCloud {
-    /// The network ACLs of a VPC.
+    /// Reads the network ACLs of a VPC.
     ///
     /// # Errors
-    /// AWS's, and that its answer makes no sense.
+    /// AWS's error, or a malformed response.
     pub async fn acls(&self, vpc: &VpcRef) -> Result<Vec<NetworkAcl>, CloudError> {
         let call = format!("DescribeNetworkAcls of {vpc}");
         let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeNetworkAcls")).await;
@@ -30,11 +30,11 @@ impl AwsCloud {
         acls.iter().map(|one| acl(one).map_err(|error| malformed(&call, error))).collect()
     }
 
-    /// The blocks from which each security group of a VPC lets anything in. What it lets in by prefix list or by another
-    /// group's id is not among them.
+    /// Reads the CIDR blocks from which each security group of a VPC allows some traffic. Sources that are prefix lists
+    /// or other groups are not included.
     ///
     /// # Errors
-    /// AWS's, and that its answer makes no sense.
+    /// AWS's error, or a malformed response.
     pub async fn open_groups(&self, vpc: &VpcRef) -> Result<BTreeMap<String, CidrSet>, CloudError> {
         let call = format!("DescribeSecurityGroups of {vpc}");
         let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSecurityGroups")).await;
@@ -60,7 +60,7 @@ fn acl(acl: &types::NetworkAcl) -> Result<NetworkAcl, Malformed> {
     })
 }
 
-/// None of a rule without a block, which the API does not make.
+/// Converts a rule. Returns none for a rule without a CIDR block, which the API does not create.
 fn rule(entry: &NetworkAclEntry) -> Result<Option<NetworkAclRule>, Malformed> {
     let Some(block) = entry.cidr_block().or(entry.ipv6_cidr_block()) else { return Ok(None) };
     Ok(Some(NetworkAclRule {

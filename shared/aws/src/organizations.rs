@@ -1,5 +1,6 @@
-//! AWS Organizations, with the hub's own credentials: the hub is in the management account, or in one to which Organizations
-//! is delegated (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_delegate_policies.html>).
+//! AWS Organizations, with the hub's own credentials: the hub is in the management account, or in an account to which
+//! Organizations is delegated
+//! (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_delegate_policies.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +14,14 @@ use peerd_engine::{CloudError, Directory, ErrorKind};
 
 use crate::errors;
 
-/// The state of an account that can be worked with.
+/// The state of a usable account.
 const ACTIVE: &str = "ACTIVE";
 
-/// The organisation of the hub's account.
+/// The organization of the hub's account.
 pub struct AwsDirectory(Client);
 
 impl AwsDirectory {
-    /// The organisation that `config`'s account is in.
+    /// Creates a client of the organization of `config`'s account.
     pub fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
     }
@@ -46,8 +47,8 @@ impl Directory for AwsDirectory {
     }
 }
 
-/// AWS tells states by `State`; until the end of 2026 some answers have but the older `Status`
-/// (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html>).
+/// Converts an account of a unit. AWS returns its state as `State`; until the end of 2026 some responses have only the
+/// older `Status` (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html>).
 fn placed(account: &Account, unit: &OrganizationalUnitId) -> Result<(AccountId, Placement), IdError> {
     let state = account.state().map(|state| state.as_str()).or(account.status().map(|status| status.as_str()));
     let state = state.filter(|state| *state != ACTIVE).map(str::to_owned);

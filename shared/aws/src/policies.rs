@@ -1,4 +1,5 @@
-//! What operators declare, in the table: a mesh's policy is the attribute `policy` of its item, as a map.
+//! The policies that operators declare, in the table. The policy of a mesh is the attribute `policy` of its item, as a
+//! map.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,11 +9,11 @@ use serde_dynamo::Deserializer;
 
 use crate::store::{DynamoStore, Item, read as read_item};
 
-/// Under which all meshes stand.
+/// The partition key of all meshes.
 pub const PK: &str = "meshes";
 
 impl DynamoStore {
-    /// Declares a mesh, or declares it anew.
+    /// Declares a mesh, or replaces its policy.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -26,7 +27,7 @@ impl DynamoStore {
         self.update(PK, mesh.as_str(), "mesh", set).await
     }
 
-    /// Takes a declaration back. Who asks for the mesh stays remembered, and what was made for it stays.
+    /// Removes the policy of a mesh. Its members stay in the index, and existing peerings and routes stay.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -35,8 +36,8 @@ impl DynamoStore {
     }
 }
 
-/// A mesh of the table. A policy that cannot be read is one that changes nothing, so that it stops its own mesh and no
-/// other.
+/// Reads the item of a mesh. A policy that cannot be read becomes one that changes nothing, so that it stops only its
+/// own mesh.
 pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), InfraError> {
     #[derive(serde::Deserialize)]
     struct Mesh {
@@ -46,7 +47,7 @@ pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), InfraError> {
     let Mesh { sk } = read_item(PK, item)?;
     let policy = policy.map(|value| {
         policy_of(value).unwrap_or_else(|error| {
-            tracing::error!(mesh = %sk, error = chain(&error), "policy not read; its mesh is left as it is");
+            tracing::error!(mesh = %sk, error = chain(&error), "policy not read; its mesh is not changed");
             Policy::unreadable(&error)
         })
     });

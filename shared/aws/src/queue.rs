@@ -7,7 +7,7 @@ use peerd_engine::{InfraError, Message, Queue};
 
 use crate::errors;
 
-/// The longest delay that SQS takes, in seconds.
+/// The longest delay that SQS accepts, in seconds.
 const LONGEST_DELAY: u32 = 900;
 
 /// The function's own queue.
@@ -17,13 +17,13 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// The queue at `url`.
+    /// Creates a client of the queue at `url`.
     pub fn new(config: &SdkConfig, url: String) -> Self {
         Self { sqs: aws_sdk_sqs::Client::new(config), url }
     }
 }
 
-/// A queue of a function, and where what it could not handle went.
+/// The queue of a function and its dead-letter queue.
 pub struct QueueWithDlq {
     /// The queue's name: vpc-events, peering-events or drift-repair.
     pub name: &'static str,
@@ -33,12 +33,12 @@ pub struct QueueWithDlq {
 }
 
 impl QueueWithDlq {
-    /// The queue at `queue` with its dead letters at `dead`.
+    /// Creates a client of the queue at the URL `queue` and the dead-letter queue at the URL `dead`.
     pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
         Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
     }
 
-    /// How many messages wait, and how many were given up on: what SQS takes them for.
+    /// Returns the numbers of waiting messages and of dead letters, as approximated by SQS.
     ///
     /// # Errors
     /// When SQS fails.
@@ -55,8 +55,8 @@ impl QueueWithDlq {
         count.ok_or_else(|| InfraError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
     }
 
-    /// Puts up to ten dead letters back into the queue, and tells how many. Each is taken out only when it is back, so that
-    /// none is lost; one may come twice.
+    /// Moves up to ten dead letters back to the queue, and returns how many. Each is deleted only after it was sent, so
+    /// that none is lost; one may be delivered twice.
     ///
     /// # Errors
     /// When SQS fails.
@@ -80,7 +80,7 @@ impl QueueWithDlq {
 impl Queue for SqsQueue {
     async fn send(&self, message: &Message, delay: u32) -> Result<(), InfraError> {
         let unwritable =
-            |error| InfraError { context: "message not written".to_owned(), source: Some(Box::new(error)) };
+            |error| InfraError { context: "message not serialized".to_owned(), source: Some(Box::new(error)) };
         let body = serde_json::to_string(message).map_err(unwritable)?;
         let delay = i32::try_from(delay.min(LONGEST_DELAY)).unwrap_or_default();
         let request = self.sqs.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);

@@ -1,4 +1,4 @@
-//! What accounts are granted, by Service Quotas.
+//! The quota values of accounts, from Service Quotas.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use peerd_engine::{CloudError, ErrorKind};
 use crate::errors;
 use crate::sessions::Sessions;
 
-/// Amazon VPC's code.
+/// The service code of Amazon VPC.
 const SERVICE: &str = "vpc";
-/// How long a run waits for what it can do without.
+/// The timeout of the read: a run can continue without quotas.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the quotas of a scope. What Service Quotas does not list has its default
+/// Reads the quotas of a scope. Quotas that Service Quotas does not list have their default values
 /// (<https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html>).
 ///
 /// # Errors
-/// AWS's, and that there was no answer in time.
+/// AWS's error, or a timeout.
 pub async fn read(sessions: &Sessions, scope: &Scope) -> Result<Quotas, CloudError> {
     let call = format!("ListServiceQuotas of {SERVICE} in {scope}");
     let client = aws_sdk_servicequotas::Client::new(&sessions.of(scope).await);
@@ -33,7 +33,7 @@ pub async fn read(sessions: &Sessions, scope: &Scope) -> Result<Quotas, CloudErr
     }
 }
 
-/// A quota that peerd knows, and how much is granted of it: AWS tells counts as floating-point numbers.
+/// Converts a quota that peerd uses, and its value, which AWS returns as a floating-point number.
 fn granted(listed: &ServiceQuota) -> Option<(Quota, usize)> {
     let quota = Quota::ALL.into_iter().find(|quota| listed.quota_code() == Some(quota.code()))?;
     let value = listed.value().filter(|value| *value >= 0.0)?;

@@ -1,5 +1,5 @@
-//! Token buckets in front of EC2, one per scope and API, set to EC2's published limits, so that a large mesh neither
-//! runs into throttles nor starves the account's other users
+//! Token buckets for calls of EC2, one per scope and API, with EC2's published limits, so that a large mesh neither
+//! causes throttling nor starves the account's other users
 //! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
 
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use peerd_core::Scope;
 use peerd_core::api_rate_limits::{self, Rate};
 
-/// An EC2 API by the size of its bucket.
+/// An EC2 API, by the size of its token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
-    /// Paginated or filtered describes, each API its own.
+    /// A paginated or filtered describe. Each API has its own bucket.
     Read(&'static str),
-    /// Route and peering writes, each API its own.
+    /// A write of a route, a peering or a security group rule. Each API has its own bucket.
     Write(&'static str),
-    /// CreateTags and DeleteTags, each API its own.
+    /// CreateTags or DeleteTags. Each API has its own bucket.
     Tag(&'static str),
 }
 
@@ -33,14 +33,14 @@ impl Bucket {
     }
 }
 
-/// The buckets of all scopes that were spoken to.
+/// The token buckets of the scopes used so far.
 #[derive(Default)]
 pub struct ApiRateLimiter {
     buckets: Mutex<HashMap<(Scope, Bucket), Arc<DefaultDirectRateLimiter>>>,
 }
 
 impl ApiRateLimiter {
-    /// Waits until the scope may take one more call of this API.
+    /// Waits until the scope's limit permits one more call of this API.
     pub async fn take(&self, scope: &Scope, bucket: Bucket) {
         let limiter = {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Whether the rules of EventBridge that wake peerd are there, are on, and lead where they should.
+//! Checks that the EventBridge rules that trigger peerd exist, are enabled and have the right targets.
 
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::RuleState;
@@ -12,14 +12,14 @@ pub const OF_A_SPOKE: [&str; 2] = ["vpc-tags", "network-calls"];
 /// The rules of template.yaml.
 pub const OF_THE_HUB: [&str; 3] = ["vpc-tags", "vpc-calls", "peering-calls"];
 
-/// How a rule is.
+/// The state of a rule.
 enum Found {
     Fine,
     Off,
     Astray,
 }
 
-/// Checks rules on a bus, the default one if none is named. Their targets must begin with `target`.
+/// Checks rules of a bus, the default bus if none is named. One of the targets of each must begin with `target`.
 pub async fn check(
     config: &SdkConfig,
     deployment: &Deployment,
@@ -35,27 +35,27 @@ pub async fn check(
         match find(&client, &name, bus, target).await {
             Ok(Found::Fine) => fine.push(name),
             Ok(Found::Off) => {
-                let remedy = format!("`aws events enable-rule --name {name}` in that Region");
-                checks.push(Check::no(format!("the rule {name} is switched off"), remedy));
+                let remedy = format!("run `aws events enable-rule --name {name}` in that Region");
+                checks.push(Check::fail(format!("the rule {name} is switched off"), remedy));
             }
             Ok(Found::Astray) => {
                 let remedy = format!("update the stack of {file} there");
-                checks.push(Check::no(format!("the rule {name} does not lead to {target}"), remedy));
+                checks.push(Check::fail(format!("the rule {name} has no target {target}"), remedy));
             }
             Err(Error::ResourceNotFoundException(_)) => {
-                checks.push(Check::no(
+                checks.push(Check::fail(
                     format!("the rule {name} is missing"),
                     format!("update the stack of {file} there"),
                 ));
             }
             Err(error) => {
-                let remedy = format!("update the stack of {file} there: its rules can then be asked for");
-                checks.push(Check::partly(format!("the rule {name} cannot be asked for: {}", said(&error)), remedy));
+                let remedy = format!("update the stack of {file} there, so that its rules can be read");
+                checks.push(Check::warn(format!("the rule {name} cannot be read: {}", said(&error)), remedy));
             }
         }
     }
     if !fine.is_empty() {
-        checks.push(Check::yes(format!("rules are on and lead to the right place: {}", fine.join(", "))));
+        checks.push(Check::pass(format!("rules are on and lead to the right place: {}", fine.join(", "))));
     }
     checks
 }

@@ -1,4 +1,4 @@
-//! What is kept of past runs.
+//! The run history of a mesh, in the table.
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,38 +9,39 @@ use serde::{Deserialize, Serialize};
 use crate::errors;
 use crate::store::{DynamoStore, key, number, of_mesh, read, text, unreadable};
 
-/// How long a run is remembered, in seconds.
+/// How long a run is stored, in seconds.
 const KEPT: u64 = 30 * 24 * 3600;
-/// Lines of a kind that one item keeps for people, and things that it keeps for later runs: below DynamoDB's 400 KB.
+/// The maximum numbers of lines of each kind for operators and of resources for later runs in one item, which keep it
+/// below DynamoDB's 400 KB.
 const LINES: usize = 200;
 const THINGS: usize = 1000;
-/// What the sort keys of runs begin with.
+/// The prefix of the sort keys of runs.
 const PREFIX: &str = "run#";
 
 fn sort_key(at: Timestamp) -> String {
     format!("{PREFIX}{at:013}")
 }
 
-/// A run that was not idle, as the table keeps it for 30 days.
+/// A run with an outcome other than `unchanged`, as the table stores it for 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastRun {
     /// When it ended, in UTC (RFC 3339).
     #[serde(rename(deserialize = "sk"), deserialize_with = "time_of_key")]
     pub at: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: String,
-    /// What was done, one line each.
+    /// The applied actions, one line each.
     pub applied: Vec<String>,
-    /// What failed, one line each.
+    /// The failed actions, one line each.
     pub failed: Vec<String>,
-    /// What was found, one line each.
+    /// The findings, one line each.
     pub findings: Vec<String>,
-    /// The calls of others that woke it, as far as events told.
+    /// The API calls that triggered it, as far as events reported them.
     #[serde(default)]
     pub causes: Vec<Cause>,
 }
 
-/// What an item says of what a run put in place and took out.
+/// The created and removed resources of a run, as an item stores them.
 #[derive(Deserialize)]
 struct Kept {
     sk: String,
@@ -100,7 +101,7 @@ impl DynamoStore {
         Ok(deeds)
     }
 
-    /// The latest runs of a mesh, the newest first.
+    /// Returns the latest runs of a mesh, newest first.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -121,13 +122,13 @@ impl DynamoStore {
     }
 }
 
-/// The time in `run#<milliseconds since the Unix epoch>`.
+/// Parses the time in `run#<milliseconds since the Unix epoch>`.
 fn time_of_key<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let key = String::deserialize(from)?;
     let milliseconds = key.strip_prefix("run#").and_then(|digits| digits.parse::<Timestamp>().ok());
     let time = milliseconds.and_then(|ms| i64::try_from(ms).ok()).map(DateTime::from_millis);
     let text = time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok());
-    text.ok_or_else(|| serde::de::Error::custom(format!("`{key}` is no time of a run")))
+    text.ok_or_else(|| serde::de::Error::custom(format!("`{key}` is not the time of a run")))
 }
 
 #[cfg(test)]
@@ -144,6 +145,6 @@ mod tests {
         assert_eq!((run.at.as_str(), run.applied.len()), ("2026-11-18T11:06:40.123Z", 1));
         let mut wrong = item;
         wrong["sk"] = "run#x".into();
-        assert!(serde_json::from_value::<PastRun>(wrong).unwrap_err().to_string().contains("`run#x` is no time"));
+        assert!(serde_json::from_value::<PastRun>(wrong).unwrap_err().to_string().contains("`run#x` is not the time"));
     }
 }

@@ -12,11 +12,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use peerd_core::{AccountId, Scope};
 
-/// Attempts of one call, with the SDK's exponential back-off: throttles and faults of a few seconds are ridden out
-/// inside the call, longer ones by a follow-up message.
+/// Attempts of one call, with the SDK's exponential back-off. They cover throttling and faults of a few seconds; a
+/// follow-up message covers longer ones.
 const ATTEMPTS: u32 = 4;
 
-/// The function's own configuration, and clients for every scope that it has spoken to.
+/// The process's own configuration, and the clients of the scopes used so far.
 pub struct Sessions {
     base: SdkConfig,
     spoke_role: String,
@@ -26,8 +26,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Loads the configuration of the process: its Region, credentials and endpoints. The role's ARN has `{account}` where the
-    /// account's id belongs.
+    /// Loads the configuration of the process: its Region, credentials and endpoints. `spoke_role` is the ARN of the
+    /// role, with `{account}` in place of the account id.
     pub async fn load(spoke_role: String, external_id: Option<String>) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
@@ -41,12 +41,12 @@ impl Sessions {
         Self { base, spoke_role, external_id, accounts: Mutex::default(), clients: Mutex::default() }
     }
 
-    /// The function's own configuration, for the hub's table and queue.
+    /// Returns the process's own configuration, for the hub's table and queue.
     pub fn base(&self) -> &SdkConfig {
         &self.base
     }
 
-    /// The client of a scope. Nothing is sent yet: a role that cannot be assumed shows with the first call.
+    /// Returns the client of a scope. It sends nothing yet: if the role cannot be assumed, the first call fails.
     pub async fn ec2(&self, scope: &Scope) -> aws_sdk_ec2::Client {
         if let Some(client) = lock(&self.clients).get(scope) {
             return client.clone();
@@ -55,13 +55,13 @@ impl Sessions {
         lock(&self.clients).entry(scope.clone()).or_insert_with(|| aws_sdk_ec2::Client::new(&config)).clone()
     }
 
-    /// The scope of the same account in the function's own Region.
+    /// Returns the scope of the same account in the process's own Region.
     pub fn at_home(&self, scope: &Scope) -> Scope {
         let home = self.base.region().and_then(|region| region.as_ref().parse().ok());
         Scope::new(scope.account.clone(), home.unwrap_or_else(|| scope.region.clone()))
     }
 
-    /// The configuration of a scope: its Region, and the credentials of its account's role.
+    /// Returns the configuration of a scope: its Region, and the credentials of its account's role.
     pub async fn of(&self, scope: &Scope) -> SdkConfig {
         let config = self.account(&scope.account).await;
         config.into_builder().region(Region::new(scope.region.to_string())).build()
@@ -84,7 +84,7 @@ impl Sessions {
     }
 }
 
-/// A cache stays usable when a thread died while it held the lock: its entries are written whole.
+/// Locks a cache. It stays usable after a thread panicked while it held the lock: its entries are written as a whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

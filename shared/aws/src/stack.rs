@@ -1,4 +1,4 @@
-//! What a hub's stack was deployed as: its table and queue, by the stack's outputs.
+//! A deployed hub: its table, queues and parameters, from the outputs and parameters of its stack.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -12,21 +12,21 @@ use crate::errors;
 use crate::hub::Hub;
 use crate::{DynamoStore, EventBridgeBus, QueueWithDlq, SqsQueue};
 
-/// The parts of a deployment that somebody outside of it may use.
+/// The parts of a deployment that the command line uses.
 pub struct Stack {
     /// The name of its stack.
     pub stack: String,
-    /// Its name, which marks what it makes.
+    /// The name of the deployment, which is the value of its ownership tags.
     pub name: Deployment,
     /// Its table.
     pub store: DynamoStore,
     /// Its bus.
     pub bus: EventBridgeBus,
-    /// The queue that takes work for all of its meshes.
+    /// The queue for work on all of its meshes.
     pub queue: SqsQueue,
-    /// Every queue with its dead letters.
+    /// Every queue with its dead-letter queue.
     pub letters: Vec<QueueWithDlq>,
-    /// What an examination looks at.
+    /// The hub, for `peerd doctor`.
     pub hub: Hub,
     /// The meshes that its parameter `Meshes` declares.
     pub meshes: BTreeSet<MeshName>,
@@ -36,35 +36,35 @@ pub struct Stack {
     pub regions: BTreeSet<Region>,
 }
 
-/// A stack that is no deployment, or cannot be read.
+/// A stack that is not the hub of a deployment, or that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// CloudFormation did not answer, or knows no such stack.
+    /// CloudFormation did not respond, or there is no such stack.
     #[error("stack {stack} not read; is it the hub's stack, in this Region and account?")]
     Unread {
-        /// Which.
+        /// The name of the stack.
         stack: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: InfraError,
     },
-    /// The stack has other outputs or parameters than peerd's.
+    /// The stack lacks an output or a parameter of peerd's hub.
     #[error("stack {stack} has no {lacks}: it is not the stack of peerd's hub")]
     Foreign {
-        /// Which.
+        /// The name of the stack.
         stack: String,
-        /// What it lacks.
+        /// The missing output or parameter.
         lacks: String,
     },
 }
 
-/// The configuration of the process: Region, credentials, profile and endpoints as the AWS CLI has them.
+/// Loads the configuration of the process: Region, credentials, profile and endpoints, as for the AWS CLI.
 pub async fn configuration() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).load().await
 }
 
 impl Stack {
-    /// Looks a stack's outputs up.
+    /// Reads the outputs and parameters of a stack.
     ///
     /// # Errors
     /// When the stack cannot be read, or is not the hub's.
@@ -113,7 +113,7 @@ impl Stack {
     }
 }
 
-/// The value of a parameter that is a list.
+/// Parses a parameter that is a comma-separated list, without the items that are invalid.
 fn list<T: FromStr + Ord>(parameters: &[&Parameter], name: &str) -> BTreeSet<T> {
     let of_name = parameters.iter().filter(|parameter| parameter.parameter_key() == Some(name));
     let items = of_name.filter_map(|parameter| parameter.parameter_value()).flat_map(|value| value.split(','));

@@ -2,17 +2,17 @@
 //!
 //! | pk | sk | what |
 //! |---|---|---|
-//! | `meshes` | mesh | a mesh that was declared or asked for; `policy` if declared |
+//! | `meshes` | mesh | a declared or requested mesh; `policy` if declared |
 //! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
-//! | `mesh#<mesh>` | `run#<time>` | how a run ended; expires |
-//! | `mesh#<mesh>` | `tidings` | what is open of it, and what is still to be told |
-//! | `vpc#<vpc>` | `vpc` | the member again, by VPC |
-//! | `accounts` | account | its registered Regions, or that it is gone |
-//! | `organization` | `organization` | which accounts are in which of the units that the deployment was given |
-//! | `sweep` | `sweep` | when the last sweep was begun |
-//! | `pair#<vpc>#<vpc>` | `claim` | who may request the peering; expires |
+//! | `mesh#<mesh>` | `run#<time>` | a run; expires |
+//! | `mesh#<mesh>` | `tidings` | its open findings and unsent notifications |
+//! | `vpc#<vpc>` | `vpc` | the same member, by VPC |
+//! | `accounts` | account | its registered Regions, or that it was removed |
+//! | `organization` | `organization` | the accounts in each of the deployment's organizational units |
+//! | `sweep` | `sweep` | when the last sweep started |
+//! | `pair#<vpc>#<vpc>` | `claim` | which run may request the peering; expires |
 //!
-//! All but policies and accounts is an index: lost, it is rebuilt from tags by one sweep.
+//! Only the policies and the accounts must not be lost: one sweep rebuilds the index from the tags.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -36,13 +36,13 @@ use crate::{errors, policies};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Under which the accounts stand.
+/// The partition key of the accounts.
 pub(crate) const ACCOUNTS: &str = "accounts";
-/// Under which the organisation stands.
+/// The partition key and sort key of the organization listing.
 const ORGANIZATION: &str = "organization";
-/// Under which the last sweep stands.
+/// The partition key and sort key of the last sweep.
 const SWEEP: &str = "sweep";
-/// The sort key of what was found of a mesh.
+/// The sort key of the findings record of a mesh.
 const TIDINGS: &str = "tidings";
 
 /// The deployment's table.
@@ -52,7 +52,7 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// The table called `table`.
+    /// Creates a store in the table `table`.
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { dynamo: Client::new(config), table }
     }
@@ -73,7 +73,7 @@ impl DynamoStore {
         Ok(items)
     }
 
-    /// Changes one item, whatever it was.
+    /// Updates one item without a condition.
     pub(crate) async fn update(
         &self,
         pk: &str,
@@ -96,8 +96,8 @@ impl DynamoStore {
         Delete::builder().table_name(&self.table).set_key(Some(key(pk, sk))).build().map_err(incomplete)
     }
 
-    /// The write of the member's own row, which decides whether anything is written: two who write at once would leave
-    /// rows that contradict each other.
+    /// Returns the write of the VPC's own item. Its condition decides whether the transaction writes anything: without
+    /// it, two concurrent writers would leave contradictory items.
     fn own_row(&self, before: Option<&Member>, now: &Member) -> Result<TransactWriteItem, InfraError> {
         let (condition, values) = match before {
             Some(before) => ("version = :version", HashMap::from([(":version".to_owned(), number(before.version))])),
@@ -117,7 +117,7 @@ impl DynamoStore {
         })
     }
 
-    /// Makes all of the writes or none, and tells whether their conditions held.
+    /// Makes all of the writes or none, and returns whether their conditions held.
     async fn transact(&self, writes: Vec<TransactWriteItem>, what: &str) -> Result<bool, InfraError> {
         let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
         match request.send().await {
@@ -210,7 +210,7 @@ impl Store for DynamoStore {
     async fn organization(&self) -> Result<Organization, InfraError> {
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(organization_key())).send().await;
-        let item = answer.map_err(|error| errors::port("GetItem of the organisation", error))?.item;
+        let item = answer.map_err(|error| errors::port("GetItem of the organization", error))?.item;
         item.map_or_else(|| Ok(Organization::default()), |item| read(ORGANIZATION, item))
     }
 
@@ -222,7 +222,7 @@ impl Store for DynamoStore {
             .condition_expression("attribute_not_exists(pk) OR version = :version")
             .expression_attribute_values(":version", number(before));
         let put = TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build();
-        self.transact(vec![put], "the organisation").await
+        self.transact(vec![put], "the organization").await
     }
 
     async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
@@ -319,7 +319,7 @@ impl Store for DynamoStore {
     }
 }
 
-/// A conditional delete whose condition does not hold left alone what is not ours to delete.
+/// Accepts a conditional delete whose condition does not hold: the item belongs to another run.
 fn done_or_not_ours(
     answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
     what: &str,
@@ -333,7 +333,7 @@ fn done_or_not_ours(
     }
 }
 
-/// Whether somebody else wrote in between, or is just writing.
+/// Whether another worker has written in the meantime, or is writing now.
 fn overtaken(cancelled: &TransactionCanceledException) -> bool {
     let mut reasons = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     reasons.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
@@ -343,7 +343,7 @@ pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
 }
 
-/// When a sweep was begun, in milliseconds since the Unix epoch.
+/// When a sweep started, in milliseconds since the Unix epoch.
 #[derive(Deserialize)]
 struct Swept {
     at: Timestamp,
@@ -365,7 +365,7 @@ fn in_mesh(vpc: &VpcRef) -> String {
     format!("vpc#{}#{}#{}", vpc.scope.account, vpc.scope.region, vpc.id)
 }
 
-/// Under which the members, runs and findings of a mesh stand.
+/// The partition key of the members, runs and findings of a mesh.
 pub(crate) fn of_mesh(mesh: &MeshName) -> String {
     format!("mesh#{mesh}")
 }

@@ -1,5 +1,5 @@
-//! Whether CloudTrail records what is changed in a scope. EventBridge hears of API calls only where a trail logs management
-//! events (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>).
+//! Checks whether CloudTrail records the changes in a scope. EventBridge receives API calls only where a trail logs
+//! management events (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>).
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, EventSelector, ReadWriteType, Trail};
@@ -8,18 +8,18 @@ use peerd_core::{Check, Scope};
 
 use crate::errors::said;
 
-/// EC2 as selectors name it.
+/// The event source of EC2 in selectors.
 const EC2: &str = "ec2.amazonaws.com";
 const REMEDY: &str = "have a trail log management events, reads not needed, in every Region; until then no event comes from \
                       there, and only sweeps see what changes";
-const MAY_ASK: &str = "update the stack of spoke.yaml there: its role may then ask CloudTrail";
+const MAY_ASK: &str = "update the stack of spoke.yaml there, so that its role may read CloudTrail";
 
-/// Looks for a trail that logs what is changed in the scope.
+/// Checks that a trail logs the changes in the scope.
 pub async fn check(config: &SdkConfig, scope: &Scope) -> Check {
     match find(&Client::new(config), scope).await {
-        Ok(Some(trail)) => Check::yes(format!("the trail {trail} logs what is changed")),
-        Ok(None) => Check::no("no trail of CloudTrail logs what is changed there", REMEDY),
-        Err(error) => Check::partly(format!("CloudTrail cannot be asked: {}", said(&error)), MAY_ASK),
+        Ok(Some(trail)) => Check::pass(format!("the trail {trail} logs what is changed")),
+        Ok(None) => Check::fail("no trail of CloudTrail logs what is changed there", REMEDY),
+        Err(error) => Check::warn(format!("CloudTrail cannot be queried: {}", said(&error)), MAY_ASK),
     }
 }
 
@@ -28,7 +28,7 @@ async fn find(client: &Client, scope: &Scope) -> Result<Option<String>, Error> {
     let covers = |trail: &&Trail| {
         trail.is_multi_region_trail() == Some(true) || trail.home_region() == Some(scope.region.as_str())
     };
-    // One that cannot be asked, such as an organisation's, may stand beside one that can.
+    // A trail that cannot be read, such as that of an organization, may exist besides one that can.
     let mut unasked = None;
     for trail in trails.trail_list().iter().filter(covers) {
         let arn = trail.trail_arn().or(trail.name()).unwrap_or_default();
@@ -58,7 +58,7 @@ fn selects_writes(selector: &EventSelector) -> bool {
     management && selector.read_write_type() != Some(&ReadWriteType::ReadOnly) && !excludes_ec2
 }
 
-/// An advanced selector names fields; one that names no `readOnly` takes both kinds.
+/// An advanced selector lists fields. Without the field `readOnly`, it selects reads and writes.
 fn selects_writes_too(selector: &AdvancedEventSelector) -> bool {
     let fields = selector.field_selectors();
     let is = |field: &str, value: &str| {

@@ -1,4 +1,4 @@
-//! The calls that peerd makes in a scope, each tried as a dry run on something that is there.
+//! Permission checks: tries each call that peerd makes in a scope as a dry run on an existing resource.
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -13,33 +13,33 @@ use crate::cloud::AwsCloud;
 use crate::rate_limiter::Bucket;
 use crate::{convert, errors, ingress};
 
-/// What EC2 answers to a dry run that would have succeeded.
+/// EC2's error code for a dry run that would have succeeded.
 const WOULD_SUCCEED: &str = "DryRunOperation";
-/// A block in which nobody's VPC is: <https://www.rfc-editor.org/rfc/rfc5737>.
+/// A CIDR block that no VPC uses: <https://www.rfc-editor.org/rfc/rfc5737>.
 const NOWHERE: &str = "192.0.2.0/24";
 
-/// What came of trying a call.
+/// The result of trying a call.
 #[derive(Debug)]
 pub enum Trial {
-    /// It is permitted.
+    /// The call is permitted.
     Permitted(&'static str),
-    /// It is not, for the reason that AWS gives.
+    /// The call is denied, with AWS's reason.
     Refused(&'static str, String),
-    /// AWS said something else.
+    /// AWS returned another error, so the permission is unknown.
     Unclear(&'static str, String),
-    /// Nothing is there to try it on.
+    /// There is no resource to try the call on.
     Untried(&'static str),
 }
 
 impl Trial {
-    /// The call.
+    /// Returns the name of the call.
     pub fn call(&self) -> &'static str {
         match self {
             Self::Permitted(call) | Self::Refused(call, _) | Self::Unclear(call, _) | Self::Untried(call) => call,
         }
     }
 
-    /// A call that was made, since it only reads.
+    /// Converts the result of a call that was made because it only reads.
     pub fn of_read<T>(call: &'static str, answer: &Result<T, CloudError>) -> Self {
         match answer {
             Ok(_) => Self::Permitted(call),
@@ -64,22 +64,22 @@ impl Trial {
     }
 }
 
-/// What is in a scope.
+/// The resources of a scope.
 pub struct Ground {
-    /// The VPCs that ask for a mesh.
+    /// Its VPCs with a tag of peerd.
     pub vpcs: Vec<Vpc>,
     /// Its peerings.
     pub peerings: Vec<PeeringView>,
     /// Its route tables.
     pub tables: Vec<RouteTable>,
-    /// Its groups that let meshes in.
+    /// Its security groups with the tag `peerd:allow`.
     pub groups: Vec<SecurityGroup>,
-    /// The rules that peerd made.
+    /// Its ingress rules with an ownership tag.
     pub rules: Vec<IngressRule>,
 }
 
 impl AwsCloud {
-    /// Tries every call of peerd's that changes something, and the reads that need something to read.
+    /// Tries every call of peerd that changes something, and the reads that need an existing resource.
     pub(crate) async fn writes(&self, scope: &Scope, deployment: &Deployment, ground: &Ground) -> Vec<Trial> {
         let mut trials = self.try_on_vpc(scope, deployment, ground).await;
         trials.extend(self.try_on_table(scope, ground).await);
@@ -142,7 +142,7 @@ impl AwsCloud {
         ]
     }
 
-    /// On one that peerd manages: the role may touch no other.
+    /// Uses peerings that peerd owns: the role may change no others.
     async fn try_on_peering(&self, scope: &Scope, deployment: &Deployment, ground: &Ground) -> Vec<Trial> {
         let ours = |peering: &&PeeringView| tags::is_marked(&peering.tags, deployment);
         let mut ours = ground.peerings.iter().filter(ours);

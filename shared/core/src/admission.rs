@@ -67,12 +67,12 @@ impl fmt::Display for Denial {
         match self {
             Self::NotDeclared => f.write_str("mesh is not declared"),
             Self::Draining => f.write_str("mesh is draining"),
-            Self::Full { members } => write!(f, "mesh has its {members} members"),
+            Self::Full { members } => write!(f, "mesh is full ({members} members)"),
             Self::Account(account) => write!(f, "account {account} is not admitted"),
             Self::Region(region) => write!(f, "Region {region} is not admitted"),
             Self::Vpc(vpc) => write!(f, "{vpc} is not admitted"),
-            Self::OutsideUnits(account) => write!(f, "account {account} is in no admitted organisational unit"),
-            Self::UnitNotListed { unit } => write!(f, "who is in {unit} is not known"),
+            Self::OutsideUnits(account) => write!(f, "account {account} is in no admitted organizational unit"),
+            Self::UnitNotListed { unit } => write!(f, "the accounts in {unit} are not known"),
         }
     }
 }

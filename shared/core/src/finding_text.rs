@@ -1,4 +1,4 @@
-//! The words of findings: what is wrong, and what to do. The only place that knows them.
+//! The text of findings: what is wrong, and what to do. No other code words a finding.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
 
-/// The stack that commands take unless they are given another.
+/// The default stack of the command line.
 pub const DEFAULT_STACK: &str = "peerd";
 
-/// A finding with its words, as people and other tools read it.
+/// A finding with its text, as it is printed and serialized.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rendered {
     /// Its kind.
     pub kind: FindingKind,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is about.
+    /// The resource or pair that it concerns.
     pub subject: String,
     /// What is wrong.
     pub text: String,
@@ -31,7 +31,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Words a finding for the operator of a stack.
+    /// Renders a finding for the operator of a stack.
     pub fn new(finding: &Finding, stack: &str) -> Self {
         let (kind, severity, subject) = (finding.kind(), finding.severity(), finding.subject());
         Self {
@@ -58,7 +58,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A command of the command line that works on a stack, as it is to be typed.
+/// A command for a stack, as the operator types it.
 fn command(stack: &str, line: &str) -> String {
     let flag = if stack == DEFAULT_STACK { String::new() } else { format!(" --stack {stack}") };
     format!("`peerd {line}{flag}`")
@@ -69,20 +69,20 @@ impl Finding {
     pub fn message(&self) -> String {
         match self {
             Self::DeleteLimit { deletes, live, limits, .. } => format!(
-                "this run would delete {deletes} of {live} peerings; the policy lets {} or {} % go unasked",
+                "this run would delete {deletes} of {live} peerings; the policy allows {} or {} % without confirmation",
                 limits.count, limits.percent
             ),
             Self::UnreadablePolicy { error, .. } | Self::UnreadableScope { error, .. } => error.clone(),
             Self::InactiveAccount { scope, state, error } => {
-                format!("{} is {state} in its organisation: {error}", scope.account)
+                format!("{} is {state} in its organization: {error}", scope.account)
             }
             Self::DisabledRegion { scope, error } => {
-                format!("{} has switched {} off, where members are: {error}", scope.account, scope.region)
+                format!("{} is disabled in {}, which has members there: {error}", scope.region, scope.account)
             }
             Self::UnreadableSecurityGroups { error, .. } => format!("its security groups cannot be read: {error}"),
             Self::UnreadableDnsAttributes { error, .. } => format!("its DNS attributes cannot be read: {error}"),
             Self::UnreadablePrefixList { list, cidr, target, error, .. } => {
-                format!("whether {list} leads {cidr} to {target} cannot be read: {error}")
+                format!("whether {list} routes {cidr} to {target} cannot be read: {error}")
             }
             Self::UnprovenPeering { peering, .. } => {
                 format!("{peering} looks unwanted, but neither VPC's tags prove it")
@@ -91,37 +91,41 @@ impl Finding {
                 format!("{peering} is unwanted, but routes of {vpc} may still lead to it")
             }
             Self::ForeignPeering { peering, deployment, .. } => {
-                format!("{peering} already peers them and was not made by {deployment}")
+                format!("{peering} already connects them, and {deployment} does not own it")
             }
             Self::FailedPeering { peering, error, .. } => format!("AWS failed {peering}: {error}"),
-            Self::ForeignRoute { cidr, target, .. } => format!("{cidr} leads to {target}, which peerd did not make"),
+            Self::ForeignRoute { cidr, target, .. } => {
+                format!("{cidr} is routed to {target}, and peerd does not own that route")
+            }
             Self::PrefixListRoute { list, cidr, target, .. } => {
-                format!("{list} leads {cidr} to {target}, which peerd did not make")
+                format!("{list} routes {cidr} to {target}, and peerd does not own that route")
             }
             Self::Contention { times, principal, .. } => {
-                let by = principal.as_deref().unwrap_or("somebody of whom no event told");
-                format!("put in place {times} times within two hours and undone, last by {by}")
+                let by = principal.as_deref().unwrap_or("an unknown principal (no CloudTrail event)");
+                format!("reverted {times} times within 2 hours, most recently by {by}")
             }
-            Self::UnknownRequester { peering, requester, accepter } => {
-                format!("{requester} asks {accepter} for a peering by {peering}")
+            Self::UnknownRequester { requester, accepter, .. } => {
+                format!("{requester} requests a peering with {accepter}, and its account is not known")
             }
             Self::CidrOverlap { ours, theirs, .. } => format!("{ours} overlaps {theirs}, so AWS does not peer them"),
-            Self::OverlapsOwnVpc { vpc, cidr, peer, .. } => format!("{cidr} of {peer} shares addresses with {vpc}"),
+            Self::OverlapsOwnVpc { vpc, cidr, peer, .. } => format!("{cidr} of {peer} overlaps {vpc}"),
             Self::RouteOverlap { cidr, peer, routed_cidr, routed_peer, .. } => {
-                format!("{cidr} of {peer} shares addresses with {routed_cidr}, which leads to {routed_peer}")
+                format!("{cidr} of {peer} overlaps {routed_cidr}, which is routed to {routed_peer}")
             }
             Self::QuotaExceeded { quota, limit, left_out, more, .. } => {
                 let others = if *more == 0 { String::new() } else { format!(" and {more} others") };
-                format!("no room for {}{others}: {}", left_out.join(", "), because(*quota, limit))
+                format!("no capacity for {}{others}: {}", left_out.join(", "), because(*quota, limit))
             }
-            Self::QuotaNearLimit { quota, limit, .. } => format!("four fifths are taken: {}", because(*quota, limit)),
+            Self::QuotaNearLimit { quota, limit, .. } => {
+                format!("80 % used: {}", because(*quota, limit))
+            }
             Self::QuotaRefused { error, .. } => error.clone(),
-            Self::NotAdmitted { mesh, denial, .. } => format!("asks for {mesh}: {denial}"),
+            Self::NotAdmitted { mesh, denial, .. } => format!("requests {mesh}: {denial}"),
             Self::CidrNotAdmitted { mesh, cidr, .. } => format!("{cidr} is outside the ranges that {mesh} admits"),
             Self::InvalidTag { key, word, expected, .. } => format!("`{word}` in {key} {}", expected.complaint()),
-            Self::GroupOfNonMember { vpc, mesh, .. } => format!("lets {mesh} in, of which {vpc} is no member"),
+            Self::GroupOfNonMember { vpc, mesh, .. } => format!("allows {mesh}, and {vpc} is not a member of it"),
             Self::UndeclaredMeshes { peering, meshes, .. } => {
-                format!("{peering} stays: both VPCs ask for {}, which is not declared", tags::join_meshes(meshes))
+                format!("{peering} stays: both VPCs request {}, which is not declared", tags::join_meshes(meshes))
             }
             Self::DnsAttributesOff { hostnames, support, .. } => {
                 let off = match (hostnames, support) {
@@ -138,12 +142,12 @@ impl Finding {
                         format!("{meshes} disagree about the tag `{key}`; it is `{value}`")
                     }
                     Disagreement::Cidrs { vpc, cidrs } => {
-                        format!("{meshes} route different blocks of {vpc}; all of them are routed: {cidrs}")
+                        format!("{meshes} route different CIDR blocks of {vpc}; all of them are routed: {cidrs}")
                     }
-                    Disagreement::Dns => format!("{meshes} disagree about dns; it is on"),
+                    Disagreement::Dns => format!("{meshes} disagree about `dns`; it is on"),
                 }
             }
-            Self::Paused { pending, .. } => format!("{pending} changes are due that a pause withholds"),
+            Self::Paused { pending, .. } => format!("{pending} changes are pending while it is paused"),
         }
     }
 
@@ -152,83 +156,83 @@ impl Finding {
         let peerd = |line: String| command(stack, &line);
         match self {
             Self::DeleteLimit { mesh, .. } => {
-                format!("if that is right, {} has it done", peerd(format!("confirm {mesh}")))
+                format!("if that is correct, run {}", peerd(format!("confirm {mesh}")))
             }
             Self::UnreadablePolicy { mesh, .. } => {
                 let declare = peerd(format!("mesh declare {mesh} --policy {mesh}.json"));
-                format!("declare it again with its policy, {declare}; until then nothing of it is changed")
+                format!("declare it again with its policy, {declare}; until then peerd changes nothing of it")
             }
             Self::UnreadableScope { role, .. } => {
-                format!("let the role {role} of that account be assumed and read there; the next sweep goes on")
+                format!("make the role {role} of that account assumable and readable; the next sweep continues")
             }
             Self::InactiveAccount { scope, .. } => format!(
-                "have it reinstated; or, if it is gone for good, {}",
+                "reinstate it; or, if it is closed for good, run {}",
                 peerd(format!("account remove {}", scope.account))
             ),
             Self::DisabledRegion { .. } => {
-                "switch the Region on again, and take `peerd:env` off what is to leave first".to_owned()
+                "enable the Region again, and remove `peerd:env` from VPCs that are to leave before disabling it".to_owned()
             }
             Self::UnreadableSecurityGroups { .. } => {
-                "deploy the current spoke.yaml there; until then its rules are left as they are".to_owned()
+                "deploy the current spoke.yaml there; until then peerd changes no rule there".to_owned()
             }
             Self::UnreadableDnsAttributes { role, .. } => {
-                format!("let the role {role} of its account call ec2:DescribeVpcAttribute; the next sweep goes on")
+                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account; the next sweep continues")
             }
             Self::UnreadablePrefixList { role, .. } => {
-                format!("let the role {role} call ec2:GetManagedPrefixListEntries; the next sweep goes on")
+                format!("allow ec2:GetManagedPrefixListEntries for the role {role}; the next sweep continues")
             }
             Self::UnprovenPeering { pair, .. } => {
                 let account = &pair.accepter().scope.account;
                 format!(
-                    "let both accounts be read, and the next sweep decides; or, if one is gone for good, {}",
+                    "make both accounts readable, and the next sweep decides; or, if one is closed for good, run {}",
                     peerd(format!("account remove {account}"))
                 )
             }
-            Self::UnreadableRoutes { .. } => "let that account be read; the next sweep deletes the peering".to_owned(),
+            Self::UnreadableRoutes { .. } => "make that account readable; the next sweep deletes the peering".to_owned(),
             Self::ForeignPeering { peering, mesh, .. } => format!(
-                "have peerd adopt it, {}, or delete it and peerd makes its own",
+                "adopt it with {}, or delete it, and peerd creates its own",
                 peerd(format!("adopt --mesh {mesh} {peering}"))
             ),
             Self::FailedPeering { .. } => {
-                "fix what AWS names; peerd asks again when AWS has forgotten the failed request, in 2 hours".to_owned()
+                "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()
             }
             Self::ForeignRoute { cidr, peering, .. } => {
-                format!("delete that route and peerd routes {cidr} to {peering}")
+                format!("delete that route, and peerd routes {cidr} to {peering}")
             }
             Self::PrefixListRoute { cidr, .. } => {
-                format!("take {cidr} out of that list, or its route out of the table")
+                format!("remove {cidr} from that list, or the list's route from the table")
             }
             Self::Contention { retry_at_ms, .. } => {
                 let minute = retry_at_ms.div_ceil(60_000);
                 let (hour, minute) = (minute / 60 % 24, minute % 60);
                 format!(
-                    "have that tool leave it (docs/terraform.md), or keep peerd out of it: tag the route table \
-                     `peerd:routes=ignore`, or release the peering; peerd tries again from {hour:02}:{minute:02} UTC on"
+                    "configure that tool to ignore it (docs/terraform.md), or exclude it from peerd: tag the route table \
+                     `peerd:routes=ignore`, or release the peering; peerd tries again at {hour:02}:{minute:02} UTC"
                 )
             }
             Self::UnknownRequester { peering, .. } => {
-                format!("reject {peering}, or accept it by hand if you know who asks; peerd never does")
+                format!("reject {peering}, or accept it manually if you know the requester; peerd never accepts it")
             }
             Self::CidrOverlap { .. } => {
-                "disassociate one of the two blocks, or take one VPC out of the mesh".to_owned()
+                "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
             }
-            Self::OverlapsOwnVpc { .. } => "disassociate one of the two blocks".to_owned(),
+            Self::OverlapsOwnVpc { .. } => "disassociate one of the two CIDR blocks".to_owned(),
             Self::RouteOverlap { .. } => {
-                "disassociate one of the two blocks, or take one of the two VPCs out of the mesh".to_owned()
+                "disassociate one of the two CIDR blocks, or remove one of the two VPCs from the mesh".to_owned()
             }
             Self::QuotaExceeded { quota, scope, .. } | Self::QuotaNearLimit { quota, scope, .. } => {
                 let or_else = match quota {
-                    Quota::Rules => "name fewer ports, or let neighbouring members have neighbouring blocks",
-                    _ => "or make the mesh smaller; who joined first stays",
+                    Quota::Rules => "name fewer ports, or give the members contiguous CIDR blocks",
+                    _ => "or make the mesh smaller; the earliest members keep their slots",
                 };
-                format!("have {} raised for {scope} (Service Quotas), {or_else}", quota.code())
+                format!("request an increase of {} for {scope} (Service Quotas), {or_else}", quota.code())
             }
             Self::QuotaRefused { .. } => {
-                "have the quota raised (Service Quotas), or make the mesh smaller; every sweep tries again".to_owned()
+                "request a quota increase (Service Quotas), or make the mesh smaller; every sweep tries again".to_owned()
             }
             Self::NotAdmitted { denial: Denial::UnitNotListed { .. }, .. } => {
-                "name that unit, or one that it is in, in the stack parameter OrganizationalUnits; if it is named, \
-                 the next sweep lists it, and what stands stays until then"
+                "add that unit, or one above it, to the stack parameter OrganizationalUnits; if it is there, the next \
+                 sweep lists it, and existing resources stay until then"
                     .to_owned()
             }
             Self::NotAdmitted { .. } => {
@@ -240,16 +244,16 @@ impl Finding {
             }
             Self::InvalidTag { expected, .. } => expected.remedy().to_owned(),
             Self::GroupOfNonMember { .. } => {
-                "have the VPC join that mesh, or take the mesh out of the group's tag".to_owned()
+                "let the VPC join that mesh, or remove the mesh from the group's tag".to_owned()
             }
             Self::UndeclaredMeshes { meshes, .. } => declare_again(meshes.iter().next(), peerd),
             Self::DnsAttributesOff { .. } => {
-                "switch both attributes on for the VPC, or declare its meshes without dns".to_owned()
+                "enable both attributes of the VPC, or declare its meshes without `dns`".to_owned()
             }
-            Self::PoliciesDisagree { .. } => "let their policies say the same".to_owned(),
+            Self::PoliciesDisagree { .. } => "make their policies agree".to_owned(),
             Self::Paused { paused, .. } => {
                 let resume: Vec<String> = paused.iter().map(|mesh| peerd(format!("mesh resume {mesh}"))).collect();
-                format!("{}, and they are made", resume.join(" and "))
+                format!("to make them, run {}", resume.join(" and "))
             }
         }
     }
@@ -257,14 +261,14 @@ impl Finding {
 
 fn declare_again(mesh: Option<&MeshName>, peerd: impl Fn(String) -> String) -> String {
     let declare = mesh.map(|mesh| peerd(format!("mesh declare {mesh} --policy {mesh}.json"))).unwrap_or_default();
-    format!("declare it again with its policy, {declare}, or take `peerd:env` off one of the VPCs")
+    format!("declare it again with its policy, {declare}, or remove `peerd:env` from one of the VPCs")
 }
 
-/// Why no more fits.
+/// The limit, in words.
 fn because(quota: Quota, limit: &Limit) -> String {
     match limit {
-        Limit::Applied(granted) => format!("AWS grants {granted} {quota}"),
-        Limit::Default(granted) => format!("AWS grants {granted} {quota} at first, and its quotas cannot be read"),
+        Limit::Applied(granted) => format!("the quota is {granted} {quota}"),
+        Limit::Default(granted) => format!("the default quota is {granted} {quota}; the applied value cannot be read"),
         Limit::Refused(words) => words.clone(),
     }
 }
@@ -272,19 +276,19 @@ fn because(quota: Quota, limit: &Limit) -> String {
 impl Expected {
     fn complaint(self) -> &'static str {
         match self {
-            Self::MeshNames => "is no mesh name",
-            Self::Ports => "is nothing like tcp/443, udp/53, tcp/8000-8100 or icmp",
+            Self::MeshNames => "is not a mesh name",
+            Self::Ports => "is invalid: expected tcp/443, udp/53, tcp/8000-8100 or icmp, for example",
             Self::ManageOrIgnore => "is neither manage nor ignore",
             Self::HubOrSpoke => "is neither hub nor spoke",
-            Self::OwnCidrs => "is no part of its own blocks",
+            Self::OwnCidrs => "is not within its own CIDR blocks",
         }
     }
 
     fn remedy(self) -> &'static str {
         match self {
             Self::MeshNames | Self::HubOrSpoke | Self::OwnCidrs => "correct the tag",
-            Self::Ports => "correct the tag; until then that word lets nothing in",
-            Self::ManageOrIgnore => "correct the tag; until then peerd leaves the table as it is",
+            Self::Ports => "correct the tag; until then peerd ignores that word",
+            Self::ManageOrIgnore => "correct the tag; until then peerd does not change the table",
         }
     }
 }

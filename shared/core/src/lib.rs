@@ -7,6 +7,7 @@
 pub mod action;
 pub mod admission;
 pub mod api_rate_limits;
+pub mod check;
 pub mod cidr;
 pub mod contention;
 pub mod desired;
@@ -21,6 +22,7 @@ pub mod map;
 pub mod network_acl;
 pub mod observed;
 pub mod organization;
+pub mod path_check;
 pub mod planner;
 pub mod policy;
 pub mod quotas;
@@ -29,6 +31,7 @@ pub mod status;
 pub mod tags;
 
 pub use action::{Action, Effect, Plan};
+pub use check::{Check, CheckResult};
 pub use cidr::CidrSet;
 pub use contention::{Cause, Contention, ManagedResource, Past, RunChanges};
 pub use desired::{DeleteApproval, DesiredState, Member};
@@ -48,7 +51,8 @@ pub use observed::{
     Vpc,
 };
 pub use organization::{Organization, Placement};
-pub use planner::{Check, CheckResult, NetworkFilters, explain, plan};
+pub use path_check::PathCheck;
+pub use planner::{NetworkFilters, explain, plan};
 pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
 pub use report::{InputRequest, Report, Wait};

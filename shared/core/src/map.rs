@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Check, CheckResult};
 use crate::cidr::CidrSet;
 use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
-use crate::planner::{Check, CheckResult, ExplainedPair, PlanContext, explain_all, plan};
+use crate::path_check::PathCheck;
+use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
 use crate::tags;
 
 /// VPCs, pairs and findings, each once, in order.
@@ -85,7 +87,7 @@ pub enum Health {
 impl Edge {
     /// How well it is.
     pub fn health(&self) -> Health {
-        let apart = self.checks.iter().any(|check| check.holds == CheckResult::No);
+        let apart = self.checks.iter().any(|check| check.result == CheckResult::Fail);
         match self.state.as_str() {
             "active" if apart => Health::Broken,
             "active" => Health::Active,
@@ -161,7 +163,7 @@ fn edge(
         state,
         meshes,
         routes: peering.and_then(|peering| routes.remove(&peering.id)).unwrap_or_default(),
-        checks,
+        checks: checks.iter().map(PathCheck::render).collect(),
     }
 }
 

@@ -58,10 +58,10 @@ impl fmt::Display for Quota {
     /// What there may be so many of, of what.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Peerings => "peerings of a VPC",
+            Self::Peerings => "active peerings per VPC",
             Self::Requests => "pending requests",
-            Self::Routes => "routes of a table, of IPv4 and of IPv6 each",
-            Self::Rules => "ingress rules of a security group, of IPv4 and of IPv6 each",
+            Self::Routes => "routes per route table, for IPv4 and IPv6 each",
+            Self::Rules => "ingress rules per security group, for IPv4 and IPv6 each",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Carrying out actions: each is tried once, none stops another, and every result is told.
+//! Applies actions: each is tried once, no failure stops the others, and every result is returned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,47 +11,48 @@ use crate::ensure;
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
 use crate::ports::{Claim, Clock, Cloud, Store, Timestamp};
 
-/// How many calls are under way at once; the cloud keeps each scope below EC2's rate limits by itself.
+/// The number of concurrent calls; the cloud itself keeps each scope below EC2's rate limits.
 const CONCURRENCY: usize = 32;
-/// How long a claim holds: longer than a create takes to be seen by others, short enough that a crash costs little.
+/// The duration of a claim, in milliseconds: longer than a new peering takes to become visible to other runs, short
+/// enough that a crash delays the pair only a little.
 const CLAIM_MS: Timestamp = 60_000;
 
-/// What came of one action.
+/// The result of one action.
 #[derive(Debug)]
 pub enum Applied {
-    /// It holds now.
+    /// The action took effect.
     Done(Effect),
     /// Another run has claimed the pair.
     Busy,
-    /// The route was changed by somebody since it was read; it is not ours to touch any more.
+    /// Another principal changed the route after it was read, so peerd may no longer change it.
     Overtaken,
-    /// No time was left in this run.
+    /// The run had no time left.
     Postponed,
-    /// It failed and may pass by itself.
+    /// It failed with a transient error.
     Passing(String),
-    /// It failed and will not pass by itself.
+    /// It failed with a permanent error.
     Failed(String),
 }
 
-/// Who applies, and until when.
+/// Applies actions for one run.
 pub struct Applier<'a> {
     /// The cloud.
     pub cloud: &'a dyn Cloud,
     /// The store, for claims.
     pub store: &'a dyn Store,
-    /// The time.
+    /// The clock.
     pub clock: &'a dyn Clock,
     /// The name of this run in claims.
     pub owner: &'a str,
-    /// After this time nothing new is begun.
+    /// No new action starts after this time.
     pub deadline: Timestamp,
 }
 
 impl Applier<'_> {
-    /// Carries out actions that do not depend on each other, and pairs each with what came of it.
+    /// Applies actions that do not depend on each other, and returns each with its result.
     ///
-    /// Each time they begin with another one: calls that fail every time and use up the account's rate all the same would
-    /// else always come before the others.
+    /// Each time, another action is the first. Otherwise calls that fail every time but use the account's rate limit
+    /// would always come before the others.
     pub async fn apply(&self, mut actions: Vec<Action>) -> Vec<(Action, Applied)> {
         let count = Timestamp::try_from(actions.len().max(1)).unwrap_or(1);
         actions.rotate_left(usize::try_from(self.clock.now() % count).unwrap_or_default());
@@ -139,22 +140,22 @@ impl Applier<'_> {
         let view = match self.cloud.create_peering(pair, tags).await {
             Ok(view) => view,
             Err(error) => {
-                // Whether or not it took effect: AWS answers a repeated request with the peering that stands.
+                // The request may have taken effect: AWS answers a repeated request with the existing peering.
                 if let Err(error) = self.store.release_claim(&claim).await {
                     tracing::warn!(%pair, error = chain(&error), "claim not released");
                 }
                 return Err(failed(&error));
             }
         };
-        // The claim lapses by itself if this write is lost; the peering carries its tags already.
+        // If this write is lost, the claim expires by itself; the peering already has its tags.
         if let Err(error) = self.store.record_peering(&claim, &view.id).await {
-            tracing::warn!(peering = %view.id, error = chain(&error), "claim not settled");
+            tracing::warn!(peering = %view.id, error = chain(&error), "peering not recorded in the claim");
         }
         Ok(Some(Effect::Peering(Box::new(view))))
     }
 
-    /// Reads once more the tables from which something is taken: EC2 has no compare-and-set, and a route that somebody
-    /// has just pointed elsewhere must not be taken from them.
+    /// Reads again the tables in which routes are replaced or removed: EC2 has no compare-and-set, and a route that
+    /// another principal has just retargeted must stay.
     async fn reread(&self, actions: &[Action]) -> Revalidation {
         let tables: BTreeSet<(&Scope, &RouteTableId)> = actions.iter().filter_map(Revalidation::table_of).collect();
         let reads = stream::iter(tables)
@@ -164,7 +165,7 @@ impl Applier<'_> {
     }
 }
 
-/// Tables as they are immediately before something is taken from them.
+/// The route tables immediately before routes in them are replaced or removed.
 struct Revalidation(BTreeMap<RouteTableId, Result<Option<RouteTable>, CloudError>>);
 
 impl Revalidation {
@@ -177,7 +178,7 @@ impl Revalidation {
         }
     }
 
-    /// Whether what the action takes away is still what was planned for.
+    /// Whether the route that the action replaces or removes still has the planned target.
     fn stands(&self, action: &Action) -> Result<bool, &CloudError> {
         let (table, destination, target) = match action {
             Action::ReplaceRoute { table, destination, from, .. } => (table, destination, from),

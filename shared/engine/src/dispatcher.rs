@@ -1,4 +1,4 @@
-//! A batch of messages: what each is about, one reconcile per touched mesh, and what is left for later.
+//! Handles a batch of messages: decodes each, runs one reconcile per affected mesh, and sends follow-up messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,26 +16,28 @@ use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
 
-/// Follow-ups of one cause; then the sweep takes over. With the delays below they span about ten minutes.
+/// The retry budget: follow-up messages of one cause, over about ten minutes with the delays below. Then the next sweep
+/// continues.
 const MOST_ATTEMPTS: u32 = 14;
-/// Stale reads of one event before the read is believed, some 15 seconds: a later change may have overtaken the event.
+/// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
+/// event.
 const MOST_STALE_READS: u32 = 4;
-/// The attempt at which a mesh that seems to be as it should is looked at for the last time, 8 seconds after the look
-/// before: describes are mostly less than a second behind, and seldom as far as that.
+/// The attempt that verifies an unchanged mesh for the last time, 8 seconds after the previous read: reads mostly lag
+/// by less than a second, and seldom by that much.
 const LAST_LOOK: u32 = 4;
-/// The longest delay between follow-ups, in seconds.
+/// The longest delay of a follow-up message, in seconds.
 const LONGEST_DELAY: u32 = 60;
 
 /// One message as the queue delivered it.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The queue's id of it.
+    /// The id of the message in the queue.
     pub id: String,
-    /// Its body.
+    /// The body of the message.
     pub body: String,
 }
 
-/// A message that asks for something, and the place of its delivery in the batch.
+/// A decoded message, and the position of its delivery in the batch.
 struct QueuedMessage {
     place: usize,
     attempt: u32,
@@ -47,22 +49,22 @@ enum Payload {
     Work(Work),
 }
 
-/// What a batch asks of one mesh.
+/// The reconcile of one mesh that a batch requests.
 #[derive(Debug, Default)]
 struct ReconcileRequest {
     scopes: BTreeSet<Scope>,
     everywhere: bool,
     leave: DeleteApproval,
-    /// The least attempt among the messages: fresh news resets the patience.
+    /// The lowest attempt of the messages: a new event restores the retry budget.
     attempt: Option<u32>,
-    /// Whether an event asked, whose reads may be stale: then one more look follows.
+    /// Whether an event requested it. Its reads may be stale, so a follow-up message verifies the mesh.
     verify: bool,
-    /// Who did what, as far as events told.
+    /// The API calls that triggered it, as far as events reported them.
     causes: BTreeSet<Cause>,
     deliveries: BTreeSet<usize>,
 }
 
-/// What a batch comes to while it is worked on.
+/// The state of a batch while it is processed.
 #[derive(Default)]
 struct Batch {
     asks: BTreeMap<MeshName, ReconcileRequest>,
@@ -70,9 +72,9 @@ struct Batch {
 }
 
 impl Engine<'_> {
-    /// Handles a batch and returns the ids of the deliveries that the queue is to deliver again.
+    /// Handles a batch and returns the ids of the deliveries that the queue must deliver again.
     ///
-    /// Nothing new is begun after `deadline`; what is left goes into follow-up messages.
+    /// No action starts after `deadline`; follow-up messages continue the work.
     pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
         let mut batch = Batch::default();
         let letters: Vec<QueuedMessage> =
@@ -128,11 +130,12 @@ impl Engine<'_> {
                 Ok(())
             }
             Payload::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
-            Payload::Work(Work::Event { .. }) => Ok(()), // opened as the event itself
+            Payload::Work(Work::Event { .. }) => Ok(()), // decoded as the event itself
         }
     }
 
-    /// Reconciles one mesh and leaves a follow-up where one is due; false if the messages that asked must come again.
+    /// Reconciles one mesh and sends a follow-up message if the run needs one. Returns false if the queue must deliver
+    /// the requesting messages again.
     async fn answer(&self, mesh: &MeshName, ask: &ReconcileRequest, deadline: Timestamp) -> bool {
         match self.try_answer(mesh, ask, deadline).await {
             Ok(done) => done,
@@ -161,11 +164,12 @@ impl Engine<'_> {
         }
         if let Some(attempt) = next_attempt(&run, ask) {
             if attempt > MOST_ATTEMPTS {
-                tracing::warn!(%mesh, outcome = %run.outcome, "patience is spent; the next sweep goes on");
+                tracing::warn!(%mesh, outcome = %run.outcome, "the retry budget is spent; the next sweep continues");
             } else {
-                // It looks again where it looked: a VPC that was peered on a stale read may be forgotten by then.
+                // The follow-up reads the same scopes: a VPC that was peered on a stale read may have left the index by
+                // then.
                 let scopes = if ask.everywhere { ask.scopes.clone() } else { run.asked };
-                // What was confirmed is confirmed until it is done, and nothing that comes later.
+                // A confirmation applies until the confirmed deletes are done, and not to later ones.
                 let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
                 let leave = if goes_on { ask.leave } else { DeleteApproval::ByPolicy };
                 let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, leave };
@@ -185,7 +189,7 @@ impl Batch {
     }
 }
 
-/// Reads a delivery; one that asks for nothing is told and dropped.
+/// Decodes a delivery. One that requests nothing is logged and dropped.
 fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
     let dropped = |why: &str| {
         tracing::info!(delivery = delivery.id, why, "ignored");
@@ -212,8 +216,9 @@ fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
     }
 }
 
-/// The attempt of the follow-up that a run needs, if it needs one. What was applied is verified, and so is a fresh event
-/// that seemed to ask for nothing: after a second and once more, for its reads may have been stale.
+/// Returns the attempt of the follow-up message that a run needs, if it needs one. A follow-up verifies what was
+/// applied. It also verifies a new event that seemed to require nothing, after a second and once more, because its
+/// reads may have been stale.
 fn next_attempt(run: &Run, ask: &ReconcileRequest) -> Option<u32> {
     let attempt = ask.attempt.unwrap_or_default();
     match run.outcome {
@@ -225,7 +230,7 @@ fn next_attempt(run: &Run, ask: &ReconcileRequest) -> Option<u32> {
     }
 }
 
-/// 1, 2, 4, 8 ... seconds.
+/// Returns the delay of a follow-up message in seconds: 1, 2, 4, 8 and so on, up to `LONGEST_DELAY`.
 fn delay(attempt: u32) -> u32 {
     1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY)
 }

@@ -1,4 +1,4 @@
-//! What runs of a mesh would do, without doing any of it.
+//! What runs of a mesh would do, computed without changing anything.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use crate::observe::Snapshot;
 use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
 
-/// Rounds of questions that a forecast asks at the most: each pass of a plan may have new ones.
+/// The maximum number of rounds of questions of a forecast: each pass of a plan may have new ones.
 const MOST_ROUNDS: usize = 20;
 
-/// A look ahead.
+/// The forecast of a mesh.
 #[derive(Debug)]
 pub struct DryRun {
-    /// Which mesh.
+    /// The mesh.
     pub mesh: MeshName,
-    /// What is to be done. Of a paused mesh, what will be when it resumes.
+    /// The steps until the mesh has converged; for a paused mesh, after it is resumed.
     pub forecast: PlannedRun,
-    /// Whether the mesh is paused, so that none of it is done for now.
+    /// Whether the mesh is paused, so that runs make none of the changes for now.
     pub paused: bool,
-    /// The scopes that were asked.
+    /// The scopes that were read, with or without success.
     pub asked: BTreeSet<Scope>,
 }
 
 impl Observer<'_> {
-    /// Looks at all that concerns a mesh and works out what runs would do, to the end.
+    /// Observes a mesh and computes what runs would do until it has converged.
     ///
     /// # Errors
     /// As [`crate::Engine::reconcile`].

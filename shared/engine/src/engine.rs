@@ -1,4 +1,4 @@
-//! The loop with its ports. What it does to AWS, [`Engine::reconcile`] does; what it reads, its [`Observer`] reads.
+//! The engine and its ports. [`Engine::reconcile`] makes the changes in AWS; the [`Observer`] only reads.
 
 use std::collections::BTreeSet;
 
@@ -8,62 +8,62 @@ use crate::error::InfraError;
 use crate::observer::Observer;
 use crate::ports::{Bus, Clock, Cloud, Directory, Queue, Store};
 
-/// What the deployment was given.
+/// The configuration of a deployment.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The value of `peerd:managed-by`.
     pub deployment: Deployment,
     /// Meshes declared with the default policy.
     pub meshes: BTreeSet<MeshName>,
-    /// Accounts that are known from the start, in all of `regions`.
+    /// The configured accounts, which peerd reads in all of `regions`.
     pub accounts: BTreeSet<AccountId>,
-    /// Organisational units and roots whose accounts are known as well, once they were listed.
+    /// Organizational units and roots. peerd also reads their accounts, once it has listed them.
     pub units: BTreeSet<OrganizationalUnitId>,
-    /// Regions of those accounts.
+    /// The Regions of those accounts.
     pub regions: BTreeSet<Region>,
-    /// The name of the role that is assumed in each account, for remedies.
+    /// The name of the role that peerd assumes in each account, for remedies.
     pub role: String,
     /// The name of the hub's stack, for the commands in remedies.
     pub stack: String,
 }
 
-/// The name of a role that is given by its name or its ARN, with or without a path.
+/// Returns the name of a role from its name or its ARN, with or without a path.
 pub fn role_name(role: &str) -> &str {
     role.rsplit('/').next().unwrap_or(role)
 }
 
-/// The loop with its ports.
+/// The reconcile loop and its ports.
 pub struct Engine<'a> {
     /// The cloud.
     pub cloud: &'a dyn Cloud,
-    /// The organisation.
+    /// The client of AWS Organizations.
     pub directory: &'a dyn Directory,
     /// The store.
     pub store: &'a dyn Store,
-    /// The queue for follow-ups.
+    /// The queue for follow-up messages.
     pub queue: &'a dyn Queue,
-    /// Where it tells what it did and found.
+    /// The event bus for notifications of changes and findings.
     pub bus: &'a dyn Bus,
-    /// The time.
+    /// The clock.
     pub clock: &'a dyn Clock,
-    /// What the deployment was given.
+    /// The configuration of the deployment.
     pub settings: &'a Settings,
-    /// The name of this worker in claims; no two that run at once have the same.
+    /// The name of this worker in claims. Concurrent workers have different names.
     pub worker: &'a str,
 }
 
 impl Engine<'_> {
-    /// The part of the engine that only reads.
+    /// Returns the part of the engine that only reads.
     pub fn observer(&self) -> Observer<'_> {
         Observer { cloud: self.cloud, store: self.store, clock: self.clock, settings: self.settings }
     }
 
-    /// Registers a scope that has just answered.
+    /// Registers a scope that was just read, unless the deployment already knows it.
     pub(crate) async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         if self.observer().scopes().await?.contains(scope) {
             return Ok(());
         }
-        tracing::info!(%scope, "registered by its first event");
+        tracing::info!(%scope, "scope registered by its first event");
         self.store.register(scope).await
     }
 }

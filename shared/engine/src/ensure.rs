@@ -1,7 +1,7 @@
-//! Calls that may be made twice: what already is as it should be is a success.
+//! Idempotent calls: a call succeeds if the resource already has the wanted state.
 //!
-//! EC2 answers a repeated call with an error, and with the same error a call that came too late. Which of the two it was,
-//! only another look can tell.
+//! EC2 returns the same error for a repeated call and for a call that came too late. Only another read distinguishes
+//! the two.
 
 use peerd_core::cidr::IpNet;
 use peerd_core::observed::RouteTarget;
@@ -12,10 +12,10 @@ use peerd_core::{
 use crate::error::{CloudError, ErrorKind};
 use crate::ports::{Cloud, CloudWrite};
 
-/// A request that was accepted, by this call or an earlier one, and the state that follows.
+/// Accepts a request, unless it is already accepted. Returns the new status.
 ///
 /// # Errors
-/// EC2's, and `InvalidStateTransition` for a peering that is neither active nor about to be.
+/// EC2's error; `InvalidStateTransition` for a peering that is neither active nor provisioning.
 pub async fn accepted(cloud: &dyn Cloud, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
     match cloud.accept_peering(scope, id).await {
         Err(error) if error.code == "InvalidStateTransition" => match status(cloud, scope, id).await? {
@@ -26,10 +26,10 @@ pub async fn accepted(cloud: &dyn Cloud, scope: &Scope, id: &PeeringId) -> Resul
     }
 }
 
-/// A peering that is gone or going.
+/// Deletes a peering, unless it is already deleted or being deleted.
 ///
 /// # Errors
-/// EC2's, and `InvalidStateTransition` for a peering that is still alive.
+/// EC2's error; `InvalidStateTransition` for a peering that is still live.
 pub async fn deleted(cloud: &dyn Cloud, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
     match cloud.delete_peering(scope, id).await {
         Err(error) if error.code == "InvalidVpcPeeringConnectionID.NotFound" => Ok(()),
@@ -45,10 +45,10 @@ async fn status(cloud: &dyn Cloud, scope: &Scope, id: &PeeringId) -> Result<Opti
     Ok(cloud.peering(scope, id).await?.map(|view| view.status))
 }
 
-/// A route to this peering.
+/// Adds a route for a CIDR block to this peering, unless it exists.
 ///
 /// # Errors
-/// EC2's; `RouteAlreadyExists` for a route to the block that leads elsewhere and stays.
+/// EC2's error; `RouteAlreadyExists` if the CIDR block has a route with another target, which stays.
 pub async fn routed(
     cloud: &dyn Cloud,
     scope: &Scope,
@@ -64,14 +64,14 @@ pub async fn routed(
     match read.as_ref().and_then(|read| read.created_route(block)).map(|route| &route.target) {
         Some(RouteTarget::Peering(found)) if found == peering => Ok(()),
         Some(_) => Err(error),
-        None => Err(CloudError { kind: ErrorKind::NotReady, ..error }), // it exists and is not described yet
+        None => Err(CloudError { kind: ErrorKind::NotReady, ..error }), // it exists but is not visible yet
     }
 }
 
-/// No route to this block.
+/// Deletes the route for a CIDR block, if it exists.
 ///
 /// # Errors
-/// EC2's.
+/// EC2's error.
 pub async fn unrouted(
     cloud: &dyn CloudWrite,
     scope: &Scope,
@@ -84,10 +84,10 @@ pub async fn unrouted(
     }
 }
 
-/// A block that is let into a group: by a rule of ours, or by what lets it in already.
+/// Adds an ingress rule, unless a rule with the same permission exists. Returns the id of a new rule.
 ///
 /// # Errors
-/// EC2's.
+/// EC2's error.
 pub async fn authorized(
     cloud: &dyn CloudWrite,
     scope: &Scope,
@@ -101,10 +101,10 @@ pub async fn authorized(
     }
 }
 
-/// A rule that is gone, or gone with its group.
+/// Deletes an ingress rule, unless the rule or its group no longer exists.
 ///
 /// # Errors
-/// EC2's.
+/// EC2's error.
 pub async fn revoked(
     cloud: &dyn CloudWrite,
     scope: &Scope,
@@ -121,10 +121,10 @@ pub async fn revoked(
     }
 }
 
-/// A VPC whose tag has this value, or none. A VPC that is gone wears no tag.
+/// Sets a tag of a VPC, or removes it if there is no value. It is no error to remove a tag of a deleted VPC.
 ///
 /// # Errors
-/// EC2's.
+/// EC2's error.
 pub async fn tagged(cloud: &dyn CloudWrite, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
     match cloud.tag_vpc(vpc, key, value).await {
         Err(error) if value.is_none() && error.code == "InvalidVpcID.NotFound" => Ok(()),

@@ -1,32 +1,32 @@
-//! What can go wrong at the engine's ports, and whether trying again can help.
+//! Errors of the engine's ports, and whether a retry may succeed.
 //!
 //! Codes: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
 
 use std::error::Error;
 use std::fmt;
 
-/// What kind of answer a failed call to the cloud was; decides whether trying again can help.
+/// The kind of error of a failed call to the cloud. It determines whether a retry may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Credentials or permissions do not allow it.
     Denied,
-    /// Too many calls; later ones will pass.
+    /// Too many calls; later ones succeed.
     Throttled,
-    /// AWS does not know yet what it will know in a moment: eventual consistency after a create or an accept.
+    /// A resource is not visible or not ready yet: eventual consistency after a create or an accept.
     NotReady,
-    /// Something foreign is in the way.
+    /// A foreign resource is in the way.
     Conflict,
-    /// A quota is used up.
+    /// A quota is exhausted.
     Limit,
-    /// No answer, or an answer that says the service has a fault.
+    /// No response, or an error of the service itself.
     Unavailable,
-    /// The call itself was refused.
+    /// AWS rejected the call itself.
     Invalid,
 }
 
 impl ErrorKind {
-    /// Reads EC2's error code, and the message or the HTTP status where the code alone does not tell. Several codes mean
-    /// different things by call; [`crate::ensure`] looks first.
+    /// Classifies EC2's error code, with the message or the HTTP status if the code alone is ambiguous. Several codes
+    /// have different meanings for different calls; [`crate::ensure`] checks those first.
     pub fn of(code: &str, message: &str, status: u16) -> Self {
         match code {
             "UnauthorizedOperation"
@@ -44,7 +44,7 @@ impl ErrorKind {
             | "EC2ThrottledException"
             | "TooManyRequestsException" => Self::Throttled,
             "ConcurrentTagAccess" | "IncorrectState" | "InvalidStateTransition" => Self::NotReady,
-            "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled" => Self::NotReady, // the attributes were read before
+            "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled" => Self::NotReady, // peerd read them as enabled
             "OperationNotPermitted" if message.contains("is not active") => Self::NotReady,
             "RouteAlreadyExists" | "VpcPeeringConnectionAlreadyExists" => Self::Conflict,
             "InternalError"
@@ -56,13 +56,13 @@ impl ErrorKind {
             | "ExpiredTokenException"
             | "RequestTimeout" => Self::Unavailable,
             _ if code.ends_with("LimitExceeded") => Self::Limit,
-            _ if code.ends_with(".NotFound") => Self::NotReady, // not visible yet, or gone: the next read tells
+            _ if code.ends_with(".NotFound") => Self::NotReady, // not visible yet, or deleted: the next read decides
             _ if status >= 500 => Self::Unavailable,
             _ => Self::Invalid,
         }
     }
 
-    /// Whether the same call may succeed in seconds or minutes without anybody doing anything.
+    /// Whether the error is transient: the same call may succeed in seconds or minutes without any action.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Throttled | Self::NotReady | Self::Unavailable)
     }
@@ -86,43 +86,43 @@ impl fmt::Display for ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[error("{context}: {kind}")]
 pub struct CloudError {
-    /// What kind of answer it was.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// AWS's code, or nothing where AWS did not answer.
+    /// AWS's error code; empty if AWS did not respond.
     pub code: String,
-    /// Which call, on what, with AWS's code.
+    /// The call, its resource and AWS's error code.
     pub context: String,
-    /// What kept AWS from answering; an answer is told by the context.
+    /// Why AWS did not respond; a response is in the context.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl CloudError {
-    /// An error of peerd's own making.
+    /// Creates an error that is not from AWS.
     pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
         Self { kind, code: String::new(), context: context.into(), source: None }
     }
 }
 
-/// A failed call to the store or the queue. Passing: the message that led to it is tried again.
+/// A failed call to the store or the queue. It is transient: the queue delivers the message that led to it again.
 #[derive(Debug, thiserror::Error)]
 #[error("{context}")]
 pub struct InfraError {
-    /// Which call, on what.
+    /// The call and its resource.
     pub context: String,
-    /// What kept AWS from answering; an answer is told by the context.
+    /// Why AWS did not respond; a response is in the context.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl InfraError {
-    /// An error without a deeper cause.
+    /// Creates an error without a cause.
     pub fn new(context: impl Into<String>) -> Self {
         Self { context: context.into(), source: None }
     }
 }
 
-/// An error with all its causes in one line, for logs and reports.
+/// Formats an error with all its causes in one line, for logs and reports.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

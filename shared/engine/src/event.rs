@@ -1,7 +1,8 @@
-//! From an EventBridge event to a [`EventTarget`]: "Tag Change on Resource" and "AWS API Call via CloudTrail".
+//! Parses EventBridge events into [`EventTarget`]s: "Tag Change on Resource" and "AWS API Call via CloudTrail".
 //!
-//! Both are best effort and come in several shapes; what is not understood is ignored with a reason, and the sweep
-//! finds what an event did not tell. Sources: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>,
+//! AWS delivers both on a best-effort basis and in several formats. peerd ignores an event that it cannot parse, with a
+//! reason, and the sweep finds what events missed. Sources:
+//! <https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>,
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
 
 use std::fmt;
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::event_target::{EventTarget, ExpectedState};
 
-/// Why an event wakes nobody.
+/// Why an event is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored(pub String);
 
@@ -23,10 +24,10 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// Reads an event.
+/// Parses an event.
 ///
 /// # Errors
-/// [`Ignored`] with the reason: a failed call, a kind of event that concerns nobody, or a shape that is not understood.
+/// [`Ignored`] with the reason: a failed call, an irrelevant kind of event, or an unknown format.
 pub fn focus_of(event: &Value) -> Result<EventTarget, Ignored> {
     match text(event, "detail-type")? {
         "Tag Change on Resource" => tag_change(event),
@@ -62,7 +63,7 @@ fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
     }
 }
 
-/// The number of the tag change: an integer, or a float where something has written the event anew; 0 if there is none.
+/// The number of the tag change: an integer, or a float if another program has rewritten the event; 0 if there is none.
 fn version(detail: &Value) -> u64 {
     let number = detail.get("version");
     let float = || number.and_then(Value::as_f64).filter(|float| (0.0..1e15).contains(float));
@@ -70,7 +71,8 @@ fn version(detail: &Value) -> u64 {
     number.and_then(Value::as_u64).or_else(|| float().map(|float| float as u64)).unwrap_or_default()
 }
 
-/// `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`: the ARN, not the envelope, says whose thing it is.
+/// Parses an ARN such as `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`. The ARN, not the envelope of the event,
+/// determines the scope.
 fn of_arn<T: FromStr<Err = peerd_core::ids::IdError>>(arn: &str, kind: &str) -> Result<(Scope, T), Ignored> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -109,22 +111,23 @@ fn api_call(event: &Value) -> Result<EventTarget, Ignored> {
     Ok(focus.caused(call, caller(detail)))
 }
 
-/// Who called: the ARN of a user or a session, or the service that AWS names instead.
+/// The principal of the call: the ARN of a user or a session, otherwise the AWS service or the account.
 fn caller(detail: &Value) -> &str {
     let identity = detail.get("userIdentity");
     let named = |key| identity.and_then(|identity| identity.get(key)).and_then(Value::as_str);
-    named("arn").or_else(|| named("invokedBy")).or_else(|| named("accountId")).unwrap_or("somebody")
+    named("arn").or_else(|| named("invokedBy")).or_else(|| named("accountId")).unwrap_or("an unknown principal")
 }
 
-/// The scope of a call: the record's own account and Region, which forwarding between buses leaves alone.
+/// The scope of a call: the account and Region of the CloudTrail record, which forwarding between buses does not
+/// change.
 fn scope_of(event: &Value, detail: &Value) -> Result<Scope, Ignored> {
     let account = text(detail, "recipientAccountId").or_else(|_| text(event, "account"))?;
     let region = text(detail, "awsRegion").or_else(|_| text(event, "region"))?;
     Ok(Scope::new(parse::<AccountId>(account)?, parse::<Region>(region)?))
 }
 
-/// The id under `key` in the request or, failing that, in the response. CloudTrail writes some calls in camelCase and
-/// wraps others (`AssociateVpcCidrBlockRequest.VpcId`), so case does not matter and wrappers are looked into.
+/// The id under `key` in the request, otherwise in the response. CloudTrail writes some calls in camelCase and wraps
+/// others (`AssociateVpcCidrBlockRequest.VpcId`), so this ignores case and searches wrapper objects.
 fn id_in<T: FromStr<Err = peerd_core::ids::IdError>>(detail: &Value, key: &str) -> Result<T, Ignored> {
     let request = detail.get("requestParameters").and_then(|request| find(request, key, 2));
     let found = request.or_else(|| detail.get("responseElements").and_then(|response| find(response, key, 2)));

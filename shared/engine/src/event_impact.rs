@@ -1,4 +1,4 @@
-//! Looking at what an event points at: which meshes it concerns, and whether what is read can be the state after it.
+//! Reads the resources that an event names: which meshes it affects, and whether the read can be the state after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,25 +12,25 @@ use crate::error::{CloudError, InfraError, chain};
 use crate::event_target::{EventTarget, ExpectedState};
 use crate::membership_index::SurveyError;
 
-/// The VPCs that the events of a batch name, as each scope showed them.
+/// The VPCs that the events of a batch name, as read from each scope.
 pub type VpcReads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
 
-/// What looking at one event brought to light.
+/// The result of reading the resources of one event.
 #[derive(Default)]
 pub struct EventImpact {
-    /// The meshes that the event concerns, and where.
+    /// The meshes that the event affects, with the scopes to read.
     pub concerned: Vec<(MeshName, BTreeSet<Scope>)>,
-    /// Whether a read contradicts the event or failed in passing, so that it must be made again.
+    /// Whether a read contradicts the event or failed with a transient error, so that it must be repeated.
     pub stale: bool,
 }
 
 impl EventImpact {
-    /// A scope that failed in passing is worth another look; one that is denied is a gap until the next sweep.
+    /// Records an unreadable scope. peerd reads it again after a transient error; if it is denied, the next sweep does.
     fn unreadable(&mut self, scope: &Scope, error: &CloudError) {
         if error.kind.is_passing() {
             self.stale = true;
         } else {
-            tracing::warn!(%scope, error = chain(error), "gap: the event's scope cannot be read");
+            tracing::warn!(%scope, error = chain(error), "unreadable scope: resources of the event not read");
         }
     }
 
@@ -39,13 +39,14 @@ impl EventImpact {
     }
 }
 
-/// Whether a VPC that asks for no mesh is to be told why, or no more: it names what no mesh can be called, or did.
+/// Whether the status tag of a VPC that requests no mesh must be written or removed: its mesh tag contains an invalid
+/// name, or it has a status tag.
 fn is_told(vpc: &Vpc) -> bool {
     !MeshTag::of(&vpc.tags).malformed.is_empty() || vpc.tags.contains_key(tags::STATUS)
 }
 
 impl Engine<'_> {
-    /// Every VPC that events name, with one call per scope.
+    /// Reads every VPC that the events name, with one call per scope.
     pub(crate) async fn read_vpcs<'a>(&self, foci: impl Iterator<Item = &'a EventTarget>) -> VpcReads {
         let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
         for vpc in foci.flat_map(|focus| focus.vpcs.keys()) {
@@ -59,7 +60,7 @@ impl Engine<'_> {
         join_all(reads).await.into_iter().collect()
     }
 
-    /// Looks at all that an event points at. An impatient look believes a read that contradicts the event.
+    /// Reads all resources that an event names. If `patient` is false, a read that contradicts the event is accepted.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -118,7 +119,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// A mesh whose run tells VPCs what they are in: each run tells all that it reads.
+    /// Returns an active mesh, to write status tags: the run of any mesh writes those of all VPCs that it reads.
     async fn any_mesh(&self) -> Result<Option<MeshName>, InfraError> {
         let declared = self.observer().declared().await?;
         Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
@@ -145,7 +146,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// What the VPC of a route table or a security group asks for.
+    /// Adds the meshes of the VPC of a route table or a security group.
     async fn look_at_owner(
         &self,
         scope: &Scope,
@@ -154,7 +155,7 @@ impl Engine<'_> {
     ) -> Result<(), InfraError> {
         match vpc {
             Ok(Some(vpc)) => looks.concern(self.meshes_remembered_of(&vpc).await?, &[scope.clone()].into()),
-            Ok(None) => looks.stale = true, // not seen yet, or gone: after a few looks the latter
+            Ok(None) => looks.stale = true, // not visible yet, or deleted; after a few reads, the latter
             Err(error) => looks.unreadable(scope, &error),
         }
         Ok(())

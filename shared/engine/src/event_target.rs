@@ -1,33 +1,33 @@
-//! What an event points at. It narrows where to look, and never says what to do.
+//! The resources that an event names. They narrow down what peerd reads, and never determine what it does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::tags::{self, MeshTag};
 use peerd_core::{Cause, PeeringId, RouteTableId, Scope, SecurityGroupId, Tags, Vpc, VpcRef};
 
-/// What an event says of a VPC. A read that contradicts it is stale: nothing is concluded from it.
+/// The state of a VPC that an event reports. A read that contradicts it is stale, and peerd concludes nothing from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpectedState {
-    /// It changed somehow.
+    /// It changed in an unspecified way.
     Anything,
-    /// It was made.
+    /// It was created.
     Exists,
     /// It was deleted.
     Gone,
-    /// It was tagged.
+    /// Its tags changed.
     Tagged {
-        /// It asks for exactly these meshes.
+        /// Exactly the meshes that it requests.
         asks: MeshTag,
-        /// What it says of itself besides ([`tags::of_member`]).
+        /// Its tags that matter in its meshes ([`tags::of_member`]).
         tags: Tags,
-        /// The number of the tag change, which rises with each
+        /// The number of the tag change, which increases with each
         /// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/tag-monitor.html>).
         version: u64,
     },
 }
 
 impl ExpectedState {
-    /// The tag change after which a read that the event allows must have been made; nothing if it allows any.
+    /// The number of the tag change that an allowed read includes; none if the event allows any read.
     pub fn told(&self) -> Option<u64> {
         match self {
             Self::Anything => None,
@@ -37,7 +37,7 @@ impl ExpectedState {
         }
     }
 
-    /// Whether what was read can be the state after the event.
+    /// Whether a read can be the state after the event.
     pub fn allows(&self, read: Option<&Vpc>) -> bool {
         match (self, read) {
             (Self::Anything, _) | (Self::Exists, Some(_)) | (Self::Gone, None) => true,
@@ -51,38 +51,38 @@ impl ExpectedState {
     }
 }
 
-/// The things that one event is about.
+/// The resources that one event is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventTarget {
-    /// VPCs to survey.
+    /// VPCs to scan.
     pub vpcs: BTreeMap<VpcRef, ExpectedState>,
-    /// Peerings whose meshes are concerned, as seen from a scope.
+    /// Peerings whose meshes are affected, each with a scope in which it is visible.
     pub peerings: BTreeSet<(Scope, PeeringId)>,
-    /// Route tables whose VPC's meshes are concerned.
+    /// Route tables whose VPC's meshes are affected.
     pub tables: BTreeSet<(Scope, RouteTableId)>,
-    /// Security groups whose VPC's meshes are concerned.
+    /// Security groups whose VPC's meshes are affected.
     pub groups: BTreeSet<(Scope, SecurityGroupId)>,
-    /// The calls of which the event tells.
+    /// The API calls that the event reports.
     pub causes: BTreeSet<Cause>,
 }
 
 impl EventTarget {
-    /// One VPC.
+    /// A target with one VPC.
     pub fn of_vpc(vpc: VpcRef, expect: ExpectedState) -> Self {
         Self { vpcs: BTreeMap::from([(vpc, expect)]), ..Self::default() }
     }
 
-    /// One peering.
+    /// A target with one peering.
     pub fn of_peering(scope: Scope, id: PeeringId) -> Self {
         Self { peerings: BTreeSet::from([(scope, id)]), ..Self::default() }
     }
 
-    /// One security group.
+    /// A target with one security group.
     pub fn of_group(scope: Scope, id: SecurityGroupId) -> Self {
         Self { groups: BTreeSet::from([(scope, id)]), ..Self::default() }
     }
 
-    /// The same, with who did what to the one thing that it is about.
+    /// Adds the API call and its principal, for each resource of the target.
     pub fn caused(self, call: &str, by: &str) -> Self {
         let Self { vpcs, peerings, tables, groups, .. } = &self;
         let vpcs = vpcs.keys().map(|vpc| vpc.id.to_string());
@@ -93,7 +93,7 @@ impl EventTarget {
         Self { causes, ..self }
     }
 
-    /// One route table.
+    /// A target with one route table.
     pub fn of_table(scope: Scope, id: RouteTableId) -> Self {
         Self { tables: BTreeSet::from([(scope, id)]), ..Self::default() }
     }
@@ -123,7 +123,7 @@ mod tests {
         let expect =
             ExpectedState::Tagged { asks: MeshTag::parse("prod"), tags: tags::of_member(&hub.tags), version: 1 };
         assert!(expect.allows(Some(&hub)));
-        assert!(!expect.allows(Some(&read(&[(tags::ENV, "prod")]))), "the role is not seen yet");
+        assert!(!expect.allows(Some(&read(&[(tags::ENV, "prod")]))), "the role tag is not visible yet");
         assert!(!expect.allows(Some(&read(&[(tags::ROLE, "hub")]))));
         assert!(!expect.allows(None));
     }

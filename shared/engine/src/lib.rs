@@ -1,8 +1,8 @@
-//! The loop of peerd, over traits: an event becomes a [`EventTarget`], a survey writes the index, and a reconcile of each
-//! touched mesh observes, plans, applies and says how it ended.
+//! The reconcile loop of peerd, over traits: an event becomes an [`EventTarget`], a scan writes the membership index,
+//! and a reconcile of each affected mesh observes, plans, applies and reports its outcome.
 //!
-//! An event only wakes the loop. The same code path serves events, the sweep and the tests; nothing here sleeps, and
-//! what must wait is a follow-up message with a delay. This crate knows no AWS client.
+//! An event only triggers the loop. Events, the sweep and the tests use the same code path. Nothing here sleeps: work
+//! that must wait is a follow-up message with a delay. This crate contains no AWS client.
 
 pub mod apply;
 pub mod dispatcher;

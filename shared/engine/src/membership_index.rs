@@ -1,7 +1,7 @@
-//! Reading tags and writing the membership index.
+//! Reads tags and writes the membership index.
 //!
-//! A VPC that joins is remembered at once. One that leaves is forgotten only when the meshes that it left are as they
-//! should be: should a worker die in between, the next one still finds where to clean up.
+//! peerd writes a VPC that joins to the index immediately. It removes a VPC that leaves only when the meshes that the
+//! VPC left have converged: if a worker crashes before that, the next one still finds what to clean up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,34 +11,35 @@ use peerd_core::{AccountId, DesiredState, Member, MeshName, ObservedState, Scope
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
 
-/// How far behind describes may be: minutes at worst
-/// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), mostly less than a second.
+/// How long EC2's reads are assumed to lag, in milliseconds. They lag by minutes at worst
+/// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), and mostly by less than a second.
 const SETTLED_MS: u64 = 60_000;
-/// Times to write what is remembered of a VPC while others write it too.
+/// Attempts to write the index item of a VPC while other workers write it.
 const MOST_TRIES: usize = 4;
 
-/// What surveying one VPC brought to light.
+/// The result of scanning one VPC.
 #[derive(Debug, Clone)]
 pub struct IndexUpdate {
-    /// The meshes that it asks for or asked for.
+    /// The meshes that it requests or requested.
     pub touched: BTreeSet<MeshName>,
-    /// Whether the index did not know.
+    /// Whether the index changed.
     pub changed: bool,
 }
 
-/// What surveying an account brought to light.
+/// The result of scanning an account.
 #[derive(Debug, Default)]
 pub struct AccountScan {
-    /// Meshes whose membership changed, and the scopes in which it did.
+    /// The meshes whose membership changed, and the scopes in which it did.
     pub changed: BTreeMap<MeshName, BTreeSet<Scope>>,
-    /// Why a scope was not surveyed, if trying again soon can help.
+    /// The error of a scope that was not scanned, if a retry may succeed soon.
     pub passing: Option<SurveyError>,
 }
 
 impl Engine<'_> {
-    /// Compares what was read of a VPC (nothing, if it is gone) with the index and remembers what is new. What it left
-    /// is remembered until [`Engine::prune_index`]. A read of which no event told, or one of an older tag change
-    /// (`told`), may be older than a tag of a moment ago, and then nobody is taken to have left.
+    /// Compares what was read of a VPC (nothing if it does not exist) with the index, and writes the difference. The
+    /// meshes that it left stay in the index until [`Engine::prune_index`]. `told` is the tag change that the event
+    /// reported. For a minute after a change, a read without an event, or with an older tag change than the indexed
+    /// one, may be stale, and peerd does not conclude from it that the VPC left.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -60,10 +61,10 @@ impl Engine<'_> {
                 return Ok(IndexUpdate { touched, changed: true });
             }
         }
-        Err(InfraError::new(format!("others keep writing what is remembered of {vpc}")))
+        Err(InfraError::new(format!("concurrent workers keep changing the index item of {vpc}")))
     }
 
-    /// What is to be remembered of a VPC that was read so.
+    /// Returns the index item of a VPC after a read.
     fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: Option<u64>, before: Option<&Member>) -> Member {
         let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let Some(before) = before else {
@@ -87,10 +88,11 @@ impl Engine<'_> {
         let is_told = told.is_some_and(|version| version >= before.tag_version);
         let is_young = self.clock.now() < before.since + SETTLED_MS;
         if is_young && !is_told && !before.asked().is_subset(&asked) {
-            // What it seems to ask for besides is looked at; what is remembered of it stays a state that it had.
+            // The run also reconciles the meshes that the VPC seems to request in addition, but the item keeps a
+            // request that the VPC once made.
             return Member { left: &before.left | &(&asked - &before.meshes), meshes, ..before.clone() };
         }
-        // What an event tells of a tag that is newer than what is remembered is news, even if it was believed before.
+        // An event with a newer tag change than the indexed one is a change, even if an earlier read was the same.
         let is_news = told.is_some_and(|version| version > before.tag_version) || !asked.is_subset(&before.asked());
         let since = if is_news { self.clock.now() } else { before.since };
         let joined = |mesh| if before.asked().contains(mesh) { before.joined(mesh) } else { self.clock.now() };
@@ -111,10 +113,11 @@ impl Engine<'_> {
         before.map_or(0, |before| before.version + 1).max(self.clock.now())
     }
 
-    /// Forgets those whose own tags were read and no longer ask for the mesh, unless they joined a moment ago and no
-    /// survey saw them leave: then the read may be older than their tag, and a sweep forgets them if it was not. Forgets
-    /// also the mesh itself if nobody asks for it and nobody declared it. To be called when the mesh is as it should be:
-    /// until then whoever comes next must find where there is something to clean up.
+    /// Removes members from the index whose own tags were read and no longer request the mesh. A member that changed
+    /// less than a minute ago and that no scan has recorded as left stays: the read may be older than its tag. If the
+    /// read was current, a sweep removes the member later. Also removes the mesh if no VPC requests it and it is not
+    /// declared. Call this only when the mesh has converged: until then, later runs need the index to find what to
+    /// clean up.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -137,7 +140,7 @@ impl Engine<'_> {
             now.meshes.remove(mesh);
             now.left.remove(mesh);
             now.joined.remove(mesh);
-            // Whoever was surveyed since this run looked may have come back.
+            // A VPC that was scanned after the reads of this run may have joined again.
             stayed |= !self.store.remember(Some(member), &now).await?;
         }
         if !stayed && !desired.declared.contains_key(mesh) {
@@ -146,8 +149,9 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Surveys every VPC of an account, those that are only remembered too, and tells which meshes changed where, and
-    /// what could not be surveyed. A Region that is denied is a gap until the next sweep and no error.
+    /// Scans every VPC of an account, including those that exist only in the index. Returns the meshes whose membership
+    /// changed, with the scopes, and an error if a retry may succeed soon. A denied Region is an unreadable scope until
+    /// the next sweep, and not an error.
     ///
     /// # Errors
     /// When the registered scopes cannot be read.
@@ -161,10 +165,10 @@ impl Engine<'_> {
                     }
                 }
                 Err(SurveyError::Cloud(error)) if self.observer().is_off(&scope, &error).await => {
-                    tracing::debug!(%scope, "the account has the Region switched off");
+                    tracing::debug!(%scope, "the Region is disabled in the account");
                 }
                 Err(error) => {
-                    tracing::warn!(%scope, error = chain(&error), "gap: scope not surveyed");
+                    tracing::warn!(%scope, error = chain(&error), "unreadable scope: not scanned");
                     survey.passing = survey.passing.or(error.may_pass().then_some(error));
                 }
             }
@@ -190,19 +194,19 @@ impl Engine<'_> {
     }
 }
 
-/// A scope that could not be surveyed.
+/// Why a scope was not scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// The store failed.
     #[error("index not read or written")]
     Store(#[from] InfraError),
-    /// The cloud did not answer.
+    /// The cloud returned an error.
     #[error("tags not read")]
     Cloud(#[from] CloudError),
 }
 
 impl SurveyError {
-    /// Whether trying again soon can help. What is denied is a gap until the next sweep.
+    /// Whether a retry may succeed soon. A denied scope is unreadable until the next sweep.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Store(_) => true,

@@ -1,6 +1,6 @@
-//! A store in memory, with the rows of the table as the one in DynamoDB has them: a row per mesh and VPC, and one per VPC.
+//! A store in memory, with the same items as the DynamoDB table: one per mesh and VPC, and one per VPC.
 //!
-//! It lasts as long as its process: enough for a run from a laptop, which reads all tags anew.
+//! It lasts as long as its process: enough for a run from a laptop, which reads all tags again.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,24 +15,24 @@ use crate::notifications::MeshFindings;
 use crate::outcome::Run;
 use crate::ports::{Claim, Registration, Store, Timestamp};
 
-/// The rows.
+/// The items of the store.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// Meshes that are declared or known.
+    /// Declared and requested meshes.
     pub meshes: BTreeMap<MeshName, Option<Policy>>,
     /// Members by mesh.
     pub by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
-    /// Members by themselves.
+    /// Members by VPC.
     pub by_vpc: BTreeMap<VpcRef, Member>,
-    /// What was said of accounts.
+    /// The registrations of accounts.
     pub accounts: BTreeMap<AccountId, Registration>,
-    /// The organisation.
+    /// The last listing of the organization.
     pub organization: Organization,
-    /// When the last sweep was begun.
+    /// When the last sweep started.
     pub swept: Option<Timestamp>,
-    /// What is known of findings.
+    /// The findings records.
     pub tidings: BTreeMap<MeshName, MeshFindings>,
-    /// The runs that were kept.
+    /// The recorded runs.
     pub runs: Vec<Run>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     past: BTreeMap<MeshName, Vec<RunChanges>>,
@@ -147,12 +147,12 @@ impl Tables {
     }
 }
 
-/// A store that is nowhere else.
+/// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Tables>);
 
 impl MemoryStore {
-    /// A store with these meshes declared.
+    /// Creates a store in which these meshes are declared.
     pub fn of(declared: impl IntoIterator<Item = (MeshName, Policy)>) -> Self {
         let meshes = declared.into_iter().map(|(mesh, policy)| (mesh, Some(policy))).collect();
         Self(Mutex::new(Tables { meshes, ..Tables::default() }))

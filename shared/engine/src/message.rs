@@ -1,4 +1,4 @@
-//! peerd's own messages: what the schedule asks for, and what a run leaves for a later one.
+//! peerd's own messages: the work that the schedule requests, and what a run leaves for a later one.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::notifications::Notification;
 
-/// The version of the message format, and what tells a message of ours from an event.
+/// The version of the message format. Its field distinguishes peerd's messages from events.
 const FORMAT: u8 = 1;
 
-/// One unit of work, with how often it was put off.
+/// One unit of work, with its attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// The format: 1.
+    /// The format version: 1.
     peerd: u8,
-    /// 0 for work that somebody asked for; a follow-up has one more than what it follows.
+    /// 0 for requested work; a follow-up message has one more than the message that it follows.
     #[serde(default)]
     pub attempt: u32,
-    /// What to do.
+    /// The work.
     pub work: Work,
 }
 
@@ -28,63 +28,63 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Work {
-    /// Ask for a survey of every account and a reconcile of every mesh.
+    /// Request a scan of every account and a reconcile of every mesh.
     Sweep {},
-    /// List the accounts of the organisation.
+    /// List the accounts of the organization.
     Discover {},
     /// Read the tags of an account's VPCs in all its Regions and write the index.
     Survey {
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
     /// Reconcile one mesh.
     Reconcile {
-        /// Which.
+        /// The mesh.
         mesh: MeshName,
-        /// Scopes to read besides those of its members.
+        /// Scopes to read in addition to those of its members.
         #[serde(default)]
         scopes: BTreeSet<Scope>,
-        /// Whether to read every registered scope.
+        /// Whether to read every known scope.
         #[serde(default)]
         everywhere: bool,
-        /// How much it may take away.
+        /// Which deletes are approved.
         #[serde(default)]
         leave: DeleteApproval,
     },
-    /// Tell what the bus did not take.
+    /// Publish a notification that the bus did not accept.
     Tell {
-        /// What.
+        /// The notification.
         notice: Notification,
     },
-    /// Look again at an event whose reads contradicted it.
+    /// Read again because of an event that the reads contradicted.
     Event {
-        /// The event as it came.
+        /// The event as the queue delivered it.
         event: Value,
     },
 }
 
 impl Work {
-    /// A reconcile that takes away as much as the mesh's policy lets go.
+    /// A reconcile with deletes within the limits of the mesh's policy.
     pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
         Self::Reconcile { mesh, scopes, everywhere, leave: DeleteApproval::ByPolicy }
     }
 }
 
 impl Message {
-    /// Work that was put off `attempt` times.
+    /// Creates a message for attempt number `attempt`.
     pub fn new(attempt: u32, work: Work) -> Self {
         Self { peerd: FORMAT, attempt, work }
     }
 
-    /// Whether a body claims to be one of these messages.
+    /// Whether a body is a message of peerd, of any format version.
     pub fn claims(body: &Value) -> bool {
         body.get("peerd").is_some()
     }
 
-    /// Reads a body that claims to be one.
+    /// Parses such a body.
     ///
     /// # Errors
-    /// When it is of another format or malformed.
+    /// When it has another format version or is malformed.
     pub fn parse(body: Value) -> Result<Self, String> {
         let message: Self = serde_json::from_value(body).map_err(|error| error.to_string())?;
         if message.peerd == FORMAT {

@@ -1,8 +1,8 @@
-//! What the deployment tells whoever listens on the hub's bus: what it changed, and findings that open or are resolved.
+//! Notifications on the hub's bus: what the deployment changed, and findings that open or are resolved.
 //!
-//! Findings are compared with those of the runs before, which the store keeps together with what is still to be told of
-//! them. So a notice is told at least once, whoever dies; and since late ones may come after newer ones, each has a serial
-//! number.
+//! A run compares its findings with the findings record in the store, which also contains the unsent notifications. So
+//! every notification is published at least once, even if a worker crashes. A late notification may arrive after a
+//! newer one, so each has a serial number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,48 +15,49 @@ use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
 
-/// The version of the notices' form. A field may be added to a version; none changes its meaning.
+/// The version of the notification format. Fields may be added within a version; no field changes its meaning.
 const FORMAT: u8 = 1;
-/// Lines of one notice: what does not fit into an event of EventBridge is counted.
+/// The maximum number of lines of one notification, so that it fits into an EventBridge event. Further lines are
+/// counted.
 const MOST_LINES: usize = 200;
-/// Findings of a mesh that are kept and told: an item of DynamoDB holds 400 KB.
+/// The maximum number of findings of a mesh that are stored and published: a DynamoDB item holds at most 400 KB.
 const MOST_FINDINGS: usize = 300;
-/// Times to write what was found while others write it too.
+/// Attempts to write the findings record while other workers write it.
 const MOST_TRIES: usize = 8;
-/// Seconds until what the bus did not take is tried again.
+/// Seconds until a notification that the bus did not accept is published again.
 const TELL_AGAIN: u32 = 60;
 
-/// One thing to tell (docs/events.md).
+/// One notification (docs/events.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     version: u8,
-    /// Rises from notice to notice: of two about the same finding, the one with the greater number is right.
+    /// Increases with each notification: of two about the same finding, the one with the greater number is current.
     pub serial: u64,
-    /// Which deployment tells.
+    /// The deployment that publishes it.
     pub deployment: Deployment,
-    /// Of which mesh.
+    /// The mesh that it is about.
     pub mesh: MeshName,
-    /// What.
+    /// The content.
     #[serde(flatten)]
     pub news: NotificationKind,
 }
 
-/// Kinds of notices.
+/// Kinds of notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationKind {
-    /// A run changed peerings or routes.
+    /// A run changed something other than status tags.
     Changed {
-        /// How it ended.
+        /// The outcome of the run.
         outcome: Outcome,
-        /// What was done, one line each.
+        /// The changes, one line each.
         changes: Vec<String>,
-        /// Changes for which there is no room here.
+        /// The number of changes beyond these.
         more: usize,
     },
-    /// There is something that the operator should know.
+    /// A finding is new.
     Opened(Rendered),
-    /// A finding is the case no more.
+    /// A finding no longer applies.
     Resolved(Rendered),
 }
 
@@ -81,47 +82,47 @@ impl Notification {
     }
 }
 
-/// What is known of a mesh's findings, and what is still to be told of them.
+/// The findings record of a mesh: its open findings and the unsent notifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeshFindings {
-    /// Grows with every write, so that of two workers who write at once one notices.
+    /// Increases with every write, so that one of two concurrent writers fails.
     pub version: u64,
-    /// What is open, the most severe first; of more than can be kept, the least severe are only counted.
+    /// The open findings, most severe first. If there are too many to store, the least severe are only counted.
     pub findings: BTreeSet<Finding>,
-    /// How many more are open, by kind.
+    /// The number of open findings beyond these, by kind.
     #[serde(default)]
     pub more: BTreeMap<FindingKind, usize>,
-    /// Since when, by kind and subject.
+    /// When each finding opened, by kind and subject.
     #[serde(default)]
     opened: BTreeMap<String, Timestamp>,
-    /// What a pause withholds, one line each.
+    /// The changes that a pause suppresses, one line each.
     #[serde(default)]
     pub withheld: Vec<String>,
-    /// How many of its pairs are in which state, as of the last run.
+    /// The number of pairs in each state, as of the last run.
     #[serde(default)]
     pub pairs: BTreeMap<String, usize>,
-    /// What was not told yet, or by somebody who may have died of it.
+    /// Notifications whose publication is not confirmed yet.
     pub untold: Vec<Notification>,
 }
 
 impl MeshFindings {
-    /// Since when a finding is open, whatever its text was at first, if that is known.
+    /// When a finding opened, if that is known. Its text may have changed since.
     pub fn open_since(&self, finding: &Finding) -> Option<Timestamp> {
         self.opened.get(&name(finding)).copied()
     }
 }
 
-/// What makes two findings the same: a text may tell more of it as time goes by.
+/// The identity of a finding. Its text may change over time.
 fn name(finding: &Finding) -> String {
     format!("{} {}", finding.kind(), finding.subject())
 }
 
 impl Engine<'_> {
-    /// Tells what a run changed and found, keeps what it found, and answers whether all was told. To be called before a mesh
-    /// is forgotten: nobody would come back to tell.
+    /// Publishes the changes and findings of a run, and writes the findings record. Returns whether everything was
+    /// published. Call this before the mesh is removed from the index: no later run would publish the rest.
     ///
     /// # Errors
-    /// When the store fails, or neither the bus nor the queue takes what was changed.
+    /// When the store fails, or neither the bus nor the queue accepts the notification of the changes.
     pub(crate) async fn announce(&self, run: &Run) -> Result<bool, InfraError> {
         let changed = changed(run).map(|news| self.notice(&run.mesh, self.clock.now(), news));
         let tidings = self.note_findings(run).await?;
@@ -130,21 +131,21 @@ impl Engine<'_> {
             return Ok(true);
         }
         if let Err(error) = self.bus.publish(&notices).await {
-            tracing::warn!(mesh = %run.mesh, error = chain(&error), "not told yet");
+            tracing::warn!(mesh = %run.mesh, error = chain(&error), "notifications not published yet");
             if let Some(notice) = changed {
                 self.queue.send(&Message::new(0, Work::Tell { notice }), TELL_AGAIN).await?;
             }
-            return Ok(false); // findings are told by the next run
+            return Ok(false); // the next run publishes the findings
         }
         if !tidings.untold.is_empty() {
             let told = MeshFindings { version: tidings.version + 1, untold: Vec::new(), ..tidings.clone() };
-            // Somebody who has written since will tell again what was told here.
+            // A worker that has written the record since publishes the same notifications again.
             self.store.keep_tidings(&run.mesh, Some(tidings.version), &told).await?;
         }
         Ok(true)
     }
 
-    /// Keeps what a run found, with what is to be told of it.
+    /// Writes the findings of a run and the notifications about them to the findings record.
     async fn note_findings(&self, run: &Run) -> Result<MeshFindings, InfraError> {
         for _ in 0..MOST_TRIES {
             let kept = self.store.tidings(&run.mesh).await?;
@@ -164,7 +165,7 @@ impl Engine<'_> {
             let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.stack);
             let opened = now.iter().filter(|finding| !were.contains(&name(finding)));
             let opened = opened.map(|finding| NotificationKind::Opened(rendered(finding)));
-            // What is still the case is not resolved, also if it is only counted from now on.
+            // A finding that still applies is not resolved, even if it is only counted from now on.
             let resolved = before.findings.iter().filter(|finding| !still.contains(&name(finding)));
             let resolved = resolved.map(|finding| NotificationKind::Resolved(rendered(finding)));
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
@@ -176,10 +177,10 @@ impl Engine<'_> {
                 return Ok(tidings);
             }
         }
-        Err(InfraError::new(format!("others keep writing what was found of {}", run.mesh)))
+        Err(InfraError::new(format!("concurrent workers keep changing the findings record of {}", run.mesh)))
     }
 
-    /// The scopes of gaps that a run did not look at and that the deployment still knows.
+    /// The unreadable scopes of earlier findings that this run did not read and that the deployment still knows.
     async fn unasked_gaps(&self, run: &Run, before: &BTreeSet<Finding>) -> Result<BTreeSet<Scope>, InfraError> {
         let gaps: BTreeSet<Scope> = before
             .iter()
@@ -199,7 +200,7 @@ impl Engine<'_> {
     }
 }
 
-/// What is still to be told, of each finding only the latest.
+/// The unsent notifications, of each finding only the latest.
 fn with_news(mut untold: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
     let is_newer =
         |old: &Notification| new.iter().any(|new| new.news.finding().map(name) == old.news.finding().map(name));
@@ -208,13 +209,13 @@ fn with_news(mut untold: Vec<Notification>, new: Vec<Notification>) -> Vec<Notif
     untold
 }
 
-/// What a run found, and the gaps of before in scopes that it did not ask.
+/// The findings of a run, and the earlier ones about unreadable scopes that it did not read.
 fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>) -> BTreeSet<Finding> {
     let is_unasked = |old: &&Finding| old.unreadable_scope().is_some_and(|scope| unasked.contains(scope));
     run.report.findings.iter().chain(before.iter().filter(is_unasked)).cloned().collect()
 }
 
-/// As many findings as can be kept, and how many of each kind are cut off.
+/// The findings that can be stored, and the number of the others by kind.
 fn cut(mut findings: BTreeSet<Finding>, run: &Run) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
     let mut more = BTreeMap::new();
     let found = findings.len();
@@ -224,7 +225,7 @@ fn cut(mut findings: BTreeSet<Finding>, run: &Run) -> (BTreeSet<Finding>, BTreeM
         }
     }
     if !more.is_empty() {
-        tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to keep; the log has them all");
+        tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to store; the log has all");
     }
     (findings, more)
 }

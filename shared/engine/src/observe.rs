@@ -1,8 +1,8 @@
-//! Seeing what there is: first the peerings, route tables and ingress rules of every scope that matters, then what its VPCs
-//! and security groups ask for, then the index, and last what the plan asks for besides.
+//! Observes a mesh: first the peerings, route tables and ingress rules of every relevant scope, then its VPCs and
+//! security groups with their tags, then the index, and last the inputs that a plan requests.
 //!
-//! The order is a safety rule. What was seen and then found unwanted was unwanted while it stood; the other way round a
-//! run would delete what a parallel run has just made.
+//! The order is a safety rule. A resource that was read first and found unwanted later was unwanted while it existed.
+//! In the reverse order, a run would delete what a concurrent run has just created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,45 +16,45 @@ use peerd_core::{
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
 use crate::observer::{KnownAccounts, Observer};
 
-/// How many paginated reads an observation makes in each scope: peerings, route tables, security group rules, VPCs and
-/// security groups.
+/// The number of paginated reads of an observation in each scope: peerings, route tables, security group rules, VPCs
+/// and security groups.
 pub const READS_PER_SCOPE: usize = 5;
 
-/// How many scopes are read at once.
+/// The number of scopes that are read concurrently.
 const CONCURRENCY: usize = 32;
 
-/// What a run knows before it plans.
+/// What a run has read before it plans.
 pub struct Snapshot {
-    /// What is wanted.
+    /// The desired state.
     pub desired: DesiredState,
-    /// What was seen.
+    /// The observed state.
     pub observed: ObservedState,
-    /// Whether some scope did not answer for a reason that may pass by itself.
+    /// Whether a scope could not be read because of a transient error.
     pub passing_gaps: bool,
 }
 
-/// What stands in one scope. Its security groups are apart: a role that may not read them yet, because the account runs an
-/// older spoke.yaml, may still do all the rest.
+/// The resources of one scope. Its ingress rules may fail separately: a role that may not read them yet, because the
+/// account has an older spoke.yaml, may still do everything else.
 struct Network {
     peerings: Vec<PeeringView>,
     tables: Vec<RouteTable>,
     rules: Result<Vec<IngressRule>, CloudError>,
 }
 
-/// Why a scope did not answer.
+/// Why a scope could not be read.
 struct Gap {
     error: CloudError,
-    /// Whether that is because its account has the Region switched off.
+    /// Whether the reason is that the Region is disabled in the account.
     off: bool,
 }
 
-/// What the owners of one scope ask for by their tags.
+/// The VPCs and security groups of one scope, with their tags.
 struct Asked {
     vpcs: Vec<Vpc>,
     groups: Result<Vec<SecurityGroup>, CloudError>,
 }
 
-/// What was read because a plan asked for it.
+/// An input that a plan requested.
 enum Answer {
     Dns(Result<DnsSupport, CloudError>, VpcRef),
     List(Result<BTreeSet<IpNet>, CloudError>, PrefixListId),
@@ -62,20 +62,20 @@ enum Answer {
     Quotas(Result<Quotas, CloudError>, Scope),
 }
 
-/// An answer as a plan knows it.
+/// Converts a read into an input of a plan. Logs an error, and sets `passing` if it is transient.
 fn told<T>(read: Result<T, CloudError>, passing: &mut bool) -> Result<T, String> {
     read.map_err(|error| {
-        tracing::warn!(error = chain(&error), "a plan's question has no answer");
+        tracing::warn!(error = chain(&error), "input of the plan not read");
         *passing |= error.kind.is_passing();
         chain(&error)
     })
 }
 
 impl Observer<'_> {
-    /// Observes all that concerns a mesh: the scopes of its members, `scopes` besides, and the far ends of its peerings.
+    /// Observes a mesh: the scopes of its members, `scopes`, and the scopes of the remote ends of its peerings.
     ///
     /// # Errors
-    /// When the store cannot be read. A scope that cannot be read is a gap in the answer.
+    /// When the store cannot be read. An unreadable scope is not an error, but part of the result.
     pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Snapshot, InfraError> {
         let mut observed = ObservedState::default();
         let mut passing_gaps = false;
@@ -89,8 +89,8 @@ impl Observer<'_> {
         };
         loop {
             passing_gaps |= self.read_networks(mesh, &mut needed, &known_accounts, &mut observed).await?;
-            // That an account was removed proves that its VPCs left, so it must be known later than the peerings, as
-            // membership is: an account that was registered again in the meantime is read.
+            // The removal of an account proves that its VPCs left. Like the membership, it must be read after the
+            // peerings: an account that was registered again in the meantime is read.
             let removed = std::mem::replace(&mut known_accounts, self.known_accounts().await?).gone;
             let is_back =
                 |scope: &&Scope| removed.contains(&scope.account) && !known_accounts.gone.contains(&scope.account);
@@ -114,8 +114,8 @@ impl Observer<'_> {
         Ok(Snapshot { desired, observed, passing_gaps })
     }
 
-    /// Reads the networks of these scopes, and of the scopes of the far ends of what they show; whether some read failed for a
-    /// reason that may pass by itself.
+    /// Reads the resources of these scopes and of the scopes of the remote ends of their peerings. Returns whether a
+    /// read failed with a transient error.
     async fn read_networks(
         &self,
         mesh: &MeshName,
@@ -127,7 +127,7 @@ impl Observer<'_> {
         loop {
             let gone: Vec<Scope> =
                 needed.extract_if(.., |scope| known_accounts.gone.contains(&scope.account)).collect();
-            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // that is its answer
+            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // a removed account has no resources
             let unread: Vec<Scope> =
                 needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
             if unread.is_empty() {
@@ -161,7 +161,7 @@ impl Observer<'_> {
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    /// Whether a call was refused because the account has the Region switched off.
+    /// Whether a call was denied because the Region is disabled in the account.
     pub(crate) async fn is_off(&self, scope: &Scope, error: &CloudError) -> bool {
         error.kind == ErrorKind::Denied && self.cloud.is_region_off(scope).await.unwrap_or_default()
     }
@@ -174,7 +174,7 @@ impl Observer<'_> {
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    /// Reads what a plan for a mesh asked for; whether some of it could not be read for a reason that may pass by itself.
+    /// Reads the inputs that a plan for a mesh requested. Returns whether a read failed with a transient error.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -243,8 +243,9 @@ impl Observer<'_> {
     }
 }
 
-/// The scopes of both ends of every peering that was made for the mesh: routes may lead to it on either side. One whose
-/// seen side has lost the mark may wear it on the other, if that is in a scope that the deployment knows.
+/// The scopes of both ends of every peering that was created for the mesh: both sides may have routes to it. A peering
+/// whose visible side has lost the ownership tag may have it on the other side, so that is included if the deployment
+/// knows its scope.
 fn remote_scopes(
     observed: &ObservedState,
     mesh: &MeshName,
@@ -303,7 +304,8 @@ fn add_ingress_gap(observed: &mut ObservedState, scope: Scope, error: &CloudErro
     error.kind.is_passing()
 }
 
-/// A scope that answered in part did not answer.
+/// Records an unreadable scope; one that was only partly read counts as unreadable. Returns whether the error is
+/// transient.
 fn add_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.scopes.insert(scope, Err(chain(error)));
     error.kind.is_passing()

@@ -1,6 +1,7 @@
-//! What only reads: the deployment's scopes and meshes, and, in other files, what a mesh looks like and what is due.
+//! The part of the engine that only reads: here the scopes and meshes of the deployment, and in other files the
+//! observation and the forecast of a mesh.
 //!
-//! An [`Observer`] holds the reading half of the cloud alone, so nothing that is built on it can change AWS.
+//! An [`Observer`] has only the reads of the cloud, so code that uses it cannot change AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,33 +18,33 @@ pub struct Observer<'a> {
     pub cloud: &'a dyn CloudRead,
     /// The store; an observer only reads it.
     pub store: &'a dyn Store,
-    /// The time.
+    /// The clock.
     pub clock: &'a dyn Clock,
-    /// What the deployment was given.
+    /// The configuration of the deployment.
     pub settings: &'a Settings,
 }
 
-/// Whom a deployment knows.
+/// The accounts that a deployment knows.
 #[derive(Debug, Clone)]
 pub struct KnownAccounts {
-    /// Where members may be.
+    /// The scopes in which members may exist.
     pub scopes: BTreeSet<Scope>,
-    /// The organisation as it was last listed.
+    /// The last listing of the organization.
     pub organization: Organization,
-    /// Accounts that an operator said are gone for good: nothing is there, and nobody looks.
+    /// Accounts that an operator recorded as permanently removed. They contain nothing, and peerd does not read them.
     pub gone: BTreeSet<AccountId>,
 }
 
 impl KnownAccounts {
-    /// What comes of the accounts and Regions that a deployment was given, of what was said of accounts since, and of the
-    /// organisation.
+    /// Combines the configured accounts and Regions, the registrations of accounts (`said`) and the listing of the
+    /// organization.
     pub fn of(
         accounts: &BTreeSet<AccountId>,
         regions: &BTreeSet<Region>,
         said: &BTreeMap<AccountId, Registration>,
         organization: Organization,
     ) -> Self {
-        // In an account that is closed or suspended nothing answers; members that are remembered there are looked for.
+        // A closed or suspended account cannot be read. If the index has members there, peerd tries to read it anyway.
         let found = accounts.iter().chain(organization.accounts.keys());
         let found = found.filter(|account| organization.inactive(account).is_none());
         let found = found.flat_map(|account| regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
@@ -64,8 +65,8 @@ impl KnownAccounts {
 }
 
 impl Observer<'_> {
-    /// Every known account and scope: those of the deployment's parameters, those of its organisational units, and those
-    /// that an operator named or an event came from.
+    /// Returns every known account and scope: those of the deployment's parameters, those of its organizational units,
+    /// and those that an operator registered or an event came from.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -74,7 +75,7 @@ impl Observer<'_> {
         Ok(KnownAccounts::of(&self.settings.accounts, &self.settings.regions, &said, organization))
     }
 
-    /// The scopes of the roster.
+    /// Returns the known scopes.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -82,7 +83,7 @@ impl Observer<'_> {
         Ok(self.known_accounts().await?.scopes)
     }
 
-    /// Every mesh that is declared or that a VPC ever asked for; with a policy where it is declared.
+    /// Returns every mesh that is declared or that a VPC has requested, with its policy if it is declared.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -94,7 +95,7 @@ impl Observer<'_> {
         Ok(meshes)
     }
 
-    /// The declared meshes with their policies.
+    /// Returns the declared meshes with their policies.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -1,4 +1,4 @@
-//! Finding the accounts of the organisation: all that is in the units that the deployment was given, listed anew by every
+//! Lists the accounts of the organization: everything in the organizational units of the deployment, again in every
 //! sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +11,17 @@ use crate::membership_index::SurveyError;
 use crate::message::{Message, Work};
 
 impl Engine<'_> {
-    /// Lists the organisation and keeps what is new; new accounts are surveyed at once, and the meshes that admit by unit
-    /// are reconciled.
+    /// Lists the organization and stores the listing if it changed. Requests a scan of each new account, and a
+    /// reconcile of each mesh that admits by organizational unit.
     ///
     /// # Errors
-    /// When AWS Organizations does not answer in full, or the store or the queue fails. Nothing is concluded then.
+    /// When AWS Organizations does not return everything, or the store or the queue fails. peerd then concludes
+    /// nothing.
     pub async fn discover(&self) -> Result<(), SurveyError> {
         let before = self.store.organization().await?;
         let mut now = self.list_organization().await?;
         if before.accounts.keys().any(|account| !now.accounts.contains_key(account)) {
-            // One that moved from a unit that was not listed yet to one that was is in neither list.
+            // An account that moved from a unit that was not listed yet to one that was is in neither list.
             let again = self.list_organization().await?;
             now.units.extend(again.units);
             now.accounts.extend(again.accounts);
@@ -30,11 +31,11 @@ impl Engine<'_> {
         }
         now.version = self.clock.now().max(before.version + 1);
         if !self.store.keep_organization(before.version, &now).await? {
-            return Err(InfraError::new("another worker has just listed the organisation").into());
+            return Err(InfraError::new("another worker has just stored a listing of the organization").into());
         }
         let new: BTreeSet<&AccountId> =
             now.accounts.keys().filter(|account| !before.accounts.contains_key(account)).collect();
-        tracing::info!(accounts = now.accounts.len(), new = new.len(), units = now.units.len(), "organisation listed");
+        tracing::info!(accounts = now.accounts.len(), new = new.len(), units = now.units.len(), "organization listed");
         for account in new {
             self.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await?;
         }
@@ -47,7 +48,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The units of the deployment with all that is in them, from the top down.
+    /// Lists the units of the deployment and everything in them, from the top down.
     async fn list_organization(&self) -> Result<Organization, CloudError> {
         let mut found = Organization::default();
         let mut todo: Vec<(OrganizationalUnitId, Option<OrganizationalUnitId>)> =

@@ -1,4 +1,4 @@
-//! How a run ended.
+//! Runs and their outcomes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::Timestamp;
 
-/// Every way in which a reconcile can end.
+/// How a reconcile ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Nothing was to be done.
+    /// There was nothing to do.
     Unchanged,
-    /// Everything that was to be done was done.
+    /// Every action succeeded.
     Applied,
-    /// AWS, or a passing fault, is not done with something; a later run goes on.
+    /// AWS has not finished something, or an error was transient; a later run continues.
     Waiting,
-    /// Another run holds a claim on what was to be done.
+    /// Another run holds a claim on a peering that this run wanted to request.
     Busy,
-    /// Something failed that will not pass by itself; the rest was done.
+    /// Something failed with a permanent error; the rest was done.
     Partial,
-    /// peerd held back on purpose until somebody acts; the rest was done.
+    /// peerd held back a change until an operator acts; the rest was done.
     Blocked,
-    /// A pause withheld what was due, and nothing else was to be done.
+    /// A pause suppressed changes, and there was nothing else to do.
     Paused,
 }
 
@@ -42,32 +42,32 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// One reconcile of one mesh, told in full.
+/// One reconcile of one mesh, in full.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Which mesh.
+    /// The mesh.
     pub mesh: MeshName,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was done, in order of passes.
+    /// The applied actions, in the order of the passes.
     pub applied: Vec<Action>,
-    /// What failed, each with its chain of causes.
+    /// The failed actions, each with its chain of causes.
     pub failed: Vec<String>,
-    /// What the last pass found and waits for.
+    /// The report of the last pass.
     pub report: Report,
-    /// The scopes that it asked, whether or not they answered.
+    /// The scopes that it read, with or without success.
     pub asked: BTreeSet<Scope>,
-    /// The calls of which events told that woke it.
+    /// The API calls that triggered it, as events reported them.
     pub causes: BTreeSet<Cause>,
 }
 
 impl Run {
-    /// What was done but for telling VPCs how they stand.
+    /// Returns the applied actions except for status tags.
     pub fn changes(&self) -> impl Iterator<Item = &Action> {
         self.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }))
     }
 
-    /// What it put in place and took out, for later runs.
+    /// Returns the created and removed resources, for the run history.
     pub fn deeds(&self, at: Timestamp) -> RunChanges {
         let names = |of: fn(&Action) -> Option<ManagedResource>| {
             self.applied.iter().filter_map(of).map(|t| t.to_string()).collect()
@@ -76,7 +76,7 @@ impl Run {
         RunChanges { at, put: names(ManagedResource::put_by), taken: names(ManagedResource::taken_by), causes }
     }
 
-    /// Whether anything was.
+    /// Whether it changed anything other than status tags.
     pub fn changed_the_network(&self) -> bool {
         self.changes().next().is_some()
     }

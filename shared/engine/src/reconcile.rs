@@ -1,4 +1,4 @@
-//! One mesh, brought to what its tags ask for: observe, plan, apply, and again until nothing more can be done now.
+//! Reconciles one mesh: observes it, then plans and applies until there is nothing left to do now.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +11,28 @@ use crate::observe::Snapshot;
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
 
-/// Create, accept, tag, route and label take five passes; each further batch of outstanding requests takes two more.
-/// A bound, so that a defect costs one run and not a bill.
+/// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
+/// and status tags take five passes; each further batch of outstanding requests takes two more.
 const MOST_PASSES: usize = 40;
 
 /// What one run has done so far.
 #[derive(Default)]
 struct Progress {
-    /// Actions tried in this run: each is tried once, the next run is the retry.
+    /// Actions that this run has tried. A run tries each action once; the next run retries it.
     tried: BTreeSet<Action>,
     applied: Vec<Action>,
     failed: Vec<String>,
-    /// Something failed, or was overtaken or put off, that a later run may find otherwise.
+    /// Whether something failed with a transient error, was stale or was deferred, so that a later run may succeed.
     passing: bool,
     busy: bool,
 }
 
 impl Engine<'_> {
-    /// Reconciles a mesh and tells how it ended. The next pass plans on what the calls of this one returned.
+    /// Reconciles a mesh and returns the run. The next pass plans with the results of the calls of this one.
     ///
     /// # Errors
-    /// When the store cannot be read, or a plan breaks a rule of the linter: then nothing more is applied.
+    /// When the store fails or the changes cannot be published, or when a plan violates a check of the linter. In the
+    /// latter case, nothing more is applied.
     pub async fn reconcile(
         &self,
         mesh: &MeshName,
@@ -130,13 +131,14 @@ impl Progress {
     }
 }
 
-/// A run that could not be carried through.
+/// Why a run was aborted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The store failed.
     #[error("index not read")]
     Store(#[from] InfraError),
-    /// The planner made a plan that breaks its own rules: a defect of peerd. Nothing of it was applied.
-    #[error("plan refused by the linter, which is a defect of peerd to report: {}", .0.join("; "))]
+    /// The planner made a plan that violates its own checks, which is a defect of peerd. Nothing of the plan was
+    /// applied.
+    #[error("plan rejected by the linter, which is a defect of peerd to report: {}", .0.join("; "))]
     UnsoundPlan(Vec<String>),
 }

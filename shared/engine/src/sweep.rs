@@ -1,5 +1,5 @@
-//! The sweep: ask for a list of the organisation, a survey of every account and a reconcile of every mesh, each as a message
-//! of its own, so that they run in parallel and one failure stays alone.
+//! The sweep: requests a listing of the organization, a scan of every account and a reconcile of every mesh, each as a
+//! message of its own, so that they run in parallel and a failure of one does not affect the others.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::membership_index::{AccountScan, SurveyError};
 use crate::message::{Message, Work};
 
 impl Engine<'_> {
-    /// Sends the messages of one sweep. A reconcile reads all tags itself and so need not wait for the surveys.
+    /// Sends the messages of one sweep. A reconcile reads all tags itself, so it does not wait for the scans.
     ///
     /// # Errors
-    /// When the store or the queue fails; the sweep is then asked for again, and its messages may go out twice.
+    /// When the store or the queue fails. The queue then delivers the sweep again, and its messages may be sent twice.
     pub async fn sweep(&self) -> Result<(), InfraError> {
         let known_accounts = self.observer().known_accounts().await?;
         let (accounts, meshes) = (known_accounts.accounts(), self.observer().meshes().await?);
@@ -29,10 +29,10 @@ impl Engine<'_> {
         self.store.note_sweep(self.clock.now()).await
     }
 
-    /// Surveys an account and asks for a reconcile of each mesh in which something changed.
+    /// Scans an account and requests a reconcile of each mesh whose membership changed.
     ///
     /// # Errors
-    /// When a Region failed for a reason that may pass, or the store or the queue failed.
+    /// When a Region failed with a transient error, or the store or the queue failed.
     pub async fn scan_and_enqueue(&self, account: &AccountId) -> Result<(), SurveyError> {
         let AccountScan { changed, passing } = self.survey_account(account).await?;
         for (mesh, scopes) in changed {

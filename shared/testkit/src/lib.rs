@@ -10,9 +10,10 @@ pub mod bus;
 pub mod change_log;
 pub mod executor;
 pub mod faults;
-pub mod findings;
+
 pub mod queue;
 pub mod rng;
+pub mod samples;
 pub mod sim;
 pub mod store;
 mod test_binary;

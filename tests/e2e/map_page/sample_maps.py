@@ -11,11 +11,11 @@ HOSTILE = (
 ACTIVE, PROVISIONING, MISSING, OVERLAPPING, BLOCKED, PARTLY = range(6)
 STATES = {PROVISIONING: "provisioning", MISSING: "missing", OVERLAPPING: "overlapping"}
 _CHECKS = {
-    PROVISIONING: ("no", "the peering is provisioning", "wait a minute"),
-    MISSING: ("no", "they are not peered", "wait: the next run requests it"),
-    OVERLAPPING: ("no", "their CIDRs overlap", "renumber one of them"),
-    BLOCKED: ("no", "a foreign route is in the way", "delete that route"),
-    PARTLY: ("partly", "one table of two has the route", "tag the other table"),
+    PROVISIONING: ("fail", "the peering is provisioning", "wait a minute"),
+    MISSING: ("fail", "they have no peering", "wait: the next run requests it"),
+    OVERLAPPING: ("fail", "their CIDRs overlap", "renumber one of them"),
+    BLOCKED: ("fail", "a foreign route is in the way", "delete that route"),
+    PARTLY: ("warn", "one table of two has the route", "tag the other table"),
 }
 
 
@@ -44,7 +44,7 @@ def _pair(number: int, one: dict[str, Any], other: dict[str, Any]) -> dict[str, 
         {"vpc": here["vpc"], "table": f"rtb-{here['vpc'][4:]}", "block": there["cidrs"][0]}
         for here, there in (ends, ends[::-1])
     ]
-    checks = [("yes", f"both ask for {one['meshes'][0]}", None)]
+    checks = [("pass", f"both request {one['meshes'][0]}", None)]
     checks += [_CHECKS[number]] if number in _CHECKS else []
     return {
         "between": [one["vpc"], other["vpc"]],
@@ -52,7 +52,7 @@ def _pair(number: int, one: dict[str, Any], other: dict[str, Any]) -> dict[str, 
         "state": state,
         "meshes": one["meshes"],
         "routes": routes if state == "active" else [],
-        "checks": [dict(zip(("holds", "text", "remedy"), check, strict=True)) for check in checks],
+        "checks": [dict(zip(("result", "text", "remedy"), check, strict=True)) for check in checks],
     }
 
 

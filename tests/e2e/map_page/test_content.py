@@ -80,9 +80,9 @@ def test_a_click_on_a_line_shows_the_routes_both_ways_and_the_checks_of_explain(
     assert f"peerd explain {one} {other}" in info(page)
     line(page, MISSING).dispatch_event("click")
     assert "They cannot reach each other" in info(page) and "missing" in info(page)
-    assert "Blocking: they are not peered Fix: wait: the next run requests it" in info(page)
+    assert "Blocking: they have no peering Fix: wait: the next run requests it" in info(page)
     checks = page.locator("#info .checks li").all_inner_texts()
-    assert [check.split("\n")[0] for check in checks] == ["✓ yes", "✕ no"]
+    assert [check.split("\n")[0] for check in checks] == ["✓ pass", "✕ fail"]
     assert "No route uses a peering" in info(page)
     line(page, PARTLY).dispatch_event("click")
     assert "They can reach each other, with restrictions" in info(page)

@@ -20,7 +20,7 @@ const STATES = {
   leaving: "leaving: no mesh needs it any longer",
 };
 const healths = map.pairs.map(({ state, checks }) => {
-  if (state === "active") return checks.some((check) => check.holds === "no") ? "broken" : "active";
+  if (state === "active") return checks.some((check) => check.result === "fail") ? "broken" : "active";
   return ["missing", "overlapping", "foreign", "failed"].includes(state) ? "broken" : "waiting";
 });
 const stateOf = (n) => (map.pairs[n].state === "active" && healths[n] === "broken" ? "active, but blocked" : map.pairs[n].state);
@@ -85,7 +85,7 @@ const twoLines = (id) => [make("b", {}, nameOf(id)), nameOf(id) !== id && make("
 const vpcButton = (id) => button({ class: "item", "data-vpc": id }, make("span", {}, ...twoLines(id)));
 function pairButton(n, from) {
   const text = from ? twoLines(map.pairs[n].between.find((id) => id !== from)) : [make("b", {}, pairName(n))];
-  const state = make("i", { class: healths[n] === "broken" ? "no" : "faint" }, stateOf(n));
+  const state = make("i", { class: healths[n] === "broken" ? "fail" : "faint" }, stateOf(n));
   return button({ class: "item", "data-pair": n }, sample(healths[n]), make("span", {}, ...text), state);
 }
 function findingButton(n) {
@@ -107,7 +107,7 @@ function table(title, heads, items, row) {
 }
 
 // ---------------------------------------------------------------- details
-const SIGNS = { yes: "✓ yes", partly: "◐ partly", no: "✕ no" };
+const SIGNS = { pass: "✓ pass", warn: "◐ warn", fail: "✕ fail" };
 const mend = (remedy) => remedy && make("p", { class: "faint" }, `Fix: ${remedy}`);
 
 function heading(text, closes = true) {
@@ -127,16 +127,16 @@ function tellVpc(id) {
 }
 
 const VERDICTS = {
-  no: "They cannot reach each other",
-  partly: "They can reach each other, with restrictions",
-  yes: "They can reach each other",
+  fail: "They cannot reach each other",
+  warn: "They can reach each other, with restrictions",
+  pass: "They can reach each other",
 };
 
 function explained({ checks, between }) {
   if (!checks.length) return [];
-  const first = checks.find((check) => check.holds === "no") ?? checks.find((check) => check.holds === "partly");
-  const worst = first?.holds ?? "yes";
-  const told = ({ holds, text, remedy }) => make("li", {}, make("b", { class: holds }, SIGNS[holds]), make("span", {}, text), mend(remedy));
+  const first = checks.find((check) => check.result === "fail") ?? checks.find((check) => check.result === "warn");
+  const worst = first?.result ?? "pass";
+  const told = ({ result, text, remedy }) => make("li", {}, make("b", { class: result }, SIGNS[result]), make("span", {}, text), mend(remedy));
   return [
     make("p", { class: `verdict ${worst}` }, make("span", { "aria-hidden": "true" }, SIGNS[worst][0]), VERDICTS[worst]),
     first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, mend(first.remedy)),
@@ -180,5 +180,5 @@ function tellFinding(n) {
 function tellAll() {
   const open = listed("Findings", map.findings.map((_, n) => n), findingButton);
   return [heading("Overview", false), make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
-    ...(open.length ? open : [make("p", { class: "verdict yes" }, "✓ No open findings")])];
+    ...(open.length ? open : [make("p", { class: "verdict pass" }, "✓ No open findings")])];
 }

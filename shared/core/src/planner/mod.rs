@@ -24,7 +24,7 @@ mod unknown_requesters;
 mod unreadable_scopes;
 
 pub use context::PlanContext;
-pub use reachability::{Check, CheckResult, ExplainedPair, NetworkFilters, explain, explain_all};
+pub use reachability::{ExplainedPair, NetworkFilters, explain, explain_all};
 
 use crate::action::Plan;
 use crate::desired::DesiredState;

@@ -1,9 +1,11 @@
-//! Accounts of an organisation, from sweep to rest: found, admitted by unit, moved, suspended.
+//! Accounts of an organization: found by a sweep, admitted by unit, moved, suspended, removed.
+
 use peerd_core::{Finding, FindingKind, Policy, VpcRef};
 use peerd_testkit::world::unit;
 use peerd_testkit::{Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
 
-/// Accounts 1 and 2 are in the unit `prod`; account 3, which only the organisation names, is in `dev`.
+/// Creates a deployment in an organization. Accounts 1 and 2 are in the unit `prod`; account 3, which only the
+/// organization lists, is in `dev`.
 fn organized() -> World {
     World::new(&SimConfig { organized: true, ..SimConfig::default() })
 }
@@ -13,7 +15,7 @@ fn swept(world: &mut World) {
     world.rest();
 }
 
-#[expect(clippy::unwrap_used, reason = "a test that misspells a policy should fail at once")]
+#[expect(clippy::unwrap_used, reason = "an invalid policy fails the test")]
 fn admit(world: &mut World, units: &str) {
     let policy = format!(r#"{{"admit":{{"units":["{}"]}}}}"#, unit(units));
     let policy = Policy::read(&mut serde_json::Deserializer::from_str(&policy)).unwrap();
@@ -25,25 +27,25 @@ fn members(world: &mut World) -> [VpcRef; 3] {
     [1, 2, 3].map(|n| world.vpc(&format!("v{n}"), scope(n, 0), &format!("10.{n}.0.0/16"), "prod"))
 }
 
-/// What is open of prod.
+/// Returns the open findings of one kind of the mesh prod.
 fn open(world: &World, kind: FindingKind) -> Vec<Finding> {
     let findings = world.store.kept(&mesh("prod")).findings;
     findings.into_iter().filter(|finding| finding.kind() == kind).collect()
 }
 
-/// Accounts of the organisational units that the deployment was given are found by the next sweep, new ones included, and
-/// their members join by it.
+/// The next sweep finds the accounts in the organizational units of the deployment, including new accounts, and
+/// connects their members.
 #[test]
 fn accounts_are_found_in_the_organisation() {
     let mut world = organized();
     world.events_lost = true;
     let [a, _, c] = members(&mut world);
     swept(&mut world);
-    assert!(world.connected(&a, &c), "account 3 is named by its unit alone");
+    assert!(world.connected(&a, &c), "only the listing of the unit names account 3");
 }
 
-/// A mesh that admits by organisational unit admits the accounts that are in it or in one beneath it, as they were last
-/// listed: one that moves out is let go of.
+/// A mesh that admits by organizational unit admits the accounts in that unit or in a unit below it, as last listed;
+/// the VPCs of an account that moves out leave the mesh.
 #[test]
 fn a_mesh_admits_by_unit() {
     let mut world = organized();
@@ -60,8 +62,8 @@ fn a_mesh_admits_by_unit() {
     assert!(world.connected(&a, &b) && world.connected(&b, &c));
 }
 
-/// Of a unit that was never listed, or of which the list was lost, nobody is taken to be in it or out of it: what stands
-/// stays, nothing is opened, and it is reported.
+/// If an organizational unit was never listed, or its listing was lost, no account counts as inside or outside it:
+/// existing resources stay, none are created, and peerd reports it.
 #[test]
 fn an_unlisted_unit_proves_nothing() {
     let mut world = organized();
@@ -73,12 +75,12 @@ fn an_unlisted_unit_proves_nothing() {
     world.rest();
     assert!(world.connected(&a, &b) && !world.connected(&a, &d));
     let refused = open(&world, FindingKind::Refused);
-    assert!(refused.len() == 4 && refused.iter().all(|f| f.message().contains("is not known")), "{refused:?}");
+    assert!(refused.len() == 4 && refused.iter().all(|f| f.message().contains("are not known")), "{refused:?}");
     swept(&mut world);
     assert!(world.connected(&a, &d));
 }
 
-/// An organisation that cannot be listed in full is not concluded from, and its failure stops nothing else of a sweep.
+/// An incomplete listing of the organization proves nothing, and the failure stops nothing else in a sweep.
 #[test]
 fn a_list_that_fails_changes_nothing() {
     let mut world = organized();
@@ -96,7 +98,8 @@ fn a_list_that_fails_changes_nothing() {
     assert_eq!(world.mail.dead_letters(), 1);
 }
 
-/// An account that moves while the organisation is listed may be in neither list: whoever is missing is looked for again.
+/// An account that moves between two units during a listing can be missing from both: if a known account is missing,
+/// peerd lists the organization again.
 #[test]
 fn an_account_that_moves_between_two_lists_is_not_lost() {
     let mut world = organized();
@@ -113,8 +116,8 @@ fn an_account_that_moves_between_two_lists_is_not_lost() {
     assert!(world.connected(&a, &b));
 }
 
-/// Of an account that an operator says is gone for good nothing is left where peerd can reach, and no gap; should it send an
-/// event again, it is back.
+/// For an account that an operator removed, peerd deletes everything that it can reach, and reports no unreadable
+/// scope; a later event from the account registers it again.
 #[test]
 fn an_account_that_is_gone_for_good_leaves_no_trace() {
     let mut world = organized();
@@ -129,7 +132,7 @@ fn an_account_that_is_gone_for_good_leaves_no_trace() {
     world.wire.take_calls();
     swept(&mut world);
     let there = |call: &Call| call.scope.as_ref().is_some_and(|scope| scope.account == account(3));
-    assert!(!world.wire.take_calls().iter().any(there), "nobody looks there");
+    assert!(!world.wire.take_calls().iter().any(there), "peerd does not read a removed account");
     assert_eq!(open(&world, FindingKind::Gap), []);
     assert_eq!([world.peering(&a, &c), world.peering(&b, &c)], [None, None]);
     assert_eq!([world.target("v1", "10.3.0.0/16"), world.target("v2", "10.3.0.0/16")], [None, None]);
@@ -141,8 +144,8 @@ fn an_account_that_is_gone_for_good_leaves_no_trace() {
     assert!(world.connected(&a, &c) && world.connected(&b, &c));
 }
 
-/// A suspended account is a gap that says so, and so is one that cannot be reached; each tells since when. A Region that an
-/// account has switched off is no gap, unless members are remembered there.
+/// peerd reports a suspended or unreachable account as an unreadable scope, with the reason and the start; it reports a
+/// disabled Region only if members are indexed there.
 #[test]
 fn gaps_tell_why_and_since_when() {
     let mut world = organized();
@@ -158,9 +161,9 @@ fn gaps_tell_why_and_since_when() {
     }
     let gaps = open(&world, FindingKind::Gap);
     let subjects: Vec<_> = gaps.iter().map(|gap| gap.subject()).collect();
-    assert_eq!(subjects, ["222222222222/us-east-1"], "where members are");
-    assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organisation")), "{gaps:?}");
-    assert!(world.peering(&a, &b).is_some(), "nothing is concluded from it");
+    assert_eq!(subjects, ["222222222222/us-east-1"], "only the scope with members");
+    assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organization")), "{gaps:?}");
+    assert!(world.peering(&a, &b).is_some(), "an unreadable scope proves nothing");
     let told = world.store.kept(&mesh("prod")).open_since(&gaps[0]).unwrap();
-    assert!((HOUR..HOUR + MINUTE).contains(&(told - since)), "the first sweep found it");
+    assert!((HOUR..HOUR + MINUTE).contains(&(told - since)), "the first sweep detects it");
 }

@@ -1,5 +1,5 @@
-//! What somebody undoes again and again, from event to rest.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Contention: changes that another principal reverts repeatedly.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::{FindingKind, cidr};
 use peerd_testkit::user_actions::table;
@@ -15,24 +15,25 @@ fn take_out(world: &mut World) {
     world.rest();
 }
 
-/// What somebody undoes again and again is put back less and less often, and who undoes it is reported.
+/// If another principal reverts a change repeatedly, peerd restores it after increasing delays and reports that
+/// principal.
 #[test]
 fn a_tug_of_war_is_noticed_and_damped() {
     let (mut world, a, _) = World::of_two();
     for _ in 0..3 {
         take_out(&mut world);
-        assert!(is_routed(&world), "three times it is put back at once");
+        assert!(is_routed(&world), "peerd restores it immediately three times");
     }
     world.store.take_runs();
     take_out(&mut world);
     assert!(!is_routed(&world));
     let findings: Vec<_> = world.store.take_runs().into_iter().flat_map(|run| run.report.findings).collect();
     assert!(findings.iter().all(|finding| finding.kind() == FindingKind::Conflict) && !findings.is_empty());
-    let opponent = format!("last by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
+    let opponent = format!("most recently by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
     assert!(findings.iter().all(|finding| finding.message().ends_with(&opponent)), "{findings:?}");
     world.sweep();
     world.rest();
-    assert!(!is_routed(&world), "a sweep does not fight either");
+    assert!(!is_routed(&world), "a sweep does not restore it either");
     world.pass(4 * MINUTE);
     world.sweep();
     world.rest();

@@ -1,6 +1,6 @@
-//! A worker dies at a call, any call, and whoever comes next brings the same end: for every scenario here the worker is
-//! killed at the first call, at the second, and so on, before the call took effect and after.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Crash recovery: in each scenario, a worker crashes at the first call, at the second, and so on, before and after the
+//! call takes effect. The next run must converge to the same state.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use peerd_core::{RouteTarget, VpcRef, tags};
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{FaultTiming, MINUTE, World, scope};
 
-/// What there is before, and what happens.
+/// The state before the crash, and the change during which a worker crashes.
 struct Scenario {
     before: fn(&mut World),
     happens: fn(&mut World),
@@ -26,7 +26,7 @@ fn three(world: &mut World) {
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
 }
 
-/// Everything that matters in the end, without the ids of peerings.
+/// Describes the final state to compare, without the ids of peerings.
 fn picture(world: &World) -> BTreeSet<String> {
     let aws = world.cloud.aws();
     let ends = |id| {
@@ -35,11 +35,11 @@ fn picture(world: &World) -> BTreeSet<String> {
     };
     let mut seen = BTreeSet::new();
     for vpc in aws.vpcs() {
-        seen.insert(format!("{} wears {:?}", vpc.at, vpc.tags));
+        seen.insert(format!("{} has {:?}", vpc.at, vpc.tags));
     }
     for peering in aws.peerings().filter(|peering| peering.status().is_live()) {
         for end in peering.ends() {
-            seen.insert(format!("{} wears {:?} in {}", ends(peering.id.clone()), peering.tags(&end.scope), end.scope));
+            seen.insert(format!("{} has {:?} in {}", ends(peering.id.clone()), peering.tags(&end.scope), end.scope));
         }
     }
     for table in aws.tables() {
@@ -48,7 +48,7 @@ fn picture(world: &World) -> BTreeSet<String> {
                 RouteTarget::Peering(id) => ends(id.clone()),
                 other => other.to_string(),
             };
-            seen.insert(format!("{} leads {} to {target}", table.id, route.destination));
+            seen.insert(format!("{} routes {} to {target}", table.id, route.destination));
         }
     }
     let live = aws.peerings().filter(|peering| peering.status().is_live()).count();
@@ -71,7 +71,7 @@ fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
     (scenario.happens)(&mut world);
     world.rest();
     let (wanted, calls) = (picture(&world), world.wire.made() - before);
-    assert!(calls > 10, "{calls} calls are no scenario");
+    assert!(calls > 10, "{calls} calls are too few for a scenario");
     for nth in 1..=calls {
         for moment in [FaultTiming::Before, FaultTiming::After] {
             let mut world = prepared(scenario);
@@ -80,39 +80,39 @@ fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
             world.rest();
             let found = picture(&world);
             let differs: Vec<_> = found.symmetric_difference(&wanted).collect();
-            assert!(differs.is_empty(), "after a death {moment:?} call {nth} of {calls}: {differs:#?}");
+            assert!(differs.is_empty(), "after a crash at call {nth} of {calls} ({moment:?}): {differs:#?}");
         }
     }
 }
 
-/// A worker may die at any call, before it took effect or after; whoever comes next brings the same end.
+/// A worker can crash at any call, before or after the call takes effect; the next run converges to the same state.
 #[test]
 fn form() {
     assert_survives_a_death_at_every_call(&Scenario { before: |_| {}, happens: three });
 }
 
-/// A mesh grows whoever dies.
+/// A mesh gains a member even if a worker crashes.
 #[test]
 fn grow() {
     let happens = |world: &mut World| drop(world.vpc("d", scope(1, 1), "10.4.0.0/16", "prod"));
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
-/// A member leaves no trace whoever dies.
+/// A VPC leaves a mesh completely even if a worker crashes.
 #[test]
 fn shrink() {
     let happens = |world: &mut World| world.untag(&vpc(world, "b")).unwrap();
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
-/// A member that is deleted leaves no trace whoever dies.
+/// peerd deletes everything of a deleted VPC even if a worker crashes.
 #[test]
 fn lose_a_vpc() {
     let happens = |world: &mut World| world.delete_vpc_and_peerings(&vpc(world, "b")).unwrap();
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
-/// A mesh splits in two whoever dies.
+/// A mesh splits in two even if a worker crashes.
 #[test]
 fn split() {
     let before = |world: &mut World| {
@@ -126,7 +126,7 @@ fn split() {
     assert_survives_a_death_at_every_call(&Scenario { before, happens });
 }
 
-/// A pair that a second mesh wants keeps its peering when the first lets go, whoever dies.
+/// A pair that leaves one of its two meshes keeps its peering even if a worker crashes.
 #[test]
 fn two_meshes() {
     let before = |world: &mut World| {
@@ -137,7 +137,7 @@ fn two_meshes() {
     assert_survives_a_death_at_every_call(&Scenario { before, happens });
 }
 
-/// A member moves to another mesh whoever dies.
+/// A member moves to another mesh even if a worker crashes.
 #[test]
 fn move_to_another_mesh() {
     let before = |world: &mut World| {
@@ -148,7 +148,7 @@ fn move_to_another_mesh() {
     assert_survives_a_death_at_every_call(&Scenario { before, happens });
 }
 
-/// A sweep mends what no event told of, whoever dies.
+/// A sweep repairs changes whose events were lost even if a worker crashes.
 #[test]
 fn sweep() {
     let happens = |world: &mut World| {
@@ -163,7 +163,7 @@ fn sweep() {
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
-/// A policy that takes away and adds holds whoever dies.
+/// A policy that both removes and adds connections takes effect even if a worker crashes.
 #[test]
 fn change_a_policy() {
     let happens = |world: &mut World| {

@@ -1,6 +1,6 @@
-//! What EC2's errors mean for calls that are made twice: each case with the answer that EC2 gives and what a second look
-//! shows.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! How peerd interprets the errors of repeated calls: each case has the error that EC2 returns and the state that the
+//! next read returns.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use peerd_core::{
 };
 use peerd_engine::{CloudError, CloudRead, CloudWrite, ErrorKind, ensure};
 
-/// A cloud that answers every write with one code, or with none, and every read with what it was given.
+/// A cloud that fails every write with one error code, or with none, and returns the given state for every read.
 #[derive(Default)]
 struct Canned {
     code: &'static str,
@@ -158,7 +158,7 @@ impl CloudWrite for Canned {
     }
 }
 
-/// What a call comes to, whose cloud answers at once: a word.
+/// Returns the result of a call as text. The cloud responds immediately, so one poll is enough.
 fn told<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CloudError>>) -> String {
     match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(done)) => format!("{done:?}"),

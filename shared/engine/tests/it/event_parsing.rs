@@ -1,5 +1,5 @@
-//! Every event that the rules let through, in the shapes that AWS sends: `events/*.json`, one event each, with what peerd
-//! is to make of it under `expect`.
+//! Every event that the event rules match, in the forms that AWS sends: `events/*.json`, one event per file, with the
+//! expected interpretation under `expect`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn every_event_shape_is_understood_or_ignored_with_a_reason() {
     }
 }
 
-/// The names of calls in the event patterns of a template.
+/// Returns the names of the calls in the event patterns of a template.
 fn event_names(template: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut inside = false;

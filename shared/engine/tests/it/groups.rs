@@ -1,12 +1,12 @@
-//! Security groups, from event to rest.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Security group rules.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::tags::{ALLOW, PORTS};
 use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
 use peerd_testkit::aws::AwsBehavior;
 use peerd_testkit::{MINUTE, World, scope};
 
-/// Three members of prod in three accounts, and a group of the first that lets prod in to port 443.
+/// Creates three members of prod in three accounts, and a security group of the first that allows prod on port 443.
 fn opened() -> (World, [VpcRef; 3], SecurityGroupId) {
     let mut world = World::default();
     let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
@@ -31,7 +31,8 @@ fn rules(world: &World, group: &SecurityGroupId) -> Vec<SecurityGroupRuleId> {
     world.cloud.aws().group(group).unwrap().rules.keys().cloned().collect()
 }
 
-/// A security group lets in the members of the meshes that it allows, on the ports that it names, in as few rules as that takes.
+/// A security group allows the members of the meshes that its tags name, on the ports that they name, with as few rules
+/// as possible.
 #[test]
 fn rules_follow_membership_and_the_tags_of_the_group() {
     let (mut world, [_, b, _], group) = opened();
@@ -48,7 +49,8 @@ fn rules_follow_membership_and_the_tags_of_the_group() {
     assert_eq!(lets_in(&world, &group), Vec::<String>::new());
 }
 
-/// Rules of security groups that somebody else made are never touched, and a rule of peerd's that somebody takes out comes back.
+/// peerd never changes security group rules that another principal created, and restores its own rules that another
+/// principal revokes.
 #[test]
 fn a_rule_made_by_hand_stays_and_a_rule_revoked_by_hand_returns() {
     let (mut world, [a, ..], group) = opened();
@@ -63,7 +65,7 @@ fn a_rule_made_by_hand_stays_and_a_rule_revoked_by_hand_returns() {
     assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24"]);
 }
 
-/// A rule that two meshes want stands for both, and goes with the last of them.
+/// A rule that two meshes need has the tags of both, and peerd revokes it when neither needs it any longer.
 #[test]
 fn leaving_one_of_two_meshes_shuts_nobody_out() {
     let (mut world, [a, b, c], group) = opened();
@@ -75,7 +77,7 @@ fn leaving_one_of_two_meshes_shuts_nobody_out() {
     let stood = rules(&world, &group);
     world.tag(&a, "staging").unwrap();
     world.rest();
-    assert_eq!(rules(&world, &group), stood, "the same rule, for staging alone");
+    assert_eq!(rules(&world, &group), stood, "the same rule, now only for staging");
     world.mark_group(&group, ALLOW, Some("prod"));
     world.rest();
     assert_eq!(lets_in(&world, &group), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The integration tests of the engine, in one binary, so that there is one to link.
+//! The integration tests of the engine, in one binary to save link time.
 
 mod accounts;
 mod contention;

@@ -1,11 +1,11 @@
-//! What peerd tells on the hub's bus.
+//! The notifications that peerd publishes on the hub's event bus.
 
 use peerd_core::{FindingKind, Tags, VpcRef, cidr};
 use peerd_engine::NotificationKind;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{Fault, FaultTiming, MINUTE, World, account, scope};
 
-/// What was told since the last time: of changes how many, of findings kind and subject.
+/// Returns the notifications since the previous call: of changes their number, of findings the kind and the subject.
 fn told(world: &World) -> Vec<String> {
     let notices = world.bus.take_notices().into_iter();
     let line = |news: NotificationKind| match news {
@@ -16,7 +16,7 @@ fn told(world: &World) -> Vec<String> {
     notices.map(|notice| format!("{} {}", notice.mesh, line(notice.news))).collect()
 }
 
-/// What a run changes is told, and a sweep that finds nothing wrong tells nothing.
+/// peerd publishes the changes of each run; a sweep that finds nothing wrong publishes nothing.
 #[test]
 fn changes_are_told_once() {
     let (mut world, ..) = World::of_two();
@@ -29,7 +29,7 @@ fn changes_are_told_once() {
     assert_eq!(told(&world), ["prod 1 changes"]);
 }
 
-/// A finding is told when it opens and when it is resolved, and not in between.
+/// peerd publishes a finding when it opens and when it is resolved, and not in between.
 #[test]
 fn findings_are_told_when_they_open_and_when_they_are_resolved() {
     let (mut world, ..) = World::of_two();
@@ -47,7 +47,7 @@ fn findings_are_told_when_they_open_and_when_they_are_resolved() {
     assert!(said.contains(&format!("prod resolved overlap {pair}")), "{said:?}");
 }
 
-/// A gap stays open until a run has asked that scope again.
+/// The finding for an unreadable scope stays open until a run reads that scope again.
 #[test]
 fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
     let (mut world, a, _) = World::of_two();
@@ -67,7 +67,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
     assert!(said.contains(&"prod resolved gap 333333333333/us-east-1".to_owned()), "{said:?}");
 }
 
-/// What the bus does not take is told later.
+/// If the event bus does not accept a notification, peerd publishes it later.
 #[test]
 fn a_bus_that_fails_loses_no_notice() {
     let (mut world, ..) = World::of_two();
@@ -81,7 +81,7 @@ fn a_bus_that_fails_loses_no_notice() {
     assert_eq!(world.status(&c).unwrap().split(". ").next(), Some("joined prod"));
 }
 
-/// A request from an account that peerd does not know is never accepted, and is reported until it is gone.
+/// peerd never accepts a request from an unknown account, and reports the request until it no longer exists.
 #[test]
 fn a_stranger_who_asks_a_member_for_a_peering_is_reported() {
     let (mut world, a, _) = World::of_two();

@@ -1,12 +1,12 @@
-//! What operators declare, and the tags beside `peerd:env`, from event to rest.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Policies that operators declare, and the tags other than `peerd:env`.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::{DnsSupport, Finding, FindingKind, Policy, PolicyError, VpcRef, cidr, tags};
 use peerd_engine::Outcome;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, mesh, scope};
 
-/// Three members of prod in three accounts, at rest.
+/// Creates three members of prod in three accounts and runs until they are connected.
 fn prod() -> (World, [VpcRef; 3]) {
     let mut world = World::default();
     let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
@@ -24,7 +24,7 @@ fn declare(world: &mut World, name: &str, policy: &str) {
     world.rest();
 }
 
-/// The route tables that lead somewhere, of those with these names.
+/// Returns the route tables, of those with these names, that have routes besides the local ones.
 fn routed<'a>(world: &World, names: &[&'a str]) -> Vec<&'a str> {
     let aws = world.cloud.aws();
     let leads =
@@ -37,7 +37,7 @@ fn leads(world: &World, name: &str, block: &str) -> bool {
     world.cloud.aws().table(&table(name)).unwrap().created_route(&block).is_some()
 }
 
-/// A policy holds at once: what it allows is made, and what it no longer allows goes.
+/// A policy takes effect immediately: peerd creates what it allows, and deletes what it no longer allows.
 #[test]
 fn a_vpc_that_a_policy_does_not_admit_is_told_why_and_leaves_no_trace_among_the_others() {
     let (mut world, [a, b, c]) = prod();
@@ -50,7 +50,8 @@ fn a_vpc_that_a_policy_does_not_admit_is_told_why_and_leaves_no_trace_among_the_
     assert!(world.connected(&a, &b) && world.connected(&b, &c));
 }
 
-/// In a hub-and-spoke mesh hubs reach everybody and spokes reach hubs only; a role that makes no sense is a spoke's.
+/// In a hub-and-spoke mesh, hubs are connected with every member and spokes only with hubs; a VPC with an invalid role
+/// is a spoke.
 #[test]
 fn roles_decide_in_a_star() {
     let (mut world, [a, b, c]) = prod();
@@ -63,7 +64,8 @@ fn roles_decide_in_a_star() {
     assert!(world.connected(&b, &c));
 }
 
-/// A mesh takes as many members as its policy says: who joined first stays, and the next one moves up when a member leaves.
+/// A mesh has at most as many members as its policy allows: the earliest members keep their slots, and the next VPC
+/// joins when a member leaves.
 #[test]
 fn a_mesh_has_room_for_so_many_members() {
     let mut world = World::default();
@@ -74,14 +76,14 @@ fn a_mesh_has_room_for_so_many_members() {
         vpc
     });
     assert!(world.connected(&c, &b) && world.peering(&a, &b).is_none());
-    assert_eq!(world.status(&a).as_deref(), Some("refused prod: mesh has its 2 members"));
+    assert_eq!(world.status(&a).as_deref(), Some("refused prod: mesh is full (2 members)"));
     world.untag(&c).unwrap();
     world.rest();
     assert!(world.connected(&a, &b));
 }
 
-/// A VPC advertises parts of its own blocks and nothing else; a change takes effect in place, and what it still brings
-/// is never unrouted.
+/// A VPC advertises only parts of its own CIDR blocks; a change keeps the peering, and peers never lose the route to
+/// addresses that the VPC still advertises.
 #[test]
 fn peers_are_routed_to_what_a_vpc_advertises() {
     let (mut world, [a, b, _]) = prod();
@@ -91,10 +93,10 @@ fn peers_are_routed_to_what_a_vpc_advertises() {
     assert!(leads(&world, "a", "10.2.0.0/17") && leads(&world, "a", "10.2.128.0/18"));
     assert!(!leads(&world, "a", "10.2.0.0/16") && !leads(&world, "a", "0.0.0.0/0"));
     assert_eq!(world.peering(&a, &b).unwrap().0, peering);
-    assert!(world.status(&b).unwrap().contains("`0.0.0.0/0` in peerd:cidrs is no part of its own blocks"));
+    assert!(world.status(&b).unwrap().contains("`0.0.0.0/0` in peerd:cidrs is not within its own CIDR blocks"));
 }
 
-/// Addresses that a policy leaves out, or that lie outside the ranges that it admits, are not routed.
+/// peerd does not route addresses that a policy excludes or that are outside the ranges that it admits.
 #[test]
 fn a_policy_bounds_what_is_routed() {
     let (mut world, [_, b, _]) = prod();
@@ -112,8 +114,8 @@ fn a_policy_bounds_what_is_routed() {
     assert!(world.status(&b).unwrap().contains("172.16.2.0/24 is outside the ranges that prod admits"));
 }
 
-/// Routes go into the tables that the policy selects; a table that says `manage` takes them always, and one that says
-/// `ignore` is left as it is.
+/// peerd creates routes in the tables that the policy selects and in tables with `peerd:routes=manage`; in tables with
+/// `peerd:routes=ignore`, it deletes only the routes to deleted peerings.
 #[test]
 fn tables_take_routes_by_policy_and_by_their_own_tag() {
     let (mut world, [a, ..]) = prod();
@@ -133,8 +135,8 @@ fn tables_take_routes_by_policy_and_by_their_own_tag() {
     assert_eq!(routed(&world, &names), ["managed", "ignored", "eligible"]);
 }
 
-/// Nothing of a paused mesh is changed, neither by its own runs nor by those of another mesh; what is due is reported,
-/// and done when it resumes.
+/// peerd changes nothing of a paused mesh, neither in its runs nor in those of other meshes; it reports pending changes
+/// and makes them when the mesh resumes.
 #[test]
 fn a_pause_withholds_what_is_due() {
     let (mut world, [a, b, c]) = prod();
@@ -161,7 +163,8 @@ fn a_pause_withholds_what_is_due() {
     assert_eq!(world.store.kept(&mesh("prod")).withheld, Vec::<String>::new());
 }
 
-/// A mesh that drains is taken down, routes first and whatever the limits; its members keep their tags and are told.
+/// peerd takes a draining mesh down, routes first and regardless of the delete limits; the members keep their tags and
+/// get a status.
 #[test]
 fn a_mesh_that_drains_is_taken_down() {
     let mut world = World::default();
@@ -180,7 +183,8 @@ fn a_mesh_that_drains_is_taken_down() {
     assert!(world.connected(&vpcs[0], &vpcs[6]));
 }
 
-/// A stored policy that makes no sense freezes its own mesh, is reported by the name of its field, and stops no other.
+/// If a stored policy is invalid, peerd changes nothing of that mesh, reports the invalid field, and reconciles all
+/// other meshes.
 #[test]
 fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
     let (mut world, [a, _, c]) = prod();
@@ -197,8 +201,8 @@ fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
     assert!(run.report.findings.iter().any(|finding| finding.message().contains("policy field `topology`")));
 }
 
-/// Where two meshes disagree about a pair, what one of them takes is taken, the first by name gives the tags, and a pause
-/// goes before everything.
+/// If two meshes disagree about a pair, peerd uses the CIDR blocks and route tables that either of them selects and the
+/// tags of the mesh that comes first by name; a pause takes precedence over everything.
 #[test]
 fn meshes_that_disagree_are_reconciled_by_rules() {
     let mut world = World::default();
@@ -216,13 +220,13 @@ fn meshes_that_disagree_are_reconciled_by_rules() {
     let findings = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap().report.findings.iter();
     let said: Vec<String> = findings.map(|finding| finding.message()).collect();
     assert!(
-        said[0].contains("disagree about the tag `team`") && said[1].contains("route different blocks"),
+        said[0].contains("disagree about the tag `team`") && said[1].contains("route different CIDR blocks"),
         "{said:?}"
     );
 }
 
-/// A peering that a policy adopts is peerd's from then on, without an interruption; one that it releases loses peerd's
-/// mark, and keeps its routes.
+/// After a policy adopts a peering, peerd owns it, without an interruption; after a policy releases it, the peering
+/// loses the ownership tag and keeps its routes.
 #[test]
 fn peerings_change_hands_without_an_interruption() {
     let mut world = World::default();
@@ -251,7 +255,8 @@ fn peerings_change_hands_without_an_interruption() {
     assert!([&a, &b].iter().all(|vpc| !peering.tags(&vpc.scope).contains_key(tags::MANAGED_BY)));
 }
 
-/// Names resolve across a peering as its meshes say, and only where both VPCs can; where one cannot, that is reported.
+/// DNS names resolve across a peering as the policies of its meshes declare, and only if both VPCs support it; peerd
+/// reports a VPC that does not.
 #[test]
 fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
     let (mut world, [a, b, c]) = prod();
@@ -261,7 +266,7 @@ fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
     }
     world.store.take_runs();
     declare(&mut world, "prod", r#"{"dns":"on"}"#);
-    assert_eq!(resolving(&world), ["vpc-a", "vpc-b"], "c has no host names");
+    assert_eq!(resolving(&world), ["vpc-a", "vpc-b"], "c has no DNS host names");
     let told: Vec<Finding> = world.store.take_runs().pop().unwrap().report.findings.into_iter().collect();
     assert_eq!(
         told.iter().map(|it| (it.kind(), it.subject())).collect::<Vec<_>>(),
@@ -274,16 +279,16 @@ fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
     let (peering, _) = world.peering(&a, &b).unwrap();
     world.set_dns_option(&peering, &a, false).unwrap();
     world.rest();
-    assert_eq!(resolving(&world).len(), 6, "what somebody switched off is on again");
+    assert_eq!(resolving(&world).len(), 6, "peerd enables again what a user disabled");
     declare(&mut world, "prod", "{}");
     world.set_dns_option(&peering, &a, false).unwrap();
     world.rest();
-    assert_eq!(resolving(&world).len(), 5, "a mesh that says nothing leaves it to whoever switches it");
+    assert_eq!(resolving(&world).len(), 5, "a mesh without a DNS setting does not change it");
     declare(&mut world, "prod", r#"{"dns":"off"}"#);
     assert_eq!(resolving(&world), Vec::<String>::new());
 }
 
-/// The ends of live peerings whose names resolve for the other.
+/// Returns the VPCs whose DNS names resolve in their peer, once for each live peering.
 fn resolving(world: &World) -> Vec<String> {
     let aws = world.cloud.aws();
     let live = aws.peerings().filter(|peering| peering.status().is_live());

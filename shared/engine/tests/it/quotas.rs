@@ -1,4 +1,5 @@
-//! AWS's quotas, from event to rest.
+//! AWS quotas.
+
 use std::collections::BTreeSet;
 
 use peerd_core::{FindingKind, Quota, Quotas, VpcRef};
@@ -13,7 +14,7 @@ fn granting(granted: &[(Quota, usize)], tells_quotas: bool) -> World {
     })
 }
 
-/// Members of prod, one after the other, each in an account of its own.
+/// Creates members of prod one after another, in three accounts in turn.
 fn join(world: &mut World, names: &[&str]) -> Vec<VpcRef> {
     let mut vpcs = Vec::new();
     for (n, name) in (1..=3).cycle().zip(names) {
@@ -24,7 +25,7 @@ fn join(world: &mut World, names: &[&str]) -> Vec<VpcRef> {
     vpcs
 }
 
-/// Of whom the quota findings of all runs since the last time are.
+/// Returns the subjects of the quota findings of all runs since the previous call.
 fn told(world: &World) -> BTreeSet<String> {
     let findings = world.store.take_runs().into_iter().flat_map(|run| run.report.findings);
     findings.filter(|finding| finding.kind() == FindingKind::Quota).map(|finding| finding.subject()).collect()
@@ -34,7 +35,8 @@ fn refusals(world: &World) -> Vec<String> {
     world.cloud.answers().into_keys().filter(|code| code.contains("LimitExceeded")).collect()
 }
 
-/// What AWS grants is read before anything is asked for: who joined first is connected, and the others are named.
+/// peerd reads the quotas before it creates anything: it connects the earliest members, and reports what exceeds a
+/// quota.
 #[test]
 fn a_quota_is_kept_to_before_aws_refuses() {
     let mut world = granting(&[(Quota::Peerings, 1)], true);
@@ -59,7 +61,7 @@ fn when_more_is_granted_the_next_sweep_makes_what_did_not_fit() {
     assert_eq!(told(&world), BTreeSet::new());
 }
 
-/// Where the quotas cannot be read, what AWS grants at first is believed, and what AWS refuses is reported.
+/// If peerd cannot read the quotas, it assumes the default values and reports what AWS refuses.
 #[test]
 fn unread_quotas_hold_nothing_up() {
     let mut world = granting(&[(Quota::Peerings, 1)], false);

@@ -1,19 +1,21 @@
-//! Somebody acts while a run is at work: at every millisecond of it, one after another.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! Races: a user changes a route during a run. The change is tried at every millisecond of the run.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::RouteTarget;
 use peerd_core::cidr::{self, IpNet};
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, scope};
 
-/// Calls take two milliseconds here, there and back: as long as that a change may come between a look and what follows.
+/// The maximum number of milliseconds at which a change may be lost. The round trip of a call takes two milliseconds
+/// here, and a change can happen between a read and the write that follows it.
 const BLIND: usize = 3;
 
 fn block() -> IpNet {
     cidr::parse("10.3.0.0/16").unwrap()
 }
 
-/// What became of a route that somebody pointed elsewhere so long after `happens`; nothing if it was gone by then.
+/// Returns the final target of a route that a user replaces `after` milliseconds after `happens`; none if the route was
+/// already deleted.
 fn pointed_elsewhere(after: u64, happens: fn(&mut World)) -> Option<String> {
     let mut world = World::default();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -32,7 +34,7 @@ fn assert_kept(happens: fn(&mut World)) {
     let fates: Vec<String> = (0..60).map_while(|after| pointed_elsewhere(after, happens)).collect();
     let lost = fates.iter().filter(|target| *target != "tgw-1").count();
     assert!(fates.len() > 10, "the run was over after {} ms", fates.len());
-    assert!(lost <= BLIND, "of {} lost {lost}: {fates:?}", fates.len());
+    assert!(lost <= BLIND, "of {} changes, {lost} were lost: {fates:?}", fates.len());
 }
 
 #[test]

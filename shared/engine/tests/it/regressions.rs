@@ -1,5 +1,6 @@
-//! What the simulator found, each as the shortest story that showed it. The names say what is promised now.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it panics")]
+//! Defects that the simulator found, each with the shortest scenario that shows it. The doc comments describe the
+//! defect or the promise, the test names what peerd does now.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use peerd_core::{Quota, Quotas, cidr};
 use peerd_testkit::sim::{Coverage, Operation, Step, Story};
 use peerd_testkit::{AwsBehavior, FaultProfile, MINUTE, SECOND, SimConfig, World, account, mesh, scope};
 
-/// Account by number and Region 0 or 1, as a happening counts them.
+/// Returns the number by which an operation selects a scope: an account by its number, and Region 0 or 1.
 fn at(account: u32, region: u32) -> u32 {
     (0..18).find(|place| place % 3 + 1 == account && place / 3 % 2 == region).unwrap()
 }
@@ -16,7 +17,7 @@ fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Operation {
     Operation::MakeVpc { scope, blocks: blocks.to_owned(), meshes }
 }
 
-/// Plays happenings, each so many milliseconds after the one before.
+/// Runs operations, each a number of milliseconds after the previous one.
 fn play(fair: bool, climate: SimConfig, scenes: &[(u64, Operation)]) {
     let scenes = scenes.iter().map(|(after, happening)| Step { after: *after, happening: happening.clone() });
     let story = Story { climate, scenes: scenes.collect(), fair };
@@ -33,7 +34,8 @@ fn nature(nature: AwsBehavior) -> SimConfig {
     SimConfig { nature, ..SimConfig::default() }
 }
 
-/// A run whose describe was older than a VPC's tag forgot the VPC, and no later event about its routes found its mesh.
+/// A run whose describe call was older than a VPC's tag removed the VPC from the index, and no later event about its
+/// routes found its mesh.
 #[test]
 fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
     for seed in 0..40 {
@@ -49,7 +51,7 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
     }
 }
 
-/// Telling VPCs how they stand is no progress: a mesh that cannot go on is left to the sweep after some ten minutes.
+/// Writing status tags is not progress: after about ten minutes, a mesh that cannot continue waits for the next sweep.
 #[test]
 fn telling_vpcs_how_they_stand_renews_no_patience() {
     let nature =
@@ -66,7 +68,7 @@ fn telling_vpcs_how_they_stand_renews_no_patience() {
     play(false, climate, &scenes);
 }
 
-/// A route over a peering that died stayed for ever if its block was nobody's any more.
+/// A route to a dead peering stayed forever if no VPC had its CIDR block any longer.
 #[test]
 fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
     let scenes = [
@@ -78,7 +80,8 @@ fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
     play(true, SimConfig::default(), &scenes);
 }
 
-/// Blackholes of a peering that a quota kept from being made anew stayed until AWS had forgotten whose they were.
+/// If a quota prevented a new peering in place of a deleted one, the blackhole routes stayed until AWS no longer listed
+/// the deleted peering.
 #[test]
 fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
     let climate =
@@ -94,7 +97,7 @@ fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
     play(false, climate, &scenes);
 }
 
-/// The runs of two meshes kept rewriting a status line that was too long for both.
+/// The runs of two meshes kept rewriting a status tag that could not hold the entries of both.
 #[test]
 fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
     let scenes = [
@@ -107,7 +110,7 @@ fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
     play(false, SimConfig::default(), &scenes);
 }
 
-/// A request of peerd's beside an active peering of somebody's was accepted in vain for ever.
+/// peerd tried forever to accept its own request beside an active foreign peering.
 #[test]
 fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
     for seed in 0..20 {
@@ -123,7 +126,7 @@ fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
     }
 }
 
-/// What the index remembers of an account that cannot be read is no proof of anything.
+/// The index entries of an unreadable account prove nothing.
 #[test]
 fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
     let climate = SimConfig { weather: FaultProfile { lost: 1000, ..FaultProfile::default() }, ..SimConfig::default() };
@@ -137,7 +140,8 @@ fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
     play(false, climate, &scenes);
 }
 
-/// Of two routes in one table to the same addresses, put there at the same time by two runs, one goes.
+/// If two runs create routes in one table to overlapping CIDR blocks of two peers at the same time, peerd deletes one
+/// of the routes.
 #[test]
 fn of_two_routes_to_the_same_addresses_one_goes() {
     for seed in 0..60 {
@@ -153,7 +157,7 @@ fn of_two_routes_to_the_same_addresses_one_goes() {
     }
 }
 
-/// A VPC in a scope that a run had no reason to read was routed to because the index said so.
+/// A run created routes to a VPC in a scope that it had no reason to read, because of the index entry.
 #[test]
 fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
     for seed in 0..60 {
@@ -170,7 +174,7 @@ fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
     }
 }
 
-/// One batch with two meshes left a VPC wearing the sentence of the mesh that it had left.
+/// After one batch with two meshes, a VPC kept the status entry of the mesh that it had left.
 #[test]
 fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
     let climate = SimConfig { workers: Some(1), batch: Some(3), ..SimConfig::default() };
@@ -182,7 +186,7 @@ fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
     play(true, climate, &scenes);
 }
 
-/// A run that had looked before a VPC came back made the index forget it.
+/// A run that had read a VPC before it joined again removed it from the index.
 #[test]
 fn who_comes_back_while_a_run_forgets_him_is_remembered() {
     for seed in 0..60 {
@@ -198,7 +202,7 @@ fn who_comes_back_while_a_run_forgets_him_is_remembered() {
     }
 }
 
-/// A block that a VPC had got before its account went dark was routed to a newcomer as well.
+/// A CIDR block that a VPC had received before its account became unreadable was also routed to a new member.
 #[test]
 fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
     let climate = nature(AwsBehavior { associating: 10 * SECOND..=10 * SECOND, ..AwsBehavior::default() });
@@ -212,7 +216,8 @@ fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
     play(false, climate, &scenes);
 }
 
-/// Routes for which a full table had no room were tried first by every run, and used up the rate that others needed.
+/// Every run first tried the routes for which a full table had no capacity, and used up the API rate that other calls
+/// needed.
 #[test]
 fn calls_that_fail_every_time_do_not_starve_the_others() {
     let nature = AwsBehavior {
@@ -236,8 +241,8 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
     play(false, climate, &scenes);
 }
 
-/// What was remembered of a VPC was its blocks of an older read and the mesh of a newer one, a state that it never had, and
-/// when its account went dark it was routed so.
+/// The index entry of a VPC had the CIDR blocks of an older read and the mesh of a newer one, a state that the VPC
+/// never had. When its account became unreadable, peerd created routes from this entry.
 #[test]
 fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
     let mut world = World::default();
@@ -257,8 +262,8 @@ fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
     assert_eq!(world.target("a", "10.2.0.0/16"), None);
 }
 
-/// A run that read a leaver's old tag requested a peering with it, and when its follow-up came, the leaver was forgotten:
-/// only the leaver's side showed the request, and nobody looked there.
+/// A run that read the old tag of a VPC that had left requested a peering with it. When the follow-up run started, the
+/// VPC was no longer in the index: only its side listed the request, and no run read that side.
 #[test]
 fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
     let nature = AwsBehavior { crossing: 2 * MINUTE..=2 * MINUTE, ..AwsBehavior::default() };
@@ -275,8 +280,8 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
     }
 }
 
-/// The index believed by a stale read that a VPC still asked for a mesh; when it really asked again, another stale read made
-/// the index forget it.
+/// After a stale read, the index still listed a VPC that had left its mesh. When the VPC joined again, another stale
+/// read removed it from the index.
 #[test]
 fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left() {
     for seed in 0..60 {
@@ -294,8 +299,8 @@ fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left(
     }
 }
 
-/// The mark was taken off the one side that a run saw of a peering, and the index was lost: the run took the peering for
-/// somebody else's, did not look at its other end and shut it out.
+/// A user removed the ownership tag from the one side of a peering that a run read, and the index was lost: the run
+/// treated the peering as foreign, did not read its other end, and revoked the rule for it.
 #[test]
 fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
     let scenes = [
@@ -309,8 +314,8 @@ fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
     play(false, SimConfig { workers: Some(1), batch: Some(1), ..SimConfig::default() }, &scenes);
 }
 
-/// While a Region was dark and the index lost, a peering that somebody had marked for another mesh was taken to be of no
-/// concern, and its VPC was shut out.
+/// While a Region was unreadable and the index was lost, a run ignored a peering whose tag a user had changed to
+/// another mesh, and revoked the rule for its VPC.
 #[test]
 fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
     let scenes = [
@@ -324,8 +329,8 @@ fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
     play(false, SimConfig { workers: Some(1), ..SimConfig::default() }, &scenes);
 }
 
-/// A VPC gave a CIDR block up that another member advertises too: the route moved to that member, and in the same pass the
-/// rule went that let the block in.
+/// A VPC lost a CIDR block that another member also advertises: the route moved to that member, and the same pass
+/// revoked the rule that allowed the CIDR block.
 #[test]
 fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
     let group = |ports| Operation::MakeGroup { vpc: 0, meshes: "prod", ports };
@@ -346,8 +351,9 @@ fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
     }
 }
 
-/// One run deleted the routes of a mesh that takes none any more, while another, which had still seen them, deleted a rule: it
-/// let in addresses that these routes led to another VPC. No traffic was interrupted, and the oracle does not say so.
+/// One run deleted the routes of a mesh whose policy no longer selects the tables, while another run, which had still
+/// read these routes, revoked a rule. The rule allowed addresses that these routes sent to another VPC. No traffic was
+/// interrupted, and the oracle must not report an interruption.
 #[test]
 fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
     let nature = AwsBehavior { opening: 0..=252, ..AwsBehavior::default() };

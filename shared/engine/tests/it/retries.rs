@@ -1,4 +1,5 @@
-//! Who is looked at again, what is remembered meanwhile, and whose trouble stays alone.
+//! What peerd reads again after a transient error, what stays in the index in the meantime, and which failures do not
+//! affect the rest.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +43,7 @@ fn a_scope_that_its_first_event_told_of_is_swept_from_then_on() {
     world.pass(MINUTE);
     world.untag(&first).unwrap();
     world.rest();
-    assert_eq!(world.store.everybody().len(), 1, "nothing but the registration tells of the scope");
+    assert_eq!(world.store.everybody().len(), 1, "only the registration names the scope");
     world.events_lost = true;
     let second = world.vpc("e", scope(4, 0), "10.5.0.0/16", "prod");
     world.sweep();

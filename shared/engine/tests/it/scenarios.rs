@@ -1,7 +1,7 @@
-//! What peerd does when people and AWS do what they do, on the in-memory cloud and virtual time.
+//! What peerd does when users and AWS make changes, with the simulated AWS and virtual time.
 //!
-//! Every scenario ends at rest: no message is waiting, and none has to come again.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps in vain")]
+//! At the end of every scenario the deployment is idle: no message is waiting, and none must be delivered again.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::{RouteTarget, Tags, VpcRef};
@@ -13,18 +13,18 @@ fn block(text: &str) -> IpNet {
     cidr::parse(text).unwrap()
 }
 
-/// Three members of prod in three accounts and two Regions, at rest.
+/// Creates three members of prod in three accounts and two Regions and runs until they are connected.
 fn prod() -> (World, VpcRef, VpcRef, VpcRef) {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.rest();
-    world.pass(MINUTE); // whoever joined just now is not forgotten at once
+    world.pass(MINUTE); // the index keeps a VPC that joined just now
     (world, a, b, c)
 }
 
-/// The calls to AWS since the last time this was asked.
+/// Returns the AWS calls in the scopes of the deployment since the previous call of this function.
 fn cloud_calls(world: &World) -> Vec<Call> {
     world.wire.take_calls().into_iter().filter(|call| call.scope.is_some()).collect()
 }
@@ -37,8 +37,8 @@ fn assert_connected(world: &World, vpcs: &[&VpcRef]) {
     }
 }
 
-/// Every VPC that wears the tag of a declared mesh is peered with, and routed to, every other member, in any account
-/// and Region.
+/// Every VPC with the tag of a declared mesh has a peering with, and routes to, every other member, in any account and
+/// Region.
 #[test]
 fn tagged_vpcs_are_connected_with_every_other_member() {
     let (world, a, b, c) = prod();
@@ -46,7 +46,8 @@ fn tagged_vpcs_are_connected_with_every_other_member() {
     assert_eq!(world.status(&a).as_deref(), Some("joined prod"));
 }
 
-/// A VPC that leaves a mesh keeps no peering, route or status of it, and its former peers keep no route to it.
+/// After a VPC leaves a mesh, it has no peering, route or status of that mesh, and its former peers have no route to
+/// it.
 #[test]
 fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
     let (mut world, a, b, c) = prod();
@@ -64,7 +65,7 @@ fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
     assert_eq!(world.store.everybody().len(), 3);
 }
 
-/// A VPC that moves to another mesh lets go of the first.
+/// A VPC that moves to another mesh leaves the first mesh.
 #[test]
 fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
     let (mut world, a, b, c) = prod();
@@ -77,7 +78,7 @@ fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
     assert_eq!(world.status(&a).as_deref(), Some("joined staging"));
 }
 
-/// A VPC that is deleted leaves no route behind.
+/// peerd deletes all routes to a deleted VPC.
 #[test]
 fn a_deleted_vpc_leaves_no_routes_behind() {
     let (mut world, a, b, c) = prod();
@@ -104,7 +105,8 @@ fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
     assert_connected(&world, &[&a, &b]);
 }
 
-/// Blocks and route tables that come later are routed, and routes to blocks that go are taken out.
+/// peerd creates routes to CIDR blocks and in route tables that are added later, and deletes routes to removed CIDR
+/// blocks.
 #[test]
 fn blocks_and_route_tables_that_come_later_are_routed() {
     let (mut world, a, b, c) = prod();
@@ -118,7 +120,7 @@ fn blocks_and_route_tables_that_come_later_are_routed() {
     assert_connected(&world, &[&a, &b, &c]);
 }
 
-/// A route that somebody deletes comes back.
+/// peerd restores a route that another principal deletes.
 #[test]
 fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_his() {
     let (mut world, a, b, c) = prod();
@@ -132,7 +134,7 @@ fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_
     assert!(world.status(&a).unwrap().contains("refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
 }
 
-/// A peering that somebody deletes is made anew, with its routes.
+/// If another principal deletes a peering, peerd creates a new one, with its routes.
 #[test]
 fn a_peering_that_dies_under_our_feet_is_made_anew() {
     let (mut world, a, b, c) = prod();
@@ -144,7 +146,7 @@ fn a_peering_that_dies_under_our_feet_is_made_anew() {
     }
 }
 
-/// A request that is rejected or expires is made anew.
+/// If a peering request is rejected or expires, peerd sends a new one.
 #[test]
 fn a_request_that_is_rejected_or_expires_is_made_anew() {
     for rejected in [true, false] {
@@ -165,7 +167,7 @@ fn a_request_that_is_rejected_or_expires_is_made_anew() {
     }
 }
 
-/// VPCs whose tag names no declared mesh are told so, and nothing is founded.
+/// A VPC whose tag names no declared mesh gets the status `refused`, and peerd creates no mesh.
 #[test]
 fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
     let (mut world, a, ..) = prod();
@@ -178,7 +180,6 @@ fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
     assert_eq!(world.status(&d).as_deref(), Some("joined prod"));
 }
 
-/// A foreign peering between two members is used for nothing until it is gone.
 #[test]
 fn a_vpc_that_names_nothing_that_a_mesh_can_be_called_is_told_so_until_it_is_untagged() {
     let (mut world, ..) = prod();
@@ -190,6 +191,7 @@ fn a_vpc_that_names_nothing_that_a_mesh_can_be_called_is_told_so_until_it_is_unt
     assert_eq!(world.status(&d), None);
 }
 
+/// peerd does not use a foreign peering between two members, and connects them after it is deleted.
 #[test]
 fn a_foreign_peering_is_left_alone_until_it_is_gone() {
     let mut world = World::default();
@@ -206,7 +208,7 @@ fn a_foreign_peering_is_left_alone_until_it_is_gone() {
     assert_connected(&world, &[&a, &b]);
 }
 
-/// An account that cannot be read loses nothing and holds nobody up.
+/// An account that cannot be read loses nothing and delays no other account.
 #[test]
 fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
     let (mut world, a, b, c) = prod();
@@ -224,7 +226,7 @@ fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
     assert_eq!(world.traces(&c), Vec::<String>::new());
 }
 
-/// With every event lost, sweeps alone bring the same end.
+/// If all events are lost, sweeps alone bring every mesh to the same state.
 #[test]
 fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     let mut world = World::default();
@@ -247,10 +249,10 @@ fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
     world.sweep();
     world.rest();
     let calls = cloud_calls(&world).len();
-    assert_eq!(calls, 6 + 6 * 5 * 2, "the mesh that nobody asks for any more is forgotten");
+    assert_eq!(calls, 6 + 6 * 5 * 2, "peerd no longer reconciles the mesh that no VPC requests");
 }
 
-/// A sweep that finds nothing wrong writes nothing.
+/// A sweep that finds nothing wrong makes no write calls to EC2.
 #[test]
 fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_five_times_a_mesh() {
     let (mut world, ..) = prod();
@@ -261,11 +263,11 @@ fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_five_tim
     world.rest();
     let calls = cloud_calls(&world);
     assert!(calls.iter().all(|call| call.name.starts_with("Describe")), "{calls:?}");
-    // six scopes, each surveyed once and read five times for each of the two meshes
+    // six scopes, each scanned once and read with five calls for each of the two meshes
     assert_eq!(calls.len(), 6 + 6 * 5 * 2);
 }
 
-/// A lost index is rebuilt by one sweep, and nothing is torn down meanwhile.
+/// One sweep rebuilds a lost index, and peerd deletes nothing in the meantime.
 #[test]
 fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
     let (mut world, a, b, c) = prod();
@@ -349,7 +351,7 @@ fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
     assert_eq!(world.traces(&c), ["joined staging"]);
 }
 
-/// Two workers at the same instant make one peering.
+/// Two workers that reconcile a pair at the same time create one peering.
 #[test]
 fn two_workers_at_the_same_instant_make_one_peering() {
     let mut world = World::new(&SimConfig { batch: Some(1), ..SimConfig::default() });

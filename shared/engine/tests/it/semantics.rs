@@ -1,17 +1,17 @@
-//! docs/semantics.md and its executable twin: every promise is the doc comment of a test, and this holds them together.
+//! Checks that every promise in docs/semantics.md is the doc comment of a test.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Where the tests are whose doc comments are promises.
+/// The folders of the tests whose doc comments are promises.
 const FOLDERS: [&str; 2] = ["../engine/tests/it", "../testkit/tests/it"];
 
 fn promises(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect()
 }
 
-/// The doc comments that stand directly on a test, each as one line.
+/// Returns the doc comments directly above a test, each as one line.
 fn doc_comments(source: &str) -> BTreeSet<String> {
     let mut comments = BTreeSet::new();
     let mut comment: Vec<&str> = Vec::new();

@@ -1,11 +1,11 @@
-//! A slice of what `make sim` plays by the hundred thousand, for every run of the tests.
+//! The simulator with the first few hundred scenarios, for every run of the tests; `make sim` runs many more.
 
 use peerd_testkit::sim::{Coverage, Story, shrink};
 
-/// Enough to meet every kind of fault, few enough for a build without optimisation.
+/// The number of scenarios: enough for every kind of fault, and few enough for a build without optimization.
 const STORIES: u64 = 200;
 
-/// Once faults stop, a bounded number of sweeps brings every mesh to its end, and then sweeps change nothing.
+/// Once faults stop, every mesh converges within a bounded number of sweeps, and later sweeps change nothing.
 #[test]
 fn no_story_breaks_a_promise() {
     for seed in 0..STORIES {
@@ -16,11 +16,11 @@ fn no_story_breaks_a_promise() {
     }
 }
 
-/// Where no event is lost and nothing fails, events alone bring a mesh to its end.
+/// If no event is lost and nothing fails, every mesh converges by events alone.
 #[test]
 fn fair_stories_need_no_sweep() {
     let fair: Vec<Story> = (STORIES..4 * STORIES).map(Story::of).filter(|story| story.fair).collect();
-    assert!(fair.len() > 50, "{} stories are too few", fair.len());
+    assert!(fair.len() > 50, "{} scenarios are too few", fair.len());
     for story in fair {
         if let Err(violation) = story.play(&mut Coverage::default()) {
             panic!("{}", shrink(&story, violation));

@@ -22,7 +22,7 @@ const MOST_SWEEPS: u32 = 16;
 const MOST_SWEEPS_IN_THE_DARK: u32 = 12;
 /// The maximum number of sweeps until a converged deployment has a sweep without changes.
 const SWEEPS_TO_REST: u32 = 3;
-const AT_LAST: &str = "once faults stop, a bounded number of sweeps brings every mesh to its end";
+const AT_LAST: &str = "once faults stop, every mesh converges within a bounded number of sweeps";
 /// The maximum number of polls of workers in one scenario: ten times the number in the longest.
 const MOST_STEPS: u64 = 3_000_000;
 /// The time in which a mesh must converge by events alone.
@@ -228,7 +228,7 @@ impl<'a> SimRun<'a> {
         self.world.wire.set_weather(script.climate.weather.calmed());
         if self.dark().is_any() {
             self.darkness.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);
-            self.settle("an unreadable scope holds up nothing else", MOST_SWEEPS_IN_THE_DARK)?;
+            self.settle("an unreadable scope delays nothing else", MOST_SWEEPS_IN_THE_DARK)?;
             self.darkness.iter_mut().for_each(|(until, _)| *until = 0);
             self.light_up(self.world.now());
             self.tell(|now| format!("{:>12}  --- everything can be read", clock(now)));
@@ -248,7 +248,7 @@ impl<'a> SimRun<'a> {
             return self.settle(AT_LAST, MOST_SWEEPS);
         }
         let wrong = self.wrong(false);
-        let promise = "events alone bring a mesh to its end where none is lost and nothing fails";
+        let promise = "if no event is lost and nothing fails, every mesh converges by events alone";
         if wrong.is_empty() { Ok(()) } else { Err(Violation { promise, by: wrong.join("; ") }) }
     }
 

@@ -5,6 +5,7 @@ mod disabled_invariants;
 mod dns;
 mod networks;
 mod peerings;
+mod words;
 
 #[test]
 fn every_file_is_a_module_of_this_binary() {

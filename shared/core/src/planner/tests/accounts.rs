@@ -22,7 +22,7 @@ fn accounts_of_an_admitted_unit_are_connected_and_others_are_told_why_not() {
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["a-b"]);
     assert_eq!(world.status(&a), Some("joined prod"));
-    let refused = "refused prod: account 333333333333 is in no admitted organisational unit";
+    let refused = "refused prod: account 333333333333 is in no admitted organizational unit";
     assert_eq!(world.status(&c), Some(refused));
     assert_eq!(kinds(&findings), [FindingKind::Refused]);
     world.declare("prod", r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#);
@@ -49,7 +49,7 @@ fn where_a_unit_was_not_listed_what_stands_stays_and_nothing_is_opened() {
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["a-b"]);
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
-    let refused = "refused prod: who is in ou-ab12-prod0000 is not known";
+    let refused = "refused prod: the accounts in ou-ab12-prod0000 are not known";
     assert_eq!([world.status(&a), world.status(&b)], [Some(refused); 2]);
     assert!(findings.iter().any(|finding| finding.remedy.contains("OrganizationalUnits")), "{findings:?}");
 }
@@ -82,7 +82,7 @@ fn a_region_that_is_off_is_no_gap_unless_members_are_remembered_there() {
     world.observed.off.insert(b.scope.clone());
     let (done, findings) = world.settle();
     assert_eq!(kinds(&findings), [FindingKind::Gap]);
-    assert!(findings.iter().all(|finding| finding.text.contains("has switched eu-west-1 off")), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.text.contains("eu-west-1 is disabled in")), "{findings:?}");
     assert!(done.iter().all(|line| !line.starts_with('-')), "{done:?}");
 }
 
@@ -94,8 +94,8 @@ fn a_gap_in_an_account_that_is_suspended_says_so() {
     world.desired.organization.accounts.get_mut(&b.scope.account).unwrap().state = Some("SUSPENDED".to_owned());
     let (_, findings) = world.settle();
     let told: Vec<_> = findings.iter().map(|f| (f.kind, f.text.as_str(), f.remedy.as_str())).collect();
-    let text = "222222222222 is SUSPENDED in its organisation: AssumeRole: denied";
-    let remedy = "have it reinstated; or, if it is gone for good, `peerd account remove 222222222222`";
+    let text = "222222222222 is SUSPENDED in its organization: AssumeRole: denied";
+    let remedy = "reinstate it; or, if it is closed for good, run `peerd account remove 222222222222`";
     assert_eq!(told, [(FindingKind::Gap, text, remedy)]);
 }
 

@@ -35,9 +35,9 @@ fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
     assert!(world.targets("rtb-a") == ["2600:1f18:2::/56 pcx-new1"], "what nobody contests is put back");
     let [finding] = &findings.into_iter().collect::<Vec<_>>()[..] else { panic!("one finding") };
     assert_eq!((finding.kind, &*finding.subject), (FindingKind::Conflict, "route to 10.2.0.0/16 in rtb-a"));
-    let text = "put in place 4 times within two hours and undone, last by arn:aws:sts::1:assumed-role/tf/ci";
+    let text = "reverted 4 times within 2 hours, most recently by arn:aws:sts::1:assumed-role/tf/ci";
     assert_eq!(finding.text, text);
-    assert!(finding.remedy.ends_with("peerd tries again from 13:07 UTC on"), "{}", finding.remedy);
+    assert!(finding.remedy.ends_with("peerd tries again at 13:07 UTC"), "{}", finding.remedy);
     assert_eq!(world.status(&a), Some("waiting prod with vpc-b: backing off, another principal reverts it"));
     world.observed.past.as_mut().unwrap().now += 4 * MINUTE;
     assert!(world.settle().1.is_empty());
@@ -53,7 +53,7 @@ fn a_peering_that_is_deleted_again_and_again_rests_whatever_its_id() {
     undone(&mut world, "peering of vpc-a (111111111111/us-east-1) - vpc-b (222222222222/eu-west-1)", 4, None);
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.starts_with("+ peering")), "{done:?}");
-    let text = "put in place 4 times within two hours and undone, last by somebody of whom no event told";
+    let text = "reverted 4 times within 2 hours, most recently by an unknown principal (no CloudTrail event)";
     assert_eq!(findings.first().unwrap().text, text);
 }
 

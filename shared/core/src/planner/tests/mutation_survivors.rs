@@ -92,7 +92,7 @@ fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
     }
     let (_, report) = world.plan();
     let said: Vec<String> = report.findings.iter().map(Finding::message).collect();
-    assert_eq!(said, ["this run would delete 15 of 36 peerings; the policy lets 10 or 30 % go unasked"]);
+    assert_eq!(said, ["this run would delete 15 of 36 peerings; the policy allows 10 or 30 % without confirmation"]);
 }
 
 #[test]

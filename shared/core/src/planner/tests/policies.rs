@@ -192,7 +192,7 @@ fn what_is_no_part_of_the_vpcs_own_blocks_is_refused_and_not_routed() {
     assert_eq!(world.targets("rtb-a"), ["10.2.1.0/24 pcx-new1"]);
     assert_eq!(
         world.status(&b),
-        Some("joined prod. refused prod: `0.0.0.0/0` in peerd:cidrs is no part of its own blocks")
+        Some("joined prod. refused prod: `0.0.0.0/0` in peerd:cidrs is not within its own CIDR blocks")
     );
     assert_eq!(kinds(&findings), [FindingKind::Refused]);
 }
@@ -257,7 +257,7 @@ fn a_table_whose_tag_makes_no_sense_is_left_alone_and_reported() {
     assert_eq!(
         said,
         [
-            "! refused rtb-odd: `yes` in peerd:routes is neither manage nor ignore; correct the tag; until then peerd leaves the table as it is"
+            "! refused rtb-odd: `yes` in peerd:routes is neither manage nor ignore; correct the tag; until then peerd does not change the table"
         ]
     );
 }
@@ -289,7 +289,7 @@ fn where_two_meshes_disagree_about_a_pair_the_rules_decide_and_it_is_reported() 
         said,
         [
             "prod and staging disagree about the tag `team`; it is `red`",
-            "prod and staging route different blocks of vpc-b (222222222222/eu-west-1); all of them are routed: 10.2.0.0/16 2600:1f18:2::/56",
+            "prod and staging route different CIDR blocks of vpc-b (222222222222/eu-west-1); all of them are routed: 10.2.0.0/16 2600:1f18:2::/56",
         ]
     );
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "2600:1f18:2::/56 pcx-new1"]);
@@ -354,7 +354,7 @@ fn a_policy_that_cannot_be_read_blocks_its_mesh_and_says_why() {
     assert_eq!(
         said,
         [
-            "! blocked prod: policy field `mode`: unknown variant `off`; declare it again with its policy, `peerd mesh declare prod --policy prod.json`; until then nothing of it is changed"
+            "! blocked prod: policy field `mode`: unknown variant `off`; declare it again with its policy, `peerd mesh declare prod --policy prod.json`; until then peerd changes nothing of it"
         ]
     );
 }

@@ -24,11 +24,14 @@ fn who_joined_first_is_peered_first_and_who_has_no_room_is_named_at_the_vpc_that
     world.grant(&[(Quota::Peerings, 2)]);
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["p1-p2", "p1-p3", "p2-p3"]);
-    let granted = "AWS grants 2 peerings of a VPC";
-    let full = |name: &str| format!("quota vpc-{name} (222222222222/us-east-1): no room for vpc-p0: {granted}");
+    let granted = "the quota is 2 active peerings per VPC";
+    let full = |name: &str| format!("quota vpc-{name} (222222222222/us-east-1): no capacity for vpc-p0: {granted}");
     assert_eq!(said(&findings), ["p1", "p2", "p3"].map(full));
     let remedy = &findings.first().unwrap().remedy;
-    assert!(remedy.starts_with("have L-7E9ECCDB raised for 222222222222/us-east-1 (Service Quotas)"), "{remedy}");
+    assert!(
+        remedy.starts_with("request an increase of L-7E9ECCDB for 222222222222/us-east-1 (Service Quotas)"),
+        "{remedy}"
+    );
     let status = world.status(&vpcs[1]);
     assert_eq!(status, Some("joined prod. refused prod with vpc-p0: vpc-p1 has reached its peering quota"));
     world.grant(&[]);
@@ -93,8 +96,7 @@ fn routes_that_do_not_fit_into_a_table_are_named_and_the_first_to_join_are_route
     assert_eq!(world.peered().len(), 6);
     assert_eq!(world.targets("rtb-p1").len(), 2);
     assert!(world.targets("rtb-p1").iter().all(|route| !route.starts_with("10.0.0.0/16")));
-    let text =
-        "quota rtb-p1: no room for 10.0.0.0/16 of vpc-p0: AWS grants 2 routes of a table, of IPv4 and of IPv6 each";
+    let text = "quota rtb-p1: no capacity for 10.0.0.0/16 of vpc-p0: the quota is 2 routes per route table, for IPv4 and IPv6 each";
     assert!(said(&findings).contains(&text.to_owned()), "{findings:?}");
     assert!(world.status(&vpcs[1]).unwrap().contains("with vpc-p0: rtb-p1 has reached its route quota"));
 }
@@ -119,7 +121,7 @@ fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
     assert!(world.settle().1.is_empty(), "39 of 50");
     world.vpc("z", scope(3, 0), "10.200.0.0/16", "prod");
     let (_, findings) = world.settle();
-    let scarce = "quota vpc-p0 (222222222222/us-east-1): four fifths are taken: AWS grants 50 peerings of a VPC";
+    let scarce = "quota vpc-p0 (222222222222/us-east-1): 80 % used: the quota is 50 active peerings per VPC";
     assert_eq!(said(&findings), [scarce]);
     world.grant(&[(Quota::Peerings, 125)]);
     assert!(world.settle().1.is_empty(), "40 of 125");
@@ -143,8 +145,8 @@ fn quotas_that_cannot_be_read_are_taken_to_be_what_aws_grants_at_first_and_that_
     world.tag(&spokes[0], tags::ROLE, "hub");
     world.observed.quotas.insert(scope(2, 0), Err("denied".to_owned()));
     let (_, findings) = world.settle();
-    let granted = "AWS grants 50 peerings of a VPC at first, and its quotas cannot be read";
-    assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no room for vpc-p9: {granted}")]);
+    let granted = "the default quota is 50 active peerings per VPC; the applied value cannot be read";
+    assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no capacity for vpc-p9: {granted}")]);
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn of_many_without_room_some_are_named_and_the_others_counted() {
     world.grant(&[(Quota::Peerings, 1)]);
     world.crowd(7);
     let (_, findings) = world.settle();
-    assert!(said(&findings)[0].contains("no room for vpc-p2, vpc-p3, vpc-p4 and 2 others: "), "{findings:?}");
+    assert!(said(&findings)[0].contains("no capacity for vpc-p2, vpc-p3, vpc-p4 and 2 others: "), "{findings:?}");
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
     world.declare("prod", r#"{"admit":{"members":2}}"#);
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["p2-p3"], "who joined first");
-    assert_eq!(world.status(&vpcs[0]), Some("refused prod: mesh has its 2 members"));
+    assert_eq!(world.status(&vpcs[0]), Some("refused prod: mesh is full (2 members)"));
     assert_eq!(findings.len(), 2);
     world.set_meshes(&vpcs[3], "");
     world.settle();

@@ -12,9 +12,9 @@ fn said(world: &World, a: &VpcRef, b: &VpcRef) -> Vec<String> {
     with(world, &NetworkFilters::default(), a, b)
 }
 
-fn with(world: &World, doors: &NetworkFilters, a: &VpcRef, b: &VpcRef) -> Vec<String> {
-    let checks = explain(&world.desired, &world.observed, doors, [a, b]);
-    checks.iter().map(|check| format!("{:?}: {}", check.holds, check.text)).collect()
+fn with(world: &World, filters: &NetworkFilters, a: &VpcRef, b: &VpcRef) -> Vec<String> {
+    let checks = explain(&world.desired, &world.observed, filters, [a, b]);
+    checks.iter().map(|check| format!("{:?}: {}", check.result(), check.message())).collect()
 }
 
 #[test]
@@ -23,13 +23,13 @@ fn of_two_that_reach_each_other_everything_holds_that_they_need() {
     assert_eq!(
         said(&world, &a, &b),
         [
-            "Yes: vpc-a (111111111111/us-east-1) can be read",
-            "Yes: vpc-b (222222222222/eu-west-1) can be read",
-            "Yes: both ask for prod",
-            "Yes: prod connects them",
-            "Yes: pcx-new1 is active",
-            "Yes: 1 of 1 route tables of vpc-a lead to vpc-b",
-            "Yes: 1 of 1 route tables of vpc-b lead to vpc-a",
+            "Pass: vpc-a (111111111111/us-east-1) can be read",
+            "Pass: vpc-b (222222222222/eu-west-1) can be read",
+            "Pass: both request prod",
+            "Pass: prod connects them",
+            "Pass: pcx-new1 is active",
+            "Pass: 1 of 1 route tables of vpc-a have all routes to vpc-b",
+            "Pass: 1 of 1 route tables of vpc-b have all routes to vpc-a",
         ]
     );
 }
@@ -39,20 +39,20 @@ fn the_first_thing_that_does_not_hold_is_the_last_that_is_looked_at_before_a_pee
     let (mut world, a, b) = joined();
     let last = |world: &World| said(world, &a, &b).pop().unwrap();
     world.set_meshes(&b, "staging");
-    assert_eq!(last(&world), "No: vpc-a asks for prod, and vpc-b for staging");
+    assert_eq!(last(&world), "Fail: vpc-a requests prod, and vpc-b requests staging");
     world.set_meshes(&b, "prod");
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    assert_eq!(last(&world), "No: prod is hub-and-spoke, and neither VPC is a hub");
+    assert_eq!(last(&world), "Fail: prod is hub-and-spoke, and neither VPC is a hub");
     world.declare("prod", r#"{"admit":{"accounts":["111111111111"]}}"#);
-    assert_eq!(last(&world), "No: prod does not take vpc-b: account 222222222222 is not admitted");
+    assert_eq!(last(&world), "Fail: prod does not admit vpc-b: account 222222222222 is not admitted");
     world.close(&b.scope);
-    assert_eq!(last(&world), "No: 222222222222/eu-west-1 cannot be read: AssumeRole: denied");
+    assert_eq!(last(&world), "Fail: 222222222222/eu-west-1 cannot be read: AssumeRole: denied");
     let nobody = VpcRef::new(scope(1, 0), "vpc-nobody".parse().unwrap());
     assert_eq!(
         said(&world, &a, &nobody)[1],
-        "No: vpc-nobody (111111111111/us-east-1) wears no peerd:env, or does not exist"
+        "Fail: vpc-nobody (111111111111/us-east-1) has no peerd:env tag, or does not exist"
     );
-    assert_eq!(said(&world, &a, &a), ["No: a VPC reaches itself without a peering"]);
+    assert_eq!(said(&world, &a, &a), ["Fail: both arguments are the same VPC"]);
 }
 
 #[test]
@@ -61,14 +61,15 @@ fn what_stands_against_a_peering_is_named() {
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.1.128.0/17", "prod");
     assert!(
-        said(&world, &a, &b).contains(&"No: 10.1.0.0/16 overlaps 10.1.128.0/17, so AWS does not peer them".to_owned())
+        said(&world, &a, &b)
+            .contains(&"Fail: 10.1.0.0/16 overlaps 10.1.128.0/17, so AWS does not peer them".to_owned())
     );
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    assert!(said(&world, &a, &c).contains(&"No: they are not peered".to_owned()));
+    assert!(said(&world, &a, &c).contains(&"Fail: they have no peering".to_owned()));
     world.peering("pcx-hand", &a, &c, PeeringStatus::Active, &Tags::new());
-    assert!(said(&world, &a, &c).contains(&"No: pcx-hand peers them, and peerd does not manage it".to_owned()));
+    assert!(said(&world, &a, &c).contains(&"Fail: pcx-hand connects them, and peerd does not own it".to_owned()));
     world.declare("prod", r#"{"mode":"paused"}"#);
-    assert!(said(&world, &a, &c).contains(&"Partly: prod is paused: nothing of it is changed".to_owned()));
+    assert!(said(&world, &a, &c).contains(&"Warn: prod is paused: peerd changes nothing of it".to_owned()));
 }
 
 #[test]
@@ -80,15 +81,15 @@ fn every_table_is_looked_at_both_ways() {
     world.route("rtb-more", "10.2.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
     let told = said(&world, &a, &b);
     for line in [
-        "Partly: rtb-left of vpc-a takes no routes of the mesh",
-        "No: rtb-more of vpc-a leads 10.2.0.0/16 to tgw-1",
-        "No: rtb-more of vpc-a has no route to 2600:1f18:2::/56",
-        "Yes: 1 of 3 route tables of vpc-a lead to vpc-b",
+        "Warn: rtb-left of vpc-a gets no routes of the mesh",
+        "Fail: rtb-more of vpc-a routes 10.2.0.0/16 to tgw-1",
+        "Fail: rtb-more of vpc-a has no route to 2600:1f18:2::/56",
+        "Pass: 1 of 3 route tables of vpc-a have all routes to vpc-b",
     ] {
         assert!(told.contains(&line.to_owned()), "{line}: {told:#?}");
     }
     world.tag(&b, tags::CIDRS, "");
-    assert!(said(&world, &a, &b).contains(&"No: vpc-b brings no block into the mesh".to_owned()));
+    assert!(said(&world, &a, &b).contains(&"Fail: vpc-b advertises no CIDR block to the mesh".to_owned()));
 }
 
 #[test]
@@ -112,21 +113,21 @@ fn acls_and_groups_are_told_as_far_as_they_were_read() {
     let rules = vec![deny, allow(false), allow(true), allow6(false), allow6(true)];
     let acl = NetworkAcl { id: "acl-1".to_owned(), subnets: 2, rules };
     let from = |blocks: &str| blocks.split(' ').map(|block| block.parse::<cidr::IpNet>().unwrap()).collect::<CidrSet>();
-    let doors = NetworkFilters {
+    let filters = NetworkFilters {
         acls: BTreeMap::from([(a.clone(), Ok(vec![acl])), (b.clone(), Err("denied".to_owned()))]),
         groups: BTreeMap::from([
             (a.clone(), Ok(BTreeMap::from([("sg-1".to_owned(), from("192.0.2.0/24"))]))),
             (b.clone(), Ok(BTreeMap::from([("sg-2".to_owned(), from("10.0.0.0/8"))]))),
         ]),
     };
-    let told = with(&world, &doors, &a, &b);
+    let told = with(&world, &filters, &a, &b);
     assert_eq!(
         told[7..],
         [
-            "No: acl-1 before 2 subnets of vpc-a lets nothing through to 10.2.0.0/16 of vpc-b",
-            "Partly: no security group of vpc-a lets vpc-b in",
-            "Partly: the network ACLs of vpc-b cannot be read: denied",
-            "Yes: 1 of 1 security groups of vpc-b let vpc-a in",
+            "Fail: acl-1 of 2 subnets of vpc-a denies traffic to 10.2.0.0/16 of vpc-b",
+            "Warn: no security group of vpc-a allows vpc-b",
+            "Warn: the network ACLs of vpc-b cannot be read: denied",
+            "Pass: 1 of 1 security groups of vpc-b allow vpc-a",
         ]
     );
 }

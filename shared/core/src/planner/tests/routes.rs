@@ -145,7 +145,7 @@ fn a_block_that_a_prefix_list_leads_elsewhere_is_not_routed_and_its_neighbours_a
     let finding = findings.first().unwrap();
     assert_eq!(
         (&*finding.subject, &*finding.text),
-        ("rtb-a", "pl-1 leads 10.2.0.0/16 to tgw-1, which peerd did not make")
+        ("rtb-a", "pl-1 routes 10.2.0.0/16 to tgw-1, and peerd does not own that route")
     );
     assert!(world.status(&a).unwrap().contains("rtb-a routes 10.2.0.0/16 to tgw-1"));
 }

@@ -95,8 +95,8 @@ fn a_group_that_names_no_ports_lets_everything_in_and_one_without_peers_nothing(
     let finding = findings.first().unwrap();
     assert_eq!(
         finding.to_string(),
-        "! refused sg-b: lets staging in, of which vpc-b (222222222222/eu-west-1) is no member; have the VPC join that mesh, \
-         or take the mesh out of the group's tag"
+        "! refused sg-b: allows staging, and vpc-b (222222222222/eu-west-1) is not a member of it; let the VPC join that mesh, \
+         or remove the mesh from the group's tag"
     );
 }
 
@@ -233,7 +233,7 @@ fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
     assert_eq!(done.len(), 2, "one of each family: {done:?}");
     assert_eq!(kinds(&findings), [FindingKind::Quota; 2], "of IPv4 and of IPv6");
     let said = findings.first().unwrap().to_string();
-    let said_first = "! quota sg-a: no room for udp/1 from 10.2.0.0/16: AWS grants 60 ingress rules of a security group, of IPv4 and";
+    let said_first = "! quota sg-a: no capacity for udp/1 from 10.2.0.0/16: the quota is 60 ingress rules per security group, for IPv4 and";
     assert!(said.starts_with(said_first), "{said}");
     assert_eq!(world.lets_in(), ["tcp/1 from 10.2.0.0/16 for prod", "tcp/1 from 2600:1f18:2::/56 for prod"]);
 }
@@ -264,7 +264,7 @@ fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_r
     assert!(plan.work.is_empty(), "{plan}");
     let findings = rendered(&report.findings);
     let finding = findings.first().unwrap();
-    assert!(finding.text.ends_with("no room for tcp/1 from 10.2.0.0/16: the maximum number of rules"), "{finding}");
+    assert!(finding.text.ends_with("no capacity for tcp/1 from 10.2.0.0/16: the maximum number of rules"), "{finding}");
 }
 
 #[test]
@@ -276,8 +276,8 @@ fn words_that_make_no_sense_are_told_by_the_runs_of_meshes_that_they_concern() {
     assert_eq!(
         said,
         [
-            "`$x` in peerd:allow is no mesh name",
-            "`tpc/80` in peerd:ports is nothing like tcp/443, udp/53, tcp/8000-8100 or icmp"
+            "`$x` in peerd:allow is not a mesh name",
+            "`tpc/80` in peerd:ports is invalid: expected tcp/443, udp/53, tcp/8000-8100 or icmp, for example"
         ]
     );
     world.desired.mesh = mesh("staging");

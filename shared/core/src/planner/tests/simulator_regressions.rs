@@ -122,7 +122,7 @@ fn a_peering_that_stays_though_it_looks_unwanted_is_reported_with_the_reason() {
     world.desired.declared.remove(&mesh("prod"));
     let (_, findings) = world.settle();
     assert!(
-        findings.iter().any(|finding| finding.text.contains("stays: both VPCs ask for prod, which is not declared"))
+        findings.iter().any(|finding| finding.text.contains("stays: both VPCs request prod, which is not declared"))
     );
 }
 

@@ -159,7 +159,7 @@ impl World {
         self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
     }
 
-    /// AWS grants every scope so much.
+    /// the quota is every scope so much.
     pub fn grant(&mut self, granted: &[(Quota, usize)]) {
         let quotas: Quotas = granted.iter().copied().collect();
         self.observed.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));

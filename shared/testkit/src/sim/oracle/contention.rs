@@ -88,7 +88,7 @@ impl Oracle {
         match self.puts.most() {
             Some((thing, times)) if times > MOST => {
                 let by = format!("{thing} was created {times} times within two hours");
-                broken("what is undone again and again is put back less and less often", by)
+                broken("peerd backs off from what is reverted repeatedly", by)
             }
             _ => Ok(()),
         }

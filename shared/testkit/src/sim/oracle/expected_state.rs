@@ -74,7 +74,7 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
     }
     let is_in = |unit: &OrganizationalUnitId| policies.units.get(account).is_some_and(|units| units.contains(unit));
     (!admit.units.is_empty() && !admit.units.iter().any(is_in))
-        .then(|| format!("account {account} is in no admitted organisational unit"))
+        .then(|| format!("account {account} is in no admitted organizational unit"))
 }
 
 /// Returns the meshes that connect two VPCs.

@@ -37,7 +37,7 @@ impl Oracle {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, block, was, now.is_none(), from, raced)?;
                 } else if self.facts.tables[table].listed.get(block).is_some_and(|since| *since < from) {
-                    return broken("a route is never taken from a foreign target", entry.deed.to_string());
+                    return broken("peerd never takes a route from a foreign target", entry.deed.to_string());
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
@@ -53,7 +53,7 @@ impl Oracle {
             | Change::List { .. }
             | Change::Group { .. }
             | Change::GroupGone { .. }
-            | Change::Dns { .. } => broken("peerd changes only what it made", entry.deed.to_string()),
+            | Change::Dns { .. } => broken("peerd changes only what it owns", entry.deed.to_string()),
         }
     }
 
@@ -74,16 +74,16 @@ impl Oracle {
         if self.facts.sometime(a, b, known, |policies, a, b| !expected_state::paused(policies, a, b)) {
             return Ok(());
         }
-        broken("nothing of a paused mesh is changed", deed.to_string())
+        broken("peerd changes nothing of a paused mesh", deed.to_string())
     }
 
     fn judge_request(&self, a: &VpcRef, b: &VpcRef, from: u64) -> Result<(), Violation> {
         if !self.wanted_sometime(a, b, from) {
-            return broken("only pairs that a mesh connects are peered", format!("requested {a} - {b}"));
+            return broken("peerd requests only peerings that a mesh needs", format!("requested {a} - {b}"));
         }
         let mut standing = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live());
         if let Some((id, _)) = standing.find(|(_, peering)| peering.made_by_peerd || peering.made_at < from) {
-            return broken("a pair has at most one live managed peering", format!("{a} - {b} had {id} already"));
+            return broken("a pair has at most one live owned peering", format!("{a} - {b} had {id} already"));
         }
         Ok(())
     }
@@ -94,22 +94,22 @@ impl Oracle {
         if managed && self.wanted_sometime(&peering.requester, &peering.accepter, from) {
             return Ok(());
         }
-        broken("only wanted, managed requests are accepted", format!("accepted {id}"))
+        broken("peerd accepts only wanted, owned requests", format!("accepted {id}"))
     }
 
     fn judge_delete(&self, id: &PeeringId, from: u64) -> Result<(), Violation> {
         let peering = &self.facts.peerings[id];
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd changes only what it made", format!("deleted {id}"));
+            return broken("peerd changes only what it owns", format!("deleted {id}"));
         }
         if !self.may_go(id, peering, from) {
-            return broken("traffic between two members is never interrupted", format!("deleted {id}"));
+            return broken("peerd never interrupts traffic between two members", format!("deleted {id}"));
         }
         for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
             let target = RouteTarget::Peering(id.clone());
             if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
                 let by = format!("deleted {id} while {table} still routed {block} to it");
-                return broken("a route comes out before its peering is deleted", by);
+                return broken("peerd deletes a route before its peering", by);
             }
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Oracle {
             }
             if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
                 let by = format!("one worker deleted {count} peerings of {mesh}");
-                return broken("mass deletes wait for an operator", by);
+                return broken("peerd blocks mass deletes until an operator confirms", by);
             }
         }
         Ok(())
@@ -157,21 +157,21 @@ impl Oracle {
         if just_made || adopted || peering.managed.since(from).any(|managed| *managed) {
             return Ok(());
         }
-        broken("peerd changes only what it made", format!("tagged {id}"))
+        broken("peerd changes only what it owns", format!("tagged {id}"))
     }
 
     fn judge_option(&self, id: &PeeringId, on: bool, from: u64) -> Result<(), Violation> {
         let peering = &self.facts.peerings[id];
         let (a, b) = (&peering.requester, &peering.accepter);
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd changes only what it made", format!("changed the DNS option of {id}"));
+            return broken("peerd changes only what it owns", format!("changed the DNS option of {id}"));
         }
         let said = |policies: &Policies, a: End<'_>, b: End<'_>| {
             expected_state::resolves(policies, &expected_state::connecting(policies, a, b)) == Some(on)
         };
         let can = !on || [a, b].iter().all(|vpc| self.facts.had_names(vpc, from));
         if !can || !self.facts.sometime(a, b, from, said) {
-            let promise = "names resolve across a peering as its meshes say, and only where both VPCs can";
+            let promise = "DNS names resolve across a peering as its meshes declare, and only if both VPCs support it";
             return broken(promise, format!("switched the DNS option of {id} {}", if on { "on" } else { "off" }));
         }
         Ok(())
@@ -189,10 +189,10 @@ impl Oracle {
         let RouteTarget::Peering(peering) = target else { return broken("peerd routes to peerings only", routed()) };
         let (peering, table) = (&self.facts.peerings[peering], &self.facts.tables[id]);
         if !peering.status.since(from).any(|status| *status == PeeringStatus::Active) {
-            return broken("a route goes in only when its peering is active", routed());
+            return broken("peerd adds a route only when its peering is active", routed());
         }
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("a foreign peering is used for nothing", routed());
+            return broken("peerd does not use a foreign peering", routed());
         }
         let Some(peer) = peering.peer_of(&table.vpc) else {
             return broken("a route points to a peering of its VPC", routed());
@@ -223,11 +223,11 @@ impl Oracle {
         }
         let took = || format!("{id} routed {block} to {was}");
         let RouteTarget::Peering(peering_id) = was else {
-            return broken("a route is never taken from a foreign target", took());
+            return broken("peerd never takes a route from a foreign target", took());
         };
         let peering = &self.facts.peerings[peering_id];
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("a route is never taken from a foreign target", took());
+            return broken("peerd never takes a route from a foreign target", took());
         }
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
@@ -251,10 +251,10 @@ impl Oracle {
         let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
         if !dead && table.tags.since(from).all(expected_state::is_left_alone) && !self.may_go(peering_id, peering, from)
         {
-            return broken("an ignored table is not changed", took());
+            return broken("peerd does not change an ignored table", took());
         }
         if removed && !given_up && !dead && !ambiguous && !self.may_go(peering_id, peering, from) {
-            return broken("traffic between two members is never interrupted", took());
+            return broken("peerd never interrupts traffic between two members", took());
         }
         Ok(())
     }
@@ -266,7 +266,7 @@ impl Oracle {
         };
         match self.facts.vpc(vpc) {
             Some(before) if others(&before.tags) == others(tags) => Ok(()),
-            _ => broken("peerd changes only what it made", format!("changed the tags of {vpc}")),
+            _ => broken("peerd changes only what it owns", format!("changed the tags of {vpc}")),
         }
     }
 

@@ -66,7 +66,7 @@ impl Oracle {
         let deed = || format!("{id} {rule}: {was:?} became {now:?}");
         let meddled = self.facts.groups[id].meddled.get(rule).is_some_and(|at| *at >= from);
         if !meddled && [was, now].into_iter().flatten().any(|rule| !is_marked(&rule.tags)) {
-            return broken("peerd changes only what it made", deed());
+            return broken("peerd changes only what it owns", deed());
         }
         let marks = |rule: Option<&GroupRule>| -> BTreeSet<String> {
             rule.into_iter().flat_map(|rule| meshes_of(&rule.tags)).map(str::to_owned).collect()
@@ -76,7 +76,7 @@ impl Oracle {
             .iter()
             .any(|mesh| self.facts.policies.since(known).all(|policies| expected_state::is_paused(policies, mesh)))
         {
-            return broken("nothing of a paused mesh is changed", deed());
+            return broken("peerd changes nothing of a paused mesh", deed());
         }
         let group = &self.facts.groups[id];
         match (was, now) {
@@ -84,7 +84,7 @@ impl Oracle {
                 broken("a security group gets rules only for members of meshes that it allows", deed())
             }
             (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
-                broken("traffic between two members is never interrupted", deed())
+                broken("peerd never interrupts traffic between two members", deed())
             }
             _ => Ok(()),
         }

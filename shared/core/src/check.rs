@@ -1,0 +1,44 @@
+//! Checks: one line each with a result, and a remedy if the result is not a pass. `peerd explain`, `peerd doctor` and the map
+//! print them.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckResult {
+    /// The condition is met.
+    Pass,
+    /// The condition is not met.
+    Fail,
+    /// The condition is met in part, will be met soon, or could not be determined.
+    Warn,
+}
+
+/// A check as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The result.
+    pub result: CheckResult,
+    /// What was found.
+    pub text: String,
+    /// What to do about it; none if the check passed.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    /// A check that passed.
+    pub fn pass(text: impl Into<String>) -> Self {
+        Self { result: CheckResult::Pass, text: text.into(), remedy: None }
+    }
+
+    /// A check that failed.
+    pub fn fail(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { result: CheckResult::Fail, text: text.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A check with a warning.
+    pub fn warn(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { result: CheckResult::Warn, text: text.into(), remedy: Some(remedy.into()) }
+    }
+}
