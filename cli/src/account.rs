@@ -39,7 +39,7 @@ pub enum Command {
 struct Known {
     by: BTreeSet<&'static str>,
     regions: BTreeSet<Region>,
-    gone: bool,
+    removed: bool,
 }
 
 /// Runs a command and returns its output.
@@ -60,7 +60,7 @@ async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Stack) -> Res
     for region in regions {
         deployed.store.register(&Scope::new(account.clone(), region)).await?;
     }
-    let sent = deployed.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await;
+    let sent = deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await;
     sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
     say(&format!("{account}: registered; scan queued"));
     Ok(String::new())
@@ -82,7 +82,7 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stac
         say(&format!("{account}: no longer registered in {}; members there stay", joined(regions)));
         return Ok(String::new());
     }
-    deployed.store.say_gone(account).await?;
+    deployed.store.mark_removed(account).await?;
     let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
     sent.with_context(|| format!("{account}: removed, but that takes effect only with the next sweep"))?;
     say(&format!("{account}: removed; deleting its peerings and routes"));
@@ -102,15 +102,15 @@ fn known(
         of.by.insert(by);
         of.regions.extend(deployed.regions.iter().cloned());
     }
-    for (account, Registration { regions, gone }) in registered {
+    for (account, Registration { regions, removed }) in registered {
         let of = known.entry(account).or_default();
-        of.gone = gone;
+        of.removed = removed;
         if !regions.is_empty() {
             of.by.insert("registration");
             of.regions.extend(regions);
         }
     }
-    known.retain(|_, of| of.gone || !of.by.is_empty());
+    known.retain(|_, of| of.removed || !of.by.is_empty());
     known
 }
 
@@ -120,9 +120,9 @@ fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let lines = known.iter().map(|(account, Known { by, regions, gone })| {
+    let lines = known.iter().map(|(account, Known { by, regions, removed })| {
         let unit = joined(organization.path(account).next());
-        let state = if *gone { "removed" } else { organization.inactive(account).unwrap_or("-") }.to_owned();
+        let state = if *removed { "removed" } else { organization.inactive(account).unwrap_or("-") }.to_owned();
         [account.to_string(), joined(by), joined(regions), unit, state]
     });
     table(["ACCOUNT", "KNOWN BY", "REGIONS", "UNIT", "STATE"], lines)
@@ -130,11 +130,11 @@ fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> Stri
 
 /// Includes the whole path of units, the account's own first, because a policy may admit by any of them.
 fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let accounts = known.iter().map(|(account, Known { by, regions, gone })| {
+    let accounts = known.iter().map(|(account, Known { by, regions, removed })| {
         let units: Vec<_> = organization.path(account).collect();
         let state = organization.inactive(account);
         json!({
-            "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": gone
+            "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": removed
         })
     });
     format!("{}\n", json!({"accounts": accounts.collect::<Vec<_>>()}))
@@ -154,7 +154,7 @@ mod tests {
         let of = |by: &[&'static str], regions: &[&str]| Known {
             by: by.iter().copied().collect(),
             regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
-            gone: false,
+            removed: false,
         };
         let known = BTreeMap::from([
             ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),

@@ -18,18 +18,18 @@ the deployment.
 ";
 
 /// Runs the demo and returns its text.
-pub fn tell() -> String {
-    let mut story = Story { world: World::default(), text: BEGINNING.to_owned() };
-    story.play();
-    story.text + END
+pub fn run() -> String {
+    let mut scenario = Scenario { world: World::default(), text: BEGINNING.to_owned() };
+    scenario.play();
+    scenario.text + END
 }
 
-struct Story {
+struct Scenario {
     world: World,
     text: String,
 }
 
-impl Story {
+impl Scenario {
     fn play(&mut self) {
         let [web, data] = self.a_mesh_forms();
         self.somebody_deletes_a_route(&web);
@@ -109,9 +109,9 @@ impl Story {
 
     /// Runs peerd until it is idle, and adds its changes and findings to the text.
     fn rest(&mut self) {
-        let before = self.world.stage.now();
+        let before = self.world.executor.now();
         self.world.rest();
-        let seconds = self.world.stage.now().saturating_sub(before) / 1000;
+        let seconds = self.world.executor.now().saturating_sub(before) / 1000;
         let runs = self.world.store.take_runs();
         for line in runs.iter().flat_map(Run::changes).map(ToString::to_string) {
             self.line(&format!("  {line}"));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_demo_tells_the_whole_story_and_that_it_is_a_simulation() {
-        let told = tell();
+        let told = run();
         for says in [
             "This is a simulation",
             "+ peering",
@@ -154,13 +154,13 @@ mod tests {
             "they are connected again",
             "its tag peerd:status is `joined prod. refused prod",
             "! overlap",
-            "! gap",
+            "! unreadable",
             "0 traces of the mesh are left on it",
             "That was a simulation",
         ] {
             assert!(told.contains(says), "{says} is not in:\n{told}");
         }
         assert!(!told.contains("refused that"), "{told}");
-        assert_eq!(told, tell(), "the demo is deterministic");
+        assert_eq!(told, run(), "the demo is deterministic");
     }
 }

@@ -46,7 +46,7 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
         hub.push(Check::fail("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
     let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
-    let text = if json { as_json(&hub, &scopes, !fails) } else { tell(&hub, &scopes) };
+    let text = if json { as_json(&hub, &scopes, !fails) } else { render(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
 }
 
@@ -74,7 +74,7 @@ async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
 }
 
 async fn of_hub(deployed: &Stack) -> Vec<Check> {
-    let mut checks = vec![deployed.hub.stands()];
+    let mut checks = vec![deployed.hub.check_status()];
     checks.extend(deployed.hub.rules(&deployed.name).await);
     for letters in &deployed.letters {
         checks.push(queue(letters).await);
@@ -134,7 +134,7 @@ fn rate(schedule: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.trim().parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
-fn tell(hub: &[Check], scopes: &[Examined]) -> String {
+fn render(hub: &[Check], scopes: &[Examined]) -> String {
     let hub = if hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(hub)) };
     let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
     let all = scopes.iter().flat_map(|scope| &scope.checks);
@@ -176,7 +176,7 @@ mod tests {
         let checks = vec![Check::pass("it reads"), Check::fail("no trail".to_owned(), "make one")];
         let examined = [Examined { scope, checks }];
         assert_eq!(
-            tell(&[Check::pass("stack")], &examined),
+            render(&[Check::pass("stack")], &examined),
             "the hub\n  pass    stack\n222222222222/eu-west-1\n  pass    it reads\n  fail    no trail\n          fix: \
              make one\n1 checks fail in 1 accounts and Regions\n"
         );

@@ -113,7 +113,7 @@ pub fn code(chain: &str) -> u8 {
 }
 
 /// An error as text.
-pub fn tell(chain: &str) -> String {
+pub fn render(chain: &str) -> String {
     let chain = chain.trim_end();
     match met(chain) {
         None => format!("error: {chain}"),
@@ -154,7 +154,7 @@ mod tests {
             ("dispatch failure: timeout: connect", "did not answer in time", "the network", 4),
             ("dispatch failure: io error: Connection refused", "is unreachable", "AWS_ENDPOINT_URL", 4),
         ] {
-            let told = tell(chain);
+            let told = render(chain);
             let lines: Vec<&str> = told.lines().collect();
             assert!(lines[0].starts_with("error: ") && lines[0].contains(says), "{told}");
             assert!(lines[1].starts_with("hint: ") && lines[1].contains(hint), "{told}");
@@ -162,8 +162,8 @@ mod tests {
             assert_eq!(code(chain), exits, "{chain}");
         }
         let own = "no mesh named `nosuch`; `peerd mesh list` lists the meshes";
-        assert_eq!((tell(own), code(own)), (format!("error: {own}"), 1));
-        let told = tell("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
+        assert_eq!((render(own), code(own)), (format!("error: {own}"), 1));
+        let told = render("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
         assert!(told.starts_with(
             "error: x.json is not a valid policy: policy field `topology`: unknown variant `ring`\nhint: "
         ));

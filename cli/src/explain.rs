@@ -40,7 +40,7 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
     let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
-    Ok(if json { as_json(pair, &checks) } else { tell(pair, &checks) })
+    Ok(if json { as_json(pair, &checks) } else { render(pair, &checks) })
 }
 
 /// Searches VPCs in every scope that peerd reads.
@@ -101,7 +101,7 @@ fn verdict(checks: &[PathCheck]) -> &'static str {
 }
 
 /// The verdict with the first failed check, and then every check.
-fn tell([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
+fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
     let mut text = format!("{one} and {other} {}\n", verdict(checks));
     if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
         let remedy = first.remedy().unwrap_or_default();
@@ -131,11 +131,11 @@ mod tests {
         let allow =
             |allowing| PathCheck::SecurityGroupsAllow { vpc: a.id.clone(), peer: b.id.clone(), allowing, groups: 2 };
         let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0)];
-        assert!(tell([&a, &b], &checks).contains("can reach each other, with restrictions"));
+        assert!(render([&a, &b], &checks).contains("can reach each other, with restrictions"));
         checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap() });
         let remedy = "wait: the next run requests it; see `peerd history prod`";
         assert_eq!(
-            tell([&a, &b], &checks),
+            render([&a, &b], &checks),
             format!(
                 "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
                  blocking: they have no peering\n  fix: {remedy}\n\

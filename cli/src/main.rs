@@ -5,6 +5,7 @@ mod account;
 #[cfg(feature = "aws")]
 mod checks;
 mod color;
+mod confirm;
 mod demo;
 #[cfg(feature = "aws")]
 mod doctor;
@@ -16,7 +17,6 @@ mod import;
 #[cfg(feature = "aws")]
 mod input;
 #[cfg(feature = "aws")]
-mod letting;
 #[cfg(feature = "aws")]
 mod map;
 #[cfg(feature = "aws")]
@@ -26,6 +26,7 @@ mod online;
 #[cfg(feature = "aws")]
 mod plan;
 mod progress;
+mod redrive;
 mod reference;
 #[cfg(feature = "aws")]
 mod status;
@@ -104,7 +105,7 @@ async fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             let chain = format!("{error:#}");
-            say(&errors::tell(&chain));
+            say(&errors::render(&chain));
             errors::code(&chain).into()
         }
     }
@@ -124,7 +125,7 @@ impl Cli {
 /// Runs a command.
 async fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
-        Command::Demo => Ok(demo::tell().into()),
+        Command::Demo => Ok(demo::run().into()),
         #[cfg(feature = "aws")]
         Command::Online(command) => online::run(command, cli.stack.as_deref(), cli.json).await,
         Command::Completions { shell } => reference::completions(shell).map(Answer::from),

@@ -108,7 +108,7 @@ pub enum Declaration {
     /// The stack, with the default policy.
     Stack(Policy),
     /// No one: only a VPC requests it.
-    Nobody,
+    None,
 }
 
 impl Declaration {
@@ -117,14 +117,14 @@ impl Declaration {
         match self {
             Self::Policy(_) => "policy",
             Self::Stack(_) => "stack",
-            Self::Nobody => "nobody",
+            Self::None => "none",
         }
     }
 
     fn policy(&self) -> Option<&Policy> {
         match self {
             Self::Policy(policy) | Self::Stack(policy) => Some(policy),
-            Self::Nobody => None,
+            Self::None => None,
         }
     }
 
@@ -144,9 +144,9 @@ type Declarations = BTreeMap<MeshName, Declaration>;
 pub async fn declarations(deployed: &Stack) -> Result<Declarations> {
     let stored = deployed.store.meshes().await?.into_iter();
     let mut declared: Declarations =
-        stored.map(|(mesh, policy)| (mesh, policy.map_or(Declaration::Nobody, Declaration::Policy))).collect();
+        stored.map(|(mesh, policy)| (mesh, policy.map_or(Declaration::None, Declaration::Policy))).collect();
     for mesh in &deployed.meshes {
-        let of_mesh = declared.entry(mesh.clone()).or_insert(Declaration::Nobody);
+        let of_mesh = declared.entry(mesh.clone()).or_insert(Declaration::None);
         if of_mesh.policy().is_none() {
             *of_mesh = Declaration::Stack(Policy::default());
         }
@@ -232,7 +232,7 @@ mod tests {
         [
             ("prod", Declaration::Stack(Policy::default())),
             ("shared", Declaration::Policy(policy(r#"{"mode":"paused","topology":"hub-and-spoke"}"#))),
-            ("typo", Declaration::Nobody),
+            ("typo", Declaration::None),
             ("wrong", Declaration::Policy(Policy::unreadable(&error))),
         ]
         .map(|(mesh, of_mesh)| (mesh.parse().unwrap(), of_mesh))
@@ -246,14 +246,14 @@ mod tests {
             "MESH    MODE        TOPOLOGY       DECLARED BY\n\
              prod    active      full-mesh      stack\n\
              shared  paused      hub-and-spoke  policy\n\
-             typo    -           -              nobody\n\
+             typo    -           -              none\n\
              wrong   unreadable  full-mesh      policy\n"
         );
         let json: serde_json::Value = serde_json::from_str(&list_as_json(&declared())).unwrap();
         assert_eq!(json["meshes"][1]["policy"]["mode"], "paused");
         assert_eq!(
             json["meshes"][2],
-            json!({"mesh": "typo", "declared_by": "nobody", "policy": null, "unreadable": null})
+            json!({"mesh": "typo", "declared_by": "none", "policy": null, "unreadable": null})
         );
         assert_eq!(json["meshes"][3]["unreadable"], "policy field `mode`: unknown");
     }

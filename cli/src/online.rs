@@ -5,7 +5,7 @@ use clap::Subcommand;
 use peerd_aws::{Stack, configuration};
 use peerd_core::finding_text::DEFAULT_STACK;
 
-use crate::{Answer, account, doctor, explain, import, letting, map, mesh, plan, status};
+use crate::{Answer, account, confirm, doctor, explain, import, map, mesh, plan, redrive, status};
 
 /// What they are.
 #[derive(Subcommand)]
@@ -42,7 +42,7 @@ pub enum OfDeployment {
     /// Import the configuration file of the Python peerd
     Import(import::Arguments),
     /// Approve, once, a deletion that exceeds the mesh's delete limits
-    Confirm(letting::Confirm),
+    Confirm(confirm::Confirm),
     /// Redrive the dead-letter queues
     Redrive,
     /// Stop managing a peering; leave it and its routes in place
@@ -67,8 +67,8 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
         OfDeployment::History(what) => status::history(what, deployed, json).await?,
         OfDeployment::Adopt(handover) => mesh::hand_over(handover, true, deployed).await?,
         OfDeployment::Import(arguments) => import::run(arguments, deployed, json).await?,
-        OfDeployment::Confirm(what) => letting::confirm(what, deployed).await?,
-        OfDeployment::Redrive => letting::redrive(deployed, json).await?,
+        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?,
+        OfDeployment::Redrive => redrive::redrive(deployed, json).await?,
         OfDeployment::Release(handover) => mesh::hand_over(handover, false, deployed).await?,
     };
     Ok(text.into())

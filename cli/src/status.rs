@@ -38,7 +38,7 @@ struct Known {
     findings: Vec<(Rendered, Option<u64>)>,
     /// How many more findings there are than the table keeps, by kind.
     more: BTreeMap<FindingKind, usize>,
-    withheld: Vec<String>,
+    suppressed: Vec<String>,
     /// How many pairs are in which state.
     pairs: BTreeMap<String, usize>,
 }
@@ -51,13 +51,15 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
             continue;
         }
         let mut members = deployed.store.members(&name).await?;
-        members.retain(|member| member.asked().contains(&name));
-        let tidings = deployed.store.tidings(&name).await?.unwrap_or_default();
-        let age = |finding: &Finding| tidings.open_since(finding).map(|since| SystemClock.now().saturating_sub(since));
+        members.retain(|member| member.requested_meshes().contains(&name));
+        let findings_record = deployed.store.findings_record(&name).await?.unwrap_or_default();
+        let age = |finding: &Finding| {
+            findings_record.open_since(finding).map(|since| SystemClock.now().saturating_sub(since))
+        };
         let rendered = |finding: &Finding| (Rendered::new(finding, &deployed.stack), age(finding));
-        let findings = tidings.findings.iter().map(rendered).collect();
-        let MeshFindings { more, withheld, pairs, .. } = tidings;
-        known.push(Known { mesh: name, declaration, members, findings, more, withheld, pairs });
+        let findings = findings_record.findings.iter().map(rendered).collect();
+        let MeshFindings { more, suppressed, pairs, .. } = findings_record;
+        known.push(Known { mesh: name, declaration, members, findings, more, suppressed, pairs });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         return Err(unknown(mesh));
@@ -76,7 +78,7 @@ pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bo
     if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
         return Err(unknown(&mesh));
     }
-    Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(tell).collect() })
+    Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(render).collect() })
 }
 
 fn unknown(mesh: &MeshName) -> anyhow::Error {
@@ -85,7 +87,7 @@ fn unknown(mesh: &MeshName) -> anyhow::Error {
 
 fn overview(known: &[Known], swept: Option<u64>) -> String {
     let lines = known.iter().map(|of| {
-        let gaps = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Gap).count();
+        let gaps = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Unreadable).count();
         let [members, findings, gaps] = [of.members.len(), of.findings.len(), gaps].map(|count| count.to_string());
         [of.mesh.to_string(), of.declaration.mode(), members, of_all_active(&of.pairs), findings, gaps]
     });
@@ -100,7 +102,7 @@ fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
 }
 
 fn details(of: &Known) -> String {
-    let Known { mesh, declaration, members, findings, more, withheld, pairs } = of;
+    let Known { mesh, declaration, members, findings, more, suppressed, pairs } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
         ["MEMBER", "ACCOUNT", "REGION", "CIDRS"],
@@ -123,9 +125,9 @@ fn details(of: &Known) -> String {
     text.extend(
         more.iter().map(|(kind, count)| format!("and {count} more of kind {kind}; the functions' logs list all\n")),
     );
-    if !withheld.is_empty() {
+    if !suppressed.is_empty() {
         text += "\npending until the mesh is resumed (follow-up steps not shown)\n";
-        text.extend(withheld.iter().map(|line| format!("  {line}\n")));
+        text.extend(suppressed.iter().map(|line| format!("  {line}\n")));
     }
     text
 }
@@ -138,7 +140,7 @@ pub fn lasting(milliseconds: u64) -> String {
     unit.map_or_else(|| format!("{seconds} seconds"), |(name, length)| format!("{} {name}", seconds / length))
 }
 
-fn tell(run: &PastRun) -> String {
+fn render(run: &PastRun) -> String {
     let PastRun { at, outcome, applied, failed, findings, causes } = run;
     let causes = causes.iter().map(|cause| format!("triggered by {cause}"));
     let failed = failed.iter().map(|line| format!("failed: {line}"));
@@ -148,7 +150,7 @@ fn tell(run: &PastRun) -> String {
 }
 
 fn as_json(known: &[Known], swept: Option<u64>) -> String {
-    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, more, withheld, pairs }| {
+    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, more, suppressed, pairs }| {
         let members = members.iter().map(|member| {
             let scope = &member.vpc.scope;
             json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
@@ -165,7 +167,7 @@ fn as_json(known: &[Known], swept: Option<u64>) -> String {
         let members: Vec<_> = members.collect();
         json!({
             "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
-            "more_findings": more, "withheld": withheld
+            "more_findings": more, "suppressed": suppressed
         })
     });
     format!(
@@ -190,7 +192,7 @@ mod tests {
             members: vec![serde_json::from_str(member).unwrap()],
             findings: vec![(Rendered::new(&finding, "acme"), Some(7_500_000))],
             more: [(FindingKind::Overlap, 240)].into(),
-            withheld: vec!["+ peering".to_owned()],
+            suppressed: vec!["+ peering".to_owned()],
             pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
         }
     }
@@ -236,7 +238,7 @@ mod tests {
         let causes = vec![serde_json::from_str(cause).unwrap()];
         let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c"), causes };
         assert_eq!(
-            tell(&run),
+            render(&run),
             "2026-11-23T07:00:00Z partial\n  triggered by DeleteRoute of rtb-1 by arn:aws:iam::1:user/x\n  + a\n  failed: b\n  ! c\n"
         );
     }

@@ -45,9 +45,9 @@ def account_entry(peerd: Peerd, account: str) -> dict[str, Any] | None:
 
 
 def unreadable_scopes(peerd: Peerd, mesh: str) -> dict[str, dict[str, Any]]:
-    """Returns the open findings of kind `gap` of a mesh, by scope."""
+    """Returns the open findings of kind `unreadable` of a mesh, by scope."""
     (status,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
-    return {it["subject"]: it for it in status["findings"] if it["kind"] == "gap"}
+    return {it["subject"]: it for it in status["findings"] if it["kind"] == "unreadable"}
 
 
 def test_a_new_account_of_the_organization_is_found_by_the_sweep_and_its_vpc_joins(

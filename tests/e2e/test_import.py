@@ -138,6 +138,6 @@ def test_a_file_that_cannot_be_imported_is_rejected_with_the_reason_and_its_loca
     file = legacy_config("prod/eu", legacy_member(one, cidr_overrides=["192.0.2.0/24"]))
     renamed = peerd.run("import", "-", "--rename", "prod/eu=imported", stdin=file)
     assert renamed.code == 1 and "none of its overrides is within its CIDR blocks" in renamed.err
-    unreadable = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "nobody", stdin=file)
+    unreadable = peerd.ok("import", "-", "--rename", "prod/eu=imported", "--role", "no-such-role", stdin=file)
     assert f"! {HUB}/{HOME}: not read, so its CIDR blocks and peerings are unknown" in unreadable
     assert not checks.cleanup_problems(world.snapshot(one), one)

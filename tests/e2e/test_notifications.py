@@ -116,11 +116,11 @@ def test_a_request_from_an_unknown_account_is_not_accepted_and_is_published(
     request = created["VpcPeeringConnection"]["VpcPeeringConnectionId"]
 
     world.control.sweep()
-    until_received(world, listener, "peerd Finding Opened", "stranger", request, UNKNOWN_ACCOUNT)
+    until_received(world, listener, "peerd Finding Opened", "unknown-requester", request, UNKNOWN_ACCOUNT)
     world.until_idle()
     requests = [peering for peering in world.view(member).peerings if peering.id == request]
     assert [peering.status for peering in requests] == ["pending-acceptance"]
 
     world.ec2(member).reject_vpc_peering_connection(VpcPeeringConnectionId=request)
-    until_received(world, listener, "peerd Finding Resolved", "stranger", request)
+    until_received(world, listener, "peerd Finding Resolved", "unknown-requester", request)
     ec2.delete_vpc(VpcId=requester)

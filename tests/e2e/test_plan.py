@@ -131,6 +131,6 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
     assert missing.code == 1 and "nosuch.toml not read" in missing.err
 
     file = write_config(tmp_path, "solo")
-    Path(file).write_text(Path(file).read_text().replace(ROLE, "nobody"))
+    Path(file).write_text(Path(file).read_text().replace(ROLE, "no-such-role"))
     unreadable = peerd.ok("plan", "--file", file)
-    assert unreadable.count("! gap") == 6 and "no changes" in unreadable
+    assert unreadable.count("! unreadable") == 6 and "no changes" in unreadable

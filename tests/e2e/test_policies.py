@@ -102,7 +102,7 @@ def test_a_mesh_admits_the_members_that_its_policy_allows_and_the_next_one_when_
 
     third = world.vpc(THIRD, HOME, mesh=mesh)
 
-    world.until_status(third, f"refused {mesh}", "has its 2 members")
+    world.until_status(third, f"refused {mesh}", "mesh is full (2 members)")
     assert not checks.connection_problems(world.snapshot(first, second), first, second)
 
     world.untag(first)

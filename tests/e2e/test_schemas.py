@@ -172,9 +172,9 @@ def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
 def test_a_plan_with_unreadable_scopes_and_a_failing_doctor_print_json(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file = write_config(tmp_path, "nobody")
+    file = write_config(tmp_path, "no-such-role")
     plan = json.loads(peerd.ok("plan", "--file", file, "--json"))
-    assert {it["kind"] for it in plan["meshes"]["json"]["findings"]} == {"gap"}
+    assert {it["kind"] for it in plan["meshes"]["json"]["findings"]} == {"unreadable"}
 
     result = peerd.run("doctor", "--file", file, "--json")
 
@@ -223,9 +223,9 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
     for command in (("declare",), ("declare", "--paused"), ("resume",), ("pause",)):
         verb, *options = command
         assert peerd.ok("mesh", verb, mesh, *options, "--json") == ""
-    undeclared = world.vpc(HUB, HOME, mesh=f"{mesh}.nobody")
+    undeclared = world.vpc(HUB, HOME, mesh=f"{mesh}.other")
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
-    world.until_status(undeclared, f"refused {mesh}.nobody")
+    world.until_status(undeclared, f"refused {mesh}.other")
     world.eventually(
         lambda: (
             [] if "pending until the mesh is resumed" in peerd.ok("status", mesh) else ["no pending changes"]
@@ -235,12 +235,12 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
 
     (paused,) = json.loads(peerd.ok("status", mesh, "--json"))["meshes"]
 
-    assert paused["mode"] == "paused" and paused["withheld"] and paused["pairs"] == {"missing": 1}
+    assert paused["mode"] == "paused" and paused["suppressed"] and paused["pairs"] == {"missing": 1}
     assert {it["vpc"] for it in paused["members"]} == {one.id, two.id}
     listed = {it["mesh"]: it for it in json.loads(peerd.ok("mesh", "list", "--json"))["meshes"]}
-    assert listed[f"{mesh}.nobody"]["declared_by"] == "nobody" and listed[mesh]["policy"]["mode"] == "paused"
+    assert listed[f"{mesh}.other"]["declared_by"] == "none" and listed[mesh]["policy"]["mode"] == "paused"
     every = {it["mesh"]: it["mode"] for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
-    assert (every[f"{mesh}.nobody"], every[mesh]) == ("-", "paused")
+    assert (every[f"{mesh}.other"], every[mesh]) == ("-", "paused")
     plan = json.loads(peerd.ok("plan", mesh, *STACK_OPTIONS, "--json"))["meshes"][mesh]
     assert plan["paused"] is True and plan["steps"]
     assert json.loads(peerd.ok("history", mesh, "--json"))["mesh"] == mesh
@@ -265,5 +265,5 @@ def test_an_import_matches_its_schema(world: World, peerd: Peerd, mesh: str) -> 
     assert seen["meshes"][mesh]["mode"] == "paused" and seen["register"] == []
     assert {it["vpc"]: it["tags"] for it in seen["tags"]}[one.id] == {"peerd:env": mesh}
     assert seen["notes"] and seen["meshes"][mesh]["adopt"] == [peering]
-    unreadable = json.loads(peerd.ok("import", "-", "--role", "nobody", "--json", stdin=legacy_config))
+    unreadable = json.loads(peerd.ok("import", "-", "--role", "no-such-role", "--json", stdin=legacy_config))
     assert unreadable["register"] == [f"999999999999/{HOME}"]

@@ -14,8 +14,8 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &
     let mut adopted = BTreeSet::new();
     for peering in observed.peerings.values().filter(|peering| peering.status.is_live()) {
         let inside = peering.ends().into_iter().filter(|vpc| members.contains(vpc)).count();
-        let its_own = peering.tags.values().filter(|worn| is_its_own(worn, mesh.old)).count();
-        if inside == 0 || peering.tags.values().any(|worn| worn.contains_key(tags::MANAGED_BY)) {
+        let its_own = peering.tags.values().filter(|current| is_its_own(current, mesh.old)).count();
+        if inside == 0 || peering.tags.values().any(|current| current.contains_key(tags::MANAGED_BY)) {
             continue;
         }
         if its_own > 0 {
@@ -50,13 +50,13 @@ fn obstacle(peering: &Peering, inside: usize, its_own: usize) -> Option<String> 
 }
 
 /// Whether tags are those of the Python peerd's peerings of an environment.
-fn is_its_own(worn: &Tags, environment: &str) -> bool {
-    let says = |key: &str, value: &str| worn.get(key).is_some_and(|said| said == value);
+fn is_its_own(current: &Tags, environment: &str) -> bool {
+    let says = |key: &str, value: &str| current.get(key).is_some_and(|said| said == value);
     says("peerd_created", "true") && says("peerd_environment", environment)
 }
 
 /// Whether it was created for no environment. A peering that two environments share belongs to the one for which it was
 /// created.
 fn belongs_to_nobody(peering: &Peering) -> bool {
-    peering.tags.values().all(|worn| !worn.contains_key("peerd_environment"))
+    peering.tags.values().all(|current| !current.contains_key("peerd_environment"))
 }

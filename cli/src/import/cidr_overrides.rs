@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::tags::LONGEST_VALUE;
+use peerd_core::tags::MAX_VALUE_LEN;
 use peerd_core::{CidrSet, MeshName};
 
 /// The CIDR blocks that a VPC advertises in each mesh; `None` for all of its own.
@@ -72,11 +72,11 @@ pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> 
 
 fn words(blocks: &CidrSet) -> Result<String, String> {
     let words = |blocks: &CidrSet| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let fits = |text: &String| text.len() <= LONGEST_VALUE;
+    let fits = |text: &String| text.len() <= MAX_VALUE_LEN;
     [words(blocks), words(&blocks.aggregated())]
         .into_iter()
         .find(fits)
-        .ok_or_else(|| format!("its overrides are longer than a tag of {LONGEST_VALUE} characters"))
+        .ok_or_else(|| format!("its overrides are longer than a tag of {MAX_VALUE_LEN} characters"))
 }
 
 #[cfg(test)]

@@ -14,17 +14,17 @@ const ITS_OWN: [&str; 4] = ["peerd_created", "peerd_environment", "peerd_role", 
 /// The tags that all peerings of a mesh have. Adds a note about each tag that only some of them have, or with different
 /// values: it stays on the existing peerings.
 pub fn tags(file: &OldFile, name: &MeshName, mesh: &Mesh<'_>, notes: &mut Vec<Note>) -> Tags {
-    let worn = pairs(mesh).map(|(requester, accepter)| {
+    let current = pairs(mesh).map(|(requester, accepter)| {
         file.tags.iter().chain(&requester.tags).chain(&accepter.tags).collect::<BTreeMap<_, _>>()
     });
-    let worn: Vec<BTreeMap<&String, &String>> = worn.collect();
-    let keys: BTreeSet<&String> = worn.iter().flat_map(BTreeMap::keys).copied().chain(file.tags.keys()).collect();
+    let current: Vec<BTreeMap<&String, &String>> = current.collect();
+    let keys: BTreeSet<&String> = current.iter().flat_map(BTreeMap::keys).copied().chain(file.tags.keys()).collect();
     // The Python peerd ignores peerings without `peerd_created=true`, so it does not delete an adopted one.
     let mut all = Tags::from([("peerd_created".to_owned(), "false".to_owned())]);
     for key in keys {
-        let values: BTreeSet<Option<&&String>> = worn.iter().map(|worn| worn.get(key)).collect();
+        let values: BTreeSet<Option<&&String>> = current.iter().map(|current| current.get(key)).collect();
         let of_all = values.first().copied().unwrap_or_default().filter(|_| values.len() == 1);
-        let value = of_all.copied().or_else(|| file.tags.get(key).filter(|_| worn.is_empty()));
+        let value = of_all.copied().or_else(|| file.tags.get(key).filter(|_| current.is_empty()));
         match value {
             _ if is_not_free(key) => notes.push(Note::new(name, format!("the tag {key} is not imported"))),
             Some(value) => drop(all.insert(key.clone(), value.clone())),

@@ -112,7 +112,7 @@ fn meshes<'a>(
                 continue;
             }
         };
-        let gone = |vpc: &VpcRef| observed.answered(&vpc.scope) && !observed.vpcs.contains_key(vpc);
+        let gone = |vpc: &VpcRef| observed.was_read(&vpc.scope) && !observed.vpcs.contains_key(vpc);
         let (absent, there): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| gone(&entry.vpc));
         let absent = absent.into_iter().map(|entry| Note::new(&entry.vpc, "left out: there is no such VPC"));
         notes.extend(absent);
@@ -222,15 +222,15 @@ fn tags(
     let mut wanted: BTreeMap<VpcRef, Tags> = BTreeMap::new();
     for (vpc, shared) in shares {
         let none = Tags::new();
-        let worn = observed.vpcs.get(*vpc).map_or(&none, |seen| &seen.tags);
+        let current = observed.vpcs.get(*vpc).map_or(&none, |seen| &seen.tags);
         let of = meshes.iter().filter(|(_, mesh)| mesh.vpcs().contains(vpc)).map(|(name, _)| name.clone());
-        let asked = MeshTag::of(worn).meshes;
+        let asked = MeshTag::of(current).meshes;
         let asks: BTreeSet<MeshName> = asked.iter().cloned().chain(of).collect();
         let lacks = wanted.entry((*vpc).clone()).or_default();
         if asks != asked {
             lacks.insert(ENV.to_owned(), join_meshes(&asks));
         }
-        match (&shared.tag, worn.get(CIDRS)) {
+        match (&shared.tag, current.get(CIDRS)) {
             (Some(tag), None) => drop(lacks.insert(CIDRS.to_owned(), tag.clone())),
             (tag, Some(other)) if tag.as_ref() != Some(other) => {
                 problems.push(format!("{vpc} already has {CIDRS}={other}, which differs from the file"));

@@ -56,7 +56,7 @@ impl World {
         let at = VpcRef::new(scope.clone(), id.parse().unwrap());
         let cidrs = blocks.split_whitespace().map(|block| peerd_core::cidr::parse(block).unwrap()).collect();
         self.observed.scopes.insert(scope, Ok(()));
-        self.observed.vpcs.insert(at.clone(), Vpc { at: at.clone(), cidrs, settling: false, tags: Tags::new() });
+        self.observed.vpcs.insert(at.clone(), Vpc { at: at.clone(), cidrs, cidrs_changing: false, tags: Tags::new() });
         at
     }
 
@@ -67,9 +67,9 @@ impl World {
     /// Creates a peering as the Python peerd does for an environment, or without its tags if the name is empty.
     fn peering(&mut self, id: &str, ends: [&str; 2], environment: &str, status: PeeringStatus) {
         let [requester, accepter] = ends.map(|id| self.at(id));
-        let worn = [("peerd_created", "true"), ("peerd_environment", environment)];
-        let worn = worn.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let tags: Tags = worn.into_iter().filter(|_| !environment.is_empty()).collect();
+        let current = [("peerd_created", "true"), ("peerd_environment", environment)];
+        let current = current.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let tags: Tags = current.into_iter().filter(|_| !environment.is_empty()).collect();
         for side in [&requester, &accepter] {
             let view = PeeringView::new(id.parse().unwrap(), [&requester, &accepter], status.clone(), tags.clone());
             self.observed.add_peering(&side.scope, view);

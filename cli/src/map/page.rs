@@ -9,7 +9,7 @@ use super::svg;
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 /// The script: first the texts, then the interaction.
-const SCRIPT: &str = concat!(include_str!("page/tell.js"), "\n", include_str!("page/page.js"));
+const SCRIPT: &str = concat!(include_str!("page/details.js"), "\n", include_str!("page/page.js"));
 
 /// The page as one file.
 pub fn page(map: &Map) -> Result<String> {

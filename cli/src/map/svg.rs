@@ -11,7 +11,7 @@ use super::layout::{Area, CHIP, Layout, Point};
 /// The style of the picture, light and dark.
 pub const STYLE: &str = include_str!("page/picture.css");
 /// The number of mesh colors; further meshes reuse them.
-const COLOURS: usize = 8;
+const COLORS: usize = 8;
 /// The number of characters of a name that fit in a chip.
 const NAME: usize = 18;
 
@@ -24,7 +24,7 @@ pub fn document(map: &Map) -> String {
 /// The element `svg`, with a style of its own in a standalone picture.
 pub fn picture(map: &Map, style: Option<&str>) -> Markup {
     let layout = Layout::of(map);
-    let colours = colours(map);
+    let colors = colors(map);
     let (width, height) = (layout.size.width, layout.size.height);
     html! {
         svg xmlns="http://www.w3.org/2000/svg" class="map" viewBox=(format!("0 0 {width} {height}")) role="group"
@@ -35,11 +35,11 @@ pub fn picture(map: &Map, style: Option<&str>) -> Markup {
                 @for region in &layout.regions { (area(region, "region")) }
             }
             g class="pairs" {
-                @for (n, edge) in map.pairs.iter().enumerate() { (pair(n, edge, &layout, &colours)) }
+                @for (n, edge) in map.pairs.iter().enumerate() { (pair(n, edge, &layout, &colors)) }
             }
             g class="vpcs" {
                 @for node in &map.vpcs {
-                    @if let Some(at) = layout.chips.get(&node.vpc) { (chip(node, *at, map, &colours)) }
+                    @if let Some(at) = layout.chips.get(&node.vpc) { (chip(node, *at, map, &colors)) }
                 }
             }
         }
@@ -48,7 +48,7 @@ pub fn picture(map: &Map, style: Option<&str>) -> Markup {
 
 /// The content of the picture in one line.
 pub fn title(map: &Map) -> String {
-    let meshes: Vec<String> = colours(map).into_keys().map(ToString::to_string).collect();
+    let meshes: Vec<String> = colors(map).into_keys().map(ToString::to_string).collect();
     let meshes = if meshes.is_empty() { "no mesh".to_owned() } else { meshes.join(", ") };
     let [vpcs, pairs, findings] =
         [(map.vpcs.len(), "VPC"), (map.pairs.len(), "pair"), (map.findings.len(), "finding")].map(count);
@@ -60,15 +60,15 @@ fn count((number, noun): (usize, &str)) -> String {
 }
 
 /// The color of each mesh.
-fn colours(map: &Map) -> BTreeMap<&MeshName, usize> {
+fn colors(map: &Map) -> BTreeMap<&MeshName, usize> {
     let of_pairs = map.pairs.iter().flat_map(|edge| &edge.meshes);
     let meshes: BTreeSet<&MeshName> = map.vpcs.iter().flat_map(|node| &node.meshes).chain(of_pairs).collect();
-    meshes.into_iter().enumerate().map(|(n, mesh)| (mesh, n % COLOURS)).collect()
+    meshes.into_iter().enumerate().map(|(n, mesh)| (mesh, n % COLORS)).collect()
 }
 
 /// The CSS class with the color of the first of the meshes.
-fn colour(meshes: &BTreeSet<MeshName>, colours: &BTreeMap<&MeshName, usize>) -> String {
-    let first = meshes.first().and_then(|mesh| colours.get(mesh)).copied().unwrap_or_default();
+fn color(meshes: &BTreeSet<MeshName>, colors: &BTreeMap<&MeshName, usize>) -> String {
+    let first = meshes.first().and_then(|mesh| colors.get(mesh)).copied().unwrap_or_default();
     format!("mesh-{first}")
 }
 
@@ -81,7 +81,7 @@ fn area(Area { name, at, size }: &Area, class: &str) -> Markup {
     }
 }
 
-fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colours: &BTreeMap<&MeshName, usize>) -> Markup {
+fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colors: &BTreeMap<&MeshName, usize>) -> Markup {
     let [one, other] = &edge.between;
     let (Some(from), Some(to)) = (layout.chips.get(one), layout.chips.get(other)) else { return html! {} };
     let health = match edge.health() {
@@ -91,7 +91,7 @@ fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colours: &BTreeMap<&MeshName
     };
     let many = if edge.meshes.len() > 1 { " many" } else { "" };
     html! {
-        path class=(format!("pair {} {health}{many}", colour(&edge.meshes, colours))) data-pair=(n) d=(line(*from, *to)) {
+        path class=(format!("pair {} {health}{many}", color(&edge.meshes, colors))) data-pair=(n) d=(line(*from, *to)) {
             title { (tags::join_meshes(&edge.meshes)) ": " (one) " – " (other) ", " (edge.state) }
         }
     }
@@ -106,9 +106,9 @@ fn line(from: Point, to: Point) -> String {
     format!("M{x1:.0} {y1:.0}Q{x:.0} {y:.0} {x2:.0} {y2:.0}")
 }
 
-fn chip(node: &Node, at: Point, map: &Map, colours: &BTreeMap<&MeshName, usize>) -> Markup {
+fn chip(node: &Node, at: Point, map: &Map, colors: &BTreeMap<&MeshName, usize>) -> Markup {
     let open = map.findings_of(node.vpc.as_str()).next().is_some();
-    let class = format!("vpc {}{}", colour(&node.meshes, colours), if open { " open" } else { "" });
+    let class = format!("vpc {}{}", color(&node.meshes, colors), if open { " open" } else { "" });
     let (name, id) = (node.name.as_deref().filter(|name| !name.trim().is_empty()), node.vpc.as_str());
     html! {
         g class=(class) data-vpc=(id) transform=(format!("translate({},{})", at.x, at.y)) {

@@ -65,7 +65,7 @@ impl Backend {
             None => Self::of_stack(stack, source.role).await?,
         };
         if !site.settings.units.is_empty() {
-            site.engine().discover().await.context("the organizational units cannot be listed")?;
+            site.engine().refresh_organization().await.context("the organizational units cannot be listed")?;
         }
         Ok(site)
     }
@@ -85,7 +85,7 @@ impl Backend {
             stack: DEFAULT_STACK.to_owned(),
         };
         let store = Box::new(MemoryStore::of(meshes));
-        Ok(Self::new(settings, sessions, store, Box::new(Nobody), Box::new(Nobody)))
+        Ok(Self::new(settings, sessions, store, Box::new(Noop), Box::new(Noop)))
     }
 
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
@@ -150,17 +150,17 @@ impl Backend {
 
 /// A bus and a queue that do nothing, without a hub: there are no follow-up messages, and the output reports what is
 /// not done.
-struct Nobody;
+struct Noop;
 
 #[async_trait]
-impl Bus for Nobody {
+impl Bus for Noop {
     async fn publish(&self, _: &[Notification]) -> Result<(), InfraError> {
         Ok(())
     }
 }
 
 #[async_trait]
-impl Queue for Nobody {
+impl Queue for Noop {
     async fn send(&self, _: &Message, _: u32) -> Result<(), InfraError> {
         Ok(())
     }

@@ -28,9 +28,9 @@ const CONCURRENCY: usize = 8;
 /// How long a run may start new calls.
 const RUN: Timestamp = 10 * 60 * 1000;
 /// Runs of one mesh: with the pauses below they span some ten minutes, longer than AWS takes for a peering.
-const MOST_RUNS: u32 = 25;
+const MAX_RUNS: u32 = 25;
 /// The longest pause between two runs.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// The arguments of `peerd plan`.
 #[derive(Args)]
@@ -80,7 +80,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
 
 /// Whether a scope could not be read.
 fn has_gaps(preview: &DryRun) -> bool {
-    preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Gap)
+    preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Unreadable)
 }
 
 /// `peerd apply`.
@@ -140,11 +140,12 @@ async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>)
 
 /// Reconciles a mesh until nothing is left to do, and returns everything that was done.
 async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
-    let DryRun { mesh, asked, .. } = preview;
+    let DryRun { mesh, read_scopes, .. } = preview;
     let mut applied = Vec::new();
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
-        let mut run = engine.reconcile(&mesh, &asked, DeleteApproval::ByPolicy, SystemClock.now() + RUN).await?;
+        let mut run =
+            engine.reconcile(&mesh, &read_scopes, DeleteApproval::WithinLimits, SystemClock.now() + RUN).await?;
         if run.outcome != Outcome::Unchanged {
             engine.store.record_run(&run, SystemClock.now()).await?;
         }
@@ -155,7 +156,7 @@ async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
         let progress = !run.applied.is_empty();
         applied.append(&mut run.applied);
         let goes_on = match run.outcome {
-            Outcome::Waiting | Outcome::Busy | Outcome::Applied => runs < MOST_RUNS,
+            Outcome::Waiting | Outcome::Busy | Outcome::Applied => runs < MAX_RUNS,
             Outcome::Unchanged | Outcome::Partial | Outcome::Blocked | Outcome::Paused => false,
         };
         if !goes_on {
@@ -166,7 +167,7 @@ async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
             };
             return Ok(Run { applied, outcome, ..run });
         }
-        pause = if progress { Duration::from_secs(1) } else { (pause * 2).min(LONGEST_PAUSE) };
+        pause = if progress { Duration::from_secs(1) } else { (pause * 2).min(MAX_PAUSE) };
         tokio::time::sleep(pause).await;
     }
     bail!("{mesh}: not done")

@@ -20,7 +20,7 @@ pub fn plans(previews: &[DryRun], stack: &str) -> String {
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
     let due: Vec<&Action> = due.map(|step| &step.action).collect();
     let count = |sign: char| due.iter().filter(|action| action.to_string().starts_with(sign)).count();
-    let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.asked.len()).sum();
+    let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.read_scopes.len()).sum();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
         "Plan: {} to create, {} to update, {} to delete. {reads} reads and {} writes, \

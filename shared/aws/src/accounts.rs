@@ -16,7 +16,7 @@ impl DynamoStore {
     pub async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
-                .update_expression("ADD regions :regions REMOVE gone")
+                .update_expression("ADD regions :regions REMOVE removed")
                 .expression_attribute_values(":regions", AttributeValue::Ss(vec![region.to_string()]))
         })
         .await
@@ -38,10 +38,10 @@ impl DynamoStore {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn say_gone(&self, account: &AccountId) -> Result<(), InfraError> {
+    pub async fn mark_removed(&self, account: &AccountId) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
-                .update_expression("SET gone = :true REMOVE regions")
+                .update_expression("SET removed = :true REMOVE regions")
                 .expression_attribute_values(":true", AttributeValue::Bool(true))
         })
         .await

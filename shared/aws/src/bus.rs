@@ -11,7 +11,7 @@ use crate::errors;
 const SOURCE: &str = "peerd";
 /// The maximum number of entries of one PutEvents call
 /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>).
-const MOST_ENTRIES: usize = 10;
+const MAX_ENTRIES: usize = 10;
 
 /// The hub's bus.
 pub struct EventBridgeBus {
@@ -37,7 +37,7 @@ impl EventBridgeBus {
 #[async_trait]
 impl Bus for EventBridgeBus {
     async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError> {
-        for batch in notices.chunks(MOST_ENTRIES) {
+        for batch in notices.chunks(MAX_ENTRIES) {
             let entries = batch.iter().map(|notice| self.entry(notice)).collect::<Result<_, _>>()?;
             let answer = self.events.put_events().set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| errors::port(format!("PutEvents on {}", self.name), error))?;

@@ -52,18 +52,18 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
         return Ok(None);
     }
     let mut cidrs = CidrSet::default();
-    let mut settling = false;
+    let mut cidrs_changing = false;
     let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state()));
     let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state()));
     for (block, state) in v4.chain(v6) {
         match state.and_then(|state| state.state()) {
             Some(VpcCidrBlockStateCode::Associated) => cidrs.insert(cidr::parse(required(block, "cidrBlock")?)?),
-            Some(VpcCidrBlockStateCode::Associating | VpcCidrBlockStateCode::Disassociating) => settling = true,
+            Some(VpcCidrBlockStateCode::Associating | VpcCidrBlockStateCode::Disassociating) => cidrs_changing = true,
             _ => {}
         }
     }
     let id = required(vpc.vpc_id(), "vpcId")?.parse()?;
-    Ok(Some(Vpc { at: VpcRef::new(scope.clone(), id), cidrs, settling, tags: tags(vpc.tags()) }))
+    Ok(Some(Vpc { at: VpcRef::new(scope.clone(), id), cidrs, cidrs_changing, tags: tags(vpc.tags()) }))
 }
 
 /// Converts a peering as read from the scope `seen_by`.
@@ -101,12 +101,12 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
         return Ok(None);
     }
     let vpc = VpcRef::new(scope.clone(), required(table.vpc_id(), "vpcId")?.parse()?);
-    let of_gateway = table.associations().iter().any(|association| association.gateway_id().is_some());
+    let is_edge_associated = table.associations().iter().any(|association| association.gateway_id().is_some());
     let routes = table.routes().iter().filter_map(|r| route(r).transpose()).collect::<Result<_, _>>()?;
     let lists = table.routes().iter().filter_map(|r| list_route(r).transpose()).collect::<Result<_, _>>()?;
     let main = table.associations().iter().any(|association| association.main() == Some(true));
     let (id, tags) = (required(table.route_table_id(), "routeTableId")?.parse()?, tags(table.tags()));
-    Ok(Some(RouteTable { id, vpc, of_gateway, main, tags, routes, lists }))
+    Ok(Some(RouteTable { id, vpc, is_edge_associated, main, tags, routes, lists }))
 }
 
 /// Converts a route to a CIDR block. Returns none for a route to a prefix list.

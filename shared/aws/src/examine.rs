@@ -73,7 +73,7 @@ impl AwsCloud {
                 "the Region is disabled in this account, so nothing exists there".to_owned(),
                 "no action is needed; to use the Region, enable it and deploy spoke.yaml",
             ),
-            false if error.kind.is_passing() => {
+            false if error.kind.is_transient() => {
                 Check::fail(format!("unreachable: {}", chain(error)), "try again in a minute")
             }
             false => Check::fail(format!("cannot be read: {}", chain(error)), SPOKE),

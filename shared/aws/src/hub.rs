@@ -42,7 +42,7 @@ impl Hub {
     }
 
     /// Checks the status of the stack.
-    pub fn stands(&self) -> Check {
+    pub fn check_status(&self) -> Check {
         let Self { stack, status, .. } = self;
         let text = format!("the stack {stack} is {status}");
         match status.as_str() {
@@ -97,7 +97,7 @@ mod tests {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let hub = |status: &str| {
             Hub::new(&config, "peerd", status.to_owned(), "arn:bus/peerd".to_owned(), None, "f".to_owned())
-                .stands()
+                .check_status()
                 .result
         };
         assert_eq!(hub("UPDATE_COMPLETE"), CheckResult::Pass);

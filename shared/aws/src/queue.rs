@@ -8,7 +8,7 @@ use peerd_engine::{InfraError, Message, Queue};
 use crate::errors;
 
 /// The longest delay that SQS accepts, in seconds.
-const LONGEST_DELAY: u32 = 900;
+const MAX_DELAY: u32 = 900;
 
 /// The function's own queue.
 pub struct SqsQueue {
@@ -82,7 +82,7 @@ impl Queue for SqsQueue {
         let unwritable =
             |error| InfraError { context: "message not serialized".to_owned(), source: Some(Box::new(error)) };
         let body = serde_json::to_string(message).map_err(unwritable)?;
-        let delay = i32::try_from(delay.min(LONGEST_DELAY)).unwrap_or_default();
+        let delay = i32::try_from(delay.min(MAX_DELAY)).unwrap_or_default();
         let request = self.sqs.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);
         request.send().await.map(drop).map_err(|error| errors::port("SendMessage", error))
     }

@@ -46,9 +46,9 @@ pub struct PastRun {
 struct Kept {
     sk: String,
     #[serde(default)]
-    put_in_place: Vec<String>,
+    created: Vec<String>,
     #[serde(default)]
-    taken_out: Vec<String>,
+    removed: Vec<String>,
     #[serde(default)]
     causes: Vec<Cause>,
 }
@@ -56,7 +56,7 @@ struct Kept {
 impl DynamoStore {
     pub(crate) async fn keep_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
         let pk = of_mesh(&run.mesh);
-        let RunChanges { put, taken, causes, .. } = run.deeds(now);
+        let RunChanges { created, removed, causes, .. } = run.record_changes(now);
         let lines = |lines: Vec<String>, most: usize| {
             AttributeValue::L(lines.into_iter().take(most).map(AttributeValue::S).collect())
         };
@@ -71,14 +71,14 @@ impl DynamoStore {
             .item("applied", lines(run.applied.iter().map(ToString::to_string).collect(), LINES))
             .item("failed", lines(run.failed.clone(), LINES))
             .item("findings", lines(run.report.findings.iter().map(ToString::to_string).collect(), LINES))
-            .item("put_in_place", lines(put, THINGS))
-            .item("taken_out", lines(taken, THINGS))
+            .item("created", lines(created, THINGS))
+            .item("removed", lines(removed, THINGS))
             .item("causes", causes)
             .item("expires", number(now / 1000 + KEPT));
         request.send().await.map(drop).map_err(|error| errors::port(format!("PutItem of a run of {pk}"), error))
     }
 
-    pub(crate) async fn deeds(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+    pub(crate) async fn changes(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self
             .dynamo
@@ -89,16 +89,16 @@ impl DynamoStore {
             .expression_attribute_values(":pk", text(&pk))
             .expression_attribute_values(":from", text(&sort_key(from)))
             .expression_attribute_values(":to", text("run#~"))
-            .projection_expression("sk, put_in_place, taken_out, causes");
+            .projection_expression("sk, created, removed, causes");
         let mut items = request.into_paginator().items().send();
-        let mut deeds = Vec::new();
+        let mut changes = Vec::new();
         while let Some(item) = items.next().await {
             let item = item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?;
-            let Kept { sk, put_in_place: put, taken_out: taken, causes } = read(&pk, item)?;
+            let Kept { sk, created, removed, causes } = read(&pk, item)?;
             let at = sk.trim_start_matches(PREFIX).parse().unwrap_or_default();
-            deeds.push(RunChanges { at, put, taken, causes });
+            changes.push(RunChanges { at, created, removed, causes });
         }
-        Ok(deeds)
+        Ok(changes)
     }
 
     /// Returns the latest runs of a mesh, newest first.

@@ -5,7 +5,7 @@
 //! | `meshes` | mesh | a declared or requested mesh; `policy` if declared |
 //! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
 //! | `mesh#<mesh>` | `run#<time>` | a run; expires |
-//! | `mesh#<mesh>` | `tidings` | its open findings and unsent notifications |
+//! | `mesh#<mesh>` | `findings` | its open findings and unsent notifications |
 //! | `vpc#<vpc>` | `vpc` | the same member, by VPC |
 //! | `accounts` | account | its registered Regions, or that it was removed |
 //! | `organization` | `organization` | the accounts in each of the deployment's organizational units |
@@ -43,7 +43,7 @@ const ORGANIZATION: &str = "organization";
 /// The partition key and sort key of the last sweep.
 const SWEEP: &str = "sweep";
 /// The sort key of the findings record of a mesh.
-const TIDINGS: &str = "tidings";
+const FINDINGS_RECORD: &str = "findings";
 
 /// The deployment's table.
 pub struct DynamoStore {
@@ -183,12 +183,12 @@ impl Store for DynamoStore {
     async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
         let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
         known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
-        let mut tidings = self.delete(of_mesh(mesh), TIDINGS.to_owned())?;
-        tidings.condition_expression =
-            Some("attribute_not_exists(pk) OR (findings = :none AND untold = :none)".to_owned());
+        let mut findings_record = self.delete(of_mesh(mesh), FINDINGS_RECORD.to_owned())?;
+        findings_record.condition_expression =
+            Some("attribute_not_exists(pk) OR (findings = :none AND unsent = :none)".to_owned());
         let none = HashMap::from([(":none".to_owned(), AttributeValue::L(Vec::new()))]);
-        tidings.expression_attribute_values = Some(none);
-        let writes = [known, tidings].map(|delete| TransactWriteItem::builder().delete(delete).build());
+        findings_record.expression_attribute_values = Some(none);
+        let writes = [known, findings_record].map(|delete| TransactWriteItem::builder().delete(delete).build());
         self.transact(writes.into(), &format!("mesh {mesh}")).await.map(drop)
     }
 
@@ -287,18 +287,23 @@ impl Store for DynamoStore {
         done_or_not_ours(request.send().await, &format!("the claim to {}", claim.pair))
     }
 
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
+    async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
-        let answer = request.set_key(Some(key(pk.clone(), TIDINGS.to_owned()))).send().await;
+        let answer = request.set_key(Some(key(pk.clone(), FINDINGS_RECORD.to_owned()))).send().await;
         let item = answer.map_err(|error| errors::port(format!("GetItem of the findings of {mesh}"), error))?.item;
         item.map(|item| read(&pk, item)).transpose()
     }
 
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
+    async fn put_findings_record(
+        &self,
+        mesh: &MeshName,
+        before: Option<u64>,
+        now: &MeshFindings,
+    ) -> Result<bool, InfraError> {
         let pk = of_mesh(mesh);
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(&pk, error))?;
-        item.extend(key(pk, TIDINGS.to_owned()));
+        item.extend(key(pk, FINDINGS_RECORD.to_owned()));
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
         let put = match before {
             Some(version) => {
@@ -314,8 +319,8 @@ impl Store for DynamoStore {
         self.keep_run(run, now).await
     }
 
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        self.deeds(mesh, from).await
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        self.changes(mesh, from).await
     }
 }
 

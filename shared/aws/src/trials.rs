@@ -144,7 +144,7 @@ impl AwsCloud {
 
     /// Uses peerings that peerd owns: the role may change no others.
     async fn try_on_peering(&self, scope: &Scope, deployment: &Deployment, ground: &Ground) -> Vec<Trial> {
-        let ours = |peering: &&PeeringView| tags::is_marked(&peering.tags, deployment);
+        let ours = |peering: &&PeeringView| tags::has_ownership_tag(&peering.tags, deployment);
         let mut ours = ground.peerings.iter().filter(ours);
         let requested = ours.clone().find(|peering| peering.requester.scope == *scope);
         let accepted = ours.find(|peering| peering.accepter.scope == *scope);

@@ -283,10 +283,10 @@ impl ObservedState {
     pub fn apply_effect(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
             (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
-                drop(self.full.insert(group.clone(), why))
+                drop(self.run.full_groups.insert(group.clone(), why))
             }
             (_, Effect::Refused(why)) => {
-                self.refused.extend(action.pair(self).map(|pair| (pair, why)));
+                self.run.quota_refusals.extend(action.pair(self).map(|pair| (pair, why)));
             }
             (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
                 self.add_peering(&pair.requester().scope, *view);
@@ -303,8 +303,10 @@ impl ObservedState {
                 }
             }
             (Action::ReleasePeering { peering, scope }, _) => {
-                let worn = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
-                worn.into_iter().for_each(|worn| tags::MARKS.iter().for_each(|key| drop(worn.remove(*key))));
+                let current = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
+                current
+                    .into_iter()
+                    .for_each(|current| tags::OWNERSHIP_KEYS.iter().for_each(|key| drop(current.remove(*key))));
             }
             (Action::SetDns { peering, vpc, on, .. }, _) => {
                 if let Some(peering) = self.peerings.get_mut(peering) {
@@ -324,7 +326,7 @@ impl ObservedState {
             }
             (Action::RemoveRoute { table, destination, .. }, _) => self.remove_route(table, destination),
             (Action::DeletePeering { peering, .. }, _) => {
-                self.deleted.insert(peering.clone());
+                self.run.deleted.insert(peering.clone());
                 if let Some(peering) = self.peerings.get_mut(peering) {
                     peering.status = PeeringStatus::Deleted;
                 }

@@ -8,7 +8,7 @@ use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Permission;
 
-/// For how long it is remembered that a thing was put in place, in milliseconds.
+/// For how long it is indexed that a thing was put in place, in milliseconds.
 pub const WINDOW: u64 = 2 * 60 * MINUTE;
 const MINUTE: u64 = 60_000;
 /// So often a thing is put in place without a question: once, and three times again.
@@ -18,7 +18,7 @@ const AT_A_TIME: u64 = 20_000;
 /// The rest after that; it doubles with every further time.
 const FIRST_REST: u64 = 4 * MINUTE;
 /// The longest rest: also a long contest leaves a thing in place now and then, and its end is noticed.
-const LONGEST_REST: u64 = 32 * MINUTE;
+const MAX_BACKOFF: u64 = 32 * MINUTE;
 
 /// Something that stays where peerd put it, unless somebody undoes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,7 @@ pub enum ManagedResource {
 
 impl ManagedResource {
     /// What an action puts in place; nothing if it takes something out, or only tells.
-    pub fn put_by(action: &Action) -> Option<Self> {
+    pub fn created_by(action: &Action) -> Option<Self> {
         match action {
             Action::CreatePeering { pair, .. } => Some(Self::Peering(pair.clone())),
             Action::TagPeering { peering, scope, .. } => Some(Self::Tags(peering.clone(), scope.clone())),
@@ -57,7 +57,7 @@ impl ManagedResource {
     }
 
     /// What an action takes out: peerd's own doing, and no contest.
-    pub fn taken_by(action: &Action) -> Option<Self> {
+    pub fn removed_by(action: &Action) -> Option<Self> {
         match action {
             Action::DeletePeering { pair, .. } => Some(Self::Peering(pair.clone())),
             Action::RemoveRoute { table, destination, .. } => Some(Self::Route(table.clone(), *destination)),
@@ -67,7 +67,7 @@ impl ManagedResource {
     }
 
     /// Whether a call on something is what undoes it.
-    pub fn is_undone_by(&self, cause: &Cause) -> bool {
+    pub fn is_reverted_by(&self, cause: &Cause) -> bool {
         let Cause { call, on, by: _ } = cause;
         match self {
             Self::Peering(_) => ["DeleteVpcPeeringConnection", "RejectVpcPeeringConnection"].contains(&&**call),
@@ -117,16 +117,16 @@ pub struct RunChanges {
     /// When it ended, in milliseconds since the Unix epoch.
     pub at: u64,
     /// What it put in place.
-    pub put: Vec<String>,
+    pub created: Vec<String>,
     /// What it took out.
-    pub taken: Vec<String>,
+    pub removed: Vec<String>,
     /// What woke it.
     pub causes: Vec<Cause>,
 }
 
 /// What the runs of the last [`WINDOW`] did, the oldest first, as seen at a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct RunHistory {
     /// That time, in milliseconds since the Unix epoch.
     pub now: u64,
     /// The runs.
@@ -139,31 +139,31 @@ pub struct Contention {
     /// How often it was put in place within the window.
     pub times: usize,
     /// Who undid it last, if an event told.
-    pub opponent: Option<String>,
+    pub reverted_by: Option<String>,
     /// When it will be put in place again, in milliseconds since the Unix epoch.
     pub until: u64,
 }
 
-impl Past {
+impl RunHistory {
     /// The contest about a thing; none if it may be put in place now.
-    pub fn contest(&self, thing: &ManagedResource) -> Option<Contention> {
+    pub fn contention(&self, thing: &ManagedResource) -> Option<Contention> {
         let name = thing.to_string();
         let mut times: Vec<u64> = Vec::new();
-        let mut opponent = None;
-        for RunChanges { at, put, taken, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
-            if taken.contains(&name) {
+        let mut reverted_by = None;
+        for RunChanges { at, created, removed, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
+            if removed.contains(&name) {
                 times.clear();
             }
-            if put.contains(&name) {
+            if created.contains(&name) {
                 if times.last().is_none_or(|last| last + AT_A_TIME <= *at) {
                     times.push(*at);
                 }
-                let told = causes.iter().find(|cause| thing.is_undone_by(cause));
-                opponent = told.map(|cause| cause.by.clone()).or(opponent);
+                let told = causes.iter().find(|cause| thing.is_reverted_by(cause));
+                reverted_by = told.map(|cause| cause.by.clone()).or(reverted_by);
             }
         }
         let until = times.last()? + rest(times.len());
-        (until > self.now).then_some(Contention { times: times.len(), opponent, until })
+        (until > self.now).then_some(Contention { times: times.len(), reverted_by, until })
     }
 }
 
@@ -173,7 +173,7 @@ fn rest(times: usize) -> u64 {
         None => 0,
         Some(more) => {
             let doubled = u32::try_from(more).ok().and_then(|more| FIRST_REST.checked_shl(more));
-            doubled.unwrap_or(LONGEST_REST).min(LONGEST_REST)
+            doubled.unwrap_or(MAX_BACKOFF).min(MAX_BACKOFF)
         }
     }
 }
@@ -187,15 +187,15 @@ mod tests {
     }
 
     fn put(minute: u64) -> RunChanges {
-        RunChanges { at: minute * MINUTE, put: vec![route().to_string()], ..RunChanges::default() }
+        RunChanges { at: minute * MINUTE, created: vec![route().to_string()], ..RunChanges::default() }
     }
 
     fn taken(minute: u64) -> RunChanges {
-        RunChanges { at: minute * MINUTE, taken: vec![route().to_string()], ..RunChanges::default() }
+        RunChanges { at: minute * MINUTE, removed: vec![route().to_string()], ..RunChanges::default() }
     }
 
     fn until(runs: Vec<RunChanges>, now: u64) -> Option<u64> {
-        Past { now: now * MINUTE, runs }.contest(&route()).map(|contest| contest.until / MINUTE)
+        RunHistory { now: now * MINUTE, runs }.contention(&route()).map(|contest| contest.until / MINUTE)
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn runs_of_the_same_time_put_a_thing_in_place_once() {
         let seconds = |second: u64| RunChanges { at: second * 1000, ..put(0) };
-        let contest = |runs: Vec<RunChanges>| Past { now: MINUTE, runs }.contest(&route());
+        let contest = |runs: Vec<RunChanges>| RunHistory { now: MINUTE, runs }.contention(&route());
         assert_eq!(contest([0, 1, 2, 9].map(seconds).into()), None);
         assert_eq!(contest([0, 15, 20, 35, 40, 59].map(seconds).into()), None, "0, 20 and 40");
         let quick = contest([0, 15, 30, 45, 60, 75, 90].map(seconds).into()).unwrap();
@@ -231,10 +231,11 @@ mod tests {
         runs[1].causes = vec![cause("DeleteRoute", "rtb-1", "first")];
         runs[2].causes =
             vec![cause("DeleteRoute", "rtb-2", "of another table"), cause("CreateVpc", "vpc-1", "a maker")];
-        let opponent =
-            |runs: &[RunChanges]| Past { now: 4 * MINUTE, runs: runs.to_vec() }.contest(&route()).unwrap().opponent;
-        assert_eq!(opponent(&runs).as_deref(), Some("first"));
+        let reverted_by = |runs: &[RunChanges]| {
+            RunHistory { now: 4 * MINUTE, runs: runs.to_vec() }.contention(&route()).unwrap().reverted_by
+        };
+        assert_eq!(reverted_by(&runs).as_deref(), Some("first"));
         runs[3].causes = vec![cause("ReplaceRoute", "rtb-1", "last")];
-        assert_eq!(opponent(&runs).as_deref(), Some("last"));
+        assert_eq!(reverted_by(&runs).as_deref(), Some("last"));
     }
 }

@@ -43,7 +43,7 @@ pub struct Member {
 
 impl Member {
     /// The meshes that it asked for when it was last read.
-    pub fn asked(&self) -> BTreeSet<MeshName> {
+    pub fn requested_meshes(&self) -> BTreeSet<MeshName> {
         &self.meshes - &self.left
     }
 
@@ -59,7 +59,7 @@ impl Member {
 pub enum DeleteApproval {
     /// As much as the policy lets go.
     #[default]
-    ByPolicy,
+    WithinLimits,
     /// All: an operator has confirmed it.
     Confirmed,
 }
@@ -74,7 +74,7 @@ pub struct DesiredState {
     /// The mesh that this run is about.
     pub mesh: MeshName,
     /// How much of the mesh it may take away.
-    pub leave: DeleteApproval,
+    pub delete_approval: DeleteApproval,
     /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,
@@ -83,13 +83,13 @@ pub struct DesiredState {
     /// Which of them are in which organisational units.
     pub organization: Organization,
     /// The index: consulted for VPCs in scopes that did not answer.
-    pub remembered: BTreeMap<VpcRef, Member>,
+    pub indexed: BTreeMap<VpcRef, Member>,
 }
 
 impl DesiredState {
     /// Since when a VPC asks for a mesh, in milliseconds since the Unix epoch; one that the index does not know yet is the last.
     pub fn joined(&self, vpc: &VpcRef, mesh: &MeshName) -> u64 {
-        self.remembered.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))
+        self.indexed.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))
     }
 }
 
@@ -103,9 +103,9 @@ mod tests {
             "cidrs":["10.1.2.3/16"],"meshes":["prod","staging"]}"#;
         let member: Member = serde_json::from_str(text).unwrap();
         assert!(member.cidrs.has(&"10.1.0.0/16".parse().unwrap()));
-        assert_eq!((member.asked(), member.version), (member.meshes.clone(), 0));
+        assert_eq!((member.requested_meshes(), member.version), (member.meshes.clone(), 0));
         let left = Member { left: ["prod".parse().unwrap()].into(), since: 5, version: 7, ..member };
-        assert_eq!(left.asked(), ["staging".parse().unwrap()].into());
+        assert_eq!(left.requested_meshes(), ["staging".parse().unwrap()].into());
         let written = serde_json::to_string(&left).unwrap();
         assert_eq!(serde_json::from_str::<Member>(&written).unwrap(), left);
     }

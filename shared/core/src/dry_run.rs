@@ -9,7 +9,7 @@ use crate::planner::plan;
 use crate::report::Report;
 
 /// As many plans as one run makes at the most.
-const MOST_PASSES: usize = 40;
+const MAX_PASSES: usize = 40;
 
 /// Everything that is to be done, if all goes well and AWS takes no time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Step {
 pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<PlannedRun, Vec<String>> {
     let (mut observed, mut steps, mut made) = (observed.clone(), Vec::new(), 0);
     let mut last = Report::default();
-    for _ in 0..MOST_PASSES {
+    for _ in 0..MAX_PASSES {
         let (plan, report) = plan(desired, &observed);
         last = report;
         let broken = lint(&plan, desired, &observed);

@@ -128,7 +128,7 @@ pub enum Disagreement {
 
 /// The kind of a finding (docs/operations.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// A VPC asks for a mesh that does not take it.
     Refused,
@@ -139,7 +139,7 @@ pub enum FindingKind {
     /// An AWS quota is used up, or nearly.
     Quota,
     /// A scope could not be read; nothing there is concluded or deleted.
-    Gap,
+    Unreadable,
     /// peerd waits for an operator.
     Blocked,
     /// A pause holds changes back.
@@ -147,7 +147,7 @@ pub enum FindingKind {
     /// Names of a member cannot resolve to private addresses for its peers.
     Dns,
     /// An account that peerd does not know asks a member for a peering.
-    Stranger,
+    UnknownRequester,
 }
 
 /// How much a finding matters.
@@ -179,14 +179,14 @@ impl Finding {
             | Self::UnreadableDnsAttributes { .. }
             | Self::UnreadablePrefixList { .. }
             | Self::UnprovenPeering { .. }
-            | Self::UnreadableRoutes { .. } => FindingKind::Gap,
+            | Self::UnreadableRoutes { .. } => FindingKind::Unreadable,
             Self::ForeignPeering { .. }
             | Self::FailedPeering { .. }
             | Self::ForeignRoute { .. }
             | Self::PrefixListRoute { .. }
             | Self::Contention { .. }
             | Self::PoliciesDisagree { .. } => FindingKind::Conflict,
-            Self::UnknownRequester { .. } => FindingKind::Stranger,
+            Self::UnknownRequester { .. } => FindingKind::UnknownRequester,
             Self::CidrOverlap { .. } | Self::OverlapsOwnVpc { .. } | Self::RouteOverlap { .. } => FindingKind::Overlap,
             Self::QuotaExceeded { .. } | Self::QuotaRefused { .. } | Self::QuotaNearLimit { .. } => FindingKind::Quota,
             Self::NotAdmitted { .. }
@@ -204,7 +204,7 @@ impl Finding {
         match self {
             Self::PoliciesDisagree { .. } | Self::QuotaNearLimit { .. } | Self::Paused { .. } => Severity::Info,
             _ => match self.kind() {
-                FindingKind::Blocked | FindingKind::Gap => Severity::Error,
+                FindingKind::Blocked | FindingKind::Unreadable => Severity::Error,
                 _ => Severity::Warning,
             },
         }
@@ -264,11 +264,11 @@ impl fmt::Display for FindingKind {
             Self::Overlap => "overlap",
             Self::Conflict => "conflict",
             Self::Quota => "quota",
-            Self::Gap => "gap",
+            Self::Unreadable => "unreadable",
             Self::Blocked => "blocked",
             Self::Paused => "paused",
             Self::Dns => "dns",
-            Self::Stranger => "stranger",
+            Self::UnknownRequester => "unknown-requester",
         })
     }
 }

@@ -176,7 +176,7 @@ pub struct IngressRule {
 impl IngressRule {
     /// Whether this deployment made it.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
-        tags::is_marked(&self.tags, deployment)
+        tags::has_ownership_tag(&self.tags, deployment)
     }
 
     /// Whether it stands for a mesh, by its tags.

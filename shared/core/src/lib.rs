@@ -33,7 +33,7 @@ pub mod tags;
 pub use action::{Action, Effect, Plan};
 pub use check::{Check, CheckResult};
 pub use cidr::CidrSet;
-pub use contention::{Cause, Contention, ManagedResource, Past, RunChanges};
+pub use contention::{Cause, Contention, ManagedResource, RunChanges, RunHistory};
 pub use desired::{DeleteApproval, DesiredState, Member};
 pub use dry_run::{PlannedRun, Step, forecast};
 pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
@@ -47,8 +47,8 @@ pub use invariants::Invariant;
 pub use map::Map;
 pub use network_acl::{NetworkAcl, NetworkAclRule};
 pub use observed::{
-    DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PrefixListRoute, Route, RouteTable, RouteTarget,
-    Vpc,
+    DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PlannerInputs, PrefixListRoute, Route, RouteTable,
+    RouteTarget, RunEffects, Vpc,
 };
 pub use organization::{Organization, Placement};
 pub use path_check::PathCheck;

@@ -56,7 +56,7 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn broken_by(&self, action: &Action) -> Option<&'static str> {
-        if !self.observed.answered(action.scope()) {
+        if !self.observed.was_read(action.scope()) {
             return Some("its scope did not answer");
         }
         if action.pair(self.observed).is_some_and(|pair| !self.context.freezing(&pair).is_empty()) {
@@ -89,7 +89,7 @@ impl Rules<'_> {
 
     fn adopted(&self, id: &PeeringId) -> bool {
         let named = self.desired.declared.values().any(|policy| policy.adopt.contains(id));
-        let marked = |peering: &Peering| peering.tags.values().any(|worn| worn.contains_key(tags::MANAGED_BY));
+        let marked = |peering: &Peering| peering.tags.values().any(|current| current.contains_key(tags::MANAGED_BY));
         named && self.observed.peerings.get(id).is_some_and(|p| p.status == PeeringStatus::Active && !marked(p))
     }
 
@@ -178,7 +178,7 @@ impl Rules<'_> {
             Some("the table is to be left alone")
         } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination)) {
             Some("neither VPC has the block")
-        } else if table.of_gateway {
+        } else if table.is_edge_associated {
             Some("a gateway's table takes no peering routes")
         } else if overlaps_own {
             Some("the block overlaps the VPC's own")

@@ -128,15 +128,15 @@ impl Map {
 }
 
 fn node(at: &VpcRef, context: &PlanContext<'_>) -> Node {
-    let worn = context.tags_of(at);
+    let current = context.tags_of(at);
     Node {
         account: at.scope.account.clone(),
         region: at.scope.region.clone(),
         vpc: at.id.clone(),
-        name: worn.get(tags::NAME).cloned(),
+        name: current.get(tags::NAME).cloned(),
         cidrs: context.cidrs_of(at).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
         meshes: context.meshes_of(at),
-        status: worn.get(tags::STATUS).cloned(),
+        status: current.get(tags::STATUS).cloned(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::contention::Past;
+use crate::contention::RunHistory;
 use crate::ids::{Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
@@ -21,7 +21,7 @@ pub struct Vpc {
     /// Its blocks in state `associated`, both families.
     pub cidrs: CidrSet,
     /// Whether a block is just being associated or disassociated, so that a look in a moment will show more.
-    pub settling: bool,
+    pub cidrs_changing: bool,
     /// All its tags.
     pub tags: Tags,
 }
@@ -163,7 +163,7 @@ pub struct Peering {
 impl Peering {
     /// Whether this deployment made it.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
-        self.tags.keys().any(|scope| self.is_marked_in(scope, deployment))
+        self.tags.keys().any(|scope| self.is_owned_in(scope, deployment))
     }
 
     /// The meshes that it was last tagged for, on either side.
@@ -196,8 +196,8 @@ impl Peering {
     }
 
     /// Whether this deployment's mark is on the side of a scope, so that the scope's role lets it be changed there.
-    pub fn is_marked_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
-        self.tags.get(scope).is_some_and(|worn| tags::is_marked(worn, deployment))
+    pub fn is_owned_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
+        self.tags.get(scope).is_some_and(|current| tags::has_ownership_tag(current, deployment))
     }
 
     /// Whether the scope of one of its ends shows it.
@@ -259,7 +259,7 @@ pub struct RouteTable {
     pub vpc: VpcRef,
     /// Whether it is associated with a gateway: such a table takes no peering routes
     /// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html>).
-    pub of_gateway: bool,
+    pub is_edge_associated: bool,
     /// Whether it is the VPC's main table, which its subnets use that have none of their own.
     pub main: bool,
     /// All its tags.
@@ -277,42 +277,56 @@ impl RouteTable {
     }
 }
 
-/// All that one run saw.
+/// What a run has read of AWS, with the inputs of the planner and the effects of the run itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObservedState {
-    /// Every scope that was asked: answered in full, or why not.
+    /// Every scope that the run tried to read: read in full, or why not.
     pub scopes: BTreeMap<Scope, Result<(), String>>,
-    /// Those that did not answer because their account has the Region switched off.
-    pub off: BTreeSet<Scope>,
-    /// The VPCs of the scopes that answered.
+    /// Scopes that are unreadable because the Region is disabled in the account.
+    pub disabled_regions: BTreeSet<Scope>,
+    /// The VPCs of the scopes that were read.
     pub vpcs: BTreeMap<VpcRef, Vpc>,
     /// The peerings that a readable side shows, dead ones included.
     pub peerings: BTreeMap<PeeringId, Peering>,
-    /// The route tables of the scopes that answered.
+    /// The route tables of the scopes that were read.
     pub tables: BTreeMap<RouteTableId, RouteTable>,
-    /// The DNS attributes of the VPCs of which a plan asked for them, or why they could not be read.
-    pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
-    /// What the scopes of which a plan asked for it are granted, or why that could not be read.
-    pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
-    /// The blocks of the prefix lists of which a plan asked for them, or why they could not be read.
-    pub lists: BTreeMap<PrefixListId, Result<BTreeSet<IpNet>, String>>,
-    /// What earlier runs of the mesh did lately, if a plan asked for it.
-    pub past: Option<Past>,
-    /// The security groups that say whom they let in, and the rules that deployments made, of all scopes.
+    /// The security groups with `peerd:allow`, and the rules of all deployments, of all scopes.
     pub ingress: Ingress,
-    /// Scopes that answered, but for their security groups, and why: there no rule is touched.
-    pub ingress_gaps: BTreeMap<Scope, String>,
-    /// Security groups in which AWS refused a rule of this run because a quota is used up, and its words.
-    pub full: BTreeMap<SecurityGroupId, String>,
-    /// Pairs for which AWS refused a call of this run because a quota is used up, and its words.
-    pub refused: BTreeMap<Pair, String>,
-    /// Peerings that this run has deleted.
+    /// Scopes that were read except for their security groups, and why: peerd changes no rule there.
+    pub unreadable_groups: BTreeMap<Scope, String>,
+    /// Answers to the questions of earlier plans of the run.
+    pub inputs: PlannerInputs,
+    /// What AWS did in response to this run's calls.
+    pub run: RunEffects,
+}
+
+/// Inputs that only some plans need. A plan without one asks for it ([`crate::InputRequest`]), and the run plans again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlannerInputs {
+    /// The DNS attributes of VPCs, or why they could not be read.
+    pub dns: BTreeMap<VpcRef, Result<DnsSupport, String>>,
+    /// The quotas of scopes, or why they could not be read.
+    pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
+    /// The CIDR blocks of prefix lists, or why they could not be read.
+    pub prefix_lists: BTreeMap<PrefixListId, Result<BTreeSet<IpNet>, String>>,
+    /// What earlier runs of the mesh created and removed.
+    pub run_history: Option<RunHistory>,
+}
+
+/// What AWS did in response to the calls of one run. The next plan of the same run takes it into account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunEffects {
+    /// Security groups in which AWS refused a rule because a quota is exceeded, with AWS's message.
+    pub full_groups: BTreeMap<SecurityGroupId, String>,
+    /// Pairs for which AWS refused a call because a quota is exceeded, with AWS's message.
+    pub quota_refusals: BTreeMap<Pair, String>,
+    /// Peerings that the run has deleted.
     pub deleted: BTreeSet<PeeringId>,
 }
 
 impl ObservedState {
     /// Whether the scope was asked and answered in full.
-    pub fn answered(&self, scope: &Scope) -> bool {
+    pub fn was_read(&self, scope: &Scope) -> bool {
         matches!(self.scopes.get(scope), Some(Ok(())))
     }
 
@@ -330,7 +344,7 @@ impl ObservedState {
 
     /// The route tables of a VPC that take peering routes, in order of id.
     pub fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a RouteTable> {
-        self.tables.values().filter(move |table| table.vpc == *vpc && !table.of_gateway)
+        self.tables.values().filter(move |table| table.vpc == *vpc && !table.is_edge_associated)
     }
 
     /// Every created route that leads to a peering, with its table; gateway tables included.

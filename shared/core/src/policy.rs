@@ -11,13 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use crate::admission::{Admission, Denial};
 use crate::cidr::CidrSet;
 use crate::ids::PeeringId;
-use crate::tags::{self, LONGEST_VALUE, Role, Tags};
+use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
 
 /// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
-const MOST_TAGS: usize = 40;
+const MAX_TAGS: usize = 40;
 /// The longest key of a tag, in characters.
-const LONGEST_KEY: usize = 128;
+const MAX_KEY_LEN: usize = 128;
 
 /// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ pub enum Tables {
 pub enum Dns {
     /// They stay as they are, whoever set them.
     #[default]
-    Untouched,
+    Unmanaged,
     /// Both sides are switched on, if both VPCs have DNS host names and DNS support.
     On,
     /// Both sides are switched off.
@@ -180,10 +180,10 @@ impl Policy {
         if let Some(all) = self.routes.exclude.iter().find(|range| range.prefix_len() == 0) {
             return wrong("routes.exclude", format!("{all} leaves nothing to route"));
         }
-        if self.tags.len() > MOST_TAGS {
+        if self.tags.len() > MAX_TAGS {
             return wrong(
                 "tags",
-                format!("{} are more than the {MOST_TAGS} that fit beside peerd's own", self.tags.len()),
+                format!("{} are more than the {MAX_TAGS} that fit beside peerd's own", self.tags.len()),
             );
         }
         if let Some(both) = self.adopt.intersection(&self.release).next() {
@@ -218,10 +218,10 @@ fn unfit_tag(key: &str, value: &str) -> Option<String> {
         Some(format!("keys that begin with `{prefix}` are not free"))
     } else if key == tags::NAME {
         Some("peerd names its peerings after their VPCs, and a name given by hand stays".to_owned())
-    } else if key.is_empty() || key.chars().count() > LONGEST_KEY {
-        Some(format!("a key has 1 to {LONGEST_KEY} characters"))
-    } else if value.chars().count() > LONGEST_VALUE {
-        Some(format!("a value has at most {LONGEST_VALUE} characters"))
+    } else if key.is_empty() || key.chars().count() > MAX_KEY_LEN {
+        Some(format!("a key has 1 to {MAX_KEY_LEN} characters"))
+    } else if value.chars().count() > MAX_VALUE_LEN {
+        Some(format!("a value has at most {MAX_VALUE_LEN} characters"))
     } else {
         None
     }

@@ -38,7 +38,7 @@ impl Quota {
     }
 
     /// What AWS grants whoever has not asked for more.
-    pub fn at_first(self) -> usize {
+    pub fn default_value(self) -> usize {
         match self {
             Self::Peerings => 50,
             Self::Requests => 25,
@@ -49,8 +49,8 @@ impl Quota {
 
     /// Whether so many used of so many granted are worth a warning. Of a quota that is less than what AWS grants at first
     /// only its end is told: where nothing is to be added, nobody asks how much is granted, unless it may be scarce.
-    pub fn is_scarce(self, used: usize, granted: usize) -> bool {
-        used.saturating_mul(100) >= granted.max(self.at_first()).saturating_mul(SCARCE)
+    pub fn is_near_limit(self, used: usize, granted: usize) -> bool {
+        used.saturating_mul(100) >= granted.max(self.default_value()).saturating_mul(SCARCE)
     }
 }
 
@@ -72,8 +72,8 @@ pub struct Quotas(BTreeMap<Quota, usize>);
 
 impl Quotas {
     /// How much is granted.
-    pub fn granted(&self, quota: Quota) -> usize {
-        self.0.get(&quota).copied().unwrap_or_else(|| quota.at_first())
+    pub fn value(&self, quota: Quota) -> usize {
+        self.0.get(&quota).copied().unwrap_or_else(|| quota.default_value())
     }
 }
 
@@ -90,12 +90,12 @@ mod tests {
     #[test]
     fn what_is_not_said_is_what_aws_grants_at_first() {
         let quotas: Quotas = [(Quota::Peerings, 125)].into_iter().collect();
-        assert_eq!(Quota::ALL.map(|quota| quotas.granted(quota)), [125, 25, 500, 60]);
+        assert_eq!(Quota::ALL.map(|quota| quotas.value(quota)), [125, 25, 500, 60]);
     }
 
     #[test]
     fn a_quota_is_scarce_from_four_fifths_on_of_what_is_granted_and_of_what_everybody_has() {
-        let scarce = |used, granted| Quota::Peerings.is_scarce(used, granted);
+        let scarce = |used, granted| Quota::Peerings.is_near_limit(used, granted);
         assert!(!scarce(39, 50) && scarce(40, 50));
         assert!(!scarce(99, 125) && scarce(100, 125));
         assert!(!scarce(10, 10), "that it is used up is told with what does not fit");

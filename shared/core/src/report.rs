@@ -26,13 +26,13 @@ impl fmt::Display for Wait {
 /// and plans again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InputRequest {
-    /// The DNS attributes of a VPC, for [`crate::ObservedState::dns`].
+    /// The DNS attributes of a VPC, for [`crate::PlannerInputs::dns`].
     Dns(VpcRef),
-    /// The blocks of a prefix list in a scope, for [`crate::ObservedState::lists`].
+    /// The blocks of a prefix list in a scope, for [`crate::PlannerInputs::prefix_lists`].
     List(Scope, PrefixListId),
-    /// What earlier runs of the mesh did lately, for [`crate::ObservedState::past`].
-    Past,
-    /// The quotas of a scope, for [`crate::ObservedState::quotas`].
+    /// What earlier runs of the mesh did lately, for [`crate::PlannerInputs::run_history`].
+    RunHistory,
+    /// The quotas of a scope, for [`crate::PlannerInputs::quotas`].
     Quotas(Scope),
 }
 
@@ -45,7 +45,7 @@ pub struct Report {
     /// What the next run may find done.
     pub waits: BTreeSet<Wait>,
     /// What would have been done, were it not for a pause.
-    pub withheld: BTreeSet<Action>,
+    pub suppressed: BTreeSet<Action>,
     /// How many of the pairs that the mesh wants are in which state: AWS's word for it, or why there is no peering.
     pub pairs: BTreeMap<String, usize>,
     /// What the plan should have known.
@@ -71,10 +71,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits, withheld, pairs: _, questions: _ } = self;
+        let Self { findings, waits, suppressed, pairs: _, questions: _ } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
         waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
-        withheld.iter().try_for_each(|action| writeln!(f, "paused: {action}"))
+        suppressed.iter().try_for_each(|action| writeln!(f, "paused: {action}"))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cidr::IpNet;
 use crate::finding::Finding;
 use crate::ids::{PeeringId, PrefixListId, RouteTableId, Scope, VpcId};
 use crate::observed::{PeeringStatus, RouteTarget};
-use crate::tags::LONGEST_VALUE;
+use crate::tags::MAX_VALUE_LEN;
 
 /// Between entries. An entry never contains it.
 const SEPARATOR: &str = ". ";
@@ -225,7 +225,7 @@ pub fn parse(value: &str) -> BTreeSet<StatusEntry> {
 /// Each mesh keeps to its share, so that the run of one mesh never cuts what the run of another wrote: they would take turns
 /// forever.
 pub fn fit(entries: BTreeSet<StatusEntry>, meshes: usize) -> BTreeSet<StatusEntry> {
-    let share = (LONGEST_VALUE / meshes.max(1)).saturating_sub(SEPARATOR.len());
+    let share = (MAX_VALUE_LEN / meshes.max(1)).saturating_sub(SEPARATOR.len());
     let length = |entry: &StatusEntry| entry.to_string().chars().count() + SEPARATOR.len();
     if entries.len() == 1 || entries.iter().map(length).sum::<usize>() <= share {
         return entries;
@@ -249,9 +249,9 @@ pub fn fit(entries: BTreeSet<StatusEntry>, meshes: usize) -> BTreeSet<StatusEntr
 pub fn line(entries: &BTreeSet<StatusEntry>) -> Option<String> {
     let mut line = String::new();
     for entry in entries.iter().map(ToString::to_string) {
-        let entry: String = entry.chars().take(LONGEST_VALUE).collect();
+        let entry: String = entry.chars().take(MAX_VALUE_LEN).collect();
         let separator = if line.is_empty() { "" } else { SEPARATOR };
-        if line.chars().count() + separator.len() + entry.chars().count() > LONGEST_VALUE {
+        if line.chars().count() + separator.len() + entry.chars().count() > MAX_VALUE_LEN {
             break;
         }
         line.push_str(separator);
@@ -292,7 +292,7 @@ mod tests {
         };
         let (prod, staging) = (of("prod"), of("staging"));
         let written = line(&(&prod | &staging)).unwrap();
-        assert!(written.len() <= LONGEST_VALUE, "{}", written.len());
+        assert!(written.len() <= MAX_VALUE_LEN, "{}", written.len());
         assert!(written.contains("more prod: 38 not shown. waiting staging"), "{written}");
         assert!(written.ends_with("more staging: 39 not shown"), "{written}");
         assert_eq!(parse(&written), &prod | &staging);
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn a_value_that_just_fits_is_whole() {
         let written = |lengths: [usize; 2]| line(&of_lengths(&lengths)).unwrap().len();
-        assert_eq!(written([127, 127]), LONGEST_VALUE);
+        assert_eq!(written([127, 127]), MAX_VALUE_LEN);
         assert_eq!(written([127, 128]), 127, "the second would be cut");
     }
 

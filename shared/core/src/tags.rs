@@ -30,13 +30,13 @@ pub const MANAGED_BY: &str = "peerd:managed-by";
 /// On a VPC, written: joined, waiting, or refused and why.
 pub const STATUS: &str = "peerd:status";
 /// The tags by which a peering is known as managed, and for what.
-pub const MARKS: [&str; 2] = [MANAGED_BY, ENV];
+pub const OWNERSHIP_KEYS: [&str; 2] = [MANAGED_BY, ENV];
 /// On a peering, written when absent, so that a name given by hand stays.
 pub const NAME: &str = "Name";
 
 /// The longest value of a tag that EC2 takes, in characters
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
-pub const LONGEST_VALUE: usize = 256;
+pub const MAX_VALUE_LEN: usize = 256;
 
 /// The words of a value in which neither `/` nor `:` separates.
 pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
@@ -128,13 +128,13 @@ pub fn for_mesh(mesh: &MeshName) -> String {
 }
 
 /// The meshes that the tags of an ingress rule name.
-pub fn meshes_of_rule(worn: &Tags) -> impl Iterator<Item = &str> {
-    worn.keys().filter_map(|key| key.strip_prefix(FOR_MESH))
+pub fn meshes_of_rule(current: &Tags) -> impl Iterator<Item = &str> {
+    current.keys().filter_map(|key| key.strip_prefix(FOR_MESH))
 }
 
 /// Whether something wears the mark of a deployment.
-pub fn is_marked(worn: &Tags, deployment: &Deployment) -> bool {
-    worn.get(MANAGED_BY).is_some_and(|by| by == deployment.as_str())
+pub fn has_ownership_tag(current: &Tags, deployment: &Deployment) -> bool {
+    current.get(MANAGED_BY).is_some_and(|by| by == deployment.as_str())
 }
 
 /// The tags of a new ingress rule.
@@ -196,10 +196,10 @@ pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &P
 }
 
 /// Which of `wanted` a side that wears `worn` still lacks. A `Name` that somebody gave is kept.
-pub fn missing(wanted: &Tags, worn: &Tags) -> Tags {
+pub fn missing(wanted: &Tags, current: &Tags) -> Tags {
     wanted
         .iter()
-        .filter(|(key, value)| match worn.get(*key) {
+        .filter(|(key, value)| match current.get(*key) {
             None => true,
             Some(_) if *key == NAME => false,
             Some(present) => present != *value,
@@ -261,9 +261,9 @@ mod tests {
 
     #[test]
     fn of_a_members_tags_only_role_and_blocks_are_remembered() {
-        let worn = [(ENV, "prod"), (ROLE, "hub"), (STATUS, "joined prod")];
-        let worn: Tags = worn.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        assert_eq!(of_member(&worn), tag(ROLE, "hub"));
+        let current = [(ENV, "prod"), (ROLE, "hub"), (STATUS, "joined prod")];
+        let current: Tags = current.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(of_member(&current), tag(ROLE, "hub"));
     }
 
     #[test]

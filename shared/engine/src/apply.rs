@@ -23,13 +23,13 @@ pub enum Applied {
     /// The action took effect.
     Done(Effect),
     /// Another run has claimed the pair.
-    Busy,
+    ClaimedElsewhere,
     /// Another principal changed the route after it was read, so peerd may no longer change it.
-    Overtaken,
+    Stale,
     /// The run had no time left.
-    Postponed,
+    Deferred,
     /// It failed with a transient error.
-    Passing(String),
+    Transient(String),
     /// It failed with a permanent error.
     Failed(String),
 }
@@ -72,16 +72,16 @@ impl Applier<'_> {
 
     async fn one(&self, action: &Action, tables: &Revalidation) -> Applied {
         if self.clock.now() >= self.deadline {
-            return Applied::Postponed;
+            return Applied::Deferred;
         }
-        match tables.stands(action) {
+        match tables.is_current(action) {
             Ok(true) => {}
-            Ok(false) => return Applied::Overtaken,
+            Ok(false) => return Applied::Stale,
             Err(error) => return failed(error),
         }
         match self.perform(action).await {
             Ok(Some(effect)) => Applied::Done(effect),
-            Ok(None) => Applied::Busy,
+            Ok(None) => Applied::ClaimedElsewhere,
             Err(failure) => failure,
         }
     }
@@ -97,7 +97,9 @@ impl Applier<'_> {
                 return accepted.map(|status| Some(Effect::Status(status))).map_err(|error| failed(&error));
             }
             Action::TagPeering { peering, scope, tags } => cloud.tag_peering(scope, peering, tags).await,
-            Action::ReleasePeering { peering, scope } => cloud.untag_peering(scope, peering, &tags::MARKS).await,
+            Action::ReleasePeering { peering, scope } => {
+                cloud.untag_peering(scope, peering, &tags::OWNERSHIP_KEYS).await
+            }
             Action::SetDns { peering, vpc, requester, on } => cloud.set_dns(vpc, peering, *requester, *on).await,
             Action::AddRoute { scope, table, destination, peering } => {
                 ensure::routed(cloud, scope, table, destination, peering).await
@@ -133,8 +135,8 @@ impl Applier<'_> {
         let now = self.clock.now();
         let (owner, until) = (self.owner.to_owned(), now + CLAIM_MS);
         let claim = Claim { pair: pair.clone(), owner, now, until, dead: dead.to_vec() };
-        let passing = |error: InfraError| Applied::Passing(chain(&error));
-        if !self.store.claim(&claim).await.map_err(passing)? {
+        let transient = |error: InfraError| Applied::Transient(chain(&error));
+        if !self.store.claim(&claim).await.map_err(transient)? {
             return Ok(None);
         }
         let view = match self.cloud.create_peering(pair, tags).await {
@@ -179,7 +181,7 @@ impl Revalidation {
     }
 
     /// Whether the route that the action replaces or removes still has the planned target.
-    fn stands(&self, action: &Action) -> Result<bool, &CloudError> {
+    fn is_current(&self, action: &Action) -> Result<bool, &CloudError> {
         let (table, destination, target) = match action {
             Action::ReplaceRoute { table, destination, from, .. } => (table, destination, from),
             Action::RemoveRoute { table, destination, peering, .. } => (table, destination, peering),
@@ -198,7 +200,7 @@ impl Revalidation {
 fn failed(error: &CloudError) -> Applied {
     match error.kind {
         ErrorKind::Limit => Applied::Done(Effect::Refused(error.context.clone())),
-        kind if kind.is_passing() => Applied::Passing(chain(error)),
+        kind if kind.is_transient() => Applied::Transient(chain(error)),
         _ => Applied::Failed(chain(error)),
     }
 }
@@ -212,7 +214,7 @@ mod tests {
         let of = |kind| failed(&CloudError::new(kind, "CreateRoute"));
         assert!(matches!(of(ErrorKind::Limit), Applied::Done(Effect::Refused(_))));
         for kind in [ErrorKind::Throttled, ErrorKind::NotReady, ErrorKind::Unavailable] {
-            assert!(matches!(of(kind), Applied::Passing(_)));
+            assert!(matches!(of(kind), Applied::Transient(_)));
         }
         for kind in [ErrorKind::Denied, ErrorKind::Conflict, ErrorKind::Invalid] {
             assert!(matches!(of(kind), Applied::Failed(_)));

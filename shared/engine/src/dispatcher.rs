@@ -11,22 +11,22 @@ use crate::error::chain;
 use crate::event;
 use crate::event_impact::VpcReads;
 use crate::event_target::EventTarget;
-use crate::membership_index::SurveyError;
+use crate::membership_index::ScanError;
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 use crate::ports::Timestamp;
 
 /// The retry budget: follow-up messages of one cause, over about ten minutes with the delays below. Then the next sweep
 /// continues.
-const MOST_ATTEMPTS: u32 = 14;
+const MAX_ATTEMPTS: u32 = 14;
 /// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
 /// event.
-const MOST_STALE_READS: u32 = 4;
+const MAX_STALE_READS: u32 = 4;
 /// The attempt that verifies an unchanged mesh for the last time, 8 seconds after the previous read: reads mostly lag
 /// by less than a second, and seldom by that much.
 const LAST_LOOK: u32 = 4;
 /// The longest delay of a follow-up message, in seconds.
-const LONGEST_DELAY: u32 = 60;
+const MAX_DELAY: u32 = 60;
 
 /// One message as the queue delivered it.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ enum Payload {
 struct ReconcileRequest {
     scopes: BTreeSet<Scope>,
     everywhere: bool,
-    leave: DeleteApproval,
+    delete_approval: DeleteApproval,
     /// The lowest attempt of the messages: a new event restores the retry budget.
     attempt: Option<u32>,
     /// Whether an event requested it. Its reads may be stale, so a follow-up message verifies the mesh.
@@ -101,35 +101,35 @@ impl Engine<'_> {
         retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
-    async fn take(&self, letter: QueuedMessage, reads: &VpcReads, batch: &mut Batch) -> Result<(), SurveyError> {
+    async fn take(&self, letter: QueuedMessage, reads: &VpcReads, batch: &mut Batch) -> Result<(), ScanError> {
         let QueuedMessage { place, attempt, matter } = letter;
         match matter {
             Payload::Event { focus, event } => {
-                let patient = attempt < MOST_STALE_READS;
-                let looks = self.look_at(&focus, patient, reads).await?;
-                for (mesh, scopes) in looks.concerned {
+                let has_retries_left = attempt < MAX_STALE_READS;
+                let impact = self.assess(&focus, has_retries_left, reads).await?;
+                for (mesh, scopes) in impact.meshes {
                     let ask = batch.ask(mesh, place, attempt);
                     ask.verify = true;
                     ask.scopes.extend(scopes);
                     ask.causes.extend(focus.causes.iter().cloned());
                 }
-                if looks.stale && patient {
+                if impact.stale && has_retries_left {
                     let again = Message::new(attempt + 1, Work::Event { event });
                     self.queue.send(&again, delay(attempt + 1)).await?;
                 }
                 Ok(())
             }
             Payload::Work(Work::Sweep {}) => Ok(self.sweep().await?),
-            Payload::Work(Work::Discover {}) => self.discover().await,
-            Payload::Work(Work::Survey { account }) => self.scan_and_enqueue(&account).await,
-            Payload::Work(Work::Reconcile { mesh, scopes, everywhere, leave }) => {
+            Payload::Work(Work::ListOrganization {}) => self.refresh_organization().await,
+            Payload::Work(Work::ScanAccount { account }) => self.scan_and_enqueue(&account).await,
+            Payload::Work(Work::Reconcile { mesh, scopes, everywhere, delete_approval }) => {
                 let ask = batch.ask(mesh, place, attempt);
                 ask.scopes.extend(scopes);
                 ask.everywhere |= everywhere;
-                ask.leave = ask.leave.max(leave);
+                ask.delete_approval = ask.delete_approval.max(delete_approval);
                 Ok(())
             }
-            Payload::Work(Work::Tell { notice }) => Ok(self.bus.publish(&[notice]).await?),
+            Payload::Work(Work::Publish { notification: notice }) => Ok(self.bus.publish(&[notice]).await?),
             Payload::Work(Work::Event { .. }) => Ok(()), // decoded as the event itself
         }
     }
@@ -156,23 +156,23 @@ impl Engine<'_> {
         if ask.everywhere {
             scopes.extend(self.observer().scopes().await?);
         }
-        let mut run = self.reconcile(mesh, &scopes, ask.leave, deadline).await?;
+        let mut run = self.reconcile(mesh, &scopes, ask.delete_approval, deadline).await?;
         run.causes.clone_from(&ask.causes);
-        tell(&run, &self.settings.stack);
+        log_run(&run, &self.settings.stack);
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }
         if let Some(attempt) = next_attempt(&run, ask) {
-            if attempt > MOST_ATTEMPTS {
+            if attempt > MAX_ATTEMPTS {
                 tracing::warn!(%mesh, outcome = %run.outcome, "the retry budget is spent; the next sweep continues");
             } else {
                 // The follow-up reads the same scopes: a VPC that was peered on a stale read may have left the index by
                 // then.
-                let scopes = if ask.everywhere { ask.scopes.clone() } else { run.asked };
+                let scopes = if ask.everywhere { ask.scopes.clone() } else { run.read_scopes };
                 // A confirmation applies until the confirmed deletes are done, and not to later ones.
                 let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
-                let leave = if goes_on { ask.leave } else { DeleteApproval::ByPolicy };
-                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, leave };
+                let delete_approval = if goes_on { ask.delete_approval } else { DeleteApproval::WithinLimits };
+                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, delete_approval };
                 self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
             }
         }
@@ -230,12 +230,12 @@ fn next_attempt(run: &Run, ask: &ReconcileRequest) -> Option<u32> {
     }
 }
 
-/// Returns the delay of a follow-up message in seconds: 1, 2, 4, 8 and so on, up to `LONGEST_DELAY`.
+/// Returns the delay of a follow-up message in seconds: 1, 2, 4, 8 and so on, up to `MAX_DELAY`.
 fn delay(attempt: u32) -> u32 {
-    1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY)
+    1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(MAX_DELAY).min(MAX_DELAY)
 }
 
-fn tell(run: &Run, stack: &str) {
+fn log_run(run: &Run, stack: &str) {
     for finding in &run.report.findings {
         let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, stack);
         tracing::warn!(mesh = %run.mesh, %kind, subject, text, remedy, "finding");
@@ -243,7 +243,7 @@ fn tell(run: &Run, stack: &str) {
     for wait in &run.report.waits {
         tracing::info!(mesh = %run.mesh, subject = wait.subject, text = wait.text, "waiting");
     }
-    for action in &run.report.withheld {
+    for action in &run.report.suppressed {
         tracing::info!(mesh = %run.mesh, %action, "paused");
     }
     let (applied, failed) = (run.applied.len(), run.failed.len());
@@ -257,9 +257,9 @@ mod tests {
     use super::*;
 
     fn next(outcome: Outcome, attempt: u32, verify: bool, applied: Vec<Action>) -> Option<u32> {
-        let (failed, report, asked) = Default::default();
+        let (failed, report, read_scopes) = Default::default();
         let (mesh, causes) = ("prod".parse().unwrap(), BTreeSet::new());
-        let run = Run { mesh, outcome, applied, failed, report, asked, causes };
+        let run = Run { mesh, outcome, applied, failed, report, read_scopes, causes };
         next_attempt(&run, &ReconcileRequest { attempt: Some(attempt), verify, ..ReconcileRequest::default() })
     }
 

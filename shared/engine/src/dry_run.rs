@@ -10,7 +10,7 @@ use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
 
 /// The maximum number of rounds of questions of a forecast: each pass of a plan may have new ones.
-const MOST_ROUNDS: usize = 20;
+const MAX_ROUNDS: usize = 20;
 
 /// The forecast of a mesh.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct DryRun {
     /// Whether the mesh is paused, so that runs make none of the changes for now.
     pub paused: bool,
     /// The scopes that were read, with or without success.
-    pub asked: BTreeSet<Scope>,
+    pub read_scopes: BTreeSet<Scope>,
 }
 
 impl Observer<'_> {
@@ -36,7 +36,7 @@ impl Observer<'_> {
         let paused = policy.is_some();
         policy.into_iter().for_each(|policy: &mut Policy| policy.mode = Mode::Active);
         let mut seen = forecast(&desired, &observed).map_err(ReconcileError::UnsoundPlan)?;
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let questions = std::mem::take(&mut seen.report.questions);
             if questions.is_empty() {
                 break;
@@ -44,7 +44,7 @@ impl Observer<'_> {
             self.fetch_inputs(mesh, questions, &mut observed).await?;
             seen = forecast(&desired, &observed).map_err(ReconcileError::UnsoundPlan)?;
         }
-        let asked = observed.scopes.into_keys().collect();
-        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, asked })
+        let read_scopes = observed.scopes.into_keys().collect();
+        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes })
     }
 }

@@ -63,7 +63,7 @@ impl ErrorKind {
     }
 
     /// Whether the error is transient: the same call may succeed in seconds or minutes without any action.
-    pub fn is_passing(self) -> bool {
+    pub fn is_transient(self) -> bool {
         matches!(self, Self::Throttled | Self::NotReady | Self::Unavailable)
     }
 }

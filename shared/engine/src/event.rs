@@ -32,7 +32,7 @@ pub fn focus_of(event: &Value) -> Result<EventTarget, Ignored> {
     match text(event, "detail-type")? {
         "Tag Change on Resource" => tag_change(event),
         "AWS API Call via CloudTrail" => api_call(event),
-        other => Err(Ignored(format!("detail-type `{other}` concerns nobody"))),
+        other => Err(Ignored(format!("detail-type `{other}` is not handled"))),
     }
 }
 
@@ -106,7 +106,7 @@ fn api_call(event: &Value) -> Result<EventTarget, Ignored> {
         "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" | "ModifySecurityGroupRules" => {
             EventTarget::of_group(scope, id_in(detail, "groupId")?)
         }
-        other => return Err(Ignored(format!("call `{other}` concerns nobody"))),
+        other => return Err(Ignored(format!("call `{other}` is not handled"))),
     };
     Ok(focus.caused(call, caller(detail)))
 }

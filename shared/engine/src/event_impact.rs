@@ -10,7 +10,7 @@ use peerd_core::{Invariant, MeshName, PeeringId, Scope, Vpc, VpcId, VpcRef};
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
 use crate::event_target::{EventTarget, ExpectedState};
-use crate::membership_index::SurveyError;
+use crate::membership_index::ScanError;
 
 /// The VPCs that the events of a batch name, as read from each scope.
 pub type VpcReads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
@@ -19,7 +19,7 @@ pub type VpcReads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
 #[derive(Default)]
 pub struct EventImpact {
     /// The meshes that the event affects, with the scopes to read.
-    pub concerned: Vec<(MeshName, BTreeSet<Scope>)>,
+    pub meshes: Vec<(MeshName, BTreeSet<Scope>)>,
     /// Whether a read contradicts the event or failed with a transient error, so that it must be repeated.
     pub stale: bool,
 }
@@ -27,15 +27,15 @@ pub struct EventImpact {
 impl EventImpact {
     /// Records an unreadable scope. peerd reads it again after a transient error; if it is denied, the next sweep does.
     fn unreadable(&mut self, scope: &Scope, error: &CloudError) {
-        if error.kind.is_passing() {
+        if error.kind.is_transient() {
             self.stale = true;
         } else {
             tracing::warn!(%scope, error = chain(error), "unreadable scope: resources of the event not read");
         }
     }
 
-    fn concern(&mut self, meshes: impl IntoIterator<Item = MeshName>, scopes: &BTreeSet<Scope>) {
-        self.concerned.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
+    fn add_meshes(&mut self, meshes: impl IntoIterator<Item = MeshName>, scopes: &BTreeSet<Scope>) {
+        self.meshes.extend(meshes.into_iter().map(|mesh| (mesh, scopes.clone())));
     }
 }
 
@@ -60,62 +60,62 @@ impl Engine<'_> {
         join_all(reads).await.into_iter().collect()
     }
 
-    /// Reads all resources that an event names. If `patient` is false, a read that contradicts the event is accepted.
+    /// Reads all resources that an event names. If `has_retries_left` is false, a read that contradicts the event is accepted.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub(crate) async fn look_at(
+    pub(crate) async fn assess(
         &self,
         focus: &EventTarget,
-        patient: bool,
+        has_retries_left: bool,
         reads: &VpcReads,
-    ) -> Result<EventImpact, SurveyError> {
+    ) -> Result<EventImpact, ScanError> {
         let EventTarget { vpcs, peerings, tables, groups, causes: _ } = focus;
-        let mut looks = EventImpact::default();
+        let mut impact = EventImpact::default();
         for (vpc, expect) in vpcs {
-            self.look_at_vpc(vpc, expect, patient, reads, &mut looks).await?;
+            self.read_vpc(vpc, expect, has_retries_left, reads, &mut impact).await?;
         }
         for (scope, id) in peerings {
-            self.look_at_peering(scope, id, &mut looks).await?;
+            self.read_peering(scope, id, &mut impact).await?;
         }
         for (scope, id) in tables {
             let table = self.cloud.route_table(scope, id).await;
-            self.look_at_owner(scope, table.map(|table| table.map(|table| table.vpc)), &mut looks).await?;
+            self.read_owner(scope, table.map(|table| table.map(|table| table.vpc)), &mut impact).await?;
         }
         for (scope, id) in groups {
-            self.look_at_owner(scope, self.cloud.vpc_of_group(scope, id).await, &mut looks).await?;
+            self.read_owner(scope, self.cloud.vpc_of_group(scope, id).await, &mut impact).await?;
         }
-        Ok(looks)
+        Ok(impact)
     }
 
-    async fn look_at_vpc(
+    async fn read_vpc(
         &self,
         vpc: &VpcRef,
         expect: &ExpectedState,
-        patient: bool,
+        has_retries_left: bool,
         reads: &VpcReads,
-        looks: &mut EventImpact,
-    ) -> Result<(), SurveyError> {
+        impact: &mut EventImpact,
+    ) -> Result<(), ScanError> {
         let read = match reads.get(&vpc.scope) {
             Some(Ok(read)) => read.get(vpc),
             Some(Err(error)) => {
-                looks.unreadable(&vpc.scope, error);
+                impact.unreadable(&vpc.scope, error);
                 return Ok(());
             }
             None => return Ok(()),
         };
-        if !expect.allows(read) && patient && Invariant::StaleReadsAreReadAgain.is_enforced() {
+        if !expect.allows(read) && has_retries_left && Invariant::StaleReadsAreReadAgain.is_enforced() {
             tracing::info!(%vpc, "stale read: it contradicts the event");
-            looks.stale = true;
+            impact.stale = true;
             return Ok(());
         }
         self.register(&vpc.scope).await?;
         let told = expect.told().filter(|_| expect.allows(read));
-        let mut touched = self.survey_vpc(vpc, read, told).await?.touched;
+        let mut touched = self.scan_vpc(vpc, read, told).await?.touched;
         if touched.is_empty() && read.is_some_and(is_told) {
             touched.extend(self.any_mesh().await?);
         }
-        looks.concern(touched, &[vpc.scope.clone()].into());
+        impact.add_meshes(touched, &[vpc.scope.clone()].into());
         Ok(())
     }
 
@@ -125,15 +125,15 @@ impl Engine<'_> {
         Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
     }
 
-    async fn look_at_peering(&self, scope: &Scope, id: &PeeringId, looks: &mut EventImpact) -> Result<(), InfraError> {
+    async fn read_peering(&self, scope: &Scope, id: &PeeringId, impact: &mut EventImpact) -> Result<(), InfraError> {
         let view = match self.cloud.peering(scope, id).await {
             Ok(Some(view)) => view,
             Ok(None) => {
-                looks.stale = true;
+                impact.stale = true;
                 return Ok(());
             }
             Err(error) => {
-                looks.unreadable(scope, &error);
+                impact.unreadable(scope, &error);
                 return Ok(());
             }
         };
@@ -142,21 +142,21 @@ impl Engine<'_> {
         for end in ends {
             meshes.extend(self.meshes_remembered_of(end).await?);
         }
-        looks.concern(meshes, &ends.map(|vpc| vpc.scope.clone()).into());
+        impact.add_meshes(meshes, &ends.map(|vpc| vpc.scope.clone()).into());
         Ok(())
     }
 
     /// Adds the meshes of the VPC of a route table or a security group.
-    async fn look_at_owner(
+    async fn read_owner(
         &self,
         scope: &Scope,
         vpc: Result<Option<VpcRef>, CloudError>,
-        looks: &mut EventImpact,
+        impact: &mut EventImpact,
     ) -> Result<(), InfraError> {
         match vpc {
-            Ok(Some(vpc)) => looks.concern(self.meshes_remembered_of(&vpc).await?, &[scope.clone()].into()),
-            Ok(None) => looks.stale = true, // not visible yet, or deleted; after a few reads, the latter
-            Err(error) => looks.unreadable(scope, &error),
+            Ok(Some(vpc)) => impact.add_meshes(self.meshes_remembered_of(&vpc).await?, &[scope.clone()].into()),
+            Ok(None) => impact.stale = true, // not visible yet, or deleted; after a few reads, the latter
+            Err(error) => impact.unreadable(scope, &error),
         }
         Ok(())
     }

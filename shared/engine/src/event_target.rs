@@ -116,7 +116,7 @@ mod tests {
         let read = |values: &[(&str, &str)]| Vpc {
             at: VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap()),
             cidrs: peerd_core::CidrSet::default(),
-            settling: false,
+            cidrs_changing: false,
             tags: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         };
         let hub = read(&[(tags::ENV, "prod"), (tags::ROLE, "hub"), ("team", "red")]);

@@ -15,7 +15,7 @@ use crate::error::{CloudError, InfraError, chain};
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), and mostly by less than a second.
 const SETTLED_MS: u64 = 60_000;
 /// Attempts to write the index item of a VPC while other workers write it.
-const MOST_TRIES: usize = 4;
+const MAX_TRIES: usize = 4;
 
 /// The result of scanning one VPC.
 #[derive(Debug, Clone)]
@@ -32,26 +32,26 @@ pub struct AccountScan {
     /// The meshes whose membership changed, and the scopes in which it did.
     pub changed: BTreeMap<MeshName, BTreeSet<Scope>>,
     /// The error of a scope that was not scanned, if a retry may succeed soon.
-    pub passing: Option<SurveyError>,
+    pub transient: Option<ScanError>,
 }
 
 impl Engine<'_> {
     /// Compares what was read of a VPC (nothing if it does not exist) with the index, and writes the difference. The
-    /// meshes that it left stay in the index until [`Engine::prune_index`]. `told` is the tag change that the event
+    /// meshes that it left stay in the index until [`Engine::prune_index`]. `tag_version` is the tag change that the event
     /// reported. For a minute after a change, a read without an event, or with an older tag change than the indexed
     /// one, may be stale, and peerd does not conclude from it that the VPC left.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn survey_vpc(
+    pub async fn scan_vpc(
         &self,
         vpc: &VpcRef,
         read: Option<&Vpc>,
-        told: Option<u64>,
+        tag_version: Option<u64>,
     ) -> Result<IndexUpdate, InfraError> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             let before = self.store.member(vpc).await?;
-            let now = self.member_now(vpc, read, told, before.as_ref());
+            let now = self.member_now(vpc, read, tag_version, before.as_ref());
             let touched = now.meshes.clone();
             if touched.is_empty() || before.as_ref() == Some(&now) {
                 return Ok(IndexUpdate { touched, changed: false });
@@ -65,18 +65,24 @@ impl Engine<'_> {
     }
 
     /// Returns the index item of a VPC after a read.
-    fn member_now(&self, vpc: &VpcRef, read: Option<&Vpc>, told: Option<u64>, before: Option<&Member>) -> Member {
-        let asked = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+    fn member_now(
+        &self,
+        vpc: &VpcRef,
+        read: Option<&Vpc>,
+        tag_version: Option<u64>,
+        before: Option<&Member>,
+    ) -> Member {
+        let requested = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
         let Some(before) = before else {
             let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
             let tags = read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default();
-            let (since, tag_version) = (self.clock.now(), told.filter(|_| read.is_some()).unwrap_or_default());
-            let joined = asked.iter().map(|mesh| (mesh.clone(), since)).collect();
+            let (since, tag_version) = (self.clock.now(), tag_version.filter(|_| read.is_some()).unwrap_or_default());
+            let joined = requested.iter().map(|mesh| (mesh.clone(), since)).collect();
             return Member {
                 vpc: vpc.clone(),
                 cidrs,
                 tags,
-                meshes: asked,
+                meshes: requested,
                 left: BTreeSet::new(),
                 since,
                 joined,
@@ -84,27 +90,29 @@ impl Engine<'_> {
                 version: 0,
             };
         };
-        let meshes = &before.meshes | &asked;
-        let is_told = told.is_some_and(|version| version >= before.tag_version);
+        let meshes = &before.meshes | &requested;
+        let is_told = tag_version.is_some_and(|version| version >= before.tag_version);
         let is_young = self.clock.now() < before.since + SETTLED_MS;
-        if is_young && !is_told && !before.asked().is_subset(&asked) {
+        if is_young && !is_told && !before.requested_meshes().is_subset(&requested) {
             // The run also reconciles the meshes that the VPC seems to request in addition, but the item keeps a
             // request that the VPC once made.
-            return Member { left: &before.left | &(&asked - &before.meshes), meshes, ..before.clone() };
+            return Member { left: &before.left | &(&requested - &before.meshes), meshes, ..before.clone() };
         }
         // An event with a newer tag change than the indexed one is a change, even if an earlier read was the same.
-        let is_news = told.is_some_and(|version| version > before.tag_version) || !asked.is_subset(&before.asked());
-        let since = if is_news { self.clock.now() } else { before.since };
-        let joined = |mesh| if before.asked().contains(mesh) { before.joined(mesh) } else { self.clock.now() };
+        let is_newer = tag_version.is_some_and(|version| version > before.tag_version)
+            || !requested.is_subset(&before.requested_meshes());
+        let since = if is_newer { self.clock.now() } else { before.since };
+        let joined =
+            |mesh| if before.requested_meshes().contains(mesh) { before.joined(mesh) } else { self.clock.now() };
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
             tags: read.map_or_else(|| before.tags.clone(), |vpc| tags::of_member(&vpc.tags)),
-            left: &meshes - &asked,
-            joined: asked.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
+            left: &meshes - &requested,
+            joined: requested.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
             meshes,
             since,
-            tag_version: told.filter(|_| read.is_some()).unwrap_or_default().max(before.tag_version),
+            tag_version: tag_version.filter(|_| read.is_some()).unwrap_or_default().max(before.tag_version),
             version: before.version,
         }
     }
@@ -126,9 +134,9 @@ impl Engine<'_> {
         let asks =
             |vpc: &VpcRef| observed.vpcs.get(vpc).is_some_and(|seen| MeshTag::of(&seen.tags).meshes.contains(mesh));
         let mut stayed = observed.vpcs.keys().any(asks);
-        for member in desired.remembered.values().filter(|member| member.meshes.contains(mesh)) {
+        for member in desired.indexed.values().filter(|member| member.meshes.contains(mesh)) {
             let scope = &member.vpc.scope;
-            if asks(&member.vpc) || !observed.answered(scope) || observed.ingress_gaps.contains_key(scope) {
+            if asks(&member.vpc) || !observed.was_read(scope) || observed.unreadable_groups.contains_key(scope) {
                 stayed = true;
                 continue;
             }
@@ -155,28 +163,28 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// When the registered scopes cannot be read.
-    pub async fn survey_account(&self, account: &AccountId) -> Result<AccountScan, InfraError> {
-        let mut survey = AccountScan::default();
+    pub async fn scan_account(&self, account: &AccountId) -> Result<AccountScan, InfraError> {
+        let mut scan = AccountScan::default();
         for scope in self.observer().scopes().await?.into_iter().filter(|scope| scope.account == *account) {
-            match self.survey_scope(&scope).await {
+            match self.scan_scope(&scope).await {
                 Ok(meshes) => {
                     for mesh in meshes {
-                        survey.changed.entry(mesh).or_default().insert(scope.clone());
+                        scan.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }
-                Err(SurveyError::Cloud(error)) if self.observer().is_off(&scope, &error).await => {
+                Err(ScanError::Cloud(error)) if self.observer().is_off(&scope, &error).await => {
                     tracing::debug!(%scope, "the Region is disabled in the account");
                 }
                 Err(error) => {
                     tracing::warn!(%scope, error = chain(&error), "unreadable scope: not scanned");
-                    survey.passing = survey.passing.or(error.may_pass().then_some(error));
+                    scan.transient = scan.transient.or(error.is_transient().then_some(error));
                 }
             }
         }
-        Ok(survey)
+        Ok(scan)
     }
 
-    async fn survey_scope(&self, scope: &Scope) -> Result<BTreeSet<MeshName>, SurveyError> {
+    async fn scan_scope(&self, scope: &Scope) -> Result<BTreeSet<MeshName>, ScanError> {
         let mut vpcs: BTreeMap<VpcRef, Option<Vpc>> = BTreeMap::new();
         for mesh in self.observer().meshes().await?.keys() {
             let members = self.store.members(mesh).await?.into_iter().filter(|member| member.vpc.scope == *scope);
@@ -185,7 +193,7 @@ impl Engine<'_> {
         vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.at.clone(), Some(vpc))));
         let mut changed = BTreeSet::new();
         for (vpc, read) in &vpcs {
-            let surveyed = self.survey_vpc(vpc, read.as_ref(), None).await?;
+            let surveyed = self.scan_vpc(vpc, read.as_ref(), None).await?;
             if surveyed.changed {
                 changed.extend(surveyed.touched);
             }
@@ -196,7 +204,7 @@ impl Engine<'_> {
 
 /// Why a scope was not scanned.
 #[derive(Debug, thiserror::Error)]
-pub enum SurveyError {
+pub enum ScanError {
     /// The store failed.
     #[error("index not read or written")]
     Store(#[from] InfraError),
@@ -205,12 +213,12 @@ pub enum SurveyError {
     Cloud(#[from] CloudError),
 }
 
-impl SurveyError {
+impl ScanError {
     /// Whether a retry may succeed soon. A denied scope is unreadable until the next sweep.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(_) => true,
-            Self::Cloud(error) => error.kind.is_passing(),
+            Self::Cloud(error) => error.kind.is_transient(),
         }
     }
 }
@@ -222,8 +230,8 @@ mod tests {
 
     #[test]
     fn what_is_denied_is_not_tried_again_soon_and_everything_else_is() {
-        let of = |kind| SurveyError::from(CloudError::new(kind, "DescribeVpcs")).may_pass();
+        let of = |kind| ScanError::from(CloudError::new(kind, "DescribeVpcs")).is_transient();
         assert!(of(ErrorKind::Throttled) && !of(ErrorKind::Denied));
-        assert!(SurveyError::from(InfraError::new("Query")).may_pass());
+        assert!(ScanError::from(InfraError::new("Query")).is_transient());
     }
 }

@@ -31,7 +31,7 @@ pub struct Tables {
     /// When the last sweep started.
     pub swept: Option<Timestamp>,
     /// The findings records.
-    pub tidings: BTreeMap<MeshName, MeshFindings>,
+    pub findings_record: BTreeMap<MeshName, MeshFindings>,
     /// The recorded runs.
     pub runs: Vec<Run>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
@@ -62,9 +62,11 @@ impl Tables {
 
     /// As [`Store::forget_mesh`].
     pub fn forget_mesh(&mut self, mesh: &MeshName) {
-        let tidings = self.tidings.get(mesh);
-        if tidings.is_none_or(|tidings| tidings.findings.is_empty() && tidings.untold.is_empty()) {
-            self.tidings.remove(mesh);
+        let findings_record = self.findings_record.get(mesh);
+        if findings_record
+            .is_none_or(|findings_record| findings_record.findings.is_empty() && findings_record.unsent.is_empty())
+        {
+            self.findings_record.remove(mesh);
             self.meshes.retain(|known, policy| known != mesh || policy.is_some());
         }
     }
@@ -78,7 +80,7 @@ impl Tables {
     pub fn register(&mut self, scope: &Scope) {
         let said = self.accounts.entry(scope.account.clone()).or_default();
         said.regions.insert(scope.region.clone());
-        said.gone = false;
+        said.removed = false;
     }
 
     /// As [`Store::keep_organization`].
@@ -125,11 +127,11 @@ impl Tables {
         }
     }
 
-    /// As [`Store::keep_tidings`].
-    pub fn keep_tidings(&mut self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> bool {
-        let unchanged = self.tidings.get(mesh).map(|kept| kept.version) == before;
+    /// As [`Store::put_findings_record`].
+    pub fn put_findings_record(&mut self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> bool {
+        let unchanged = self.findings_record.get(mesh).map(|kept| kept.version) == before;
         if unchanged {
-            self.tidings.insert(mesh.clone(), now.clone());
+            self.findings_record.insert(mesh.clone(), now.clone());
             self.meshes.entry(mesh.clone()).or_default();
         }
         unchanged
@@ -137,13 +139,13 @@ impl Tables {
 
     /// As [`Store::record_run`].
     pub fn record_run(&mut self, run: &Run, now: Timestamp) {
-        self.past.entry(run.mesh.clone()).or_default().push(run.deeds(now));
+        self.past.entry(run.mesh.clone()).or_default().push(run.record_changes(now));
         self.runs.push(run.clone());
     }
 
     /// As [`Store::past`].
-    pub fn past(&self, mesh: &MeshName, from: Timestamp) -> Vec<RunChanges> {
-        self.past.get(mesh).into_iter().flatten().filter(|deeds| deeds.at >= from).cloned().collect()
+    pub fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Vec<RunChanges> {
+        self.past.get(mesh).into_iter().flatten().filter(|changes| changes.at >= from).cloned().collect()
     }
 }
 
@@ -225,12 +227,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
-        Ok(self.tables().tidings.get(mesh).cloned())
+    async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
+        Ok(self.tables().findings_record.get(mesh).cloned())
     }
 
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
-        Ok(self.tables().keep_tidings(mesh, before, now))
+    async fn put_findings_record(
+        &self,
+        mesh: &MeshName,
+        before: Option<u64>,
+        now: &MeshFindings,
+    ) -> Result<bool, InfraError> {
+        Ok(self.tables().put_findings_record(mesh, before, now))
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
@@ -238,7 +245,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        Ok(self.tables().past(mesh, from))
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        Ok(self.tables().run_history(mesh, from))
     }
 }

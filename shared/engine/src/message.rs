@@ -31,9 +31,9 @@ pub enum Work {
     /// Request a scan of every account and a reconcile of every mesh.
     Sweep {},
     /// List the accounts of the organization.
-    Discover {},
+    ListOrganization {},
     /// Read the tags of an account's VPCs in all its Regions and write the index.
-    Survey {
+    ScanAccount {
         /// The account.
         account: AccountId,
     },
@@ -49,12 +49,12 @@ pub enum Work {
         everywhere: bool,
         /// Which deletes are approved.
         #[serde(default)]
-        leave: DeleteApproval,
+        delete_approval: DeleteApproval,
     },
     /// Publish a notification that the bus did not accept.
-    Tell {
+    Publish {
         /// The notification.
-        notice: Notification,
+        notification: Notification,
     },
     /// Read again because of an event that the reads contradicted.
     Event {
@@ -66,7 +66,7 @@ pub enum Work {
 impl Work {
     /// A reconcile with deletes within the limits of the mesh's policy.
     pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
-        Self::Reconcile { mesh, scopes, everywhere, leave: DeleteApproval::ByPolicy }
+        Self::Reconcile { mesh, scopes, everywhere, delete_approval: DeleteApproval::WithinLimits }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             mesh: "prod".parse().unwrap(),
             scopes: [scope].into(),
             everywhere: false,
-            leave: DeleteApproval::Confirmed,
+            delete_approval: DeleteApproval::Confirmed,
         };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));
@@ -122,7 +122,7 @@ mod tests {
     fn a_message_of_another_format_or_with_a_malformed_id_is_refused_with_the_reason() {
         let newer = serde_json::json!({"peerd": 2, "work": {"sweep": {}}});
         assert!(Message::parse(newer).unwrap_err().contains("format 2"));
-        let wrong = serde_json::json!({"peerd": 1, "work": {"survey": {"account": "12"}}});
+        let wrong = serde_json::json!({"peerd": 1, "work": {"scan_account": {"account": "12"}}});
         assert!(Message::parse(wrong).unwrap_err().contains("12-digit account id"));
     }
 }

@@ -19,11 +19,11 @@ use crate::ports::Timestamp;
 const FORMAT: u8 = 1;
 /// The maximum number of lines of one notification, so that it fits into an EventBridge event. Further lines are
 /// counted.
-const MOST_LINES: usize = 200;
+const MAX_LINES: usize = 200;
 /// The maximum number of findings of a mesh that are stored and published: a DynamoDB item holds at most 400 KB.
-const MOST_FINDINGS: usize = 300;
+const MAX_FINDINGS: usize = 300;
 /// Attempts to write the findings record while other workers write it.
-const MOST_TRIES: usize = 8;
+const MAX_TRIES: usize = 8;
 /// Seconds until a notification that the bus did not accept is published again.
 const TELL_AGAIN: u32 = 60;
 
@@ -97,12 +97,12 @@ pub struct MeshFindings {
     opened: BTreeMap<String, Timestamp>,
     /// The changes that a pause suppresses, one line each.
     #[serde(default)]
-    pub withheld: Vec<String>,
+    pub suppressed: Vec<String>,
     /// The number of pairs in each state, as of the last run.
     #[serde(default)]
     pub pairs: BTreeMap<String, usize>,
     /// Notifications whose publication is not confirmed yet.
-    pub untold: Vec<Notification>,
+    pub unsent: Vec<Notification>,
 }
 
 impl MeshFindings {
@@ -125,39 +125,41 @@ impl Engine<'_> {
     /// When the store fails, or neither the bus nor the queue accepts the notification of the changes.
     pub(crate) async fn announce(&self, run: &Run) -> Result<bool, InfraError> {
         let changed = changed(run).map(|news| self.notice(&run.mesh, self.clock.now(), news));
-        let tidings = self.note_findings(run).await?;
-        let notices: Vec<Notification> = changed.iter().chain(&tidings.untold).cloned().collect();
+        let findings_record = self.note_findings(run).await?;
+        let notices: Vec<Notification> = changed.iter().chain(&findings_record.unsent).cloned().collect();
         if notices.is_empty() {
             return Ok(true);
         }
         if let Err(error) = self.bus.publish(&notices).await {
             tracing::warn!(mesh = %run.mesh, error = chain(&error), "notifications not published yet");
             if let Some(notice) = changed {
-                self.queue.send(&Message::new(0, Work::Tell { notice }), TELL_AGAIN).await?;
+                self.queue.send(&Message::new(0, Work::Publish { notification: notice }), TELL_AGAIN).await?;
             }
             return Ok(false); // the next run publishes the findings
         }
-        if !tidings.untold.is_empty() {
-            let told = MeshFindings { version: tidings.version + 1, untold: Vec::new(), ..tidings.clone() };
+        if !findings_record.unsent.is_empty() {
+            let told =
+                MeshFindings { version: findings_record.version + 1, unsent: Vec::new(), ..findings_record.clone() };
             // A worker that has written the record since publishes the same notifications again.
-            self.store.keep_tidings(&run.mesh, Some(tidings.version), &told).await?;
+            self.store.put_findings_record(&run.mesh, Some(findings_record.version), &told).await?;
         }
         Ok(true)
     }
 
     /// Writes the findings of a run and the notifications about them to the findings record.
     async fn note_findings(&self, run: &Run) -> Result<MeshFindings, InfraError> {
-        for _ in 0..MOST_TRIES {
-            let kept = self.store.tidings(&run.mesh).await?;
+        for _ in 0..MAX_TRIES {
+            let kept = self.store.findings_record(&run.mesh).await?;
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
             let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
             let still: BTreeSet<_> = all.iter().map(name).collect();
             let (now, more) = cut(all, run);
-            let withheld: Vec<String> = run.report.withheld.iter().take(MOST_LINES).map(ToString::to_string).collect();
+            let suppressed: Vec<String> =
+                run.report.suppressed.iter().take(MAX_LINES).map(ToString::to_string).collect();
             let pairs = run.report.pairs.clone();
-            let had = (&before.findings, &before.more, &before.withheld, &before.pairs);
-            if (&now, &more, &withheld, &pairs) == had {
+            let had = (&before.findings, &before.more, &before.suppressed, &before.pairs);
+            if (&now, &more, &suppressed, &pairs) == had {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
@@ -171,10 +173,11 @@ impl Engine<'_> {
             let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
             let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
-            let untold = with_news(before.untold, new);
-            let tidings = MeshFindings { version: serial, findings: now, more, opened, withheld, pairs, untold };
-            if self.store.keep_tidings(&run.mesh, version, &tidings).await? {
-                return Ok(tidings);
+            let unsent = merge_unsent(before.unsent, new);
+            let findings_record =
+                MeshFindings { version: serial, findings: now, more, opened, suppressed, pairs, unsent };
+            if self.store.put_findings_record(&run.mesh, version, &findings_record).await? {
+                return Ok(findings_record);
             }
         }
         Err(InfraError::new(format!("concurrent workers keep changing the findings record of {}", run.mesh)))
@@ -185,7 +188,7 @@ impl Engine<'_> {
         let gaps: BTreeSet<Scope> = before
             .iter()
             .filter_map(Finding::unreadable_scope)
-            .filter(|scope| !run.asked.contains(*scope))
+            .filter(|scope| !run.read_scopes.contains(*scope))
             .cloned()
             .collect();
         if gaps.is_empty() {
@@ -201,12 +204,12 @@ impl Engine<'_> {
 }
 
 /// The unsent notifications, of each finding only the latest.
-fn with_news(mut untold: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
+fn merge_unsent(mut unsent: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
     let is_newer =
         |old: &Notification| new.iter().any(|new| new.news.finding().map(name) == old.news.finding().map(name));
-    untold.retain(|old| !is_newer(old));
-    untold.extend(new);
-    untold
+    unsent.retain(|old| !is_newer(old));
+    unsent.extend(new);
+    unsent
 }
 
 /// The findings of a run, and the earlier ones about unreadable scopes that it did not read.
@@ -219,21 +222,21 @@ fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>
 fn cut(mut findings: BTreeSet<Finding>, run: &Run) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
     let mut more = BTreeMap::new();
     let found = findings.len();
-    while findings.len() > MOST_FINDINGS {
+    while findings.len() > MAX_FINDINGS {
         if let Some(least) = findings.pop_last() {
             *more.entry(least.kind()).or_default() += 1;
         }
     }
     if !more.is_empty() {
-        tracing::warn!(mesh = %run.mesh, found, kept = MOST_FINDINGS, "too many findings to store; the log has all");
+        tracing::warn!(mesh = %run.mesh, found, kept = MAX_FINDINGS, "too many findings to store; the log has all");
     }
     (findings, more)
 }
 
 fn changed(run: &Run) -> Option<NotificationKind> {
     let mut changes: Vec<String> = run.changes().map(ToString::to_string).collect();
-    let more = changes.len().saturating_sub(MOST_LINES);
-    changes.truncate(MOST_LINES);
+    let more = changes.len().saturating_sub(MAX_LINES);
+    changes.truncate(MAX_LINES);
     (!changes.is_empty()).then_some(NotificationKind::Changed { outcome: run.outcome, changes, more })
 }
 
@@ -272,7 +275,7 @@ mod tests {
     fn of_a_finding_only_the_latest_is_still_to_be_told() {
         let opened = |subject| notice(NotificationKind::Opened(finding(subject, "then")));
         let resolved = notice(NotificationKind::Resolved(finding("vpc-1", "now")));
-        let untold = with_news(vec![opened("vpc-1"), opened("vpc-2")], vec![resolved.clone()]);
-        assert_eq!(untold, [opened("vpc-2"), resolved]);
+        let unsent = merge_unsent(vec![opened("vpc-1"), opened("vpc-2")], vec![resolved.clone()]);
+        assert_eq!(unsent, [opened("vpc-2"), resolved]);
     }
 }

@@ -10,7 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use peerd_core::cidr::IpNet;
 use peerd_core::{
     DeleteApproval, Deployment, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName,
-    ObservedState, Past, PeeringView, PrefixListId, Quotas, RouteTable, Scope, SecurityGroup, Vpc, VpcRef, contention,
+    ObservedState, PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, SecurityGroup, Vpc, VpcRef,
+    contention,
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
@@ -30,43 +31,43 @@ pub struct Snapshot {
     /// The observed state.
     pub observed: ObservedState,
     /// Whether a scope could not be read because of a transient error.
-    pub passing_gaps: bool,
+    pub has_transient_failure: bool,
 }
 
 /// The resources of one scope. Its ingress rules may fail separately: a role that may not read them yet, because the
 /// account has an older spoke.yaml, may still do everything else.
-struct Network {
+struct ScopeResources {
     peerings: Vec<PeeringView>,
     tables: Vec<RouteTable>,
     rules: Result<Vec<IngressRule>, CloudError>,
 }
 
 /// Why a scope could not be read.
-struct Gap {
+struct ReadFailure {
     error: CloudError,
     /// Whether the reason is that the Region is disabled in the account.
     off: bool,
 }
 
 /// The VPCs and security groups of one scope, with their tags.
-struct Asked {
+struct ScopeTags {
     vpcs: Vec<Vpc>,
     groups: Result<Vec<SecurityGroup>, CloudError>,
 }
 
 /// An input that a plan requested.
-enum Answer {
+enum PlannerInput {
     Dns(Result<DnsSupport, CloudError>, VpcRef),
     List(Result<BTreeSet<IpNet>, CloudError>, PrefixListId),
-    Past(Past),
+    RunHistory(RunHistory),
     Quotas(Result<Quotas, CloudError>, Scope),
 }
 
 /// Converts a read into an input of a plan. Logs an error, and sets `passing` if it is transient.
-fn told<T>(read: Result<T, CloudError>, passing: &mut bool) -> Result<T, String> {
+fn told<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, String> {
     read.map_err(|error| {
         tracing::warn!(error = chain(&error), "input of the plan not read");
-        *passing |= error.kind.is_passing();
+        *transient |= error.kind.is_transient();
         chain(&error)
     })
 }
@@ -78,7 +79,7 @@ impl Observer<'_> {
     /// When the store cannot be read. An unreadable scope is not an error, but part of the result.
     pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Snapshot, InfraError> {
         let mut observed = ObservedState::default();
-        let mut passing_gaps = false;
+        let mut has_transient_failure = false;
         let members = self.store.members(mesh).await?;
         let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
         needed.extend(scopes.iter().cloned());
@@ -88,12 +89,12 @@ impl Observer<'_> {
             false => Some(self.asked_in(needed.iter().cloned().collect()).await),
         };
         loop {
-            passing_gaps |= self.read_networks(mesh, &mut needed, &known_accounts, &mut observed).await?;
+            has_transient_failure |= self.read_resources(mesh, &mut needed, &known_accounts, &mut observed).await?;
             // The removal of an account proves that its VPCs left. Like the membership, it must be read after the
             // peerings: an account that was registered again in the meantime is read.
-            let removed = std::mem::replace(&mut known_accounts, self.known_accounts().await?).gone;
+            let removed = std::mem::replace(&mut known_accounts, self.known_accounts().await?).removed;
             let is_back =
-                |scope: &&Scope| removed.contains(&scope.account) && !known_accounts.gone.contains(&scope.account);
+                |scope: &&Scope| removed.contains(&scope.account) && !known_accounts.removed.contains(&scope.account);
             let back: Vec<Scope> = observed.scopes.keys().filter(is_back).cloned().collect();
             if back.is_empty() {
                 break;
@@ -101,60 +102,60 @@ impl Observer<'_> {
             observed.scopes.retain(|scope, _| !back.contains(scope));
             needed.extend(back);
         }
-        let there = |scope: &&Scope| observed.answered(scope) && !known_accounts.gone.contains(&scope.account);
+        let there = |scope: &&Scope| observed.was_read(scope) && !known_accounts.removed.contains(&scope.account);
         let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
-        let asked = match early {
+        let tags = match early {
             None => self.asked_in(answering).await,
             Some(early) => early,
         };
-        for (scope, asked) in asked {
-            passing_gaps |= add_asked(&mut observed, scope, asked);
+        for (scope, tags) in tags {
+            has_transient_failure |= add_tags(&mut observed, scope, tags);
         }
         let desired = self.desired(mesh, &observed, known_accounts).await?;
-        Ok(Snapshot { desired, observed, passing_gaps })
+        Ok(Snapshot { desired, observed, has_transient_failure })
     }
 
     /// Reads the resources of these scopes and of the scopes of the remote ends of their peerings. Returns whether a
     /// read failed with a transient error.
-    async fn read_networks(
+    async fn read_resources(
         &self,
         mesh: &MeshName,
         needed: &mut BTreeSet<Scope>,
         known_accounts: &KnownAccounts,
         observed: &mut ObservedState,
     ) -> Result<bool, InfraError> {
-        let mut passing = false;
+        let mut transient = false;
         loop {
-            let gone: Vec<Scope> =
-                needed.extract_if(.., |scope| known_accounts.gone.contains(&scope.account)).collect();
-            observed.scopes.extend(gone.into_iter().map(|scope| (scope, Ok(())))); // a removed account has no resources
+            let removed: Vec<Scope> =
+                needed.extract_if(.., |scope| known_accounts.removed.contains(&scope.account)).collect();
+            observed.scopes.extend(removed.into_iter().map(|scope| (scope, Ok(())))); // a removed account has no resources
             let unread: Vec<Scope> =
                 needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
             if unread.is_empty() {
-                return Ok(passing);
+                return Ok(transient);
             }
             for (scope, network) in self.networks(unread).await {
                 if network.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
                     return Err(InfraError::new(format!("{scope} cannot be read")));
                 }
-                passing |= add_network(observed, scope, network);
+                transient |= add_resources(observed, scope, network);
             }
             needed.extend(remote_scopes(observed, mesh, &self.settings.deployment, &known_accounts.scopes));
         }
     }
 
-    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Network, Gap>)> {
+    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeResources, ReadFailure>)> {
         let read = |scope: Scope| async move {
             let (peerings, tables, rules) = futures::join!(
                 self.cloud.peerings(&scope),
                 self.cloud.route_tables(&scope),
                 self.cloud.ingress_rules(&scope)
             );
-            match peerings.and_then(|peerings| Ok(Network { peerings, tables: tables?, rules })) {
+            match peerings.and_then(|peerings| Ok(ScopeResources { peerings, tables: tables?, rules })) {
                 Ok(network) => (scope, Ok(network)),
                 Err(error) => {
                     let off = self.is_off(&scope, &error).await;
-                    (scope, Err(Gap { error, off }))
+                    (scope, Err(ReadFailure { error, off }))
                 }
             }
         };
@@ -166,10 +167,10 @@ impl Observer<'_> {
         error.kind == ErrorKind::Denied && self.cloud.is_region_off(scope).await.unwrap_or_default()
     }
 
-    async fn asked_in(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<Asked, CloudError>)> {
+    async fn asked_in(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeTags, CloudError>)> {
         let read = |scope: Scope| async move {
             let (vpcs, groups) = futures::join!(self.cloud.vpcs(&scope), self.cloud.security_groups(&scope));
-            (scope, vpcs.map(|vpcs| Asked { vpcs, groups }))
+            (scope, vpcs.map(|vpcs| ScopeTags { vpcs, groups }))
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
     }
@@ -186,29 +187,35 @@ impl Observer<'_> {
     ) -> Result<bool, InfraError> {
         let read = |question: InputRequest| async move {
             Ok(match question {
-                InputRequest::Dns(vpc) => Answer::Dns(self.cloud.dns_support(&vpc).await, vpc),
-                InputRequest::List(scope, list) => Answer::List(self.cloud.prefix_list(&scope, &list).await, list),
-                InputRequest::Past => Answer::Past(self.past(mesh).await?),
-                InputRequest::Quotas(scope) => Answer::Quotas(self.cloud.quotas(&scope).await, scope),
+                InputRequest::Dns(vpc) => PlannerInput::Dns(self.cloud.dns_support(&vpc).await, vpc),
+                InputRequest::List(scope, list) => {
+                    PlannerInput::List(self.cloud.prefix_list(&scope, &list).await, list)
+                }
+                InputRequest::RunHistory => PlannerInput::RunHistory(self.run_history(mesh).await?),
+                InputRequest::Quotas(scope) => PlannerInput::Quotas(self.cloud.quotas(&scope).await, scope),
             })
         };
-        let answers: Vec<Answer> =
+        let answers: Vec<PlannerInput> =
             stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).try_collect().await?;
-        let mut passing = false;
+        let mut transient = false;
         for answer in answers {
             match answer {
-                Answer::Dns(read, vpc) => drop(observed.dns.insert(vpc, told(read, &mut passing))),
-                Answer::List(read, list) => drop(observed.lists.insert(list, told(read, &mut passing))),
-                Answer::Past(past) => observed.past = Some(past),
-                Answer::Quotas(read, scope) => drop(observed.quotas.insert(scope, told(read, &mut passing))),
+                PlannerInput::Dns(read, vpc) => drop(observed.inputs.dns.insert(vpc, told(read, &mut transient))),
+                PlannerInput::List(read, list) => {
+                    drop(observed.inputs.prefix_lists.insert(list, told(read, &mut transient)))
+                }
+                PlannerInput::RunHistory(past) => observed.inputs.run_history = Some(past),
+                PlannerInput::Quotas(read, scope) => {
+                    drop(observed.inputs.quotas.insert(scope, told(read, &mut transient)))
+                }
             }
         }
-        Ok(passing)
+        Ok(transient)
     }
 
-    async fn past(&self, mesh: &MeshName) -> Result<Past, InfraError> {
+    async fn run_history(&self, mesh: &MeshName) -> Result<RunHistory, InfraError> {
         let now = self.clock.now();
-        Ok(Past { now, runs: self.store.past(mesh, now.saturating_sub(contention::WINDOW)).await? })
+        Ok(RunHistory { now, runs: self.store.run_history(mesh, now.saturating_sub(contention::WINDOW)).await? })
     }
 
     async fn desired(
@@ -217,13 +224,13 @@ impl Observer<'_> {
         observed: &ObservedState,
         known_accounts: KnownAccounts,
     ) -> Result<DesiredState, InfraError> {
-        let mut remembered: BTreeMap<_, _> =
+        let mut indexed: BTreeMap<_, _> =
             self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
         for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
             for vpc in peering.ends() {
-                if !observed.answered(&vpc.scope) && !remembered.contains_key(vpc) {
+                if !observed.was_read(&vpc.scope) && !indexed.contains_key(vpc) {
                     let member = self.store.member(vpc).await?;
-                    remembered.extend(member.map(|member| (vpc.clone(), member)));
+                    indexed.extend(member.map(|member| (vpc.clone(), member)));
                 }
             }
         }
@@ -234,11 +241,11 @@ impl Observer<'_> {
             deployment,
             role: self.settings.role.clone(),
             mesh,
-            leave: DeleteApproval::ByPolicy,
+            delete_approval: DeleteApproval::WithinLimits,
             declared,
             accounts,
             organization: known_accounts.organization,
-            remembered,
+            indexed,
         })
     }
 }
@@ -260,9 +267,9 @@ fn remote_scopes(
     ends.cloned().collect()
 }
 
-fn add_network(observed: &mut ObservedState, scope: Scope, network: Result<Network, Gap>) -> bool {
+fn add_resources(observed: &mut ObservedState, scope: Scope, network: Result<ScopeResources, ReadFailure>) -> bool {
     match network {
-        Ok(Network { peerings, tables, rules }) => {
+        Ok(ScopeResources { peerings, tables, rules }) => {
             for view in peerings {
                 observed.add_peering(&scope, view);
             }
@@ -276,16 +283,16 @@ fn add_network(observed: &mut ObservedState, scope: Scope, network: Result<Netwo
                 Err(error) => add_ingress_gap(observed, scope, &error),
             }
         }
-        Err(Gap { error, off }) => {
-            observed.off.extend(off.then(|| scope.clone()));
+        Err(ReadFailure { error, off }) => {
+            observed.disabled_regions.extend(off.then(|| scope.clone()));
             add_gap(observed, scope, &error)
         }
     }
 }
 
-fn add_asked(observed: &mut ObservedState, scope: Scope, asked: Result<Asked, CloudError>) -> bool {
-    match asked {
-        Ok(Asked { vpcs, groups }) => {
+fn add_tags(observed: &mut ObservedState, scope: Scope, tags: Result<ScopeTags, CloudError>) -> bool {
+    match tags {
+        Ok(ScopeTags { vpcs, groups }) => {
             observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
             match groups {
                 Ok(groups) => {
@@ -300,13 +307,13 @@ fn add_asked(observed: &mut ObservedState, scope: Scope, asked: Result<Asked, Cl
 }
 
 fn add_ingress_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
-    observed.ingress_gaps.insert(scope, chain(error));
-    error.kind.is_passing()
+    observed.unreadable_groups.insert(scope, chain(error));
+    error.kind.is_transient()
 }
 
 /// Records an unreadable scope; one that was only partly read counts as unreadable. Returns whether the error is
 /// transient.
 fn add_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.scopes.insert(scope, Err(chain(error)));
-    error.kind.is_passing()
+    error.kind.is_transient()
 }

@@ -32,30 +32,33 @@ pub struct KnownAccounts {
     /// The last listing of the organization.
     pub organization: Organization,
     /// Accounts that an operator recorded as permanently removed. They contain nothing, and peerd does not read them.
-    pub gone: BTreeSet<AccountId>,
+    pub removed: BTreeSet<AccountId>,
 }
 
 impl KnownAccounts {
-    /// Combines the configured accounts and Regions, the registrations of accounts (`said`) and the listing of the
+    /// Combines the configured accounts and Regions, the registrations of accounts (`registrations`) and the listing of the
     /// organization.
     pub fn of(
         accounts: &BTreeSet<AccountId>,
         regions: &BTreeSet<Region>,
-        said: &BTreeMap<AccountId, Registration>,
+        registrations: &BTreeMap<AccountId, Registration>,
         organization: Organization,
     ) -> Self {
         // A closed or suspended account cannot be read. If the index has members there, peerd tries to read it anyway.
         let found = accounts.iter().chain(organization.accounts.keys());
         let found = found.filter(|account| organization.inactive(account).is_none());
         let found = found.flat_map(|account| regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-        let gone: BTreeSet<AccountId> =
-            said.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect();
-        let registered = said.iter().flat_map(|(account, said)| {
-            said.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
+        let removed: BTreeSet<AccountId> = registrations
+            .iter()
+            .filter(|(_, registration)| registration.removed)
+            .map(|(account, _)| account.clone())
+            .collect();
+        let registered = registrations.iter().flat_map(|(account, registrations)| {
+            registrations.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
         });
         let mut scopes: BTreeSet<Scope> = found.chain(registered).collect();
-        scopes.retain(|scope| !gone.contains(&scope.account));
-        Self { scopes, organization, gone }
+        scopes.retain(|scope| !removed.contains(&scope.account));
+        Self { scopes, organization, removed }
     }
 
     /// The accounts of the scopes.
@@ -71,8 +74,8 @@ impl Observer<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn known_accounts(&self) -> Result<KnownAccounts, InfraError> {
-        let (said, organization) = (self.store.accounts().await?, self.store.organization().await?);
-        Ok(KnownAccounts::of(&self.settings.accounts, &self.settings.regions, &said, organization))
+        let (registrations, organization) = (self.store.accounts().await?, self.store.organization().await?);
+        Ok(KnownAccounts::of(&self.settings.accounts, &self.settings.regions, &registrations, organization))
     }
 
     /// Returns the known scopes.

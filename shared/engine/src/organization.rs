@@ -7,7 +7,7 @@ use peerd_core::{AccountId, Organization, OrganizationalUnitId};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError};
-use crate::membership_index::SurveyError;
+use crate::membership_index::ScanError;
 use crate::message::{Message, Work};
 
 impl Engine<'_> {
@@ -17,7 +17,7 @@ impl Engine<'_> {
     /// # Errors
     /// When AWS Organizations does not return everything, or the store or the queue fails. peerd then concludes
     /// nothing.
-    pub async fn discover(&self) -> Result<(), SurveyError> {
+    pub async fn refresh_organization(&self) -> Result<(), ScanError> {
         let before = self.store.organization().await?;
         let mut now = self.list_organization().await?;
         if before.accounts.keys().any(|account| !now.accounts.contains_key(account)) {
@@ -37,7 +37,7 @@ impl Engine<'_> {
             now.accounts.keys().filter(|account| !before.accounts.contains_key(account)).collect();
         tracing::info!(accounts = now.accounts.len(), new = new.len(), units = now.units.len(), "organization listed");
         for account in new {
-            self.queue.send(&Message::new(0, Work::Survey { account: account.clone() }), 0).await?;
+            self.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await?;
         }
         let by_unit =
             self.observer().declared().await?.into_iter().filter(|(_, policy)| !policy.admit.units.is_empty());

@@ -56,7 +56,7 @@ pub struct Run {
     /// The report of the last pass.
     pub report: Report,
     /// The scopes that it read, with or without success.
-    pub asked: BTreeSet<Scope>,
+    pub read_scopes: BTreeSet<Scope>,
     /// The API calls that triggered it, as events reported them.
     pub causes: BTreeSet<Cause>,
 }
@@ -68,12 +68,17 @@ impl Run {
     }
 
     /// Returns the created and removed resources, for the run history.
-    pub fn deeds(&self, at: Timestamp) -> RunChanges {
+    pub fn record_changes(&self, at: Timestamp) -> RunChanges {
         let names = |of: fn(&Action) -> Option<ManagedResource>| {
             self.applied.iter().filter_map(of).map(|t| t.to_string()).collect()
         };
         let causes = self.causes.iter().cloned().collect();
-        RunChanges { at, put: names(ManagedResource::put_by), taken: names(ManagedResource::taken_by), causes }
+        RunChanges {
+            at,
+            created: names(ManagedResource::created_by),
+            removed: names(ManagedResource::removed_by),
+            causes,
+        }
     }
 
     /// Whether it changed anything other than status tags.
@@ -98,7 +103,7 @@ mod tests {
             applied,
             failed: Vec::new(),
             report: Report::default(),
-            asked: BTreeSet::new(),
+            read_scopes: BTreeSet::new(),
             causes: BTreeSet::new(),
         };
         assert!(!run(vec![status.clone()]).changed_the_network());

@@ -146,7 +146,7 @@ pub struct Registration {
     /// The Regions in which members may exist.
     pub regions: BTreeSet<Region>,
     /// Whether an operator recorded that the account was permanently removed, with all its resources.
-    pub gone: bool,
+    pub removed: bool,
 }
 
 /// The membership index, the policies, the accounts, the claims, the run history and the findings records.
@@ -185,12 +185,17 @@ pub trait Store: Send + Sync {
     /// Adds a run to the run history, for a limited time.
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), InfraError>;
     /// The changes of the runs of a mesh that ended since `from`, oldest first.
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError>;
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError>;
     /// The findings record of a mesh.
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError>;
+    async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError>;
     /// Writes the findings record if `before` is still the stored version, and returns whether it was. The mesh is
     /// known from then on.
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError>;
+    async fn put_findings_record(
+        &self,
+        mesh: &MeshName,
+        before: Option<u64>,
+        now: &MeshFindings,
+    ) -> Result<bool, InfraError>;
 }
 
 /// The queue for follow-up messages.

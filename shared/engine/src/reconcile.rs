@@ -13,7 +13,7 @@ use crate::ports::Timestamp;
 
 /// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
 /// and status tags take five passes; each further batch of outstanding requests takes two more.
-const MOST_PASSES: usize = 40;
+const MAX_PASSES: usize = 40;
 
 /// What one run has done so far.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Progress {
     applied: Vec<Action>,
     failed: Vec<String>,
     /// Whether something failed with a transient error, was stale or was deferred, so that a later run may succeed.
-    passing: bool,
+    transient: bool,
     busy: bool,
 }
 
@@ -37,22 +37,22 @@ impl Engine<'_> {
         &self,
         mesh: &MeshName,
         scopes: &BTreeSet<Scope>,
-        leave: DeleteApproval,
+        delete_approval: DeleteApproval,
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
-        let Snapshot { desired, mut observed, passing_gaps } = self.observer().observe(mesh, scopes).await?;
-        let desired = DesiredState { leave, ..desired };
+        let Snapshot { desired, mut observed, has_transient_failure } = self.observer().observe(mesh, scopes).await?;
+        let desired = DesiredState { delete_approval, ..desired };
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
-        let mut progress = Progress { passing: passing_gaps, ..Progress::default() };
+        let mut progress = Progress { transient: has_transient_failure, ..Progress::default() };
         let mut report = Report::default();
         let mut at_rest = false;
-        for _ in 0..MOST_PASSES {
+        for _ in 0..MAX_PASSES {
             let (plan, said) = plan(&desired, &observed);
             report = said;
             if !report.questions.is_empty() {
                 let questions = std::mem::take(&mut report.questions);
-                progress.passing |= self.observer().fetch_inputs(mesh, questions, &mut observed).await?;
+                progress.transient |= self.observer().fetch_inputs(mesh, questions, &mut observed).await?;
                 continue;
             }
             let broken = lint::lint(&plan, &desired, &observed);
@@ -70,10 +70,10 @@ impl Engine<'_> {
                 }
             }
         }
-        progress.passing |= !at_rest;
+        progress.transient |= !at_rest;
         let run = progress.end(mesh.clone(), report, observed.scopes.keys().cloned().collect());
         let told = self.announce(&run).await?;
-        let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.withheld.is_empty();
+        let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.suppressed.is_empty();
         if done && told {
             self.prune_index(&desired, &observed).await?;
         }
@@ -96,11 +96,11 @@ impl Progress {
                 self.applied.push(action.clone());
                 return Some(effect);
             }
-            Applied::Busy => self.busy = true,
-            Applied::Overtaken | Applied::Postponed => self.passing = true,
-            Applied::Passing(error) => {
+            Applied::ClaimedElsewhere => self.busy = true,
+            Applied::Stale | Applied::Deferred => self.transient = true,
+            Applied::Transient(error) => {
                 tracing::info!(%action, error, "not applied yet");
-                self.passing = true;
+                self.transient = true;
             }
             Applied::Failed(error) => {
                 tracing::error!(%action, error, "not applied");
@@ -110,11 +110,11 @@ impl Progress {
         None
     }
 
-    fn end(self, mesh: MeshName, report: Report, asked: BTreeSet<Scope>) -> Run {
-        let Self { tried: _, applied, failed, passing, busy } = self;
+    fn end(self, mesh: MeshName, report: Report, read_scopes: BTreeSet<Scope>) -> Run {
+        let Self { tried: _, applied, failed, transient, busy } = self;
         let outcome = if !failed.is_empty() {
             Outcome::Partial
-        } else if passing || !report.waits.is_empty() {
+        } else if transient || !report.waits.is_empty() {
             Outcome::Waiting
         } else if busy {
             Outcome::Busy
@@ -122,12 +122,12 @@ impl Progress {
             Outcome::Blocked
         } else if !applied.is_empty() {
             Outcome::Applied
-        } else if report.withheld.is_empty() {
+        } else if report.suppressed.is_empty() {
             Outcome::Unchanged
         } else {
             Outcome::Paused
         };
-        Run { mesh, outcome, applied, failed, report, asked, causes: BTreeSet::new() }
+        Run { mesh, outcome, applied, failed, report, read_scopes, causes: BTreeSet::new() }
     }
 }
 

@@ -7,7 +7,7 @@ use peerd_core::AccountId;
 
 use crate::engine::Engine;
 use crate::error::InfraError;
-use crate::membership_index::{AccountScan, SurveyError};
+use crate::membership_index::{AccountScan, ScanError};
 use crate::message::{Message, Work};
 
 impl Engine<'_> {
@@ -20,8 +20,8 @@ impl Engine<'_> {
         let (accounts, meshes) = (known_accounts.accounts(), self.observer().meshes().await?);
         tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
         let is_organized = !self.settings.units.is_empty() || !known_accounts.organization.units.is_empty();
-        let discover = is_organized.then_some(Work::Discover {});
-        let surveys = accounts.into_iter().map(|account| Work::Survey { account });
+        let discover = is_organized.then_some(Work::ListOrganization {});
+        let surveys = accounts.into_iter().map(|account| Work::ScanAccount { account });
         let reconciles = meshes.into_keys().map(|mesh| Work::reconcile(mesh, BTreeSet::new(), true));
         for work in discover.into_iter().chain(surveys).chain(reconciles) {
             self.queue.send(&Message::new(0, work), 0).await?;
@@ -33,12 +33,12 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// When a Region failed with a transient error, or the store or the queue failed.
-    pub async fn scan_and_enqueue(&self, account: &AccountId) -> Result<(), SurveyError> {
-        let AccountScan { changed, passing } = self.survey_account(account).await?;
+    pub async fn scan_and_enqueue(&self, account: &AccountId) -> Result<(), ScanError> {
+        let AccountScan { changed, transient } = self.scan_account(account).await?;
         for (mesh, scopes) in changed {
             let work = Work::reconcile(mesh, scopes, false);
             self.queue.send(&Message::new(0, work), 0).await?;
         }
-        passing.map_or(Ok(()), Err)
+        transient.map_or(Ok(()), Err)
     }
 }

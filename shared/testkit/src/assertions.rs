@@ -82,7 +82,7 @@ impl World {
 fn is_routed(aws: &Aws, from: &VpcRef, to: &VpcRef, peering: &PeeringId) -> bool {
     let target = RouteTarget::Peering(peering.clone());
     let Some(to) = aws.vpc(to) else { return false };
-    let mut tables = aws.tables().filter(|table| table.vpc == *from && !table.of_gateway);
+    let mut tables = aws.tables().filter(|table| table.vpc == *from && !table.is_edge_associated);
     tables.all(|table| {
         let mut blocks = to.cidrs.iter();
         blocks.all(|block| table.created_route(block).is_some_and(|route| route.target == target))

@@ -11,7 +11,7 @@ use crate::transport::Transport;
 
 /// An event bus in memory.
 pub struct MemoryBus {
-    wire: Arc<Transport>,
+    transport: Arc<Transport>,
     heard: Mutex<Heard>,
 }
 
@@ -25,8 +25,8 @@ struct Heard {
 
 impl MemoryBus {
     /// Creates a bus without notifications.
-    pub fn new(wire: Arc<Transport>) -> Self {
-        Self { wire, heard: Mutex::default() }
+    pub fn new(transport: Arc<Transport>) -> Self {
+        Self { transport, heard: Mutex::default() }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -65,6 +65,6 @@ impl Bus for MemoryBus {
             }
             Ok(())
         };
-        self.wire.call("PutEvents", None, tell).await
+        self.transport.call("PutEvents", None, tell).await
     }
 }

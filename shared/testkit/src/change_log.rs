@@ -30,7 +30,7 @@ pub struct Entry {
     /// The principal.
     pub by: Actor,
     /// The change.
-    pub deed: Change,
+    pub change: Change,
 }
 
 /// A change, with the state after it.
@@ -57,7 +57,7 @@ pub enum Change {
         /// Its VPC.
         vpc: VpcRef,
         /// Whether it has an edge association with a gateway.
-        of_gateway: bool,
+        is_edge_associated: bool,
         /// Whether it is the VPC's main table.
         main: bool,
     },
@@ -186,8 +186,8 @@ impl fmt::Display for Change {
                 write!(f, "{vpc} has {} and {}", blocks.join(" "), tags_of(tags))
             }
             Self::VpcGone { vpc } => write!(f, "{vpc} is deleted"),
-            Self::Table { table, vpc, of_gateway, main } => {
-                let kind = match (of_gateway, main) {
+            Self::Table { table, vpc, is_edge_associated, main } => {
+                let kind = match (is_edge_associated, main) {
                     (true, _) => ", with an edge association",
                     (false, true) => ", its main table",
                     (false, false) => "",
@@ -221,6 +221,6 @@ impl fmt::Display for Change {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>12}  {}: {}", crate::transport::clock(self.at), self.by, self.deed)
+        write!(f, "{:>12}  {}: {}", crate::transport::clock(self.at), self.by, self.change)
     }
 }

@@ -24,7 +24,7 @@ pub struct VirtualExecutor {
     asleep: AtomicU64,
     /// The worker that is executing, and whether it has just crashed.
     acting: AtomicU32,
-    died: AtomicBool,
+    crashed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Default for VirtualExecutor {
             sleepers: Mutex::default(),
             asleep: AtomicU64::new(0),
             acting: AtomicU32::new(0),
-            died: AtomicBool::new(false),
+            crashed: AtomicBool::new(false),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Clock for VirtualExecutor {
 impl VirtualExecutor {
     /// Sleeps for a number of milliseconds; with zero, yields to all other workers that are due.
     pub fn sleep(&self, milliseconds: u64) -> Sleep<'_> {
-        Sleep { stage: self, until: self.now() + milliseconds, begun: false }
+        Sleep { executor: self, until: self.now() + milliseconds, begun: false }
     }
 
     /// Returns the time when the next sleeper wakes.
@@ -101,7 +101,7 @@ impl VirtualExecutor {
 
     /// Crashes the worker that is executing: it never continues.
     pub async fn die(&self) -> ! {
-        self.died.store(true, Ordering::Relaxed);
+        self.crashed.store(true, Ordering::Relaxed);
         std::future::pending().await
     }
 
@@ -113,7 +113,7 @@ impl VirtualExecutor {
 /// A sleep in virtual time.
 #[derive(Debug)]
 pub struct Sleep<'a> {
-    stage: &'a VirtualExecutor,
+    executor: &'a VirtualExecutor,
     until: Timestamp,
     begun: bool,
 }
@@ -123,11 +123,11 @@ impl Future for Sleep<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.begun, true) {
-            return if self.stage.now() >= self.until { Poll::Ready(()) } else { Poll::Pending };
+            return if self.executor.now() >= self.until { Poll::Ready(()) } else { Poll::Pending };
         }
-        let number = self.stage.asleep.fetch_add(1, Ordering::Relaxed);
+        let number = self.executor.asleep.fetch_add(1, Ordering::Relaxed);
         let sleeper = Sleeper { until: self.until, number, waker: context.waker().clone() };
-        self.stage.sleepers().push(Reverse(sleeper));
+        self.executor.sleepers().push(Reverse(sleeper));
         Poll::Pending
     }
 }
@@ -175,12 +175,12 @@ impl<T> Worker<T> {
     }
 
     /// Polls it: it continues until it waits, finishes or crashes.
-    pub fn act(&mut self, stage: &VirtualExecutor) -> Turn<T> {
+    pub fn act(&mut self, executor: &VirtualExecutor) -> Turn<T> {
         self.woken.0.store(false, Ordering::Relaxed);
-        stage.acting.store(self.number, Ordering::Relaxed);
+        executor.acting.store(self.number, Ordering::Relaxed);
         let waker = Waker::from(self.woken.clone());
         let polled = self.work.as_mut().poll(&mut Context::from_waker(&waker));
-        match (stage.died.swap(false, Ordering::Relaxed), polled) {
+        match (executor.crashed.swap(false, Ordering::Relaxed), polled) {
             (true, _) => Turn::Died,
             (false, Poll::Ready(done)) => Turn::Done(done),
             (false, Poll::Pending) => Turn::Waits,

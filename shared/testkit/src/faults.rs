@@ -41,25 +41,25 @@ impl Fault {
 }
 
 /// An error type of a port that can represent a fault.
-pub trait Troubled {
+pub trait FromFault {
     /// Creates the error of a call with an injected fault.
-    fn troubled(call: &str, trouble: Fault) -> Self;
+    fn from_fault(call: &str, fault_rate: Fault) -> Self;
 }
 
-impl Troubled for CloudError {
-    fn troubled(call: &str, trouble: Fault) -> Self {
-        let (code, status) = trouble.code();
-        let kind = match trouble {
+impl FromFault for CloudError {
+    fn from_fault(call: &str, fault_rate: Fault) -> Self {
+        let (code, status) = fault_rate.code();
+        let kind = match fault_rate {
             Fault::Timeout => ErrorKind::Unavailable,
             _ => ErrorKind::of(code, "", status),
         };
-        Self { code: code.to_owned(), ..Self::new(kind, format!("{call} ({trouble:?})")) }
+        Self { code: code.to_owned(), ..Self::new(kind, format!("{call} ({fault_rate:?})")) }
     }
 }
 
-impl Troubled for InfraError {
-    fn troubled(call: &str, trouble: Fault) -> Self {
-        Self::new(format!("{call} ({trouble:?})"))
+impl FromFault for InfraError {
+    fn from_fault(call: &str, fault_rate: Fault) -> Self {
+        Self::new(format!("{call} ({fault_rate:?})"))
     }
 }
 
@@ -84,11 +84,11 @@ pub struct FaultProfile {
     /// The maximum staleness of a describe call.
     pub staleness: u64,
     /// The rate of failing calls to EC2 and Service Quotas.
-    pub trouble: u32,
+    pub fault_rate: u32,
     /// The rate of failing calls to the store, the queue, the bus and AWS Organizations.
-    pub port_trouble: u32,
+    pub port_fault_rate: u32,
     /// The rate of calls at which the function crashes.
-    pub death: u32,
+    pub crash: u32,
     /// The rate of lost events.
     pub lost: u32,
     /// The rate of events that arrive twice.
@@ -104,9 +104,9 @@ impl Default for FaultProfile {
             slow: 0,
             slow_latency: 1_000..=20_000,
             staleness: 0,
-            trouble: 0,
-            port_trouble: 0,
-            death: 0,
+            fault_rate: 0,
+            port_fault_rate: 0,
+            crash: 0,
             lost: 0,
             doubled: 0,
             late: 0,
@@ -116,7 +116,7 @@ impl Default for FaultProfile {
 
 impl FaultProfile {
     /// Returns a profile without faults and with the same staleness.
-    pub fn calmed(&self) -> Self {
+    pub fn without_faults(&self) -> Self {
         Self { latency: 1..=100, staleness: self.staleness, ..Self::default() }
     }
 }

@@ -9,7 +9,7 @@ use peerd_engine::{Clock, Delivery, InfraError, Message, Queue, Timestamp};
 use crate::transport::Transport;
 
 /// `maxReceiveCount` of the queues in template.yaml.
-const MOST_RECEIVES: u32 = 5;
+const MAX_RECEIVES: u32 = 5;
 
 /// A message in the queue.
 #[derive(Debug, Clone)]
@@ -33,8 +33,8 @@ impl SimMessage {
 
 /// A queue in memory.
 pub struct SimQueue {
-    wire: Arc<Transport>,
-    parcels: Mutex<Parcels>,
+    transport: Arc<Transport>,
+    messages: Mutex<Parcels>,
 }
 
 #[derive(Default)]
@@ -47,49 +47,49 @@ struct Parcels {
 
 impl SimQueue {
     /// Creates an empty queue.
-    pub fn new(wire: Arc<Transport>) -> Self {
-        Self { wire, parcels: Mutex::default() }
+    pub fn new(transport: Arc<Transport>) -> Self {
+        Self { transport, messages: Mutex::default() }
     }
 
-    fn parcels(&self) -> MutexGuard<'_, Parcels> {
-        self.parcels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn messages(&self) -> MutexGuard<'_, Parcels> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a message that arrives at a given time.
     pub fn post(&self, at: Timestamp, body: String) {
-        let mut parcels = self.parcels();
-        parcels.posted += 1;
-        let number = parcels.posted;
-        parcels.waiting.insert((at, number), SimMessage { number, body, received: 0 });
+        let mut messages = self.messages();
+        messages.posted += 1;
+        let number = messages.posted;
+        messages.waiting.insert((at, number), SimMessage { number, body, received: 0 });
     }
 
     /// Receives at most `most` messages that have arrived.
     pub fn receive(&self, now: Timestamp, most: usize) -> Vec<SimMessage> {
-        let mut parcels = self.parcels();
-        let due: Vec<_> = parcels.waiting.range(..=(now, u64::MAX)).map(|(key, _)| *key).take(most).collect();
-        let parcels = due.iter().filter_map(|key| parcels.waiting.remove(key));
-        parcels.map(|parcel| SimMessage { received: parcel.received + 1, ..parcel }).collect()
+        let mut messages = self.messages();
+        let due: Vec<_> = messages.waiting.range(..=(now, u64::MAX)).map(|(key, _)| *key).take(most).collect();
+        let messages = due.iter().filter_map(|key| messages.waiting.remove(key));
+        messages.map(|message| SimMessage { received: message.received + 1, ..message }).collect()
     }
 
     /// Returns an unhandled message to the queue; a message that was received too often becomes a dead letter.
-    pub fn give_back(&self, parcel: SimMessage, at: Timestamp) {
-        let mut parcels = self.parcels();
-        parcels.given_back += 1;
-        if parcel.received >= MOST_RECEIVES {
-            parcels.dead.push(parcel);
+    pub fn return_to_queue(&self, message: SimMessage, at: Timestamp) {
+        let mut messages = self.messages();
+        messages.given_back += 1;
+        if message.received >= MAX_RECEIVES {
+            messages.dead.push(message);
         } else {
-            parcels.waiting.insert((at, parcel.number), parcel);
+            messages.waiting.insert((at, message.number), message);
         }
     }
 
     /// Returns the time when the next message arrives.
     pub fn next_arrival(&self) -> Option<Timestamp> {
-        self.parcels().waiting.keys().next().map(|(at, _)| *at)
+        self.messages().waiting.keys().next().map(|(at, _)| *at)
     }
 
     /// Returns the number of waiting messages.
     pub fn len(&self) -> usize {
-        self.parcels().waiting.len()
+        self.messages().waiting.len()
     }
 
     /// Whether no message is waiting.
@@ -99,12 +99,12 @@ impl SimQueue {
 
     /// Returns how many messages were returned to the queue so far.
     pub fn given_back(&self) -> usize {
-        self.parcels().given_back
+        self.messages().given_back
     }
 
     /// Returns the number of dead letters.
     pub fn dead_letters(&self) -> usize {
-        self.parcels().dead.len()
+        self.messages().dead.len()
     }
 }
 
@@ -113,9 +113,9 @@ impl Queue for SimQueue {
     async fn send(&self, message: &Message, delay: u32) -> Result<(), InfraError> {
         let body = serde_json::to_string(message).map_err(|error| InfraError::new(error.to_string()))?;
         let post = || {
-            self.post(self.wire.stage.now() + u64::from(delay) * 1000, body);
+            self.post(self.transport.executor.now() + u64::from(delay) * 1000, body);
             Ok(())
         };
-        self.wire.call("SendMessage", None, post).await
+        self.transport.call("SendMessage", None, post).await
     }
 }

@@ -13,7 +13,7 @@ impl SimRng {
     }
 
     /// Returns true with a probability of `times` in a thousand.
-    pub fn permille(&mut self, times: u32) -> bool {
+    pub fn chance_per_mille(&mut self, times: u32) -> bool {
         times > 0 && self.0.u32(0..1000) < times
     }
 
@@ -23,7 +23,7 @@ impl SimRng {
     }
 
     /// Returns a number of a range, log-uniformly distributed: from 1 to 1000, as often below 30 as above.
-    pub fn scaled(&mut self, range: &RangeInclusive<u64>) -> u64 {
+    pub fn log_uniform(&mut self, range: &RangeInclusive<u64>) -> u64 {
         let (low, high) = ((*range.start()).max(1), (*range.end()).max(1));
         let bits = |number: u64| u64::from(number.ilog2());
         let ceiling = 1u64 << self.within(&(bits(low)..=bits(high)));
@@ -31,7 +31,7 @@ impl SimRng {
     }
 
     /// Returns a random element, or none of an empty slice.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+    pub fn choose<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         (!of.is_empty()).then(|| &of[self.0.usize(0..of.len())])
     }
 

@@ -14,14 +14,14 @@ use crate::transport::Transport;
 
 /// A store in memory.
 pub struct MemoryStore {
-    wire: Arc<Transport>,
+    transport: Arc<Transport>,
     tables: Mutex<Tables>,
 }
 
 impl MemoryStore {
     /// Creates an empty store.
-    pub fn new(wire: Arc<Transport>) -> Self {
-        Self { wire, tables: Mutex::default() }
+    pub fn new(transport: Arc<Transport>) -> Self {
+        Self { transport, tables: Mutex::default() }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -39,14 +39,19 @@ impl MemoryStore {
     }
 
     /// Marks an account as removed for good, or undoes that, as an operator does.
-    pub fn set_gone(&self, account: &AccountId, gone: bool) {
-        self.tables().accounts.insert(account.clone(), Registration { regions: BTreeSet::new(), gone });
+    pub fn set_removed(&self, account: &AccountId, removed: bool) {
+        self.tables().accounts.insert(account.clone(), Registration { regions: BTreeSet::new(), removed });
     }
 
     /// Returns the accounts that an operator removed for good.
-    pub fn gone(&self) -> BTreeSet<AccountId> {
+    pub fn removed(&self) -> BTreeSet<AccountId> {
         let tables = self.tables();
-        tables.accounts.iter().filter(|(_, said)| said.gone).map(|(account, _)| account.clone()).collect()
+        tables
+            .accounts
+            .iter()
+            .filter(|(_, registration)| registration.removed)
+            .map(|(account, _)| account.clone())
+            .collect()
     }
 
     /// Declares a mesh, as an operator does.
@@ -71,10 +76,10 @@ impl MemoryStore {
     /// Returns the mesh, kind and subject of every stored finding.
     pub fn open_findings(&self) -> BTreeSet<(MeshName, FindingKind, String)> {
         let tables = self.tables();
-        let of_mesh = |(mesh, tidings): (&MeshName, &MeshFindings)| {
-            tidings.findings.iter().map(|f| (mesh.clone(), f.kind(), f.subject())).collect::<Vec<_>>()
+        let of_mesh = |(mesh, findings_record): (&MeshName, &MeshFindings)| {
+            findings_record.findings.iter().map(|f| (mesh.clone(), f.kind(), f.subject())).collect::<Vec<_>>()
         };
-        tables.tidings.iter().flat_map(of_mesh).collect()
+        tables.findings_record.iter().flat_map(of_mesh).collect()
     }
 
     /// Returns the organization as it was last listed.
@@ -84,7 +89,7 @@ impl MemoryStore {
 
     /// Returns the findings record of a mesh.
     pub fn kept(&self, mesh: &MeshName) -> MeshFindings {
-        self.tables().tidings.get(mesh).cloned().unwrap_or_default()
+        self.tables().findings_record.get(mesh).cloned().unwrap_or_default()
     }
 
     /// Returns the runs that were recorded since the previous call.
@@ -93,7 +98,7 @@ impl MemoryStore {
     }
 
     async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Tables) -> T) -> Result<T, InfraError> {
-        self.wire.call(name, None, || Ok(effect(&mut self.tables()))).await
+        self.transport.call(name, None, || Ok(effect(&mut self.tables()))).await
     }
 }
 
@@ -155,19 +160,24 @@ impl Store for MemoryStore {
         self.call("DeleteItem", |tables| tables.release_claim(claim)).await
     }
 
-    async fn tidings(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
-        self.call("GetItem", |tables| tables.tidings.get(mesh).cloned()).await
+    async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
+        self.call("GetItem", |tables| tables.findings_record.get(mesh).cloned()).await
     }
 
-    async fn keep_tidings(&self, mesh: &MeshName, before: Option<u64>, now: &MeshFindings) -> Result<bool, InfraError> {
-        self.call("PutItem", |tables| tables.keep_tidings(mesh, before, now)).await
+    async fn put_findings_record(
+        &self,
+        mesh: &MeshName,
+        before: Option<u64>,
+        now: &MeshFindings,
+    ) -> Result<bool, InfraError> {
+        self.call("PutItem", |tables| tables.put_findings_record(mesh, before, now)).await
     }
 
     async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
         self.call("PutItem", |tables| tables.record_run(run, now)).await
     }
 
-    async fn past(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        self.call("Query", |tables| tables.past(mesh, from)).await
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        self.call("Query", |tables| tables.run_history(mesh, from)).await
     }
 }

@@ -8,7 +8,7 @@ use peerd_core::Scope;
 use peerd_engine::Clock;
 
 use crate::executor::VirtualExecutor;
-use crate::faults::{Fault, FaultProfile, FaultTiming, Troubled};
+use crate::faults::{Fault, FaultProfile, FaultTiming, FromFault};
 use crate::rng::SimRng;
 
 /// A call, for tests that count calls.
@@ -23,13 +23,13 @@ pub struct Call {
 /// The transport of all calls.
 pub struct Transport {
     /// The virtual clock and its sleepers.
-    pub stage: Arc<VirtualExecutor>,
+    pub executor: Arc<VirtualExecutor>,
     state: Mutex<State>,
 }
 
 struct State {
-    weather: FaultProfile,
-    chance: SimRng,
+    faults: FaultProfile,
+    rng: SimRng,
     /// Ordered faults, each for the next call of that name.
     ordered: Vec<(&'static str, Fault, FaultTiming)>,
     /// The call, counted from one, at which its worker crashes.
@@ -37,7 +37,7 @@ struct State {
     made: u64,
     calls: Option<Vec<Call>>,
     struck: BTreeMap<InjectedFault, u64>,
-    diary: Option<Vec<String>>,
+    trace: Option<Vec<String>>,
 }
 
 /// A fault that was injected into a call.
@@ -46,7 +46,7 @@ pub enum InjectedFault {
     /// A call failed.
     Fault(Fault, FaultTiming),
     /// A worker crashed.
-    Death(FaultTiming),
+    Crash(FaultTiming),
 }
 
 #[derive(Clone, Copy)]
@@ -58,18 +58,18 @@ struct Fate {
 
 impl Transport {
     /// Creates a transport with a fault profile and a random number generator.
-    pub fn new(stage: Arc<VirtualExecutor>, weather: FaultProfile, chance: SimRng) -> Self {
+    pub fn new(executor: Arc<VirtualExecutor>, faults: FaultProfile, rng: SimRng) -> Self {
         let state = State {
-            weather,
-            chance,
+            faults,
+            rng,
             ordered: Vec::new(),
             last_call: None,
             made: 0,
             calls: Some(Vec::new()),
             struck: BTreeMap::new(),
-            diary: None,
+            trace: None,
         };
-        Self { stage, state: Mutex::new(state) }
+        Self { executor, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -77,61 +77,61 @@ impl Transport {
     }
 
     /// Makes a call. Its effect, if the call gets that far, takes place at one instant.
-    pub async fn call<T, E: Troubled + std::fmt::Display>(
+    pub async fn call<T, E: FromFault + std::fmt::Display>(
         &self,
         name: &'static str,
         scope: Option<&Scope>,
         effect: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let fate = self.state().fate(name, scope);
-        self.stage.sleep(fate.there).await;
+        self.executor.sleep(fate.there).await;
         if let Some(strike) = fate.strike {
-            self.diarise(|| format!("{name}{}: injected {strike:?}", at(scope)));
+            self.trace(|| format!("{name}{}: injected {strike:?}", at(scope)));
         }
         let answer = match fate.strike {
-            Some(InjectedFault::Death(FaultTiming::Before)) => self.stage.die().await,
-            Some(InjectedFault::Fault(trouble, FaultTiming::Before)) => Err(E::troubled(name, trouble)),
-            None | Some(InjectedFault::Death(FaultTiming::After) | InjectedFault::Fault(_, FaultTiming::After)) => {
+            Some(InjectedFault::Crash(FaultTiming::Before)) => self.executor.die().await,
+            Some(InjectedFault::Fault(fault_rate, FaultTiming::Before)) => Err(E::from_fault(name, fault_rate)),
+            None | Some(InjectedFault::Crash(FaultTiming::After) | InjectedFault::Fault(_, FaultTiming::After)) => {
                 effect()
             }
         };
         if let Err(error) = &answer {
-            self.diarise(|| format!("{name}{}: {error}", at(scope)));
+            self.trace(|| format!("{name}{}: {error}", at(scope)));
         }
-        self.stage.sleep(fate.back).await;
+        self.executor.sleep(fate.back).await;
         match fate.strike {
-            Some(InjectedFault::Death(FaultTiming::After)) => self.stage.die().await,
-            Some(InjectedFault::Fault(trouble, FaultTiming::After)) => Err(E::troubled(name, trouble)),
+            Some(InjectedFault::Crash(FaultTiming::After)) => self.executor.die().await,
+            Some(InjectedFault::Fault(fault_rate, FaultTiming::After)) => Err(E::from_fault(name, fault_rate)),
             _ => answer,
         }
     }
 
     /// Returns the random staleness of a describe call that is made now, in milliseconds.
     pub fn staleness(&self) -> u64 {
-        let State { weather, chance, .. } = &mut *self.state();
-        match weather.staleness {
-            most if most > 0 && chance.permille(300) => chance.within(&(0..=most)),
+        let State { faults, rng, .. } = &mut *self.state();
+        match faults.staleness {
+            most if most > 0 && rng.chance_per_mille(300) => rng.within(&(0..=most)),
             _ => 0,
         }
     }
 
     /// Replaces the fault profile.
-    pub fn set_weather(&self, weather: FaultProfile) {
-        self.state().weather = weather;
+    pub fn set_faults(&self, faults: FaultProfile) {
+        self.state().faults = faults;
     }
 
     /// Returns the fault profile.
-    pub fn weather(&self) -> FaultProfile {
-        self.state().weather.clone()
+    pub fn faults(&self) -> FaultProfile {
+        self.state().faults.clone()
     }
 
     /// Injects a fault into the next call of this name.
-    pub fn order_trouble(&self, call: &'static str, trouble: Fault, moment: FaultTiming) {
-        self.state().ordered.push((call, trouble, moment));
+    pub fn inject_fault(&self, call: &'static str, fault_rate: Fault, moment: FaultTiming) {
+        self.state().ordered.push((call, fault_rate, moment));
     }
 
     /// Crashes the worker that makes the `nth` call from now, counted from one.
-    pub fn order_death(&self, nth: u64, moment: FaultTiming) {
+    pub fn inject_crash(&self, nth: u64, moment: FaultTiming) {
         let mut state = self.state();
         state.last_call = Some((state.made + nth, moment));
     }
@@ -158,20 +158,20 @@ impl Transport {
 
     /// Starts the trace.
     pub fn keep_diary(&self) {
-        self.state().diary = Some(Vec::new());
+        self.state().trace = Some(Vec::new());
     }
 
     /// Returns the trace since the previous call of this function.
     pub fn take_diary(&self) -> Vec<String> {
-        self.state().diary.as_mut().map(std::mem::take).unwrap_or_default()
+        self.state().trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Adds a line to the trace, if it was started.
-    pub fn diarise(&self, line: impl FnOnce() -> String) {
+    pub fn trace(&self, line: impl FnOnce() -> String) {
         let mut state = self.state();
-        if let Some(diary) = &mut state.diary {
-            let worker = self.stage.acting();
-            diary.push(format!("{:>12}  worker {worker}: {}", clock(self.stage.now()), line()));
+        if let Some(trace) = &mut state.trace {
+            let worker = self.executor.acting();
+            trace.push(format!("{:>12}  worker {worker}: {}", clock(self.executor.now()), line()));
         }
     }
 }
@@ -198,30 +198,33 @@ impl State {
         if let Some(strike) = strike {
             *self.struck.entry(strike).or_default() += 1;
         }
-        let Self { weather, chance, .. } = self;
-        let slow = chance.permille(weather.slow);
-        let latency = if slow { &weather.slow_latency } else { &weather.latency };
-        Fate { there: chance.within(latency), back: chance.within(latency), strike }
+        let Self { faults, rng, .. } = self;
+        let slow = rng.chance_per_mille(faults.slow);
+        let latency = if slow { &faults.slow_latency } else { &faults.latency };
+        Fate { there: rng.within(latency), back: rng.within(latency), strike }
     }
 
     fn strike(&mut self, name: &'static str, of_cloud: bool) -> Option<InjectedFault> {
         if let Some((_, moment)) = self.last_call.filter(|(nth, _)| *nth == self.made) {
-            return Some(InjectedFault::Death(moment));
+            return Some(InjectedFault::Crash(moment));
         }
         if let Some(next) = self.ordered.iter().position(|(call, ..)| *call == name) {
-            let (_, trouble, moment) = self.ordered.remove(next);
-            return Some(InjectedFault::Fault(trouble, moment));
+            let (_, fault_rate, moment) = self.ordered.remove(next);
+            return Some(InjectedFault::Fault(fault_rate, moment));
         }
-        let Self { weather, chance, .. } = self;
-        if chance.permille(weather.death) {
-            return Some(InjectedFault::Death(*chance.pick(&[FaultTiming::Before, FaultTiming::After])?));
+        let Self { faults, rng, .. } = self;
+        if rng.chance_per_mille(faults.crash) {
+            return Some(InjectedFault::Crash(*rng.choose(&[FaultTiming::Before, FaultTiming::After])?));
         }
-        if !chance.permille(if of_cloud { weather.trouble } else { weather.port_trouble }) {
+        if !rng.chance_per_mille(if of_cloud { faults.fault_rate } else { faults.port_fault_rate }) {
             return None;
         }
-        let trouble = *chance.pick(&Fault::ALL)?;
-        let moments: &[FaultTiming] =
-            if trouble.may_come_after() { &[FaultTiming::Before, FaultTiming::After] } else { &[FaultTiming::Before] };
-        Some(InjectedFault::Fault(trouble, *chance.pick(moments)?))
+        let fault_rate = *rng.choose(&Fault::ALL)?;
+        let moments: &[FaultTiming] = if fault_rate.may_come_after() {
+            &[FaultTiming::Before, FaultTiming::After]
+        } else {
+            &[FaultTiming::Before]
+        };
+        Some(InjectedFault::Fault(fault_rate, *rng.choose(moments)?))
     }
 }

@@ -119,8 +119,8 @@ impl World {
     #[expect(clippy::expect_used, reason = "a test that misspells a name should fail immediately")]
     pub fn group(&mut self, name: &str, vpc: &VpcRef, tags: &[(&str, &str)]) -> SecurityGroupId {
         let id = format!("sg-{name}").parse().expect("a group name");
-        let worn: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.cloud.aws().create_group(BY, &id, vpc, &worn);
+        let current: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.cloud.aws().create_group(BY, &id, vpc, &current);
         self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
         id
     }
@@ -286,15 +286,15 @@ impl World {
     /// # Errors
     /// Returns the error of EC2.
     pub fn retag_peering(&mut self, scope: &Scope, id: &PeeringId, key: &str, value: Option<&str>) -> Answer {
-        self.cloud.aws().tag_peering(BY, scope, id, |worn| match value {
-            Some(value) => drop(worn.insert(key.to_owned(), value.to_owned())),
-            None => drop(worn.remove(key)),
+        self.cloud.aws().tag_peering(BY, scope, id, |current| match value {
+            Some(value) => drop(current.insert(key.to_owned(), value.to_owned())),
+            None => drop(current.remove(key)),
         })
     }
 
     /// Makes the role of an account unassumable, or assumable again.
     pub fn set_denied(&mut self, account: &AccountId, denied: bool) {
-        self.cloud.aws().set_account_dark(account, denied);
+        self.cloud.aws().set_account_unreachable(account, denied);
     }
 
     fn told_of_tags(&mut self, vpc: &VpcRef) {

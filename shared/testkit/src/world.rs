@@ -25,7 +25,7 @@ const TIMEOUT: u64 = MINUTE;
 const DEADLINE: u64 = 50 * SECOND;
 const VISIBILITY_TIMEOUT: u64 = 361 * SECOND;
 /// The hours after which a deployment that is not idle yet counts as never idle.
-const MOST_HOURS_OF_WORK: u64 = 6;
+const MAX_HOURS_OF_WORK: u64 = 6;
 
 /// Returns an account id: account 1 is 111111111111, and so on.
 #[expect(clippy::expect_used, reason = "twelve times one digit")]
@@ -63,9 +63,9 @@ pub struct SimConfig {
     /// The seed of all random decisions.
     pub seed: u64,
     /// How AWS behaves.
-    pub nature: AwsBehavior,
+    pub behavior: AwsBehavior,
     /// The faults to inject.
-    pub weather: FaultProfile,
+    pub faults: FaultProfile,
     /// The maximum number of concurrent workers; none for five, as in template.yaml.
     pub workers: Option<usize>,
     /// The maximum number of messages in a batch; none for a hundred.
@@ -82,17 +82,17 @@ pub struct World {
     /// The store of the deployment.
     pub store: Arc<MemoryStore>,
     /// The queue of the deployment.
-    pub mail: Arc<SimQueue>,
+    pub queue: Arc<SimQueue>,
     /// The event bus of the hub.
     pub bus: Arc<MemoryBus>,
     /// The transport of all calls.
-    pub wire: Arc<Transport>,
+    pub transport: Arc<Transport>,
     /// The virtual clock and its sleepers.
-    pub stage: Arc<VirtualExecutor>,
+    pub executor: Arc<VirtualExecutor>,
     /// Whether all events are lost.
     pub events_lost: bool,
     settings: Arc<Settings>,
-    pub(crate) chance: SimRng,
+    pub(crate) rng: SimRng,
     most_workers: usize,
     batch: usize,
     workers: Vec<Busy>,
@@ -114,7 +114,7 @@ fn organize(aws: &mut Aws) {
 /// A running worker with the messages that it received.
 struct Busy {
     worker: Worker<Vec<String>>,
-    parcels: Vec<SimMessage>,
+    messages: Vec<SimMessage>,
     since: Timestamp,
 }
 
@@ -127,35 +127,35 @@ impl Default for World {
 impl World {
     /// Creates a deployment without any VPCs.
     #[expect(clippy::expect_used, reason = "the names are valid")]
-    pub fn new(climate: &SimConfig) -> Self {
-        let mut chance = SimRng::new(climate.seed);
+    pub fn new(config: &SimConfig) -> Self {
+        let mut rng = SimRng::new(config.seed);
         let settings = Settings {
             deployment: "peerd".parse().expect("a deployment"),
             meshes: ["prod", "staging"].map(mesh).into(),
-            accounts: ACCOUNTS.map(account).into_iter().take(if climate.organized { 2 } else { 3 }).collect(),
-            units: climate.organized.then(|| unit("root")).into_iter().collect(),
+            accounts: ACCOUNTS.map(account).into_iter().take(if config.organized { 2 } else { 3 }).collect(),
+            units: config.organized.then(|| unit("root")).into_iter().collect(),
             regions: REGIONS.map(|region| region.parse().expect("a Region")).into(),
             role: "peerd-spoke".to_owned(),
             stack: "peerd".to_owned(),
         };
-        let stage = Arc::new(VirtualExecutor::default());
-        let wire = Arc::new(Transport::new(stage.clone(), climate.weather.clone(), SimRng::new(chance.seed())));
-        let mut aws = Aws::new(stage.clone(), climate.nature.clone(), SimRng::new(chance.seed()));
-        if climate.organized {
+        let executor = Arc::new(VirtualExecutor::default());
+        let transport = Arc::new(Transport::new(executor.clone(), config.faults.clone(), SimRng::new(rng.seed())));
+        let mut aws = Aws::new(executor.clone(), config.behavior.clone(), SimRng::new(rng.seed()));
+        if config.organized {
             organize(&mut aws);
         }
         Self {
-            cloud: Arc::new(SimCloud::new(wire.clone(), aws)),
-            store: Arc::new(MemoryStore::new(wire.clone())),
-            mail: Arc::new(SimQueue::new(wire.clone())),
-            bus: Arc::new(MemoryBus::new(wire.clone())),
-            wire,
-            stage,
+            cloud: Arc::new(SimCloud::new(transport.clone(), aws)),
+            store: Arc::new(MemoryStore::new(transport.clone())),
+            queue: Arc::new(SimQueue::new(transport.clone())),
+            bus: Arc::new(MemoryBus::new(transport.clone())),
+            transport,
+            executor,
             events_lost: false,
             settings: Arc::new(settings),
-            chance,
-            most_workers: climate.workers.unwrap_or(5),
-            batch: climate.batch.unwrap_or(100),
+            rng,
+            most_workers: config.workers.unwrap_or(5),
+            batch: config.batch.unwrap_or(100),
             workers: Vec::new(),
             hired: 0,
             begun: Vec::new(),
@@ -192,8 +192,8 @@ impl World {
         *version
     }
 
-    fn befalls(&mut self, fate: &'static str, permille: u32) -> bool {
-        let happens = self.chance.permille(permille);
+    fn roll(&mut self, fate: &'static str, chance_per_mille: u32) -> bool {
+        let happens = self.rng.chance_per_mille(chance_per_mille);
         if happens {
             *self.fates.entry(fate).or_default() += 1;
         }
@@ -202,23 +202,23 @@ impl World {
 
     /// Sends an event to the queue. The fault profile determines whether, when and how often it arrives.
     pub fn deliver_event(&mut self, event: &Value) {
-        let weather = self.wire.weather();
-        if self.events_lost || self.befalls("lost", weather.lost) {
+        let faults = self.transport.faults();
+        if self.events_lost || self.roll("lost", faults.lost) {
             return;
         }
-        let times = if self.befalls("doubled", weather.doubled) { 2 } else { 1 };
+        let times = if self.roll("doubled", faults.doubled) { 2 } else { 1 };
         for _ in 0..times {
-            let late = self.befalls("late", weather.late);
-            let delay = if late { &(SECOND..=10 * MINUTE) } else { &weather.latency };
-            let delay = self.chance.scaled(delay);
-            self.mail.post(self.stage.now() + delay, event.to_string());
+            let late = self.roll("late", faults.late);
+            let delay = if late { &(SECOND..=10 * MINUTE) } else { &faults.latency };
+            let delay = self.rng.log_uniform(delay);
+            self.queue.post(self.executor.now() + delay, event.to_string());
         }
     }
 
     /// Sends the message of the sweep schedule.
     pub fn sweep(&mut self) {
         let message = Message::new(0, Work::Sweep {});
-        self.mail.post(self.stage.now(), serde_json::to_string(&message).unwrap_or_default());
+        self.queue.post(self.executor.now(), serde_json::to_string(&message).unwrap_or_default());
     }
 
     /// Requests a reconcile of a mesh.
@@ -229,73 +229,73 @@ impl World {
     /// Approves the deletes of a mesh that exceed its limits, as an operator does.
     pub fn confirm(&mut self, mesh: &MeshName) {
         let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
-        self.post(Work::Reconcile { mesh, scopes, everywhere: true, leave: DeleteApproval::Confirmed });
+        self.post(Work::Reconcile { mesh, scopes, everywhere: true, delete_approval: DeleteApproval::Confirmed });
     }
 
     fn post(&mut self, work: Work) {
         let message = Message::new(0, work);
-        self.mail.post(self.stage.now(), serde_json::to_string(&message).unwrap_or_default());
+        self.queue.post(self.executor.now(), serde_json::to_string(&message).unwrap_or_default());
     }
 
-    fn hire(&mut self) -> bool {
-        let now = self.stage.now();
+    fn spawn(&mut self) -> bool {
+        let now = self.executor.now();
         if self.workers.len() >= self.most_workers {
             return false;
         }
-        let parcels = self.mail.receive(now, self.batch);
-        if parcels.is_empty() {
+        let messages = self.queue.receive(now, self.batch);
+        if messages.is_empty() {
             return false;
         }
         self.hired += 1;
         self.begun.push(now);
         let (number, deadline) = (self.hired, now + DEADLINE);
-        let batch: Vec<_> = parcels.iter().map(SimMessage::delivery).collect();
-        let Self { cloud, store, mail, bus, stage, settings, .. } = self;
-        let (cloud, store, mail, bus) = (cloud.clone(), store.clone(), mail.clone(), bus.clone());
-        let (stage, settings) = (stage.clone(), settings.clone());
+        let batch: Vec<_> = messages.iter().map(SimMessage::delivery).collect();
+        let Self { cloud, store, queue, bus, executor, settings, .. } = self;
+        let (cloud, store, queue, bus) = (cloud.clone(), store.clone(), queue.clone(), bus.clone());
+        let (executor, settings) = (executor.clone(), settings.clone());
         let work = async move {
-            let (worker, queue, bus) = (format!("worker-{number}"), &*mail, &*bus);
-            let (cloud, store, clock, settings) = (&*cloud, &*store, &*stage, &*settings);
+            let (worker, queue, bus) = (format!("worker-{number}"), &*queue, &*bus);
+            let (cloud, store, clock, settings) = (&*cloud, &*store, &*executor, &*settings);
             let directory = cloud;
             Engine { cloud, directory, store, queue, bus, clock, settings, worker: &worker }
                 .handle(&batch, deadline)
                 .await
         };
-        self.workers.push(Busy { worker: Worker::new(number, work), parcels, since: now });
+        self.workers.push(Busy { worker: Worker::new(number, work), messages, since: now });
         true
     }
 
     /// Executes one step that is due by `until`; returns false if there is none.
     pub fn step(&mut self, until: Timestamp) -> bool {
-        let now = self.stage.now();
+        let now = self.executor.now();
         if let Some(busy) = self.workers.iter().position(|busy| busy.since + TIMEOUT <= now) {
             let busy = self.workers.remove(busy);
-            self.wire.diarise(|| format!("the function of worker {} timed out", busy.worker.number()));
-            self.lay_off(busy, None);
+            self.transport.trace(|| format!("the function of worker {} timed out", busy.worker.number()));
+            self.finish(busy, None);
             return true;
         }
         if let Some(awake) = self.workers.iter().position(|busy| busy.worker.is_awake()) {
-            match self.workers[awake].worker.act(&self.stage) {
+            match self.workers[awake].worker.act(&self.executor) {
                 Turn::Waits => {}
                 Turn::Done(again) => {
                     let busy = self.workers.remove(awake);
-                    self.lay_off(busy, Some(&again));
+                    self.finish(busy, Some(&again));
                 }
                 Turn::Died => {
                     let busy = self.workers.remove(awake);
-                    self.lay_off(busy, None);
+                    self.finish(busy, None);
                 }
             }
             return true;
         }
-        if self.hire() {
+        if self.spawn() {
             return true;
         }
-        let arrival = if self.workers.len() < self.most_workers { self.mail.next_arrival() } else { None };
+        let arrival = if self.workers.len() < self.most_workers { self.queue.next_arrival() } else { None };
         let timeout = self.workers.iter().map(|busy| busy.since + TIMEOUT).min();
-        match [self.stage.next_wake(), arrival, timeout].into_iter().flatten().min() {
+        match [self.executor.next_wake(), arrival, timeout].into_iter().flatten().min() {
             Some(next) if next <= until => {
-                self.stage.advance(next);
+                self.executor.advance(next);
                 true
             }
             _ => false,
@@ -303,10 +303,10 @@ impl World {
     }
 
     /// Returns the messages that a worker did not handle to the queue: all of them if it crashed.
-    fn lay_off(&mut self, busy: Busy, again: Option<&[String]>) {
-        for parcel in busy.parcels {
-            if again.is_none_or(|again| again.contains(&parcel.id())) {
-                self.mail.give_back(parcel, busy.since + VISIBILITY_TIMEOUT);
+    fn finish(&mut self, busy: Busy, again: Option<&[String]>) {
+        for message in busy.messages {
+            if again.is_none_or(|again| again.contains(&message.id())) {
+                self.queue.return_to_queue(message, busy.since + VISIBILITY_TIMEOUT);
             }
         }
     }
@@ -314,38 +314,38 @@ impl World {
     /// Executes everything that is due by `time`, and advances the clock to it.
     pub fn run_until(&mut self, time: Timestamp) {
         while self.step(time) {}
-        self.stage.advance(time);
+        self.executor.advance(time);
     }
 
     /// Returns the virtual time.
     pub fn now(&self) -> Timestamp {
-        self.stage.now()
+        self.executor.now()
     }
 
     /// Runs for a number of milliseconds.
     pub fn pass(&mut self, milliseconds: u64) {
-        self.run_until(self.stage.now() + milliseconds);
+        self.run_until(self.executor.now() + milliseconds);
     }
 
     /// Runs until no worker is running and no message is waiting.
     pub fn rest(&mut self) {
-        let latest = self.stage.now() + MOST_HOURS_OF_WORK * 60 * MINUTE;
+        let latest = self.executor.now() + MAX_HOURS_OF_WORK * 60 * MINUTE;
         while self.step(latest) {}
         assert!(self.is_at_rest(), "the deployment does not become idle");
     }
 
     /// Whether no worker is running and no message is waiting.
     pub fn is_at_rest(&self) -> bool {
-        self.workers.is_empty() && self.mail.is_empty()
+        self.workers.is_empty() && self.queue.is_empty()
     }
 
     /// Delivers the messages that have arrived as one batch and waits for its worker. Returns how many messages went
     /// back to the queue.
     pub fn deliver(&mut self) -> usize {
-        let before = self.mail.given_back();
-        self.stage.advance(self.now() + SECOND); // the batching window
-        self.hire();
+        let before = self.queue.given_back();
+        self.executor.advance(self.now() + SECOND); // the batching window
+        self.spawn();
         while !self.workers.is_empty() && self.step(Timestamp::MAX) {}
-        self.mail.given_back() - before
+        self.queue.given_back() - before
     }
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use super::context::PlanContext;
 use super::decisions::Decisions;
 use crate::action::Action;
-use crate::contention::{Contention, ManagedResource, Past};
+use crate::contention::{Contention, ManagedResource, RunHistory};
 use crate::finding::Finding;
 use crate::report::InputRequest;
 use crate::status::StatusReason;
 
 /// Removes contended actions from the plan. Without the run history, asks for it if the plan creates something.
 pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -> Decisions {
-    let Some(past) = &context.observed.past else {
+    let Some(past) = &context.observed.inputs.run_history else {
         if decisions.creates_something() {
-            decisions.ask(InputRequest::Past);
+            decisions.ask(InputRequest::RunHistory);
         }
         return decisions;
     };
@@ -28,9 +28,9 @@ pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -
     Decisions { actions: kept, ..decisions }
 }
 
-fn find_contention(action: &Action, past: &Past) -> Option<(ManagedResource, Contention)> {
-    let resource = ManagedResource::put_by(action)?;
-    past.contest(&resource).map(|contention| (resource, contention))
+fn find_contention(action: &Action, past: &RunHistory) -> Option<(ManagedResource, Contention)> {
+    let resource = ManagedResource::created_by(action)?;
+    past.contention(&resource).map(|contention| (resource, contention))
 }
 
 fn report(
@@ -39,7 +39,7 @@ fn report(
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) {
-    let Contention { times, opponent: principal, until: retry_at_ms } = contention;
+    let Contention { times, reverted_by: principal, until: retry_at_ms } = contention;
     decisions.report(Finding::Contention { resource: resource.to_string(), times, principal, retry_at_ms });
     if let Some(pair) = action.pair(context.observed) {
         decisions.reasons.replace(&pair, StatusReason::BackingOff);

@@ -32,9 +32,10 @@ pub struct PlanContext<'a> {
 impl<'a> PlanContext<'a> {
     /// Takes the tags that were read, and the index for the scopes that were not.
     pub fn new(desired: &'a DesiredState, observed: &'a ObservedState) -> Self {
-        let remembered = desired.remembered.values().filter(|member| !observed.answered(&member.vpc.scope));
-        let remembered = remembered
-            .map(|member| (&member.vpc, KnownVpc { meshes: member.asked(), cidrs: &member.cidrs, tags: &member.tags }));
+        let indexed = desired.indexed.values().filter(|member| !observed.was_read(&member.vpc.scope));
+        let indexed = indexed.map(|member| {
+            (&member.vpc, KnownVpc { meshes: member.requested_meshes(), cidrs: &member.cidrs, tags: &member.tags })
+        });
         let seen = observed.vpcs.values().map(|vpc| {
             (&vpc.at, KnownVpc { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
         });
@@ -48,7 +49,7 @@ impl<'a> PlanContext<'a> {
                 made_for.entry(pair).or_default().extend(peering.tagged_meshes());
             }
         }
-        let (vpcs, over_capacity) = (remembered.chain(seen).collect(), BTreeSet::new());
+        let (vpcs, over_capacity) = (indexed.chain(seen).collect(), BTreeSet::new());
         let mut context = Self { desired, observed, vpcs, made_for, over_capacity };
         context.over_capacity = context.find_over_capacity();
         context
@@ -84,7 +85,7 @@ impl<'a> PlanContext<'a> {
 
     /// Whether the VPC's scope was read, so that its tags, or its absence, are proven.
     pub fn is_proven(&self, vpc: &VpcRef) -> bool {
-        self.observed.answered(&vpc.scope) || !Invariant::ProofBeforeDelete.is_enforced()
+        self.observed.was_read(&vpc.scope) || !Invariant::ProofBeforeDelete.is_enforced()
     }
 
     /// Whether nothing is known of the VPC: its scope was not read, and the index has no record of it.
@@ -111,7 +112,7 @@ impl<'a> PlanContext<'a> {
     /// Whether a mesh that connects the pair adopts the peering. A peering that another deployment owns cannot be adopted.
     pub fn is_adopted(&self, pair: &Pair, peering: &Peering) -> bool {
         let named = |mesh: &MeshName| self.desired.declared.get(mesh).is_some_and(|p| p.adopt.contains(&peering.id));
-        let free = peering.tags.values().all(|worn| !worn.contains_key(tags::MANAGED_BY));
+        let free = peering.tags.values().all(|current| !current.contains_key(tags::MANAGED_BY));
         free && !self.is_released(peering) && self.connecting_meshes(pair).iter().any(named)
     }
 

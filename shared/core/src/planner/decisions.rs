@@ -46,7 +46,7 @@ impl Decisions {
 
     /// Whether an action creates something that another principal may revert.
     pub fn creates_something(&self) -> bool {
-        self.actions.iter().any(|action| ManagedResource::put_by(action).is_some())
+        self.actions.iter().any(|action| ManagedResource::created_by(action).is_some())
     }
 }
 

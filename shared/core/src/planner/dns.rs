@@ -32,7 +32,7 @@ fn set_options(wanted: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, dec
     }
     for vpc in peering.ends() {
         let is_on = peering.dns.get(vpc).copied().unwrap_or_default();
-        if is_on != on && peering.is_marked_in(&vpc.scope, &context.desired.deployment) {
+        if is_on != on && peering.is_owned_in(&vpc.scope, &context.desired.deployment) {
             let (peering, requester) = (peering.id.clone(), *vpc == peering.requester);
             decisions.act(Action::SetDns { peering, vpc: vpc.clone(), requester, on });
         }
@@ -41,7 +41,7 @@ fn set_options(wanted: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, dec
 
 /// Whether a VPC has both DNS attributes; if not, or if that is unknown, a finding or a question.
 fn has_dns_attributes(vpc: &VpcRef, context: &PlanContext<'_>, decisions: &mut Decisions) -> bool {
-    match context.observed.dns.get(vpc) {
+    match context.observed.inputs.dns.get(vpc) {
         Some(Ok(DnsSupport { hostnames: true, support: true })) => return true,
         Some(Ok(DnsSupport { hostnames, support })) => {
             let (hostnames, support) = (*hostnames, *support);

@@ -192,7 +192,7 @@ impl PlanContext<'_> {
             Tables::Main => table.main,
             Tables::Tagged => tag == Ok(TableTag::Eligible),
         };
-        !table.of_gateway
+        !table.is_edge_associated
             && !self.is_ignored_table(table)
             && (tag == Ok(TableTag::Manage) || self.policies(meshes).any(selects))
     }

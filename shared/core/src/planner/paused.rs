@@ -31,17 +31,18 @@ pub fn suppress_paused(
         is_suppressed
     };
     let Decisions { actions, findings, mut waits, questions, reasons: _ } = decisions;
-    let (mut withheld, work): (BTreeSet<Action>, BTreeSet<Action>) = actions.into_iter().partition(&mut is_suppressed);
+    let (mut suppressed, work): (BTreeSet<Action>, BTreeSet<Action>) =
+        actions.into_iter().partition(&mut is_suppressed);
     let mut labels = status_updates;
     if is_paused {
-        withheld.append(&mut labels);
+        suppressed.append(&mut labels);
         waits.clear();
     }
-    let mut report = Report { findings, waits, withheld, questions, ..Report::default() };
+    let mut report = Report { findings, waits, suppressed, questions, ..Report::default() };
     if let Some(Mode::Unreadable(error)) = policy.map(|policy| &policy.mode) {
         report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: error.clone() });
-    } else if !report.withheld.is_empty() {
-        let pending = report.withheld.len();
+    } else if !report.suppressed.is_empty() {
+        let pending = report.suppressed.len();
         report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: freezing });
     }
     let plan = Plan { work: work.into_iter().collect(), labels: labels.into_iter().collect() };

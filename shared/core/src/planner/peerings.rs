@@ -143,7 +143,7 @@ pub fn request(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Requests 
     let mut decisions = Decisions::default();
     let mut missing: Vec<(&WantedPair<'_>, &[PeeringId])> = Vec::new();
     for wanted in pairs {
-        match (context.observed.refused.get(&wanted.pair), &wanted.state) {
+        match (context.observed.run.quota_refusals.get(&wanted.pair), &wanted.state) {
             (Some(error), _) => {
                 decisions.report(Finding::QuotaRefused { pair: wanted.pair.clone(), error: error.clone() });
                 decisions.reasons.add(&wanted.pair, StatusReason::QuotaRefused);
@@ -232,8 +232,8 @@ pub fn release(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
     for peering in context.observed.peerings.values().filter(|peering| context.is_released(peering)) {
         for scope in peering.tags.keys() {
-            let is_owned = peering.is_marked_in(scope, &context.desired.deployment);
-            if is_owned && peering.status.is_live() && context.observed.answered(scope) {
+            let is_owned = peering.is_owned_in(scope, &context.desired.deployment);
+            if is_owned && peering.status.is_live() && context.observed.was_read(scope) {
                 decisions.act(Action::ReleasePeering { peering: peering.id.clone(), scope: scope.clone() });
             }
         }
@@ -245,7 +245,7 @@ pub fn release(context: &PlanContext<'_>) -> Decisions {
 /// index is no reason to accept a request to or from a VPC that cannot be read.
 pub fn accept(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    for wanted in pairs.iter().filter(|wanted| !context.observed.refused.contains_key(&wanted.pair)) {
+    for wanted in pairs.iter().filter(|wanted| !context.observed.run.quota_refusals.contains_key(&wanted.pair)) {
         let PairState::Usable(peering) = wanted.state else { continue };
         match &peering.status {
             PeeringStatus::Active => {}
@@ -286,7 +286,7 @@ pub fn tag(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
         let is_accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, current) in &peering.tags {
             let missing = tags::missing(&tags, current);
-            if context.observed.answered(scope)
+            if context.observed.was_read(scope)
                 && !missing.is_empty()
                 && (is_accepted || *scope == peering.requester.scope)
             {

@@ -57,11 +57,11 @@ impl QuotaUsage<'_> {
     ) {
         let Self { quota, scope, subject, used, refused } = self;
         let used = used + allocated;
-        if left_out.len() == 0 && !quota.is_scarce(used, quota.at_first()) {
+        if left_out.len() == 0 && !quota.is_near_limit(used, quota.default_value()) {
             return; // far from any limit: the quota value need not be read
         }
         let value = quota_value(*quota, scope, context, decisions);
-        let limit = match (refused, context.observed.quotas.get(scope)) {
+        let limit = match (refused, context.observed.inputs.quotas.get(scope)) {
             (Some(message), _) => Limit::Refused((*message).to_owned()),
             (None, Some(Err(_))) => Limit::Default(value),
             (None, _) => Limit::Applied(value),
@@ -72,7 +72,7 @@ impl QuotaUsage<'_> {
             let more = left_out.len().saturating_sub(NAMED);
             let left_out = left_out.into_iter().take(NAMED).collect();
             decisions.report(Finding::QuotaExceeded { subject, scope, quota, limit, left_out, more });
-        } else if quota.is_scarce(used, value) {
+        } else if quota.is_near_limit(used, value) {
             decisions.report(Finding::QuotaNearLimit { subject, scope, quota, limit });
         }
     }
@@ -80,12 +80,12 @@ impl QuotaUsage<'_> {
 
 /// The value of a quota in a scope. Asks for it where it was not read; if it cannot be read, it is AWS's default.
 fn quota_value(quota: Quota, scope: &Scope, context: &PlanContext<'_>, decisions: &mut Decisions) -> usize {
-    match context.observed.quotas.get(scope) {
-        Some(Ok(quotas)) => quotas.granted(quota),
-        Some(Err(_)) => quota.at_first(),
+    match context.observed.inputs.quotas.get(scope) {
+        Some(Ok(quotas)) => quotas.value(quota),
+        Some(Err(_)) => quota.default_value(),
         None => {
             decisions.ask(InputRequest::Quotas(scope.clone()));
-            quota.at_first()
+            quota.default_value()
         }
     }
 }

@@ -83,7 +83,7 @@ fn desired_routes<'a>(
             continue; // this plan adopts it
         }
         for (vpc, peer) in wanted.pair.directions() {
-            if !context.observed.answered(&vpc.scope) {
+            if !context.observed.was_read(&vpc.scope) {
                 continue;
             }
             let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
@@ -225,7 +225,7 @@ fn is_blocked_by_prefix_list(
     let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == route.peering);
     for PrefixListRoute { list, target } in table.lists.iter().filter(|listed| !leads_here(&listed.target)) {
         let (table_id, list, cidr) = (table.id.clone(), list.clone(), route.destination);
-        match context.observed.lists.get(&list) {
+        match context.observed.inputs.prefix_lists.get(&list) {
             Some(Ok(cidrs)) if !cidrs.contains(&cidr) => continue,
             Some(Ok(_)) => {
                 let reason = StatusReason::ForeignRoute { table: table_id.clone(), cidr, target: target.clone() };
@@ -248,7 +248,7 @@ fn is_blocked_by_prefix_list(
 /// Adds routes up to the quota. After AWS has refused a route of a pair in this run, the run adds no more of the pair's
 /// routes: it has tried every table already.
 fn add(mut missing: Vec<&DesiredRoute<'_>>, table: &RouteTable, context: &PlanContext<'_>, changes: &mut RouteChanges) {
-    missing.retain(|route| !context.observed.refused.contains_key(&route.wanted.pair));
+    missing.retain(|route| !context.observed.run.quota_refusals.contains_key(&route.wanted.pair));
     missing
         .sort_by_cached_key(|route| (quotas::connectable_since(route.wanted, context), route.peer, route.destination));
     for v4 in [true, false] {

@@ -51,7 +51,7 @@ pub fn allow(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
 }
 
 fn report_unreadable(context: &PlanContext<'_>, decisions: &mut Decisions) {
-    for (scope, error) in &context.observed.ingress_gaps {
+    for (scope, error) in &context.observed.unreadable_groups {
         let (scope, error) = (scope.clone(), error.clone());
         decisions.report(Finding::UnreadableSecurityGroups { scope, error });
     }
@@ -59,7 +59,7 @@ fn report_unreadable(context: &PlanContext<'_>, decisions: &mut Decisions) {
 
 /// Whether both the groups and the rules of a scope were read.
 fn is_read(scope: &Scope, context: &PlanContext<'_>) -> bool {
-    context.observed.answered(scope) && !context.observed.ingress_gaps.contains_key(scope)
+    context.observed.was_read(scope) && !context.observed.unreadable_groups.contains_key(scope)
 }
 
 /// This deployment's rules by group, in scopes that were read.
@@ -233,7 +233,7 @@ fn add(
     for v4 in [true, false] {
         let mut missing: Vec<&Permission> = wanted.iter().filter(|one| one.is_v4() == v4 && !exists(one)).collect();
         missing.sort_by_key(|one| !replaces(one));
-        let refused = context.observed.full.get(&group.id).map(String::as_str);
+        let refused = context.observed.run.full_groups.get(&group.id).map(String::as_str);
         let (quota, scope, subject, used) = (Quota::Rules, &group.vpc.scope, group.id.to_string(), group.count(v4));
         let usage = QuotaUsage { quota, scope, subject, used, refused };
         let allocated = usage.allocate(missing.len(), |nth| missing[nth].to_string(), context, decisions);

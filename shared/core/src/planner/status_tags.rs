@@ -111,7 +111,7 @@ fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisio
         }
         return BTreeSet::from([StatusEntry::of_mesh(mesh, &StatusReason::Denied(denial))]);
     }
-    if vpc.settling {
+    if vpc.cidrs_changing {
         decisions.wait(&vpc.at, "its CIDR blocks are changing");
     }
     let mut by_reason: BTreeMap<(StatusState, &StatusReason), Vec<&VpcId>> = BTreeMap::new();

@@ -99,7 +99,7 @@ fn awaits_successor(
         PairState::Usable(successor) => successor.status != PeeringStatus::Active,
         PairState::Overlapping(..) | PairState::Foreign(_) | PairState::Failed(_) => false,
     };
-    !peering.status.is_live() && !context.observed.refused.contains_key(&wanted.pair) && successor_comes
+    !peering.status.is_live() && !context.observed.run.quota_refusals.contains_key(&wanted.pair) && successor_comes
 }
 
 /// Proof that no mesh wants a pair any longer: both ends were read and no mesh protects them, or one end was read and
@@ -141,7 +141,7 @@ fn remove_stale_routes(
     if meshes != context.retaining_meshes(pair) {
         return;
     }
-    let refused = context.observed.refused.contains_key(pair);
+    let refused = context.observed.run.quota_refusals.contains_key(pair);
     for (table, route) in context.observed.routes_via(&peering.id) {
         let Some(peer) = peering.peer_of(&table.vpc) else { continue };
         if context.is_ignored_table(table) || !context.is_present(peer) {
@@ -169,7 +169,7 @@ fn enforce_delete_limits<'a>(
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) -> Vec<Teardown<'a>> {
-    let deleted = || context.observed.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
+    let deleted = || context.observed.run.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
     let live = context.observed.peerings.values().filter(|p| context.manages(p) && p.status.is_live());
     let existing = count_by_mesh(live.chain(deleted()));
     let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(deleted()));
@@ -177,7 +177,7 @@ fn enforce_delete_limits<'a>(
     for (mesh, deletes) in deletes {
         let limits = context.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
         let live = existing.get(&mesh).copied().unwrap_or_default();
-        let is_confirmed = mesh == context.desired.mesh && context.desired.leave == DeleteApproval::Confirmed;
+        let is_confirmed = mesh == context.desired.mesh && context.desired.delete_approval == DeleteApproval::Confirmed;
         if !context.is_draining(&mesh)
             && !is_confirmed
             && limits.exceeded_by(deletes, live)

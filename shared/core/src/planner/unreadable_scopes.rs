@@ -10,8 +10,8 @@ pub fn report(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
     let unread = context.observed.scopes.iter().filter_map(|(scope, reading)| Some((scope, reading.as_ref().err()?)));
     for (scope, error) in unread {
-        let is_disabled = context.observed.off.contains(scope);
-        let has_members = context.desired.remembered.keys().any(|vpc| vpc.scope == *scope);
+        let is_disabled = context.observed.disabled_regions.contains(scope);
+        let has_members = context.desired.indexed.keys().any(|vpc| vpc.scope == *scope);
         if is_disabled && !has_members {
             continue;
         }

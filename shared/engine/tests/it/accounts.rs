@@ -90,12 +90,12 @@ fn a_list_that_fails_changes_nothing() {
     let known = world.store.known_organization();
     world.cloud.aws().remove_account(&account(2));
     for _ in 0..20 {
-        world.wire.order_trouble("ListAccountsForParent", Fault::Denied, FaultTiming::Before);
+        world.transport.inject_fault("ListAccountsForParent", Fault::Denied, FaultTiming::Before);
     }
     swept(&mut world);
     assert!(world.store.known_organization().agrees_with(&known));
     assert!(world.connected(&a, &b));
-    assert_eq!(world.mail.dead_letters(), 1);
+    assert_eq!(world.queue.dead_letters(), 1);
 }
 
 /// An account that moves between two units during a listing can be missing from both: if a known account is missing,
@@ -126,14 +126,14 @@ fn an_account_that_is_gone_for_good_leaves_no_trace() {
     world.rest();
     world.set_denied(&account(3), true);
     swept(&mut world);
-    assert_eq!(open(&world, FindingKind::Gap).len(), 2);
+    assert_eq!(open(&world, FindingKind::Unreadable).len(), 2);
     world.pass(HOUR);
-    world.store.set_gone(&account(3), true);
-    world.wire.take_calls();
+    world.store.set_removed(&account(3), true);
+    world.transport.take_calls();
     swept(&mut world);
     let there = |call: &Call| call.scope.as_ref().is_some_and(|scope| scope.account == account(3));
-    assert!(!world.wire.take_calls().iter().any(there), "peerd does not read a removed account");
-    assert_eq!(open(&world, FindingKind::Gap), []);
+    assert!(!world.transport.take_calls().iter().any(there), "peerd does not read a removed account");
+    assert_eq!(open(&world, FindingKind::Unreadable), []);
     assert_eq!([world.peering(&a, &c), world.peering(&b, &c)], [None, None]);
     assert_eq!([world.target("v1", "10.3.0.0/16"), world.target("v2", "10.3.0.0/16")], [None, None]);
     assert!(world.store.everybody().iter().all(|member| member.vpc != c));
@@ -159,7 +159,7 @@ fn gaps_tell_why_and_since_when() {
         world.pass(HOUR);
         swept(&mut world);
     }
-    let gaps = open(&world, FindingKind::Gap);
+    let gaps = open(&world, FindingKind::Unreadable);
     let subjects: Vec<_> = gaps.iter().map(|gap| gap.subject()).collect();
     assert_eq!(subjects, ["222222222222/us-east-1"], "only the scope with members");
     assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organization")), "{gaps:?}");

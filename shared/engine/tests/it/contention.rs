@@ -29,8 +29,8 @@ fn a_tug_of_war_is_noticed_and_damped() {
     assert!(!is_routed(&world));
     let findings: Vec<_> = world.store.take_runs().into_iter().flat_map(|run| run.report.findings).collect();
     assert!(findings.iter().all(|finding| finding.kind() == FindingKind::Conflict) && !findings.is_empty());
-    let opponent = format!("most recently by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
-    assert!(findings.iter().all(|finding| finding.message().ends_with(&opponent)), "{findings:?}");
+    let reverted_by = format!("most recently by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
+    assert!(findings.iter().all(|finding| finding.message().ends_with(&reverted_by)), "{findings:?}");
     world.sweep();
     world.rest();
     assert!(!is_routed(&world), "a sweep does not restore it either");

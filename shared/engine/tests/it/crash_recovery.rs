@@ -67,15 +67,15 @@ fn prepared(scenario: &Scenario) -> World {
 
 fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
     let mut world = prepared(scenario);
-    let before = world.wire.made();
+    let before = world.transport.made();
     (scenario.happens)(&mut world);
     world.rest();
-    let (wanted, calls) = (picture(&world), world.wire.made() - before);
+    let (wanted, calls) = (picture(&world), world.transport.made() - before);
     assert!(calls > 10, "{calls} calls are too few for a scenario");
     for nth in 1..=calls {
         for moment in [FaultTiming::Before, FaultTiming::After] {
             let mut world = prepared(scenario);
-            world.wire.order_death(nth, moment);
+            world.transport.inject_crash(nth, moment);
             (scenario.happens)(&mut world);
             world.rest();
             let found = picture(&world);

@@ -83,8 +83,8 @@ impl CloudRead for Canned {
     async fn route_table(&self, _: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
         let route = |target: RouteTarget| Route { destination: block(), target, created: true, blackhole: false };
         let routes = self.route.clone().map(route).into_iter().collect();
-        let (of_gateway, main, tags) = (false, true, Tags::new());
-        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), of_gateway, main, tags, routes, lists: Vec::new() }))
+        let (is_edge_associated, main, tags) = (false, true, Tags::new());
+        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), is_edge_associated, main, tags, routes, lists: Vec::new() }))
     }
     async fn ingress_rules(&self, _: &Scope) -> Result<Vec<IngressRule>, CloudError> {
         Ok(Vec::new())

@@ -86,7 +86,7 @@ fn leaving_one_of_two_meshes_shuts_nobody_out() {
 #[test]
 fn what_a_group_has_no_room_for_is_reported_and_the_rest_of_the_mesh_stands() {
     let mut world = World::default();
-    world.cloud.aws().nature =
+    world.cloud.aws().behavior =
         AwsBehavior { quotas: [(Quota::Rules, 1)].into_iter().collect(), ..AwsBehavior::default() };
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");

@@ -56,7 +56,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
     world.sweep();
     world.rest();
     let said = told(&world);
-    assert!(said.contains(&"prod opened gap 333333333333/us-east-1".to_owned()), "{said:?}");
+    assert!(said.contains(&"prod opened unreadable 333333333333/us-east-1".to_owned()), "{said:?}");
     world.tag(&a, "prod").unwrap();
     world.rest();
     assert_eq!(told(&world), Vec::<String>::new());
@@ -64,7 +64,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
     world.sweep();
     world.rest();
     let said = told(&world);
-    assert!(said.contains(&"prod resolved gap 333333333333/us-east-1".to_owned()), "{said:?}");
+    assert!(said.contains(&"prod resolved unreadable 333333333333/us-east-1".to_owned()), "{said:?}");
 }
 
 /// If the event bus does not accept a notification, peerd publishes it later.
@@ -72,7 +72,7 @@ fn a_gap_is_not_resolved_by_a_run_that_did_not_ask() {
 fn a_bus_that_fails_loses_no_notice() {
     let (mut world, ..) = World::of_two();
     told(&world);
-    world.wire.order_trouble("PutEvents", Fault::ServerFault, FaultTiming::Before);
+    world.transport.inject_fault("PutEvents", Fault::ServerFault, FaultTiming::Before);
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/17", "prod");
     world.rest();
     let said = told(&world);
@@ -86,15 +86,15 @@ fn a_bus_that_fails_loses_no_notice() {
 fn a_stranger_who_asks_a_member_for_a_peering_is_reported() {
     let (mut world, a, _) = World::of_two();
     told(&world);
-    let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
+    let unknown = VpcRef::new(scope(9, 0), "vpc-unknown".parse().unwrap());
     let blocks = peerd_testkit::user_actions::blocks_of("10.99.0.0/16");
-    world.cloud.aws().create_vpc(peerd_testkit::change_log::Actor::User, &stranger, &blocks, &Tags::new());
-    let id = world.request_peering(&stranger, &a, &Tags::new()).unwrap();
+    world.cloud.aws().create_vpc(peerd_testkit::change_log::Actor::User, &unknown, &blocks, &Tags::new());
+    let id = world.request_peering(&unknown, &a, &Tags::new()).unwrap();
     world.sweep();
     world.rest();
-    assert_eq!(told(&world), [format!("prod opened {} {id}", FindingKind::Stranger)]);
+    assert_eq!(told(&world), [format!("prod opened {} {id}", FindingKind::UnknownRequester)]);
     world.pass(MINUTE);
     world.reject_peering(&a.scope, &id).unwrap();
     world.rest();
-    assert_eq!(told(&world), [format!("prod resolved stranger {id}")]);
+    assert_eq!(told(&world), [format!("prod resolved unknown-requester {id}")]);
 }

@@ -154,13 +154,13 @@ fn a_pause_withholds_what_is_due() {
     let runs = world.store.take_runs();
     let last = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap();
     assert_eq!(last.outcome, Outcome::Paused);
-    assert!(last.report.withheld.iter().any(|action| action.to_string().starts_with("+ route rtb-a")));
-    let due = world.store.kept(&mesh("prod")).withheld;
+    assert!(last.report.suppressed.iter().any(|action| action.to_string().starts_with("+ route rtb-a")));
+    let due = world.store.kept(&mesh("prod")).suppressed;
     assert!(due.iter().any(|line| line.starts_with("+ route rtb-a")), "{due:?}");
     declare(&mut world, "prod", "{}");
     assert!(world.connected(&a, &b) && world.peering(&a, &c).is_none());
     assert_eq!(world.traces(&c), Vec::<String>::new());
-    assert_eq!(world.store.kept(&mesh("prod")).withheld, Vec::<String>::new());
+    assert_eq!(world.store.kept(&mesh("prod")).suppressed, Vec::<String>::new());
 }
 
 /// peerd takes a draining mesh down, routes first and regardless of the delete limits; the members keep their tags and

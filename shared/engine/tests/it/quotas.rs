@@ -9,7 +9,7 @@ use peerd_testkit::{MINUTE, SimConfig, World, scope};
 fn granting(granted: &[(Quota, usize)], tells_quotas: bool) -> World {
     let quotas: Quotas = granted.iter().copied().collect();
     World::new(&SimConfig {
-        nature: AwsBehavior { quotas, tells_quotas, ..AwsBehavior::default() },
+        behavior: AwsBehavior { quotas, tells_quotas, ..AwsBehavior::default() },
         ..SimConfig::default()
     })
 }
@@ -52,7 +52,7 @@ fn when_more_is_granted_the_next_sweep_makes_what_did_not_fit() {
     let vpcs = join(&mut world, &["a", "b", "c"]);
     assert!(!world.connected(&vpcs[0], &vpcs[2]));
     told(&world);
-    world.cloud.aws().nature.quotas = Quotas::default();
+    world.cloud.aws().behavior.quotas = Quotas::default();
     world.sweep();
     world.rest();
     assert!(world.connected(&vpcs[0], &vpcs[2]) && world.connected(&vpcs[1], &vpcs[2]));

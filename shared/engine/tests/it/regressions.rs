@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::{Quota, Quotas, cidr};
-use peerd_testkit::sim::{Coverage, Operation, Step, Story};
+use peerd_testkit::sim::{Coverage, Operation, Scenario, Step};
 use peerd_testkit::{AwsBehavior, FaultProfile, MINUTE, SECOND, SimConfig, World, account, mesh, scope};
 
 /// Returns the number by which an operation selects a scope: an account by its number, and Region 0 or 1.
@@ -18,11 +18,11 @@ fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Operation {
 }
 
 /// Runs operations, each a number of milliseconds after the previous one.
-fn play(fair: bool, climate: SimConfig, scenes: &[(u64, Operation)]) {
-    let scenes = scenes.iter().map(|(after, happening)| Step { after: *after, happening: happening.clone() });
-    let story = Story { climate, scenes: scenes.collect(), fair };
-    if let Err(violation) = story.play(&mut Coverage::default()) {
-        panic!("{violation}\n{}", story.transcript().join("\n"));
+fn play(fair: bool, config: SimConfig, steps: &[(u64, Operation)]) {
+    let steps = steps.iter().map(|(after, operation)| Step { after: *after, operation: operation.clone() });
+    let scenario = Scenario { config, steps: steps.collect(), fair };
+    if let Err(violation) = scenario.play(&mut Coverage::default()) {
+        panic!("{violation}\n{}", scenario.transcript().join("\n"));
     }
 }
 
@@ -30,8 +30,8 @@ fn quotas(granted: &[(Quota, usize)]) -> Quotas {
     granted.iter().copied().collect()
 }
 
-fn nature(nature: AwsBehavior) -> SimConfig {
-    SimConfig { nature, ..SimConfig::default() }
+fn behavior(behavior: AwsBehavior) -> SimConfig {
+    SimConfig { behavior, ..SimConfig::default() }
 }
 
 /// A run whose describe call was older than a VPC's tag removed the VPC from the index, and no later event about its
@@ -39,54 +39,56 @@ fn nature(nature: AwsBehavior) -> SimConfig {
 #[test]
 fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
     for seed in 0..40 {
-        let weather = FaultProfile { staleness: 2 * SECOND, ..FaultProfile::default() };
-        let climate = SimConfig { seed, weather, batch: Some(1), workers: Some(3), ..SimConfig::default() };
+        let faults = FaultProfile { staleness: 2 * SECOND, ..FaultProfile::default() };
+        let config = SimConfig { seed, faults, batch: Some(1), workers: Some(3), ..SimConfig::default() };
         let block = "172.16.2.0/24".to_owned();
-        let scenes = [
+        let steps = [
             (1, vpc(at(2, 1), "10.4.0.0/16", "prod staging")),
             (5, Operation::Associate { vpc: 0, block }),
-            (215, Operation::MakeTable { vpc: 0, of_gateway: false }),
+            (215, Operation::MakeTable { vpc: 0, is_edge_associated: false }),
         ];
-        play(true, climate, &scenes);
+        play(true, config, &steps);
     }
 }
 
 /// Writing status tags is not progress: after about ten minutes, a mesh that cannot continue waits for the next sweep.
 #[test]
 fn telling_vpcs_how_they_stand_renews_no_patience() {
-    let nature =
+    let behavior =
         AwsBehavior { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..AwsBehavior::default() };
-    let weather = FaultProfile { trouble: 100, port_trouble: 50, ..FaultProfile::default() };
-    let climate = SimConfig { seed: 183, nature, weather, workers: Some(1), batch: Some(3), ..SimConfig::default() };
-    let scenes = [
+    let faults = FaultProfile { fault_rate: 100, port_fault_rate: 50, ..FaultProfile::default() };
+    let config = SimConfig { seed: 183, behavior, faults, workers: Some(1), batch: Some(3), ..SimConfig::default() };
+    let steps = [
         (10, vpc(at(2, 0), "10.1.0.0/16", "prod")),
         (442, vpc(at(1, 0), "10.2.0.0/16", "prod")),
         (1020, vpc(at(3, 0), "10.3.0.0/16", "prod")),
         (10 * MINUTE, vpc(at(1, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod staging")),
         (MINUTE, Operation::Week),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }
 
 /// A route to a dead peering stayed forever if no VPC had its CIDR block any longer.
 #[test]
 fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
-    let scenes = [
+    let steps = [
         (1, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (500, vpc(at(2, 0), "10.3.0.0/16 100.64.3.0/24", "prod")),
         (9 * SECOND, Operation::PutPeeringRoute { peering: 0, block: "2600:1f18:104::/56".to_owned() }),
         (1, Operation::DeletePeering { nth: 0, by_accepter: true }),
     ];
-    play(true, SimConfig::default(), &scenes);
+    play(true, SimConfig::default(), &steps);
 }
 
 /// If a quota prevented a new peering in place of a deleted one, the blackhole routes stayed until AWS no longer listed
 /// the deleted peering.
 #[test]
 fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
-    let climate =
-        nature(AwsBehavior { quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]), ..AwsBehavior::default() });
-    let scenes = [
+    let config = behavior(AwsBehavior {
+        quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]),
+        ..AwsBehavior::default()
+    });
+    let steps = [
         (76, vpc(at(2, 0), "10.2.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.3.0.0/16", "prod")),
         (206, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56 100.64.4.0/24", "staging")),
@@ -94,50 +96,52 @@ fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
         (1, Operation::Tag { vpc: 290, meshes: "prod staging" }),
         (7255, Operation::DeletePeering { nth: 472, by_accepter: true }),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }
 
 /// The runs of two meshes kept rewriting a status tag that could not hold the entries of both.
 #[test]
 fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
-    let scenes = [
+    let steps = [
         (1, vpc(at(3, 0), "10.1.0.0/16", "nosuch prod")),
         (1, vpc(at(2, 0), "10.1.0.0/17", "prod")),
         (1, vpc(at(1, 0), "10.1.0.0/18", "prod")),
         (1, vpc(at(1, 1), "10.1.0.0/19", "prod")),
         (1, vpc(at(2, 1), "10.1.0.0/20 10.7.0.0/16", "prod")),
     ];
-    play(false, SimConfig::default(), &scenes);
+    play(false, SimConfig::default(), &steps);
 }
 
 /// peerd tried forever to accept its own request beside an active foreign peering.
 #[test]
 fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
     for seed in 0..20 {
-        let climate =
-            SimConfig { seed, ..nature(AwsBehavior { crossing: 20 * SECOND..=20 * SECOND, ..AwsBehavior::default() }) };
-        let scenes = [
+        let config = SimConfig {
+            seed,
+            ..behavior(AwsBehavior { crossing: 20 * SECOND..=20 * SECOND, ..AwsBehavior::default() })
+        };
+        let steps = [
             (14, vpc(at(1, 1), "10.1.0.0/16", "prod")),
             (95, vpc(at(3, 0), "10.3.0.0/16", "prod")),
             (5 * SECOND, Operation::PeerByHand { from: 1, to: 0, accept: false }),
             (MINUTE, Operation::Sweep),
         ];
-        play(false, climate, &scenes);
+        play(false, config, &steps);
     }
 }
 
 /// The index entries of an unreadable account prove nothing.
 #[test]
 fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
-    let climate = SimConfig { weather: FaultProfile { lost: 1000, ..FaultProfile::default() }, ..SimConfig::default() };
-    let scenes = [
+    let config = SimConfig { faults: FaultProfile { lost: 1000, ..FaultProfile::default() }, ..SimConfig::default() };
+    let steps = [
         (55, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5 * SECOND, vpc(at(1, 0), "10.3.0.0/16", "prod")),
         (20 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod staging" }),
         (SECOND, Operation::Tag { vpc: 0, meshes: "staging" }),
         (SECOND, Operation::DarkAccount { account: 1, minutes: 51 }),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }
 
 /// If two runs create routes in one table to overlapping CIDR blocks of two peers at the same time, peerd deletes one
@@ -145,15 +149,15 @@ fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
 #[test]
 fn of_two_routes_to_the_same_addresses_one_goes() {
     for seed in 0..60 {
-        let weather = FaultProfile { latency: 1..=1067, late: 300, ..FaultProfile::default() };
-        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
-        let scenes = [
+        let faults = FaultProfile { latency: 1..=1067, late: 300, ..FaultProfile::default() };
+        let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
+        let steps = [
             (1, vpc(at(3, 0), "10.3.0.0/16", "prod")),
             (30, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
             (297, vpc(at(3, 0), "10.6.0.0/16", "prod")),
             (14, Operation::Associate { vpc: 2, block: "10.4.128.0/17".to_owned() }),
         ];
-        play(false, climate, &scenes);
+        play(false, config, &steps);
     }
 }
 
@@ -161,74 +165,74 @@ fn of_two_routes_to_the_same_addresses_one_goes() {
 #[test]
 fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
     for seed in 0..60 {
-        let weather = FaultProfile { latency: 1..=300, ..FaultProfile::default() };
-        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
-        let scenes = [
+        let faults = FaultProfile { latency: 1..=300, ..FaultProfile::default() };
+        let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
+        let steps = [
             (1, vpc(at(1, 0), "10.1.0.0/16", "prod staging")),
             (834, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "staging")),
             (15 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod" }),
             (517, Operation::Untag { vpc: 1 }),
             (441, Operation::DeleteRoute { nth: 1 }),
         ];
-        play(true, climate, &scenes);
+        play(true, config, &steps);
     }
 }
 
 /// After one batch with two meshes, a VPC kept the status entry of the mesh that it had left.
 #[test]
 fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
-    let climate = SimConfig { workers: Some(1), batch: Some(3), ..SimConfig::default() };
-    let scenes = [
+    let config = SimConfig { workers: Some(1), batch: Some(3), ..SimConfig::default() };
+    let steps = [
         (5345, vpc(at(2, 1), "10.2.0.0/16", "prod+staging")),
         (11 * MINUTE, vpc(at(1, 0), "10.5.0.0/16", "staging,prod")),
         (6, Operation::Tag { vpc: 1, meshes: "prod/$x" }),
     ];
-    play(true, climate, &scenes);
+    play(true, config, &steps);
 }
 
 /// A run that had read a VPC before it joined again removed it from the index.
 #[test]
 fn who_comes_back_while_a_run_forgets_him_is_remembered() {
     for seed in 0..60 {
-        let weather = FaultProfile { latency: 1..=134, ..FaultProfile::default() };
-        let climate = SimConfig { seed, weather, workers: Some(4), batch: Some(1), ..SimConfig::default() };
-        let scenes = [
+        let faults = FaultProfile { latency: 1..=134, ..FaultProfile::default() };
+        let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
+        let steps = [
             (56, vpc(at(1, 1), "10.3.0.0/16", "prod")),
             (8, vpc(at(2, 1), "10.4.0.0/16", "prod")),
             (10 * MINUTE, Operation::Untag { vpc: 0 }),
             (1580, Operation::Tag { vpc: 0, meshes: "prod" }),
         ];
-        play(true, climate, &scenes);
+        play(true, config, &steps);
     }
 }
 
 /// A CIDR block that a VPC had received before its account became unreadable was also routed to a new member.
 #[test]
 fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
-    let climate = nature(AwsBehavior { associating: 10 * SECOND..=10 * SECOND, ..AwsBehavior::default() });
-    let scenes = [
+    let config = behavior(AwsBehavior { associating: 10 * SECOND..=10 * SECOND, ..AwsBehavior::default() });
+    let steps = [
         (26, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (355, vpc(at(3, 0), "10.2.0.0/16", "prod")),
         (MINUTE, Operation::Associate { vpc: 1, block: "10.7.128.0/17".to_owned() }),
         (4 * MINUTE, Operation::DarkAccount { account: 2, minutes: 44 }),
         (8 * MINUTE, vpc(at(1, 1), "10.7.0.0/16", "prod")),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }
 
 /// Every run first tried the routes for which a full table had no capacity, and used up the API rate that other calls
 /// needed.
 #[test]
 fn calls_that_fail_every_time_do_not_starve_the_others() {
-    let nature = AwsBehavior {
+    let behavior = AwsBehavior {
         quotas: quotas(&[(Quota::Routes, 2)]),
         write_bucket: Some((2, 1)),
         delete_takes_peerings: true,
         ..AwsBehavior::default()
     };
-    let weather = FaultProfile { latency: 1..=20, ..FaultProfile::default() };
-    let climate = SimConfig { seed: 4334, nature, weather, workers: Some(1), batch: Some(1), ..SimConfig::default() };
-    let scenes = [
+    let faults = FaultProfile { latency: 1..=20, ..FaultProfile::default() };
+    let config = SimConfig { seed: 4334, behavior, faults, workers: Some(1), batch: Some(1), ..SimConfig::default() };
+    let steps = [
         (1, vpc(353, "10.1.0.0/16 100.64.1.0/24", "prod")),
         (1009, vpc(46, "10.3.0.0/16 2600:1f18:3::/56", "prod")),
         (312, vpc(506, "10.4.0.0/16", "prod")),
@@ -238,7 +242,7 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
         (1921, vpc(880, "10.8.0.0/16 2600:1f18:8::/56", "prod")),
         (3123, Operation::DarkAccount { account: 839, minutes: 2 }),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }
 
 /// The index entry of a VPC had the CIDR blocks of an older read and the mesh of a newer one, a state that the VPC
@@ -266,17 +270,17 @@ fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
 /// VPC was no longer in the index: only its side listed the request, and no run read that side.
 #[test]
 fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
-    let nature = AwsBehavior { crossing: 2 * MINUTE..=2 * MINUTE, ..AwsBehavior::default() };
+    let behavior = AwsBehavior { crossing: 2 * MINUTE..=2 * MINUTE, ..AwsBehavior::default() };
     for seed in 0..60 {
-        let weather = FaultProfile { latency: 1..=300, staleness: 3 * SECOND, ..FaultProfile::default() };
-        let (nature, workers, batch) = (nature.clone(), Some(3), Some(3));
-        let climate = SimConfig { seed, nature, weather, workers, batch, ..SimConfig::default() };
-        let scenes = [
+        let faults = FaultProfile { latency: 1..=300, staleness: 3 * SECOND, ..FaultProfile::default() };
+        let (behavior, workers, batch) = (behavior.clone(), Some(3), Some(3));
+        let config = SimConfig { seed, behavior, faults, workers, batch, ..SimConfig::default() };
+        let steps = [
             (1, vpc(at(2, 0), "10.1.0.0/16", "staging")),
             (2 * MINUTE, vpc(at(3, 1), "10.6.0.0/16", "staging")),
             (1900, Operation::Untag { vpc: 0 }),
         ];
-        play(true, climate, &scenes);
+        play(true, config, &steps);
     }
 }
 
@@ -285,17 +289,17 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
 #[test]
 fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left() {
     for seed in 0..60 {
-        let weather = FaultProfile { latency: 1..=21, staleness: 2500, ..FaultProfile::default() };
-        let nature = AwsBehavior { repeated_create_tags: true, same_route_twice: true, ..AwsBehavior::default() };
-        let climate = SimConfig { seed, weather, nature, workers: Some(5), batch: Some(100), ..SimConfig::default() };
-        let scenes = [
+        let faults = FaultProfile { latency: 1..=21, staleness: 2500, ..FaultProfile::default() };
+        let behavior = AwsBehavior { repeated_create_tags: true, same_route_twice: true, ..AwsBehavior::default() };
+        let config = SimConfig { seed, faults, behavior, workers: Some(5), batch: Some(100), ..SimConfig::default() };
+        let steps = [
             (7, vpc(at(1, 1), "10.1.0.0/16", "prod")),
             (1, vpc(at(2, 1), "10.2.0.0/16", "prod")),
             (81, vpc(at(1, 0), "10.3.0.0/16", "prod")),
             (713, Operation::Untag { vpc: 1 }),
             (14 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod" }),
         ];
-        play(true, climate, &scenes);
+        play(true, config, &steps);
     }
 }
 
@@ -303,7 +307,7 @@ fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left(
 /// treated the peering as foreign, did not read its other end, and revoked the rule for it.
 #[test]
 fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
-    let scenes = [
+    let steps = [
         (196, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (3, vpc(at(3, 1), "10.2.0.0/16", "prod")),
         (5 * MINUTE, Operation::MakeGroup { vpc: 0, meshes: "prod", ports: Some("tcp/443") }),
@@ -311,14 +315,14 @@ fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
         (9, Operation::StripTag { nth: 0, of_accepter: false }),
         (MINUTE, Operation::Tag { vpc: 0, meshes: "prod staging" }),
     ];
-    play(false, SimConfig { workers: Some(1), batch: Some(1), ..SimConfig::default() }, &scenes);
+    play(false, SimConfig { workers: Some(1), batch: Some(1), ..SimConfig::default() }, &steps);
 }
 
 /// While a Region was unreadable and the index was lost, a run ignored a peering whose tag a user had changed to
 /// another mesh, and revoked the rule for its VPC.
 #[test]
 fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
-    let scenes = [
+    let steps = [
         (241, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.2.0.0/16", "prod")),
         (10 * MINUTE, Operation::MakeGroup { vpc: 1, meshes: "prod", ports: Some("tcp/443") }),
@@ -326,7 +330,7 @@ fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
         (649, Operation::LoseIndex),
         (5518, Operation::RetagPeering { nth: 0, of_accepter: true }),
     ];
-    play(false, SimConfig { workers: Some(1), ..SimConfig::default() }, &scenes);
+    play(false, SimConfig { workers: Some(1), ..SimConfig::default() }, &steps);
 }
 
 /// A VPC lost a CIDR block that another member also advertises: the route moved to that member, and the same pass
@@ -335,19 +339,19 @@ fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
 fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
     let group = |ports| Operation::MakeGroup { vpc: 0, meshes: "prod", ports };
     for seed in 0..20 {
-        let scenes = [
+        let steps = [
             (1, vpc(at(1, 0), "10.3.0.0/16", "prod")),
             (400, vpc(at(2, 1), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
             (5, vpc(at(3, 0), "10.4.0.0/16", "prod")),
             (2 * MINUTE, group(Some("icmp tcp/443"))),
             (5 * MINUTE, Operation::Disassociate { vpc: 1, nth: 0 }),
         ];
-        play(true, SimConfig { seed, workers: Some(2), batch: Some(1), ..SimConfig::default() }, &scenes);
-        let nature =
+        play(true, SimConfig { seed, workers: Some(2), batch: Some(1), ..SimConfig::default() }, &steps);
+        let behavior =
             AwsBehavior { quotas: quotas(&[(Quota::Requests, 1), (Quota::Rules, 3)]), ..AwsBehavior::default() };
-        let weather = FaultProfile { port_trouble: 50, ..FaultProfile::default() };
-        let scenes = [&scenes[..3], &[(20 * MINUTE, group(None)), (7 * MINUTE, scenes[4].1.clone())]].concat();
-        play(false, SimConfig { seed, nature, weather, workers: Some(4), ..SimConfig::default() }, &scenes);
+        let faults = FaultProfile { port_fault_rate: 50, ..FaultProfile::default() };
+        let steps = [&steps[..3], &[(20 * MINUTE, group(None)), (7 * MINUTE, steps[4].1.clone())]].concat();
+        play(false, SimConfig { seed, behavior, faults, workers: Some(4), ..SimConfig::default() }, &steps);
     }
 }
 
@@ -356,17 +360,17 @@ fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
 /// interrupted, and the oracle must not report an interruption.
 #[test]
 fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
-    let nature = AwsBehavior { opening: 0..=252, ..AwsBehavior::default() };
-    let weather = FaultProfile { latency: 1..=1832, ..FaultProfile::default() };
-    let climate = SimConfig {
+    let behavior = AwsBehavior { opening: 0..=252, ..AwsBehavior::default() };
+    let faults = FaultProfile { latency: 1..=1832, ..FaultProfile::default() };
+    let config = SimConfig {
         seed: 1_795_720_449_524,
-        nature,
-        weather,
+        behavior,
+        faults,
         workers: Some(5),
         batch: Some(3),
         ..SimConfig::default()
     };
-    let scenes = [
+    let steps = [
         (6, vpc(362, "10.1.0.0/16", "prod")),
         (5000, vpc(398, "10.2.0.0/16", "prod")),
         (3511, vpc(190, "10.1.0.0/16", "prod")),
@@ -376,5 +380,5 @@ fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
         (475_582, Operation::Advertise { vpc: 841, parts: Some(317) }),
         (1630, Operation::Declare { mesh: "prod", policy: r#"{"routes":{"tables":"tagged"}}"# }),
     ];
-    play(false, climate, &scenes);
+    play(false, config, &steps);
 }

@@ -13,7 +13,7 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
         let (mut world, a, b) = World::of_two();
         world.events_lost = true;
         world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
-        world.wire.order_trouble(call, Fault::Throttled, FaultTiming::Before);
+        world.transport.inject_fault(call, Fault::Throttled, FaultTiming::Before);
         world.ask(&mesh("prod"), BTreeSet::new());
         world.rest();
         assert!(world.connected(&a, &b), "{call}");
@@ -24,11 +24,11 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
 fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
     let (mut world, a, b) = World::of_two();
     let (id, _) = world.peering(&a, &b).unwrap();
-    world.wire.order_trouble("DescribeVpcPeeringConnections", Fault::Throttled, FaultTiming::Before);
+    world.transport.inject_fault("DescribeVpcPeeringConnections", Fault::Throttled, FaultTiming::Before);
     world.delete_peering(&a.scope, &id).unwrap();
     world.rest();
     assert!(world.connected(&a, &b), "after a deleted peering");
-    world.wire.order_trouble("DescribeRouteTables", Fault::Throttled, FaultTiming::Before);
+    world.transport.inject_fault("DescribeRouteTables", Fault::Throttled, FaultTiming::Before);
     world.delete_route(&table("a"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
     world.rest();
     assert!(world.connected(&a, &b), "after a deleted route");
@@ -68,7 +68,7 @@ fn an_account_whose_role_is_denied_is_a_gap_and_no_dead_letter() {
     world.set_denied(&account(2), true);
     world.sweep();
     world.rest();
-    assert_eq!(world.mail.dead_letters(), 0);
+    assert_eq!(world.queue.dead_letters(), 0);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_survey_of_a_scope_that_fails_in_passing_is_made_again() {
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     for _ in 0..6 {
-        world.wire.order_trouble("DescribeVpcs", Fault::Throttled, FaultTiming::Before);
+        world.transport.inject_fault("DescribeVpcs", Fault::Throttled, FaultTiming::Before);
     }
     world.sweep();
     world.rest();
@@ -99,7 +99,7 @@ fn what_the_index_knows_of_the_far_end_keeps_a_pair_from_being_reported_as_unwan
     world.sweep();
     world.rest();
     let unwanted = |(mesh, kind, of): &(_, FindingKind, String)| {
-        *mesh == peerd_testkit::mesh("prod") && *kind == FindingKind::Gap && of.contains(" - ")
+        *mesh == peerd_testkit::mesh("prod") && *kind == FindingKind::Unreadable && of.contains(" - ")
     };
     let open = world.store.open_findings();
     assert!(!open.iter().any(unwanted), "{open:?}");

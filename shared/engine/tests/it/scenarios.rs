@@ -26,7 +26,7 @@ fn prod() -> (World, VpcRef, VpcRef, VpcRef) {
 
 /// Returns the AWS calls in the scopes of the deployment since the previous call of this function.
 fn cloud_calls(world: &World) -> Vec<Call> {
-    world.wire.take_calls().into_iter().filter(|call| call.scope.is_some()).collect()
+    world.transport.take_calls().into_iter().filter(|call| call.scope.is_some()).collect()
 }
 
 fn assert_connected(world: &World, vpcs: &[&VpcRef]) {
@@ -151,7 +151,7 @@ fn a_peering_that_dies_under_our_feet_is_made_anew() {
 fn a_request_that_is_rejected_or_expires_is_made_anew() {
     for rejected in [true, false] {
         let mut world = World::default();
-        world.wire.order_trouble("AcceptVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
+        world.transport.inject_fault("AcceptVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
         let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
         assert!(world.deliver() > 0);
@@ -159,7 +159,7 @@ fn a_request_that_is_rejected_or_expires_is_made_anew() {
         if rejected {
             world.reject_peering(&b.scope, &first).unwrap();
         } else {
-            world.stage.advance(world.now() + 8 * 24 * HOUR);
+            world.executor.advance(world.now() + 8 * 24 * HOUR);
         }
         world.rest();
         assert_connected(&world, &[&a, &b]);
@@ -295,14 +295,14 @@ fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it()
 
 #[test]
 fn what_is_provisioning_is_waited_for_and_never_routed_before() {
-    let nature = AwsBehavior { provisioning: MINUTE..=MINUTE, ..AwsBehavior::default() };
-    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
+    let behavior = AwsBehavior { provisioning: MINUTE..=MINUTE, ..AwsBehavior::default() };
+    let mut world = World::new(&SimConfig { behavior, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     assert_eq!(world.deliver(), 0);
     assert_eq!(world.target("a", "10.2.0.0/16"), None);
     assert_eq!(world.status(&a).as_deref(), Some("waiting prod with vpc-b: peering is provisioning"));
-    assert!(!world.mail.is_empty());
+    assert!(!world.queue.is_empty());
     world.rest();
     assert_connected(&world, &[&a, &b]);
 }
@@ -318,7 +318,7 @@ fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
         "DescribeRouteTables",
     ] {
         let mut world = World::default();
-        world.wire.order_trouble(call, Fault::Throttled, FaultTiming::Before);
+        world.transport.inject_fault(call, Fault::Throttled, FaultTiming::Before);
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
         let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
         world.rest();
@@ -333,7 +333,7 @@ fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_agai
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    world.wire.order_trouble("CreateVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
+    world.transport.inject_fault("CreateVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
     assert!(world.deliver() > 0);
     let connected = [(&a, &b), (&a, &c), (&b, &c)].into_iter().filter(|(x, y)| world.connected(x, y)).count();
     assert_eq!(connected, 2);
@@ -345,7 +345,7 @@ fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_agai
 fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
     let (mut world, _, _, c) = prod();
     world.tag(&c, "staging").unwrap();
-    world.wire.order_trouble("TransactWriteItems", Fault::Timeout, FaultTiming::After);
+    world.transport.inject_fault("TransactWriteItems", Fault::Timeout, FaultTiming::After);
     assert!(world.deliver() > 0);
     world.rest();
     assert_eq!(world.traces(&c), ["joined staging"]);
@@ -373,9 +373,9 @@ fn two_workers_at_the_same_instant_make_one_peering() {
 #[test]
 fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
     let (mut world, a, ..) = prod();
-    let stranger = world.vpc("s", scope(4, 0), "10.44.0.0/16", "prod");
+    let unknown = world.vpc("s", scope(4, 0), "10.44.0.0/16", "prod");
     world.rest();
-    assert_connected(&world, &[&a, &stranger]);
+    assert_connected(&world, &[&a, &unknown]);
     world.sweep();
     world.rest();
     assert!(cloud_calls(&world).iter().any(|call| call.scope == Some(scope(4, 0))));
@@ -385,12 +385,12 @@ fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
 fn a_message_that_nobody_understands_is_told_and_dropped() {
     let (mut world, ..) = prod();
     for event in [
-        serde_json::json!({"detail-type": "Weather Report"}),
+        serde_json::json!({"detail-type": "Faults Report"}),
         serde_json::json!({"peerd": 9, "work": {}}),
         serde_json::json!([1, 2]),
     ] {
         world.deliver_event(&event);
     }
     assert_eq!(world.deliver(), 0);
-    assert!(world.mail.is_empty());
+    assert!(world.queue.is_empty());
 }

@@ -1,6 +1,6 @@
 //! The simulator with the first few hundred scenarios, for every run of the tests; `make sim` runs many more.
 
-use peerd_testkit::sim::{Coverage, Story, shrink};
+use peerd_testkit::sim::{Coverage, Scenario, shrink};
 
 /// The number of scenarios: enough for every kind of fault, and few enough for a build without optimization.
 const STORIES: u64 = 200;
@@ -9,9 +9,9 @@ const STORIES: u64 = 200;
 #[test]
 fn no_story_breaks_a_promise() {
     for seed in 0..STORIES {
-        let story = Story::of(seed);
-        if let Err(violation) = story.play(&mut Coverage::default()) {
-            panic!("seed {seed} {}\nreplay: make sim SEED={seed}", shrink(&story, violation));
+        let scenario = Scenario::of(seed);
+        if let Err(violation) = scenario.play(&mut Coverage::default()) {
+            panic!("seed {seed} {}\nreplay: make sim SEED={seed}", shrink(&scenario, violation));
         }
     }
 }
@@ -19,11 +19,11 @@ fn no_story_breaks_a_promise() {
 /// If no event is lost and nothing fails, every mesh converges by events alone.
 #[test]
 fn fair_stories_need_no_sweep() {
-    let fair: Vec<Story> = (STORIES..4 * STORIES).map(Story::of).filter(|story| story.fair).collect();
+    let fair: Vec<Scenario> = (STORIES..4 * STORIES).map(Scenario::of).filter(|scenario| scenario.fair).collect();
     assert!(fair.len() > 50, "{} scenarios are too few", fair.len());
-    for story in fair {
-        if let Err(violation) = story.play(&mut Coverage::default()) {
-            panic!("{}", shrink(&story, violation));
+    for scenario in fair {
+        if let Err(violation) = scenario.play(&mut Coverage::default()) {
+            panic!("{}", shrink(&scenario, violation));
         }
     }
 }
@@ -31,6 +31,6 @@ fn fair_stories_need_no_sweep() {
 #[test]
 fn a_story_that_is_played_again_is_the_same_to_the_last_call() {
     for seed in [1, 14, 33] {
-        assert_eq!(Story::of(seed).transcript(), Story::of(seed).transcript());
+        assert_eq!(Scenario::of(seed).transcript(), Scenario::of(seed).transcript());
     }
 }

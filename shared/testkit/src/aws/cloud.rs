@@ -18,15 +18,15 @@ use crate::transport::Transport;
 
 /// A simulated AWS as peerd's workers call it.
 pub struct SimCloud {
-    wire: Arc<Transport>,
+    transport: Arc<Transport>,
     aws: Mutex<Aws>,
     answers: Mutex<BTreeMap<String, u64>>,
 }
 
 impl SimCloud {
     /// Creates a client of a simulated AWS.
-    pub fn new(wire: Arc<Transport>, aws: Aws) -> Self {
-        Self { wire, aws: Mutex::new(aws), answers: Mutex::default() }
+    pub fn new(transport: Arc<Transport>, aws: Aws) -> Self {
+        Self { transport, aws: Mutex::new(aws), answers: Mutex::default() }
     }
 
     /// Returns the simulated AWS, with all due transitions applied.
@@ -52,18 +52,18 @@ impl SimCloud {
         scope: &Scope,
         look: impl FnOnce(&Aws, Timestamp) -> T,
     ) -> Result<T, CloudError> {
-        let behind = self.wire.staleness();
+        let behind = self.transport.staleness();
         let see = || {
             let aws = self.aws();
-            aws.is_lit(scope).map_err(|error| self.count(error))?;
-            Ok(look(&aws, aws.stage.now() - behind))
+            aws.check_reachable(scope).map_err(|error| self.count(error))?;
+            Ok(look(&aws, aws.executor.now() - behind))
         };
-        self.wire.call(name, Some(scope), see).await
+        self.transport.call(name, Some(scope), see).await
     }
 
     /// Calls AWS Organizations.
     pub(super) async fn list<T>(&self, name: &'static str, look: impl FnOnce(&mut Aws) -> T) -> Result<T, CloudError> {
-        self.wire.call(name, None, || Ok(look(&mut self.aws()))).await
+        self.transport.call(name, None, || Ok(look(&mut self.aws()))).await
     }
 
     async fn write<T>(
@@ -72,20 +72,20 @@ impl SimCloud {
         scope: &Scope,
         change: impl FnOnce(&mut Aws, Actor) -> Result<T, CloudError>,
     ) -> Result<T, CloudError> {
-        let by = Actor::Worker(self.wire.stage.acting());
+        let by = Actor::Worker(self.transport.executor.acting());
         let act = || {
             let mut aws = self.aws();
-            aws.is_lit(scope)
+            aws.check_reachable(scope)
                 .and_then(|()| aws.take_token(scope, name))
                 .and_then(|()| change(&mut aws, by))
                 .map_err(|error| self.count(error))
         };
-        self.wire.call(name, Some(scope), act).await
+        self.transport.call(name, Some(scope), act).await
     }
 }
 
 impl Aws {
-    fn is_lit(&self, scope: &Scope) -> Result<(), CloudError> {
+    fn check_reachable(&self, scope: &Scope) -> Result<(), CloudError> {
         if self.dark_accounts.contains(&scope.account) {
             let context = format!("AssumeRole in {}", scope.account);
             return Err(CloudError { code: "AccessDenied".to_owned(), ..CloudError::new(ErrorKind::Denied, context) });
@@ -105,8 +105,8 @@ impl Aws {
     /// # Errors
     /// `RequestLimitExceeded` if the bucket is empty.
     pub fn take_token(&mut self, scope: &Scope, api: &'static str) -> Result<(), CloudError> {
-        let Some((size, refill)) = self.nature.write_bucket else { return Ok(()) };
-        let now = self.stage.now();
+        let Some((size, refill)) = self.behavior.write_bucket else { return Ok(()) };
+        let now = self.executor.now();
         let (tokens, since) = self.buckets.entry((scope.clone(), api)).or_insert((f64::from(size), now));
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of one run are far below 2^52")]
         let gained = (now - *since) as f64 / 1000.0 * f64::from(refill);
@@ -135,7 +135,7 @@ impl Aws {
 
     /// Returns a peering as a describe call in a scope returns it that reads the state at `time`.
     pub fn seen_peering(&self, id: &PeeringId, scope: &Scope, time: Timestamp) -> Option<PeeringView> {
-        self.peerings.get(id)?.view(scope, time, self.stage.now())
+        self.peerings.get(id)?.view(scope, time, self.executor.now())
     }
 }
 
@@ -198,8 +198,8 @@ impl CloudRead for SimCloud {
     }
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {
-        let granted = |aws: &Aws, _| match aws.nature.tells_quotas {
-            true => Ok(aws.nature.quotas.clone()),
+        let granted = |aws: &Aws, _| match aws.behavior.tells_quotas {
+            true => Ok(aws.behavior.quotas.clone()),
             false => Err(CloudError {
                 code: "AccessDeniedException".to_owned(),
                 ..CloudError::new(ErrorKind::Denied, "ListServiceQuotas")
@@ -223,7 +223,7 @@ impl CloudRead for SimCloud {
 #[async_trait]
 impl CloudWrite for SimCloud {
     async fn create_peering(&self, pair: &Pair, tags: &Tags) -> Result<PeeringView, CloudError> {
-        let either_way = !Invariant::OneRequester.is_enforced() && self.aws().chance.permille(500);
+        let either_way = !Invariant::OneRequester.is_enforced() && self.aws().rng.chance_per_mille(500);
         let (requester, accepter) = match either_way {
             true => (pair.accepter(), pair.requester()),
             false => (pair.requester(), pair.accepter()),
@@ -241,13 +241,13 @@ impl CloudWrite for SimCloud {
     }
 
     async fn tag_peering(&self, scope: &Scope, id: &PeeringId, tags: &Tags) -> Result<(), CloudError> {
-        let tag = |aws: &mut Aws, by| aws.tag_peering(by, scope, id, |worn| worn.extend(tags.clone()));
+        let tag = |aws: &mut Aws, by| aws.tag_peering(by, scope, id, |current| current.extend(tags.clone()));
         self.write("CreateTags", scope, tag).await
     }
 
     async fn untag_peering(&self, scope: &Scope, id: &PeeringId, keys: &[&str]) -> Result<(), CloudError> {
         let untag = |aws: &mut Aws, by| {
-            aws.tag_peering(by, scope, id, |worn| keys.iter().for_each(|key| drop(worn.remove(*key))))
+            aws.tag_peering(by, scope, id, |current| keys.iter().for_each(|key| drop(current.remove(*key))))
         };
         self.write("DeleteTags", scope, untag).await
     }
@@ -313,9 +313,9 @@ impl CloudWrite for SimCloud {
         on: bool,
     ) -> Result<(), CloudError> {
         let mark = |aws: &mut Aws, by| {
-            aws.tag_rule(by, scope, rule, |worn| match on {
-                true => drop(worn.insert(key.to_owned(), String::new())),
-                false => drop(worn.remove(key)),
+            aws.tag_rule(by, scope, rule, |current| match on {
+                true => drop(current.insert(key.to_owned(), String::new())),
+                false => drop(current.remove(key)),
             })
         };
         self.write(if on { "CreateTags" } else { "DeleteTags" }, scope, mark).await

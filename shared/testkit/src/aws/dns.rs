@@ -46,7 +46,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpcID.NotFound`.
     pub fn set_dns_support(&mut self, by: Actor, vpc: &VpcRef, has: DnsSupport) -> Result<(), CloudError> {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         let had = self.dns_support(vpc, now)?;
         if had != has {
             self.dns.entry(vpc.clone()).or_insert_with(|| History::new(0, AT_FIRST)).set(now, has, memory);
@@ -68,7 +68,7 @@ impl Aws {
         vpc: &VpcRef,
         on: bool,
     ) -> Result<(), CloudError> {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         let peering = self.known(scope, id)?;
         if vpc.scope != *scope || !peering.ends().contains(&vpc) {
             let text = format!("User {} does not have permission to modify that side of {id}", scope.account);

@@ -49,7 +49,7 @@ impl Aws {
 
     /// CreateSecurityGroup, with tags.
     pub fn create_group(&mut self, by: Actor, id: &SecurityGroupId, vpc: &VpcRef, tags: &Tags) {
-        let now = self.stage.now();
+        let now = self.executor.now();
         let group = Group { vpc: vpc.clone(), tags: tags.clone(), rules: BTreeMap::new() };
         self.groups.insert(id.clone(), History::new(now, Some(group)));
         self.enter(now, by, Change::Group { group: id.clone(), vpc: vpc.clone(), tags: tags.clone() });
@@ -64,7 +64,7 @@ impl Aws {
         }
         let (vpc, tags) = (group.vpc.clone(), group.tags.clone());
         self.set_group(id, Some(group));
-        self.enter(self.stage.now(), by, Change::Group { group: id.clone(), vpc, tags });
+        self.enter(self.executor.now(), by, Change::Group { group: id.clone(), vpc, tags });
     }
 
     /// Deletes the security groups of a VPC, as its deletion does.
@@ -72,12 +72,12 @@ impl Aws {
         let theirs: Vec<_> = self.groups().filter(|(_, group)| group.vpc == *vpc).map(|(id, _)| id.clone()).collect();
         for id in theirs {
             self.set_group(&id, None);
-            self.enter(self.stage.now(), by, Change::GroupGone { group: id });
+            self.enter(self.executor.now(), by, Change::GroupGone { group: id });
         }
     }
 
     fn set_group(&mut self, id: &SecurityGroupId, group: Option<Group>) {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         self.groups.get_mut(id).into_iter().for_each(|history| history.set(now, group.clone(), memory));
     }
 
@@ -104,7 +104,7 @@ impl Aws {
             return Err(refuse("InvalidPermission.Duplicate", text));
         }
         let of_family = |rule: &&GroupRule| rule.permission.is_v4() == permission.is_v4();
-        if group.rules.values().filter(of_family).count() >= self.nature.quotas.granted(Quota::Rules) {
+        if group.rules.values().filter(of_family).count() >= self.behavior.quotas.value(Quota::Rules) {
             let text = format!("The maximum number of rules per security group has been reached: {id}");
             return Err(refuse("RulesPerSecurityGroupLimitExceeded", text));
         }
@@ -161,7 +161,7 @@ impl Aws {
             None => group.rules.remove(rule),
         };
         self.set_group(id, Some(group));
-        self.enter(self.stage.now(), by, Change::Rule { group: id.clone(), rule: rule.clone(), was, now });
+        self.enter(self.executor.now(), by, Change::Rule { group: id.clone(), rule: rule.clone(), was, now });
     }
 
     fn seen_groups<'a>(

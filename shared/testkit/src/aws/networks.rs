@@ -18,8 +18,8 @@ const BLOCKS_PER_VPC: usize = 5;
 impl Aws {
     /// CreateVpc. The first CIDR block is the primary one.
     pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
-        let now = self.stage.now();
-        let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), settling: false, tags: tags.clone() };
+        let now = self.executor.now();
+        let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), cidrs_changing: false, tags: tags.clone() };
         self.vpcs.insert(vpc.clone(), History::new(now, Some(seen)));
         self.enter(now, by, Change::Vpc { vpc: vpc.clone(), blocks: blocks.clone(), tags: tags.clone() });
     }
@@ -31,7 +31,7 @@ impl Aws {
         vpc: &VpcRef,
         change: impl FnOnce(&mut Vpc),
     ) -> Result<(), CloudError> {
-        let memory = self.nature.memory;
+        let memory = self.behavior.memory;
         let mut seen = self.vpc(vpc).cloned().ok_or_else(|| not_found(vpc))?;
         change(&mut seen);
         let (blocks, tags) = (seen.cidrs.clone(), seen.tags.clone());
@@ -47,7 +47,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpcID.NotFound`.
     pub fn tag_vpc(&mut self, by: Actor, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {
-        self.change_vpc(self.stage.now(), by, vpc, |seen| match value {
+        self.change_vpc(self.executor.now(), by, vpc, |seen| match value {
             Some(value) => drop(seen.tags.insert(key.to_owned(), value.to_owned())),
             None => drop(seen.tags.remove(key)),
         })
@@ -60,11 +60,11 @@ impl Aws {
     /// a route, or that is added while a request of the VPC is pending; `CidrBlockAssociationsLimitExceeded`.
     pub fn associate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
         self.check_block(vpc, block)?;
-        let (now, block) = (self.stage.now(), *block);
-        match self.chance.within(&self.nature.associating) {
+        let (now, block) = (self.executor.now(), *block);
+        match self.rng.within(&self.behavior.associating) {
             0 => self.change_vpc(now, by, vpc, |seen| seen.cidrs.insert(block)),
             time => {
-                self.change_vpc(now, by, vpc, |seen| seen.settling = true)?;
+                self.change_vpc(now, by, vpc, |seen| seen.cidrs_changing = true)?;
                 self.joining.insert(vpc.clone(), block);
                 self.later(now + time, Turn::Settle(vpc.clone()));
                 Ok(())
@@ -104,7 +104,7 @@ impl Aws {
         let block = self.joining.remove(vpc).filter(|block| self.check_block(vpc, block).is_ok());
         // A VPC that was deleted in the meantime has no CIDR blocks to associate.
         drop(self.change_vpc(at, Actor::Aws, vpc, |seen| {
-            seen.settling = false;
+            seen.cidrs_changing = false;
             if let Some(block) = block {
                 seen.cidrs.insert(block);
             }
@@ -121,7 +121,7 @@ impl Aws {
         if left.iter().next().is_none() {
             return Err(refuse("OperationNotPermitted", format!("{block} is the primary block of {}", vpc.id)));
         }
-        self.change_vpc(self.stage.now(), by, vpc, |seen| seen.cidrs = left)
+        self.change_vpc(self.executor.now(), by, vpc, |seen| seen.cidrs = left)
     }
 
     /// DeleteVpc, with its route tables and security groups. [`super::AwsBehavior::delete_takes_peerings`] determines
@@ -132,7 +132,7 @@ impl Aws {
     /// behavior, for an active peering.
     pub fn delete_vpc(&mut self, by: Actor, vpc: &VpcRef) -> Result<(), CloudError> {
         self.vpc(vpc).ok_or_else(|| not_found(vpc))?;
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         let theirs: Vec<(PeeringId, PeeringStatus, Scope)> = self
             .peerings
             .values()
@@ -143,7 +143,7 @@ impl Aws {
             let pending = !matches!(status, PeeringStatus::Active | PeeringStatus::Provisioning);
             let in_the_way = match pending {
                 true => requester.account != vpc.scope.account,
-                false => !self.nature.delete_takes_peerings,
+                false => !self.behavior.delete_takes_peerings,
             };
             if in_the_way {
                 return Err(refuse("DependencyViolation", format!("{} has the dependency {id}", vpc.id)));

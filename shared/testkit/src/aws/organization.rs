@@ -38,7 +38,7 @@ impl Aws {
 
     /// Suspends or reinstates an account: while it is suspended, its role cannot be assumed.
     pub fn suspend(&mut self, account: &AccountId, suspended: bool) {
-        self.set_account_dark(account, suspended);
+        self.set_account_unreachable(account, suspended);
         if let Some(placement) = self.organization.accounts.get_mut(account) {
             placement.state = suspended.then(|| "SUSPENDED".to_owned());
         }

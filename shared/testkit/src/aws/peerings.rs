@@ -77,7 +77,7 @@ impl Peering {
 impl Aws {
     /// Returns a peering that is visible from a scope.
     pub(super) fn known(&self, scope: &Scope, id: &PeeringId) -> Result<&Peering, CloudError> {
-        let peering = self.peerings.get(id).filter(|peering| peering.is_visible(scope, self.stage.now()));
+        let peering = self.peerings.get(id).filter(|peering| peering.is_visible(scope, self.executor.now()));
         peering.ok_or_else(|| refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")))
     }
 
@@ -94,14 +94,14 @@ impl Aws {
         accepter: &VpcRef,
         tags: &Tags,
     ) -> Result<PeeringView, CloudError> {
-        let now = self.stage.now();
+        let now = self.executor.now();
         if self.vpc(requester).is_none() {
             return Err(refuse("InvalidVpcID.NotFound", format!("the vpc ID '{}' does not exist", requester.id)));
         }
         let standing = self.peerings.values().find(|p| p.ends() == [requester, accepter] && p.status().is_live());
         if let Some(standing) = standing.map(|peering| peering.id.clone()) {
-            if self.nature.repeated_create_tags {
-                self.set_tags(by, &requester.scope, &standing, |worn| worn.extend(tags.clone()));
+            if self.behavior.repeated_create_tags {
+                self.set_tags(by, &requester.scope, &standing, |current| current.extend(tags.clone()));
             }
             return Ok(self.answer(&requester.scope, &standing));
         }
@@ -109,7 +109,7 @@ impl Aws {
         self.made += 1;
         let id: PeeringId = format!("pcx-{:04}", self.made).parse().map_err(|_| refuse("InternalError", "no id"))?;
         let (initiating, crossing) =
-            (self.chance.within(&self.nature.initiating), self.chance.within(&self.nature.crossing));
+            (self.rng.within(&self.behavior.initiating), self.rng.within(&self.behavior.crossing));
         let mut seen_from = BTreeMap::from([(accepter.scope.clone(), now + initiating + crossing)]);
         seen_from.insert(requester.scope.clone(), now);
         let peering = Peering {
@@ -148,12 +148,12 @@ impl Aws {
     fn check_room_for_request(&self, requester: &VpcRef) -> Result<(), CloudError> {
         let outstanding =
             self.peerings.values().filter(|p| p.is_outstanding() && p.requester.scope == requester.scope).count();
-        if outstanding >= self.nature.quotas.granted(Quota::Requests) {
+        if outstanding >= self.behavior.quotas.value(Quota::Requests) {
             let code = "OutstandingVpcPeeringConnectionLimitExceeded";
             return Err(refuse(code, format!("{outstanding} requests are pending in {}", requester.scope)));
         }
         let theirs = self.peerings.values().filter(|p| p.status().is_live() && p.ends().contains(&requester)).count();
-        if theirs >= self.nature.quotas.granted(Quota::Peerings) {
+        if theirs >= self.behavior.quotas.value(Quota::Peerings) {
             let code = "VpcPeeringConnectionsPerVpcLimitExceeded";
             return Err(refuse(code, format!("{} has {theirs} peerings", requester.id)));
         }
@@ -192,7 +192,7 @@ impl Aws {
     /// wrong side, `InvalidStateTransition`, `VpcPeeringConnectionAlreadyExists` if the pair has an active peering, and
     /// `ActiveVpcPeeringConnectionPerVpcLimitExceeded`.
     pub fn accept_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<PeeringStatus, CloudError> {
-        let now = self.stage.now();
+        let now = self.executor.now();
         let peering = self.known(scope, id)?.clone();
         if peering.accepter.scope != *scope {
             let account = &scope.account;
@@ -216,7 +216,7 @@ impl Aws {
                 .filter(|p| p.ends().contains(&vpc))
                 .filter(|p| matches!(p.status(), PeeringStatus::Active | PeeringStatus::Provisioning));
             let active = active.count();
-            if active >= self.nature.quotas.granted(Quota::Peerings) {
+            if active >= self.behavior.quotas.value(Quota::Peerings) {
                 let code = "ActiveVpcPeeringConnectionPerVpcLimitExceeded";
                 return Err(refuse(code, format!("{} has {active} active peerings", vpc.id)));
             }
@@ -230,7 +230,7 @@ impl Aws {
         if let (false, Some(peering)) = (accepters_tags, self.peerings.get_mut(id)) {
             peering.tags.insert(scope.clone(), History::new(now, Tags::new()));
         }
-        match self.chance.within(&self.nature.provisioning) {
+        match self.rng.within(&self.behavior.provisioning) {
             0 => self.activate(now, id),
             provisioning => self.later(now + provisioning, Turn::Activate(id.clone())),
         }
@@ -240,7 +240,7 @@ impl Aws {
     pub(super) fn activate(&mut self, at: Timestamp, id: &PeeringId) {
         if self.is(id, &PeeringStatus::Provisioning) {
             self.set_status(at, Actor::Aws, id, PeeringStatus::Active);
-            let opening = self.chance.within(&self.nature.opening);
+            let opening = self.rng.within(&self.behavior.opening);
             self.peerings.get_mut(id).into_iter().for_each(|peering| peering.open_from = at + opening);
         }
     }
@@ -257,7 +257,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpcPeeringConnectionID.NotFound`, `OperationNotPermitted`, `InvalidStateTransition`.
     pub fn reject_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
-        let now = self.stage.now();
+        let now = self.executor.now();
         let peering = self.known(scope, id)?;
         if peering.accepter.scope != *scope {
             return Err(refuse("OperationNotPermitted", format!("{} cannot reject {id}", scope.account)));
@@ -280,7 +280,7 @@ impl Aws {
     /// # Errors
     /// `InvalidVpcPeeringConnectionID.NotFound`, `InvalidStateTransition`.
     pub fn delete_peering(&mut self, by: Actor, scope: &Scope, id: &PeeringId) -> Result<(), CloudError> {
-        let now = self.stage.now();
+        let now = self.executor.now();
         let peering = self.known(scope, id)?;
         let may = match peering.status() {
             PeeringStatus::Active => true,
@@ -297,7 +297,7 @@ impl Aws {
     pub(super) fn tear_down(&mut self, by: Actor, at: Timestamp, scope: &Scope, id: &PeeringId) {
         let Some(peering) = self.peerings.get(id) else { return };
         let crosses = peering.requester.scope.region != peering.accepter.scope.region;
-        let deleting = if crosses { self.chance.within(&self.nature.deleting) } else { 0 };
+        let deleting = if crosses { self.rng.within(&self.behavior.deleting) } else { 0 };
         let deleter = scope.account.clone();
         if deleting > 0 {
             self.set_status(at, by, id, PeeringStatus::Deleting);
@@ -337,13 +337,13 @@ impl Aws {
     }
 
     fn set_tags(&mut self, by: Actor, scope: &Scope, id: &PeeringId, change: impl FnOnce(&mut Tags)) {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         let Some(peering) = self.peerings.get_mut(id) else { return };
-        let worn = peering.tags.entry(scope.clone()).or_insert_with(|| History::new(now, Tags::new()));
-        let mut tags = worn.now().clone();
+        let current = peering.tags.entry(scope.clone()).or_insert_with(|| History::new(now, Tags::new()));
+        let mut tags = current.now().clone();
         change(&mut tags);
-        if tags != *worn.now() {
-            worn.set(now, tags.clone(), memory);
+        if tags != *current.now() {
+            current.set(now, tags.clone(), memory);
             self.enter(now, by, Change::Tags { id: id.clone(), scope: scope.clone(), tags });
         }
     }
@@ -353,7 +353,7 @@ impl Aws {
     }
 
     fn set_status(&mut self, at: Timestamp, by: Actor, id: &PeeringId, status: PeeringStatus) {
-        let memory = self.nature.memory;
+        let memory = self.behavior.memory;
         if let Some(peering) = self.peerings.get_mut(id) {
             peering.status.set(at, status.clone(), memory);
             self.enter(at, by, Change::Status { id: id.clone(), status });

@@ -18,13 +18,13 @@ use crate::change_log::{Actor, Change};
 impl Aws {
     /// CreateRouteTable, with or without an edge association. The first table of a VPC is its main table, as in
     /// CreateVpc.
-    pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, of_gateway: bool) {
-        let now = self.stage.now();
+    pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, is_edge_associated: bool) {
+        let now = self.executor.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
         let (tags, routes, lists) = Default::default();
-        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), of_gateway, main, tags, routes, lists };
+        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), is_edge_associated, main, tags, routes, lists };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
-        self.enter(now, by, Change::Table { table: id.clone(), vpc: vpc.clone(), of_gateway, main });
+        self.enter(now, by, Change::Table { table: id.clone(), vpc: vpc.clone(), is_edge_associated, main });
     }
 
     /// CreateTags or DeleteTags on a route table.
@@ -34,13 +34,13 @@ impl Aws {
             None => drop(table.tags.remove(key)),
         });
         if let Some(tags) = self.table(id).map(|table| table.tags.clone()) {
-            self.enter(self.stage.now(), by, Change::TableTags { table: id.clone(), tags });
+            self.enter(self.executor.now(), by, Change::TableTags { table: id.clone(), tags });
         }
     }
 
     /// DeleteRouteTable.
     pub fn drop_table(&mut self, by: Actor, id: &RouteTableId) {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         if let Some(history) = self.tables.get_mut(id).filter(|table| table.now().is_some()) {
             history.set(now, None, memory);
             self.enter(now, by, Change::TableGone { table: id.clone() });
@@ -64,7 +64,7 @@ impl Aws {
         self.lists.insert(list.clone(), [*block].into_iter().collect());
         let target = RouteTarget::Other("tgw-1".to_owned());
         self.change_table(id, |table| table.lists.push(PrefixListRoute { list: list.clone(), target: target.clone() }));
-        self.enter(self.stage.now(), by, Change::List { table: id.clone(), block: *block });
+        self.enter(self.executor.now(), by, Change::List { table: id.clone(), block: *block });
     }
 
     fn writable(&self, scope: &Scope, id: &RouteTableId) -> Result<&RouteTable, CloudError> {
@@ -97,7 +97,7 @@ impl Aws {
             }
         }
         let standing = table.created_route(block).map(|route| &route.target);
-        if standing == Some(target) && self.nature.same_route_twice {
+        if standing == Some(target) && self.behavior.same_route_twice {
             return Ok(());
         }
         if standing.is_some() || own.has(block) {
@@ -106,7 +106,7 @@ impl Aws {
         }
         let of_family = |route: &&Route| route.created && is_v4(&route.destination) == is_v4(block);
         let count = table.routes.iter().filter(of_family).count();
-        if count >= self.nature.quotas.granted(Quota::Routes) {
+        if count >= self.behavior.quotas.value(Quota::Routes) {
             return Err(refuse("RouteLimitExceeded", format!("{id} has {count} routes")));
         }
         self.lead(by, id, block, Some(target.clone()));
@@ -168,13 +168,13 @@ impl Aws {
     }
 
     fn check_target(&self, table: &RouteTable, id: &PeeringId) -> Result<(), CloudError> {
-        let now = self.stage.now();
+        let now = self.executor.now();
         let peering = self.peerings.get(id).filter(|peering| peering.view(&table.vpc.scope, now, now).is_some());
         let peering = peering.filter(|peering| peering.status().is_live());
         let Some(peering) = peering else {
             return Err(refuse("InvalidVpcPeeringConnectionID.NotFound", format!("{id} does not exist")));
         };
-        if table.of_gateway || !peering.ends().contains(&&table.vpc) {
+        if table.is_edge_associated || !peering.ends().contains(&&table.vpc) {
             let text = format!("route table {} and network gateway {id} belong to different networks", table.id);
             return Err(refuse("InvalidParameterValue", text));
         }
@@ -189,12 +189,12 @@ impl Aws {
             table.routes.retain(|route| !(route.created && route.destination == destination));
             table.routes.extend(route);
         });
-        let deed = Change::Route { table: id.clone(), block: destination, was, now: target };
-        self.enter(self.stage.now(), by, deed);
+        let change = Change::Route { table: id.clone(), block: destination, was, now: target };
+        self.enter(self.executor.now(), by, change);
     }
 
     fn change_table(&mut self, id: &RouteTableId, change: impl FnOnce(&mut RouteTable)) {
-        let (now, memory) = (self.stage.now(), self.nature.memory);
+        let (now, memory) = (self.executor.now(), self.behavior.memory);
         if let Some(history) = self.tables.get_mut(id) {
             let mut table = history.now().clone();
             if let Some(table) = &mut table {

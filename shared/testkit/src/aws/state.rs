@@ -20,10 +20,10 @@ use crate::rng::SimRng;
 
 /// A simulated AWS.
 pub struct Aws {
-    pub(super) stage: Arc<VirtualExecutor>,
-    pub(super) chance: SimRng,
+    pub(super) executor: Arc<VirtualExecutor>,
+    pub(super) rng: SimRng,
     /// How it behaves.
-    pub nature: AwsBehavior,
+    pub behavior: AwsBehavior,
     pub(super) vpcs: BTreeMap<VpcRef, History<Option<Vpc>>>,
     pub(super) tables: BTreeMap<RouteTableId, History<Option<RouteTable>>>,
     pub(super) peerings: BTreeMap<PeeringId, Peering>,
@@ -32,7 +32,7 @@ pub struct Aws {
     /// CIDR blocks that are associating.
     pub(super) joining: BTreeMap<VpcRef, IpNet>,
     /// The scheduled state transitions, by time.
-    agenda: BTreeMap<(Timestamp, u64), Turn>,
+    timers: BTreeMap<(Timestamp, u64), Turn>,
     planned: u64,
     pub(super) made: u32,
     /// Accounts whose role cannot be assumed, and Regions that do not respond.
@@ -48,7 +48,7 @@ pub struct Aws {
     pub(super) frozen: BTreeMap<VpcRef, Option<Vpc>>,
     /// The tokens in the bucket of each scope and API, and the time of that count.
     pub(super) buckets: BTreeMap<(Scope, &'static str), (f64, Timestamp)>,
-    ledger: Vec<Entry>,
+    change_log: Vec<Entry>,
 }
 
 /// A state transition that AWS makes by itself.
@@ -75,11 +75,11 @@ pub fn refuse(code: &str, message: impl std::fmt::Display) -> CloudError {
 
 impl Aws {
     /// Creates an empty AWS.
-    pub fn new(stage: Arc<VirtualExecutor>, nature: AwsBehavior, chance: SimRng) -> Self {
+    pub fn new(executor: Arc<VirtualExecutor>, behavior: AwsBehavior, rng: SimRng) -> Self {
         Self {
-            stage,
-            chance,
-            nature,
+            executor,
+            rng,
+            behavior,
             vpcs: BTreeMap::new(),
             tables: BTreeMap::new(),
             peerings: BTreeMap::new(),
@@ -87,7 +87,7 @@ impl Aws {
             lists: BTreeMap::new(),
             dns: BTreeMap::new(),
             joining: BTreeMap::new(),
-            agenda: BTreeMap::new(),
+            timers: BTreeMap::new(),
             planned: 0,
             made: 0,
             dark_accounts: BTreeSet::new(),
@@ -97,14 +97,14 @@ impl Aws {
             missed: BTreeSet::new(),
             frozen: BTreeMap::new(),
             buckets: BTreeMap::new(),
-            ledger: Vec::new(),
+            change_log: Vec::new(),
         }
     }
 
     /// Makes all state transitions that are due.
     pub fn catch_up(&mut self) {
-        let now = self.stage.now();
-        while let Some(next) = self.agenda.first_entry().filter(|next| next.key().0 <= now) {
+        let now = self.executor.now();
+        while let Some(next) = self.timers.first_entry().filter(|next| next.key().0 <= now) {
             let ((due, _), turn) = next.remove_entry();
             match turn {
                 Turn::Arrive(id) => self.arrive(due, &id),
@@ -118,21 +118,21 @@ impl Aws {
 
     /// Returns the time of the next state transition.
     pub fn next_turn(&self) -> Option<Timestamp> {
-        self.agenda.keys().next().map(|(due, _)| *due)
+        self.timers.keys().next().map(|(due, _)| *due)
     }
 
     pub(super) fn later(&mut self, at: Timestamp, turn: Turn) {
         self.planned += 1;
-        self.agenda.insert((at, self.planned), turn);
+        self.timers.insert((at, self.planned), turn);
     }
 
-    pub(super) fn enter(&mut self, at: Timestamp, by: Actor, deed: Change) {
-        self.ledger.push(Entry { at, by, deed });
+    pub(super) fn enter(&mut self, at: Timestamp, by: Actor, change: Change) {
+        self.change_log.push(Entry { at, by, change });
     }
 
     /// Returns the changes since the previous call.
-    pub fn take_ledger(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.ledger)
+    pub fn take_changes(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.change_log)
     }
 
     /// Returns the existing VPCs.
@@ -161,7 +161,7 @@ impl Aws {
     }
 
     /// Makes the role of an account unassumable, or assumable again.
-    pub fn set_account_dark(&mut self, account: &AccountId, dark: bool) {
+    pub fn set_account_unreachable(&mut self, account: &AccountId, dark: bool) {
         match dark {
             true => drop(self.dark_accounts.insert(account.clone())),
             false => drop(self.dark_accounts.remove(account)),
@@ -169,7 +169,7 @@ impl Aws {
     }
 
     /// Starts or ends the outage of a Region.
-    pub fn set_region_dark(&mut self, region: &Region, dark: bool) {
+    pub fn set_region_unreachable(&mut self, region: &Region, dark: bool) {
         match dark {
             true => drop(self.dark_regions.insert(region.clone())),
             false => drop(self.dark_regions.remove(region)),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use peerd_testkit::sim::{Coverage, Story, Violation, shrink};
+use peerd_testkit::sim::{Coverage, Scenario, Violation, shrink};
 
 const USAGE: &str =
     "usage: sim --seeds COUNT [--from SEED], from a fresh seed unless one is given, or sim --seed SEED to replay one";
@@ -54,19 +54,19 @@ fn main() -> ExitCode {
 
 /// Runs one scenario and prints its transcript; if it breaks a promise, prints the shrunk scenario and its transcript.
 fn replay(seed: u64) -> ExitCode {
-    let story = Story::of(seed);
-    let Err(violation) = story.play(&mut Coverage::default()) else {
-        story.transcript().iter().for_each(|line| println!("{line}"));
+    let scenario = Scenario::of(seed);
+    let Err(violation) = scenario.play(&mut Coverage::default()) else {
+        scenario.transcript().iter().for_each(|line| println!("{line}"));
         return ExitCode::SUCCESS;
     };
-    tell(seed, &story, violation);
+    tell(seed, &scenario, violation);
     ExitCode::FAILURE
 }
 
-fn tell(seed: u64, story: &Story, violation: Violation) {
-    let shrunk = shrink(story, violation);
+fn tell(seed: u64, scenario: &Scenario, violation: Violation) {
+    let shrunk = shrink(scenario, violation);
     println!("seed {seed} {shrunk}");
-    shrunk.story.transcript().iter().for_each(|line| println!("{line}"));
+    shrunk.scenario.transcript().iter().for_each(|line| println!("{line}"));
     println!("replay: make sim SEED={seed}");
 }
 
@@ -87,7 +87,7 @@ fn play_all(options: &Options) -> ExitCode {
                     if seed >= end {
                         break;
                     }
-                    if let Err(violation) = Story::of(seed).play(&mut coverage) {
+                    if let Err(violation) = Scenario::of(seed).play(&mut coverage) {
                         failed.store(true, Ordering::Relaxed);
                         broken.lock().map(|mut broken| broken.push((seed, violation))).unwrap_or_default();
                     }
@@ -109,6 +109,6 @@ fn play_all(options: &Options) -> ExitCode {
         println!("sim: no promise was violated");
         return ExitCode::SUCCESS;
     };
-    tell(seed, &Story::of(seed), violation);
+    tell(seed, &Scenario::of(seed), violation);
     ExitCode::FAILURE
 }

@@ -53,7 +53,8 @@ const ACTIONS: [&str; 13] = [
     "SetStatus",
 ];
 
-const FINDINGS: [&str; 9] = ["refused", "overlap", "conflict", "quota", "gap", "blocked", "paused", "dns", "stranger"];
+const FINDINGS: [&str; 9] =
+    ["refused", "overlap", "conflict", "quota", "unreadable", "blocked", "paused", "dns", "unknown-requester"];
 
 /// The error codes that the simulated AWS can return to peerd.
 const ANSWERS: [&str; 19] = [
@@ -89,7 +90,7 @@ impl Coverage {
     /// Counts a change.
     pub fn count_deed(&mut self, entry: &Entry) {
         self.changes += u64::from(matches!(entry.by, Actor::Worker(_)));
-        match &entry.deed {
+        match &entry.change {
             Change::Peering { .. } => self.count("state", PeeringStatus::InitiatingRequest.to_string()),
             Change::Status { status, .. } => self.count("state", status.to_string()),
             _ => {}
@@ -110,7 +111,7 @@ impl Coverage {
 
     /// Counts the injected faults, the error codes and the delivery faults of a deployment.
     pub fn count_world(&mut self, world: &World) {
-        for (strike, times) in world.wire.struck() {
+        for (strike, times) in world.transport.struck() {
             self.add("fault", name_of(strike), times);
         }
         for (code, times) in world.cloud.answers().into_iter().filter(|(code, _)| !code.is_empty()) {
@@ -119,7 +120,7 @@ impl Coverage {
         for (fate, times) in world.fates() {
             self.add("message", fate.to_owned(), times);
         }
-        self.add("message", "dead letter".to_owned(), world.mail.dead_letters() as u64);
+        self.add("message", "dead letter".to_owned(), world.queue.dead_letters() as u64);
     }
 
     fn add(&mut self, kind: &'static str, name: String, times: u64) {
@@ -147,8 +148,8 @@ impl Coverage {
 
 fn name_of(strike: InjectedFault) -> String {
     match strike {
-        InjectedFault::Fault(trouble, moment) => format!("{trouble:?} {moment:?}"),
-        InjectedFault::Death(moment) => format!("Death {moment:?}"),
+        InjectedFault::Fault(fault_rate, moment) => format!("{fault_rate:?} {moment:?}"),
+        InjectedFault::Crash(moment) => format!("Crash {moment:?}"),
     }
 }
 
@@ -167,10 +168,10 @@ fn known() -> Vec<(&'static str, String)> {
         S::Deleted,
     ];
     let outcomes = [Outcome::Applied, Outcome::Waiting, Outcome::Busy, Outcome::Partial, Outcome::Blocked];
-    let before = Fault::ALL.map(|trouble| InjectedFault::Fault(trouble, FaultTiming::Before));
-    let after = Fault::ALL.into_iter().filter(|trouble| trouble.may_come_after());
-    let after = after.map(|trouble| InjectedFault::Fault(trouble, FaultTiming::After));
-    let deaths = [FaultTiming::Before, FaultTiming::After].map(InjectedFault::Death);
+    let before = Fault::ALL.map(|fault_rate| InjectedFault::Fault(fault_rate, FaultTiming::Before));
+    let after = Fault::ALL.into_iter().filter(|fault_rate| fault_rate.may_come_after());
+    let after = after.map(|fault_rate| InjectedFault::Fault(fault_rate, FaultTiming::After));
+    let deaths = [FaultTiming::Before, FaultTiming::After].map(InjectedFault::Crash);
     let texts = |kind, names: &[&str]| names.iter().map(|name| (kind, (*name).to_owned())).collect::<Vec<_>>();
     let mut known: Vec<(&str, String)> = states.map(|state| ("state", state.to_string())).into();
     known.extend(outcomes.map(|outcome| ("outcome", outcome.to_string())));

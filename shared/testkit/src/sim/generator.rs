@@ -38,7 +38,7 @@ const POLICIES: [&str; 15] = [
 ];
 const PAUSED: &str = r#"{"mode":"paused"}"#;
 
-const MARKS: [(&str, Option<&str>); 6] = [
+const OWNERSHIP_KEYS: [(&str, Option<&str>); 6] = [
     ("peerd:routes", Some("manage")),
     ("peerd:routes", Some("ignore")),
     ("peerd:routes", Some("yes")),
@@ -68,19 +68,19 @@ const BY_UNIT: [&str; 3] = [
 
 /// Generates the steps. In a fair scenario, an event reports every change. No event reports addresses that one mesh
 /// releases and another waits for, so its VPCs overlap only if there is one mesh.
-pub fn make_up(chance: &mut SimRng, fair: bool, organized: bool) -> Vec<Step> {
-    let crowd = if chance.permille(60) { 7..=8 } else { 2..=5 };
-    let members = chance.within(&crowd);
-    let one_mesh = fair && chance.permille(500);
-    let mut author = Actor { chance, vpcs: 0, is_fair: fair, organized, one_mesh, overlaps: one_mesh || !fair };
-    let mut scenes: Vec<Step> = (0..members).map(|_| author.opening()).collect();
-    let length = author.chance.scaled(&(2..=15));
-    scenes.extend((0..length).map(|_| author.scene(fair)));
-    scenes
+pub fn generate(rng: &mut SimRng, fair: bool, organized: bool) -> Vec<Step> {
+    let crowd = if rng.chance_per_mille(60) { 7..=8 } else { 2..=5 };
+    let members = rng.within(&crowd);
+    let one_mesh = fair && rng.chance_per_mille(500);
+    let mut author = Actor { rng, vpcs: 0, is_fair: fair, organized, one_mesh, overlaps: one_mesh || !fair };
+    let mut steps: Vec<Step> = (0..members).map(|_| author.opening()).collect();
+    let length = author.rng.log_uniform(&(2..=15));
+    steps.extend((0..length).map(|_| author.step(fair)));
+    steps
 }
 
 struct Actor<'a> {
-    chance: &'a mut SimRng,
+    rng: &'a mut SimRng,
     vpcs: u64,
     is_fair: bool,
     organized: bool,
@@ -90,43 +90,43 @@ struct Actor<'a> {
 
 impl Actor<'_> {
     fn opening(&mut self) -> Step {
-        let meshes = if self.chance.permille(700) { "prod" } else { self.meshes() };
-        Step { after: self.chance.scaled(&(1..=5 * SECOND)), happening: self.vpc(meshes) }
+        let meshes = if self.rng.chance_per_mille(700) { "prod" } else { self.meshes() };
+        Step { after: self.rng.log_uniform(&(1..=5 * SECOND)), operation: self.vpc(meshes) }
     }
 
-    fn scene(&mut self, fair: bool) -> Step {
-        let after = self.chance.scaled(&(1..=20 * MINUTE));
-        let happening = if self.organized && self.chance.permille(200) {
+    fn step(&mut self, fair: bool) -> Step {
+        let after = self.rng.log_uniform(&(1..=20 * MINUTE));
+        let operation = if self.organized && self.rng.chance_per_mille(200) {
             self.governance()
-        } else if fair || self.chance.permille(500) {
+        } else if fair || self.rng.chance_per_mille(500) {
             self.everyday()
         } else {
-            self.mischief()
+            self.fault_operation()
         };
-        Step { after, happening }
+        Step { after, operation }
     }
 
     fn meshes(&mut self) -> &'static str {
         if self.one_mesh {
             return "prod";
         }
-        self.chance.pick(&MESHES).copied().unwrap_or("prod")
+        self.rng.choose(&MESHES).copied().unwrap_or("prod")
     }
 
     fn any(&mut self) -> u32 {
-        u32::try_from(self.chance.within(&(0..=999))).unwrap_or_default()
+        u32::try_from(self.rng.within(&(0..=999))).unwrap_or_default()
     }
 
     /// Generates a VPC, mostly with its own CIDR blocks, sometimes with one that overlaps another VPC's.
     fn vpc(&mut self, meshes: &'static str) -> Operation {
         self.vpcs += 1;
         let number =
-            if self.overlaps && self.chance.permille(80) { self.chance.within(&(1..=self.vpcs)) } else { self.vpcs };
+            if self.overlaps && self.rng.chance_per_mille(80) { self.rng.within(&(1..=self.vpcs)) } else { self.vpcs };
         let mut blocks = format!("10.{number}.0.0/16");
-        if self.chance.permille(200) {
+        if self.rng.chance_per_mille(200) {
             blocks.push_str(&format!(" 2600:1f18:{number}::/56"));
         }
-        if self.chance.permille(100) {
+        if self.rng.chance_per_mille(100) {
             blocks.push_str(&format!(" 100.64.{number}.0/24"));
         }
         Operation::MakeVpc { scope: self.any(), blocks, meshes }
@@ -137,8 +137,8 @@ impl Actor<'_> {
             self.vpcs += 1;
             return format!("10.{}.0.0/16", self.vpcs);
         }
-        let number = self.chance.within(&(1..=9));
-        match self.chance.within(&(0..=3)) {
+        let number = self.rng.within(&(1..=9));
+        match self.rng.within(&(0..=3)) {
             0 => format!("10.{number}.128.0/17"),
             1 => format!("2600:1f18:{}::/56", 100 + number),
             _ => format!("172.16.{number}.0/24"),
@@ -148,35 +148,33 @@ impl Actor<'_> {
     /// Generates an everyday operation, which an event reports.
     fn everyday(&mut self) -> Operation {
         let vpc = self.any();
-        match self.chance.within(&(0..=31)) {
+        match self.rng.within(&(0..=31)) {
             25..=27 => {
-                let meshes = if self.chance.permille(700) { "prod" } else { "prod staging" };
-                Operation::MakeGroup { vpc, meshes, ports: *self.chance.pick(&PORTS).unwrap_or(&None) }
+                let meshes = if self.rng.chance_per_mille(700) { "prod" } else { "prod staging" };
+                Operation::MakeGroup { vpc, meshes, ports: *self.rng.choose(&PORTS).unwrap_or(&None) }
             }
             28 | 29 => {
-                let (key, value) = *self.chance.pick(&OPENINGS).unwrap_or(&OPENINGS[0]);
+                let (key, value) = *self.rng.choose(&OPENINGS).unwrap_or(&OPENINGS[0]);
                 Operation::MarkGroup { nth: vpc, key, value }
             }
             30 => Operation::OpenGroup { nth: self.any(), vpc },
             31 => Operation::RevokeRule { nth: vpc },
             16 | 17 => self.policy(),
-            18 => {
-                Operation::Role { vpc, role: *self.chance.pick(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) }
-            }
+            18 => Operation::Role { vpc, role: *self.rng.choose(&[Some("hub"), Some("spoke"), None]).unwrap_or(&None) },
             19 | 20 => {
-                let parts = self.chance.permille(800).then(|| self.any());
+                let parts = self.rng.chance_per_mille(800).then(|| self.any());
                 Operation::Advertise { vpc, parts }
             }
             21 => {
-                let (key, value) = *self.chance.pick(&MARKS).unwrap_or(&MARKS[0]);
+                let (key, value) = *self.rng.choose(&OWNERSHIP_KEYS).unwrap_or(&OWNERSHIP_KEYS[0]);
                 Operation::MarkTable { table: vpc, key, value }
             }
             22 | 23 => {
-                let (hostnames, support) = (self.chance.permille(700), self.chance.permille(900));
+                let (hostnames, support) = (self.rng.chance_per_mille(700), self.rng.chance_per_mille(900));
                 Operation::Names { vpc, hostnames, support }
             }
             24 => {
-                let (of_accepter, on) = (self.chance.permille(500), self.chance.permille(500));
+                let (of_accepter, on) = (self.rng.chance_per_mille(500), self.rng.chance_per_mille(500));
                 Operation::SwitchDns { nth: vpc, of_accepter, on }
             }
             0 | 1 => {
@@ -185,21 +183,21 @@ impl Actor<'_> {
             }
             2..=4 => Operation::Tag { vpc, meshes: self.meshes() },
             5..=7 => Operation::Untag { vpc },
-            8 => Operation::DeleteVpc { vpc, peerings_first: self.chance.permille(600) },
+            8 => Operation::DeleteVpc { vpc, peerings_first: self.rng.chance_per_mille(600) },
             9 => Operation::Associate { vpc, block: self.block() },
             10 => Operation::Disassociate { vpc, nth: self.any() },
-            11 => Operation::MakeTable { vpc, of_gateway: self.chance.permille(300) },
+            11 => Operation::MakeTable { vpc, is_edge_associated: self.rng.chance_per_mille(300) },
             12 | 13 => Operation::DeleteRoute { nth: self.any() },
             14 => Operation::ReplaceRoute { nth: self.any() },
-            _ => Operation::DeletePeering { nth: self.any(), by_accepter: self.chance.permille(500) },
+            _ => Operation::DeletePeering { nth: self.any(), by_accepter: self.rng.chance_per_mille(500) },
         }
     }
 
     /// Generates a policy. A fair scenario has a pause only if there is one mesh: a pause suppresses what another mesh
     /// wants of a pair, and no event reports its end.
     fn policy(&mut self) -> Operation {
-        let mesh = if self.one_mesh || self.chance.permille(700) { "prod" } else { "staging" };
-        let policy = *self.chance.pick(&POLICIES).unwrap_or(&"{}");
+        let mesh = if self.one_mesh || self.rng.chance_per_mille(700) { "prod" } else { "staging" };
+        let policy = *self.rng.choose(&POLICIES).unwrap_or(&"{}");
         let policy = if policy == PAUSED && self.is_fair && !self.one_mesh { "{}" } else { policy };
         Operation::Declare { mesh, policy }
     }
@@ -207,33 +205,35 @@ impl Actor<'_> {
     /// Generates an operation on an account in an organization.
     fn governance(&mut self) -> Operation {
         let account = self.any();
-        match self.chance.within(&(0..=6)) {
+        match self.rng.within(&(0..=6)) {
             0..=2 => {
-                Operation::MoveAccount { account, unit: self.chance.pick(&["prod", "prod", "dev"]).unwrap_or(&"prod") }
+                Operation::MoveAccount { account, unit: self.rng.choose(&["prod", "prod", "dev"]).unwrap_or(&"prod") }
             }
             3 => Operation::LoseListing,
-            4 => {
-                Operation::Suspend { account, minutes: self.chance.scaled(&(1..=90)), gone: self.chance.permille(500) }
-            }
+            4 => Operation::Suspend {
+                account,
+                minutes: self.rng.log_uniform(&(1..=90)),
+                gone: self.rng.chance_per_mille(500),
+            },
             _ => {
-                let mesh = if self.chance.permille(700) { "prod" } else { "staging" };
-                Operation::Declare { mesh, policy: self.chance.pick(&BY_UNIT).unwrap_or(&"{}") }
+                let mesh = if self.rng.chance_per_mille(700) { "prod" } else { "staging" };
+                Operation::Declare { mesh, policy: self.rng.choose(&BY_UNIT).unwrap_or(&"{}") }
             }
         }
     }
 
     /// Generates an operation that only a sweep can detect, or a failure in AWS.
-    fn mischief(&mut self) -> Operation {
-        let (nth, of_accepter) = (self.any(), self.chance.permille(500));
-        match self.chance.within(&(0..=27)) {
-            27 => Operation::SwitchOff { scope: nth, minutes: self.chance.scaled(&(1..=90)) },
+    fn fault_operation(&mut self) -> Operation {
+        let (nth, of_accepter) = (self.any(), self.rng.chance_per_mille(500));
+        match self.rng.within(&(0..=27)) {
+            27 => Operation::SwitchOff { scope: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             26 => Operation::Contention { table: nth, times: 3 + self.any() % 6 },
             25 => Operation::PutListRoute { table: nth, vpc: self.any() },
             24 => Operation::RaiseQuotas,
             23 => Operation::StripRule { nth, mark: of_accepter },
             21 | 22 => {
-                let mesh = if self.chance.permille(800) { "prod" } else { "staging" };
-                Operation::HandOver { nth, mesh, adopt: self.chance.permille(700) }
+                let mesh = if self.rng.chance_per_mille(800) { "prod" } else { "staging" };
+                Operation::HandOver { nth, mesh, adopt: self.rng.chance_per_mille(700) }
             }
             0 => Operation::UntagAll,
             1 => Operation::PutRoute { table: nth, vpc: self.any() },
@@ -245,8 +245,8 @@ impl Actor<'_> {
             10 => Operation::Phish { vpc: nth },
             11 => Operation::StripTag { nth, of_accepter },
             12 => Operation::RetagPeering { nth, of_accepter },
-            13..=15 => Operation::DarkAccount { account: nth, minutes: self.chance.scaled(&(1..=90)) },
-            16 => Operation::DarkRegion { region: nth, minutes: self.chance.scaled(&(1..=90)) },
+            13..=15 => Operation::DarkAccount { account: nth, minutes: self.rng.log_uniform(&(1..=90)) },
+            16 => Operation::DarkRegion { region: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             17 => Operation::LoseIndex,
             18 => Operation::Sweep,
             19 => Operation::DropTable { nth },

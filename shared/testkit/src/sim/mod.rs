@@ -26,23 +26,23 @@ const FAIR: u32 = 200;
 
 /// A scenario: conditions and steps.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub struct Scenario {
     /// The conditions.
-    pub climate: SimConfig,
+    pub config: SimConfig,
     /// The steps.
-    pub scenes: Vec<Step>,
+    pub steps: Vec<Step>,
     /// Whether the mesh must converge by events alone.
     pub fair: bool,
 }
 
-impl Story {
+impl Scenario {
     /// Generates the scenario of a seed.
     pub fn of(seed: u64) -> Self {
-        let mut chance = SimRng::new(seed);
-        let fair = chance.permille(FAIR);
-        let climate = config_generator::make_up(&mut chance, seed, fair);
-        let scenes = generator::make_up(&mut chance, fair, climate.organized);
-        Self { climate, scenes, fair }
+        let mut rng = SimRng::new(seed);
+        let fair = rng.chance_per_mille(FAIR);
+        let config = config_generator::generate(&mut rng, seed, fair);
+        let steps = generator::generate(&mut rng, fair, config.organized);
+        Self { config, steps, fair }
     }
 
     /// Runs the scenario.
@@ -50,16 +50,16 @@ impl Story {
     /// # Errors
     /// Returns the first violation of a promise.
     pub fn play(&self, coverage: &mut Coverage) -> Result<(), Violation> {
-        let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
-        SimRun::new(&script, coverage, false).perform(&script)
+        let scenario_input = ScenarioInput { config: &self.config, steps: &self.steps, fair: self.fair };
+        SimRun::new(&scenario_input, coverage, false).perform(&scenario_input)
     }
 
     /// Runs the scenario and returns its trace; the last line reports the violated promise.
     pub fn transcript(&self) -> Vec<String> {
-        let script = ScenarioInput { climate: &self.climate, scenes: &self.scenes, fair: self.fair };
+        let scenario_input = ScenarioInput { config: &self.config, steps: &self.steps, fair: self.fair };
         let mut coverage = Coverage::default();
-        let mut play = SimRun::new(&script, &mut coverage, true);
-        let ended = play.perform(&script);
+        let mut play = SimRun::new(&scenario_input, &mut coverage, true);
+        let ended = play.perform(&scenario_input);
         let mut lines = play.transcript();
         lines.push(match ended {
             Ok(()) => "no promise was violated".to_owned(),
@@ -74,5 +74,5 @@ impl Story {
 /// # Errors
 /// Returns the first violation of a promise.
 pub fn run(seed: u64, coverage: &mut Coverage) -> Result<(), Violation> {
-    Story::of(seed).play(coverage)
+    Scenario::of(seed).play(coverage)
 }

@@ -8,7 +8,7 @@ use peerd_core::{
 };
 
 use super::oracle::Violation;
-use super::runner::{Dark, STRANGER, SimRun};
+use super::runner::{Dark, SimRun, UNKNOWN_ACCOUNT};
 use super::scenario::Operation;
 use crate::aws::{Group, MINUTE, Peering};
 use crate::change_log::Actor;
@@ -25,18 +25,18 @@ fn small(number: u32) -> u8 {
 
 impl SimRun<'_> {
     /// Executes an operation; returns false if AWS refused it or its resource does not exist.
-    pub(super) fn act(&mut self, happening: &Operation) -> Result<bool, Violation> {
-        if *happening == Operation::Week {
+    pub(super) fn act(&mut self, operation: &Operation) -> Result<bool, Violation> {
+        if *operation == Operation::Week {
             return self.week().map(|()| true);
         }
-        if let Operation::Contention { table, times } = happening {
+        if let Operation::Contention { table, times } = operation {
             return self.contest(*table, *times);
         }
         Ok(self
-            .on_vpcs(happening)
-            .or_else(|| self.on_routes(happening))
-            .or_else(|| self.on_peerings(happening))
-            .or_else(|| self.on_groups(happening))
+            .on_vpcs(operation)
+            .or_else(|| self.on_routes(operation))
+            .or_else(|| self.on_peerings(operation))
+            .or_else(|| self.on_groups(operation))
             .is_some())
     }
 
@@ -44,7 +44,7 @@ impl SimRun<'_> {
         self.world.cloud.aws().vpcs().map(|vpc| vpc.at.clone()).collect()
     }
 
-    fn pick(&self, number: u32) -> Option<VpcRef> {
+    fn choose(&self, number: u32) -> Option<VpcRef> {
         nth(&self.vpcs(), number)
     }
 
@@ -69,8 +69,8 @@ impl SimRun<'_> {
         Some((end.scope.clone(), peering.id.clone()))
     }
 
-    fn on_vpcs(&mut self, happening: &Operation) -> Option<()> {
-        match happening {
+    fn on_vpcs(&mut self, operation: &Operation) -> Option<()> {
+        match operation {
             Operation::MakeVpc { scope: at, blocks, meshes } => {
                 let name = self.name();
                 let vpc = self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
@@ -78,7 +78,7 @@ impl SimRun<'_> {
                 self.world.cloud.aws().set_dns_support(Actor::User, &vpc, has).ok()
             }
             Operation::Names { vpc, hostnames, support } => {
-                let (vpc, has) = (self.pick(*vpc)?, DnsSupport { hostnames: *hostnames, support: *support });
+                let (vpc, has) = (self.choose(*vpc)?, DnsSupport { hostnames: *hostnames, support: *support });
                 let theirs = self.peerings().into_iter().filter(|peering| peering.ends().contains(&&vpc));
                 for peering in theirs.filter(|_| !has.hostnames) {
                     // A user who disables host names also switches the options of the VPC's peerings off.
@@ -86,42 +86,42 @@ impl SimRun<'_> {
                 }
                 self.world.set_dns_support(&vpc, has).ok()
             }
-            Operation::Tag { vpc, meshes } => self.world.tag(&self.pick(*vpc)?, meshes).ok(),
-            Operation::Untag { vpc } => self.world.untag(&self.pick(*vpc)?).ok(),
+            Operation::Tag { vpc, meshes } => self.world.tag(&self.choose(*vpc)?, meshes).ok(),
+            Operation::Untag { vpc } => self.world.untag(&self.choose(*vpc)?).ok(),
             Operation::UntagAll => {
                 self.vpcs().iter().for_each(|vpc| drop(self.world.untag(vpc)));
                 Some(())
             }
             Operation::DeleteVpc { vpc, peerings_first: true } => {
-                self.world.delete_vpc_and_peerings(&self.pick(*vpc)?).ok()
+                self.world.delete_vpc_and_peerings(&self.choose(*vpc)?).ok()
             }
-            Operation::DeleteVpc { vpc, peerings_first: false } => self.world.delete_vpc(&self.pick(*vpc)?).ok(),
+            Operation::DeleteVpc { vpc, peerings_first: false } => self.world.delete_vpc(&self.choose(*vpc)?).ok(),
             Operation::Associate { vpc, block } => {
-                self.world.associate(&self.pick(*vpc)?, &cidr::parse(block).ok()?).ok()
+                self.world.associate(&self.choose(*vpc)?, &cidr::parse(block).ok()?).ok()
             }
             Operation::Disassociate { vpc, nth: number } => {
-                let vpc = self.pick(*vpc)?;
+                let vpc = self.choose(*vpc)?;
                 let blocks: Vec<IpNet> = self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().copied().collect();
                 self.world.disassociate(&vpc, &nth(&blocks, *number)?).ok()
             }
             Operation::DarkAccount { account: number, minutes } => {
-                self.darken(Dark::Account(account(small(*number))), *minutes);
+                self.begin_outage(Dark::Account(account(small(*number))), *minutes);
                 Some(())
             }
             Operation::DarkRegion { region, minutes } => {
-                self.darken(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
+                self.begin_outage(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
                 Some(())
             }
             Operation::Suspend { account: number, minutes, gone } => {
                 let account = account(small(*number));
-                self.darken(Dark::Suspended(account.clone()), *minutes);
+                self.begin_outage(Dark::Suspended(account.clone()), *minutes);
                 if *gone {
-                    self.world.store.set_gone(&account, true);
+                    self.world.store.set_removed(&account, true);
                 }
                 Some(())
             }
             Operation::SwitchOff { scope: at, minutes } => {
-                self.darken(Dark::Off(scope(small(*at), 1)), *minutes);
+                self.begin_outage(Dark::Off(scope(small(*at), 1)), *minutes);
                 Some(())
             }
             Operation::MoveAccount { account: number, unit } => {
@@ -151,9 +151,9 @@ impl SimRun<'_> {
                 self.hand_over(&crate::world::mesh(mesh), id, *adopt);
                 Some(())
             }
-            Operation::Role { vpc, role } => self.world.mark(&self.pick(*vpc)?, tags::ROLE, *role).ok(),
+            Operation::Role { vpc, role } => self.world.mark(&self.choose(*vpc)?, tags::ROLE, *role).ok(),
             Operation::Advertise { vpc, parts } => {
-                let vpc = self.pick(*vpc)?;
+                let vpc = self.choose(*vpc)?;
                 let value = parts.map(|parts| self.advertise(&vpc, parts));
                 self.world.mark(&vpc, tags::CIDRS, value.as_deref()).ok()
             }
@@ -184,12 +184,12 @@ impl SimRun<'_> {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    fn on_routes(&mut self, happening: &Operation) -> Option<()> {
+    fn on_routes(&mut self, operation: &Operation) -> Option<()> {
         let gateway = RouteTarget::Other("tgw-1".to_owned());
-        match happening {
-            Operation::MakeTable { vpc, of_gateway } => {
-                let (vpc, name) = (self.pick(*vpc)?, self.name());
-                match of_gateway {
+        match operation {
+            Operation::MakeTable { vpc, is_edge_associated } => {
+                let (vpc, name) = (self.choose(*vpc)?, self.name());
+                match is_edge_associated {
                     true => self.world.gateway_table(&name, &vpc),
                     false => self.world.table(&name, &vpc),
                 }
@@ -214,12 +214,12 @@ impl SimRun<'_> {
                 self.world.put_route(&table, &block, &gateway).ok()
             }
             Operation::PutRoute { table, vpc } => {
-                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
                 let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 self.world.put_route(&table, &block, &gateway).ok()
             }
             Operation::PutListRoute { table, vpc } => {
-                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
                 let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 let list = format!("pl-{}", self.name()).parse().ok()?;
                 self.world.cloud.aws().lead_list(Actor::User, &table, &list, &block);
@@ -235,7 +235,7 @@ impl SimRun<'_> {
                 self.world.put_route(&table, &cidr::parse(block).ok()?, &target).ok()
             }
             Operation::Propagate { table, vpc } => {
-                let (table, vpc) = (nth(&self.tables(), *table)?, self.pick(*vpc)?);
+                let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
                 let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 self.world.cloud.aws().propagate(&table, &block);
                 Some(())
@@ -270,8 +270,8 @@ impl SimRun<'_> {
         Ok(purged)
     }
 
-    fn on_peerings(&mut self, happening: &Operation) -> Option<()> {
-        match happening {
+    fn on_peerings(&mut self, operation: &Operation) -> Option<()> {
+        match operation {
             Operation::DeletePeering { nth, by_accepter } => {
                 let (scope, id) = self.side(*nth, *by_accepter)?;
                 self.world.delete_peering(&scope, &id).ok()
@@ -286,7 +286,7 @@ impl SimRun<'_> {
                 self.world.reject_peering(&peering.accepter.scope, &peering.id).ok()
             }
             Operation::PeerByHand { from, to, accept } => {
-                let (from, to) = (self.pick(*from)?, self.pick(*to)?);
+                let (from, to) = (self.choose(*from)?, self.choose(*to)?);
                 if from == to {
                     return None;
                 }
@@ -302,7 +302,7 @@ impl SimRun<'_> {
                 let end = if *of_accepter { &peering.accepter } else { &peering.requester };
                 self.world.set_dns_option(&peering.id, end, *on).ok()
             }
-            Operation::Phish { vpc } => self.phish(&self.pick(*vpc)?),
+            Operation::Phish { vpc } => self.phish(&self.choose(*vpc)?),
             Operation::StripTag { nth, of_accepter } => {
                 let (scope, id) = self.side(*nth, *of_accepter)?;
                 self.world.retag_peering(&scope, &id, "peerd:managed-by", None).ok()
@@ -315,13 +315,13 @@ impl SimRun<'_> {
         }
     }
 
-    fn on_groups(&mut self, happening: &Operation) -> Option<()> {
-        match happening {
+    fn on_groups(&mut self, operation: &Operation) -> Option<()> {
+        match operation {
             Operation::MakeGroup { vpc, meshes, ports } => {
-                let (vpc, name) = (self.pick(*vpc)?, self.name());
+                let (vpc, name) = (self.choose(*vpc)?, self.name());
                 let allow = Some((tags::ALLOW, *meshes));
-                let worn: Vec<_> = allow.into_iter().chain(ports.map(|ports| (tags::PORTS, ports))).collect();
-                self.world.group(&name, &vpc, &worn);
+                let current: Vec<_> = allow.into_iter().chain(ports.map(|ports| (tags::PORTS, ports))).collect();
+                self.world.group(&name, &vpc, &current);
                 Some(())
             }
             Operation::MarkGroup { nth: number, key, value } => {
@@ -330,7 +330,7 @@ impl SimRun<'_> {
                 Some(())
             }
             Operation::OpenGroup { nth: number, vpc } => {
-                let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.pick(*vpc)?);
+                let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.choose(*vpc)?);
                 let from = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 self.world.open_group(&group, &Permission { traffic: Traffic::All, from }).ok()
             }
@@ -343,7 +343,7 @@ impl SimRun<'_> {
                 let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
                 let is_it =
                     |key: &String| if *mark { key == tags::MANAGED_BY } else { key.starts_with(tags::FOR_MESH) };
-                let strip = |worn: &mut Tags| worn.retain(|key, _| !is_it(key));
+                let strip = |current: &mut Tags| current.retain(|key, _| !is_it(key));
                 self.world.cloud.aws().tag_rule(Actor::User, &scope, &rule, strip).ok()
             }
             _ => None,
@@ -364,12 +364,12 @@ impl SimRun<'_> {
     /// Requests a peering from an unknown account: the VPC has the mesh tag, and the requester's side, which that
     /// account can tag, has the tags of a request of peerd.
     fn phish(&mut self, vpc: &VpcRef) -> Option<()> {
-        let stranger = VpcRef::new(scope(STRANGER, 0), "vpc-stranger".parse().ok()?);
+        let unknown = VpcRef::new(scope(UNKNOWN_ACCOUNT, 0), "vpc-unknown".parse().ok()?);
         let asks = Tags::from([("peerd:env".to_owned(), "prod".to_owned())]);
         let blocks = user_actions::blocks_of("10.99.0.0/16");
-        self.world.cloud.aws().create_vpc(Actor::User, &stranger, &blocks, &asks);
+        self.world.cloud.aws().create_vpc(Actor::User, &unknown, &blocks, &asks);
         let dressed = [("peerd:managed-by", "peerd"), ("peerd:env", "prod"), ("Name", "peerd")];
         let dressed: Tags = dressed.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        self.world.request_peering(&stranger, vpc, &dressed).ok().map(drop)
+        self.world.request_peering(&unknown, vpc, &dressed).ok().map(drop)
     }
 }

@@ -17,25 +17,25 @@ use crate::world::{SimConfig, World, account};
 const SCHEDULE: u64 = 15 * MINUTE;
 /// The maximum number of sweeps until convergence, once faults have stopped. AWS lists a failed request for two hours,
 /// and until then no other request can replace it.
-const MOST_SWEEPS: u32 = 16;
+const MAX_SWEEPS: u32 = 16;
 /// The maximum number of sweeps until the readable part converges during an outage.
-const MOST_SWEEPS_IN_THE_DARK: u32 = 12;
+const MAX_SWEEPS_IN_THE_DARK: u32 = 12;
 /// The maximum number of sweeps until a converged deployment has a sweep without changes.
 const SWEEPS_TO_REST: u32 = 3;
 const AT_LAST: &str = "once faults stop, every mesh converges within a bounded number of sweeps";
 /// The maximum number of polls of workers in one scenario: ten times the number in the longest.
-const MOST_STEPS: u64 = 3_000_000;
+const MAX_STEPS: u64 = 3_000_000;
 /// The time in which a mesh must converge by events alone.
 const WITHOUT_SWEEPS: u64 = 2 * HOUR;
 /// The number of an account that is not in the deployment: its role cannot be assumed.
-pub(super) const STRANGER: u8 = 9;
+pub(super) const UNKNOWN_ACCOUNT: u8 = 9;
 
 /// The input of a simulation.
 pub struct ScenarioInput<'a> {
     /// The conditions.
-    pub climate: &'a SimConfig,
+    pub config: &'a SimConfig,
     /// The steps.
-    pub scenes: &'a [Step],
+    pub steps: &'a [Step],
     /// Whether the mesh must converge by events alone.
     pub fair: bool,
 }
@@ -45,7 +45,7 @@ pub struct SimRun<'a> {
     pub(super) world: World,
     pub(super) coverage: &'a mut Coverage,
     oracle: Oracle,
-    darkness: Vec<(Timestamp, Dark)>,
+    outages: Vec<(Timestamp, Dark)>,
     next_sweep: Option<Timestamp>,
     transcript: Option<Vec<String>>,
     named: u32,
@@ -65,33 +65,33 @@ pub(super) enum Dark {
 
 impl<'a> SimRun<'a> {
     /// Creates the simulation of a scenario.
-    pub fn new(script: &ScenarioInput<'_>, coverage: &'a mut Coverage, keep_transcript: bool) -> Self {
-        let world = World::new(script.climate);
-        world.wire.keep_no_calls();
+    pub fn new(scenario_input: &ScenarioInput<'_>, coverage: &'a mut Coverage, keep_transcript: bool) -> Self {
+        let world = World::new(scenario_input.config);
+        world.transport.keep_no_calls();
         if keep_transcript {
-            world.wire.keep_diary();
+            world.transport.keep_diary();
         }
-        world.cloud.aws().set_account_dark(&account(STRANGER), true);
-        let SimConfig { nature, weather, .. } = script.climate;
-        let oracle = Oracle::new(world.declared(), world.accounts(), weather, nature.quotas.clone());
-        let next_sweep = (!script.fair).then(|| world.now() + SCHEDULE);
+        world.cloud.aws().set_account_unreachable(&account(UNKNOWN_ACCOUNT), true);
+        let SimConfig { behavior, faults, .. } = scenario_input.config;
+        let oracle = Oracle::new(world.declared(), world.accounts(), faults, behavior.quotas.clone());
+        let next_sweep = (!scenario_input.fair).then(|| world.now() + SCHEDULE);
         let transcript = keep_transcript.then(Vec::new);
-        Self { world, coverage, oracle, darkness: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
+        Self { world, coverage, oracle, outages: Vec::new(), next_sweep, transcript, named: 0, lost: false, steps: 0 }
     }
 
     /// Runs the simulation to its end.
     ///
     /// # Errors
     /// Returns the first violation of a promise.
-    pub fn perform(&mut self, script: &ScenarioInput<'_>) -> Result<(), Violation> {
-        for scene in script.scenes {
-            self.run(self.world.now() + scene.after)?;
-            self.tell(|now| format!("{:>12}  --- {:?}", clock(now), scene.happening));
-            let took_effect = self.act(&scene.happening)?;
-            self.coverage.count(if took_effect { "operation" } else { "refused" }, scene.happening.name());
-            self.witness()?;
+    pub fn perform(&mut self, scenario_input: &ScenarioInput<'_>) -> Result<(), Violation> {
+        for step in scenario_input.steps {
+            self.run(self.world.now() + step.after)?;
+            self.tell(|now| format!("{:>12}  --- {:?}", clock(now), step.operation));
+            let took_effect = self.act(&step.operation)?;
+            self.coverage.count(if took_effect { "operation" } else { "refused" }, step.operation.name());
+            self.check()?;
         }
-        let ended = self.end(script);
+        let ended = self.end(scenario_input);
         self.coverage.count_world(&self.world);
         ended
     }
@@ -117,20 +117,20 @@ impl<'a> SimRun<'a> {
     /// Runs until a time, with the scheduled sweeps and the ends of outages.
     pub(super) fn run(&mut self, until: Timestamp) -> Result<(), Violation> {
         loop {
-            let light = self.darkness.iter().map(|(until, _)| *until).min();
+            let light = self.outages.iter().map(|(until, _)| *until).min();
             let next = [self.next_sweep, light].into_iter().flatten().min().unwrap_or(until).min(until);
             while self.world.step(next) {
-                self.witness()?;
+                self.check()?;
                 self.steps += 1;
-                if self.steps > MOST_STEPS {
-                    let by = format!("the workers took {MOST_STEPS} steps");
+                if self.steps > MAX_STEPS {
+                    let by = format!("the workers took {MAX_STEPS} steps");
                     return Err(Violation { promise: "workers do not loop endlessly", by });
                 }
             }
-            self.world.stage.advance(next);
-            self.witness()?;
+            self.world.executor.advance(next);
+            self.check()?;
             let now = self.world.now();
-            self.light_up(now);
+            self.end_outages(now);
             if self.next_sweep.is_some_and(|at| at <= now) {
                 self.next_sweep = Some(now + SCHEDULE);
                 self.sweep();
@@ -150,15 +150,15 @@ impl<'a> SimRun<'a> {
     /// listing a dead peering within two hours, and then no one can tell whose its routes were.
     pub(super) fn week(&mut self) -> Result<(), Violation> {
         self.resume();
-        let light = self.darkness.iter().map(|(until, _)| *until).max();
+        let light = self.outages.iter().map(|(until, _)| *until).max();
         self.run(light.unwrap_or_default().max(self.world.now()))?;
-        let weather = self.world.wire.weather();
-        if weather.trouble > 0 {
+        let faults = self.world.transport.faults();
+        if faults.fault_rate > 0 {
             self.oracle.blind_until = self.world.now();
         }
-        self.world.wire.set_weather(weather.calmed());
+        self.world.transport.set_faults(faults.without_faults());
         let ended = self.run(self.world.now() + HOUR);
-        self.world.wire.set_weather(weather);
+        self.world.transport.set_faults(faults);
         ended?;
         let schedule = self.next_sweep.take();
         let ended = self.run(self.world.now() + 7 * DAY + HOUR);
@@ -166,26 +166,26 @@ impl<'a> SimRun<'a> {
         ended
     }
 
-    pub(super) fn darken(&mut self, what: Dark, minutes: u64) {
+    pub(super) fn begin_outage(&mut self, what: Dark, minutes: u64) {
         set_dark(&self.world, &what, true);
-        self.darkness.push((self.world.now() + minutes * MINUTE, what));
+        self.outages.push((self.world.now() + minutes * MINUTE, what));
     }
 
-    fn light_up(&mut self, now: Timestamp) {
+    fn end_outages(&mut self, now: Timestamp) {
         let (over, on): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.darkness).into_iter().partition(|(end, _)| *end <= now);
+            std::mem::take(&mut self.outages).into_iter().partition(|(end, _)| *end <= now);
         if !over.is_empty() {
             self.oracle.blind_until = now;
         }
         over.iter().for_each(|(_, what)| set_dark(&self.world, what, false));
         on.iter().for_each(|(_, what)| set_dark(&self.world, what, true));
-        self.darkness = on;
+        self.outages = on;
     }
 
     /// Returns the current outages.
     fn dark(&self) -> Outages {
         let mut dark = Outages::default();
-        for (_, what) in &self.darkness {
+        for (_, what) in &self.outages {
             match what {
                 Dark::Account(account) | Dark::Suspended(account) => drop(dark.accounts.insert(account.clone())),
                 Dark::Region(region) => drop(dark.regions.insert(region.clone())),
@@ -196,44 +196,44 @@ impl<'a> SimRun<'a> {
     }
 
     /// Passes the latest changes to the oracle.
-    fn witness(&mut self) -> Result<(), Violation> {
-        let entries = self.world.cloud.aws().take_ledger();
-        self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.gone());
-        if self.dark().is_any() || self.world.wire.weather().trouble > 0 {
+    fn check(&mut self) -> Result<(), Violation> {
+        let entries = self.world.cloud.aws().take_changes();
+        self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.removed());
+        if self.dark().is_any() || self.world.transport.faults().fault_rate > 0 {
             self.oracle.blind_until = self.world.now();
         }
         if entries.is_empty() && self.transcript.is_none() {
             return Ok(());
         }
         if let Some(transcript) = &mut self.transcript {
-            transcript.extend(self.world.wire.take_diary());
+            transcript.extend(self.world.transport.take_diary());
             transcript.extend(entries.iter().map(ToString::to_string));
         }
         for entry in entries {
             self.coverage.count_deed(&entry);
-            self.oracle.witness(&entry, |worker| self.world.since(worker))?;
+            self.oracle.check(&entry, |worker| self.world.since(worker))?;
         }
         Ok(())
     }
 
-    fn end(&mut self, script: &ScenarioInput<'_>) -> Result<(), Violation> {
+    fn end(&mut self, scenario_input: &ScenarioInput<'_>) -> Result<(), Violation> {
         self.resume();
-        if script.fair {
+        if scenario_input.fair {
             return self.end_by_events();
         }
         self.tell(|now| format!("{:>12}  --- faults stop", clock(now)));
-        if script.climate.weather.trouble > 0 {
+        if scenario_input.config.faults.fault_rate > 0 {
             self.oracle.blind_until = self.world.now();
         }
-        self.world.wire.set_weather(script.climate.weather.calmed());
+        self.world.transport.set_faults(scenario_input.config.faults.without_faults());
         if self.dark().is_any() {
-            self.darkness.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);
-            self.settle("an unreadable scope delays nothing else", MOST_SWEEPS_IN_THE_DARK)?;
-            self.darkness.iter_mut().for_each(|(until, _)| *until = 0);
-            self.light_up(self.world.now());
+            self.outages.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);
+            self.settle("an unreadable scope delays nothing else", MAX_SWEEPS_IN_THE_DARK)?;
+            self.outages.iter_mut().for_each(|(until, _)| *until = 0);
+            self.end_outages(self.world.now());
             self.tell(|now| format!("{:>12}  --- everything can be read", clock(now)));
         }
-        self.settle(AT_LAST, MOST_SWEEPS)?;
+        self.settle(AT_LAST, MAX_SWEEPS)?;
         self.stay()
     }
 
@@ -245,7 +245,7 @@ impl<'a> SimRun<'a> {
         self.confirm();
         if self.oracle.confirmed || self.oracle.saw_a_request_fail() {
             // Only a sweep detects that an operator has confirmed, or that AWS no longer lists a failed request.
-            return self.settle(AT_LAST, MOST_SWEEPS);
+            return self.settle(AT_LAST, MAX_SWEEPS);
         }
         let wrong = self.wrong(false);
         let promise = "if no event is lost and nothing fails, every mesh converges by events alone";
@@ -254,7 +254,7 @@ impl<'a> SimRun<'a> {
 
     fn wrong(&mut self, after_sweeps: bool) -> Vec<String> {
         let dark = self.dark();
-        self.oracle.puts.now = self.world.now();
+        self.oracle.creations.now = self.world.now();
         let ending = self.oracle.ending(&dark);
         let mut wrong = ending.wrong;
         if !dark.is_any() {
@@ -322,7 +322,7 @@ impl<'a> SimRun<'a> {
 
     /// Raises every quota to its default value.
     pub(super) fn raise_quotas(&mut self) {
-        self.world.cloud.aws().nature.quotas = Quotas::default();
+        self.world.cloud.aws().behavior.quotas = Quotas::default();
         self.oracle.quotas = Quotas::default();
     }
 
@@ -365,12 +365,12 @@ impl<'a> SimRun<'a> {
 
 fn set_dark(world: &World, what: &Dark, dark: bool) {
     match what {
-        Dark::Account(account) => world.cloud.aws().set_account_dark(account, dark),
-        Dark::Region(region) => world.cloud.aws().set_region_dark(region, dark),
+        Dark::Account(account) => world.cloud.aws().set_account_unreachable(account, dark),
+        Dark::Region(region) => world.cloud.aws().set_region_unreachable(region, dark),
         Dark::Suspended(account) => {
             world.cloud.aws().suspend(account, dark);
             if !dark {
-                world.store.set_gone(account, false); // an operator registers it again
+                world.store.set_removed(account, false); // an operator registers it again
             }
         }
         Dark::Off(scope) => world.cloud.aws().switch_region(scope, dark),

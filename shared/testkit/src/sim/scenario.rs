@@ -22,7 +22,7 @@ pub enum Operation {
     /// A user disassociates a CIDR block.
     Disassociate { vpc: u32, nth: u32 },
     /// A user creates a route table, with or without an edge association.
-    MakeTable { vpc: u32, of_gateway: bool },
+    MakeTable { vpc: u32, is_edge_associated: bool },
     /// A user deletes a route table.
     DropTable { nth: u32 },
     /// A user deletes a route.
@@ -162,11 +162,11 @@ pub struct Step {
     /// The delay, in milliseconds.
     pub after: u64,
     /// The operation.
-    pub happening: Operation,
+    pub operation: Operation,
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms later: {:?}", self.after, self.happening)
+        write!(f, "{} ms later: {:?}", self.after, self.operation)
     }
 }

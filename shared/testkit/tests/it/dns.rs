@@ -8,8 +8,8 @@ use peerd_testkit::{AwsBehavior, SECOND, SimConfig, World, scope};
 const NAMES: DnsSupport = DnsSupport { hostnames: true, support: true };
 
 /// Creates a request between VPCs of two accounts with host names enabled.
-fn requested(nature: AwsBehavior) -> (World, VpcRef, VpcRef, PeeringId) {
-    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
+fn requested(behavior: AwsBehavior) -> (World, VpcRef, VpcRef, PeeringId) {
+    let mut world = World::new(&SimConfig { behavior, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "");
     for vpc in [&a, &b] {
@@ -40,7 +40,7 @@ fn options_can_be_set_and_are_told_once_the_peering_is_active_and_not_in_the_mom
     world.accept_peering(&b.scope, &id).unwrap();
     assert!(refusal(world.set_dns_option(&id, &a, true)).contains("is not active"));
     assert_eq!(told(&world), [(a.clone(), false)].into());
-    world.stage.advance(world.now() + SECOND);
+    world.executor.advance(world.now() + SECOND);
     world.set_dns_option(&id, &a, true).unwrap();
     assert_eq!(told(&world), [(a.clone(), true)].into(), "each scope reads only its own end");
 }

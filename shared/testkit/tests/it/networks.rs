@@ -8,8 +8,8 @@ use peerd_engine::CloudError;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{AwsBehavior, MINUTE, SECOND, SimConfig, World, account, scope};
 
-fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
-    let mut world = World::new(&SimConfig { nature, ..SimConfig::default() });
+fn two(behavior: AwsBehavior) -> (World, VpcRef, VpcRef) {
+    let mut world = World::new(&SimConfig { behavior, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "");
     (world, a, b)
@@ -143,9 +143,9 @@ fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
     let (mut world, a, _) = two(AwsBehavior { associating: MINUTE..=MINUTE, ..AwsBehavior::default() });
     world.associate(&a, &block("10.9.0.0/16")).unwrap();
     let vpc = |world: &World| world.cloud.aws().vpc(&a).unwrap().clone();
-    assert_eq!((vpc(&world).settling, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (true, false));
-    world.stage.advance(world.now() + MINUTE);
-    assert_eq!((vpc(&world).settling, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (false, true));
+    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (true, false));
+    world.executor.advance(world.now() + MINUTE);
+    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (false, true));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
     assert!(take(&a.scope, "CreateRoute").is_ok() && take(&a.scope, "CreateRoute").is_ok());
     assert_eq!(code(take(&a.scope, "CreateRoute")), "RequestLimitExceeded");
     assert!(take(&a.scope, "DeleteRoute").is_ok() && take(&b.scope, "CreateRoute").is_ok());
-    world.stage.advance(world.now() + SECOND);
+    world.executor.advance(world.now() + SECOND);
     assert!(take(&a.scope, "CreateRoute").is_ok());
     assert_eq!(code(take(&a.scope, "CreateRoute")), "RequestLimitExceeded");
 }
@@ -175,7 +175,7 @@ fn an_account_or_a_region_that_is_dark_answers_nobody() {
     world.rest();
     assert_eq!(world.status(&a), None);
     world.set_denied(&account(1), false);
-    world.cloud.aws().set_region_dark(&b.scope.region, true);
+    world.cloud.aws().set_region_unreachable(&b.scope.region, true);
     world.sweep();
     world.pass(10 * MINUTE);
     assert_eq!(world.status(&a).as_deref(), Some("waiting prod with vpc-b: 222222222222/eu-west-1 cannot be read"));

@@ -5,13 +5,13 @@ use peerd_core::{PeeringId, PeeringStatus, Quota, Scope, Tags, VpcRef};
 use peerd_engine::CloudError;
 use peerd_testkit::{AwsBehavior, DAY, HOUR, MINUTE, SECOND, SimConfig, World, scope};
 
-fn world(nature: AwsBehavior) -> World {
-    World::new(&SimConfig { nature, ..SimConfig::default() })
+fn world(behavior: AwsBehavior) -> World {
+    World::new(&SimConfig { behavior, ..SimConfig::default() })
 }
 
 /// Creates VPCs of two accounts in two Regions.
-fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
-    let mut world = world(nature);
+fn two(behavior: AwsBehavior) -> (World, VpcRef, VpcRef) {
+    let mut world = world(behavior);
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "");
     (world, a, b)
@@ -19,7 +19,7 @@ fn two(nature: AwsBehavior) -> (World, VpcRef, VpcRef) {
 
 /// Advances the clock without running workers.
 fn wait(world: &World, milliseconds: u64) {
-    world.stage.advance(world.now() + milliseconds);
+    world.executor.advance(world.now() + milliseconds);
 }
 
 fn request(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
@@ -43,8 +43,8 @@ fn code<T>(answer: Result<T, CloudError>) -> String {
 
 #[test]
 fn requester_and_accepter_see_a_new_peering_at_different_times() {
-    let nature = AwsBehavior { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..AwsBehavior::default() };
-    let (mut world, a, b) = two(nature);
+    let behavior = AwsBehavior { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..AwsBehavior::default() };
+    let (mut world, a, b) = two(behavior);
     let id = request(&mut world, &a, &b);
     assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::InitiatingRequest));
     assert_eq!(seen(&world, &b.scope, &id), None);
@@ -70,8 +70,8 @@ fn an_accepted_peering_is_provisioning_for_a_while_and_then_active() {
 fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_create() {
     let (mut world, a, _) = two(AwsBehavior::default());
     let twin = world.vpc("c", scope(3, 0), "10.1.128.0/17", "");
-    let nobody = VpcRef::new(scope(2, 0), "vpc-nobody".parse().unwrap());
-    for accepter in [twin, nobody] {
+    let missing = VpcRef::new(scope(2, 0), "vpc-missing".parse().unwrap());
+    for accepter in [twin, missing] {
         let id = request(&mut world, &a, &accepter);
         assert_eq!(seen(&world, &a.scope, &id), Some(PeeringStatus::Failed));
         assert_eq!(seen(&world, &accepter.scope, &id), None);
@@ -157,8 +157,8 @@ fn the_same_request_again_answers_with_the_one_that_stands() {
         let id = active(&mut world, &a, &b);
         let tags = Tags::from([("Name".to_owned(), "again".to_owned())]);
         assert_eq!(world.request_peering(&a, &b, &tags).unwrap(), id);
-        let worn = world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().tags;
-        assert_eq!(worn.contains_key("Name"), repeated_create_tags);
+        let current = world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().tags;
+        assert_eq!(current.contains_key("Name"), repeated_create_tags);
     }
 }
 
@@ -187,9 +187,9 @@ fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_s
     for id in [&far, &shared] {
         world.retag_peering(&a.scope, id, "Name", Some("mine")).unwrap();
     }
-    let worn = |side: &Scope, id: &PeeringId| world.cloud.aws().seen_peering(id, side, world.now()).unwrap().tags;
-    assert_eq!((worn(&a.scope, &far).len(), worn(&b.scope, &far).len()), (1, 0));
-    assert_eq!(worn(&near.scope, &shared).len(), 1);
+    let current = |side: &Scope, id: &PeeringId| world.cloud.aws().seen_peering(id, side, world.now()).unwrap().tags;
+    assert_eq!((current(&a.scope, &far).len(), current(&b.scope, &far).len()), (1, 0));
+    assert_eq!(current(&near.scope, &shared).len(), 1);
 }
 
 #[test]
@@ -200,16 +200,16 @@ fn a_describe_may_show_what_was_and_not_what_is() {
     let id = active(&mut world, &a, &b);
     let aws = world.cloud.aws();
     assert!(aws.seen_peering(&id, &a.scope, before).is_none());
-    assert!(aws.seen_peering(&id, &a.scope, world.stage.next_wake().unwrap_or(before + SECOND)).is_some());
+    assert!(aws.seen_peering(&id, &a.scope, world.executor.next_wake().unwrap_or(before + SECOND)).is_some());
 }
 
 #[test]
 fn a_vpc_has_so_many_peerings_and_an_account_so_many_requests_and_no_more() {
-    let nature = AwsBehavior {
+    let behavior = AwsBehavior {
         quotas: [(Quota::Peerings, 1), (Quota::Requests, 2)].into_iter().collect(),
         ..AwsBehavior::default()
     };
-    let (mut world, a, b) = two(nature);
+    let (mut world, a, b) = two(behavior);
     let c = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "");
     let tags = Tags::new();

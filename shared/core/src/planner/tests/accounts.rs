@@ -76,12 +76,12 @@ fn what_another_mesh_keeps_is_all_that_stays_routed_of_a_unit_that_was_left() {
 fn a_region_that_is_off_is_no_gap_unless_members_are_remembered_there() {
     let (mut world, _, b) = joined();
     world.close(&scope(3, 1));
-    world.observed.off.insert(scope(3, 1));
+    world.observed.disabled_regions.insert(scope(3, 1));
     assert!(world.settle().1.is_empty());
     world.close(&b.scope);
-    world.observed.off.insert(b.scope.clone());
+    world.observed.disabled_regions.insert(b.scope.clone());
     let (done, findings) = world.settle();
-    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+    assert_eq!(kinds(&findings), [FindingKind::Unreadable]);
     assert!(findings.iter().all(|finding| finding.text.contains("eu-west-1 is disabled in")), "{findings:?}");
     assert!(done.iter().all(|line| !line.starts_with('-')), "{done:?}");
 }
@@ -96,7 +96,7 @@ fn a_gap_in_an_account_that_is_suspended_says_so() {
     let told: Vec<_> = findings.iter().map(|f| (f.kind, f.text.as_str(), f.remedy.as_str())).collect();
     let text = "222222222222 is SUSPENDED in its organization: AssumeRole: denied";
     let remedy = "reinstate it; or, if it is closed for good, run `peerd account remove 222222222222`";
-    assert_eq!(told, [(FindingKind::Gap, text, remedy)]);
+    assert_eq!(told, [(FindingKind::Unreadable, text, remedy)]);
 }
 
 #[test]

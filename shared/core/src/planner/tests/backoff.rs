@@ -15,9 +15,10 @@ fn undone(world: &mut World, thing: &str, times: u64, cause: Option<Cause>) {
     let causes = Vec::from_iter(cause);
     let run = |nth: u64| {
         let (at, causes) = (THEN + nth * MINUTE, causes.clone());
-        RunChanges { at, put: vec![thing.to_owned()], taken: Vec::new(), causes }
+        RunChanges { at, created: vec![thing.to_owned()], removed: Vec::new(), causes }
     };
-    world.observed.past = Some(Past { now: THEN + times * MINUTE, runs: (0..times).map(run).collect() });
+    world.observed.inputs.run_history =
+        Some(RunHistory { now: THEN + times * MINUTE, runs: (0..times).map(run).collect() });
 }
 
 fn lose_route(world: &mut World) {
@@ -39,7 +40,7 @@ fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
     assert_eq!(finding.text, text);
     assert!(finding.remedy.ends_with("peerd tries again at 13:07 UTC"), "{}", finding.remedy);
     assert_eq!(world.status(&a), Some("waiting prod with vpc-b: backing off, another principal reverts it"));
-    world.observed.past.as_mut().unwrap().now += 4 * MINUTE;
+    world.observed.inputs.run_history.as_mut().unwrap().now += 4 * MINUTE;
     assert!(world.settle().1.is_empty());
     assert_eq!(world.targets("rtb-a").len(), 2);
 }
@@ -60,10 +61,10 @@ fn a_peering_that_is_deleted_again_and_again_rests_whatever_its_id() {
 #[test]
 fn what_earlier_runs_did_is_asked_for_where_something_is_to_be_put_in_place() {
     let (mut world, ..) = joined();
-    world.observed.past = None;
+    world.observed.inputs.run_history = None;
     assert!(world.plan().1.questions.is_empty());
     lose_route(&mut world);
-    assert_eq!(world.plan().1.questions, [InputRequest::Past].into());
+    assert_eq!(world.plan().1.questions, [InputRequest::RunHistory].into());
 }
 
 #[test]
@@ -71,6 +72,6 @@ fn a_contest_is_forgotten_in_time() {
     let (mut world, ..) = joined();
     lose_route(&mut world);
     undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 9, None);
-    world.observed.past.as_mut().unwrap().now = THEN + WINDOW + 9 * MINUTE;
+    world.observed.inputs.run_history.as_mut().unwrap().now = THEN + WINDOW + 9 * MINUTE;
     assert!(world.settle().1.is_empty());
 }

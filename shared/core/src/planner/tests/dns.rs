@@ -94,9 +94,9 @@ fn attributes_that_cannot_be_read_are_a_gap_and_switch_nothing_on() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a], true, true);
-    world.observed.dns.insert(b, Err("denied".to_owned()));
+    world.observed.inputs.dns.insert(b, Err("denied".to_owned()));
     let (done, findings) = world.settle();
-    assert_eq!((done, kinds(&findings)), (Vec::<String>::new(), vec![FindingKind::Gap]));
+    assert_eq!((done, kinds(&findings)), (Vec::<String>::new(), vec![FindingKind::Unreadable]));
     world.declare("prod", r#"{"dns":"off"}"#);
     assert!(world.settle().1.is_empty(), "nobody has to know what is not used");
 }

@@ -28,9 +28,9 @@ fn a_forecast_says_in_advance_all_that_will_have_been_done() {
 #[test]
 fn a_forecast_ends_where_something_must_be_known_first() {
     let mut world = World::new();
-    world.observed.past = None;
+    world.observed.inputs.run_history = None;
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
     let PlannedRun { steps, report } = forecast(&world.desired, &world.observed).unwrap();
-    assert!(steps.is_empty() && report.questions.contains(&InputRequest::Past), "{report:?}");
+    assert!(steps.is_empty() && report.questions.contains(&InputRequest::RunHistory), "{report:?}");
 }

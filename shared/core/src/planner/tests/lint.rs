@@ -64,8 +64,8 @@ fn nothing_is_done_in_a_scope_that_did_not_answer() {
 fn a_request_needs_two_members_that_were_seen_and_no_live_peering_between_them() {
     let (mut world, a, b) = joined();
     assert_refused(&world, create(&a, &b), "a live peering stands");
-    let stranger = world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
-    assert_refused(&world, create(&a, &stranger), "no mesh connects the pair");
+    let unknown = world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
+    assert_refused(&world, create(&a, &unknown), "no mesh connects the pair");
     let member = world.vpc("d", scope(3, 0), "10.4.0.0/16", "prod");
     assert_sound(&world, create(&a, &member));
     assert_eq!(said(&world, [create(&a, &member), create(&a, &member)]).len(), 1, "once is enough");
@@ -112,7 +112,7 @@ fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_bloc
     assert_refused(&world, add("rtb-none", &a, "10.2.0.0/16", MADE), "the table was not seen");
     assert_refused(&world, add("rtb-c", &c, "10.2.0.0/16", MADE), "the table is of neither VPC");
     assert_refused(&world, add("rtb-a", &a, "10.1.1.0/24", MADE), "the block overlaps the VPC's own");
-    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().of_gateway = true;
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().is_edge_associated = true;
     assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "a gateway's table takes no peering routes");
     world.observed.peerings.get_mut(&MADE.parse().unwrap()).unwrap().status = PeeringStatus::Provisioning;
     assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "the peering is not active");
@@ -170,7 +170,7 @@ fn a_peering_of_members_that_came_to_overlap_may_be_deleted() {
 #[test]
 fn only_a_vpc_that_was_seen_is_told_anything() {
     let (world, a, _) = joined();
-    let nobody = VpcRef::new(a.scope.clone(), "vpc-nobody".parse().unwrap());
+    let missing = VpcRef::new(a.scope.clone(), "vpc-missing".parse().unwrap());
     assert_sound(&world, Action::SetStatus { vpc: a, line: None });
-    assert_refused(&world, Action::SetStatus { vpc: nobody, line: None }, "the VPC was not seen");
+    assert_refused(&world, Action::SetStatus { vpc: missing, line: None }, "the VPC was not seen");
 }

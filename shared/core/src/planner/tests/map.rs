@@ -44,7 +44,7 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
     world.close(&b.scope);
     let mut closed = Map::default();
     closed.add(&world.desired, &world.observed, DEFAULT_STACK);
-    assert_eq!(closed.vpcs.len(), 3, "who cannot be read is remembered");
+    assert_eq!(closed.vpcs.len(), 3, "who cannot be read is indexed");
 }
 
 #[test]

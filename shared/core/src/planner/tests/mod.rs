@@ -95,7 +95,7 @@ fn a_gap_deletes_nothing_even_when_the_other_side_left() {
         world.close(&b.scope);
         let (plan, report) = world.plan();
         assert!(!plan.work.iter().any(|action| matches!(action, Action::DeletePeering { .. })), "{plan}");
-        assert!(kinds(&rendered(&report.findings)).contains(&FindingKind::Gap));
+        assert!(kinds(&rendered(&report.findings)).contains(&FindingKind::Unreadable));
     }
 }
 
@@ -108,7 +108,7 @@ fn a_member_that_cannot_be_read_keeps_its_routes_and_holds_nobody_up() {
     assert!(done.iter().all(|line| !line.starts_with('-')), "{done:#?}");
     assert!(world.targets("rtb-c").iter().any(|line| line.starts_with("10.1.0.0/16 ")));
     assert_eq!(world.status(&c), Some("waiting prod with vpc-b: 222222222222/eu-west-1 cannot be read"));
-    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+    assert_eq!(kinds(&findings), [FindingKind::Unreadable]);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_newcomer_with_the_same_cidr_takes_no_route_of_a_vpc_that_neither_aws_nor_th
     let newcomer = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
     world.settle();
     world.close(&b.scope);
-    world.desired.remembered.clear();
+    world.desired.indexed.clear();
     world.settle();
     assert_eq!(world.targets("rtb-a"), routes, "the route to {b} stays");
     let status = world.status(&newcomer).unwrap_or_default().to_owned();
@@ -131,7 +131,7 @@ fn a_newcomer_with_the_same_cidr_takes_no_route_of_a_vpc_that_neither_aws_nor_th
 #[test]
 fn a_lost_index_deletes_nothing_because_the_tags_still_ask() {
     let (mut world, ..) = joined();
-    world.desired.remembered.clear();
+    world.desired.indexed.clear();
     assert!(world.plan().0.is_empty());
 }
 
@@ -141,7 +141,7 @@ fn a_gap_together_with_a_lost_index_and_a_stripped_tag_is_still_no_proof() {
     let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
     peering.tags.get_mut(&a.scope).unwrap().remove(tags::ENV);
     world.close(&b.scope);
-    world.desired.remembered.clear();
+    world.desired.indexed.clear();
     for meshes in ["prod", "staging"] {
         world.set_meshes(&a, meshes);
         assert_eq!(world.plan().0.work, [], "while the VPC asks for {meshes}");
@@ -236,10 +236,10 @@ fn a_request_that_aws_failed_is_not_repeated_while_aws_remembers_it() {
 fn only_a_managed_request_between_members_is_accepted() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    let stranger = world.vpc("s", scope(3, 0), "10.9.0.0/16", "");
-    let tags = world.managed([&a, &stranger], "prod");
-    world.peering("pcx-lure", &stranger, &a, PeeringStatus::PendingAcceptance, &tags);
-    world.peering("pcx-phish", &stranger, &a, PeeringStatus::PendingAcceptance, &Tags::new());
+    let unknown = world.vpc("s", scope(3, 0), "10.9.0.0/16", "");
+    let tags = world.managed([&a, &unknown], "prod");
+    world.peering("pcx-lure", &unknown, &a, PeeringStatus::PendingAcceptance, &tags);
+    world.peering("pcx-phish", &unknown, &a, PeeringStatus::PendingAcceptance, &Tags::new());
     let (done, _) = world.settle();
     assert!(done.iter().all(|line| !line.contains(" accept ")), "{done:#?}");
     assert_eq!(world.observed.peerings[&"pcx-phish".parse().unwrap()].status, PeeringStatus::PendingAcceptance);

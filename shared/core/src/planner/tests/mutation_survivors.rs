@@ -56,8 +56,8 @@ fn a_request_between_vpcs_that_came_to_overlap_is_withdrawn() {
 fn other_peoples_pending_requests_count_against_what_aws_allows() {
     let (mut world, a, _) = two(["10.1.0.0/16", "10.2.0.0/16"]);
     for n in 0..25 {
-        let stranger = VpcRef::new(scope(9, 0), format!("vpc-s{n}").parse().unwrap());
-        world.peering(&format!("pcx-s{n}"), &a, &stranger, PeeringStatus::PendingAcceptance, &Tags::new());
+        let unknown = VpcRef::new(scope(9, 0), format!("vpc-s{n}").parse().unwrap());
+        world.peering(&format!("pcx-s{n}"), &a, &unknown, PeeringStatus::PendingAcceptance, &Tags::new());
     }
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty(), "{plan}");
@@ -67,8 +67,8 @@ fn other_peoples_pending_requests_count_against_what_aws_allows() {
 #[test]
 fn a_route_to_somebodys_own_peering_is_a_conflict() {
     let (mut world, a, _) = joined();
-    let stranger = VpcRef::new(scope(3, 0), "vpc-stranger".parse().unwrap());
-    world.peering("pcx-hand", &a, &stranger, PeeringStatus::Active, &Tags::new());
+    let unknown = VpcRef::new(scope(3, 0), "vpc-unknown".parse().unwrap());
+    world.peering("pcx-hand", &a, &unknown, PeeringStatus::Active, &Tags::new());
     world.table("a2", &a);
     world.route("rtb-a2", "10.2.0.0/16", RouteTarget::Peering("pcx-hand".parse().unwrap()));
     let (_, findings) = world.settle();
@@ -112,17 +112,17 @@ fn a_vpc_with_much_to_be_told_of_one_mesh_is_told_of_its_other_words_too() {
 #[test]
 fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
     let (mut world, _, b) = joined();
-    let stranger = VpcRef::new(scope(9, 0), "vpc-stranger".parse().unwrap());
-    let dressed = world.managed([&stranger, &b], "prod");
-    world.peering("pcx-phish", &stranger, &b, PeeringStatus::PendingAcceptance, &Tags::new());
-    world.peering("pcx-old", &stranger, &b, PeeringStatus::Expired, &dressed);
+    let unknown = VpcRef::new(scope(9, 0), "vpc-unknown".parse().unwrap());
+    let dressed = world.managed([&unknown, &b], "prod");
+    world.peering("pcx-phish", &unknown, &b, PeeringStatus::PendingAcceptance, &Tags::new());
+    world.peering("pcx-old", &unknown, &b, PeeringStatus::Expired, &dressed);
     let outsider = world.vpc("outsider", scope(3, 0), "10.8.0.0/16", "");
-    world.peering("pcx-else", &stranger, &outsider, PeeringStatus::PendingAcceptance, &Tags::new());
+    world.peering("pcx-else", &unknown, &outsider, PeeringStatus::PendingAcceptance, &Tags::new());
     world.peering("pcx-known", &outsider, &b, PeeringStatus::PendingAcceptance, &Tags::new());
     let (done, findings) = world.settle();
     assert_eq!(done, Vec::<String>::new());
     let said: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.subject.as_str())).collect();
-    assert_eq!(said, [(FindingKind::Stranger, "pcx-phish")]);
+    assert_eq!(said, [(FindingKind::UnknownRequester, "pcx-phish")]);
 }
 
 #[test]
@@ -132,11 +132,11 @@ fn what_a_run_has_deleted_counts_against_what_it_may_still_delete() {
     world.settle();
     world.set_meshes(&vpcs[8], "");
     world.settle();
-    assert_eq!(world.observed.deleted.len(), 8);
+    assert_eq!(world.observed.run.deleted.len(), 8);
     world.set_meshes(&vpcs[7], "");
     let (_, findings) = world.settle();
     assert_eq!(kinds(&findings), [FindingKind::Blocked], "8 and 7 of 36");
-    world.observed.deleted.clear();
+    world.observed.run.deleted.clear();
     world.settle();
     assert_eq!(world.peered().len(), 7 * 6 / 2);
 }

@@ -43,7 +43,7 @@ fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it()
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
     assert_eq!((removals(&done).len(), kinds(&findings)), (0, vec![FindingKind::Blocked]));
-    world.desired.leave = DeleteApproval::Confirmed;
+    world.desired.delete_approval = DeleteApproval::Confirmed;
     world.settle();
     assert_eq!(world.peered(), ["a-c"]);
     world.desired.mesh = mesh("staging");
@@ -94,7 +94,7 @@ fn a_policy_takes_nothing_from_a_vpc_that_cannot_be_read() {
     world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
     let (done, findings) = world.settle();
     assert_eq!(removals(&done), Vec::<&str>::new());
-    assert!(kinds(&findings).contains(&FindingKind::Gap));
+    assert!(kinds(&findings).contains(&FindingKind::Unreadable));
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn a_paused_mesh_is_looked_at_and_reported_and_nothing_of_it_changes() {
     let (plan, report) = world.plan();
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(kinds(&rendered(&report.findings)), [FindingKind::Paused]);
-    let withheld: Vec<_> = report.withheld.iter().map(ToString::to_string).collect();
-    assert_eq!(withheld.len(), 7, "three of them are what the VPCs would be told: {withheld:#?}");
-    assert!(withheld[0].starts_with("+ peering vpc-a") && withheld[3].starts_with("- route rtb-b"));
+    let suppressed: Vec<_> = report.suppressed.iter().map(ToString::to_string).collect();
+    assert_eq!(suppressed.len(), 7, "three of them are what the VPCs would be told: {suppressed:#?}");
+    assert!(suppressed[0].starts_with("+ peering vpc-a") && suppressed[3].starts_with("- route rtb-b"));
     assert!(report.to_string().contains("paused: + peering vpc-a"), "{report}");
     assert_eq!(world.status(&a), Some("joined prod"));
     world.declare("prod", "{}");

@@ -59,14 +59,14 @@ fn who_joined_the_mesh_later_joined_later_whatever_the_vpc_did_before() {
         world.set_meshes(vpc, "prod staging");
     }
     let staging = |world: &mut World, vpc: &VpcRef, since| {
-        let member = world.desired.remembered.get_mut(vpc).unwrap();
+        let member = world.desired.indexed.get_mut(vpc).unwrap();
         member.joined.insert(mesh("staging"), since);
     };
     for vpc in &vpcs {
         staging(&mut world, vpc, 9);
     }
-    world.desired.remembered.get_mut(&vpcs[0]).unwrap().joined.insert(mesh("staging"), 0);
-    world.desired.remembered.get_mut(&vpcs[1]).unwrap().joined.insert(mesh("staging"), 0);
+    world.desired.indexed.get_mut(&vpcs[0]).unwrap().joined.insert(mesh("staging"), 0);
+    world.desired.indexed.get_mut(&vpcs[1]).unwrap().joined.insert(mesh("staging"), 0);
     world.settle();
     assert_eq!(world.peered(), ["p0-p1", "p2-p3"], "staging has connected p0 and p1 from the first");
 }
@@ -130,7 +130,7 @@ fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
 #[test]
 fn quotas_are_asked_for_where_something_is_added_or_may_be_scarce_and_nowhere_else() {
     let (mut world, a, b) = joined();
-    world.observed.quotas.clear();
+    world.observed.inputs.quotas.clear();
     assert!(world.plan().1.questions.is_empty(), "all is as it should be");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let asked = [&a, &b, &c].map(|vpc| InputRequest::Quotas(vpc.scope.clone()));
@@ -143,7 +143,7 @@ fn quotas_that_cannot_be_read_are_taken_to_be_what_aws_grants_at_first_and_that_
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
     let spokes = world.crowd(52);
     world.tag(&spokes[0], tags::ROLE, "hub");
-    world.observed.quotas.insert(scope(2, 0), Err("denied".to_owned()));
+    world.observed.inputs.quotas.insert(scope(2, 0), Err("denied".to_owned()));
     let (_, findings) = world.settle();
     let granted = "the default quota is 50 active peerings per VPC; the applied value cannot be read";
     assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no capacity for vpc-p9: {granted}")]);

@@ -47,10 +47,10 @@ fn the_first_thing_that_does_not_hold_is_the_last_that_is_looked_at_before_a_pee
     assert_eq!(last(&world), "Fail: prod does not admit vpc-b: account 222222222222 is not admitted");
     world.close(&b.scope);
     assert_eq!(last(&world), "Fail: 222222222222/eu-west-1 cannot be read: AssumeRole: denied");
-    let nobody = VpcRef::new(scope(1, 0), "vpc-nobody".parse().unwrap());
+    let missing = VpcRef::new(scope(1, 0), "vpc-missing".parse().unwrap());
     assert_eq!(
-        said(&world, &a, &nobody)[1],
-        "Fail: vpc-nobody (111111111111/us-east-1) has no peerd:env tag, or does not exist"
+        said(&world, &a, &missing)[1],
+        "Fail: vpc-missing (111111111111/us-east-1) has no peerd:env tag, or does not exist"
     );
     assert_eq!(said(&world, &a, &a), ["Fail: both arguments are the same VPC"]);
 }

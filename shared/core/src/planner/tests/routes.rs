@@ -46,7 +46,7 @@ fn a_gateways_table_takes_no_routes() {
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     let edge = world.table("edge", &a);
-    world.observed.tables.get_mut(&edge).unwrap().of_gateway = true;
+    world.observed.tables.get_mut(&edge).unwrap().is_edge_associated = true;
     world.settle();
     assert_eq!(world.targets("rtb-edge"), Vec::<String>::new());
 }
@@ -126,7 +126,7 @@ fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, block
     let table = world.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
     table.lists.push(PrefixListRoute { list: list.clone(), target });
     let parse = |blocks: &str| blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
-    world.observed.lists.insert(list, blocks.map(parse).map_err(str::to_owned));
+    world.observed.inputs.prefix_lists.insert(list, blocks.map(parse).map_err(str::to_owned));
 }
 
 fn elsewhere() -> RouteTarget {
@@ -164,14 +164,14 @@ fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_ca
     let (mut world, ..) = joined();
     let list = "pl-1".parse().unwrap();
     listed(&mut world, "rtb-a", "pl-1", elsewhere(), Err("denied"));
-    world.observed.lists.clear();
+    world.observed.inputs.prefix_lists.clear();
     assert!(world.plan().1.questions.is_empty(), "all is routed");
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     assert_eq!(world.plan().1.questions, [InputRequest::List(scope(1, 0), list)].into());
-    world.observed.lists.insert("pl-1".parse().unwrap(), Err("denied".to_owned()));
+    world.observed.inputs.prefix_lists.insert("pl-1".parse().unwrap(), Err("denied".to_owned()));
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("route")), "{done:?}");
-    assert_eq!(kinds(&findings), [FindingKind::Gap, FindingKind::Gap]);
+    assert_eq!(kinds(&findings), [FindingKind::Unreadable, FindingKind::Unreadable]);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_part_stays_routed_while_a_prefix_list_stands_where_the_whole_is_to_be() {
     world.observed.vpcs.get_mut(&b).unwrap().tags.remove(tags::CIDRS);
     world.settle();
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/17 pcx-new1"]);
-    world.observed.lists.values_mut().for_each(|list| *list = Ok([].into()));
+    world.observed.inputs.prefix_lists.values_mut().for_each(|list| *list = Ok([].into()));
     world.settle();
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
 }

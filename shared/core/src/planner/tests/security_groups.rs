@@ -9,9 +9,9 @@ use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh, of_rule};
 use crate::*;
 
 impl World {
-    fn group(&mut self, name: &str, vpc: &VpcRef, worn: &[(&str, &str)]) {
+    fn group(&mut self, name: &str, vpc: &VpcRef, current: &[(&str, &str)]) {
         let id: SecurityGroupId = format!("sg-{name}").parse().unwrap();
-        let tags = worn.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let tags = current.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let group = SecurityGroup { id: id.clone(), vpc: vpc.clone(), tags, open: BTreeSet::new(), others: 0 };
         self.observed.ingress.groups.insert(id, group);
     }
@@ -205,7 +205,7 @@ fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
     world.close(&b.scope);
     let (done, _) = world.settle();
     assert!(done.iter().all(|line| line.contains("status") || line.starts_with("+ ingress")), "{done:?}");
-    world.desired.remembered.clear();
+    world.desired.indexed.clear();
     world.the_group().tags.insert(PORTS.to_owned(), "udp".to_owned());
     assert!(world.settle().0.iter().all(|line| !line.starts_with("- ingress")), "the index proves nothing");
     world.set_meshes(&a, "");
@@ -216,11 +216,11 @@ fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
 #[test]
 fn groups_that_cannot_be_read_are_a_gap_of_their_own_and_are_left_alone() {
     let (mut world, a, b) = opened("tcp");
-    world.observed.ingress_gaps.insert(a.scope.clone(), "DescribeSecurityGroups: denied".to_owned());
+    world.observed.unreadable_groups.insert(a.scope.clone(), "DescribeSecurityGroups: denied".to_owned());
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("ingress")) && !done.is_empty(), "{done:?}");
-    assert_eq!(kinds(&findings), [FindingKind::Gap]);
+    assert_eq!(kinds(&findings), [FindingKind::Unreadable]);
     assert_eq!(findings.first().unwrap().subject, "111111111111/us-east-1");
 }
 
@@ -366,10 +366,10 @@ fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
             .map(|said| said.rsplit(": ").next().unwrap().to_owned())
     };
     let (fine, wide) = (authorize("sg-a", "10.2.0.0/17"), authorize("sg-a", "10.2.0.0/15"));
-    let (unseen, stranger) = (authorize("sg-x", "10.2.0.0/16"), authorize("sg-a", "10.7.0.0/16"));
+    let (unseen, unknown) = (authorize("sg-x", "10.2.0.0/16"), authorize("sg-a", "10.7.0.0/16"));
     assert_eq!(broken(&world, fine.clone()), None);
     assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
-    assert_eq!(broken(&world, stranger).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, unknown).unwrap(), "no other member has all of these addresses");
     assert_eq!(broken(&world, unseen).unwrap(), "the group was not seen");
     world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
     assert_eq!(broken(&world, fine).unwrap(), "the group does not let the mesh in");

@@ -92,7 +92,8 @@ fn a_dead_peerings_routes_are_moved_to_its_successor_and_those_to_nobodys_block_
 
 #[test]
 fn a_dead_peerings_routes_go_where_no_successor_can_come_for_now() {
-    let refused = |world: &mut World, pair: Pair| drop(world.observed.refused.insert(pair, "quota".to_owned()));
+    let refused =
+        |world: &mut World, pair: Pair| drop(world.observed.run.quota_refusals.insert(pair, "quota".to_owned()));
     let dark = |world: &mut World, pair: Pair| world.close(&pair.accepter().scope.clone());
     let waiting_in_line = |world: &mut World, pair: Pair| {
         let requester = pair.requester().clone();
@@ -150,7 +151,7 @@ fn a_vpc_whose_scope_was_not_asked_is_no_member_whatever_the_index_says() {
 fn what_left_is_remembered_for_cleaning_up_and_wants_nothing() {
     let (mut world, _, b) = joined();
     world.close(&b.scope);
-    let member = world.desired.remembered.get_mut(&b).unwrap();
+    let member = world.desired.indexed.get_mut(&b).unwrap();
     member.left = member.meshes.clone();
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     assert_eq!(work(&world.settle().0), Vec::<&str>::new());

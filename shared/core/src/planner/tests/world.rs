@@ -34,17 +34,18 @@ impl World {
             deployment: "peerd".parse().unwrap(),
             role: "peerd-spoke".to_owned(),
             mesh: mesh("prod"),
-            leave: DeleteApproval::ByPolicy,
+            delete_approval: DeleteApproval::WithinLimits,
             declared,
             accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
             organization: Organization::default(),
-            remembered: BTreeMap::new(),
+            indexed: BTreeMap::new(),
         };
-        let observed = ObservedState { past: Some(Past::default()), ..ObservedState::default() };
+        let mut observed = ObservedState::default();
+        observed.inputs.run_history = Some(RunHistory::default());
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
             world.observed.scopes.insert(scope(account, region), Ok(()));
-            world.observed.quotas.insert(scope(account, region), Ok(Quotas::default()));
+            world.observed.inputs.quotas.insert(scope(account, region), Ok(Quotas::default()));
         }
         world
     }
@@ -54,7 +55,7 @@ impl World {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
         let cidrs = blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
         let tags = if meshes.is_empty() { Tags::new() } else { Tags::from([(tags::ENV.into(), meshes.into())]) };
-        self.observed.vpcs.insert(vpc.clone(), Vpc { at: vpc.clone(), cidrs, settling: false, tags });
+        self.observed.vpcs.insert(vpc.clone(), Vpc { at: vpc.clone(), cidrs, cidrs_changing: false, tags });
         self.table(name, &vpc);
         vpc
     }
@@ -69,7 +70,7 @@ impl World {
         let table = RouteTable {
             id: id.clone(),
             vpc: vpc.clone(),
-            of_gateway: false,
+            is_edge_associated: false,
             main: name == vpc.id.as_str().trim_start_matches("vpc-"),
             tags: Tags::new(),
             routes: Vec::new(),
@@ -88,7 +89,7 @@ impl World {
     pub fn peering(&mut self, id: &str, requester: &VpcRef, accepter: &VpcRef, status: PeeringStatus, tags: &Tags) {
         for side in [requester, accepter] {
             let view = PeeringView::new(id.parse().unwrap(), [requester, accepter], status.clone(), tags.clone());
-            if self.observed.answered(&side.scope) {
+            if self.observed.was_read(&side.scope) {
                 self.observed.add_peering(&side.scope, view);
             }
         }
@@ -130,7 +131,7 @@ impl World {
     /// What these VPCs have of what names need, in the words of [`DnsSupport`].
     pub fn set_dns(&mut self, vpcs: &[&VpcRef], hostnames: bool, support: bool) {
         let has = Ok(DnsSupport { hostnames, support });
-        self.observed.dns.extend(vpcs.iter().map(|vpc| ((*vpc).clone(), has.clone())));
+        self.observed.inputs.dns.extend(vpcs.iter().map(|vpc| ((*vpc).clone(), has.clone())));
     }
 
     /// The ends of live peerings whose DNS option is on, by their letters.
@@ -144,12 +145,12 @@ impl World {
         self.tag(vpc, tags::ENV, meshes);
     }
 
-    /// The scope stops answering: what was seen there is only remembered.
+    /// The scope stops answering: what was seen there is only indexed.
     pub fn close(&mut self, scope: &Scope) {
         self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
         let gone: Vec<VpcRef> = self.observed.vpcs.keys().filter(|vpc| vpc.scope == *scope).cloned().collect();
         for vpc in gone {
-            self.desired.remembered.insert(vpc.clone(), self.remembered(&vpc));
+            self.desired.indexed.insert(vpc.clone(), self.indexed(&vpc));
             self.observed.vpcs.remove(&vpc);
         }
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
@@ -162,16 +163,16 @@ impl World {
     /// the quota is every scope so much.
     pub fn grant(&mut self, granted: &[(Quota, usize)]) {
         let quotas: Quotas = granted.iter().copied().collect();
-        self.observed.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));
+        self.observed.inputs.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));
     }
 
     /// The index remembers since when a VPC asks for prod.
     pub fn joined_at(&mut self, vpc: &VpcRef, since: u64) {
-        let member = self.remembered(vpc);
-        self.desired.remembered.insert(vpc.clone(), Member { joined: [(mesh("prod"), since)].into(), ..member });
+        let member = self.indexed(vpc);
+        self.desired.indexed.insert(vpc.clone(), Member { joined: [(mesh("prod"), since)].into(), ..member });
     }
 
-    fn remembered(&self, vpc: &VpcRef) -> Member {
+    fn indexed(&self, vpc: &VpcRef) -> Member {
         let seen = &self.observed.vpcs[vpc];
         Member {
             vpc: vpc.clone(),

@@ -6,7 +6,7 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringStatus, Permission, RouteTableId, SecurityGroupId, VpcRef};
 
 use super::model::Facts;
-use super::safety::broken;
+use super::safety::violation;
 use super::{Oracle, Violation};
 use crate::aws::{HOUR, MINUTE};
 use crate::change_log::{Actor, Change, Entry};
@@ -23,7 +23,7 @@ const MOST: usize = 12;
 
 /// The times at which peerd created each resource.
 #[derive(Debug, Default)]
-pub struct Puts {
+pub struct CreationCounts {
     times: BTreeMap<String, Vec<u64>>,
     /// The virtual time.
     pub now: u64,
@@ -41,14 +41,14 @@ pub fn rule(group: &SecurityGroupId, permission: &Permission) -> String {
     format!("{group} {permission}")
 }
 
-impl Puts {
+impl CreationCounts {
     /// Records the creations of peerd, and forgets a resource that peerd itself deleted.
-    pub fn note(&mut self, facts: &Facts, Entry { at, by, deed }: &Entry) {
+    pub fn note(&mut self, facts: &Facts, Entry { at, by, change }: &Entry) {
         self.now = *at;
         if !matches!(by, Actor::Worker(_)) {
             return;
         }
-        let (thing, put) = match deed {
+        let (thing, put) = match change {
             Change::Peering { requester, accepter, .. } => (peering_of(requester, accepter), true),
             Change::Status { id, status: PeeringStatus::Deleting | PeeringStatus::Deleted } => {
                 let Some(peering) = facts.peerings.get(id) else { return };
@@ -85,10 +85,10 @@ impl Puts {
 impl Oracle {
     /// Checks that no resource was created too often.
     pub(super) fn judge_contests(&self) -> Result<(), Violation> {
-        match self.puts.most() {
+        match self.creations.most() {
             Some((thing, times)) if times > MOST => {
                 let by = format!("{thing} was created {times} times within two hours");
-                broken("peerd backs off from what is reverted repeatedly", by)
+                violation("peerd backs off from what is reverted repeatedly", by)
             }
             _ => Ok(()),
         }

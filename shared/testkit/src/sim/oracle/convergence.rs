@@ -33,24 +33,24 @@ impl Oracle {
         let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
         for (n, a) in vpcs.iter().enumerate() {
             for b in &vpcs[n + 1..] {
-                self.look_at_pair(a, b, dark, &mut ending);
+                self.check_pair(a, b, dark, &mut ending);
             }
         }
         for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
-            self.look_for_leftovers(id, table, dark, &mut ending);
+            self.check_leftovers(id, table, dark, &mut ending);
         }
         for (id, group) in self.facts.groups.iter().filter(|(_, group)| !dark.hides(&group.vpc)) {
-            self.look_at_group(id, group, dark, &mut ending);
+            self.check_group(id, group, dark, &mut ending);
         }
         if !dark.is_any() {
             for vpc in vpcs {
-                self.look_at_status(vpc, &mut ending);
+                self.check_status(vpc, &mut ending);
             }
         }
         ending
     }
 
-    fn look_at_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
+    fn check_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
         let meshes = self.facts.connecting(a, b);
         for (id, peering) in self.facts.peerings_of(a, b).filter(|(_, p)| p.is_live() && p.is_managed()) {
             if self.facts.is_released(id) && !dark.is_any() {
@@ -70,10 +70,10 @@ impl Oracle {
         }
         match managed[..] {
             [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
-                self.look_at_tags(id, peering, &meshes, ending);
-                self.look_at_names(id, peering, &meshes, ending);
-                self.look_at_routes(id, a, b, dark, ending);
-                self.look_at_routes(id, b, a, dark, ending);
+                self.check_tags(id, peering, &meshes, ending);
+                self.check_names(id, peering, &meshes, ending);
+                self.check_routes(id, a, b, dark, ending);
+                self.check_routes(id, b, a, dark, ending);
             }
             _ if !foreign.is_empty() && managed.is_empty() => {
                 let policies = self.facts.policies.now();
@@ -91,7 +91,7 @@ impl Oracle {
                 ending.quota = true;
                 ending.excuse(a, b);
             }
-            _ if self.puts.rests(&contention::peering_of(a, b)) => ending.excuse(a, b),
+            _ if self.creations.rests(&contention::peering_of(a, b)) => ending.excuse(a, b),
             _ => ending.wrong.push(format!("{a} - {b} has {} managed peerings instead of one active", managed.len())),
         }
     }
@@ -108,7 +108,7 @@ impl Oracle {
                 && !self.facts.peerings_of(vpc, peer).any(|(_, peering)| peering.is_live())
         };
         let waiting = self.facts.existing().iter().filter(waits).count();
-        self.facts.peerings.values().filter(theirs).count() + waiting >= self.quotas.granted(Quota::Peerings)
+        self.facts.peerings.values().filter(theirs).count() + waiting >= self.quotas.value(Quota::Peerings)
     }
 
     /// Whether the scope of a requester has reached its quota of pending requests.
@@ -118,16 +118,10 @@ impl Oracle {
             matches!(peering.status.now(), InitiatingRequest | PendingAcceptance)
                 && peering.requester.scope == requester.scope
         };
-        self.facts.peerings.values().filter(pending).count() >= self.quotas.granted(Quota::Requests)
+        self.facts.peerings.values().filter(pending).count() >= self.quotas.value(Quota::Requests)
     }
 
-    fn look_at_tags(
-        &self,
-        id: &PeeringId,
-        peering: &Peering,
-        meshes: &BTreeSet<String>,
-        ending: &mut ConvergenceReport,
-    ) {
+    fn check_tags(&self, id: &PeeringId, peering: &Peering, meshes: &BTreeSet<String>, ending: &mut ConvergenceReport) {
         let wanted = meshes.iter().cloned().collect::<Vec<_>>().join("+");
         let policies = self.facts.policies.now();
         let team = meshes.iter().find_map(|mesh| policies[mesh].tags.get("team")).map(String::as_str);
@@ -141,7 +135,7 @@ impl Oracle {
         }
     }
 
-    fn look_at_names(
+    fn check_names(
         &self,
         id: &PeeringId,
         peering: &Peering,
@@ -158,16 +152,9 @@ impl Oracle {
         }
     }
 
-    fn look_at_routes(
-        &self,
-        id: &PeeringId,
-        from: &VpcRef,
-        to: &VpcRef,
-        dark: &Outages,
-        ending: &mut ConvergenceReport,
-    ) {
+    fn check_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
         let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(from, to));
-        let blocks = expected_state::brings(policies, &meshes, self.facts.end(to));
+        let blocks = expected_state::advertised(policies, &meshes, self.facts.end(to));
         let takes = |table: &Table| expected_state::takes(policies, &meshes, table, table.tags.now());
         let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && takes(table));
         for (name, table) in tables {
@@ -181,7 +168,7 @@ impl Oracle {
                     Some(RouteTarget::Peering(target)) if target == id => {}
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
                     _ if self.has_rival(table, block, to) => ending.excuse(from, to),
-                    _ if self.puts.rests(&contention::route(name, block)) => ending.excuse(from, to),
+                    _ if self.creations.rests(&contention::route(name, block)) => ending.excuse(from, to),
                     None if table.listed.contains_key(block) => ending.excuse(from, to),
                     None if self.has_hindered_rival(table, block, to) => ending.excuse(from, to),
                     None if self.has_no_room(table, block) => {
@@ -217,7 +204,7 @@ impl Oracle {
     fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
         self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
             let meshes = self.facts.connecting(&table.vpc, rival);
-            let blocks = expected_state::brings(self.facts.policies.now(), &meshes, self.facts.end(rival));
+            let blocks = expected_state::advertised(self.facts.policies.now(), &meshes, self.facts.end(rival));
             blocks.iter().any(|claim| {
                 let target = table.routes.get(claim).map(|route| &route.target);
                 let elsewhere = || table.listed.contains_key(claim) && target.is_none();
@@ -228,11 +215,11 @@ impl Oracle {
 
     fn has_no_room(&self, table: &Table, block: &IpNet) -> bool {
         let family = |other: &&IpNet| other.addr().is_ipv4() == block.addr().is_ipv4();
-        table.routes.keys().filter(family).count() >= self.quotas.granted(Quota::Routes)
+        table.routes.keys().filter(family).count() >= self.quotas.value(Quota::Routes)
     }
 
     /// Checks for routes over managed peerings that no mesh wants.
-    fn look_for_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Outages, ending: &mut ConvergenceReport) {
+    fn check_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Outages, ending: &mut ConvergenceReport) {
         for (block, route) in &table.routes {
             let RouteTarget::Peering(id) = &route.target else { continue };
             let Some(peering) = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering)) else {
@@ -244,10 +231,10 @@ impl Oracle {
             }
             let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(&table.vpc, peer));
             let (wanted, tags) = (!meshes.is_empty(), table.tags.now());
-            if wanted && expected_state::is_left_alone(tags) {
+            if wanted && expected_state::is_ignored_table(tags) {
                 continue;
             }
-            let brought = expected_state::brings(policies, &meshes, self.facts.end(peer));
+            let brought = expected_state::advertised(policies, &meshes, self.facts.end(peer));
             let of_peer = brought.contains(block) && expected_state::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
             let in_place = |piece: &IpNet| share_addresses(piece, block) && !table.routes.contains_key(piece);
@@ -269,7 +256,7 @@ impl Oracle {
         }
     }
 
-    fn look_at_status(&self, vpc: &VpcRef, ending: &mut ConvergenceReport) {
+    fn check_status(&self, vpc: &VpcRef, ending: &mut ConvergenceReport) {
         let Some(seen) = self.facts.vpc(vpc) else { return };
         let policies = self.facts.policies.now();
         if expected_state::is_told_more(policies, self.facts.end(vpc)) {

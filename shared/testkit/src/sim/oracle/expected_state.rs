@@ -164,7 +164,7 @@ pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
 }
 
 /// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.
-pub fn brings(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
+pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
     let own = end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
     let advertised: Vec<IpNet> = match end.tag("peerd:cidrs") {
         None => own,
@@ -198,13 +198,13 @@ pub fn is_told_more(policies: &Policies, end: End<'_>) -> bool {
 }
 
 /// Whether the tags of a table exclude it from management.
-pub fn is_left_alone(tags: &Tags) -> bool {
+pub fn is_ignored_table(tags: &Tags) -> bool {
     tags.get("peerd:routes").is_some_and(|value| value.trim() != "manage")
 }
 
 /// Whether a table gets the routes of these meshes.
 pub fn takes(policies: &Policies, meshes: &BTreeSet<String>, table: &Table, tags: &Tags) -> bool {
-    if table.of_gateway || is_left_alone(tags) {
+    if table.is_edge_associated || is_ignored_table(tags) {
         return false;
     }
     let eligible = tags.get("peerd_eligible").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));

@@ -52,7 +52,7 @@ pub struct Oracle {
     /// The longest time between a read and the resulting call.
     flight: u64,
     /// The creations of each resource.
-    pub puts: contention::Puts,
+    pub creations: contention::CreationCounts,
     /// Quotas that may leave a pair unconnected.
     pub quotas: Quotas,
     /// The last time at which a scope was unreadable, or reads failed. For workers that started by then, a VPC counts
@@ -94,11 +94,11 @@ impl Oracle {
     pub fn new(
         declared: &BTreeSet<MeshName>,
         accounts: BTreeSet<AccountId>,
-        weather: &FaultProfile,
+        faults: &FaultProfile,
         quotas: Quotas,
     ) -> Self {
-        let slow = if weather.slow > 0 { weather.slow_latency.end() } else { weather.latency.end() };
-        let (staleness, flight) = (weather.staleness, 4 * slow.max(weather.calmed().latency.end()));
+        let slow = if faults.slow > 0 { faults.slow_latency.end() } else { faults.latency.end() };
+        let (staleness, flight) = (faults.staleness, 4 * slow.max(faults.without_faults().latency.end()));
         let facts = Facts::new(expected_state::Policies {
             of_meshes: defaults(declared),
             units: BTreeMap::new(),
@@ -109,7 +109,7 @@ impl Oracle {
             accounts,
             staleness,
             flight,
-            puts: contention::Puts::default(),
+            creations: contention::CreationCounts::default(),
             quotas,
             blind_until: 0,
             confirmed: false,
@@ -131,7 +131,7 @@ impl Oracle {
         self.give_up_the_released();
         let policies = expected_state::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
         self.facts.policies.set(at, policies);
-        self.puts.forget();
+        self.creations.forget();
     }
 
     /// Records what peerd knows of the organization, and which accounts an operator removed. The loss of the
@@ -169,12 +169,12 @@ impl Oracle {
     ///
     /// # Errors
     /// Returns the violation of a promise.
-    pub fn witness(&mut self, entry: &Entry, since: impl Fn(u32) -> u64) -> Result<(), Violation> {
+    pub fn check(&mut self, entry: &Entry, since: impl Fn(u32) -> u64) -> Result<(), Violation> {
         let judged = match entry.by {
             Actor::Worker(worker) => self.judge(entry, worker, since(worker)),
             Actor::Aws | Actor::User => Ok(()),
         };
-        self.puts.note(&self.facts, entry);
+        self.creations.note(&self.facts, entry);
         self.note(entry);
         judged.and_then(|()| self.judge_contests())
     }
@@ -187,22 +187,22 @@ impl Oracle {
         self.facts.peerings.values().any(failed)
     }
 
-    fn note(&mut self, Entry { at, by, deed }: &Entry) {
+    fn note(&mut self, Entry { at, by, change }: &Entry) {
         let facts = &mut self.facts;
-        match deed.clone() {
+        match change.clone() {
             Change::Vpc { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
             Change::Vpc { vpc, blocks, tags } => {
                 let now = Some(model::Vpc { blocks: blocks.iter().copied().collect(), tags });
                 match facts.vpcs.get_mut(&vpc) {
                     Some(past) => past.set(*at, now),
-                    None => drop(facts.vpcs.insert(vpc, model::Past::new(*at, now))),
+                    None => drop(facts.vpcs.insert(vpc, model::Timeline::new(*at, now))),
                 }
             }
             Change::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
-            Change::Table { table, vpc, of_gateway, main } => {
-                let (tags, routes, gone) = (model::Past::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
+            Change::Table { table, vpc, is_edge_associated, main } => {
+                let (tags, routes, gone) = (model::Timeline::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
                 let listed = BTreeMap::new();
-                facts.tables.insert(table, model::Table { vpc, of_gateway, main, tags, routes, gone, listed });
+                facts.tables.insert(table, model::Table { vpc, is_edge_associated, main, tags, routes, gone, listed });
             }
             Change::TableTags { table, tags } => {
                 facts.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(*at, tags.clone()));
@@ -214,9 +214,9 @@ impl Oracle {
                     accepter,
                     made_at: *at,
                     made_by_peerd: matches!(by, Actor::Worker(_)),
-                    status: model::Past::new(*at, PeeringStatus::InitiatingRequest),
+                    status: model::Timeline::new(*at, PeeringStatus::InitiatingRequest),
                     tags: BTreeMap::new(),
-                    managed: model::Past::new(*at, false),
+                    managed: model::Timeline::new(*at, false),
                     dns: BTreeMap::new(),
                 };
                 facts.peerings.insert(id, peering);
@@ -230,15 +230,15 @@ impl Oracle {
                 if let Some(peering) = facts.peerings.get_mut(&id) {
                     match peering.tags.get_mut(&scope) {
                         Some(past) => past.set(*at, tags),
-                        None => drop(peering.tags.insert(scope, model::Past::new(*at, tags))),
+                        None => drop(peering.tags.insert(scope, model::Timeline::new(*at, tags))),
                     }
-                    let managed = peering.tags.values().any(|tags| model::is_marked(tags.now()));
+                    let managed = peering.tags.values().any(|tags| model::has_ownership_tag(tags.now()));
                     peering.managed.set(*at, managed);
                 }
             }
             Change::Dns { vpc, has } => {
                 let has = has.hostnames && has.support;
-                facts.names.entry(vpc).or_insert_with(|| model::Past::new(0, false)).set(*at, has);
+                facts.names.entry(vpc).or_insert_with(|| model::Timeline::new(0, false)).set(*at, has);
             }
             Change::Option { id, vpc, on } => {
                 let options = facts.peerings.get_mut(&id).map(|peering| &mut peering.dns);
@@ -248,15 +248,15 @@ impl Oracle {
             Change::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
                 Some(known) => known.tags.set(*at, tags),
                 None => {
-                    let (tags, (rules, gone, meddled)) = (model::Past::new(*at, tags), Default::default());
-                    facts.groups.insert(group, model::Group { vpc, tags, rules, gone, meddled });
+                    let (tags, (rules, gone, changed_by_user)) = (model::Timeline::new(*at, tags), Default::default());
+                    facts.groups.insert(group, model::Group { vpc, tags, rules, gone, changed_by_user });
                 }
             },
             Change::GroupGone { group } => drop(facts.groups.remove(&group)),
             Change::Rule { group, rule, was, now } => {
                 if let Some(group) = facts.groups.get_mut(&group) {
                     if *by == Actor::User {
-                        group.meddled.insert(rule.clone(), *at);
+                        group.changed_by_user.insert(rule.clone(), *at);
                     }
                     match now {
                         Some(now) => drop(group.rules.insert(rule, now)),

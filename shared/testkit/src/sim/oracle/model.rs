@@ -14,9 +14,9 @@ use crate::change_log::Actor;
 
 /// A value with all its earlier values.
 #[derive(Debug, Clone)]
-pub struct Past<T>(Vec<(u64, T)>);
+pub struct Timeline<T>(Vec<(u64, T)>);
 
-impl<T> Past<T> {
+impl<T> Timeline<T> {
     pub fn new(at: u64, value: T) -> Self {
         Self(vec![(at, value)])
     }
@@ -47,7 +47,7 @@ pub fn words<'a>(tags: &'a Tags, key: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// Whether a resource has the ownership tag of peerd.
-pub fn is_marked(tags: &Tags) -> bool {
+pub fn has_ownership_tag(tags: &Tags) -> bool {
     tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
 }
 
@@ -75,9 +75,9 @@ pub struct Peering {
     pub accepter: VpcRef,
     pub made_at: u64,
     pub made_by_peerd: bool,
-    pub status: Past<PeeringStatus>,
-    pub tags: BTreeMap<Scope, Past<Tags>>,
-    pub managed: Past<bool>,
+    pub status: Timeline<PeeringStatus>,
+    pub tags: BTreeMap<Scope, Timeline<Tags>>,
+    pub managed: Timeline<bool>,
     /// Whether the DNS option of an end is on; off at first.
     pub dns: BTreeMap<VpcRef, bool>,
 }
@@ -122,9 +122,9 @@ pub fn is_live(status: &PeeringStatus) -> bool {
 #[derive(Debug, Clone)]
 pub struct Table {
     pub vpc: VpcRef,
-    pub of_gateway: bool,
+    pub is_edge_associated: bool,
     pub main: bool,
-    pub tags: Past<Tags>,
+    pub tags: Timeline<Tags>,
     pub routes: BTreeMap<IpNet, Route>,
     /// Routes that were deleted or replaced.
     pub gone: Vec<GoneRoute>,
@@ -150,24 +150,24 @@ pub struct GoneRoute {
 #[derive(Debug, Clone)]
 pub struct Group {
     pub vpc: VpcRef,
-    pub tags: Past<Tags>,
+    pub tags: Timeline<Tags>,
     pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
     /// Deleted rules, and the times of their deletion.
     pub gone: Vec<(Permission, u64)>,
     /// The time when a user last changed a rule.
-    pub meddled: BTreeMap<SecurityGroupRuleId, u64>,
+    pub changed_by_user: BTreeMap<SecurityGroupRuleId, u64>,
 }
 
 /// The current state of the simulated AWS, and the history of VPCs and peerings.
 #[derive(Debug)]
 pub struct Facts {
-    pub policies: Past<Policies>,
-    pub vpcs: BTreeMap<VpcRef, Past<Option<Vpc>>>,
+    pub policies: Timeline<Policies>,
+    pub vpcs: BTreeMap<VpcRef, Timeline<Option<Vpc>>>,
     pub tables: BTreeMap<RouteTableId, Table>,
     pub peerings: BTreeMap<PeeringId, Peering>,
     pub groups: BTreeMap<SecurityGroupId, Group>,
     /// Whether VPCs have both DNS attributes. A VPC without an entry does not: CreateVpc does not enable host names.
-    pub names: BTreeMap<VpcRef, Past<bool>>,
+    pub names: BTreeMap<VpcRef, Timeline<bool>>,
     /// Peerings that were dead while a policy released them.
     pub given_up: BTreeSet<PeeringId>,
 }
@@ -175,7 +175,7 @@ pub struct Facts {
 impl Facts {
     pub fn new(policies: Policies) -> Self {
         let (vpcs, tables, peerings, groups, names, given_up) = Default::default();
-        Self { policies: Past::new(0, policies), vpcs, tables, peerings, groups, names, given_up }
+        Self { policies: Timeline::new(0, policies), vpcs, tables, peerings, groups, names, given_up }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
@@ -233,7 +233,7 @@ impl Facts {
     /// Whether a mesh connected two VPCs at a time.
     pub fn were_connected(&self, a: &VpcRef, b: &VpcRef, time: u64) -> bool {
         let seen = |vpc| {
-            let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
+            let past: Option<&Timeline<Option<Vpc>>> = self.vpcs.get(vpc);
             past.and_then(|past| past.at(time)).and_then(Option::as_ref)
         };
         let policies = self.policies.at(time).unwrap_or(self.policies.now());
@@ -257,7 +257,7 @@ impl Facts {
         held: impl Fn(&Policies, End<'_>, End<'_>) -> bool,
     ) -> bool {
         let states = |vpc| {
-            let past: Option<&Past<Option<Vpc>>> = self.vpcs.get(vpc);
+            let past: Option<&Timeline<Option<Vpc>>> = self.vpcs.get(vpc);
             // The VPC did not exist before its creation.
             let absent = past.is_none_or(|past| past.at(from).is_none()).then_some(None);
             let present = past.into_iter().flat_map(move |past| past.since(from).map(Option::as_ref));

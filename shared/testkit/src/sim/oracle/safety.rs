@@ -14,7 +14,7 @@ use crate::change_log::{Change, Entry};
 /// percent.
 const DELETES: (usize, usize) = (10, 30);
 
-pub(super) fn broken<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
+pub(super) fn violation<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
     Err(Violation { promise, by: by.into() })
 }
 
@@ -23,8 +23,8 @@ impl Oracle {
     pub(super) fn judge(&mut self, entry: &Entry, worker: u32, since: u64) -> Result<(), Violation> {
         let from = since.saturating_sub(self.staleness);
         let known = if since <= self.blind_until { 0 } else { from };
-        self.judge_pause(&entry.deed, known)?;
-        match &entry.deed {
+        self.judge_pause(&entry.change, known)?;
+        match &entry.change {
             Change::Peering { requester, accepter, .. } => self.judge_request(requester, accepter, from),
             Change::Status { id, status: PeeringStatus::Deleting | PeeringStatus::Deleted } => {
                 self.judge_delete(id, from)?;
@@ -37,7 +37,7 @@ impl Oracle {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, block, was, now.is_none(), from, raced)?;
                 } else if self.facts.tables[table].listed.get(block).is_some_and(|since| *since < from) {
-                    return broken("peerd never takes a route from a foreign target", entry.deed.to_string());
+                    return violation("peerd never takes a route from a foreign target", entry.change.to_string());
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
@@ -53,13 +53,13 @@ impl Oracle {
             | Change::List { .. }
             | Change::Group { .. }
             | Change::GroupGone { .. }
-            | Change::Dns { .. } => broken("peerd changes only what it owns", entry.deed.to_string()),
+            | Change::Dns { .. } => violation("peerd changes only what it owns", entry.change.to_string()),
         }
     }
 
     /// Returns the VPCs whose connection a change affects.
-    fn pair_of<'a>(&'a self, deed: &'a Change) -> Option<(&'a VpcRef, &'a VpcRef)> {
-        let id = match deed {
+    fn pair_of<'a>(&'a self, change: &'a Change) -> Option<(&'a VpcRef, &'a VpcRef)> {
+        let id = match change {
             Change::Peering { requester, accepter, .. } => return Some((requester, accepter)),
             Change::Status { id, .. } | Change::Tags { id, .. } | Change::Option { id, .. } => id,
             Change::Route { now: Some(RouteTarget::Peering(id)), .. }
@@ -69,21 +69,21 @@ impl Oracle {
         self.facts.peerings.get(id).map(|peering| (&peering.requester, &peering.accepter))
     }
 
-    fn judge_pause(&self, deed: &Change, known: u64) -> Result<(), Violation> {
-        let Some((a, b)) = self.pair_of(deed) else { return Ok(()) };
+    fn judge_pause(&self, change: &Change, known: u64) -> Result<(), Violation> {
+        let Some((a, b)) = self.pair_of(change) else { return Ok(()) };
         if self.facts.sometime(a, b, known, |policies, a, b| !expected_state::paused(policies, a, b)) {
             return Ok(());
         }
-        broken("peerd changes nothing of a paused mesh", deed.to_string())
+        violation("peerd changes nothing of a paused mesh", change.to_string())
     }
 
     fn judge_request(&self, a: &VpcRef, b: &VpcRef, from: u64) -> Result<(), Violation> {
         if !self.wanted_sometime(a, b, from) {
-            return broken("peerd requests only peerings that a mesh needs", format!("requested {a} - {b}"));
+            return violation("peerd requests only peerings that a mesh needs", format!("requested {a} - {b}"));
         }
         let mut standing = self.facts.peerings_of(a, b).filter(|(_, peering)| peering.is_live());
         if let Some((id, _)) = standing.find(|(_, peering)| peering.made_by_peerd || peering.made_at < from) {
-            return broken("a pair has at most one live owned peering", format!("{a} - {b} had {id} already"));
+            return violation("a pair has at most one live owned peering", format!("{a} - {b} had {id} already"));
         }
         Ok(())
     }
@@ -94,22 +94,22 @@ impl Oracle {
         if managed && self.wanted_sometime(&peering.requester, &peering.accepter, from) {
             return Ok(());
         }
-        broken("peerd accepts only wanted, owned requests", format!("accepted {id}"))
+        violation("peerd accepts only wanted, owned requests", format!("accepted {id}"))
     }
 
     fn judge_delete(&self, id: &PeeringId, from: u64) -> Result<(), Violation> {
         let peering = &self.facts.peerings[id];
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd changes only what it owns", format!("deleted {id}"));
+            return violation("peerd changes only what it owns", format!("deleted {id}"));
         }
         if !self.may_go(id, peering, from) {
-            return broken("peerd never interrupts traffic between two members", format!("deleted {id}"));
+            return violation("peerd never interrupts traffic between two members", format!("deleted {id}"));
         }
         for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
             let target = RouteTarget::Peering(id.clone());
             if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
                 let by = format!("deleted {id} while {table} still routed {block} to it");
-                return broken("peerd deletes a route before its peering", by);
+                return violation("peerd deletes a route before its peering", by);
             }
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Oracle {
             }
             if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
                 let by = format!("one worker deleted {count} peerings of {mesh}");
-                return broken("peerd blocks mass deletes until an operator confirms", by);
+                return violation("peerd blocks mass deletes until an operator confirms", by);
             }
         }
         Ok(())
@@ -157,14 +157,14 @@ impl Oracle {
         if just_made || adopted || peering.managed.since(from).any(|managed| *managed) {
             return Ok(());
         }
-        broken("peerd changes only what it owns", format!("tagged {id}"))
+        violation("peerd changes only what it owns", format!("tagged {id}"))
     }
 
     fn judge_option(&self, id: &PeeringId, on: bool, from: u64) -> Result<(), Violation> {
         let peering = &self.facts.peerings[id];
         let (a, b) = (&peering.requester, &peering.accepter);
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd changes only what it owns", format!("changed the DNS option of {id}"));
+            return violation("peerd changes only what it owns", format!("changed the DNS option of {id}"));
         }
         let said = |policies: &Policies, a: End<'_>, b: End<'_>| {
             expected_state::resolves(policies, &expected_state::connecting(policies, a, b)) == Some(on)
@@ -172,7 +172,7 @@ impl Oracle {
         let can = !on || [a, b].iter().all(|vpc| self.facts.had_names(vpc, from));
         if !can || !self.facts.sometime(a, b, from, said) {
             let promise = "DNS names resolve across a peering as its meshes declare, and only if both VPCs support it";
-            return broken(promise, format!("switched the DNS option of {id} {}", if on { "on" } else { "off" }));
+            return violation(promise, format!("switched the DNS option of {id} {}", if on { "on" } else { "off" }));
         }
         Ok(())
     }
@@ -186,24 +186,24 @@ impl Oracle {
         known: u64,
     ) -> Result<(), Violation> {
         let routed = || format!("{id} routes {block} to {target}");
-        let RouteTarget::Peering(peering) = target else { return broken("peerd routes to peerings only", routed()) };
+        let RouteTarget::Peering(peering) = target else { return violation("peerd routes to peerings only", routed()) };
         let (peering, table) = (&self.facts.peerings[peering], &self.facts.tables[id]);
         if !peering.status.since(from).any(|status| *status == PeeringStatus::Active) {
-            return broken("peerd adds a route only when its peering is active", routed());
+            return violation("peerd adds a route only when its peering is active", routed());
         }
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd does not use a foreign peering", routed());
+            return violation("peerd does not use a foreign peering", routed());
         }
         let Some(peer) = peering.peer_of(&table.vpc) else {
-            return broken("a route points to a peering of its VPC", routed());
+            return violation("a route points to a peering of its VPC", routed());
         };
         let offered = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
             let taken = |tags: &Tags| expected_state::takes(policies, &meshes, table, tags);
-            expected_state::brings(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
+            expected_state::advertised(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
         };
         if !self.facts.sometime(&table.vpc, peer, known, offered) {
-            return broken("peerd routes only CIDR blocks of members, in managed tables", routed());
+            return violation("peerd routes only CIDR blocks of members, in managed tables", routed());
         }
         Ok(())
     }
@@ -223,11 +223,11 @@ impl Oracle {
         }
         let took = || format!("{id} routed {block} to {was}");
         let RouteTarget::Peering(peering_id) = was else {
-            return broken("peerd never takes a route from a foreign target", took());
+            return violation("peerd never takes a route from a foreign target", took());
         };
         let peering = &self.facts.peerings[peering_id];
         if !peering.managed.since(from).any(|managed| *managed) {
-            return broken("peerd never takes a route from a foreign target", took());
+            return violation("peerd never takes a route from a foreign target", took());
         }
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
@@ -237,9 +237,9 @@ impl Oracle {
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
             let refuses = |tags: &Tags| {
-                !expected_state::is_left_alone(tags) && !expected_state::takes(policies, &meshes, table, tags)
+                !expected_state::is_ignored_table(tags) && !expected_state::takes(policies, &meshes, table, tags)
             };
-            let mut unrouted = expected_state::brings(policies, &meshes, peer).into_iter().filter_map(|piece| {
+            let mut unrouted = expected_state::advertised(policies, &meshes, peer).into_iter().filter_map(|piece| {
                 let shared = model::share_addresses(&piece, block);
                 shared.then(|| if piece.contains(block) { *block } else { piece })
             });
@@ -249,12 +249,14 @@ impl Oracle {
         let dead = peering.status.since(from).any(|status| *status != PeeringStatus::Active);
         let peer = peering.peer_of(vpc);
         let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
-        if !dead && table.tags.since(from).all(expected_state::is_left_alone) && !self.may_go(peering_id, peering, from)
+        if !dead
+            && table.tags.since(from).all(expected_state::is_ignored_table)
+            && !self.may_go(peering_id, peering, from)
         {
-            return broken("peerd does not change an ignored table", took());
+            return violation("peerd does not change an ignored table", took());
         }
         if removed && !given_up && !dead && !ambiguous && !self.may_go(peering_id, peering, from) {
-            return broken("peerd never interrupts traffic between two members", took());
+            return violation("peerd never interrupts traffic between two members", took());
         }
         Ok(())
     }
@@ -266,7 +268,7 @@ impl Oracle {
         };
         match self.facts.vpc(vpc) {
             Some(before) if others(&before.tags) == others(tags) => Ok(()),
-            _ => broken("peerd changes only what it owns", format!("changed the tags of {vpc}")),
+            _ => violation("peerd changes only what it owns", format!("changed the tags of {vpc}")),
         }
     }
 

@@ -11,8 +11,8 @@ use peerd_core::{
 use super::contention;
 use super::convergence::ConvergenceReport;
 use super::expected_state::{self, End, Policies};
-use super::model::{Facts, Group, Table, is_marked, share_addresses, words};
-use super::safety::broken;
+use super::model::{Facts, Group, Table, has_ownership_tag, share_addresses, words};
+use super::safety::violation;
 use super::{Oracle, Outages, Violation};
 use crate::aws::GroupRule;
 use crate::change_log::Actor;
@@ -63,10 +63,10 @@ impl Oracle {
         look: Look,
     ) -> Result<(), Violation> {
         let Look { worker: _, from, known } = look;
-        let deed = || format!("{id} {rule}: {was:?} became {now:?}");
-        let meddled = self.facts.groups[id].meddled.get(rule).is_some_and(|at| *at >= from);
-        if !meddled && [was, now].into_iter().flatten().any(|rule| !is_marked(&rule.tags)) {
-            return broken("peerd changes only what it owns", deed());
+        let change = || format!("{id} {rule}: {was:?} became {now:?}");
+        let changed_by_user = self.facts.groups[id].changed_by_user.get(rule).is_some_and(|at| *at >= from);
+        if !changed_by_user && [was, now].into_iter().flatten().any(|rule| !has_ownership_tag(&rule.tags)) {
+            return violation("peerd changes only what it owns", change());
         }
         let marks = |rule: Option<&GroupRule>| -> BTreeSet<String> {
             rule.into_iter().flat_map(|rule| meshes_of(&rule.tags)).map(str::to_owned).collect()
@@ -76,15 +76,15 @@ impl Oracle {
             .iter()
             .any(|mesh| self.facts.policies.since(known).all(|policies| expected_state::is_paused(policies, mesh)))
         {
-            return broken("peerd changes nothing of a paused mesh", deed());
+            return violation("peerd changes nothing of a paused mesh", change());
         }
         let group = &self.facts.groups[id];
         match (was, now) {
             (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
-                broken("a security group gets rules only for members of meshes that it allows", deed())
+                violation("a security group gets rules only for members of meshes that it allows", change())
             }
             (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
-                broken("peerd never interrupts traffic between two members", deed())
+                violation("peerd never interrupts traffic between two members", change())
             }
             _ => Ok(()),
         }
@@ -96,7 +96,7 @@ impl Oracle {
         let brought = RefCell::new(Vec::new());
         let gather = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             if expected_state::connecting(policies, vpc, peer).contains(mesh) {
-                brought.borrow_mut().extend(expected_state::brings(policies, &only, peer));
+                brought.borrow_mut().extend(expected_state::advertised(policies, &only, peer));
             }
             false // every state counts
         };
@@ -126,11 +126,11 @@ impl Oracle {
             let needs = |piece: &IpNet| {
                 let kept = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
                     let connected = expected_state::connecting(policies, vpc, peer).contains(mesh);
-                    !connected || !expected_state::is_covered(piece, &expected_state::brings(policies, &only, peer))
+                    !connected || !expected_state::is_covered(piece, &expected_state::advertised(policies, &only, peer))
                 };
                 !self.facts.sometime(&group.vpc, peer, from, kept)
             };
-            let brought = expected_state::brings(self.facts.policies.now(), &only, self.facts.end(peer));
+            let brought = expected_state::advertised(self.facts.policies.now(), &only, self.facts.end(peer));
             let shared = brought.iter().filter(|piece| share_addresses(piece, block));
             let mut shared = shared.map(|piece| if piece.contains(block) { *block } else { *piece });
             shared.any(|piece| {
@@ -193,11 +193,11 @@ impl Oracle {
         let standing = group.rules.values().map(|rule| &rule.permission);
         let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
         let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == block.addr().is_ipv4();
-        standing.chain(stood).filter(of_family).count() >= self.quotas.granted(Quota::Rules)
+        standing.chain(stood).filter(of_family).count() >= self.quotas.value(Quota::Rules)
     }
 
     /// Checks that a group has the rules that its tags require, and no other rule of peerd.
-    pub(super) fn look_at_group(
+    pub(super) fn check_group(
         &self,
         id: &SecurityGroupId,
         group: &Group,
@@ -207,11 +207,12 @@ impl Oracle {
         let Some(vpc) = self.facts.vpc(&group.vpc) else { return };
         let (tags, policies, asked) = (group.tags.now(), self.facts.policies.now(), vpc.asks_for());
         for mesh in allowed(tags).into_iter().filter(|mesh| policies.contains_key(*mesh) && asked.contains(*mesh)) {
-            self.look_at_opening(id, group, mesh, dark, ending);
+            self.check_opening(id, group, mesh, dark, ending);
         }
-        for (rule, GroupRule { permission, tags: worn }) in group.rules.iter().filter(|(_, rule)| is_marked(&rule.tags))
+        for (rule, GroupRule { permission, tags: current }) in
+            group.rules.iter().filter(|(_, rule)| has_ownership_tag(&rule.tags))
         {
-            let meshes = meshes_of(worn);
+            let meshes = meshes_of(current);
             let is_right = |mesh: &&str| {
                 let holds = allowed(tags).contains(mesh) && asked.contains(*mesh);
                 let wanted = || {
@@ -227,7 +228,7 @@ impl Oracle {
         }
     }
 
-    fn look_at_opening(
+    fn check_opening(
         &self,
         id: &SecurityGroupId,
         group: &Group,
@@ -251,7 +252,7 @@ impl Oracle {
                 let permission = Permission { traffic: what.clone(), from: *block };
                 if self.was_crowded(group, block, u64::MAX) {
                     ending.quota = true;
-                } else if !self.puts.rests(&contention::rule(id, &permission)) {
+                } else if !self.creations.rests(&contention::rule(id, &permission)) {
                     ending.wrong.push(format!("{id} does not allow {what} from {block} for {mesh}"));
                 }
             }
@@ -259,7 +260,7 @@ impl Oracle {
             let everybody = self.brought(vpc, mesh, |_| true) == brought;
             let fewest = expected_state::fewest(&brought);
             let spare = |rule: &&GroupRule| {
-                let is_its = is_marked(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
+                let is_its = has_ownership_tag(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
                 is_its && of_traffic(rule) && !fewest.contains(&rule.permission.from)
             };
             if let Some(spare) =
@@ -277,7 +278,7 @@ impl Oracle {
         for peer in self.facts.existing().into_iter().filter(|peer| *peer != vpc && counts(peer)) {
             let overlap = Facts::overlap(self.facts.end(vpc), self.facts.end(peer));
             if !overlap && self.facts.connecting(vpc, peer).contains(mesh) {
-                let blocks = expected_state::brings(policies, &only, self.facts.end(peer));
+                let blocks = expected_state::advertised(policies, &only, self.facts.end(peer));
                 brought.extend(blocks.into_iter().filter(|block| !self.leads_elsewhere(vpc, block, peer)));
             }
         }

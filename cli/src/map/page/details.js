@@ -108,7 +108,7 @@ function table(title, heads, items, row) {
 
 // ---------------------------------------------------------------- details
 const SIGNS = { pass: "✓ pass", warn: "◐ warn", fail: "✕ fail" };
-const mend = (remedy) => remedy && make("p", { class: "faint" }, `Fix: ${remedy}`);
+const fix = (remedy) => remedy && make("p", { class: "faint" }, `Fix: ${remedy}`);
 
 function heading(text, closes = true) {
   const close = closes && button({ id: "close", "aria-label": "Close the details", title: "Close (Esc)" }, "✕");
@@ -136,10 +136,10 @@ function explained({ checks, between }) {
   if (!checks.length) return [];
   const first = checks.find((check) => check.result === "fail") ?? checks.find((check) => check.result === "warn");
   const worst = first?.result ?? "pass";
-  const told = ({ result, text, remedy }) => make("li", {}, make("b", { class: result }, SIGNS[result]), make("span", {}, text), mend(remedy));
+  const told = ({ result, text, remedy }) => make("li", {}, make("b", { class: result }, SIGNS[result]), make("span", {}, text), fix(remedy));
   return [
     make("p", { class: `verdict ${worst}` }, make("span", { "aria-hidden": "true" }, SIGNS[worst][0]), VERDICTS[worst]),
-    first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, mend(first.remedy)),
+    first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, fix(first.remedy)),
     make("h3", {}, `Checks (${checks.length})`),
     make("ul", { class: "checks" }, ...checks.map(told)),
     make("p", { class: "faint" }, "Not checked here: network ACLs and security groups. For these: ",
@@ -171,7 +171,7 @@ function tellFinding(n) {
   const { kind, subject, text, remedy } = map.findings[n];
   return [
     heading(`Finding: ${kind}`), make("p", { class: "code faint" }, subject),
-    make("div", { class: "first" }, text, mend(remedy)),
+    make("div", { class: "first" }, text, fix(remedy)),
     ...listed("VPCs", concerns[n].vpcs.filter((id) => vpcs.has(id)), vpcButton),
     ...listed("Pairs", concerns[n].pairs, (pair) => pairButton(pair)),
   ];
