@@ -5,6 +5,7 @@ mod account;
 #[cfg(feature = "aws")]
 mod checks;
 mod color;
+#[cfg(feature = "aws")]
 mod confirm;
 mod demo;
 #[cfg(feature = "aws")]
@@ -17,7 +18,6 @@ mod import;
 #[cfg(feature = "aws")]
 mod input;
 #[cfg(feature = "aws")]
-#[cfg(feature = "aws")]
 mod map;
 #[cfg(feature = "aws")]
 mod mesh;
@@ -26,6 +26,7 @@ mod online;
 #[cfg(feature = "aws")]
 mod plan;
 mod progress;
+#[cfg(feature = "aws")]
 mod redrive;
 mod reference;
 #[cfg(feature = "aws")]

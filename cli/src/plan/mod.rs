@@ -128,11 +128,11 @@ pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<
 async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<DryRun>> {
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
     progress::count("reading meshes", meshes.len());
-    let looks = stream::iter(meshes).map(|mesh| look(observer, mesh, &scopes)).buffered(CONCURRENCY);
-    looks.try_collect().await
+    let runs = stream::iter(meshes).map(|mesh| preview(observer, mesh, &scopes)).buffered(CONCURRENCY);
+    runs.try_collect().await
 }
 
-async fn look(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<DryRun> {
+async fn preview(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<DryRun> {
     let preview = observer.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
     progress::step();
     preview

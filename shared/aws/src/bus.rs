@@ -25,20 +25,20 @@ impl EventBridgeBus {
         Self { events: aws_sdk_eventbridge::Client::new(config), name }
     }
 
-    fn entry(&self, notice: &Notification) -> Result<PutEventsRequestEntry, InfraError> {
+    fn entry(&self, notification: &Notification) -> Result<PutEventsRequestEntry, InfraError> {
         let unwritable =
             |error| InfraError { context: "notification not serialized".to_owned(), source: Some(Box::new(error)) };
-        let detail = serde_json::to_string(notice).map_err(unwritable)?;
-        let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(notice.detail_type());
+        let detail = serde_json::to_string(notification).map_err(unwritable)?;
+        let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(notification.detail_type());
         Ok(entry.event_bus_name(&self.name).detail(detail).build())
     }
 }
 
 #[async_trait]
 impl Bus for EventBridgeBus {
-    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError> {
-        for batch in notices.chunks(MAX_ENTRIES) {
-            let entries = batch.iter().map(|notice| self.entry(notice)).collect::<Result<_, _>>()?;
+    async fn publish(&self, notifications: &[Notification]) -> Result<(), InfraError> {
+        for batch in notifications.chunks(MAX_ENTRIES) {
+            let entries = batch.iter().map(|notification| self.entry(notification)).collect::<Result<_, _>>()?;
             let answer = self.events.put_events().set_entries(Some(entries)).send().await;
             let answer = answer.map_err(|error| errors::port(format!("PutEvents on {}", self.name), error))?;
             // The call succeeds even if the bus accepted no entry.

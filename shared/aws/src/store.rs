@@ -161,7 +161,7 @@ impl Store for DynamoStore {
         item.map(|item| read(&pk, item)).transpose()
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
+    async fn update_member(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
         let none = BTreeSet::new();
         let old = before.map_or(&none, |member| &member.meshes);
         let sk = in_mesh(&now.vpc);
@@ -180,7 +180,7 @@ impl Store for DynamoStore {
         self.transact(writes, &by_vpc(&now.vpc)).await
     }
 
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
+    async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
         let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
         known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
         let mut findings_record = self.delete(of_mesh(mesh), FINDINGS_RECORD.to_owned())?;

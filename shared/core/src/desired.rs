@@ -36,7 +36,7 @@ pub struct Member {
     /// The number of the last tag change of which an event told: an older event told of an older tag.
     #[serde(default)]
     pub tag_version: u64,
-    /// Grows with every write, so that of two workers who write at once one notices.
+    /// Grows with every write, so that of two workers who write at once one notifications.
     #[serde(default)]
     pub version: u64,
 }

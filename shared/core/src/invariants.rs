@@ -1,7 +1,7 @@
 //! The ten rules that keep peerd safe, each named where the code keeps it.
 //!
 //! A rule is always kept. Only a build for the simulator's own test, with the feature `invariant-switches`, can break one on purpose,
-//! to prove that the simulator notices.
+//! to prove that the simulator notifications.
 
 /// A rule (docs/semantics.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

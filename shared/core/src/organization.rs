@@ -12,7 +12,7 @@ use crate::ids::{AccountId, OrganizationalUnitId};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Organization {
-    /// Grows with every write, so that of two workers who write at once one notices.
+    /// Grows with every write, so that of two workers who write at once one notifications.
     pub version: u64,
     /// Every unit that was listed, with the one that it is in where that was listed as well.
     pub units: BTreeMap<OrganizationalUnitId, Option<OrganizationalUnitId>>,

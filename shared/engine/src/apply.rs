@@ -56,7 +56,7 @@ impl Applier<'_> {
     pub async fn apply(&self, mut actions: Vec<Action>) -> Vec<(Action, Applied)> {
         let count = Timestamp::try_from(actions.len().max(1)).unwrap_or(1);
         actions.rotate_left(usize::try_from(self.clock.now() % count).unwrap_or_default());
-        let tables = self.reread(&actions).await;
+        let tables = self.revalidate(&actions).await;
         let tables = &tables;
         let mut results: Vec<(Action, Applied)> = stream::iter(actions)
             .map(|action| async move {
@@ -158,7 +158,7 @@ impl Applier<'_> {
 
     /// Reads again the tables in which routes are replaced or removed: EC2 has no compare-and-set, and a route that
     /// another principal has just retargeted must stay.
-    async fn reread(&self, actions: &[Action]) -> Revalidation {
+    async fn revalidate(&self, actions: &[Action]) -> Revalidation {
         let tables: BTreeSet<(&Scope, &RouteTableId)> = actions.iter().filter_map(Revalidation::table_of).collect();
         let reads = stream::iter(tables)
             .map(|(scope, table)| async move { (table.clone(), self.cloud.route_table(scope, table).await) })

@@ -24,7 +24,7 @@ const MAX_ATTEMPTS: u32 = 14;
 const MAX_STALE_READS: u32 = 4;
 /// The attempt that verifies an unchanged mesh for the last time, 8 seconds after the previous read: reads mostly lag
 /// by less than a second, and seldom by that much.
-const LAST_LOOK: u32 = 4;
+const LAST_VERIFICATION: u32 = 4;
 /// The longest delay of a follow-up message, in seconds.
 const MAX_DELAY: u32 = 60;
 
@@ -41,11 +41,11 @@ pub struct Delivery {
 struct QueuedMessage {
     place: usize,
     attempt: u32,
-    matter: Payload,
+    payload: Payload,
 }
 
 enum Payload {
-    Event { focus: EventTarget, event: Value },
+    Event { target: EventTarget, event: Value },
     Work(Work),
 }
 
@@ -67,7 +67,7 @@ struct ReconcileRequest {
 /// The state of a batch while it is processed.
 #[derive(Default)]
 struct Batch {
-    asks: BTreeMap<MeshName, ReconcileRequest>,
+    requests: BTreeMap<MeshName, ReconcileRequest>,
     retry: BTreeSet<usize>,
 }
 
@@ -77,41 +77,41 @@ impl Engine<'_> {
     /// No action starts after `deadline`; follow-up messages continue the work.
     pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
         let mut batch = Batch::default();
-        let letters: Vec<QueuedMessage> =
-            deliveries.iter().enumerate().filter_map(|(place, delivery)| open(place, delivery)).collect();
-        let foci = letters.iter().filter_map(|letter| match &letter.matter {
-            Payload::Event { focus, .. } => Some(focus),
+        let messages: Vec<QueuedMessage> =
+            deliveries.iter().enumerate().filter_map(|(place, delivery)| decode(place, delivery)).collect();
+        let targets = messages.iter().filter_map(|message| match &message.payload {
+            Payload::Event { target, .. } => Some(target),
             Payload::Work(_) => None,
         });
-        let reads = self.read_vpcs(foci).await;
-        for letter in letters {
-            let place = letter.place;
-            if let Err(error) = self.take(letter, &reads, &mut batch).await {
+        let reads = self.read_vpcs(targets).await;
+        for message in messages {
+            let place = message.place;
+            if let Err(error) = self.dispatch(message, &reads, &mut batch).await {
                 tracing::error!(delivery = deliveries[place].id, error = chain(&error), "message not handled");
                 batch.retry.insert(place);
             }
         }
-        let Batch { asks, mut retry } = batch;
-        let answers = asks.iter().map(|(mesh, ask)| self.answer(mesh, ask, deadline));
-        for (ask, done) in asks.values().zip(join_all(answers).await) {
+        let Batch { requests, mut retry } = batch;
+        let answers = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
+        for (request, done) in requests.values().zip(join_all(answers).await) {
             if !done {
-                retry.extend(&ask.deliveries);
+                retry.extend(&request.deliveries);
             }
         }
         retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
-    async fn take(&self, letter: QueuedMessage, reads: &VpcReads, batch: &mut Batch) -> Result<(), ScanError> {
-        let QueuedMessage { place, attempt, matter } = letter;
-        match matter {
-            Payload::Event { focus, event } => {
+    async fn dispatch(&self, message: QueuedMessage, reads: &VpcReads, batch: &mut Batch) -> Result<(), ScanError> {
+        let QueuedMessage { place, attempt, payload } = message;
+        match payload {
+            Payload::Event { target, event } => {
                 let has_retries_left = attempt < MAX_STALE_READS;
-                let impact = self.assess(&focus, has_retries_left, reads).await?;
+                let impact = self.assess(&target, has_retries_left, reads).await?;
                 for (mesh, scopes) in impact.meshes {
-                    let ask = batch.ask(mesh, place, attempt);
-                    ask.verify = true;
-                    ask.scopes.extend(scopes);
-                    ask.causes.extend(focus.causes.iter().cloned());
+                    let request = batch.request(mesh, place, attempt);
+                    request.verify = true;
+                    request.scopes.extend(scopes);
+                    request.causes.extend(target.causes.iter().cloned());
                 }
                 if impact.stale && has_retries_left {
                     let again = Message::new(attempt + 1, Work::Event { event });
@@ -123,21 +123,21 @@ impl Engine<'_> {
             Payload::Work(Work::ListOrganization {}) => self.refresh_organization().await,
             Payload::Work(Work::ScanAccount { account }) => self.scan_and_enqueue(&account).await,
             Payload::Work(Work::Reconcile { mesh, scopes, everywhere, delete_approval }) => {
-                let ask = batch.ask(mesh, place, attempt);
-                ask.scopes.extend(scopes);
-                ask.everywhere |= everywhere;
-                ask.delete_approval = ask.delete_approval.max(delete_approval);
+                let request = batch.request(mesh, place, attempt);
+                request.scopes.extend(scopes);
+                request.everywhere |= everywhere;
+                request.delete_approval = request.delete_approval.max(delete_approval);
                 Ok(())
             }
-            Payload::Work(Work::Publish { notification: notice }) => Ok(self.bus.publish(&[notice]).await?),
+            Payload::Work(Work::Publish { notification }) => Ok(self.bus.publish(&[notification]).await?),
             Payload::Work(Work::Event { .. }) => Ok(()), // decoded as the event itself
         }
     }
 
     /// Reconciles one mesh and sends a follow-up message if the run needs one. Returns false if the queue must deliver
     /// the requesting messages again.
-    async fn answer(&self, mesh: &MeshName, ask: &ReconcileRequest, deadline: Timestamp) -> bool {
-        match self.try_answer(mesh, ask, deadline).await {
+    async fn reconcile_mesh(&self, mesh: &MeshName, request: &ReconcileRequest, deadline: Timestamp) -> bool {
+        match self.try_reconcile_mesh(mesh, request, deadline).await {
             Ok(done) => done,
             Err(error) => {
                 tracing::error!(%mesh, error = chain(error.as_ref()), "mesh not reconciled");
@@ -146,33 +146,34 @@ impl Engine<'_> {
         }
     }
 
-    async fn try_answer(
+    async fn try_reconcile_mesh(
         &self,
         mesh: &MeshName,
-        ask: &ReconcileRequest,
+        request: &ReconcileRequest,
         deadline: Timestamp,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-        let mut scopes = ask.scopes.clone();
-        if ask.everywhere {
+        let mut scopes = request.scopes.clone();
+        if request.everywhere {
             scopes.extend(self.observer().scopes().await?);
         }
-        let mut run = self.reconcile(mesh, &scopes, ask.delete_approval, deadline).await?;
-        run.causes.clone_from(&ask.causes);
+        let mut run = self.reconcile(mesh, &scopes, request.delete_approval, deadline).await?;
+        run.causes.clone_from(&request.causes);
         log_run(&run, &self.settings.stack);
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }
-        if let Some(attempt) = next_attempt(&run, ask) {
+        if let Some(attempt) = next_attempt(&run, request) {
             if attempt > MAX_ATTEMPTS {
                 tracing::warn!(%mesh, outcome = %run.outcome, "the retry budget is spent; the next sweep continues");
             } else {
                 // The follow-up reads the same scopes: a VPC that was peered on a stale read may have left the index by
                 // then.
-                let scopes = if ask.everywhere { ask.scopes.clone() } else { run.read_scopes };
+                let scopes = if request.everywhere { request.scopes.clone() } else { run.read_scopes };
                 // A confirmation applies until the confirmed deletes are done, and not to later ones.
                 let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
-                let delete_approval = if goes_on { ask.delete_approval } else { DeleteApproval::WithinLimits };
-                let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: ask.everywhere, delete_approval };
+                let delete_approval = if goes_on { request.delete_approval } else { DeleteApproval::WithinLimits };
+                let work =
+                    Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: request.everywhere, delete_approval };
                 self.queue.send(&Message::new(attempt, work), delay(attempt)).await?;
             }
         }
@@ -181,16 +182,16 @@ impl Engine<'_> {
 }
 
 impl Batch {
-    fn ask(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut ReconcileRequest {
-        let ask = self.asks.entry(mesh).or_default();
-        ask.deliveries.insert(place);
-        ask.attempt = Some(ask.attempt.map_or(attempt, |least| least.min(attempt)));
-        ask
+    fn request(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut ReconcileRequest {
+        let request = self.requests.entry(mesh).or_default();
+        request.deliveries.insert(place);
+        request.attempt = Some(request.attempt.map_or(attempt, |least| least.min(attempt)));
+        request
     }
 }
 
 /// Decodes a delivery. One that requests nothing is logged and dropped.
-fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
+fn decode(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
     let dropped = |why: &str| {
         tracing::info!(delivery = delivery.id, why, "ignored");
         None
@@ -203,15 +204,15 @@ fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
         match Message::parse(body) {
             Ok(Message { attempt, work: Work::Event { event }, .. }) => (attempt, event),
             Ok(Message { attempt, work, .. }) => {
-                return Some(QueuedMessage { place, attempt, matter: Payload::Work(work) });
+                return Some(QueuedMessage { place, attempt, payload: Payload::Work(work) });
             }
             Err(why) => return dropped(&why),
         }
     } else {
         (0, body)
     };
-    match event::focus_of(&event) {
-        Ok(focus) => Some(QueuedMessage { place, attempt, matter: Payload::Event { focus, event } }),
+    match event::target_of(&event) {
+        Ok(target) => Some(QueuedMessage { place, attempt, payload: Payload::Event { target, event } }),
         Err(ignored) => dropped(&ignored.0),
     }
 }
@@ -219,13 +220,13 @@ fn open(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
 /// Returns the attempt of the follow-up message that a run needs, if it needs one. A follow-up verifies what was
 /// applied. It also verifies a new event that seemed to require nothing, after a second and once more, because its
 /// reads may have been stale.
-fn next_attempt(run: &Run, ask: &ReconcileRequest) -> Option<u32> {
-    let attempt = ask.attempt.unwrap_or_default();
+fn next_attempt(run: &Run, request: &ReconcileRequest) -> Option<u32> {
+    let attempt = request.attempt.unwrap_or_default();
     match run.outcome {
         Outcome::Waiting | Outcome::Busy if run.changed_the_network() => Some(1),
         Outcome::Waiting | Outcome::Busy | Outcome::Applied => Some(attempt + 1),
-        Outcome::Unchanged | Outcome::Paused if attempt == 0 => ask.verify.then_some(1),
-        Outcome::Unchanged | Outcome::Paused => (attempt < LAST_LOOK).then_some(LAST_LOOK),
+        Outcome::Unchanged | Outcome::Paused if attempt == 0 => request.verify.then_some(1),
+        Outcome::Unchanged | Outcome::Paused => (attempt < LAST_VERIFICATION).then_some(LAST_VERIFICATION),
         Outcome::Partial | Outcome::Blocked => None,
     }
 }
@@ -281,8 +282,8 @@ mod tests {
         for outcome in [Outcome::Unchanged, Outcome::Paused] {
             assert_eq!(next(outcome, 0, false, Vec::new()), None);
             assert_eq!(next(outcome, 0, true, Vec::new()), Some(1));
-            assert_eq!(next(outcome, 1, false, Vec::new()), Some(LAST_LOOK));
-            assert_eq!(next(outcome, LAST_LOOK, false, Vec::new()), None);
+            assert_eq!(next(outcome, 1, false, Vec::new()), Some(LAST_VERIFICATION));
+            assert_eq!(next(outcome, LAST_VERIFICATION, false, Vec::new()), None);
         }
     }
 

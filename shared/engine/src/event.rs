@@ -28,7 +28,7 @@ impl fmt::Display for Ignored {
 ///
 /// # Errors
 /// [`Ignored`] with the reason: a failed call, an irrelevant kind of event, or an unknown format.
-pub fn focus_of(event: &Value) -> Result<EventTarget, Ignored> {
+pub fn target_of(event: &Value) -> Result<EventTarget, Ignored> {
     match text(event, "detail-type")? {
         "Tag Change on Resource" => tag_change(event),
         "AWS API Call via CloudTrail" => api_call(event),
@@ -91,7 +91,7 @@ fn api_call(event: &Value) -> Result<EventTarget, Ignored> {
     let scope = scope_of(event, detail)?;
     let call = text(detail, "eventName")?;
     let vpc = |expect| Ok(EventTarget::of_vpc(VpcRef::new(scope.clone(), id_in(detail, "vpcId")?), expect));
-    let focus = match call {
+    let target = match call {
         "CreateVpc" => vpc(ExpectedState::Exists)?,
         "DeleteVpc" => vpc(ExpectedState::Gone)?,
         "AssociateVpcCidrBlock" | "DisassociateVpcCidrBlock" | "CreateRouteTable" | "ModifyVpcAttribute" => {
@@ -108,7 +108,7 @@ fn api_call(event: &Value) -> Result<EventTarget, Ignored> {
         }
         other => return Err(Ignored(format!("call `{other}` is not handled"))),
     };
-    Ok(focus.caused(call, caller(detail)))
+    Ok(target.caused(call, caller(detail)))
 }
 
 /// The principal of the call: the ARN of a user or a session, otherwise the AWS service or the account.

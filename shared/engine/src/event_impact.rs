@@ -47,9 +47,9 @@ fn is_told(vpc: &Vpc) -> bool {
 
 impl Engine<'_> {
     /// Reads every VPC that the events name, with one call per scope.
-    pub(crate) async fn read_vpcs<'a>(&self, foci: impl Iterator<Item = &'a EventTarget>) -> VpcReads {
+    pub(crate) async fn read_vpcs<'a>(&self, targets: impl Iterator<Item = &'a EventTarget>) -> VpcReads {
         let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
-        for vpc in foci.flat_map(|focus| focus.vpcs.keys()) {
+        for vpc in targets.flat_map(|target| target.vpcs.keys()) {
             wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
         }
         let reads = wanted.into_iter().map(|(scope, ids)| async move {
@@ -66,11 +66,11 @@ impl Engine<'_> {
     /// When the store cannot be read or written.
     pub(crate) async fn assess(
         &self,
-        focus: &EventTarget,
+        target: &EventTarget,
         has_retries_left: bool,
         reads: &VpcReads,
     ) -> Result<EventImpact, ScanError> {
-        let EventTarget { vpcs, peerings, tables, groups, causes: _ } = focus;
+        let EventTarget { vpcs, peerings, tables, groups, causes: _ } = target;
         let mut impact = EventImpact::default();
         for (vpc, expect) in vpcs {
             self.read_vpc(vpc, expect, has_retries_left, reads, &mut impact).await?;
@@ -110,8 +110,8 @@ impl Engine<'_> {
             return Ok(());
         }
         self.register(&vpc.scope).await?;
-        let told = expect.told().filter(|_| expect.allows(read));
-        let mut touched = self.scan_vpc(vpc, read, told).await?.touched;
+        let tag_version = expect.tag_version().filter(|_| expect.allows(read));
+        let mut touched = self.scan_vpc(vpc, read, tag_version).await?.touched;
         if touched.is_empty() && read.is_some_and(is_told) {
             touched.extend(self.any_mesh().await?);
         }
@@ -140,7 +140,7 @@ impl Engine<'_> {
         let ends = [&view.requester, &view.accepter];
         let mut meshes = MeshTag::of(&view.tags).meshes;
         for end in ends {
-            meshes.extend(self.meshes_remembered_of(end).await?);
+            meshes.extend(self.indexed_meshes_of(end).await?);
         }
         impact.add_meshes(meshes, &ends.map(|vpc| vpc.scope.clone()).into());
         Ok(())
@@ -154,14 +154,14 @@ impl Engine<'_> {
         impact: &mut EventImpact,
     ) -> Result<(), InfraError> {
         match vpc {
-            Ok(Some(vpc)) => impact.add_meshes(self.meshes_remembered_of(&vpc).await?, &[scope.clone()].into()),
+            Ok(Some(vpc)) => impact.add_meshes(self.indexed_meshes_of(&vpc).await?, &[scope.clone()].into()),
             Ok(None) => impact.stale = true, // not visible yet, or deleted; after a few reads, the latter
             Err(error) => impact.unreadable(scope, &error),
         }
         Ok(())
     }
 
-    async fn meshes_remembered_of(&self, vpc: &VpcRef) -> Result<BTreeSet<MeshName>, InfraError> {
+    async fn indexed_meshes_of(&self, vpc: &VpcRef) -> Result<BTreeSet<MeshName>, InfraError> {
         Ok(self.store.member(vpc).await?.map(|member| member.meshes).unwrap_or_default())
     }
 }

@@ -28,7 +28,7 @@ pub enum ExpectedState {
 
 impl ExpectedState {
     /// The number of the tag change that an allowed read includes; none if the event allows any read.
-    pub fn told(&self) -> Option<u64> {
+    pub fn tag_version(&self) -> Option<u64> {
         match self {
             Self::Anything => None,
             Self::Exists => Some(0),
@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn an_event_tells_after_which_tag_change_a_read_was_made_that_it_allows() {
         let tagged = ExpectedState::Tagged { asks: MeshTag::parse("prod"), tags: Tags::new(), version: 7 };
-        let told =
-            [ExpectedState::Anything, ExpectedState::Exists, ExpectedState::Gone, tagged].map(|expect| expect.told());
-        assert_eq!(told, [None, Some(0), Some(u64::MAX), Some(7)]);
+        let tag_version = [ExpectedState::Anything, ExpectedState::Exists, ExpectedState::Gone, tagged]
+            .map(|expect| expect.tag_version());
+        assert_eq!(tag_version, [None, Some(0), Some(u64::MAX), Some(7)]);
     }
 
     #[test]

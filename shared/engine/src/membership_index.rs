@@ -57,7 +57,7 @@ impl Engine<'_> {
                 return Ok(IndexUpdate { touched, changed: false });
             }
             let version = self.next_version(before.as_ref());
-            if self.store.remember(before.as_ref(), &Member { version, ..now }).await? {
+            if self.store.update_member(before.as_ref(), &Member { version, ..now }).await? {
                 return Ok(IndexUpdate { touched, changed: true });
             }
         }
@@ -149,10 +149,10 @@ impl Engine<'_> {
             now.left.remove(mesh);
             now.joined.remove(mesh);
             // A VPC that was scanned after the reads of this run may have joined again.
-            stayed |= !self.store.remember(Some(member), &now).await?;
+            stayed |= !self.store.update_member(Some(member), &now).await?;
         }
         if !stayed && !desired.declared.contains_key(mesh) {
-            self.store.forget_mesh(mesh).await?;
+            self.store.remove_mesh(mesh).await?;
         }
         Ok(())
     }

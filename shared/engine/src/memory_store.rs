@@ -40,7 +40,7 @@ pub struct Tables {
 
 impl Tables {
     /// As [`Store::remember`].
-    pub fn remember(&mut self, before: Option<&Member>, now: &Member) -> bool {
+    pub fn update_member(&mut self, before: Option<&Member>, now: &Member) -> bool {
         if self.by_vpc.get(&now.vpc).map(|known| known.version) != before.map(|before| before.version) {
             return false;
         }
@@ -60,8 +60,8 @@ impl Tables {
         true
     }
 
-    /// As [`Store::forget_mesh`].
-    pub fn forget_mesh(&mut self, mesh: &MeshName) {
+    /// As [`Store::remove_mesh`].
+    pub fn remove_mesh(&mut self, mesh: &MeshName) {
         let findings_record = self.findings_record.get(mesh);
         if findings_record
             .is_none_or(|findings_record| findings_record.findings.is_empty() && findings_record.unsent.is_empty())
@@ -179,12 +179,12 @@ impl Store for MemoryStore {
         Ok(self.tables().by_vpc.get(vpc).cloned())
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
-        Ok(self.tables().remember(before, now))
+    async fn update_member(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
+        Ok(self.tables().update_member(before, now))
     }
 
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
-        self.tables().forget_mesh(mesh);
+    async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.tables().remove_mesh(mesh);
         Ok(())
     }
 

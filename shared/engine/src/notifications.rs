@@ -25,7 +25,7 @@ const MAX_FINDINGS: usize = 300;
 /// Attempts to write the findings record while other workers write it.
 const MAX_TRIES: usize = 8;
 /// Seconds until a notification that the bus did not accept is published again.
-const TELL_AGAIN: u32 = 60;
+const REPUBLISH_DELAY: u32 = 60;
 
 /// One notification (docs/events.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Notification {
     pub mesh: MeshName,
     /// The content.
     #[serde(flatten)]
-    pub news: NotificationKind,
+    pub kind: NotificationKind,
 }
 
 /// Kinds of notifications.
@@ -74,7 +74,7 @@ impl NotificationKind {
 impl Notification {
     /// The event's `detail-type`.
     pub fn detail_type(&self) -> &'static str {
-        match self.news {
+        match self.kind {
             NotificationKind::Changed { .. } => "peerd Mesh Changed",
             NotificationKind::Opened(_) => "peerd Finding Opened",
             NotificationKind::Resolved(_) => "peerd Finding Resolved",
@@ -124,24 +124,24 @@ impl Engine<'_> {
     /// # Errors
     /// When the store fails, or neither the bus nor the queue accepts the notification of the changes.
     pub(crate) async fn announce(&self, run: &Run) -> Result<bool, InfraError> {
-        let changed = changed(run).map(|news| self.notice(&run.mesh, self.clock.now(), news));
+        let changed = changed(run).map(|kind| self.notification(&run.mesh, self.clock.now(), kind));
         let findings_record = self.note_findings(run).await?;
-        let notices: Vec<Notification> = changed.iter().chain(&findings_record.unsent).cloned().collect();
-        if notices.is_empty() {
+        let notifications: Vec<Notification> = changed.iter().chain(&findings_record.unsent).cloned().collect();
+        if notifications.is_empty() {
             return Ok(true);
         }
-        if let Err(error) = self.bus.publish(&notices).await {
+        if let Err(error) = self.bus.publish(&notifications).await {
             tracing::warn!(mesh = %run.mesh, error = chain(&error), "notifications not published yet");
-            if let Some(notice) = changed {
-                self.queue.send(&Message::new(0, Work::Publish { notification: notice }), TELL_AGAIN).await?;
+            if let Some(notification) = changed {
+                self.queue.send(&Message::new(0, Work::Publish { notification }), REPUBLISH_DELAY).await?;
             }
             return Ok(false); // the next run publishes the findings
         }
         if !findings_record.unsent.is_empty() {
-            let told =
+            let published =
                 MeshFindings { version: findings_record.version + 1, unsent: Vec::new(), ..findings_record.clone() };
             // A worker that has written the record since publishes the same notifications again.
-            self.store.put_findings_record(&run.mesh, Some(findings_record.version), &told).await?;
+            self.store.put_findings_record(&run.mesh, Some(findings_record.version), &published).await?;
         }
         Ok(true)
     }
@@ -170,7 +170,7 @@ impl Engine<'_> {
             // A finding that still applies is not resolved, even if it is only counted from now on.
             let resolved = before.findings.iter().filter(|finding| !still.contains(&name(finding)));
             let resolved = resolved.map(|finding| NotificationKind::Resolved(rendered(finding)));
-            let new = opened.chain(resolved).map(|news| self.notice(&run.mesh, serial, news));
+            let new = opened.chain(resolved).map(|kind| self.notification(&run.mesh, serial, kind));
             let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
             let unsent = merge_unsent(before.unsent, new);
@@ -197,16 +197,16 @@ impl Engine<'_> {
         Ok(&gaps & &self.observer().scopes().await?)
     }
 
-    fn notice(&self, mesh: &MeshName, serial: u64, news: NotificationKind) -> Notification {
+    fn notification(&self, mesh: &MeshName, serial: u64, kind: NotificationKind) -> Notification {
         let deployment = self.settings.deployment.clone();
-        Notification { version: FORMAT, serial, deployment, mesh: mesh.clone(), news }
+        Notification { version: FORMAT, serial, deployment, mesh: mesh.clone(), kind }
     }
 }
 
 /// The unsent notifications, of each finding only the latest.
 fn merge_unsent(mut unsent: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
     let is_newer =
-        |old: &Notification| new.iter().any(|new| new.news.finding().map(name) == old.news.finding().map(name));
+        |old: &Notification| new.iter().any(|new| new.kind.finding().map(name) == old.kind.finding().map(name));
     unsent.retain(|old| !is_newer(old));
     unsent.extend(new);
     unsent
@@ -244,9 +244,9 @@ fn changed(run: &Run) -> Option<NotificationKind> {
 mod tests {
     use super::*;
 
-    fn notice(news: NotificationKind) -> Notification {
+    fn notification(kind: NotificationKind) -> Notification {
         let (deployment, mesh) = ("peerd".parse().unwrap(), "prod".parse().unwrap());
-        Notification { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, news }
+        Notification { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, kind }
     }
 
     fn finding(mesh: &str, error: &str) -> Rendered {
@@ -257,24 +257,28 @@ mod tests {
     #[test]
     fn notices_have_the_form_that_the_documentation_shows() {
         let changes = vec!["+ peering a - b for prod".to_owned()];
-        let changed = notice(NotificationKind::Changed { outcome: Outcome::Applied, changes, more: 0 });
+        let changed = notification(NotificationKind::Changed { outcome: Outcome::Applied, changes, more: 0 });
         let found = || finding("prod", "policy field `topology`: unknown variant `ring`");
-        let notices = [changed, notice(NotificationKind::Opened(found())), notice(NotificationKind::Resolved(found()))];
-        let types = notices.each_ref().map(Notification::detail_type);
+        let notifications = [
+            changed,
+            notification(NotificationKind::Opened(found())),
+            notification(NotificationKind::Resolved(found())),
+        ];
+        let types = notifications.each_ref().map(Notification::detail_type);
         assert_eq!(types, ["peerd Mesh Changed", "peerd Finding Opened", "peerd Finding Resolved"]);
         let documented = include_str!("../../../docs/events.md");
-        for notice in notices {
-            let text = serde_json::to_string(&notice).unwrap();
+        for notification in notifications {
+            let text = serde_json::to_string(&notification).unwrap();
             assert!(documented.contains(&text), "{text} is not in docs/events.md");
-            assert!(documented.contains(&format!("`{}`", notice.detail_type())));
-            assert_eq!(serde_json::from_str::<Notification>(&text).unwrap(), notice);
+            assert!(documented.contains(&format!("`{}`", notification.detail_type())));
+            assert_eq!(serde_json::from_str::<Notification>(&text).unwrap(), notification);
         }
     }
 
     #[test]
     fn of_a_finding_only_the_latest_is_still_to_be_told() {
-        let opened = |subject| notice(NotificationKind::Opened(finding(subject, "then")));
-        let resolved = notice(NotificationKind::Resolved(finding("vpc-1", "now")));
+        let opened = |subject| notification(NotificationKind::Opened(finding(subject, "then")));
+        let resolved = notification(NotificationKind::Resolved(finding("vpc-1", "now")));
         let unsent = merge_unsent(vec![opened("vpc-1"), opened("vpc-2")], vec![resolved.clone()]);
         assert_eq!(unsent, [opened("vpc-2"), resolved]);
     }

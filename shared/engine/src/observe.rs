@@ -64,7 +64,7 @@ enum PlannerInput {
 }
 
 /// Converts a read into an input of a plan. Logs an error, and sets `passing` if it is transient.
-fn told<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, String> {
+fn to_input<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, String> {
     read.map_err(|error| {
         tracing::warn!(error = chain(&error), "input of the plan not read");
         *transient |= error.kind.is_transient();
@@ -86,7 +86,7 @@ impl Observer<'_> {
         let mut known_accounts = self.known_accounts().await?;
         let early = match Invariant::PeeringsBeforeMembership.is_enforced() {
             true => None,
-            false => Some(self.asked_in(needed.iter().cloned().collect()).await),
+            false => Some(self.read_tags(needed.iter().cloned().collect()).await),
         };
         loop {
             has_transient_failure |= self.read_resources(mesh, &mut needed, &known_accounts, &mut observed).await?;
@@ -105,7 +105,7 @@ impl Observer<'_> {
         let there = |scope: &&Scope| observed.was_read(scope) && !known_accounts.removed.contains(&scope.account);
         let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
         let tags = match early {
-            None => self.asked_in(answering).await,
+            None => self.read_tags(answering).await,
             Some(early) => early,
         };
         for (scope, tags) in tags {
@@ -134,17 +134,17 @@ impl Observer<'_> {
             if unread.is_empty() {
                 return Ok(transient);
             }
-            for (scope, network) in self.networks(unread).await {
-                if network.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
+            for (scope, resources) in self.read_all_resources(unread).await {
+                if resources.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
                     return Err(InfraError::new(format!("{scope} cannot be read")));
                 }
-                transient |= add_resources(observed, scope, network);
+                transient |= add_resources(observed, scope, resources);
             }
             needed.extend(remote_scopes(observed, mesh, &self.settings.deployment, &known_accounts.scopes));
         }
     }
 
-    async fn networks(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeResources, ReadFailure>)> {
+    async fn read_all_resources(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeResources, ReadFailure>)> {
         let read = |scope: Scope| async move {
             let (peerings, tables, rules) = futures::join!(
                 self.cloud.peerings(&scope),
@@ -167,7 +167,7 @@ impl Observer<'_> {
         error.kind == ErrorKind::Denied && self.cloud.is_region_off(scope).await.unwrap_or_default()
     }
 
-    async fn asked_in(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeTags, CloudError>)> {
+    async fn read_tags(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeTags, CloudError>)> {
         let read = |scope: Scope| async move {
             let (vpcs, groups) = futures::join!(self.cloud.vpcs(&scope), self.cloud.security_groups(&scope));
             (scope, vpcs.map(|vpcs| ScopeTags { vpcs, groups }))
@@ -200,13 +200,13 @@ impl Observer<'_> {
         let mut transient = false;
         for answer in answers {
             match answer {
-                PlannerInput::Dns(read, vpc) => drop(observed.inputs.dns.insert(vpc, told(read, &mut transient))),
+                PlannerInput::Dns(read, vpc) => drop(observed.inputs.dns.insert(vpc, to_input(read, &mut transient))),
                 PlannerInput::List(read, list) => {
-                    drop(observed.inputs.prefix_lists.insert(list, told(read, &mut transient)))
+                    drop(observed.inputs.prefix_lists.insert(list, to_input(read, &mut transient)))
                 }
                 PlannerInput::RunHistory(past) => observed.inputs.run_history = Some(past),
                 PlannerInput::Quotas(read, scope) => {
-                    drop(observed.inputs.quotas.insert(scope, told(read, &mut transient)))
+                    drop(observed.inputs.quotas.insert(scope, to_input(read, &mut transient)))
                 }
             }
         }

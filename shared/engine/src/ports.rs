@@ -160,10 +160,10 @@ pub trait Store: Send + Sync {
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError>;
     /// Writes the index item of a VPC if `before` is still the stored item, and returns whether it was. Removes the
     /// item of a member of no mesh.
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError>;
+    async fn update_member(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError>;
     /// Removes a mesh that no VPC requests. A mesh that is declared in the store stays, and so does one with open
     /// findings or unsent notifications, because no later run would process them.
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError>;
+    async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError>;
     /// The registrations of accounts, by operators and by first events.
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError>;
     /// Registers a scope, and clears the record that its account was removed.
@@ -209,7 +209,7 @@ pub trait Queue: Send + Sync {
 #[async_trait]
 pub trait Bus: Send + Sync {
     /// Publishes all notifications, or fails.
-    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError>;
+    async fn publish(&self, notifications: &[Notification]) -> Result<(), InfraError>;
 }
 
 /// The clock.

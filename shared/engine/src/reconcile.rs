@@ -72,9 +72,9 @@ impl Engine<'_> {
         }
         progress.transient |= !at_rest;
         let run = progress.end(mesh.clone(), report, observed.scopes.keys().cloned().collect());
-        let told = self.announce(&run).await?;
+        let published = self.announce(&run).await?;
         let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.suppressed.is_empty();
-        if done && told {
+        if done && published {
             self.prune_index(&desired, &observed).await?;
         }
         Ok(run)

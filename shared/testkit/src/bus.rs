@@ -18,7 +18,7 @@ pub struct MemoryBus {
 /// The notifications that the subscriber received.
 #[derive(Default)]
 struct Heard {
-    notices: Vec<Notification>,
+    notifications: Vec<Notification>,
     /// The latest notification of each finding: its serial number, and whether the finding is open.
     findings: BTreeMap<(MeshName, FindingKind, String), (u64, bool)>,
 }
@@ -41,27 +41,27 @@ impl MemoryBus {
 
     /// Returns the notifications since the previous call.
     pub fn take_notices(&self) -> Vec<Notification> {
-        std::mem::take(&mut self.heard().notices)
+        std::mem::take(&mut self.heard().notifications)
     }
 }
 
 #[async_trait]
 impl Bus for MemoryBus {
-    async fn publish(&self, notices: &[Notification]) -> Result<(), InfraError> {
+    async fn publish(&self, notifications: &[Notification]) -> Result<(), InfraError> {
         let tell = || {
             let mut heard = self.heard();
-            for notice in notices {
-                let (finding, open) = match &notice.news {
+            for notification in notifications {
+                let (finding, open) = match &notification.kind {
                     NotificationKind::Changed { .. } => (None, false),
                     NotificationKind::Opened(finding) => (Some(finding), true),
                     NotificationKind::Resolved(finding) => (Some(finding), false),
                 };
                 if let Some(finding) = finding {
-                    let key = (notice.mesh.clone(), finding.kind, finding.subject.clone());
+                    let key = (notification.mesh.clone(), finding.kind, finding.subject.clone());
                     let latest = heard.findings.entry(key).or_default();
-                    *latest = (*latest).max((notice.serial, open));
+                    *latest = (*latest).max((notification.serial, open));
                 }
-                heard.notices.push(notice.clone());
+                heard.notifications.push(notification.clone());
             }
             Ok(())
         };

@@ -116,12 +116,12 @@ impl Store for MemoryStore {
         self.call("GetItem", |tables| tables.by_vpc.get(vpc).cloned()).await
     }
 
-    async fn remember(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
-        self.call("TransactWriteItems", |tables| tables.remember(before, now)).await
+    async fn update_member(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
+        self.call("TransactWriteItems", |tables| tables.update_member(before, now)).await
     }
 
-    async fn forget_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
-        self.call("DeleteItem", |tables| tables.forget_mesh(mesh)).await
+    async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.call("DeleteItem", |tables| tables.remove_mesh(mesh)).await
     }
 
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {

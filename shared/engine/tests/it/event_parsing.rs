@@ -8,7 +8,7 @@ use peerd_engine::{ExpectedState, event};
 use serde_json::Value;
 
 fn describe(event: &Value) -> String {
-    match event::focus_of(event) {
+    match event::target_of(event) {
         Err(ignored) => format!("ignored: {ignored}"),
         Ok(focus) => {
             let vpcs = focus.vpcs.iter().map(|(vpc, expect)| match expect {
@@ -65,7 +65,7 @@ fn the_spokes_forward_the_calls_that_the_hub_takes_and_each_has_its_case_here() 
     let understood = std::fs::read_dir(root.join("tests/events")).unwrap().filter_map(|entry| {
         let case: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
         let name = case["event"].pointer("/detail/eventName")?.as_str()?.to_owned();
-        event::focus_of(&case["event"]).is_ok().then_some(name)
+        event::target_of(&case["event"]).is_ok().then_some(name)
     });
     assert_eq!(forwarded, understood.collect());
 }

@@ -7,13 +7,13 @@ use peerd_testkit::{Fault, FaultTiming, MINUTE, World, account, scope};
 
 /// Returns the notifications since the previous call: of changes their number, of findings the kind and the subject.
 fn told(world: &World) -> Vec<String> {
-    let notices = world.bus.take_notices().into_iter();
+    let notifications = world.bus.take_notices().into_iter();
     let line = |news: NotificationKind| match news {
         NotificationKind::Changed { changes, .. } => format!("{} changes", changes.len()),
         NotificationKind::Opened(finding) => format!("opened {} {}", finding.kind, finding.subject),
         NotificationKind::Resolved(finding) => format!("resolved {} {}", finding.kind, finding.subject),
     };
-    notices.map(|notice| format!("{} {}", notice.mesh, line(notice.news))).collect()
+    notifications.map(|notification| format!("{} {}", notification.mesh, line(notification.kind))).collect()
 }
 
 /// peerd publishes the changes of each run; a sweep that finds nothing wrong publishes nothing.
