@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use peerd_aws::Stack;
 use peerd_core::{AccountId, Organization, Region, Scope};
-use peerd_engine::{Message, Queue, Registration, Store, Work};
+use peerd_engine::{AccountRegistry, Message, Queue, Registration, Work};
 use serde_json::json;
 
 use crate::say;

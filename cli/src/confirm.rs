@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_aws::Stack;
 use peerd_core::{DeleteApproval, Finding, MeshName};
-use peerd_engine::{Message, Queue, Store, Work};
+use peerd_engine::{FindingStore, Message, Queue, Work};
 
 use crate::say;
 

@@ -8,7 +8,7 @@ use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
 use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_core::{Check, CheckResult};
 use peerd_engine::error::chain;
-use peerd_engine::{Clock, Store};
+use peerd_engine::{Clock, RunLog};
 use serde_json::json;
 
 use crate::plan::{Backend, Source};

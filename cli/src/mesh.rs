@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use peerd_aws::Stack;
 use peerd_core::policy::Mode;
 use peerd_core::{MeshName, PeeringId, Policy};
-use peerd_engine::{Message, Queue, Store, Work};
+use peerd_engine::{MembershipIndex, Message, Queue, Work};
 use serde_json::json;
 
 use crate::table::table;

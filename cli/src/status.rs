@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use peerd_aws::{PastRun, Stack, SystemClock};
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
-use peerd_engine::{Clock, MeshFindings, Store};
+use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};

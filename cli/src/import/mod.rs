@@ -19,7 +19,7 @@ use futures::{StreamExt, stream};
 use peerd_aws::{AwsCloud, Sessions, Stack};
 use peerd_core::{MeshName, ObservedState, Policy, Scope, VpcId};
 use peerd_engine::error::chain;
-use peerd_engine::{CloudRead, CloudWrite, KnownAccounts, Message, Queue, Store, Work};
+use peerd_engine::{AccountRegistry, CloudRead, CloudWrite, KnownAccounts, MembershipIndex, Message, Queue, Work};
 
 use crate::plan::role_arn;
 use crate::{input, say};

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bus;
+mod claims;
 mod cloud;
 mod cloud_write;
 mod convert;

@@ -19,16 +19,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, VpcRef};
-use peerd_engine::{Claim, InfraError, MeshFindings, Registration, Run, Store, Timestamp};
+use peerd_core::{AccountId, Member, MeshName, Organization, Policy, RunChanges, Scope, VpcRef};
+use peerd_engine::{
+    AccountRegistry, FindingStore, InfraError, MembershipIndex, MeshFindings, Registration, Run, RunLog, Timestamp,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -143,7 +141,7 @@ impl DynamoStore {
 }
 
 #[async_trait]
-impl Store for DynamoStore {
+impl MembershipIndex for DynamoStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         self.query(policies::PK, "").await?.into_iter().map(policies::read).collect()
     }
@@ -191,7 +189,10 @@ impl Store for DynamoStore {
         let writes = [known, findings_record].map(|delete| TransactWriteItem::builder().delete(delete).build());
         self.transact(writes.into(), &format!("mesh {mesh}")).await.map(drop)
     }
+}
 
+#[async_trait]
+impl AccountRegistry for DynamoStore {
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
         #[derive(serde::Deserialize)]
         struct Account {
@@ -214,7 +215,7 @@ impl Store for DynamoStore {
         item.map_or_else(|| Ok(Organization::default()), |item| read(ORGANIZATION, item))
     }
 
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
+    async fn put_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
         let mut item: Item = serde_dynamo::to_item(now).map_err(|error| unreadable(ORGANIZATION, error))?;
         item.extend(organization_key());
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -224,8 +225,11 @@ impl Store for DynamoStore {
         let put = TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build();
         self.transact(vec![put], "the organization").await
     }
+}
 
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
+#[async_trait]
+impl RunLog for DynamoStore {
+    async fn record_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
         let request = self.dynamo.put_item().table_name(&self.table).set_item(Some(sweep_key())).item("at", number(at));
         request.send().await.map(drop).map_err(|error| errors::port("PutItem of the sweep", error))
     }
@@ -237,56 +241,17 @@ impl Store for DynamoStore {
         read::<Swept>(SWEEP, item).map(|swept| Some(swept.at))
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
-        let mut free = "attribute_not_exists(pk) OR until_ms < :now OR claimed_by = :owner".to_owned();
-        let mut request = self.dynamo.update_item();
-        for (n, peering) in claim.dead.iter().enumerate() {
-            free.push_str(&format!(" OR peering = :dead{n}"));
-            request = request.expression_attribute_values(format!(":dead{n}"), text(peering.as_str()));
-        }
-        let request = request
-            .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
-            .condition_expression(free)
-            .update_expression("SET claimed_by = :owner, until_ms = :until, expires = :expires REMOVE peering")
-            .expression_attribute_values(":owner", text(&claim.owner))
-            .expression_attribute_values(":now", number(claim.now))
-            .expression_attribute_values(":until", number(claim.until))
-            .expression_attribute_values(":expires", number(claim.until / 1000));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("UpdateItem of the claim to {}", claim.pair), error)),
-            },
-        }
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
+        self.keep_run(run, now).await
     }
 
-    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
-        let request = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
-            .condition_expression("claimed_by = :owner")
-            .update_expression("SET peering = :peering")
-            .expression_attribute_values(":owner", text(&claim.owner))
-            .expression_attribute_values(":peering", text(peering.as_str()));
-        let answer = request.send().await.map(drop);
-        answer.map_err(|error| errors::port(format!("UpdateItem of the claim to {}", claim.pair), error))
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        self.changes(mesh, from).await
     }
+}
 
-    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
-        let request = self
-            .dynamo
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
-            .condition_expression("claimed_by = :owner")
-            .expression_attribute_values(":owner", text(&claim.owner));
-        done_or_not_ours(request.send().await, &format!("the claim to {}", claim.pair))
-    }
-
+#[async_trait]
+impl FindingStore for DynamoStore {
     async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
@@ -313,28 +278,6 @@ impl Store for DynamoStore {
         };
         let put = TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build();
         self.transact(vec![put, self.know_mesh(mesh)?], &format!("the findings of {mesh}")).await
-    }
-
-    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
-        self.keep_run(run, now).await
-    }
-
-    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        self.changes(mesh, from).await
-    }
-}
-
-/// Accepts a conditional delete whose condition does not hold: the item belongs to another run.
-fn done_or_not_ours(
-    answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
-    what: &str,
-) -> Result<(), InfraError> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
-        },
     }
 }
 
@@ -373,10 +316,6 @@ fn in_mesh(vpc: &VpcRef) -> String {
 /// The partition key of the members, runs and findings of a mesh.
 pub(crate) fn of_mesh(mesh: &MeshName) -> String {
     format!("mesh#{mesh}")
-}
-
-fn of_pair(pair: &Pair) -> String {
-    format!("pair#{}#{}", pair.requester().id, pair.accepter().id)
 }
 
 pub(crate) fn text(value: &str) -> AttributeValue {

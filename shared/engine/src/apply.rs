@@ -9,7 +9,7 @@ use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
 
 use crate::ensure;
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
-use crate::ports::{Claim, Clock, Cloud, Store, Timestamp};
+use crate::ports::{Claim, ClaimStore, Clock, Cloud, Timestamp};
 
 /// The number of concurrent calls; the cloud itself keeps each scope below EC2's rate limits.
 const CONCURRENCY: usize = 32;
@@ -39,7 +39,7 @@ pub struct Applier<'a> {
     /// The cloud.
     pub cloud: &'a dyn Cloud,
     /// The store, for claims.
-    pub store: &'a dyn Store,
+    pub store: &'a dyn ClaimStore,
     /// The clock.
     pub clock: &'a dyn Clock,
     /// The name of this run in claims.

@@ -33,4 +33,7 @@ pub use message::{Message, Work};
 pub use notifications::{MeshFindings, Notification, NotificationKind};
 pub use observer::{KnownAccounts, Observer};
 pub use outcome::{Outcome, Run};
-pub use ports::{Bus, Claim, Clock, Cloud, CloudRead, CloudWrite, Directory, Queue, Registration, Store, Timestamp};
+pub use ports::{
+    AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, Directory, FindingStore,
+    MembershipIndex, Queue, Registration, RunLog, Store, Timestamp,
+};

@@ -13,7 +13,9 @@ use peerd_core::{
 use crate::error::InfraError;
 use crate::notifications::MeshFindings;
 use crate::outcome::Run;
-use crate::ports::{Claim, Registration, Store, Timestamp};
+use crate::ports::{
+    AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, Registration, RunLog, Timestamp,
+};
 
 /// The items of the store.
 #[derive(Debug, Default)]
@@ -83,8 +85,8 @@ impl Tables {
         said.removed = false;
     }
 
-    /// As [`Store::keep_organization`].
-    pub fn keep_organization(&mut self, before: u64, now: &Organization) -> bool {
+    /// As [`Store::put_organization`].
+    pub fn put_organization(&mut self, before: u64, now: &Organization) -> bool {
         let unchanged = self.organization.version == before;
         if unchanged {
             self.organization = now.clone();
@@ -166,7 +168,7 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl MembershipIndex for MemoryStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         Ok(self.tables().meshes.clone())
     }
@@ -187,7 +189,10 @@ impl Store for MemoryStore {
         self.tables().remove_mesh(mesh);
         Ok(())
     }
+}
 
+#[async_trait]
+impl AccountRegistry for MemoryStore {
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
         Ok(self.tables().accounts.clone())
     }
@@ -201,19 +206,13 @@ impl Store for MemoryStore {
         Ok(self.tables().organization.clone())
     }
 
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
-        Ok(self.tables().keep_organization(before, now))
+    async fn put_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
+        Ok(self.tables().put_organization(before, now))
     }
+}
 
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
-        self.tables().swept = Some(at);
-        Ok(())
-    }
-
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
-        Ok(self.tables().swept)
-    }
-
+#[async_trait]
+impl ClaimStore for MemoryStore {
     async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
         Ok(self.tables().claim(claim))
     }
@@ -226,7 +225,31 @@ impl Store for MemoryStore {
         self.tables().release_claim(claim);
         Ok(())
     }
+}
 
+#[async_trait]
+impl RunLog for MemoryStore {
+    async fn record_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
+        self.tables().swept = Some(at);
+        Ok(())
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
+        Ok(self.tables().swept)
+    }
+
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
+        self.tables().record_run(run, now);
+        Ok(())
+    }
+
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        Ok(self.tables().run_history(mesh, from))
+    }
+}
+
+#[async_trait]
+impl FindingStore for MemoryStore {
     async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         Ok(self.tables().findings_record.get(mesh).cloned())
     }
@@ -238,14 +261,5 @@ impl Store for MemoryStore {
         now: &MeshFindings,
     ) -> Result<bool, InfraError> {
         Ok(self.tables().put_findings_record(mesh, before, now))
-    }
-
-    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
-        self.tables().record_run(run, now);
-        Ok(())
-    }
-
-    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        Ok(self.tables().run_history(mesh, from))
     }
 }

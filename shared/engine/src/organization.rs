@@ -30,7 +30,7 @@ impl Engine<'_> {
             return Ok(());
         }
         now.version = self.clock.now().max(before.version + 1);
-        if !self.store.keep_organization(before.version, &now).await? {
+        if !self.store.put_organization(before.version, &now).await? {
             return Err(InfraError::new("another worker has just stored a listing of the organization").into());
         }
         let new: BTreeSet<&AccountId> =

@@ -149,9 +149,9 @@ pub struct Registration {
     pub removed: bool,
 }
 
-/// The membership index, the policies, the accounts, the claims, the run history and the findings records.
+/// Which VPC requested which mesh, and the policies of the meshes that are declared in the store.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait MembershipIndex: Send + Sync {
     /// Every mesh that is declared in the store or that a VPC has requested, with its policy if it is declared there.
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError>;
     /// The indexed members of a mesh, from a consistent read.
@@ -164,6 +164,11 @@ pub trait Store: Send + Sync {
     /// Removes a mesh that no VPC requests. A mesh that is declared in the store stays, and so does one with open
     /// findings or unsent notifications, because no later run would process them.
     async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError>;
+}
+
+/// The registered accounts, and the last listing of the organization.
+#[async_trait]
+pub trait AccountRegistry: Send + Sync {
     /// The registrations of accounts, by operators and by first events.
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError>;
     /// Registers a scope, and clears the record that its account was removed.
@@ -171,21 +176,36 @@ pub trait Store: Send + Sync {
     /// The last listing of the organization; empty if there is none.
     async fn organization(&self) -> Result<Organization, InfraError>;
     /// Writes the listing if `before` is still the stored version (0 for none), and returns whether it was.
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError>;
-    /// Records when a sweep started.
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError>;
-    /// When the last sweep started, if there was one.
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError>;
+    async fn put_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError>;
+}
+
+/// Claims: the right of one run to request the peering of a pair, for a limited time.
+#[async_trait]
+pub trait ClaimStore: Send + Sync {
     /// Acquires a claim. Returns false if another run holds it.
     async fn claim(&self, claim: &Claim) -> Result<bool, InfraError>;
     /// Records in the claim the peering that was requested.
     async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError>;
     /// Releases a claim before it expires. A claim that another run holds by now stays.
     async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError>;
+}
+
+/// What runs did, and when the last sweep started.
+#[async_trait]
+pub trait RunLog: Send + Sync {
+    /// Records when a sweep started.
+    async fn record_sweep(&self, at: Timestamp) -> Result<(), InfraError>;
+    /// When the last sweep started, if there was one.
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError>;
     /// Adds a run to the run history, for a limited time.
     async fn record_run(&self, run: &crate::Run, now: Timestamp) -> Result<(), InfraError>;
     /// The changes of the runs of a mesh that ended since `from`, oldest first.
     async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError>;
+}
+
+/// The findings record of each mesh: open findings and unsent notifications.
+#[async_trait]
+pub trait FindingStore: Send + Sync {
     /// The findings record of a mesh.
     async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError>;
     /// Writes the findings record if `before` is still the stored version, and returns whether it was. The mesh is
@@ -197,6 +217,11 @@ pub trait Store: Send + Sync {
         now: &MeshFindings,
     ) -> Result<bool, InfraError>;
 }
+
+/// Everything that a run keeps between runs: the table of a deployment, or its equivalent in memory.
+pub trait Store: MembershipIndex + AccountRegistry + ClaimStore + RunLog + FindingStore {}
+
+impl<S: MembershipIndex + AccountRegistry + ClaimStore + RunLog + FindingStore> Store for S {}
 
 /// The queue for follow-up messages.
 #[async_trait]

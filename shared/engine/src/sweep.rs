@@ -26,7 +26,7 @@ impl Engine<'_> {
         for work in discover.into_iter().chain(surveys).chain(reconciles) {
             self.queue.send(&Message::new(0, work), 0).await?;
         }
-        self.store.note_sweep(self.clock.now()).await
+        self.store.record_sweep(self.clock.now()).await
     }
 
     /// Scans an account and requests a reconcile of each mesh whose membership changed.

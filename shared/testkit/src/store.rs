@@ -8,7 +8,10 @@ use peerd_core::{
     AccountId, FindingKind, Member, MeshName, Organization, PeeringId, Policy, RunChanges, Scope, VpcRef,
 };
 use peerd_engine::memory_store::Tables;
-use peerd_engine::{Claim, InfraError, MeshFindings, Registration, Run, Store, Timestamp};
+use peerd_engine::{
+    AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, MembershipIndex, MeshFindings, Registration, Run,
+    RunLog, Timestamp,
+};
 
 use crate::transport::Transport;
 
@@ -103,7 +106,7 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl MembershipIndex for MemoryStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
         self.call("Query", |tables| tables.meshes.clone()).await
     }
@@ -123,7 +126,10 @@ impl Store for MemoryStore {
     async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
         self.call("DeleteItem", |tables| tables.remove_mesh(mesh)).await
     }
+}
 
+#[async_trait]
+impl AccountRegistry for MemoryStore {
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError> {
         self.call("Query", |tables| tables.accounts.clone()).await
     }
@@ -136,18 +142,13 @@ impl Store for MemoryStore {
         self.call("GetItem", |tables| tables.organization.clone()).await
     }
 
-    async fn keep_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
-        self.call("PutItem", |tables| tables.keep_organization(before, now)).await
+    async fn put_organization(&self, before: u64, now: &Organization) -> Result<bool, InfraError> {
+        self.call("PutItem", |tables| tables.put_organization(before, now)).await
     }
+}
 
-    async fn note_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
-        self.call("PutItem", |tables| tables.swept = Some(at)).await
-    }
-
-    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
-        self.call("GetItem", |tables| tables.swept).await
-    }
-
+#[async_trait]
+impl ClaimStore for MemoryStore {
     async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
         self.call("UpdateItem", |tables| tables.claim(claim)).await
     }
@@ -159,7 +160,29 @@ impl Store for MemoryStore {
     async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
         self.call("DeleteItem", |tables| tables.release_claim(claim)).await
     }
+}
 
+#[async_trait]
+impl RunLog for MemoryStore {
+    async fn record_sweep(&self, at: Timestamp) -> Result<(), InfraError> {
+        self.call("PutItem", |tables| tables.swept = Some(at)).await
+    }
+
+    async fn last_sweep(&self) -> Result<Option<Timestamp>, InfraError> {
+        self.call("GetItem", |tables| tables.swept).await
+    }
+
+    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
+        self.call("PutItem", |tables| tables.record_run(run, now)).await
+    }
+
+    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
+        self.call("Query", |tables| tables.run_history(mesh, from)).await
+    }
+}
+
+#[async_trait]
+impl FindingStore for MemoryStore {
     async fn findings_record(&self, mesh: &MeshName) -> Result<Option<MeshFindings>, InfraError> {
         self.call("GetItem", |tables| tables.findings_record.get(mesh).cloned()).await
     }
@@ -171,13 +194,5 @@ impl Store for MemoryStore {
         now: &MeshFindings,
     ) -> Result<bool, InfraError> {
         self.call("PutItem", |tables| tables.put_findings_record(mesh, before, now)).await
-    }
-
-    async fn record_run(&self, run: &Run, now: Timestamp) -> Result<(), InfraError> {
-        self.call("PutItem", |tables| tables.record_run(run, now)).await
-    }
-
-    async fn run_history(&self, mesh: &MeshName, from: Timestamp) -> Result<Vec<RunChanges>, InfraError> {
-        self.call("Query", |tables| tables.run_history(mesh, from)).await
     }
 }

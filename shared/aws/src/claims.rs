@@ -1,0 +1,83 @@
+//! Claims, in the table: `pair#<requester>#<accepter>` / `claim`.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use peerd_core::{Pair, PeeringId};
+use peerd_engine::{Claim, ClaimStore, InfraError};
+
+use crate::errors;
+use crate::store::{DynamoStore, key, number, text};
+
+#[async_trait]
+impl ClaimStore for DynamoStore {
+    async fn claim(&self, claim: &Claim) -> Result<bool, InfraError> {
+        let mut free = "attribute_not_exists(pk) OR until_ms < :now OR claimed_by = :owner".to_owned();
+        let mut request = self.dynamo.update_item();
+        for (n, peering) in claim.dead.iter().enumerate() {
+            free.push_str(&format!(" OR peering = :dead{n}"));
+            request = request.expression_attribute_values(format!(":dead{n}"), text(peering.as_str()));
+        }
+        let request = request
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression(free)
+            .update_expression("SET claimed_by = :owner, until_ms = :until, expires = :expires REMOVE peering")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":now", number(claim.now))
+            .expression_attribute_values(":until", number(claim.until))
+            .expression_attribute_values(":expires", number(claim.until / 1000));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(errors::port(format!("UpdateItem of the claim to {}", claim.pair), error)),
+            },
+        }
+    }
+
+    async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
+        let request = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression("claimed_by = :owner")
+            .update_expression("SET peering = :peering")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":peering", text(peering.as_str()));
+        let answer = request.send().await.map(drop);
+        answer.map_err(|error| errors::port(format!("UpdateItem of the claim to {}", claim.pair), error))
+    }
+
+    async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
+        let request = self
+            .dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .condition_expression("claimed_by = :owner")
+            .expression_attribute_values(":owner", text(&claim.owner));
+        ignore_condition_failure(request.send().await, &format!("the claim to {}", claim.pair))
+    }
+}
+
+/// Accepts a conditional delete whose condition does not hold: the item belongs to another run.
+fn ignore_condition_failure(
+    answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
+    what: &str,
+) -> Result<(), InfraError> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) => match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
+        },
+    }
+}
+
+fn of_pair(pair: &Pair) -> String {
+    format!("pair#{}#{}", pair.requester().id, pair.accepter().id)
+}
