@@ -66,10 +66,10 @@ pub struct Handover {
 }
 
 /// `peerd adopt` and `peerd release`.
-pub async fn hand_over(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
+pub async fn set_adoption(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
     let mut policy = policy_of(deployed, &mesh).await?;
     let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
-    policy.hand_over(peering, adopt);
+    policy.set_adoption(peering, adopt);
     declare(deployed, &mesh, &policy, &done).await
 }
 

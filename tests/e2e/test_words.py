@@ -223,7 +223,7 @@ def test_errors_of_the_operators_own_making(
     run_command: RunCommand, write_config: Callable[[str], str], tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
     for name, command in {
-        "unknown command": ["plam"],
+        "unknown command": ["paln"],
         "unknown mesh": ["status", "nosuch"],
         "unknown mesh in a plan": ["plan", "nosuch", *STACK_OPTIONS],
         "unknown VPC": ["explain", "vpc-00000000", "vpc-00000001", *STACK_OPTIONS],

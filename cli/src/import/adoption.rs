@@ -37,7 +37,7 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &
 /// Why a peering of the Python peerd cannot be adopted. `inside` is the number of its VPCs in the environment; `its_own`
 /// is the number of its sides with the tags of the environment.
 fn obstacle(peering: &Peering, inside: usize, its_own: usize) -> Option<String> {
-    let both_seen = peering.ends().into_iter().all(|vpc| peering.is_seen_by(&vpc.scope));
+    let both_seen = peering.ends().into_iter().all(|vpc| peering.is_shown_by(&vpc.scope));
     if inside == 1 {
         Some("one of its VPCs is no longer in the file: it is not adopted, and its routes stay".to_owned())
     } else if peering.status != PeeringStatus::Active {

@@ -164,7 +164,7 @@ impl CloudWrite for AwsCloud {
         answer.map(drop).map_err(|error| errors::cloud(call, error))
     }
 
-    async fn mark_rule(
+    async fn set_rule_tag(
         &self,
         scope: &Scope,
         rule: &SecurityGroupRuleId,

@@ -67,7 +67,7 @@ fn rule(entry: &NetworkAclEntry) -> Result<Option<NetworkAclRule>, Malformed> {
         number: entry.rule_number().unwrap_or(i32::MAX),
         egress: entry.egress().unwrap_or_default(),
         allows: entry.rule_action() == Some(&RuleAction::Allow),
-        everything: entry.protocol() == Some(EVERYTHING),
+        all_traffic: entry.protocol() == Some(EVERYTHING),
         block: cidr::parse(block)?,
     }))
 }
@@ -81,9 +81,9 @@ mod tests {
         let entry =
             NetworkAclEntry::builder().rule_number(100).egress(true).rule_action(RuleAction::Allow).protocol("-1");
         let read = rule(&entry.clone().cidr_block("0.0.0.0/0").build()).unwrap().unwrap();
-        assert!(read.everything && read.allows && read.egress && read.number == 100);
+        assert!(read.all_traffic && read.allows && read.egress && read.number == 100);
         let tcp = rule(&entry.clone().protocol("6").ipv6_cidr_block("::/0").build()).unwrap().unwrap();
-        assert!(!tcp.everything && tcp.block == "::/0".parse::<cidr::IpNet>().unwrap());
+        assert!(!tcp.all_traffic && tcp.block == "::/0".parse::<cidr::IpNet>().unwrap());
         assert!(rule(&entry.build()).unwrap().is_none());
     }
 }

@@ -1,7 +1,8 @@
-//! What a plan is made of: actions that each name every id they need and can be done twice without harm.
+//! The actions of a plan. Each action names every id that it needs, and applying it twice has the same effect as
+//! applying it once.
 //!
-//! Who may undo one: every action here is undone by peerd itself when the tags say so, and by nobody else's leave. An
-//! action never makes a choice when it is applied.
+//! peerd reverts every action itself when the tags require it, and needs no approval of another principal for that.
+//! Applying an action involves no decision.
 
 use std::fmt;
 
@@ -11,146 +12,146 @@ use crate::ingress::Permission;
 use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTable, RouteTarget};
 use crate::tags::{self, Tags};
 
-/// One step, an *ensure*: doing it twice is doing it once.
+/// One change, as an *ensure*: applying it twice has the same effect as applying it once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// Request a peering, tagged in the create call itself, so that a crash leaves no orphan.
+    /// Requests a peering, tagged by the create call itself, so that a crash leaves no untagged peering.
     CreatePeering {
-        /// Requester and accepter.
+        /// The requester and the accepter.
         pair: Pair,
-        /// The requester's side's tags.
+        /// The tags of the requester's side.
         tags: Tags,
-        /// Earlier peerings of the pair that are dead: a claim made for one of them no longer holds.
+        /// Earlier peerings of the pair that are dead. A claim for one of them is no longer valid.
         dead: Vec<PeeringId>,
     },
-    /// Accept a request, in the accepter's account and Region.
+    /// Accepts a request, in the accepter's account and Region.
     AcceptPeering {
-        /// Which.
+        /// The peering.
         peering: PeeringId,
         /// The accepter's scope.
         scope: Scope,
     },
-    /// Put tags on one side of a peering.
+    /// Sets tags on one side of a peering.
     TagPeering {
-        /// Which.
+        /// The peering.
         peering: PeeringId,
-        /// The side's scope.
+        /// The scope of the side.
         scope: Scope,
-        /// What that side lacks.
+        /// The tags that the side lacks.
         tags: Tags,
     },
-    /// Take the mark of this deployment off one side of a peering, which is somebody else's from then on.
+    /// Removes this deployment's ownership tags from one side of a peering, which is foreign from then on.
     ReleasePeering {
-        /// Which.
+        /// The peering.
         peering: PeeringId,
-        /// The side's scope.
+        /// The scope of the side.
         scope: Scope,
     },
-    /// Switch the DNS option of one end of an active peering.
+    /// Enables or disables the DNS option of one end of an active peering.
     SetDns {
-        /// Which.
+        /// The peering.
         peering: PeeringId,
-        /// The end: its names resolve to private addresses for the other VPC, or no longer do.
+        /// The end: its public host names resolve to private addresses for the other VPC, or no longer do.
         vpc: VpcRef,
         /// Whether the end is the requester.
         requester: bool,
-        /// On or off.
+        /// Whether to enable the option; else it is disabled.
         on: bool,
     },
-    /// Route a block to an active peering.
+    /// Adds a route to a CIDR block over an active peering.
     AddRoute {
-        /// Where the table is.
+        /// The scope of the table.
         scope: Scope,
-        /// Which table.
+        /// The route table.
         table: RouteTableId,
-        /// The block.
+        /// The destination CIDR block.
         destination: IpNet,
-        /// Where to.
+        /// The peering that the route is to target.
         peering: PeeringId,
     },
-    /// Move a route of ours from one managed peering to another, without a moment between.
+    /// Changes the target of an owned route from one managed peering to another in one call, without an interruption.
     ReplaceRoute {
-        /// Where the table is.
+        /// The scope of the table.
         scope: Scope,
-        /// Which table.
+        /// The route table.
         table: RouteTableId,
-        /// The block.
+        /// The destination CIDR block.
         destination: IpNet,
-        /// The managed peering that it leads to now.
+        /// The managed peering that the route targets now.
         from: PeeringId,
-        /// Where to.
+        /// The peering that the route is to target.
         peering: PeeringId,
     },
-    /// Take out a route that leads to a managed peering.
+    /// Removes a route that targets a managed peering.
     RemoveRoute {
-        /// Where the table is.
+        /// The scope of the table.
         scope: Scope,
-        /// Which table.
+        /// The route table.
         table: RouteTableId,
-        /// The block.
+        /// The destination CIDR block.
         destination: IpNet,
-        /// Where it leads now.
+        /// The peering that the route targets now.
         peering: PeeringId,
     },
-    /// Delete a managed peering that carries no route any more.
+    /// Deletes a managed peering that no route targets any longer.
     DeletePeering {
-        /// Which.
+        /// The peering.
         peering: PeeringId,
-        /// The scope to delete it from.
+        /// The scope from which peerd deletes it.
         scope: Scope,
-        /// Whose.
+        /// The two VPCs of the peering.
         pair: Pair,
     },
-    /// Let a block into a security group, by a rule that is tagged in the very call that makes it.
+    /// Allows a CIDR block in a security group, with a rule that the create call itself tags.
     AuthorizeIngress {
-        /// Where the group is.
+        /// The scope of the group.
         scope: Scope,
-        /// Which group.
+        /// The security group.
         group: SecurityGroupId,
-        /// What to let in.
+        /// The traffic and the source that the rule allows.
         permission: Permission,
-        /// The rule's tags.
+        /// The tags of the rule.
         tags: Tags,
     },
-    /// Have a rule of ours stand for one mesh more, or for one less.
-    MarkIngress {
-        /// Where the rule is.
+    /// Adds the tag of a mesh to an owned rule, or removes it.
+    TagIngress {
+        /// The scope of the rule.
         scope: Scope,
-        /// Which.
+        /// The rule.
         rule: SecurityGroupRuleId,
         /// The mesh.
         mesh: MeshName,
-        /// More or less.
+        /// Whether to add the tag; else it is removed.
         on: bool,
     },
-    /// Take a rule of ours out of a security group.
+    /// Revokes an owned rule of a security group.
     RevokeIngress {
-        /// Where the group is.
+        /// The scope of the group.
         scope: Scope,
-        /// Which group.
+        /// The security group.
         group: SecurityGroupId,
-        /// Which rule.
+        /// The rule.
         rule: SecurityGroupRuleId,
-        /// What it lets in.
+        /// The traffic and the source that the rule allows.
         permission: Permission,
     },
-    /// Write, or with none remove, `peerd:status` of a VPC.
+    /// Writes the tag `peerd:status` of a VPC, or removes it if there is no line.
     SetStatus {
-        /// Which.
+        /// The VPC.
         vpc: VpcRef,
-        /// The new line.
+        /// The new value of the tag.
         line: Option<String>,
     },
 }
 
 impl Action {
-    /// Takes a route over a peering out of its table.
+    /// The action that removes a route over a peering from its table.
     pub fn remove_route(table: &RouteTable, destination: &IpNet, peering: &PeeringId) -> Self {
         let (scope, peering) = (table.vpc.scope.clone(), peering.clone());
         Self::RemoveRoute { scope, table: table.id.clone(), destination: *destination, peering }
     }
 
-    /// The scope in which it is done.
+    /// The scope in which the action is applied.
     pub fn scope(&self) -> &Scope {
         match self {
             Self::CreatePeering { pair, .. } => &pair.requester().scope,
@@ -163,7 +164,7 @@ impl Action {
             | Self::RemoveRoute { scope, .. }
             | Self::DeletePeering { scope, .. }
             | Self::AuthorizeIngress { scope, .. }
-            | Self::MarkIngress { scope, .. }
+            | Self::TagIngress { scope, .. }
             | Self::RevokeIngress { scope, .. } => scope,
         }
     }
@@ -199,7 +200,7 @@ impl fmt::Display for Action {
                 let meshes: Vec<&str> = tags::meshes_of_rule(tags).collect();
                 write!(f, "+ ingress {group} in {scope} {permission} for {}", meshes.join("+"))
             }
-            Self::MarkIngress { scope, rule, mesh, on } => {
+            Self::TagIngress { scope, rule, mesh, on } => {
                 write!(f, "* ingress {rule} in {scope} is {} for {mesh}", if *on { "also" } else { "no longer" })
             }
             Self::RevokeIngress { scope, group, rule, permission } => {
@@ -211,33 +212,33 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an applied action brought about, as far as the planner must know it for the next pass.
+/// What an applied action changed, as far as the next pass of the planner depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// What was ensured holds, whether or not something had to be changed.
+    /// The ensured state exists, whether or not a change was necessary.
     Done,
-    /// The answer to a create: the new peering, or one that already stood.
+    /// The peering that a create call returned: a new one, or one that existed already.
     Peering(Box<PeeringView>),
-    /// The state that a peering has now.
+    /// The current state of the peering.
     Status(PeeringStatus),
-    /// The rule that a group has now.
+    /// The rule that the group has now.
     Rule(SecurityGroupRuleId),
-    /// Nothing: a quota of AWS is used up, in AWS's words.
+    /// Nothing changed, because an AWS quota is exceeded; with AWS's message.
     Refused(String),
 }
 
-/// Actions in the order of their kinds; those of one plan depend on nothing but what was observed, so they may run at
-/// the same time.
+/// Actions in the order of their kinds. The actions of one plan depend only on the observed state, so peerd may apply
+/// them concurrently.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What changes the network.
+    /// Changes of the network.
     pub work: Vec<Action>,
-    /// What only tells: status tags. Applied when no work is left to do in this run.
+    /// Updates of status tags. A run applies them when it has no work left.
     pub labels: Vec<Action>,
 }
 
 impl Plan {
-    /// Whether nothing is to be done.
+    /// Whether the plan has no actions.
     pub fn is_empty(&self) -> bool {
         let Self { work, labels } = self;
         work.is_empty() && labels.is_empty()
@@ -259,7 +260,7 @@ impl fmt::Display for Plan {
 }
 
 impl Action {
-    /// The pair that it serves; none for a status, nor for what serves a whole mesh.
+    /// The pair that the action concerns; `None` for a status, and for actions that concern a whole mesh.
     pub fn pair(&self, observed: &ObservedState) -> Option<Pair> {
         match self {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
@@ -271,7 +272,7 @@ impl Action {
             | Self::ReplaceRoute { peering, .. }
             | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
             Self::AuthorizeIngress { .. }
-            | Self::MarkIngress { .. }
+            | Self::TagIngress { .. }
             | Self::RevokeIngress { .. }
             | Self::SetStatus { .. } => None,
         }
@@ -279,7 +280,7 @@ impl Action {
 }
 
 impl ObservedState {
-    /// Folds in what an action's own call returned, so that the next pass need not read everything again.
+    /// Applies what the call of an action returned, so that the next pass need not read everything again.
     pub fn apply_effect(&mut self, action: &Action, effect: Effect) {
         match (action, effect) {
             (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
@@ -331,7 +332,7 @@ impl ObservedState {
                     peering.status = PeeringStatus::Deleted;
                 }
             }
-            (Action::AuthorizeIngress { .. } | Action::MarkIngress { .. } | Action::RevokeIngress { .. }, effect) => {
+            (Action::AuthorizeIngress { .. } | Action::TagIngress { .. } | Action::RevokeIngress { .. }, effect) => {
                 self.ingress.apply_effect(action, effect);
             }
             (Action::SetStatus { vpc, line }, _) => {

@@ -1,4 +1,4 @@
-//! Who may be a member of a mesh: the part of a policy that admits VPCs, and the reasons for which it does not.
+//! Admission: the part of a policy that decides which VPCs may join a mesh, and the reasons why it denies one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,21 +9,21 @@ use crate::cidr::CidrSet;
 use crate::ids::{AccountId, OrganizationalUnitId, Region, VpcId, VpcRef};
 use crate::organization::Organization;
 
-/// Who may join: a VPC that every list names which is not empty, while there is room.
+/// Which VPCs may join: those that match every list that is not empty, up to the member limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admission {
-    /// Accounts.
+    /// The accounts that are admitted.
     pub accounts: BTreeSet<AccountId>,
-    /// Organisational units and roots: accounts that are in one of them, or in a unit beneath it.
+    /// The organizational units and roots that are admitted: accounts in one of them, or in a unit below one of them.
     pub units: BTreeSet<OrganizationalUnitId>,
-    /// Regions.
+    /// The Regions that are admitted.
     pub regions: BTreeSet<Region>,
-    /// VPCs.
+    /// The VPCs that are admitted.
     pub vpcs: BTreeSet<VpcId>,
-    /// The most members. Who joined first stays.
+    /// The member limit. The earliest members keep their slots.
     pub members: Option<usize>,
-    /// Ranges in which what a member brings must lie. A block outside them is not routed, and reported.
+    /// The ranges that a member may advertise. peerd reports a CIDR block outside them and does not route it.
     pub cidrs: CidrSet,
 }
 
@@ -33,11 +33,11 @@ pub struct Admission {
 pub enum Denial {
     /// No mesh of that name is declared.
     NotDeclared,
-    /// An operator takes the mesh down.
+    /// An operator drains the mesh.
     Draining,
     /// The mesh has as many members as its policy allows.
     Full {
-        /// How many that are.
+        /// The member limit.
         members: usize,
     },
     /// `admit.accounts` does not list the account.
@@ -48,7 +48,7 @@ pub enum Denial {
     Vpc(VpcId),
     /// The account is in none of the units of `admit.units`.
     OutsideUnits(AccountId),
-    /// Whether the account is in this unit is not known: it opens nothing, and is no proof that a member left.
+    /// It is unknown whether the account is in this unit: peerd connects nothing, and has no proof that a member left.
     UnitNotListed {
         /// The unit.
         unit: OrganizationalUnitId,
@@ -78,7 +78,7 @@ impl fmt::Display for Denial {
 }
 
 impl Admission {
-    /// Why a VPC may not join; nothing if it may.
+    /// Why a VPC may not join; `None` if it may.
     pub fn denial(&self, vpc: &VpcRef, organization: &Organization) -> Option<Denial> {
         let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;
         let lacks = |named: bool, none: bool| !named && !none;

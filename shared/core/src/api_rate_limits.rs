@@ -1,4 +1,4 @@
-//! How fast EC2 takes calls, for each account, Region and API
+//! The rate limits of EC2, for each account, Region and API
 //! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
 
 use std::collections::BTreeMap;
@@ -9,28 +9,29 @@ use crate::ids::Scope;
 /// A token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Calls that it takes at once.
+    /// The number of calls that a full bucket allows immediately.
     pub burst: u32,
-    /// Calls that it takes every second after that.
+    /// The number of calls per second after that.
     pub per_second: u32,
 }
 
-/// Paginated or filtered describes.
+/// The rate limit of paginated or filtered describe calls.
 pub const READ: Rate = Rate { burst: 100, per_second: 20 };
-/// Writes of routes, peerings and rules.
+/// The rate limit of calls that write routes, peerings and rules.
 pub const WRITE: Rate = Rate { burst: 50, per_second: 5 };
-/// CreateTags and DeleteTags.
+/// The rate limit of CreateTags and DeleteTags.
 pub const TAG: Rate = Rate { burst: 100, per_second: 10 };
 
 impl Rate {
-    /// How long so many calls take at the least, in whole seconds.
+    /// The least time that so many calls take, in whole seconds.
     pub fn seconds(self, calls: usize) -> u64 {
         let waiting = u64::try_from(calls).unwrap_or(u64::MAX).saturating_sub(self.burst.into());
         waiting.div_ceil(self.per_second.into())
     }
 }
 
-/// How long actions take at the least, in whole seconds, for EC2's rates alone: scopes and APIs do not wait for each other.
+/// The least time that actions take because of EC2's rate limits alone, in whole seconds. Calls to different scopes or
+/// APIs do not wait for each other.
 pub fn seconds<'a>(actions: impl IntoIterator<Item = &'a Action>) -> u64 {
     let mut calls: BTreeMap<(&Scope, &str), (Rate, usize)> = BTreeMap::new();
     for action in actions {
@@ -40,7 +41,7 @@ pub fn seconds<'a>(actions: impl IntoIterator<Item = &'a Action>) -> u64 {
     calls.into_values().map(|(rate, calls)| rate.seconds(calls)).max().unwrap_or_default()
 }
 
-/// The call that carries an action out.
+/// The call that applies an action, with its rate limit.
 fn api(action: &Action) -> (&'static str, Rate) {
     match action {
         Action::CreatePeering { .. } => ("CreateVpcPeeringConnection", WRITE),
@@ -52,12 +53,12 @@ fn api(action: &Action) -> (&'static str, Rate) {
         Action::DeletePeering { .. } => ("DeleteVpcPeeringConnection", WRITE),
         Action::AuthorizeIngress { .. } => ("AuthorizeSecurityGroupIngress", WRITE),
         Action::RevokeIngress { .. } => ("RevokeSecurityGroupIngress", WRITE),
-        Action::TagPeering { .. } | Action::MarkIngress { on: true, .. } | Action::SetStatus { line: Some(_), .. } => {
+        Action::TagPeering { .. } | Action::TagIngress { on: true, .. } | Action::SetStatus { line: Some(_), .. } => {
             ("CreateTags", TAG)
         }
-        Action::ReleasePeering { .. }
-        | Action::MarkIngress { on: false, .. }
-        | Action::SetStatus { line: None, .. } => ("DeleteTags", TAG),
+        Action::ReleasePeering { .. } | Action::TagIngress { on: false, .. } | Action::SetStatus { line: None, .. } => {
+            ("DeleteTags", TAG)
+        }
     }
 }
 

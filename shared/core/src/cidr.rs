@@ -1,7 +1,8 @@
 //! Sets of CIDR blocks, IPv4 and IPv6 together, in canonical form.
 //!
-//! AWS clears host bits and refuses a peering when *any* block of one VPC contains or is contained by any block of the
-//! other (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>); equality is not enough.
+//! AWS clears host bits, and refuses a peering if *any* CIDR block of one VPC contains, or is contained in, any CIDR
+//! block of the other (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>). A check for equality
+//! is not enough.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,11 +14,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a CIDR block such as 10.0.0.0/16 or 2600:1f18::/56")]
 pub struct CidrError {
-    /// What was given.
+    /// The text.
     pub text: String,
 }
 
-/// Parses one block and clears its host bits, as AWS does.
+/// Parses one CIDR block and clears its host bits, as AWS does.
 ///
 /// # Errors
 /// When the text is not an address with a prefix length.
@@ -36,7 +37,7 @@ pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
 pub struct CidrSet(BTreeSet<IpNet>);
 
 impl CidrSet {
-    /// Adds a block; one that the set covers already changes nothing, and those that it covers leave.
+    /// Adds a CIDR block. If the set covers it already, nothing changes; CIDR blocks that it covers are removed.
     pub fn insert(&mut self, block: IpNet) {
         let block = block.trunc();
         if !self.0.iter().any(|known| known.contains(&block)) {
@@ -45,12 +46,12 @@ impl CidrSet {
         }
     }
 
-    /// The blocks in order.
+    /// The CIDR blocks in order.
     pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
         self.0.iter()
     }
 
-    /// Whether exactly this block is in the set (not merely covered by another).
+    /// Whether exactly this CIDR block is in the set (not merely covered by another one).
     pub fn has(&self, block: &IpNet) -> bool {
         self.0.contains(block)
     }
@@ -60,22 +61,22 @@ impl CidrSet {
         self.0.is_empty()
     }
 
-    /// Whether some block of the set contains this one.
+    /// Whether a CIDR block of the set contains this one.
     pub fn covers(&self, block: &IpNet) -> bool {
         self.0.iter().any(|known| known.contains(block))
     }
 
-    /// The addresses of this set that are not in the other, as few blocks as that takes.
+    /// The addresses of this set that are not in the other, in as few CIDR blocks as possible.
     pub fn without(&self, other: &Self) -> Self {
         self.0.iter().flat_map(|block| rest_of(block, other)).collect()
     }
 
-    /// The same addresses in as few blocks as that takes, and not one address more.
+    /// The same addresses and no others, in as few CIDR blocks as possible.
     pub fn aggregated(&self) -> Self {
         Self(IpNet::aggregate(&self.0.iter().copied().collect()).into_iter().collect())
     }
 
-    /// The first block of this set that overlaps one of the other, with that one.
+    /// The first CIDR block of this set that overlaps one of the other, with that one.
     pub fn first_overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
         self.0
             .iter()
@@ -83,7 +84,7 @@ impl CidrSet {
     }
 }
 
-/// What is left of a block: halves of it, and halves of these, down to those that are free or taken as a whole.
+/// The free parts of a CIDR block: halves it until each part is either free or taken as a whole.
 fn rest_of(block: &IpNet, taken: &CidrSet) -> Vec<IpNet> {
     if taken.covers(block) {
         return Vec::new();
@@ -179,7 +180,7 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle compares first and last addresses, which the set never looks at.
+        /// The oracle compares first and last addresses, which the set does not use.
         #[test]
         fn overlap_agrees_with_comparing_address_ranges(a in any::<u32>(), m in 0u8..=32, b in any::<u32>(), n in 0u8..=32) {
             let range = |address: u32, length: u8| {

@@ -1,5 +1,5 @@
-//! Things that peerd puts in place and somebody undoes, again and again: noticed from what earlier runs did, and put back
-//! less and less often.
+//! Contention: resources that peerd creates and another principal reverts, again and again. peerd detects it in the run
+//! history, and creates the resources again at growing intervals.
 
 use std::fmt;
 
@@ -8,35 +8,37 @@ use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Permission;
 
-/// For how long it is indexed that a thing was put in place, in milliseconds.
+/// How long the run history keeps that a resource was created, in milliseconds.
 pub const WINDOW: u64 = 2 * 60 * MINUTE;
 const MINUTE: u64 = 60_000;
-/// So often a thing is put in place without a question: once, and three times again.
-const AT_ONCE: usize = 4;
-/// What several runs of the same time put in place, each on a read of before the others, was put in place once.
-const AT_A_TIME: u64 = 20_000;
-/// The rest after that; it doubles with every further time.
-const FIRST_REST: u64 = 4 * MINUTE;
-/// The longest rest: also a long contest leaves a thing in place now and then, and its end is noticed.
+/// How often peerd creates a resource without a back-off: once, and three times again.
+const FREE_ATTEMPTS: usize = 4;
+/// Creations within this time, in milliseconds, count as one: concurrent runs have read the state before each other's
+/// changes.
+const CONCURRENT_MS: u64 = 20_000;
+/// The first back-off, in milliseconds. It doubles with every further creation.
+const FIRST_BACKOFF: u64 = 4 * MINUTE;
+/// The longest back-off, in milliseconds. Even in a long contention peerd creates the resource now and then, and so
+/// detects the end of the contention.
 const MAX_BACKOFF: u64 = 32 * MINUTE;
 
-/// Something that stays where peerd put it, unless somebody undoes it.
+/// A resource that stays as peerd created it, unless another principal reverts it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ManagedResource {
-    /// The peering of a pair, whichever it is at the time.
+    /// The peering of a pair, whatever its id.
     Peering(Pair),
     /// The tags of one side of a peering.
     Tags(PeeringId, Scope),
     /// The DNS option of one end of a peering.
     Dns(PeeringId, VpcRef),
-    /// The route to a block in a table.
+    /// The route to a CIDR block in a table.
     Route(RouteTableId, IpNet),
-    /// What a security group lets in.
+    /// A permission of a security group.
     Rule(SecurityGroupId, Permission),
 }
 
 impl ManagedResource {
-    /// What an action puts in place; nothing if it takes something out, or only tells.
+    /// The resource that an action creates or sets; `None` for other actions.
     pub fn created_by(action: &Action) -> Option<Self> {
         match action {
             Action::CreatePeering { pair, .. } => Some(Self::Peering(pair.clone())),
@@ -50,13 +52,13 @@ impl ManagedResource {
             | Action::ReleasePeering { .. }
             | Action::RemoveRoute { .. }
             | Action::DeletePeering { .. }
-            | Action::MarkIngress { .. }
+            | Action::TagIngress { .. }
             | Action::RevokeIngress { .. }
             | Action::SetStatus { .. } => None,
         }
     }
 
-    /// What an action takes out: peerd's own doing, and no contest.
+    /// The resource that an action removes. What peerd itself removes is no contention.
     pub fn removed_by(action: &Action) -> Option<Self> {
         match action {
             Action::DeletePeering { pair, .. } => Some(Self::Peering(pair.clone())),
@@ -66,12 +68,12 @@ impl ManagedResource {
         }
     }
 
-    /// Whether a call on something is what undoes it.
+    /// Whether a call reverts the resource.
     pub fn is_reverted_by(&self, cause: &Cause) -> bool {
         let Cause { call, on, by: _ } = cause;
         match self {
             Self::Peering(_) => ["DeleteVpcPeeringConnection", "RejectVpcPeeringConnection"].contains(&&**call),
-            Self::Tags(..) => false, // no event tells
+            Self::Tags(..) => false, // no event reports it
             Self::Dns(peering, _) => call == "ModifyVpcPeeringConnectionOptions" && on == peering.as_str(),
             Self::Route(table, _) => ["DeleteRoute", "ReplaceRoute"].contains(&&**call) && on == table.as_str(),
             Self::Rule(group, _) => {
@@ -94,14 +96,14 @@ impl fmt::Display for ManagedResource {
     }
 }
 
-/// A call of somebody's that woke a run.
+/// A call of another principal that triggered a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Cause {
     /// The name of the call, such as `DeleteRoute`.
     pub call: String,
-    /// The id of the VPC, peering, table or group that it was about.
+    /// The id of the VPC, peering, table or group that the call changed.
     pub on: String,
-    /// Who called: the ARN in the CloudTrail record.
+    /// The caller: the ARN in the CloudTrail record.
     pub by: String,
 }
 
@@ -111,41 +113,41 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What an earlier run put in place and took out, by the names of the [`ManagedResource`]s, and what woke it.
+/// What an earlier run created and removed, by the names of the [`ManagedResource`]s, and what triggered it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunChanges {
     /// When it ended, in milliseconds since the Unix epoch.
     pub at: u64,
-    /// What it put in place.
+    /// The resources that it created.
     pub created: Vec<String>,
-    /// What it took out.
+    /// The resources that it removed.
     pub removed: Vec<String>,
-    /// What woke it.
+    /// The calls that triggered it.
     pub causes: Vec<Cause>,
 }
 
-/// What the runs of the last [`WINDOW`] did, the oldest first, as seen at a time.
+/// What the runs of the last [`WINDOW`] changed, read at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunHistory {
-    /// That time, in milliseconds since the Unix epoch.
+    /// The time of the read, in milliseconds since the Unix epoch.
     pub now: u64,
-    /// The runs.
+    /// The runs, the oldest first.
     pub runs: Vec<RunChanges>,
 }
 
-/// A thing that is left as it is for a while.
+/// A resource that peerd does not create again until its back-off ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contention {
-    /// How often it was put in place within the window.
+    /// How often peerd created it within the window.
     pub times: usize,
-    /// Who undid it last, if an event told.
+    /// The principal that reverted it last, if an event reported one.
     pub reverted_by: Option<String>,
-    /// When it will be put in place again, in milliseconds since the Unix epoch.
+    /// When the back-off ends, in milliseconds since the Unix epoch.
     pub until: u64,
 }
 
 impl RunHistory {
-    /// The contest about a thing; none if it may be put in place now.
+    /// The contention about a resource; `None` if peerd may create it now.
     pub fn contention(&self, thing: &ManagedResource) -> Option<Contention> {
         let name = thing.to_string();
         let mut times: Vec<u64> = Vec::new();
@@ -155,7 +157,7 @@ impl RunHistory {
                 times.clear();
             }
             if created.contains(&name) {
-                if times.last().is_none_or(|last| last + AT_A_TIME <= *at) {
+                if times.last().is_none_or(|last| last + CONCURRENT_MS <= *at) {
                     times.push(*at);
                 }
                 let told = causes.iter().find(|cause| thing.is_reverted_by(cause));
@@ -167,12 +169,12 @@ impl RunHistory {
     }
 }
 
-/// How long a thing is left alone that was put in place so often.
+/// The back-off after so many creations, in milliseconds.
 fn rest(times: usize) -> u64 {
-    match times.checked_sub(AT_ONCE) {
+    match times.checked_sub(FREE_ATTEMPTS) {
         None => 0,
         Some(more) => {
-            let doubled = u32::try_from(more).ok().and_then(|more| FIRST_REST.checked_shl(more));
+            let doubled = u32::try_from(more).ok().and_then(|more| FIRST_BACKOFF.checked_shl(more));
             doubled.unwrap_or(MAX_BACKOFF).min(MAX_BACKOFF)
         }
     }
@@ -205,7 +207,7 @@ mod tests {
         assert_eq!(until(vec![put(0), put(1), put(2), put(3)], 7), None);
         let long: Vec<RunChanges> = [0, 1, 2, 3, 7, 15, 31].map(put).into();
         assert_eq!(until(long.clone(), 32), Some(63));
-        assert_eq!(until([long, vec![put(63), put(95)]].concat(), 100), Some(127), "the rest grows no further");
+        assert_eq!(until([long, vec![put(63), put(95)]].concat(), 100), Some(127), "the back-off grows no further");
     }
 
     #[test]
@@ -215,13 +217,13 @@ mod tests {
         assert_eq!(contest([0, 1, 2, 9].map(seconds).into()), None);
         assert_eq!(contest([0, 15, 20, 35, 40, 59].map(seconds).into()), None, "0, 20 and 40");
         let quick = contest([0, 15, 30, 45, 60, 75, 90].map(seconds).into()).unwrap();
-        assert_eq!(quick.times, 4, "0, 30, 60 and 90: whoever is quick is noticed, too");
+        assert_eq!(quick.times, 4, "0, 30, 60 and 90: a quick principal is detected, too");
     }
 
     #[test]
     fn what_peerd_takes_out_itself_is_no_contest_and_what_is_long_past_neither() {
         assert_eq!(until(vec![put(0), put(1), put(2), taken(3), put(4)], 5), None);
-        assert_eq!(until(vec![put(0), put(1), put(2), put(119)], 121), None, "two of them are forgotten");
+        assert_eq!(until(vec![put(0), put(1), put(2), put(119)], 121), None, "two of them are out of the window");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What is wanted: the declared meshes, and what the membership index remembers of their members.
+//! The desired state: the declared meshes, and the records of their members in the membership index.
 //!
-//! The index only fills in for scopes that cannot be read; where a scope answered, the VPC's own tag decides.
+//! The index only stands in for scopes that cannot be read. In a scope that was read, the VPC's own tag decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,82 +12,84 @@ use crate::organization::Organization;
 use crate::policy::Policy;
 use crate::tags::Tags;
 
-/// What the index remembers of a VPC that wears a mesh tag.
+/// The index record of a VPC that has, or had, a mesh tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The VPC.
     pub vpc: VpcRef,
-    /// Its associated blocks when it was last read.
+    /// Its associated CIDR blocks when it was last read.
     pub cidrs: CidrSet,
-    /// Of its tags, those that say what it is in its meshes: `peerd:role` and `peerd:cidrs`.
+    /// The tags that determine its role in its meshes: `peerd:role` and `peerd:cidrs`.
     #[serde(default)]
     pub tags: Tags,
-    /// The meshes that its tag names, and those that it left and that may still have to be cleaned up after.
+    /// The meshes that its tag names, and those that it left and whose resources may still have to be removed.
     pub meshes: BTreeSet<MeshName>,
-    /// The ones that it left.
+    /// The meshes that it left.
     #[serde(default)]
     pub left: BTreeSet<MeshName>,
-    /// When it was first seen to ask for the last of them, or last told to by an event, in milliseconds since the Unix epoch.
+    /// When peerd first read that it requests the last of them, or when an event last reported so, in milliseconds
+    /// since the Unix epoch.
     #[serde(default)]
     pub since: u64,
-    /// When it was first seen to ask for each of the meshes, and has asked since, in milliseconds since the Unix epoch.
+    /// When peerd first read that it requests each of the meshes, without interruption since then, in milliseconds
+    /// since the Unix epoch.
     #[serde(default)]
     pub joined: BTreeMap<MeshName, u64>,
-    /// The number of the last tag change of which an event told: an older event told of an older tag.
+    /// The number of the last tag change that an event reported. An event with a lower number reports an older tag.
     #[serde(default)]
     pub tag_version: u64,
-    /// Grows with every write, so that of two workers who write at once one notifications.
+    /// Increases with every write, for optimistic locking: of two concurrent writers, one detects the conflict.
     #[serde(default)]
     pub version: u64,
 }
 
 impl Member {
-    /// The meshes that it asked for when it was last read.
+    /// The meshes that it requested when it was last read.
     pub fn requested_meshes(&self) -> BTreeSet<MeshName> {
         &self.meshes - &self.left
     }
 
-    /// Since when it asks for a mesh, in milliseconds since the Unix epoch.
+    /// When it began to request a mesh, in milliseconds since the Unix epoch.
     pub fn joined(&self, mesh: &MeshName) -> u64 {
         self.joined.get(mesh).copied().unwrap_or(self.since)
     }
 }
 
-/// How much a run may take away without a question.
+/// How many peerings a run may delete without a confirmation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteApproval {
-    /// As much as the policy lets go.
+    /// As many as the delete limits of the policy allow.
     #[default]
     WithinLimits,
-    /// All: an operator has confirmed it.
+    /// All of them: an operator has confirmed it.
     Confirmed,
 }
 
-/// What is wanted of one mesh, with as much of the other meshes as its pairs need.
+/// The desired state of one mesh, with as much of the other meshes as its pairs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredState {
-    /// Who manages: the value of `peerd:managed-by`.
+    /// The deployment that owns the resources: the value of `peerd:managed-by`.
     pub deployment: Deployment,
-    /// The name of the role that is assumed in each account, for remedies.
+    /// The name of the role that peerd assumes in each account, for remedies.
     pub role: String,
-    /// The mesh that this run is about.
+    /// The mesh of this run.
     pub mesh: MeshName,
-    /// How much of the mesh it may take away.
+    /// How many peerings of the mesh the run may delete.
     pub delete_approval: DeleteApproval,
-    /// Every declared mesh. A mesh that is not declared connects nobody, but undeclaring one is no proof that its
+    /// Every declared mesh. A mesh that is not declared connects no VPCs, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,
     /// The accounts that the deployment knows.
     pub accounts: BTreeSet<AccountId>,
-    /// Which of them are in which organisational units.
+    /// The organizational units of these accounts.
     pub organization: Organization,
-    /// The index: consulted for VPCs in scopes that did not answer.
+    /// The index, for VPCs in scopes that could not be read.
     pub indexed: BTreeMap<VpcRef, Member>,
 }
 
 impl DesiredState {
-    /// Since when a VPC asks for a mesh, in milliseconds since the Unix epoch; one that the index does not know yet is the last.
+    /// When a VPC began to request a mesh, in milliseconds since the Unix epoch. A VPC that is not indexed is the last.
     pub fn joined(&self, vpc: &VpcRef, mesh: &MeshName) -> u64 {
         self.indexed.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))
     }

@@ -1,4 +1,5 @@
-//! What a plan leads to: the plans that follow from it, each on what the one before it brought about, to the end.
+//! The forecast: the plans of a mesh until nothing is left to do, each computed from the predicted effects of the one
+//! before.
 
 use crate::action::{Action, Effect};
 use crate::desired::DesiredState;
@@ -8,31 +9,31 @@ use crate::observed::{ObservedState, PeeringStatus, PeeringView};
 use crate::planner::plan;
 use crate::report::Report;
 
-/// As many plans as one run makes at the most.
+/// The most plans in a forecast, which is as many as one run makes at most.
 const MAX_PASSES: usize = 40;
 
-/// Everything that is to be done, if all goes well and AWS takes no time.
+/// All steps until the mesh has converged, if every call succeeds and AWS takes no time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedRun {
-    /// In order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What the last plan finds, waits for, and should have known: where it has questions, there is more to come.
+    /// The report of the last plan: findings, waits and questions. If it has questions, more steps may follow.
     pub report: Report,
 }
 
-/// One thing that is to be done.
+/// One step of a forecast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What. A peering that does not exist yet has an id that AWS would not give, such as `pcx-new1`.
+    /// The action. A peering that does not exist yet has an id that AWS would not assign, such as `pcx-new1`.
     pub action: Action,
-    /// The pair that it serves; none for what serves a whole mesh.
+    /// The pair that the action concerns; `None` for actions that concern a whole mesh.
     pub pair: Option<Pair>,
 }
 
-/// Plans to the end.
+/// Computes the steps until nothing is left to do.
 ///
 /// # Errors
-/// The rules of the linter that a plan breaks: that is a defect of peerd.
+/// The lint violations of a plan, which are a defect of peerd.
 pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<PlannedRun, Vec<String>> {
     let (mut observed, mut steps, mut made) = (observed.clone(), Vec::new(), 0);
     let mut last = Report::default();
@@ -48,7 +49,7 @@ pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<Plan
             break;
         }
         for action in todo {
-            let effect = foreseen(&action, &mut made);
+            let effect = predicted(&action, &mut made);
             observed.apply_effect(&action, effect);
             steps.push(Step { pair: action.pair(&observed), action });
         }
@@ -56,15 +57,15 @@ pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<Plan
     Ok(PlannedRun { steps, report: last })
 }
 
-/// What an action brings about where AWS does at once what it is asked for; `made` counts what has no id yet.
-pub fn foreseen(action: &Action, made: &mut u32) -> Effect {
+/// The predicted effect of an action if AWS executes the call immediately. `made` counts resources without an id.
+pub fn predicted(action: &Action, made: &mut u32) -> Effect {
     match action {
         Action::CreatePeering { pair, tags, .. } => {
-            let (id, ends) = (PeeringId::foreseen(made), pair.ends());
+            let (id, ends) = (PeeringId::predicted(made), pair.ends());
             Effect::Peering(Box::new(PeeringView::new(id, ends, PeeringStatus::PendingAcceptance, tags.clone())))
         }
         Action::AcceptPeering { .. } => Effect::Status(PeeringStatus::Active),
-        Action::AuthorizeIngress { .. } => Effect::Rule(SecurityGroupRuleId::foreseen(made)),
+        Action::AuthorizeIngress { .. } => Effect::Rule(SecurityGroupRuleId::predicted(made)),
         _ => Effect::Done,
     }
 }

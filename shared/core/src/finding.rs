@@ -1,4 +1,5 @@
-//! What an operator should know, as data. [`crate::finding_text`] words it; nothing else matches on words.
+//! Findings: what an operator should know, as data. Only [`crate::finding_text`] words them, and no code matches on the
+//! text.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,8 +11,8 @@ use crate::ids::{MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, S
 use crate::policy::{DeleteLimits, Denial};
 use crate::quotas::Quota;
 
-/// Something that the operator should know. In the order of severity, so that whatever must be cut off a list of findings is
-/// what matters least.
+/// A problem that the operator should know. The variants are in the order of severity, so that a list of findings that
+/// is cut off loses those that matter least.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what their names and types say")]
@@ -20,11 +21,11 @@ pub enum Finding {
     DeleteLimit { mesh: MeshName, deletes: usize, live: usize, limits: DeleteLimits },
     /// The stored policy of the mesh cannot be read.
     UnreadablePolicy { mesh: MeshName, error: String },
-    /// A scope did not answer. `role` is the role that is assumed there.
+    /// A scope could not be read. `role` is the role that peerd assumes there.
     UnreadableScope { scope: Scope, role: String, error: String },
-    /// A scope did not answer; its account is suspended, closed or the like.
+    /// A scope could not be read; its account is suspended, closed or the like.
     InactiveAccount { scope: Scope, state: String, error: String },
-    /// A scope with indexed members did not answer; its account has disabled the Region.
+    /// A scope with indexed members could not be read; its account has disabled the Region.
     DisabledRegion { scope: Scope, error: String },
     /// The security groups of a scope could not be read.
     UnreadableSecurityGroups { scope: Scope, error: String },
@@ -61,7 +62,7 @@ pub enum Finding {
     OverlapsOwnVpc { table: RouteTableId, vpc: VpcRef, cidr: IpNet, peer: VpcRef },
     /// A CIDR block of a peer overlaps one that the table routes to another peer.
     RouteOverlap { table: RouteTableId, cidr: IpNet, peer: VpcRef, routed_cidr: IpNet, routed_peer: VpcRef },
-    /// A quota is used up: what does not fit is listed.
+    /// A quota is used up. `left_out` names some of what exceeds it, and `more` counts the rest.
     QuotaExceeded { subject: String, scope: Scope, quota: Quota, limit: Limit, left_out: Vec<String>, more: usize },
     /// AWS refused a call because of a quota.
     QuotaRefused { pair: Pair, error: String },
@@ -69,19 +70,19 @@ pub enum Finding {
     NotAdmitted { vpc: VpcRef, mesh: MeshName, denial: Denial },
     /// A VPC advertises a CIDR block that the mesh does not admit.
     CidrNotAdmitted { vpc: VpcRef, mesh: MeshName, cidr: IpNet },
-    /// A word in a tag has no meaning; `expected` says what would have one.
+    /// A word in a tag is invalid; `expected` is what the tag may contain.
     InvalidTag { resource: String, key: String, word: String, expected: Expected },
-    /// A security group allows a mesh of which its VPC is not a member.
+    /// A security group allows a mesh, and its VPC is not a member of that mesh.
     GroupOfNonMember { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName },
-    /// A peering stays since both VPCs request meshes that are no longer declared.
+    /// A peering stays because both VPCs request meshes that are no longer declared.
     UndeclaredMeshes { pair: Pair, peering: PeeringId, meshes: BTreeSet<MeshName> },
     /// A VPC lacks DNS attributes that the mesh's `dns` needs.
     DnsAttributesOff { vpc: VpcRef, hostnames: bool, support: bool },
-    /// Meshes that connect a pair disagree; the last field says what peerd does.
+    /// The policies of meshes that connect a pair disagree; `about` is the subject, with what peerd does.
     PoliciesDisagree { pair: Pair, meshes: BTreeSet<MeshName>, about: Disagreement },
     /// A quota is nearly used up.
     QuotaNearLimit { subject: String, scope: Scope, quota: Quota, limit: Limit },
-    /// A pause holds changes back.
+    /// A pause suppresses changes.
     Paused { mesh: MeshName, pending: usize, paused: BTreeSet<MeshName> },
 }
 
@@ -89,9 +90,9 @@ pub enum Finding {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// Service Quotas says so.
+    /// The value that Service Quotas reports.
     Applied(usize),
-    /// AWS's default, since the quotas could not be read.
+    /// AWS's default, because the quotas could not be read.
     Default(usize),
     /// AWS refused more with this message.
     Refused(String),
@@ -113,7 +114,7 @@ pub enum Expected {
     OwnCidrs,
 }
 
-/// On what policies disagree.
+/// The subject of a disagreement between policies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what their names and types say")]
@@ -130,45 +131,45 @@ pub enum Disagreement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
-    /// A VPC asks for a mesh that does not take it.
+    /// A VPC requests a mesh that does not admit it, or a tag is invalid.
     Refused,
     /// CIDR blocks of two VPCs overlap.
     Overlap,
-    /// Something that peerd does not own is where peerd would put its own.
+    /// Something that peerd does not own is in the way of what peerd would create.
     Conflict,
     /// An AWS quota is used up, or nearly.
     Quota,
-    /// A scope could not be read; nothing there is concluded or deleted.
+    /// A scope could not be read; peerd draws no conclusion from it and deletes nothing there.
     Unreadable,
-    /// peerd waits for an operator.
+    /// peerd waits for a decision of an operator.
     Blocked,
-    /// A pause holds changes back.
+    /// A pause suppresses changes.
     Paused,
     /// Names of a member cannot resolve to private addresses for its peers.
     Dns,
-    /// An account that peerd does not know asks a member for a peering.
+    /// An account that peerd does not know requests a peering with a member.
     UnknownRequester,
 }
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// peerd cannot do its work until somebody acts.
+    /// peerd cannot do its work until an operator or a user acts.
     Error,
-    /// Some members do not reach each other, or something is not as the operator may expect.
+    /// Some members cannot reach each other, or something is not as the operator may expect.
     Warning,
     /// For information.
     Info,
 }
 
 impl Finding {
-    /// A word without a meaning in the tag `key` of a resource.
+    /// The finding for an invalid word in the tag `key` of a resource.
     pub fn invalid_tag(resource: impl fmt::Display, key: &str, word: impl Into<String>, expected: Expected) -> Self {
         Self::InvalidTag { resource: resource.to_string(), key: key.to_owned(), word: word.into(), expected }
     }
 
-    /// Its kind.
+    /// The kind of the finding.
     pub fn kind(&self) -> FindingKind {
         match self {
             Self::DeleteLimit { .. } | Self::UnreadablePolicy { .. } => FindingKind::Blocked,
@@ -199,7 +200,7 @@ impl Finding {
         }
     }
 
-    /// How much it matters.
+    /// The severity of the finding.
     pub fn severity(&self) -> Severity {
         match self {
             Self::PoliciesDisagree { .. } | Self::QuotaNearLimit { .. } | Self::Paused { .. } => Severity::Info,
@@ -210,8 +211,8 @@ impl Finding {
         }
     }
 
-    /// What it is about: a mesh, a VPC, a pair, a route table, a security group, a scope. Of one mesh, two findings of the same
-    /// kind and subject are the same finding.
+    /// The subject: a mesh, a VPC, a pair, a peering, a route table, a security group, a scope. Two findings of one
+    /// mesh with the same kind and subject are the same finding.
     pub fn subject(&self) -> String {
         match self {
             Self::DeleteLimit { mesh, .. } | Self::UnreadablePolicy { mesh, .. } | Self::Paused { mesh, .. } => {
@@ -245,7 +246,7 @@ impl Finding {
         }
     }
 
-    /// The scope that could not be read, if it is a finding about one.
+    /// The scope that could not be read, if the finding is about one.
     pub fn unreadable_scope(&self) -> Option<&Scope> {
         match self {
             Self::UnreadableScope { scope, .. }

@@ -1,6 +1,6 @@
-//! Names of things, each a type of its own, parsed once at the edge.
+//! Ids and names, each with a type of its own, parsed once at the edge.
 //!
-//! Nothing here looks a thing up: an id that parses is well formed, not proven to exist.
+//! Parsing makes no calls: an id that parses is well formed, not proven to exist.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
 pub struct IdError {
-    /// What was given.
+    /// The text.
     pub text: String,
-    /// What would have been right, with an example.
+    /// What was expected instead, with an example.
     pub expected: &'static str,
 }
 
@@ -70,7 +70,7 @@ macro_rules! ids {
 ids! {
     /// An AWS account.
     AccountId, "a 12-digit account id such as 111111111111", |t| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit());
-    /// A deployment of peerd: the value of `peerd:managed-by` on all that it made.
+    /// A deployment of peerd: the value of `peerd:managed-by` on everything that it owns.
     Deployment, "a deployment name (1 to 32 letters, digits, `-` or `_`)", |t| is_name(t, 32);
     /// A mesh: what the tag `peerd:env` names.
     MeshName, "a mesh name (1 to 64 letters, digits, `-`, `_` or `.`)", |t| is_name(t, 64);
@@ -88,9 +88,9 @@ ids! {
     SecurityGroupRuleId, "a security group rule id such as sgr-0a1b2c3d", |t| has_prefix(t, "sgr-");
     /// A security group.
     SecurityGroupId, "a security group id such as sg-0a1b2c3d", |t| has_prefix(t, "sg-");
-    /// An organisational unit of AWS Organizations, or a root
+    /// An organizational unit of AWS Organizations, or a root
     /// (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>).
-    OrganizationalUnitId, "an organisational unit such as ou-a1b2-c3d4e5f6, or a root such as r-a1b2", |t| {
+    OrganizationalUnitId, "an organizational unit such as ou-a1b2-c3d4e5f6, or a root such as r-a1b2", |t| {
         let is_part = |part: &str, least| {
             (least..=32).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
@@ -105,8 +105,8 @@ ids! {
 }
 
 impl PeeringId {
-    /// The id of a peering that does not exist yet, in a forecast. AWS's have other letters and more of them.
-    pub(crate) fn foreseen(made: &mut u32) -> Self {
+    /// The id of a peering that does not exist yet, in a forecast. AWS's ids have other characters, and more of them.
+    pub(crate) fn predicted(made: &mut u32) -> Self {
         *made += 1;
         Self(format!("pcx-new{made}"))
     }
@@ -114,7 +114,7 @@ impl PeeringId {
 
 impl SecurityGroupRuleId {
     /// The id of a rule that does not exist yet, in a forecast.
-    pub(crate) fn foreseen(made: &mut u32) -> Self {
+    pub(crate) fn predicted(made: &mut u32) -> Self {
         *made += 1;
         Self(format!("sgr-new{made}"))
     }
@@ -130,12 +130,12 @@ fn has_prefix(text: &str, prefix: &str) -> bool {
         .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// One account in one Region: the unit of credentials, of API rate limits and of what can be read or not.
+/// One account in one Region: the unit of credentials and of API rate limits, readable or not as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Where.
+    /// The Region.
     pub region: Region,
 }
 
@@ -155,7 +155,7 @@ impl fmt::Display for Scope {
 impl FromStr for Scope {
     type Err = IdError;
 
-    /// Reads what [`Scope`] displays as: `111111111111/us-east-1`.
+    /// Parses what [`Scope`] displays as: `111111111111/us-east-1`.
     fn from_str(text: &str) -> Result<Self, IdError> {
         let expected = "an account and a Region such as 111111111111/us-east-1";
         let (account, region) = text.split_once('/').ok_or(IdError { text: text.to_owned(), expected })?;
@@ -163,10 +163,10 @@ impl FromStr for Scope {
     }
 }
 
-/// A VPC and where it is. The order (account, Region, VPC id) is total and decides who requests a peering.
+/// A VPC with its scope. The order (account, Region, VPC id) is total and decides which VPC requests a peering.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VpcRef {
-    /// The account and Region that hold the VPC.
+    /// The account and Region of the VPC.
     pub scope: Scope,
     /// The VPC.
     pub id: VpcId,
@@ -193,7 +193,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The pair of two VPCs in either order; none of a VPC with itself.
+    /// The pair of two VPCs in either order; `None` for a VPC with itself.
     pub fn of(a: &VpcRef, b: &VpcRef) -> Option<Self> {
         let (requester, accepter) = if a < b { (a, b) } else { (b, a) };
         (a.id != b.id).then(|| Self { requester: requester.clone(), accepter: accepter.clone() })
@@ -214,7 +214,7 @@ impl Pair {
         [&self.requester, &self.accepter]
     }
 
-    /// Both VPCs with the other one, requester first: what each side routes to.
+    /// Each VPC with the peer that it routes to, requester first.
     pub fn directions(&self) -> [(&VpcRef, &VpcRef); 2] {
         [(&self.requester, &self.accepter), (&self.accepter, &self.requester)]
     }

@@ -1,6 +1,6 @@
-//! Ingress rules of security groups: what a group's tags let in, and which rules stand.
+//! Ingress rules of security groups: what a group's tags allow, and which rules exist.
 //!
-//! A rule is owned by its id and its tags, never by what it lets in
+//! The id and the tags of a rule determine its owner, never what the rule allows
 //! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,24 +12,24 @@ use crate::cidr::IpNet;
 use crate::ids::{Deployment, MeshName, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::tags::{self, MeshTag, Tags};
 
-/// What a rule lets through, whoever it comes from.
+/// The traffic that a rule allows, from any source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Traffic {
-    /// Everything: AWS's protocol `-1`.
+    /// All traffic: AWS's protocol `-1`.
     All,
-    /// ICMP, all types; from IPv6 blocks ICMPv6.
+    /// ICMP, all types; from IPv6 CIDR blocks, ICMPv6.
     Icmp,
-    /// TCP to ports from the first to the last.
+    /// TCP to the ports from the first to the last.
     Tcp(u16, u16),
-    /// UDP to ports from the first to the last.
+    /// UDP to the ports from the first to the last.
     Udp(u16, u16),
-    /// Something that peerd never lets in, in AWS's words.
+    /// Other traffic, which peerd never allows, in AWS's words.
     Other(String),
 }
 
 impl Traffic {
-    /// What the tag `peerd:ports` of a group lets in, adjacent ranges as one, and the words of it that make no sense. Without
-    /// the tag that is everything; a tag with nothing that makes sense lets nothing in.
+    /// The traffic that the tag `peerd:ports` of a group allows, with adjacent ranges merged, and the invalid words of
+    /// the tag. A group without the tag allows all traffic; a tag without a valid word allows none.
     pub fn of(tags: &Tags) -> (BTreeSet<Self>, BTreeSet<String>) {
         let Some(value) = tags.get(tags::PORTS) else { return ([Self::All].into(), BTreeSet::new()) };
         let mut refused = BTreeSet::new();
@@ -44,7 +44,7 @@ impl Traffic {
     }
 }
 
-/// Sorted ranges of one protocol that touch or overlap are one range; what everything covers is left out.
+/// Merges ranges of one protocol that touch or overlap, and drops what `all` covers.
 fn merged(read: BTreeSet<Traffic>) -> BTreeSet<Traffic> {
     if read.contains(&Traffic::All) {
         return [Traffic::All].into();
@@ -64,14 +64,14 @@ fn merged(read: BTreeSet<Traffic>) -> BTreeSet<Traffic> {
     kept.into_iter().collect()
 }
 
-/// A word that is no traffic.
+/// A word that names no traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotTraffic;
 
 impl FromStr for Traffic {
     type Err = NotTraffic;
 
-    /// Reads `all`, `icmp`, `tcp`, `tcp/443` and `udp/8000-8100`.
+    /// Parses `all`, `icmp`, `tcp`, `tcp/443` and `udp/8000-8100`.
     fn from_str(word: &str) -> Result<Self, NotTraffic> {
         let (protocol, ports) = word.split_once('/').map_or((word, None), |(protocol, ports)| (protocol, Some(ports)));
         let (first, last) = match ports {
@@ -108,17 +108,17 @@ impl fmt::Display for Traffic {
     }
 }
 
-/// What a rule lets in, and from where.
+/// The traffic and the source that a rule allows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
-    /// What.
+    /// The traffic.
     pub traffic: Traffic,
-    /// From which block.
+    /// The source CIDR block.
     pub from: IpNet,
 }
 
 impl Permission {
-    /// Whether it counts against the quota of IPv4 rules; IPv6 rules have their own
+    /// Whether it counts against the quota for IPv4 rules; IPv6 rules have a quota of their own
     /// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
     pub fn is_v4(&self) -> bool {
         matches!(self.from, IpNet::V4(_))
@@ -131,76 +131,76 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A security group that wears `peerd:allow`, as its own scope shows it.
+/// A security group with the tag `peerd:allow`, as its own scope shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityGroup {
-    /// Which.
+    /// The id of the group.
     pub id: SecurityGroupId,
-    /// Of which VPC.
+    /// The VPC of the group.
     pub vpc: VpcRef,
     /// All its tags.
     pub tags: Tags,
-    /// What it lets in from CIDR blocks, whoever wants that.
+    /// What it allows from CIDR blocks, whichever principal added the rules.
     pub open: BTreeSet<Permission>,
-    /// Its ingress rules with other sources: groups and prefix lists.
+    /// The number of its ingress rules with other sources: groups and prefix lists.
     pub others: usize,
 }
 
 impl SecurityGroup {
-    /// The meshes whose members it lets in.
+    /// The meshes whose members it allows.
     pub fn allows(&self) -> MeshTag {
         self.tags.get(tags::ALLOW).map_or_else(MeshTag::default, |value| MeshTag::parse(value))
     }
 
-    /// How many rules of a family it has, as AWS counts them: one with another source than a block counts in both.
+    /// The number of its rules for IPv4 or IPv6. As in AWS, a rule whose source is no CIDR block counts in both.
     pub fn count(&self, v4: bool) -> usize {
         self.others + self.open.iter().filter(|open| open.is_v4() == v4).count()
     }
 }
 
-/// An ingress rule that wears the mark of some deployment.
+/// An ingress rule with the ownership tag of some deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressRule {
-    /// Which.
+    /// The id of the rule.
     pub id: SecurityGroupRuleId,
-    /// Where.
+    /// The scope of the rule.
     pub scope: Scope,
-    /// In which group.
+    /// The security group of the rule.
     pub group: SecurityGroupId,
-    /// What it lets in.
+    /// The traffic and the source that the rule allows.
     pub permission: Permission,
     /// All its tags.
     pub tags: Tags,
 }
 
 impl IngressRule {
-    /// Whether this deployment made it.
+    /// Whether the deployment owns the rule, by its tags.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
         tags::has_ownership_tag(&self.tags, deployment)
     }
 
-    /// Whether it stands for a mesh, by its tags.
+    /// Whether the rule has the tag of a mesh.
     pub fn is_for(&self, mesh: &MeshName) -> bool {
         self.tags.contains_key(&tags::for_mesh(mesh))
     }
 
-    /// For how many meshes it stands, by its tags.
+    /// The number of meshes that the tags of the rule name.
     pub fn meshes(&self) -> usize {
         tags::meshes_of_rule(&self.tags).count()
     }
 }
 
-/// What one scope shows of security groups.
+/// The security groups and rules that were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ingress {
-    /// The groups that wear `peerd:allow`.
+    /// The groups with the tag `peerd:allow`.
     pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
-    /// The rules that wear a deployment's mark, in whatever group.
+    /// The rules with the ownership tag of a deployment, in any group.
     pub rules: BTreeMap<SecurityGroupRuleId, IngressRule>,
 }
 
 impl Ingress {
-    /// Folds in what an action's own call returned; actions on other things change nothing.
+    /// Applies what the call of an action returned; actions on other resources change nothing.
     pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect) {
         match action {
             Action::AuthorizeIngress { scope, group, permission, tags } => {
@@ -213,7 +213,7 @@ impl Ingress {
                     self.rules.insert(id, rule);
                 }
             }
-            Action::MarkIngress { rule, mesh, on, .. } => {
+            Action::TagIngress { rule, mesh, on, .. } => {
                 let key = tags::for_mesh(mesh);
                 match (self.rules.get_mut(rule), on) {
                     (Some(rule), true) => drop(rule.tags.insert(key, String::new())),

@@ -1,35 +1,35 @@
-//! The ten rules that keep peerd safe, each named where the code keeps it.
+//! The ten invariants that keep peerd safe. The code names each of them where it enforces it.
 //!
-//! A rule is always kept. Only a build for the simulator's own test, with the feature `invariant-switches`, can break one on purpose,
-//! to prove that the simulator notifications.
+//! An invariant is always enforced. Only a build for the simulator's own test, with the feature `invariant-switches`,
+//! can disable one on purpose, to prove that the simulator detects it.
 
-/// A rule (docs/semantics.md).
+/// An invariant; docs/semantics.md describes them as the ten rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invariant {
-    /// Peerings and routes are read before membership.
+    /// A run reads peerings and routes before membership.
     PeeringsBeforeMembership,
-    /// A delete needs proof; a gap proves nothing.
+    /// A delete needs proof; an unreadable scope proves nothing.
     ProofBeforeDelete,
-    /// Only managed things change.
+    /// peerd changes only what this deployment owns.
     OnlyManaged,
-    /// A route goes in only when its peering is active.
+    /// peerd adds a route only when its peering is active.
     ActiveBeforeRoute,
-    /// Only a wanted, managed request is accepted.
+    /// peerd accepts only a wanted, owned request.
     OnlyWantedAccepted,
-    /// One requester per pair, and one request.
+    /// A pair has one requester and one request.
     OneRequester,
     /// A pair that some mesh wants stays.
     AnyMeshKeepsAPair,
-    /// Mass deletes wait for an operator.
+    /// Mass deletes wait for the confirmation of an operator.
     MassDeletesWait,
     /// A read that contradicts its event is stale.
     StaleReadsAreReadAgain,
-    /// A failure stays alone.
+    /// A failure in one pair, account or Region stops nothing elsewhere.
     FailuresStayAlone,
 }
 
 impl Invariant {
-    /// All of them, in the order of the design.
+    /// All invariants, in the order of docs/semantics.md.
     pub const ALL: [Self; 10] = [
         Self::PeeringsBeforeMembership,
         Self::ProofBeforeDelete,
@@ -46,13 +46,13 @@ impl Invariant {
 
 #[cfg(not(feature = "invariant-switches"))]
 impl Invariant {
-    /// Whether the rule is kept: always.
+    /// Whether the invariant is enforced: always.
     #[inline]
     pub const fn is_enforced(self) -> bool {
         true
     }
 
-    /// Whether every rule is kept: always.
+    /// Whether every invariant is enforced: always.
     #[inline]
     pub const fn all_are_enforced() -> bool {
         true
@@ -70,17 +70,17 @@ mod breaking {
     }
 
     impl Invariant {
-        /// Whether the rule is kept in this thread.
+        /// Whether the invariant is enforced in this thread.
         pub fn is_enforced(self) -> bool {
             BROKEN.get() != Some(self)
         }
 
-        /// Whether every rule is kept in this thread.
+        /// Whether every invariant is enforced in this thread.
         pub fn all_are_enforced() -> bool {
             BROKEN.get().is_none()
         }
 
-        /// Breaks the rule in this thread while `play` runs.
+        /// Disables the invariant in this thread while the function runs.
         pub fn with_disabled<T>(self, play: impl FnOnce() -> T) -> T {
             BROKEN.set(Some(self));
             let played = play();

@@ -1,8 +1,9 @@
-//! The domain of peerd, and nothing else: what a mesh is, what was seen in AWS, and what follows from the two.
+//! The domain of peerd, and nothing else: the desired state of a mesh, the observed state of AWS, and the plan that
+//! follows.
 //!
-//! [`plan`] compares [`DesiredState`] with [`ObservedState`] and answers with a [`Plan`] (what to do) and a [`Report`] (why, and
-//! why not more). It is total, deterministic and pure. This crate does no I/O and knows no clock, no randomness, no
-//! async and no AWS SDK; `engine` observes and applies, `aws` speaks to AWS.
+//! [`plan`] compares [`DesiredState`] with [`ObservedState`] and returns a [`Plan`] (what to do) and a [`Report`] (why,
+//! and why not more). It is total, deterministic and pure. This crate does no I/O and uses no clock, no randomness, no
+//! async and no AWS SDK; `engine` observes and applies, `aws` calls AWS.
 
 pub mod action;
 pub mod admission;

@@ -1,6 +1,6 @@
-//! A second opinion on every plan, from rules that do not share the planner's code.
+//! An independent check of every plan, with rules that do not share the planner's code.
 //!
-//! The engine refuses to apply a plan that breaks one, and every planner test ends by asking.
+//! The engine applies nothing of a plan that violates a rule, and every planner test lints its plans.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTarget};
 use crate::planner::PlanContext;
 use crate::tags::{self, TableTag};
 
-/// The rules that a plan breaks, one sentence each; none for a sound plan.
+/// The violations of a plan, one sentence each; empty for a sound plan.
 pub fn lint(plan: &Plan, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
     if !Invariant::all_are_enforced() {
         return Vec::new(); // else the simulator would find what the linter found before
@@ -26,7 +26,7 @@ pub fn lint(plan: &Plan, desired: &DesiredState, observed: &ObservedState) -> Ve
     broken
 }
 
-/// No pair is requested twice and no route is touched twice in one plan.
+/// The violations of a plan that requests a pair twice, or changes a route or allows a permission twice.
 fn twice(plan: &Plan) -> Vec<String> {
     let (mut pairs, mut routes, mut opened) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let once = |action: &&Action| match action {
@@ -39,13 +39,13 @@ fn twice(plan: &Plan) -> Vec<String> {
         | Action::ReleasePeering { .. }
         | Action::SetDns { .. }
         | Action::DeletePeering { .. }
-        | Action::MarkIngress { .. }
+        | Action::TagIngress { .. }
         | Action::RevokeIngress { .. }
         | Action::SetStatus { .. } => true,
         Action::AuthorizeIngress { group, permission, .. } => opened.insert((group.clone(), permission.clone())),
     };
     let mut once = once;
-    plan.actions().filter(|action| !once(action)).map(|action| format!("{action}: touched twice")).collect()
+    plan.actions().filter(|action| !once(action)).map(|action| format!("{action}: changed twice")).collect()
 }
 
 struct Rules<'a> {
@@ -57,9 +57,9 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn broken_by(&self, action: &Action) -> Option<&'static str> {
         if !self.observed.was_read(action.scope()) {
-            return Some("its scope did not answer");
+            return Some("its scope was not read");
         }
-        if action.pair(self.observed).is_some_and(|pair| !self.context.freezing(&pair).is_empty()) {
+        if action.pair(self.observed).is_some_and(|pair| !self.context.pausing_meshes(&pair).is_empty()) {
             return Some("a mesh of the pair is paused");
         }
         match action {
@@ -70,20 +70,20 @@ impl Rules<'_> {
             Action::SetDns { peering, on, .. } => self.resolve(peering, *on),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
-                .or_else(|| self.target(table, destination).map(|_| "the block is already routed")),
+                .or_else(|| self.target(table, destination).map(|_| "the CIDR block has a route already")),
             Action::ReplaceRoute { table, destination, from, peering, .. } => {
                 self.route(table, destination, peering).or_else(|| self.leads_to(table, destination, from))
             }
             Action::RemoveRoute { table, destination, peering, .. } => self.leads_to(table, destination, peering),
             Action::DeletePeering { peering, pair, .. } => self.delete(peering, pair),
             Action::AuthorizeIngress { group, permission, .. } => self.open(group, permission),
-            Action::MarkIngress { rule, .. } | Action::RevokeIngress { rule, .. } => self.own_rule(rule),
-            Action::SetStatus { vpc, .. } => (!self.observed.vpcs.contains_key(vpc)).then_some("the VPC was not seen"),
+            Action::TagIngress { rule, .. } | Action::RevokeIngress { rule, .. } => self.own_rule(rule),
+            Action::SetStatus { vpc, .. } => (!self.observed.vpcs.contains_key(vpc)).then_some("the VPC was not read"),
         }
     }
 
     fn managed(&self, id: &PeeringId) -> Result<&Peering, &'static str> {
-        let peering = self.observed.peerings.get(id).ok_or("the peering was not seen")?;
+        let peering = self.observed.peerings.get(id).ok_or("the peering was not read")?;
         if peering.is_managed_by(&self.desired.deployment) { Ok(peering) } else { Err("the peering is foreign") }
     }
 
@@ -96,11 +96,11 @@ impl Rules<'_> {
     fn request(&self, pair: &Pair) -> Option<&'static str> {
         let mut of_pair = self.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
         if of_pair.any(|peering| peering.status.is_live()) {
-            Some("a live peering stands")
+            Some("the pair has a live peering")
         } else if self.context.connecting_meshes(pair).is_empty() {
             Some("no mesh connects the pair")
         } else if pair.ends().into_iter().any(|vpc| !self.context.is_present(vpc)) {
-            Some("one of the VPCs was not seen")
+            Some("one of the VPCs was not read")
         } else {
             None
         }
@@ -124,34 +124,34 @@ impl Rules<'_> {
         if peering.status != PeeringStatus::Active {
             Some("the peering is not active")
         } else if said != Some(on) {
-            Some("no mesh of the pair says so")
+            Some("no mesh of the pair requests this DNS option")
         } else {
             None
         }
     }
 
     fn open(&self, id: &SecurityGroupId, permission: &Permission) -> Option<&'static str> {
-        let Some(group) = self.observed.ingress.groups.get(id) else { return Some("the group was not seen") };
+        let Some(group) = self.observed.ingress.groups.get(id) else { return Some("the group was not read") };
         let mesh = &self.desired.mesh;
-        let members: Vec<&VpcRef> = self.context.asking_for(mesh).collect();
+        let members: Vec<&VpcRef> = self.context.requesters_of(mesh).collect();
         let theirs = members.iter().filter(|vpc| ***vpc != group.vpc).filter_map(|vpc| self.context.cidrs_of(vpc));
         let theirs: CidrSet = theirs.flat_map(|cidrs| cidrs.iter().copied()).collect();
         if !group.allows().meshes.contains(mesh) {
-            Some("the group does not let the mesh in")
+            Some("the group does not allow the mesh")
         } else if !members.contains(&&group.vpc) {
-            Some("the group's VPC does not ask for the mesh")
+            Some("the group's VPC does not request the mesh")
         } else if !CidrSet::from_iter([permission.from]).without(&theirs).is_empty() {
             Some("no other member has all of these addresses")
         } else if group.open.contains(permission) {
-            Some("that is let in already")
+            Some("the group allows that already")
         } else {
             None
         }
     }
 
     fn own_rule(&self, id: &SecurityGroupRuleId) -> Option<&'static str> {
-        let Some(rule) = self.observed.ingress.rules.get(id) else { return Some("the rule was not seen") };
-        (!rule.is_managed_by(&self.desired.deployment)).then_some("the rule is somebody else's")
+        let Some(rule) = self.observed.ingress.rules.get(id) else { return Some("the rule was not read") };
+        (!rule.is_managed_by(&self.desired.deployment)).then_some("the rule is foreign")
     }
 
     fn unproven(&self, id: &PeeringId) -> Option<&'static str> {
@@ -164,7 +164,7 @@ impl Rules<'_> {
             return Some(rule);
         }
         let (Some(peering), Some(table)) = (self.observed.peerings.get(id), self.observed.tables.get(table)) else {
-            return Some("the table was not seen");
+            return Some("the table was not read");
         };
         let overlaps_own = self
             .context
@@ -175,13 +175,13 @@ impl Rules<'_> {
         } else if !peering.ends().contains(&&table.vpc) {
             Some("the table is of neither VPC")
         } else if matches!(TableTag::of(&table.tags), Ok(TableTag::Ignore) | Err(_)) {
-            Some("the table is to be left alone")
+            Some("the table is ignored")
         } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination)) {
-            Some("neither VPC has the block")
+            Some("neither VPC has the CIDR block")
         } else if table.is_edge_associated {
-            Some("a gateway's table takes no peering routes")
+            Some("an edge-associated table cannot have peering routes")
         } else if overlaps_own {
-            Some("the block overlaps the VPC's own")
+            Some("the CIDR block overlaps one of the VPC's own")
         } else {
             None
         }
@@ -198,7 +198,7 @@ impl Rules<'_> {
     fn leads_to(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {
         match self.target(table, destination) {
             Some(RouteTarget::Peering(found)) if found == id => self.managed(id).err(),
-            _ => Some("the route does not lead to that peering"),
+            _ => Some("the route does not target that peering"),
         }
     }
 
@@ -213,11 +213,11 @@ impl Rules<'_> {
             Err(rule) => return Some(rule),
         };
         if self.observed.routes_via(id).next().is_some() {
-            Some("routes still lead to it")
+            Some("routes still target it")
         } else if !self.context.is_pair_proven(pair) {
             Some("a side could not be read")
         } else if !self.context.protecting_meshes(pair, peering).is_empty() && !another && !self.overlapping(pair) {
-            Some("a mesh still holds the pair")
+            Some("a mesh still protects the pair")
         } else {
             None
         }

@@ -1,4 +1,4 @@
-//! The picture of meshes: their VPCs, what is between them, and what is open.
+//! The map of meshes: their VPCs, the peerings and routes between them, and the open findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,75 +17,75 @@ use crate::tags;
 /// VPCs, pairs and findings, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Map {
-    /// The VPCs that ask for a mesh.
+    /// The VPCs that request a mesh.
     pub vpcs: BTreeSet<Node>,
-    /// The pairs that a mesh wants, and those whose peering this deployment has not taken away yet.
+    /// The pairs that a mesh wants, and those whose peering this deployment has not deleted yet.
     pub pairs: Vec<Edge>,
-    /// What is open.
+    /// The open findings.
     pub findings: BTreeSet<Rendered>,
 }
 
 /// A VPC.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Node {
-    /// Whose.
+    /// The account of the VPC.
     pub account: AccountId,
-    /// Where.
+    /// The Region of the VPC.
     pub region: Region,
-    /// Which.
+    /// The id of the VPC.
     pub vpc: VpcId,
-    /// What its owner calls it.
+    /// The value of its tag `Name`.
     pub name: Option<String>,
-    /// Its blocks.
+    /// Its CIDR blocks.
     pub cidrs: Vec<String>,
-    /// The meshes that it asks for.
+    /// The meshes that it requests.
     pub meshes: BTreeSet<MeshName>,
-    /// What it is told.
+    /// The value of its tag `peerd:status`.
     pub status: Option<String>,
 }
 
-/// Two VPCs and what is between them.
+/// Two VPCs with the peering and the routes between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
-    /// Which; of a peering, the requester first.
+    /// The two VPCs; if they have a peering, its requester first.
     pub between: [VpcId; 2],
     /// The peering that this deployment manages.
     pub peering: Option<PeeringId>,
     /// AWS's word for the state of the peering, or why there is none: `missing`, `overlapping`, `foreign`, `failed`; or
-    /// `leaving`, if no mesh wants it any more.
+    /// `leaving`, if no mesh wants it any longer.
     pub state: String,
     /// The meshes that connect the two, or for which the peering was made.
     pub meshes: BTreeSet<MeshName>,
-    /// The routes that lead over the peering.
+    /// The routes over the peering.
     pub routes: BTreeSet<RouteOver>,
-    /// What explains it, as `peerd explain` does, but for network ACLs and security groups.
+    /// The checks of `peerd explain`, without network ACLs and security groups.
     pub checks: Vec<Check>,
 }
 
-/// A route that leads over a peering.
+/// A route over a peering.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RouteOver {
-    /// Whose table it is in.
+    /// The VPC of the route table.
     pub vpc: VpcId,
-    /// Which table.
+    /// The id of the route table.
     pub table: String,
-    /// To where.
+    /// The destination CIDR block.
     pub block: String,
 }
 
-/// How well a pair is.
+/// Whether the two VPCs of a pair can reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Peered, and nothing keeps the two apart.
+    /// They are peered, and no check fails.
     Active,
-    /// On its way, to or from being peered.
+    /// Their peering is being created or deleted.
     Waiting,
-    /// Something keeps the two apart.
+    /// Something keeps them from reaching each other.
     Broken,
 }
 
 impl Edge {
-    /// How well it is.
+    /// The health of the pair.
     pub fn health(&self) -> Health {
         let apart = self.checks.iter().any(|check| check.result == CheckResult::Fail);
         match self.state.as_str() {
@@ -100,12 +100,13 @@ impl Edge {
 type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
-    /// Adds what was seen of one mesh, with findings worded for a stack. What another mesh has shown already stays as it was.
+    /// Adds what was read of one mesh, with findings worded for a stack. What another mesh has added already stays as
+    /// it is.
     pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, stack: &str) {
         let (_, report) = plan(desired, observed);
         self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, stack)));
         let context = PlanContext::new(desired, observed);
-        self.vpcs.extend(context.known_to_ask_for(&desired.mesh).map(|vpc| node(vpc, &context)));
+        self.vpcs.extend(context.known_requesters_of(&desired.mesh).map(|vpc| node(vpc, &context)));
         let mut routes = routes_over(observed);
         let wanted = explain_all(&context);
         let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|told| Some(&told.peering?.id)).collect();
@@ -121,7 +122,7 @@ impl Map {
         self.pairs.sort_by_cached_key(key);
     }
 
-    /// What is open of a VPC or a peering.
+    /// The open findings about a VPC or a peering.
     pub fn findings_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Rendered> {
         self.findings.iter().filter(move |finding| finding.subject.contains(id))
     }
@@ -167,7 +168,7 @@ fn edge(
     }
 }
 
-/// A peering that no mesh wants any more.
+/// The edge of a peering that no mesh wants any longer.
 fn leaving(peering: &Peering, routes: &mut RoutesOver<'_>) -> Edge {
     Edge {
         between: peering.ends().map(|vpc| vpc.id.clone()),

@@ -1,7 +1,7 @@
-//! What was seen in AWS: VPCs, peerings and route tables of every scope that answered, and the gaps of those that did not.
+//! The observed state of AWS: VPCs, peerings and route tables of every scope that was read, and the unreadable scopes.
 //!
-//! A gap never proves absence. The two sides of a peering see it at different times and each with its own tags; here
-//! they are one [`Peering`] that remembers who saw what.
+//! An unreadable scope never proves absence. The two sides of a peering show it at different times, each with its own
+//! tags; one [`Peering`] merges both views and records what each side has shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,17 +16,17 @@ use crate::tags::{self, Tags};
 /// A VPC as its own scope shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vpc {
-    /// Which.
+    /// The id and the scope of the VPC.
     pub at: VpcRef,
-    /// Its blocks in state `associated`, both families.
+    /// Its CIDR blocks in state `associated`, IPv4 and IPv6.
     pub cidrs: CidrSet,
-    /// Whether a block is just being associated or disassociated, so that a look in a moment will show more.
+    /// Whether a CIDR block is being associated or disassociated, so that a later read shows a different state.
     pub cidrs_changing: bool,
     /// All its tags.
     pub tags: Tags,
 }
 
-/// What a VPC must have for names to resolve to private addresses across a peering: both attributes
+/// The attributes of a VPC that names need to resolve to private addresses across a peering: both of them
 /// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DnsSupport {
@@ -43,9 +43,9 @@ pub enum PeeringStatus {
     InitiatingRequest,
     /// Waits for the accepter, 7 days at most.
     PendingAcceptance,
-    /// Accepted, not yet carrying traffic: seconds to a minute or two.
+    /// Accepted, but without traffic yet: seconds to a minute or two.
     Provisioning,
-    /// Carries traffic where routes lead to it.
+    /// Carries the traffic of routes that target it.
     Active,
     /// Refused by AWS after the create call succeeded: overlap, or a wrong id.
     Failed,
@@ -53,16 +53,16 @@ pub enum PeeringStatus {
     Expired,
     /// Refused by the accepter's owner.
     Rejected,
-    /// Going.
+    /// Being deleted.
     Deleting,
-    /// Gone, and still described for hours or days.
+    /// Deleted, but still listed for hours or days.
     Deleted,
-    /// A state that AWS added later: neither used nor taken for dead.
+    /// A state that AWS added later: peerd neither uses such a peering nor treats it as dead.
     Unknown(String),
 }
 
 impl PeeringStatus {
-    /// Reads AWS's status code.
+    /// Parses AWS's status code.
     pub fn parse(code: &str) -> Self {
         match code {
             "initiating-request" => Self::InitiatingRequest,
@@ -83,7 +83,7 @@ impl PeeringStatus {
         !matches!(self, Self::Failed | Self::Expired | Self::Rejected | Self::Deleting | Self::Deleted)
     }
 
-    /// How far along the peering is; of two views the lesser counts, so that nothing is done before both sides are there.
+    /// How far along the peering is. Of two views the lesser counts: peerd waits until both sides show a state.
     fn progress(&self) -> u8 {
         match self {
             Self::Failed | Self::Expired | Self::Rejected | Self::Deleting | Self::Deleted => 0,
@@ -116,52 +116,52 @@ impl fmt::Display for PeeringStatus {
 /// A peering as one scope shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeeringView {
-    /// Which.
+    /// The id of the peering.
     pub id: PeeringId,
-    /// Whose VPC asked.
+    /// The VPC that requested the peering.
     pub requester: VpcRef,
-    /// Whose VPC was asked.
+    /// The VPC that accepts the peering.
     pub accepter: VpcRef,
-    /// The state that this scope sees.
+    /// The state that this scope shows.
     pub status: PeeringStatus,
-    /// AWS's sentence about the state.
+    /// AWS's message about the state.
     pub message: String,
-    /// This scope's tags of it.
+    /// The tags that the peering has in this scope.
     pub tags: Tags,
-    /// Of the ends in this scope, those for which the state of their DNS option was told, and whether it is on
-    /// (`AllowDnsResolutionFromRemoteVpc`). AWS tells it of an active peering only.
+    /// Whether the DNS option (`AllowDnsResolutionFromRemoteVpc`) is enabled, for each end in this scope for which AWS
+    /// reports it. AWS reports it for active peerings only.
     pub dns: BTreeMap<VpcRef, bool>,
 }
 
 impl PeeringView {
-    /// A view in which AWS says nothing of the state, and tells no DNS options.
+    /// A view without a message about the state and without DNS options.
     pub fn new(id: PeeringId, [requester, accepter]: [&VpcRef; 2], status: PeeringStatus, tags: Tags) -> Self {
         let (requester, accepter) = (requester.clone(), accepter.clone());
         Self { id, requester, accepter, status, message: String::new(), tags, dns: BTreeMap::new() }
     }
 }
 
-/// A peering as all readable sides show it together.
+/// A peering, merged from the views of all readable sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peering {
-    /// Which.
+    /// The id of the peering.
     pub id: PeeringId,
-    /// Whose VPC asked.
+    /// The VPC that requested the peering.
     pub requester: VpcRef,
-    /// Whose VPC was asked.
+    /// The VPC that accepts the peering.
     pub accepter: VpcRef,
-    /// Dead if either side sees it dead; else the lesser progress of the two.
+    /// Dead if either side shows it as dead; else the lesser progress of the two.
     pub status: PeeringStatus,
-    /// AWS's sentence about the state.
+    /// AWS's message about the state.
     pub message: String,
-    /// Tags by the scope that sees them; within one account and Region the two sides share one set.
+    /// The tags by the scope that shows them; within one account and Region the two sides have one set of tags.
     pub tags: BTreeMap<Scope, Tags>,
-    /// Whether the DNS option of an end is on, as its own scope tells it.
+    /// Whether the DNS option of an end is enabled, as its own scope reports it.
     pub dns: BTreeMap<VpcRef, bool>,
 }
 
 impl Peering {
-    /// Whether this deployment made it.
+    /// Whether the deployment owns the peering, by the tags of either side.
     pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
         self.tags.keys().any(|scope| self.is_owned_in(scope, deployment))
     }
@@ -171,7 +171,7 @@ impl Peering {
         self.tags.values().flat_map(|tags| tags::MeshTag::of(tags).meshes).collect()
     }
 
-    /// Its two VPCs as a pair; none if somebody peered a VPC with itself.
+    /// Its two VPCs as a pair; `None` if both are the same VPC.
     pub fn pair(&self) -> Option<Pair> {
         Pair::of(&self.requester, &self.accepter)
     }
@@ -181,7 +181,7 @@ impl Peering {
         [&self.requester, &self.accepter]
     }
 
-    /// The other end than this VPC, which is one of them; nothing if it is both.
+    /// The peer of this VPC, which is one of the ends; `None` if it is both.
     pub fn peer_of(&self, vpc: &VpcRef) -> Option<&VpcRef> {
         self.ends().into_iter().find(|end| *end != vpc)
     }
@@ -195,25 +195,25 @@ impl Peering {
         self.dns.extend(view.dns);
     }
 
-    /// Whether this deployment's mark is on the side of a scope, so that the scope's role lets it be changed there.
+    /// Whether the side of a scope has the deployment's ownership tag, so that the role of the scope may change it.
     pub fn is_owned_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
         self.tags.get(scope).is_some_and(|current| tags::has_ownership_tag(current, deployment))
     }
 
     /// Whether the scope of one of its ends shows it.
-    pub fn is_seen_by(&self, scope: &Scope) -> bool {
+    pub fn is_shown_by(&self, scope: &Scope) -> bool {
         self.tags.contains_key(scope)
     }
 }
 
-/// Where a route leads.
+/// The target of a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteTarget {
-    /// Inside the VPC.
+    /// The VPC itself.
     Local,
     /// A peering.
     Peering(PeeringId),
-    /// A gateway, an interface, an instance: AWS's id of it.
+    /// A gateway, an interface or an instance, by its id.
     Other(String),
 }
 
@@ -232,46 +232,46 @@ impl fmt::Display for RouteTarget {
 pub struct Route {
     /// The canonical destination.
     pub destination: IpNet,
-    /// Where it leads.
+    /// The target of the route.
     pub target: RouteTarget,
-    /// Whether somebody made it with CreateRoute. Only such a route can be in the way of another, or be ours.
+    /// Whether a principal created it with CreateRoute. Only such a route can be in the way of another, or be owned.
     pub created: bool,
-    /// Whether AWS says that it leads nowhere: before its peering is active, or after it is gone.
+    /// Whether AWS reports it as a blackhole: before its peering is active, or after the peering is deleted.
     pub blackhole: bool,
 }
 
-/// A route to all blocks of a prefix list. A route to exactly one of the blocks that somebody created goes before it
+/// A route to all CIDR blocks of a prefix list. A static route to exactly one of these CIDR blocks takes precedence
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixListRoute {
-    /// The list.
+    /// The prefix list.
     pub list: PrefixListId,
-    /// Where it leads.
+    /// The target of the route.
     pub target: RouteTarget,
 }
 
 /// A route table as its own scope shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTable {
-    /// Which.
+    /// The id of the table.
     pub id: RouteTableId,
-    /// Of which VPC.
+    /// The VPC of the table.
     pub vpc: VpcRef,
-    /// Whether it is associated with a gateway: such a table takes no peering routes
+    /// Whether it is associated with a gateway: AWS allows no peering routes in such a table
     /// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html>).
     pub is_edge_associated: bool,
-    /// Whether it is the VPC's main table, which its subnets use that have none of their own.
+    /// Whether it is the VPC's main table, which applies to subnets without a table of their own.
     pub main: bool,
     /// All its tags.
     pub tags: Tags,
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
-    /// Its routes to prefix lists, but for those to gateway endpoints, whose lists hold public addresses of AWS's services.
+    /// Its routes to prefix lists, except those to gateway endpoints: their lists contain public addresses of AWS.
     pub lists: Vec<PrefixListRoute>,
 }
 
 impl RouteTable {
-    /// The route that somebody created for exactly this destination.
+    /// The static route to exactly this destination.
     pub fn created_route(&self, destination: &IpNet) -> Option<&Route> {
         self.routes.iter().find(|route| route.created && route.destination == *destination)
     }
@@ -300,7 +300,7 @@ pub struct ObservedState {
     pub run: RunEffects,
 }
 
-/// Inputs that only some plans need. A plan without one asks for it ([`crate::InputRequest`]), and the run plans again.
+/// Inputs that only some plans need. A plan requests a missing one ([`crate::InputRequest`]), and the run plans again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlannerInputs {
     /// The DNS attributes of VPCs, or why they could not be read.
@@ -325,7 +325,7 @@ pub struct RunEffects {
 }
 
 impl ObservedState {
-    /// Whether the scope was asked and answered in full.
+    /// Whether the scope was read in full.
     pub fn was_read(&self, scope: &Scope) -> bool {
         matches!(self.scopes.get(scope), Some(Ok(())))
     }
@@ -342,12 +342,12 @@ impl ObservedState {
         }
     }
 
-    /// The route tables of a VPC that take peering routes, in order of id.
+    /// The route tables of a VPC that may have peering routes, in order of id.
     pub fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a RouteTable> {
         self.tables.values().filter(move |table| table.vpc == *vpc && !table.is_edge_associated)
     }
 
-    /// Every created route that leads to a peering, with its table; gateway tables included.
+    /// Every static route that targets a peering, with its table, including tables that are associated with a gateway.
     pub fn routes_via<'a>(&'a self, peering: &'a PeeringId) -> impl Iterator<Item = (&'a RouteTable, &'a Route)> {
         let routes = self.tables.values().flat_map(|table| table.routes.iter().map(move |route| (table, route)));
         routes.filter(move |(_, route)| {

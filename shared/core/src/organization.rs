@@ -1,4 +1,4 @@
-//! The accounts of an AWS organisation, as far as the deployment looks at it.
+//! The accounts and units of an AWS organization, as far as the deployment lists them.
 
 use std::collections::BTreeMap;
 
@@ -6,49 +6,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, OrganizationalUnitId};
 
-/// What AWS Organizations tells of the units that a deployment looks at, and of all that is in them
-/// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_getting-started_concepts.html>). Of other units it
-/// tells nothing.
+/// The listing by AWS Organizations of the units that a deployment reads, and of everything in them
+/// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_getting-started_concepts.html>). It contains no
+/// other units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Organization {
-    /// Grows with every write, so that of two workers who write at once one notifications.
+    /// Increases with every write, for optimistic locking: of two concurrent writers, one detects the conflict.
     pub version: u64,
-    /// Every unit that was listed, with the one that it is in where that was listed as well.
+    /// Every unit that was listed, with its parent if that was listed as well.
     pub units: BTreeMap<OrganizationalUnitId, Option<OrganizationalUnitId>>,
-    /// The accounts that are in them.
+    /// The accounts in these units.
     pub accounts: BTreeMap<AccountId, Placement>,
 }
 
-/// Where an account is in its organisation.
+/// The place of an account in its organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
-    /// Its own unit.
+    /// The unit that directly contains it.
     pub unit: OrganizationalUnitId,
-    /// AWS's word for its state where that is another than `ACTIVE`, such as `SUSPENDED`
+    /// AWS's word for its state if that is not `ACTIVE`, such as `SUSPENDED`
     /// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html>).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
 
 impl Organization {
-    /// Whether an account is in a unit or in one beneath it; nothing if that unit was not listed.
+    /// Whether an account is in a unit or in one below it; `None` if that unit was not listed.
     pub fn is_in(&self, account: &AccountId, unit: &OrganizationalUnitId) -> Option<bool> {
         self.units.contains_key(unit).then(|| self.path(account).any(|over| over == unit))
     }
 
-    /// The listed units over an account, its own first.
+    /// The listed units above an account, its own first.
     pub fn path<'a>(&'a self, account: &AccountId) -> impl Iterator<Item = &'a OrganizationalUnitId> {
         let own = self.accounts.get(account).map(|placement| &placement.unit);
         std::iter::successors(own, |unit| self.units.get(*unit)?.as_ref()).take(self.units.len())
     }
 
-    /// AWS's word for the state of an account, where it is known not to be active.
+    /// AWS's word for the state of an account, if the account is known not to be active.
     pub fn inactive(&self, account: &AccountId) -> Option<&str> {
         self.accounts.get(account)?.state.as_deref()
     }
 
-    /// Whether two listings tell the same.
+    /// Whether two listings have the same units and accounts.
     pub fn agrees_with(&self, other: &Self) -> bool {
         (&self.units, &self.accounts) == (&other.units, &other.accounts)
     }

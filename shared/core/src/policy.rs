@@ -1,8 +1,8 @@
-//! What an operator declares of a mesh: who may join, who is connected with whom, what is routed where, and how far peerd
-//! may go.
+//! The policy of a mesh, which an operator declares: which VPCs may join, which members are connected, what is routed
+//! where, and how far peerd may go.
 //!
-//! A policy is read once, at the edge, with [`Policy::read`], which names the field that is wrong. What it means for a VPC
-//! or a pair is said here; the planner only asks.
+//! [`Policy::read`] parses a policy once, at the edge, and names the field that is wrong. What a policy means for a VPC
+//! or a pair is defined here; the planner only calls it.
 
 use std::collections::BTreeSet;
 
@@ -13,48 +13,48 @@ use crate::cidr::CidrSet;
 use crate::ids::PeeringId;
 use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
 
-/// The most tags that a policy may add: EC2 takes 50 on a resource, of which peerd writes three and leaves some to others
+/// The most tags that a policy may add. EC2 allows 50 on a resource; peerd writes three, and leaves some to other tools
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 const MAX_TAGS: usize = 40;
 /// The longest key of a tag, in characters.
 const MAX_KEY_LEN: usize = 128;
 
-/// What an operator declares of a mesh. The default is a full mesh of every registered account's tagged VPCs.
+/// What an operator declares of a mesh. The default is a full mesh of the tagged VPCs of all registered accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// How far peerd goes at present.
+    /// Whether peerd changes the mesh, only observes it, or takes it down.
     pub mode: Mode,
     /// Which members are connected.
     pub topology: Topology,
-    /// Who may join, and with which blocks.
+    /// Which VPCs may join, and which CIDR blocks they may advertise.
     pub admit: Admission,
     /// What is routed, and in which tables.
     pub routes: Routing,
     /// Whether members resolve each other's public host names to private addresses.
     pub dns: Dns,
-    /// Tags to put on the mesh's peerings besides peerd's own. One that is taken out of the policy stays where it is.
+    /// Tags of the mesh's peerings besides peerd's own. A tag that is removed from the policy stays on the peerings.
     pub tags: Tags,
-    /// How many peerings one run may delete before it stops and asks.
+    /// How many peerings one run may delete without a confirmation.
     pub deletes: DeleteLimits,
-    /// Active peerings that somebody else made between members and that peerd is to manage from now on.
+    /// Active peerings between members that another principal created and that peerd is to manage from now on.
     pub adopt: BTreeSet<PeeringId>,
-    /// Peerings that peerd is to manage no more: they lose its mark, and they and their routes stay as they are.
+    /// Peerings that peerd no longer manages: it removes its ownership tag, and they and their routes stay as they are.
     pub release: BTreeSet<PeeringId>,
 }
 
-/// How far peerd goes.
+/// What peerd does with a mesh.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// All the way.
+    /// peerd observes, reports and makes changes.
     #[default]
     Active,
-    /// It looks and reports, and changes nothing of any pair that the mesh connects or connected.
+    /// peerd observes and reports, and changes nothing of any pair that the mesh connects or connected.
     Paused,
-    /// It takes the mesh down: routes first, then peerings, as many as there are.
+    /// peerd takes the mesh down: routes first, then peerings, without a delete limit.
     Draining,
-    /// As paused, because the stored policy could not be read: why.
+    /// As paused, because the stored policy could not be read; with the error.
     #[serde(skip)]
     Unreadable(String),
 }
@@ -66,7 +66,7 @@ pub enum Topology {
     /// Every member with every other.
     #[default]
     FullMesh,
-    /// Members that wear `peerd:role=hub` with every member; the others with hubs only.
+    /// Members with the tag `peerd:role=hub` with every member; the others with hubs only.
     HubAndSpoke,
 }
 
@@ -74,65 +74,65 @@ pub enum Topology {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
-    /// The route tables of a member that take routes. A table's own tag `peerd:routes` goes before it.
+    /// The route tables of a member that get routes. A table's own tag `peerd:routes` overrides it.
     pub tables: Tables,
-    /// Addresses that are not routed to, such as the 100.64.0.0/10 of pod networks.
+    /// Addresses to which peerd adds no routes, such as the 100.64.0.0/10 of pod networks.
     pub exclude: CidrSet,
 }
 
-/// Which route tables of a member take routes.
+/// Which route tables of a member get routes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tables {
-    /// All.
+    /// All tables.
     #[default]
     All,
     /// The main table.
     Main,
-    /// Those that wear `peerd:routes=manage`, or the `peerd_eligible=true` of the Python peerd.
+    /// Those with the tag `peerd:routes=manage`, or `peerd_eligible=true` of the Python peerd.
     Tagged,
 }
 
-/// What becomes of the DNS options of a mesh's peerings
+/// What peerd does with the DNS options of a mesh's peerings
 /// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html>).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dns {
-    /// They stay as they are, whoever set them.
+    /// They stay as they are, whichever principal set them.
     #[default]
     Unmanaged,
-    /// Both sides are switched on, if both VPCs have DNS host names and DNS support.
+    /// peerd enables them on both sides, if both VPCs have DNS host names and DNS support.
     On,
-    /// Both sides are switched off.
+    /// peerd disables them on both sides.
     Off,
 }
 
-/// A run that would delete more than both limits of a mesh's peerings deletes none of them and reports Blocked.
+/// A run that would delete more of a mesh's peerings than both limits deletes none of them, and reports `blocked`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeleteLimits {
-    /// Peerings.
+    /// The number of peerings.
     pub count: usize,
-    /// Per cent of the mesh's live managed peerings.
+    /// The percentage of the mesh's live managed peerings.
     pub percent: usize,
 }
 
 impl Default for DeleteLimits {
-    /// Ten: a VPC that leaves a mesh of eleven goes without a question. 30 %: so does one that leaves a large mesh,
-    /// but a lost tag policy or a wrong index, which would take half the mesh, does not.
+    /// Ten: a VPC that leaves a mesh of eleven needs no confirmation. 30 %: nor does one that leaves a large mesh, but
+    /// a lost tag policy or a wrong index, which would remove half of the mesh, does.
     fn default() -> Self {
         Self { count: 10, percent: 30 }
     }
 }
 
 impl DeleteLimits {
-    /// Whether `deletes` of `live` peerings are too many to do unasked.
+    /// Whether to delete `deletes` of `live` peerings needs a confirmation.
     pub fn exceeded_by(&self, deletes: usize, live: usize) -> bool {
         deletes > self.count && deletes.saturating_mul(100) > live.saturating_mul(self.percent)
     }
 }
 
-/// A policy that cannot be taken.
+/// An invalid policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("policy field `{field}`: {why}")]
 pub struct PolicyError {
@@ -143,7 +143,7 @@ pub struct PolicyError {
 }
 
 impl Policy {
-    /// Reads a policy of any format and checks it.
+    /// Parses a policy of any format and checks it.
     ///
     /// # Errors
     /// The first field that is unknown, malformed or out of range.
@@ -156,15 +156,15 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Has a peering adopted or released, whichever of the two was said of it before.
-    pub fn hand_over(&mut self, peering: PeeringId, adopt: bool) {
+    /// Lists a peering as adopted or as released, and removes it from the other list.
+    pub fn set_adoption(&mut self, peering: PeeringId, adopt: bool) {
         let (into, out_of) =
             if adopt { (&mut self.adopt, &mut self.release) } else { (&mut self.release, &mut self.adopt) };
         out_of.remove(&peering);
         into.insert(peering);
     }
 
-    /// What takes the place of a stored policy that cannot be read: it changes nothing.
+    /// The substitute for a stored policy that cannot be read: with it, peerd changes nothing of the mesh.
     pub fn unreadable(error: &PolicyError) -> Self {
         Self { mode: Mode::Unreadable(error.to_string()), ..Self::default() }
     }
@@ -172,7 +172,7 @@ impl Policy {
     fn check(&self) -> Result<(), PolicyError> {
         let wrong = |field: &str, why: String| Err(PolicyError { field: field.to_owned(), why });
         if self.admit.members == Some(0) {
-            return wrong("admit.members", "a mesh of no members is one that drains: say so with `mode`".to_owned());
+            return wrong("admit.members", "a mesh without members is draining: set `mode`".to_owned());
         }
         if self.deletes.percent > 100 {
             return wrong("deletes.percent", format!("{} is more than 100 %", self.deletes.percent));
@@ -187,7 +187,7 @@ impl Policy {
             );
         }
         if let Some(both) = self.adopt.intersection(&self.release).next() {
-            return wrong("release", format!("{both} is to be adopted as well"));
+            return wrong("release", format!("{both} is also in `adopt`"));
         }
         for (key, value) in &self.tags {
             if let Some(why) = unfit_tag(key, value) {
@@ -197,12 +197,12 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether nothing of the mesh is changed.
+    /// Whether peerd changes nothing of the mesh.
     pub fn is_frozen(&self) -> bool {
         matches!(self.mode, Mode::Paused | Mode::Unreadable(_))
     }
 
-    /// Whether two members are connected that have these roles.
+    /// Whether two members with these roles are connected.
     pub fn connects(&self, roles: [Role; 2]) -> bool {
         self.mode != Mode::Draining
             && match self.topology {
@@ -215,9 +215,9 @@ impl Policy {
 fn unfit_tag(key: &str, value: &str) -> Option<String> {
     let reserved = ["aws:", "peerd:"].into_iter().find(|prefix| key.to_ascii_lowercase().starts_with(prefix));
     if let Some(prefix) = reserved {
-        Some(format!("keys that begin with `{prefix}` are not free"))
+        Some(format!("keys that begin with `{prefix}` are reserved"))
     } else if key == tags::NAME {
-        Some("peerd names its peerings after their VPCs, and a name given by hand stays".to_owned())
+        Some("peerd names its peerings after their VPCs, and a name that a user gave stays".to_owned())
     } else if key.is_empty() || key.chars().count() > MAX_KEY_LEN {
         Some(format!("a key has 1 to {MAX_KEY_LEN} characters"))
     } else if value.chars().count() > MAX_VALUE_LEN {
@@ -259,23 +259,23 @@ mod tests {
             (r#"{"topology":"ring"}"#, "topology", "unknown variant `ring`"),
             (r#"{"mode":"Unreadable"}"#, "mode", "unknown variant"),
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
-            (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organisational unit such as"),
+            (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organizational unit such as"),
             (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
             (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
             (r#"{"dns":true}"#, "dns", "expected"),
-            (r#"{"adopt":["pcx-1"],"release":["pcx-1"]}"#, "release", "pcx-1 is to be adopted as well"),
+            (r#"{"adopt":["pcx-1"],"release":["pcx-1"]}"#, "release", "pcx-1 is also in `adopt`"),
             (r#"{"adopt":["vpc-1"]}"#, "adopt[0]", "not a peering id"),
             (r#"{"deletes":{"percent":101}}"#, "deletes.percent", "more than 100 %"),
             (r#"{"deletes":{"count":-1}}"#, "deletes.count", "invalid value"),
-            (r#"{"tags":{"Peerd:env":"x"}}"#, "tags.Peerd:env", "not free"),
-            (r#"{"tags":{"aws:x":"x"}}"#, "tags.aws:x", "not free"),
-            (r#"{"tags":{"Name":"x"}}"#, "tags.Name", "given by hand"),
+            (r#"{"tags":{"Peerd:env":"x"}}"#, "tags.Peerd:env", "are reserved"),
+            (r#"{"tags":{"aws:x":"x"}}"#, "tags.aws:x", "are reserved"),
+            (r#"{"tags":{"Name":"x"}}"#, "tags.Name", "that a user gave"),
             (r#"{"tags":{"":"x"}}"#, "tags.", "1 to 128"),
         ] {
             let said = read(text).unwrap_err();
             assert!(said.starts_with(&format!("policy field `{field}`: ")) && said.contains(why), "{text}: {said}");
         }
-        assert!(read(r#"{"deletes":{"percent":100}}"#).is_ok(), "an operator lets everything go");
+        assert!(read(r#"{"deletes":{"percent":100}}"#).is_ok(), "an operator allows every delete");
         let key = |length| read(&format!(r#"{{"tags":{{"{}":"x"}}}}"#, "x".repeat(length)));
         assert!(key(128).is_ok() && key(129).is_err());
         let long = |length| read(&format!(r#"{{"tags":{{"team":"{}"}}}}"#, "x".repeat(length)));

@@ -1,11 +1,11 @@
-//! AWS's quotas that a mesh can meet (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+//! The AWS quotas that limit a mesh (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// From how many per cent on a quota is told to be scarce.
+/// The percentage of a quota from which on peerd reports that usage is near the limit.
 const SCARCE: usize = 80;
 
 /// A quota of Amazon VPC, for each account and Region.
@@ -14,17 +14,17 @@ const SCARCE: usize = 80;
 pub enum Quota {
     /// Active peerings of a VPC.
     Peerings,
-    /// Requests for peerings that are pending at once. The documentation says per account in one place and per VPC in
-    /// another, so the stricter reading holds.
+    /// Pending requests for peerings. The AWS documentation counts them per account in one place and per VPC in
+    /// another, so peerd applies the stricter reading.
     Requests,
-    /// Routes of a table that are not propagated, of IPv4 and of IPv6 each.
+    /// Routes of a table that are not propagated, for IPv4 and IPv6 each.
     Routes,
-    /// Ingress rules of a security group, of IPv4 and of IPv6 each.
+    /// Ingress rules of a security group, for IPv4 and IPv6 each.
     Rules,
 }
 
 impl Quota {
-    /// Every one.
+    /// Every quota.
     pub const ALL: [Self; 4] = [Self::Peerings, Self::Requests, Self::Routes, Self::Rules];
 
     /// Its code in Service Quotas.
@@ -37,7 +37,7 @@ impl Quota {
         }
     }
 
-    /// What AWS grants whoever has not asked for more.
+    /// AWS's default value.
     pub fn default_value(self) -> usize {
         match self {
             Self::Peerings => 50,
@@ -47,15 +47,15 @@ impl Quota {
         }
     }
 
-    /// Whether so many used of so many granted are worth a warning. Of a quota that is less than what AWS grants at first
-    /// only its end is told: where nothing is to be added, nobody asks how much is granted, unless it may be scarce.
+    /// Whether usage is near the quota value. A value below AWS's default counts as the default, so that peerd reports
+    /// it only when it is used up: a plan that adds nothing reads no quota value, unless usage may be near the limit.
     pub fn is_near_limit(self, used: usize, granted: usize) -> bool {
         used.saturating_mul(100) >= granted.max(self.default_value()).saturating_mul(SCARCE)
     }
 }
 
 impl fmt::Display for Quota {
-    /// What there may be so many of, of what.
+    /// What the quota counts, and for which resource.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Peerings => "active peerings per VPC",
@@ -66,12 +66,12 @@ impl fmt::Display for Quota {
     }
 }
 
-/// What an account is granted in a Region; of what is not said, what AWS grants at first.
+/// The quota values of an account in a Region; AWS's default for those that are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Quotas(BTreeMap<Quota, usize>);
 
 impl Quotas {
-    /// How much is granted.
+    /// The value of a quota.
     pub fn value(&self, quota: Quota) -> usize {
         self.0.get(&quota).copied().unwrap_or_else(|| quota.default_value())
     }
@@ -98,6 +98,6 @@ mod tests {
         let scarce = |used, granted| Quota::Peerings.is_near_limit(used, granted);
         assert!(!scarce(39, 50) && scarce(40, 50));
         assert!(!scarce(99, 125) && scarce(100, 125));
-        assert!(!scarce(10, 10), "that it is used up is told with what does not fit");
+        assert!(!scarce(10, 10), "the exceeded quota is reported with what exceeds it");
     }
 }

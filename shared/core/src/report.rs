@@ -1,4 +1,4 @@
-//! What an operator should know of a run: findings with what to do about them, and what the run waits for.
+//! The report of a run: what an operator should know, and what the run waits for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,12 +7,12 @@ use crate::action::Action;
 use crate::finding::{Finding, FindingKind};
 use crate::ids::{PrefixListId, Scope, VpcRef};
 
-/// Something that AWS or another worker is still busy with.
+/// Something that AWS or another worker has not finished yet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wait {
-    /// What it is about.
+    /// The resource or pair that it concerns.
     pub subject: String,
-    /// What is waited for.
+    /// What the run waits for.
     pub text: String,
 }
 
@@ -22,21 +22,20 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Something that only some plans need to know. Whoever gets questions reads the answers, which may be that there is none,
-/// and plans again.
+/// A request for data that only some plans need. The caller reads the data, or why it is unreadable, and plans again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InputRequest {
     /// The DNS attributes of a VPC, for [`crate::PlannerInputs::dns`].
     Dns(VpcRef),
-    /// The blocks of a prefix list in a scope, for [`crate::PlannerInputs::prefix_lists`].
+    /// The CIDR blocks of a prefix list in a scope, for [`crate::PlannerInputs::prefix_lists`].
     List(Scope, PrefixListId),
-    /// What earlier runs of the mesh did lately, for [`crate::PlannerInputs::run_history`].
+    /// What recent runs of the mesh created and removed, for [`crate::PlannerInputs::run_history`].
     RunHistory,
     /// The quotas of a scope, for [`crate::PlannerInputs::quotas`].
     Quotas(Scope),
 }
 
-/// Why a plan is what it is, and why it is not more.
+/// Why a plan contains what it contains, and why not more.
 #[must_use = "an unread report is not actionable"]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -44,11 +43,11 @@ pub struct Report {
     pub findings: BTreeSet<Finding>,
     /// What the next run may find done.
     pub waits: BTreeSet<Wait>,
-    /// What would have been done, were it not for a pause.
+    /// The actions that a pause suppresses.
     pub suppressed: BTreeSet<Action>,
-    /// How many of the pairs that the mesh wants are in which state: AWS's word for it, or why there is no peering.
+    /// The number of wanted pairs in each state: AWS's word for the state, or why there is no peering.
     pub pairs: BTreeMap<String, usize>,
-    /// What the plan should have known.
+    /// The data that the plan lacks.
     pub questions: BTreeSet<InputRequest>,
 }
 
@@ -63,7 +62,7 @@ impl Report {
         self.waits.insert(Wait { subject: subject.to_string(), text: text.into() });
     }
 
-    /// Whether some finding says that peerd holds back until somebody acts.
+    /// Whether a finding reports that peerd waits for a decision of an operator.
     pub fn is_blocked(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind() == FindingKind::Blocked)
     }

@@ -1,4 +1,4 @@
-//! The tags that peerd reads and writes, and how their values are spelt.
+//! The tags that peerd reads and writes, and the syntax of their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,58 +8,58 @@ use crate::ids::{Deployment, MeshName, Pair};
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// On a VPC, read: the meshes that it asks to join. On a peering, written: the meshes that want it, joined by `+`.
+/// On a VPC, read: the meshes that it requests. On a peering, written: the meshes that want it, joined by `+`.
 pub const ENV: &str = "peerd:env";
-/// On a VPC, read: `hub` or `spoke`, which matters where the policy's topology is hub-and-spoke.
+/// On a VPC, read: `hub` or `spoke`, for policies with the topology hub-and-spoke.
 pub const ROLE: &str = "peerd:role";
-/// On a VPC, read: the parts of its own blocks to which its peers are routed; absent means all of them.
+/// On a VPC, read: the parts of its own CIDR blocks that it advertises; absent means all of them.
 pub const CIDRS: &str = "peerd:cidrs";
-/// On a route table, read: `manage` or `ignore`, whatever the policy says of tables.
+/// On a route table, read: `manage` or `ignore`, whichever tables the policy selects.
 pub const ROUTES: &str = "peerd:routes";
-/// On a route table, read: the Python peerd's `true`, which counts as `manage` where the policy says tagged.
+/// On a route table, read: the Python peerd's `true`, which counts as `manage` if the policy selects tagged tables.
 pub const ELIGIBLE: &str = "peerd_eligible";
-/// On a security group, read: the meshes whose members it lets in.
+/// On a security group, read: the meshes whose members it allows.
 pub const ALLOW: &str = "peerd:allow";
-/// On a security group, read: what it lets in from them, such as `tcp/443 udp/53 icmp`; absent means everything.
+/// On a security group, read: what it allows from them, such as `tcp/443 udp/53 icmp`; absent means all traffic.
 pub const PORTS: &str = "peerd:ports";
-/// On an ingress rule, written: how the keys of the tags begin that name the meshes for which it stands, one key each. Two
-/// runs that add and remove meshes at once never write the same key.
+/// On an ingress rule, written: the prefix of the tag keys that name the meshes of the rule, one key for each mesh. Two
+/// concurrent runs that add and remove meshes never write the same key.
 pub const FOR_MESH: &str = "peerd:env/";
-/// On a peering or an ingress rule, written: the deployment that made it. What lacks it is foreign and never changed.
+/// On a peering or an ingress rule, written: the deployment that owns it. peerd never changes a resource without it.
 pub const MANAGED_BY: &str = "peerd:managed-by";
-/// On a VPC, written: joined, waiting, or refused and why.
+/// On a VPC, written: joined, waiting, or refused with the reason.
 pub const STATUS: &str = "peerd:status";
-/// The tags by which a peering is known as managed, and for what.
+/// The tags that record the owner of a peering, and its meshes.
 pub const OWNERSHIP_KEYS: [&str; 2] = [MANAGED_BY, ENV];
-/// On a peering, written when absent, so that a name given by hand stays.
+/// On a peering, written if absent, so that a name that a user gave stays.
 pub const NAME: &str = "Name";
 
-/// The longest value of a tag that EC2 takes, in characters
+/// The longest value of a tag that EC2 allows, in characters
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 pub const MAX_VALUE_LEN: usize = 256;
 
-/// The words of a value in which neither `/` nor `:` separates.
+/// The words of a value, without `/` and `:` as separators.
 pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty())
 }
 
-/// What the tag `peerd:env` of a VPC asks for.
+/// The meshes that the tag `peerd:env` of a VPC requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeshTag {
     /// The well-formed mesh names.
     pub meshes: BTreeSet<MeshName>,
-    /// Words that no mesh can be called, each to be reported.
+    /// Words that are not mesh names; peerd reports each of them.
     pub malformed: BTreeSet<String>,
 }
 
 impl MeshTag {
-    /// Reads the tag out of a VPC's tags; absent or blank means no mesh.
+    /// Parses the tag among a VPC's tags; absent or blank means no mesh.
     pub fn of(tags: &Tags) -> Self {
         tags.get(ENV).map_or_else(Self::default, |value| Self::parse(value))
     }
 
-    /// Splits a value at any of space `,` `+` `/` `:` `;`. Commas are listed for completeness: organisations whose tag
-    /// policies forbid them use another.
+    /// Splits a value at any of space `,` `+` `/` `:` `;`. The comma is listed for completeness: organizations whose
+    /// tag policies forbid it use another separator.
     pub fn parse(value: &str) -> Self {
         let mut tag = Self::default();
         for word in value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty()) {
@@ -72,19 +72,18 @@ impl MeshTag {
     }
 }
 
-/// What a VPC is in a hub-and-spoke mesh.
+/// The role of a VPC in a hub-and-spoke mesh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
     /// Connected with every member.
     Hub,
-    /// Connected with hubs. What says nothing is one, and so is what says nothing that makes sense: a slip of the pen
-    /// opens nothing.
+    /// Connected with hubs only. A missing or invalid value also means spoke: a typo connects nothing.
     #[default]
     Spoke,
 }
 
 impl Role {
-    /// Reads the tag out of a VPC's tags.
+    /// Parses the tag among a VPC's tags.
     ///
     /// # Errors
     /// The value, if it is neither `hub` nor `spoke`.
@@ -97,18 +96,18 @@ impl Role {
     }
 }
 
-/// The blocks of a VPC to which its peers are routed.
+/// The CIDR blocks that a VPC advertises to its peers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advertised {
-    /// Parts of its own blocks.
+    /// Parts of its own CIDR blocks.
     pub cidrs: CidrSet,
-    /// Words of `peerd:cidrs` that are none, each to be reported.
+    /// Words of `peerd:cidrs` that are no such parts; peerd reports each of them.
     pub refused: BTreeSet<String>,
 }
 
 impl Advertised {
-    /// Reads the tag out of a VPC's tags. A block that is not within the VPC's own would draw other people's traffic and is
-    /// refused.
+    /// Parses the tag among a VPC's tags. A CIDR block that is not within the VPC's own ones is refused, because it
+    /// would attract the traffic of others.
     pub fn of(tags: &Tags, own: &CidrSet) -> Self {
         let Some(value) = tags.get(CIDRS) else { return Self { cidrs: own.clone(), refused: BTreeSet::new() } };
         let mut advertised = Self::default();
@@ -122,7 +121,7 @@ impl Advertised {
     }
 }
 
-/// The key that says that an ingress rule stands for a mesh; its value is empty.
+/// The tag key that names a mesh of an ingress rule; its value is empty.
 pub fn for_mesh(mesh: &MeshName) -> String {
     format!("{FOR_MESH}{mesh}")
 }
@@ -132,7 +131,7 @@ pub fn meshes_of_rule(current: &Tags) -> impl Iterator<Item = &str> {
     current.keys().filter_map(|key| key.strip_prefix(FOR_MESH))
 }
 
-/// Whether something wears the mark of a deployment.
+/// Whether a resource has the ownership tag of a deployment.
 pub fn has_ownership_tag(current: &Tags, deployment: &Deployment) -> bool {
     current.get(MANAGED_BY).is_some_and(|by| by == deployment.as_str())
 }
@@ -143,27 +142,27 @@ pub fn of_rule(deployment: &Deployment, mesh: &MeshName) -> Tags {
     pairs.into_iter().chain([(for_mesh(mesh), String::new())]).collect()
 }
 
-/// Of a VPC's tags, those that say what it is in its meshes.
+/// Those tags of a VPC that determine its role in its meshes.
 pub fn of_member(tags: &Tags) -> Tags {
     let kept = [ROLE, CIDRS].into_iter().filter_map(|key| tags.get_key_value(key));
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// What a route table's tags say of its routes.
+/// What the tags of a route table request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableTag {
-    /// It takes routes, whatever the policy says.
+    /// The table gets routes, whichever tables the policy selects.
     Manage,
-    /// peerd leaves it as it is.
+    /// peerd does not change the table.
     Ignore,
-    /// It takes routes where the policy says tagged.
+    /// The table gets routes if the policy selects tagged tables.
     Eligible,
-    /// Nothing.
+    /// The table has none of these tags.
     Absent,
 }
 
 impl TableTag {
-    /// Reads the tags of a route table.
+    /// Parses the tags of a route table.
     ///
     /// # Errors
     /// The value of `peerd:routes`, if it is neither `manage` nor `ignore`.
@@ -186,7 +185,7 @@ pub fn join_meshes(meshes: &BTreeSet<MeshName>) -> String {
 }
 
 /// The tags of a managed peering, the same on both sides: within one account and Region they are one set
-/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>), and two texts would fight.
+/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>), and two texts would replace each other.
 pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &Pair) -> Tags {
     Tags::from([
         (MANAGED_BY.to_owned(), deployment.to_string()),
@@ -195,7 +194,7 @@ pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &P
     ])
 }
 
-/// Which of `wanted` a side that wears `worn` still lacks. A `Name` that somebody gave is kept.
+/// The tags of `wanted` that `current` lacks or has with another value. An existing `Name` is kept.
 pub fn missing(wanted: &Tags, current: &Tags) -> Tags {
     wanted
         .iter()
@@ -245,7 +244,7 @@ mod tests {
         let advertised = Advertised::of(&tag(CIDRS, "10.1.128.0/17, 2600:1f18::/60+0.0.0.0/0 x;10.2.0.0/16"), &own);
         assert_eq!(advertised.cidrs.to_string(), "10.1.128.0/17 2600:1f18::/60");
         assert_eq!(advertised.refused, ["0.0.0.0/0", "10.2.0.0/16", "x"].map(str::to_owned).into());
-        assert!(Advertised::of(&tag(CIDRS, ""), &own).cidrs.is_empty(), "who names no block advertises none");
+        assert!(Advertised::of(&tag(CIDRS, ""), &own).cidrs.is_empty(), "an empty list advertises nothing");
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl Applier<'_> {
                 let rule = ensure::authorized(cloud, scope, group, permission, tags).await;
                 return rule.map(|id| Some(id.map_or(Effect::Done, Effect::Rule))).map_err(|error| failed(&error));
             }
-            Action::MarkIngress { scope, rule, mesh, on } => {
-                cloud.mark_rule(scope, rule, &tags::for_mesh(mesh), *on).await
+            Action::TagIngress { scope, rule, mesh, on } => {
+                cloud.set_rule_tag(scope, rule, &tags::for_mesh(mesh), *on).await
             }
             Action::RevokeIngress { scope, group, rule, permission: _ } => {
                 ensure::revoked(cloud, scope, group, rule).await

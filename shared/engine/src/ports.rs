@@ -113,8 +113,13 @@ pub trait CloudWrite: Send + Sync {
         rule: &SecurityGroupRuleId,
     ) -> Result<(), CloudError>;
     /// Sets a tag with an empty value on a rule, or removes it.
-    async fn mark_rule(&self, scope: &Scope, rule: &SecurityGroupRuleId, key: &str, on: bool)
-    -> Result<(), CloudError>;
+    async fn set_rule_tag(
+        &self,
+        scope: &Scope,
+        rule: &SecurityGroupRuleId,
+        key: &str,
+        on: bool,
+    ) -> Result<(), CloudError>;
     /// Sets one tag of a VPC, or removes it if there is no value.
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;
 }

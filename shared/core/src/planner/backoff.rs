@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::report::InputRequest;
 use crate::status::StatusReason;
 
-/// Removes contended actions from the plan. Without the run history, asks for it if the plan creates something.
+/// Removes contended actions from the plan. Without the run history, requests it if the plan creates something.
 pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -> Decisions {
     let Some(past) = &context.observed.inputs.run_history else {
         if decisions.creates_something() {

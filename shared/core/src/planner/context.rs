@@ -57,12 +57,12 @@ impl<'a> PlanContext<'a> {
 
     /// The VPCs that request a mesh, in order, without those in scopes that this run did not try to read: the index does not
     /// make a VPC a member.
-    pub fn asking_for<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
-        self.known_to_ask_for(mesh).filter(|vpc| self.observed.scopes.contains_key(&vpc.scope))
+    pub fn requesters_of<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
+        self.known_requesters_of(mesh).filter(|vpc| self.observed.scopes.contains_key(&vpc.scope))
     }
 
     /// The VPCs that request a mesh, in order, also those in scopes that this run did not try to read.
-    pub fn known_to_ask_for<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
+    pub fn known_requesters_of<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
         let requests = |(_, known): &(_, &KnownVpc<'_>)| known.meshes.contains(mesh);
         self.vpcs.iter().filter(requests).map(|(vpc, _)| *vpc)
     }

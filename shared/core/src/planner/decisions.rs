@@ -39,7 +39,7 @@ impl Decisions {
         self.waits.insert(Wait { subject: subject.to_string(), text: text.into() });
     }
 
-    /// Asks for an input that the plan lacks.
+    /// Requests an input that the plan lacks.
     pub fn ask(&mut self, question: InputRequest) {
         self.questions.insert(question);
     }

@@ -14,7 +14,7 @@ use crate::report::InputRequest;
 /// Sets both options of every active peering to what its meshes want; to on only if both VPCs have the DNS attributes.
 pub fn resolve(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    // For a pair of which an end is unreadable, the index is the only source of its meshes: no reason for a change.
+    // For a pair with an unreadable end, the index is the only source of its meshes: no reason for a change.
     for wanted in pairs.iter().filter(|wanted| context.is_pair_proven(&wanted.pair)) {
         let Some(on) = context.resolves(&wanted.meshes) else { continue };
         let ready = wanted.pair.ends().map(|vpc| !on || has_dns_attributes(vpc, context, &mut decisions));

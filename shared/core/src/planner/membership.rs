@@ -49,7 +49,7 @@ impl PlanContext<'_> {
     }
 
     /// Whether it cannot be determined if a mesh admits a VPC.
-    pub fn is_in_doubt(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
+    pub fn is_undetermined(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
         self.denial(vpc, mesh).is_some_and(|denial| !denial.is_certain())
     }
 
@@ -62,7 +62,7 @@ impl PlanContext<'_> {
         let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
         let refused =
             |vpc: &VpcRef| admit.denial(vpc, &self.desired.organization).is_some_and(|denial| denial.is_certain());
-        let mut asking: Vec<&VpcRef> = self.asking_for(mesh).filter(|vpc| !refused(vpc)).collect();
+        let mut asking: Vec<&VpcRef> = self.requesters_of(mesh).filter(|vpc| !refused(vpc)).collect();
         asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined(vpc, mesh), *vpc));
         asking.into_iter().skip(most).cloned().collect()
     }
@@ -158,7 +158,7 @@ impl PlanContext<'_> {
     }
 
     /// Whether a VPC is proven to advertise no part of a CIDR block to these meshes any longer.
-    pub fn gave_up(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
+    pub fn no_longer_advertises(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
         self.is_proven(vpc)
             && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, block))
     }
@@ -222,7 +222,7 @@ impl PlanContext<'_> {
 
     /// The paused meshes that keep a pair from being changed: those that both VPCs request, and those that one of its peerings
     /// was made for. Changes that other meshes want wait.
-    pub fn freezing(&self, pair: &Pair) -> BTreeSet<MeshName> {
+    pub fn pausing_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
         let made_for = self.made_for.get(pair).into_iter().flatten().cloned();
         let mut meshes: BTreeSet<MeshName> = self.requested_by_both(pair).into_iter().chain(made_for).collect();
         meshes.retain(|mesh| self.desired.declared.get(mesh).is_some_and(Policy::is_frozen));

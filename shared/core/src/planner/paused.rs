@@ -20,14 +20,14 @@ pub fn suppress_paused(
     let mesh = &context.desired.mesh;
     let policy = context.desired.declared.get(mesh);
     let is_paused = policy.is_some_and(Policy::is_frozen);
-    let mut freezing: BTreeSet<MeshName> = BTreeSet::new();
+    let mut pausing_meshes: BTreeSet<MeshName> = BTreeSet::new();
     if is_paused {
-        freezing.insert(mesh.clone());
+        pausing_meshes.insert(mesh.clone());
     }
     let mut is_suppressed = |action: &Action| {
-        let of_pair = action.pair(context.observed).map(|pair| context.freezing(&pair)).unwrap_or_default();
+        let of_pair = action.pair(context.observed).map(|pair| context.pausing_meshes(&pair)).unwrap_or_default();
         let is_suppressed = is_paused || !of_pair.is_empty();
-        freezing.extend(of_pair);
+        pausing_meshes.extend(of_pair);
         is_suppressed
     };
     let Decisions { actions, findings, mut waits, questions, reasons: _ } = decisions;
@@ -43,7 +43,7 @@ pub fn suppress_paused(
         report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: error.clone() });
     } else if !report.suppressed.is_empty() {
         let pending = report.suppressed.len();
-        report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: freezing });
+        report.add_finding(Finding::Paused { mesh: mesh.clone(), pending, paused: pausing_meshes });
     }
     let plan = Plan { work: work.into_iter().collect(), labels: labels.into_iter().collect() };
     (plan, report)

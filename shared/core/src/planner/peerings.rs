@@ -71,7 +71,7 @@ pub fn find_wanted_pairs<'a>(context: &PlanContext<'a>) -> Vec<WantedPair<'a>> {
         }
     }
     let mut pairs = BTreeSet::new();
-    let members: Vec<_> = context.asking_for(mesh).collect();
+    let members: Vec<_> = context.requesters_of(mesh).collect();
     for (n, a) in members.iter().enumerate() {
         pairs.extend(members[n + 1..].iter().filter_map(|b| Pair::of(a, b)));
     }
@@ -204,7 +204,7 @@ fn report_obstacle(
             decisions.report(Finding::CidrOverlap { pair: pair.clone(), ours: *ours, theirs: *theirs });
             StatusReason::CidrOverlap(*ours, *theirs)
         }
-        PairState::Foreign(peering) if !peering.is_seen_by(&peering.requester.scope) => {
+        PairState::Foreign(peering) if !peering.is_shown_by(&peering.requester.scope) => {
             // It may be owned: the create call tags the requester's side, and that side has not shown it.
             decisions.wait(&pair, format!("{} is not seen by its requester yet", peering.id));
             match unread_end(wanted, context) {
@@ -276,7 +276,7 @@ pub fn accept(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions 
 /// The accepter's side gets its tags after the acceptance: the peering may not be visible there before.
 pub fn tag(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    // For a pair of which an end is unreadable, the index is the only source of its meshes: no reason for a change.
+    // For a pair with an unreadable end, the index is the only source of its meshes: no reason for a change.
     for wanted in pairs.iter().filter(|wanted| context.is_pair_proven(&wanted.pair)) {
         let PairState::Usable(peering) = wanted.state else { continue };
         let current_meshes = peering.tagged_meshes();

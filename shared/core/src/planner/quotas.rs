@@ -78,7 +78,7 @@ impl QuotaUsage<'_> {
     }
 }
 
-/// The value of a quota in a scope. Asks for it where it was not read; if it cannot be read, it is AWS's default.
+/// The value of a quota in a scope. Requests it where it was not read; if it cannot be read, it is AWS's default.
 fn quota_value(quota: Quota, scope: &Scope, context: &PlanContext<'_>, decisions: &mut Decisions) -> usize {
     match context.observed.inputs.quotas.get(scope) {
         Some(Ok(quotas)) => quotas.value(quota),
@@ -164,7 +164,7 @@ impl<'a> PeeringCapacity<'a> {
 
     /// Reports the members that have no capacity for their peers, and those near their limit.
     pub fn report(self, context: &PlanContext<'_>, decisions: &mut Decisions) {
-        let members = context.asking_for(&context.desired.mesh).filter(|vpc| context.is_present(vpc));
+        let members = context.requesters_of(&context.desired.mesh).filter(|vpc| context.is_present(vpc));
         let mut vpcs: Vec<&VpcRef> = members.chain(self.left_out.keys().copied()).collect();
         vpcs.sort_unstable();
         vpcs.dedup();

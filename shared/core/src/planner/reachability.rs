@@ -205,9 +205,9 @@ fn check_network_acl(acl: &NetworkAcl, vpc: &VpcRef, cidrs: &CidrSet, peer: &Vpc
     for egress in [false, true] {
         for cidr in cidrs.iter() {
             let all = match acl.passage(cidr, egress) {
-                Verdict::Open => continue,
+                Verdict::Allowed => continue,
                 Verdict::Partial => false,
-                Verdict::Closed => true,
+                Verdict::Denied => true,
             };
             let (acl, subnets, cidr) = (acl.id.clone(), acl.subnets, *cidr);
             let (vpc, peer) = (vpc.id.clone(), peer.id.clone());

@@ -200,7 +200,7 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
             && context.manages(peering)
             && !meshes.is_empty()
             && context.is_managed_table(table, &meshes)
-            && !context.gave_up(peer, &meshes, cidr)
+            && !context.no_longer_advertises(peer, &meshes, cidr)
     };
     let created = table.routes.iter().filter(|route| route.created);
     let mut routes: Vec<_> = created

@@ -170,7 +170,8 @@ fn is_stale(table: &RouteTable, destination: &IpNet, id: &PeeringId, context: &P
     let Some(peering) = context.observed.peerings.get(id).filter(|peering| context.manages(peering)) else {
         return false;
     };
-    let gave_up = |peer: &VpcRef, pair: &Pair| context.gave_up(peer, &context.retaining_meshes(pair), destination);
+    let gave_up =
+        |peer: &VpcRef, pair: &Pair| context.no_longer_advertises(peer, &context.retaining_meshes(pair), destination);
     !context.is_ignored_table(table)
         && peering.peer_of(&table.vpc).zip(peering.pair()).is_some_and(|(peer, pair)| gave_up(peer, &pair))
 }
@@ -210,7 +211,7 @@ fn add_mesh_tag(
 }
 
 fn mesh_tag(rule: &IngressRule, mesh: &MeshName, on: bool) -> Action {
-    Action::MarkIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
+    Action::TagIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
 }
 
 /// Adds missing rules up to the quota, first those that replace rules that are about to be revoked. Returns the added CIDR
@@ -259,14 +260,14 @@ fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
         let (ours, requester) = (context.manages(peering), &peering.requester.scope);
         let made_for_it = ours && peering.tagged_meshes().contains(mesh);
         // The create call tags the requester's side, and that side has not shown it.
-        let may_be = !ours && !peering.is_seen_by(requester) && context.desired.accounts.contains(&requester.account);
+        let may_be = !ours && !peering.is_shown_by(requester) && context.desired.accounts.contains(&requester.account);
         peering.ends().into_iter().filter(|end| !context.is_proven(end)).any(|end| {
             let failed = context.observed.scopes.contains_key(&end.scope); // rather than not tried
             made_for_it || may_be || (ours && (failed || context.is_unknown(end)))
         })
     };
     let mut theirs = context.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));
-    let in_doubt = context.asking_for(mesh).any(|vpc| context.is_in_doubt(vpc, mesh));
+    let in_doubt = context.requesters_of(mesh).any(|vpc| context.is_undetermined(vpc, mesh));
     context.desired.declared.contains_key(mesh) && !in_doubt && !theirs.any(has_unread_peer)
 }
 

@@ -94,12 +94,14 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
 }
 
 /// Whether an entry is for the run of another mesh to rewrite: of a mesh that the VPC requests, or of a declared mesh that it
-/// left and that still has a peering of the VPC.
+/// left, that still has a peering of the VPC, and that waits for a confirmation.
 fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
     let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
-    let is_left = |mesh: &MeshName| is_named(mesh) && context.has_peering_for(&vpc.at, mesh);
+    let is_held = |mesh: &MeshName| {
+        is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.at, mesh)
+    };
     !is_named(&context.desired.mesh)
-        && (requested.meshes.iter().any(is_named) || context.desired.declared.keys().any(is_left))
+        && (requested.meshes.iter().any(is_named) || context.desired.declared.keys().any(is_held))
 }
 
 fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {

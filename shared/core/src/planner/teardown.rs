@@ -85,7 +85,7 @@ fn is_in_scope_of_run(peering: &Peering, pair: &Pair, context: &PlanContext<'_>)
 
 /// Whether the routes of a dead peering stay until its successor is active, and are then moved to it: a blackhole is safer
 /// than a moment in which the traffic follows a broader route. If no successor can be requested for now, they are removed:
-/// AWS forgets the dead peering in 2 hours, and then peerd could not tell them from foreign routes.
+/// AWS no longer lists the dead peering in 2 hours, and then peerd could not tell them from foreign routes.
 fn awaits_successor(
     peering: &Peering,
     wanted: &WantedPair<'_>,
@@ -222,11 +222,11 @@ pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions
         if context.observed.routes_via(&peering.id).next().is_some() {
             continue; // this plan removes them, a later one deletes the peering
         }
-        let is_seen_by_requester = peering.is_seen_by(&peering.requester.scope);
+        let is_seen_by_requester = peering.is_shown_by(&peering.requester.scope);
         let deleter = if is_seen_by_requester { &peering.requester } else { &peering.accepter };
         match &peering.status {
             PeeringStatus::PendingAcceptance if deleter.scope != peering.requester.scope => {
-                decisions.wait(pair, format!("{} is for its requester to delete, or expires", peering.id));
+                decisions.wait(pair, format!("{} can be deleted by its requester only, or expires", peering.id));
             }
             PeeringStatus::Active | PeeringStatus::PendingAcceptance => {
                 let (peering, scope) = (peering.id.clone(), deleter.scope.clone());

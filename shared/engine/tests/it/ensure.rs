@@ -150,7 +150,7 @@ impl CloudWrite for Canned {
     async fn revoke_ingress(&self, _: &Scope, _: &SecurityGroupId, _: &SecurityGroupRuleId) -> Result<(), CloudError> {
         self.answer()
     }
-    async fn mark_rule(&self, _: &Scope, _: &SecurityGroupRuleId, _: &str, _: bool) -> Result<(), CloudError> {
+    async fn set_rule_tag(&self, _: &Scope, _: &SecurityGroupRuleId, _: &str, _: bool) -> Result<(), CloudError> {
         self.answer()
     }
     async fn tag_vpc(&self, _: &VpcRef, _: &str, _: Option<&str>) -> Result<(), CloudError> {

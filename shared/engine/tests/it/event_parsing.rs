@@ -2,7 +2,7 @@
 //! expected interpretation under `expect`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use peerd_engine::{ExpectedState, event};
 use serde_json::Value;
@@ -10,36 +10,98 @@ use serde_json::Value;
 fn describe(event: &Value) -> String {
     match event::target_of(event) {
         Err(ignored) => format!("ignored: {ignored}"),
-        Ok(focus) => {
-            let vpcs = focus.vpcs.iter().map(|(vpc, expect)| match expect {
+        Ok(target) => {
+            let vpcs = target.vpcs.iter().map(|(vpc, expect)| match expect {
                 ExpectedState::Anything => format!("{vpc} changed"),
                 ExpectedState::Exists => format!("{vpc} exists"),
                 ExpectedState::Gone => format!("{vpc} is gone"),
-                ExpectedState::Tagged { asks, tags, version } => {
-                    let asks = peerd_core::tags::join_meshes(&asks.meshes);
+                ExpectedState::Tagged { asks: requested, tags, version } => {
+                    let requested = peerd_core::tags::join_meshes(&requested.meshes);
                     let tags: String = tags.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-                    format!("{vpc} asks for {asks:?}{tags} by change {version}")
+                    format!("{vpc} requests {requested:?}{tags} by change {version}")
                 }
             });
-            let peerings = focus.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
-            let tables = focus.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));
-            let groups = focus.groups.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            let peerings = target.peerings.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            let tables = target.tables.iter().map(|(scope, id)| format!("{id} in {scope}"));
+            let groups = target.groups.iter().map(|(scope, id)| format!("{id} in {scope}"));
             vpcs.chain(peerings).chain(tables).chain(groups).collect::<Vec<_>>().join(", ")
         }
     }
 }
 
-#[test]
-fn every_event_shape_is_understood_or_ignored_with_a_reason() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 20, "only {} events", files.len());
-    for file in files {
-        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        let name = file.file_name().unwrap().to_string_lossy();
-        assert_eq!(describe(&case["event"]), case["expect"].as_str().unwrap(), "{name}");
-    }
+/// The folder of the events.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events")
+}
+
+/// Compares the interpretation of the event in a file with the expected one.
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+fn check(name: &str) {
+    let file = folder().join(format!("{}.json", name.replace('_', "-")));
+    let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(describe(&case["event"]), case["expect"].as_str().unwrap());
+}
+
+/// Defines a test for each event file.
+macro_rules! event_files {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        #[test]
+        fn every_event_file_has_a_test() {
+            let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+            let files: BTreeSet<String> = files.map(|file| file.to_string_lossy().into_owned()).collect();
+            let tests = [$(stringify!($name)),*].map(|name| format!("{}.json", name.replace('_', "-")));
+            assert_eq!(files, tests.into());
+        }
+    };
+}
+
+event_files! {
+    accept_peering
+    associate_cidr_camel_case
+    associate_cidr_capitalized
+    authorize_ingress
+    call_with_a_malformed_id
+    call_with_an_id_too_deep
+    call_without_account
+    call_without_detail
+    create_peering
+    create_route
+    create_route_table
+    create_vpc
+    create_vpc_with_tags
+    delete_peering
+    delete_route_empty_response
+    delete_route_ipv6
+    delete_vpc
+    disassociate_cidr
+    disassociate_cidr_without_vpc
+    empty_object
+    failed_call
+    modify_peering_options
+    modify_rules
+    modify_vpc_attribute
+    reject_peering
+    replace_route
+    revoke_ingress
+    tag_added
+    tag_added_to_several_meshes
+    tag_forwarded_from_another_region
+    tag_in_the_china_partition
+    tag_of_a_hub
+    tag_of_a_route_table
+    tag_of_a_security_group
+    tag_of_a_subnet
+    tag_policy_notice
+    tag_removed
+    tag_with_a_malformed_arn
+    tag_with_float_version
+    tag_without_resources
+    unrelated_call
 }
 
 /// Returns the names of the calls in the event patterns of a template.

@@ -305,7 +305,7 @@ impl CloudWrite for SimCloud {
         self.write("RevokeSecurityGroupIngress", scope, |aws, by| aws.revoke(by, scope, group, rule)).await
     }
 
-    async fn mark_rule(
+    async fn set_rule_tag(
         &self,
         scope: &Scope,
         rule: &SecurityGroupRuleId,

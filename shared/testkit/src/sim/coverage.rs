@@ -31,7 +31,7 @@ fn action(action: &Action) -> &'static str {
         Action::RemoveRoute { .. } => "RemoveRoute",
         Action::DeletePeering { .. } => "DeletePeering",
         Action::AuthorizeIngress { .. } => "AuthorizeIngress",
-        Action::MarkIngress { .. } => "MarkIngress",
+        Action::TagIngress { .. } => "TagIngress",
         Action::RevokeIngress { .. } => "RevokeIngress",
         Action::SetStatus { .. } => "SetStatus",
     }
@@ -48,7 +48,7 @@ const ACTIONS: [&str; 13] = [
     "RemoveRoute",
     "DeletePeering",
     "AuthorizeIngress",
-    "MarkIngress",
+    "TagIngress",
     "RevokeIngress",
     "SetStatus",
 ];

@@ -148,7 +148,7 @@ impl SimRun<'_> {
             }
             Operation::HandOver { nth: number, mesh, adopt } => {
                 let id = nth(&self.peerings(), *number)?.id;
-                self.hand_over(&crate::world::mesh(mesh), id, *adopt);
+                self.set_adoption(&crate::world::mesh(mesh), id, *adopt);
                 Some(())
             }
             Operation::Role { vpc, role } => self.world.mark(&self.choose(*vpc)?, tags::ROLE, *role).ok(),

@@ -314,9 +314,9 @@ impl<'a> SimRun<'a> {
     }
 
     /// Lets a mesh adopt or release a peering, as an operator does.
-    pub(super) fn hand_over(&mut self, mesh: &MeshName, id: PeeringId, adopt: bool) {
+    pub(super) fn set_adoption(&mut self, mesh: &MeshName, id: PeeringId, adopt: bool) {
         let mut policy = self.oracle.policy(mesh);
-        policy.hand_over(id, adopt);
+        policy.set_adoption(id, adopt);
         self.declare(mesh, policy);
     }
 

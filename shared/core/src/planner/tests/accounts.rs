@@ -1,4 +1,4 @@
-//! What AWS Organizations tells of accounts: whom a mesh admits by it, and which gaps are told how.
+//! AWS Organizations: which accounts a mesh admits by their units, and which unreadable scopes are reported how.
 
 use super::world::{World, joined, kinds, scope};
 use crate::finding::FindingKind;
@@ -6,7 +6,7 @@ use crate::*;
 
 const BY_UNIT: &str = r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#;
 
-/// Members of prod in accounts 1, 2 and 3, of which the third is in another unit.
+/// Members of prod in accounts 1, 2 and 3; account 3 is in another unit.
 fn three() -> (World, [VpcRef; 3]) {
     let mut world = World::new();
     world.organize([&[1, 2], &[3]]);
@@ -65,7 +65,7 @@ fn what_another_mesh_keeps_is_all_that_stays_routed_of_a_unit_that_was_left() {
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1"]);
     let listed = std::mem::take(&mut world.desired.organization);
     world.settle();
-    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.2.0.0/17 pcx-new1"], "who is in doubt keeps all");
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.2.0.0/17 pcx-new1"], "in doubt, all routes stay");
     world.desired.organization = listed;
     world.organize([&[1], &[2, 3]]);
     world.settle();

@@ -1,4 +1,4 @@
-//! Peerings that change hands: adopted from somebody else, or released to somebody else.
+//! Peerings that a policy adopts from another principal, or releases.
 
 use super::world::{World, joined, kinds, scope};
 use crate::finding::FindingKind;
@@ -6,7 +6,7 @@ use crate::observed::{PeeringStatus, RouteTarget};
 use crate::tags::{self, Tags};
 use crate::*;
 
-/// Two members that somebody peered and routed by hand: the accepter's side to a part of the block only.
+/// Two members that a user peered and routed manually: the accepter's side only to a part of the CIDR block.
 fn by_hand() -> (World, VpcRef, VpcRef) {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -34,7 +34,7 @@ fn an_adopted_peering_gets_its_marks_and_what_is_missing_and_is_never_interrupte
             "+ route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 -> pcx-hand",
             "- route rtb-b in 222222222222/eu-west-1 10.1.7.0/24 -> pcx-hand",
         ],
-        "the wider route stands before the narrower one goes"
+        "the wider route exists before the narrower one is removed"
     );
     assert!(findings.is_empty(), "{findings:?}");
     assert_eq!((world.status(&a), world.status(&b)), (Some("joined prod"), Some("joined prod")));
@@ -48,7 +48,7 @@ fn a_peering_is_adopted_only_by_a_mesh_that_connects_it_and_not_from_another_dep
     world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
     let peering = world.observed.peerings.get_mut(&"pcx-hand".parse().unwrap()).unwrap();
     peering.tags.get_mut(&b.scope).unwrap().insert(tags::MANAGED_BY.to_owned(), "other".to_owned());
-    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict], "it is managed by other");
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict], "another deployment owns it");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_released_peering_loses_its_marks_and_keeps_its_routes() {
             "* peering pcx-new1 in 222222222222/eu-west-1 is released",
         ]
     );
-    assert_eq!(kinds(&findings), [FindingKind::Conflict], "it stands where peerd's own would");
+    assert_eq!(kinds(&findings), [FindingKind::Conflict], "it is in the way of peerd's own peering");
     world.set_meshes(&b, "");
     world.settle();
     assert_eq!((world.targets("rtb-a"), world.targets("rtb-b")), routes);

@@ -1,4 +1,4 @@
-//! What somebody undoes again and again.
+//! Back-off: what another principal reverts again and again.
 
 use super::world::*;
 use crate::contention::WINDOW;
@@ -10,7 +10,7 @@ const MINUTE: u64 = 60_000;
 /// 13:00 UTC on some day.
 const THEN: u64 = 13 * 60 * MINUTE;
 
-/// Runs that put things in place, a minute after each other from 13:00 on, each woken by the same call.
+/// Records runs that created a resource, one minute apart from 13:00 on, each triggered by the same call.
 fn undone(world: &mut World, thing: &str, times: u64, cause: Option<Cause>) {
     let causes = Vec::from_iter(cause);
     let run = |nth: u64| {
@@ -33,7 +33,7 @@ fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
     undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 4, Some(tool));
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("10.2.0.0/16")), "{done:?}");
-    assert!(world.targets("rtb-a") == ["2600:1f18:2::/56 pcx-new1"], "what nobody contests is put back");
+    assert!(world.targets("rtb-a") == ["2600:1f18:2::/56 pcx-new1"], "peerd creates again what no one keeps reverting");
     let [finding] = &findings.into_iter().collect::<Vec<_>>()[..] else { panic!("one finding") };
     assert_eq!((finding.kind, &*finding.subject), (FindingKind::Conflict, "route to 10.2.0.0/16 in rtb-a"));
     let text = "reverted 4 times within 2 hours, most recently by arn:aws:sts::1:assumed-role/tf/ci";

@@ -1,10 +1,10 @@
-//! Names across peerings.
+//! DNS resolution across peerings.
 
 use super::world::{World, joined, kinds, mesh, scope};
 use crate::finding::FindingKind;
 use crate::*;
 
-/// Two members of a mesh that wants names resolved, both of which can have it, settled.
+/// Two members with both DNS attributes, in a converged mesh whose policy enables DNS resolution.
 fn resolved() -> (World, VpcRef, VpcRef) {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
@@ -67,7 +67,7 @@ fn a_question_is_asked_of_every_vpc_of_a_pair_that_is_to_resolve_and_of_no_other
     assert_eq!(asked(&world), []);
     world.set_meshes(&b, "prod");
     world.close(&a.scope);
-    assert_eq!(asked(&world), [], "a cannot be read, so nothing is switched");
+    assert_eq!(asked(&world), [], "a cannot be read, so peerd changes no option");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn attributes_that_cannot_be_read_are_a_gap_and_switch_nothing_on() {
     let (done, findings) = world.settle();
     assert_eq!((done, kinds(&findings)), (Vec::<String>::new(), vec![FindingKind::Unreadable]));
     world.declare("prod", r#"{"dns":"off"}"#);
-    assert!(world.settle().1.is_empty(), "nobody has to know what is not used");
+    assert!(world.settle().1.is_empty(), "an unused attribute is not reported as unreadable");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn of_meshes_that_disagree_the_one_that_says_on_is_followed_and_the_disagreement
         world.set_meshes(vpc, "prod+staging");
     }
     let (_, findings) = world.settle();
-    assert!(findings.is_empty(), "one that says nothing does not disagree: {findings:?}");
+    assert!(findings.is_empty(), "a mesh that does not manage DNS does not disagree: {findings:?}");
     world.declare("staging", r#"{"dns":"off"}"#);
     world.desired.mesh = mesh("staging");
     let (_, findings) = world.settle();

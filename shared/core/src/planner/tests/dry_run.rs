@@ -1,4 +1,4 @@
-//! What a plan leads to.
+//! Forecasts.
 
 use super::world::{World, scope};
 use crate::*;
@@ -14,14 +14,14 @@ fn a_forecast_says_in_advance_all_that_will_have_been_done() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
-    let foreseen = lines(&world);
-    assert!(foreseen[0].starts_with("+ peering vpc-a") && foreseen.len() == 7, "{foreseen:#?}");
+    let predicted = lines(&world);
+    assert!(predicted[0].starts_with("+ peering vpc-a") && predicted.len() == 7, "{predicted:#?}");
     let pairs = forecast(&world.desired, &world.observed).unwrap().steps;
     let pair = Pair::of(&a, &b);
     assert!(pairs.iter().all(|step| step.pair == pair || matches!(step.action, Action::SetStatus { .. })));
     let mut done = world.settle().0;
     done.retain(|line| !line.contains("status waiting"));
-    assert_eq!(done, foreseen);
+    assert_eq!(done, predicted);
     assert_eq!(lines(&world), Vec::<String>::new());
 }
 

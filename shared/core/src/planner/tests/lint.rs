@@ -1,4 +1,4 @@
-//! Plans that the linter must refuse: the planner makes none of them, so they are made here.
+//! Plans that the linter must refuse. The planner makes none of them, so the tests build them.
 
 use super::world::{World, joined, scope};
 use crate::action::{Action, Plan};
@@ -10,7 +10,7 @@ use crate::*;
 
 const MADE: &str = "pcx-new1";
 
-/// What the linter says of a plan of these actions.
+/// The violations that the linter reports for a plan of these actions.
 fn said(world: &World, actions: impl IntoIterator<Item = Action>) -> Vec<String> {
     let plan = Plan { work: actions.into_iter().collect(), labels: Vec::new() };
     lint(&plan, &world.desired, &world.observed)
@@ -57,20 +57,20 @@ fn delete(id: &str, a: &VpcRef, b: &VpcRef) -> Action {
 fn nothing_is_done_in_a_scope_that_did_not_answer() {
     let (mut world, a, _) = joined();
     world.observed.scopes.insert(a.scope.clone(), Err("denied".to_owned()));
-    assert_refused(&world, Action::SetStatus { vpc: a, line: None }, "its scope did not answer");
+    assert_refused(&world, Action::SetStatus { vpc: a, line: None }, "its scope was not read");
 }
 
 #[test]
 fn a_request_needs_two_members_that_were_seen_and_no_live_peering_between_them() {
     let (mut world, a, b) = joined();
-    assert_refused(&world, create(&a, &b), "a live peering stands");
+    assert_refused(&world, create(&a, &b), "the pair has a live peering");
     let unknown = world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
     assert_refused(&world, create(&a, &unknown), "no mesh connects the pair");
     let member = world.vpc("d", scope(3, 0), "10.4.0.0/16", "prod");
     assert_sound(&world, create(&a, &member));
-    assert_eq!(said(&world, [create(&a, &member), create(&a, &member)]).len(), 1, "once is enough");
+    assert_eq!(said(&world, [create(&a, &member), create(&a, &member)]).len(), 1, "the second request is a violation");
     world.close(&scope(3, 0));
-    assert_refused(&world, create(&a, &member), "one of the VPCs was not seen");
+    assert_refused(&world, create(&a, &member), "one of the VPCs was not read");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn an_acceptance_needs_a_managed_request_of_two_members_who_were_both_read() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
-    assert_refused(&world, accept("pcx-none", &b), "the peering was not seen");
+    assert_refused(&world, accept("pcx-none", &b), "the peering was not read");
     world.peering("pcx-hand", &a, &b, PeeringStatus::PendingAcceptance, &Tags::new());
     assert_refused(&world, accept("pcx-hand", &b), "the peering is foreign");
     let tags = world.managed([&a, &b], "prod");
@@ -107,13 +107,17 @@ fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_bloc
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     assert_sound(&world, add("rtb-a", &a, "10.2.0.0/16", MADE));
     let twice = [add("rtb-a", &a, "10.2.0.0/16", MADE), remove("rtb-a", &a, "10.2.0.0/16", MADE)];
-    assert!(said(&world, twice).iter().any(|line| line.ends_with("touched twice")));
-    assert_refused(&world, add("rtb-b", &b, "10.1.0.0/16", MADE), "the block is already routed");
-    assert_refused(&world, add("rtb-none", &a, "10.2.0.0/16", MADE), "the table was not seen");
+    assert!(said(&world, twice).iter().any(|line| line.ends_with("changed twice")));
+    assert_refused(&world, add("rtb-b", &b, "10.1.0.0/16", MADE), "the CIDR block has a route already");
+    assert_refused(&world, add("rtb-none", &a, "10.2.0.0/16", MADE), "the table was not read");
     assert_refused(&world, add("rtb-c", &c, "10.2.0.0/16", MADE), "the table is of neither VPC");
-    assert_refused(&world, add("rtb-a", &a, "10.1.1.0/24", MADE), "the block overlaps the VPC's own");
+    assert_refused(&world, add("rtb-a", &a, "10.1.1.0/24", MADE), "the CIDR block overlaps one of the VPC's own");
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().is_edge_associated = true;
-    assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "a gateway's table takes no peering routes");
+    assert_refused(
+        &world,
+        add("rtb-a", &a, "10.2.0.0/16", MADE),
+        "an edge-associated table cannot have peering routes",
+    );
     world.observed.peerings.get_mut(&MADE.parse().unwrap()).unwrap().status = PeeringStatus::Provisioning;
     assert_refused(&world, add("rtb-a", &a, "10.2.0.0/16", MADE), "the peering is not active");
 }
@@ -121,7 +125,7 @@ fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_bloc
 #[test]
 fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
     let (mut world, a, b) = joined();
-    let elsewhere = "the route does not lead to that peering";
+    let elsewhere = "the route does not target that peering";
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-old", &a, &b, PeeringStatus::Deleted, &tags);
     world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
@@ -136,17 +140,17 @@ fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
     world.route("rtb-a", "10.9.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
     assert_refused(&world, remove("rtb-a", &a, "10.9.0.0/16", MADE), elsewhere);
     world.observed.vpcs.get_mut(&b).unwrap().cidrs = CidrSet::default();
-    assert_refused(&world, replace("rtb-a", &a, "10.7.0.0/16", "pcx-old", MADE), "neither VPC has the block");
+    assert_refused(&world, replace("rtb-a", &a, "10.7.0.0/16", "pcx-old", MADE), "neither VPC has the CIDR block");
 }
 
 #[test]
 fn a_peering_is_deleted_only_without_routes_and_with_proof_that_nobody_wants_it() {
     let (mut world, a, b) = joined();
-    assert_refused(&world, delete(MADE, &a, &b), "routes still lead to it");
+    assert_refused(&world, delete(MADE, &a, &b), "routes still target it");
     for table in world.observed.tables.values_mut() {
         table.routes.clear();
     }
-    assert_refused(&world, delete(MADE, &a, &b), "a mesh still holds the pair");
+    assert_refused(&world, delete(MADE, &a, &b), "a mesh still protects the pair");
     world.set_meshes(&b, "");
     assert_sound(&world, delete(MADE, &a, &b));
     world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
@@ -172,5 +176,5 @@ fn only_a_vpc_that_was_seen_is_told_anything() {
     let (world, a, _) = joined();
     let missing = VpcRef::new(a.scope.clone(), "vpc-missing".parse().unwrap());
     assert_sound(&world, Action::SetStatus { vpc: a, line: None });
-    assert_refused(&world, Action::SetStatus { vpc: missing, line: None }, "the VPC was not seen");
+    assert_refused(&world, Action::SetStatus { vpc: missing, line: None }, "the VPC was not read");
 }

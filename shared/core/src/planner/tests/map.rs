@@ -1,4 +1,4 @@
-//! The picture of a mesh.
+//! The map of a mesh.
 
 use super::world::{joined, scope};
 use crate::finding_text::DEFAULT_STACK;
@@ -27,7 +27,7 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
         [
             ("vpc-a vpc-b".to_owned(), "active", Health::Active),
             ("vpc-a vpc-far".to_owned(), "overlapping", Health::Broken),
-            ("vpc-b vpc-far".to_owned(), "active", Health::Broken) // b leads the block to a
+            ("vpc-b vpc-far".to_owned(), "active", Health::Broken) // b routes the CIDR block to a
         ]
     );
     let first = map.pairs.first().unwrap();
@@ -40,11 +40,11 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
     assert_eq!(first.checks, explained, "the map shows what explain reports");
     let before = map.clone();
     map.add(&world.desired, &world.observed, DEFAULT_STACK);
-    assert_eq!(map, before, "what two meshes show is there once");
+    assert_eq!(map, before, "the map has a pair of two meshes once");
     world.close(&b.scope);
     let mut closed = Map::default();
     closed.add(&world.desired, &world.observed, DEFAULT_STACK);
-    assert_eq!(closed.vpcs.len(), 3, "who cannot be read is indexed");
+    assert_eq!(closed.vpcs.len(), 3, "the unreadable member comes from the index");
 }
 
 #[test]

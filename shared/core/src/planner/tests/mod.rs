@@ -1,5 +1,4 @@
-//! Behaviour of the planner. Every scenario is settled: plans are applied until none is left, each is linted, and the
-//! last one is empty.
+//! Behavior of the planner. Every scenario converges: the tests lint and apply each plan until a plan is empty.
 
 use std::collections::BTreeSet;
 
@@ -144,7 +143,7 @@ fn a_gap_together_with_a_lost_index_and_a_stripped_tag_is_still_no_proof() {
     world.desired.indexed.clear();
     for meshes in ["prod", "staging"] {
         world.set_meshes(&a, meshes);
-        assert_eq!(world.plan().0.work, [], "while the VPC asks for {meshes}");
+        assert_eq!(world.plan().0.work, [], "while the VPC requests {meshes}");
     }
     world.set_meshes(&a, "");
     let (done, _) = world.settle();
@@ -201,7 +200,7 @@ fn overlapping_members_are_left_unpeered_while_all_others_are_connected() {
     let peered: BTreeSet<Option<Pair>> = world.observed.peerings.values().map(Peering::pair).collect();
     assert_eq!(peered, BTreeSet::from([Pair::of(&a, &b), Pair::of(&a, &c)]));
     assert_eq!(world.status(&b), Some("joined prod. refused prod with vpc-c: 10.2.0.0/16 overlaps 10.2.128.0/17"));
-    // a can route only one of the two blocks that share addresses
+    // a can route only one of the two CIDR blocks that overlap
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.3.0.0/16 pcx-new2"]);
     assert_eq!(kinds(&findings), [FindingKind::Overlap, FindingKind::Overlap]);
 }

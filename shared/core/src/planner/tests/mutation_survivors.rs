@@ -1,4 +1,4 @@
-//! What the mutants showed that no test noticed.
+//! Behavior that no other test detected, as mutation tests showed.
 
 use super::world::{World, joined, kinds, mesh, scope};
 use crate::finding::{Finding, FindingKind};
@@ -28,7 +28,7 @@ fn a_run_leaves_the_pairs_of_other_meshes_to_their_own() {
     world.close(&b.scope);
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty(), "an end cannot be read, so only the run of prod may judge: {plan}");
-    assert_eq!(report.findings.len(), 1, "that it cannot be read: {report}");
+    assert_eq!(report.findings.len(), 1, "the only finding is the unreadable scope: {report}");
 }
 
 #[test]

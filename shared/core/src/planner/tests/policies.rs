@@ -1,4 +1,4 @@
-//! What policies and the tags beside `peerd:env` change.
+//! The effects of policies, and of the tags besides `peerd:env`.
 
 use super::world::{World, joined, kinds, mesh, rendered, scope};
 use crate::finding::FindingKind;
@@ -6,7 +6,7 @@ use crate::observed::RouteTarget;
 use crate::tags;
 use crate::*;
 
-/// Three members of prod in three accounts, settled.
+/// Three members of prod in three accounts, converged.
 fn three() -> (World, [VpcRef; 3]) {
     let mut world = World::new();
     let [a, b, c] = [1, 2, 3].map(|n| {
@@ -49,7 +49,7 @@ fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it()
     world.desired.mesh = mesh("staging");
     world.set_meshes(&a, "");
     world.settle();
-    assert_eq!(world.peered(), ["a-c"], "that was said of staging");
+    assert_eq!(world.peered(), ["a-c"], "the confirmation is of staging");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn who_advertises_less_keeps_his_place_before_another_with_the_same_addresses() 
     world.settle();
     world.vpc("c", scope(1, 1), "10.7.0.0/16", "prod");
     world.settle();
-    assert_eq!(world.targets("rtb-a"), ["10.7.128.0/17 pcx-new1"], "c comes too late");
+    assert_eq!(world.targets("rtb-a"), ["10.7.128.0/17 pcx-new1"], "b joined before c");
     world.tag(&b, tags::CIDRS, "10.7.128.0/18");
     let (done, _) = world.settle();
     assert_eq!(world.targets("rtb-a"), ["10.7.128.0/18 pcx-new1"]);
@@ -178,7 +178,7 @@ fn a_part_that_cannot_be_routed_does_not_keep_the_whole_that_was_given_up() {
     let tags = world.managed([&a, &c], "prod");
     world.peering("pcx-c", &a, &c, PeeringStatus::Active, &tags);
     world.route("rtb-a", "10.7.128.0/20", RouteTarget::Peering("pcx-c".parse().unwrap()));
-    world.close(&c.scope); // or the lesser of the two would have the addresses
+    world.close(&c.scope); // or the lesser of the two would keep the addresses
     world.tag(&b, tags::CIDRS, "10.7.128.0/19");
     world.settle();
     assert_eq!(world.targets("rtb-a"), ["10.7.128.0/18 pcx-c", "10.7.128.0/20 pcx-c"]);
@@ -307,7 +307,7 @@ fn a_paused_mesh_is_looked_at_and_reported_and_nothing_of_it_changes() {
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(kinds(&rendered(&report.findings)), [FindingKind::Paused]);
     let suppressed: Vec<_> = report.suppressed.iter().map(ToString::to_string).collect();
-    assert_eq!(suppressed.len(), 7, "three of them are what the VPCs would be told: {suppressed:#?}");
+    assert_eq!(suppressed.len(), 7, "three of them are status updates: {suppressed:#?}");
     assert!(suppressed[0].starts_with("+ peering vpc-a") && suppressed[3].starts_with("- route rtb-b"));
     assert!(report.to_string().contains("paused: + peering vpc-a"), "{report}");
     assert_eq!(world.status(&a), Some("joined prod"));

@@ -1,4 +1,4 @@
-//! AWS's quotas: what fits, who goes first, and what is told of the rest.
+//! AWS quotas: what is within them, which members go first, and how the rest is reported.
 
 use super::world::*;
 use crate::report::InputRequest;
@@ -8,7 +8,7 @@ fn said(findings: &std::collections::BTreeSet<Rendered>) -> Vec<String> {
     findings.iter().map(|finding| format!("{} {}: {}", finding.kind, finding.subject, finding.text)).collect()
 }
 
-/// Four members that joined one after the other, the last by name first.
+/// Four members that joined one after the other, the last one by name first.
 fn four() -> (World, Vec<VpcRef>) {
     let mut world = World::new();
     let vpcs = world.crowd(4);
@@ -68,7 +68,7 @@ fn who_joined_the_mesh_later_joined_later_whatever_the_vpc_did_before() {
     world.desired.indexed.get_mut(&vpcs[0]).unwrap().joined.insert(mesh("staging"), 0);
     world.desired.indexed.get_mut(&vpcs[1]).unwrap().joined.insert(mesh("staging"), 0);
     world.settle();
-    assert_eq!(world.peered(), ["p0-p1", "p2-p3"], "staging has connected p0 and p1 from the first");
+    assert_eq!(world.peered(), ["p0-p1", "p2-p3"], "staging connected p0 and p1 from the beginning");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn one_that_waits_for_other_requests_keeps_its_room() {
     world.peering("pcx-1", &other, &later, PeeringStatus::PendingAcceptance, &Tags::new());
     world.grant(&[(Quota::Peerings, 1), (Quota::Requests, 1)]);
     let (plan, report) = world.plan();
-    assert_eq!(plan.work, [], "the only room of h is for a, whose account may not request more just now");
+    assert_eq!(plan.work, [], "h has capacity only for a, whose account has too many pending requests");
     assert_eq!(report.waits.len(), 1);
 }
 
@@ -131,7 +131,7 @@ fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
 fn quotas_are_asked_for_where_something_is_added_or_may_be_scarce_and_nowhere_else() {
     let (mut world, a, b) = joined();
     world.observed.inputs.quotas.clear();
-    assert!(world.plan().1.questions.is_empty(), "all is as it should be");
+    assert!(world.plan().1.questions.is_empty(), "the mesh has converged");
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let asked = [&a, &b, &c].map(|vpc| InputRequest::Quotas(vpc.scope.clone()));
     assert_eq!(world.plan().1.questions, asked.into());
@@ -163,7 +163,7 @@ fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
     let (mut world, vpcs) = four();
     world.declare("prod", r#"{"admit":{"members":2}}"#);
     let (_, findings) = world.settle();
-    assert_eq!(world.peered(), ["p2-p3"], "who joined first");
+    assert_eq!(world.peered(), ["p2-p3"], "the earliest members");
     assert_eq!(world.status(&vpcs[0]), Some("refused prod: mesh is full (2 members)"));
     assert_eq!(findings.len(), 2);
     world.set_meshes(&vpcs[3], "");
@@ -194,7 +194,7 @@ fn a_pair_that_a_full_mesh_has_no_room_for_stays_for_the_mesh_that_has() {
     world.settle();
     assert_eq!(world.peered().len(), 6);
     let tagged = |world: &World| world.observed.peerings.values().any(|p| p.tagged_meshes().contains(&mesh("staging")));
-    assert!(!tagged(&world), "whom staging has room for is for its own run to say");
+    assert!(!tagged(&world), "only the run of staging decides which members are within its limit");
     world.desired.mesh = mesh("staging");
     assert!(world.settle().0.iter().all(|line| !line.contains("peering")), "one member is no pair");
     world.declare("staging", r#"{"admit":{"members":2}}"#);

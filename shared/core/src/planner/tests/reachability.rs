@@ -1,4 +1,4 @@
-//! Why two VPCs reach each other or do not.
+//! Why two VPCs can or cannot reach each other.
 
 use std::collections::BTreeMap;
 
@@ -99,14 +99,14 @@ fn acls_and_groups_are_told_as_far_as_they_were_read() {
         number: 1,
         egress: true,
         allows: false,
-        everything: true,
+        all_traffic: true,
         block: "10.2.0.0/16".parse().unwrap(),
     };
     let allow = |egress| NetworkAclRule {
         number: 100,
         egress,
         allows: true,
-        everything: true,
+        all_traffic: true,
         block: "0.0.0.0/0".parse().unwrap(),
     };
     let allow6 = |egress| NetworkAclRule { block: "::/0".parse().unwrap(), number: 101, ..allow(egress) };

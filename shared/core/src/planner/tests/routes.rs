@@ -1,4 +1,4 @@
-//! Routes: to whom, in which tables, past what is foreign, and from a dead peering to its successor.
+//! Routes: to which peers, in which tables, beside foreign routes, and from a dead peering to its successor.
 
 use super::world::{World, joined, kinds, scope};
 use crate::cidr;
@@ -120,7 +120,7 @@ fn a_part_that_somebody_routes_to_a_peer_by_hand_does_not_take_the_block_from_th
     assert_eq!(world.targets("rtb-a"), before);
 }
 
-/// What a list leads elsewhere, and the list's blocks as they were read.
+/// Adds a route to a prefix list, with the CIDR blocks of the list, or why they cannot be read.
 fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, blocks: Result<&str, &str>) {
     let list: PrefixListId = list.parse().unwrap();
     let table = world.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
@@ -165,7 +165,7 @@ fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_ca
     let list = "pl-1".parse().unwrap();
     listed(&mut world, "rtb-a", "pl-1", elsewhere(), Err("denied"));
     world.observed.inputs.prefix_lists.clear();
-    assert!(world.plan().1.questions.is_empty(), "all is routed");
+    assert!(world.plan().1.questions.is_empty(), "every route exists");
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     assert_eq!(world.plan().1.questions, [InputRequest::List(scope(1, 0), list)].into());
     world.observed.inputs.prefix_lists.insert("pl-1".parse().unwrap(), Err("denied".to_owned()));

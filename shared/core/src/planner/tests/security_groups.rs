@@ -1,4 +1,4 @@
-//! Security groups that let meshes in.
+//! Security groups that allow meshes.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ impl World {
         self.observed.ingress.groups.values_mut().next().unwrap()
     }
 
-    /// A rule that stands already, of this deployment unless it wears another's mark.
+    /// Adds an existing rule; its tags determine its owner.
     fn rule(&mut self, id: &str, group: &str, traffic: &str, from: &str, tags: Tags) {
         let (id, group): (SecurityGroupRuleId, SecurityGroupId) = (id.parse().unwrap(), group.parse().unwrap());
         let permission = Permission { traffic: traffic.parse().unwrap(), from: cidr::parse(from).unwrap() };
@@ -39,7 +39,7 @@ impl World {
         meshes.iter().flat_map(|name| of_rule(&self.desired.deployment, &mesh(name))).collect()
     }
 
-    /// What peerd's rules let in, and for whom.
+    /// What peerd's rules allow, and for which meshes.
     fn lets_in(&self) -> Vec<String> {
         let rules = self.observed.ingress.rules.values();
         let line = |rule: &IngressRule| {
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// Two members of prod, joined, and a group of the first that lets prod in.
+/// Two members of prod, joined, and a group of the first that allows prod.
 fn opened(ports: &str) -> (World, VpcRef, VpcRef) {
     let (mut world, a, b) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, ports)]);
@@ -139,7 +139,7 @@ fn ports_change_in_place_and_a_group_that_lets_nobody_in_any_more_keeps_no_rule(
     world.the_group().tags.remove(ALLOW);
     world.settle();
     assert_eq!(world.lets_in(), Vec::<String>::new());
-    // A describe by tag does not show such a group at all.
+    // A describe call with a tag filter does not return such a group at all.
     let (mut world, ..) = opened("tcp/443");
     world.observed.ingress.groups.clear();
     world.settle();
@@ -210,7 +210,7 @@ fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
     assert!(world.settle().0.iter().all(|line| !line.starts_with("- ingress")), "the index proves nothing");
     world.set_meshes(&a, "");
     world.settle();
-    assert_eq!(world.lets_in(), Vec::<String>::new(), "that its own VPC left is known");
+    assert_eq!(world.lets_in(), Vec::<String>::new(), "the group's own VPC is proven to have left");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_block_that_the_vpc_leads_to_another_peer_is_not_let_in() {
     assert_eq!(
         world.lets_in(),
         ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"],
-        "prod's run judges"
+        "only the run of prod judges them"
     );
     world.desired.mesh = mesh("prod");
     world.settle();
@@ -370,15 +370,15 @@ fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
     assert_eq!(broken(&world, fine.clone()), None);
     assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
     assert_eq!(broken(&world, unknown).unwrap(), "no other member has all of these addresses");
-    assert_eq!(broken(&world, unseen).unwrap(), "the group was not seen");
+    assert_eq!(broken(&world, unseen).unwrap(), "the group was not read");
     world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
-    assert_eq!(broken(&world, fine).unwrap(), "the group does not let the mesh in");
+    assert_eq!(broken(&world, fine).unwrap(), "the group does not allow the mesh");
     let foreign = [(MANAGED_BY.to_owned(), "another".to_owned()), (for_mesh(&mesh("prod")), String::new())];
     world.rule("sgr-1", "sg-a", "tcp", "10.2.0.0/16", foreign.into());
     let rule = world.observed.ingress.rules.values().next().unwrap().clone();
     let IngressRule { id, scope, group, permission, .. } = rule;
     let revoke = Action::RevokeIngress { scope, group, rule: id, permission };
-    assert_eq!(broken(&world, revoke).unwrap(), "the rule is somebody else's");
+    assert_eq!(broken(&world, revoke).unwrap(), "the rule is foreign");
     assert!(!world.observed.vpcs[&a].tags[ENV].is_empty());
 }
 

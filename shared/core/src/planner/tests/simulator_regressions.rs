@@ -1,4 +1,4 @@
-//! What the simulator and the mutants showed to be missing among the scenarios.
+//! Scenarios that other tests lacked, as the simulator and mutation tests showed.
 
 use super::world::{World, joined, kinds, mesh, scope};
 use crate::cidr;
@@ -134,7 +134,7 @@ fn an_end_that_asks_for_another_mesh_proves_nothing_while_the_other_cannot_be_re
     world.set_meshes(&b, "staging");
     assert_eq!(work(&world.settle().0), Vec::<&str>::new());
     world.set_meshes(&b, "");
-    assert!(!work(&world.settle().0).is_empty(), "an end that asks for no mesh at all is proof");
+    assert!(!work(&world.settle().0).is_empty(), "an end that requests no mesh at all is proof");
 }
 
 #[test]
@@ -208,6 +208,7 @@ fn a_status_keeps_the_entries_of_a_declared_mesh_that_the_vpc_left_as_long_as_it
     let tags = world.managed([&a, &other], "staging gone");
     world.peering("pcx-9", &a, &other, PeeringStatus::Active, &tags);
     assert_eq!(rewritten(&mut world, held), format!("{own}. {held}"));
+    assert_eq!(rewritten(&mut world, "joined staging"), own, "the VPC has left staging");
     assert_eq!(rewritten(&mut world, "waiting gone: any words"), own, "gone is not declared");
 }
 

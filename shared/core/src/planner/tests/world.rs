@@ -1,4 +1,5 @@
-//! The world that the planner's scenarios play in: every scope answers unless it is closed, and what is planned is done.
+//! The simulated world of the planner's scenarios: every scope is readable unless a test closes it, and every action
+//! succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use crate::*;
 
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
-/// A world in which every scope answers unless it is closed.
+/// A desired and an observed state in which every scope is readable unless it is closed.
 pub struct World {
     pub desired: DesiredState,
     pub observed: ObservedState,
@@ -27,7 +28,7 @@ pub fn mesh(name: &str) -> MeshName {
 }
 
 impl World {
-    /// Meshes `prod` and `staging` are declared; runs are about `prod`.
+    /// Declares the meshes `prod` and `staging`; runs are of `prod`.
     pub fn new() -> Self {
         let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
         let desired = DesiredState {
@@ -50,7 +51,7 @@ impl World {
         world
     }
 
-    /// A VPC with a main route table of the same name.
+    /// Adds a VPC with a main route table of the same name.
     pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
         let cidrs = blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
@@ -60,7 +61,7 @@ impl World {
         vpc
     }
 
-    /// So many members of prod in one scope: `vpc-p0`, `vpc-p1` ...
+    /// Adds so many members of prod in one scope: `vpc-p0`, `vpc-p1` ...
     pub fn crowd(&mut self, count: usize) -> Vec<VpcRef> {
         (0..count).map(|n| self.vpc(&format!("p{n}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect()
     }
@@ -85,7 +86,7 @@ impl World {
         self.observed.tables.get_mut(&table.parse().unwrap()).unwrap().routes.push(route);
     }
 
-    /// A peering with these tags on both sides.
+    /// Adds a peering with these tags on both sides.
     pub fn peering(&mut self, id: &str, requester: &VpcRef, accepter: &VpcRef, status: PeeringStatus, tags: &Tags) {
         for side in [requester, accepter] {
             let view = PeeringView::new(id.parse().unwrap(), [requester, accepter], status.clone(), tags.clone());
@@ -105,7 +106,7 @@ impl World {
         self.desired.declared.insert(mesh(name), policy);
     }
 
-    /// Two units of a root were listed, and the accounts in them by number.
+    /// Lists two units of a root, with the accounts in them by number.
     pub fn organize(&mut self, [prod, dev]: [&[u8]; 2]) {
         let [root, in_prod, in_dev] = ["r-ab12", "ou-ab12-prod0000", "ou-ab12-dev00000"].map(|id| id.parse().unwrap());
         let placed = |numbers: &[u8], unit: &OrganizationalUnitId| {
@@ -128,13 +129,13 @@ impl World {
         table.tags.insert(key.to_owned(), value.to_owned());
     }
 
-    /// What these VPCs have of what names need, in the words of [`DnsSupport`].
+    /// Sets the DNS attributes of these VPCs, as in [`DnsSupport`].
     pub fn set_dns(&mut self, vpcs: &[&VpcRef], hostnames: bool, support: bool) {
         let has = Ok(DnsSupport { hostnames, support });
         self.observed.inputs.dns.extend(vpcs.iter().map(|vpc| ((*vpc).clone(), has.clone())));
     }
 
-    /// The ends of live peerings whose DNS option is on, by their letters.
+    /// The ends of live peerings whose DNS option is enabled, by their names.
     pub fn resolving(&self) -> Vec<String> {
         let on = self.observed.peerings.values().filter(|p| p.status.is_live()).flat_map(|p| &p.dns);
         let on = on.filter(|(_, on)| **on);
@@ -145,7 +146,7 @@ impl World {
         self.tag(vpc, tags::ENV, meshes);
     }
 
-    /// The scope stops answering: what was seen there is only indexed.
+    /// Makes a scope unreadable: what was read there is only indexed.
     pub fn close(&mut self, scope: &Scope) {
         self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
         let gone: Vec<VpcRef> = self.observed.vpcs.keys().filter(|vpc| vpc.scope == *scope).cloned().collect();
@@ -160,13 +161,13 @@ impl World {
         self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
     }
 
-    /// the quota is every scope so much.
+    /// Sets quota values in every scope.
     pub fn grant(&mut self, granted: &[(Quota, usize)]) {
         let quotas: Quotas = granted.iter().copied().collect();
         self.observed.inputs.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));
     }
 
-    /// The index remembers since when a VPC asks for prod.
+    /// Records in the index when a VPC began to request prod.
     pub fn joined_at(&mut self, vpc: &VpcRef, since: u64) {
         let member = self.indexed(vpc);
         self.desired.indexed.insert(vpc.clone(), Member { joined: [(mesh("prod"), since)].into(), ..member });
@@ -194,11 +195,11 @@ impl World {
     }
 
     pub fn apply(&mut self, action: &Action) {
-        let effect = crate::dry_run::foreseen(action, &mut self.made);
+        let effect = crate::dry_run::predicted(action, &mut self.made);
         self.observed.apply_effect(action, effect);
     }
 
-    /// Applies plans until one is empty; what was done, and what the last report finds.
+    /// Applies plans until one is empty. Returns the applied actions, and the findings of the last report.
     pub fn settle(&mut self) -> (Vec<String>, BTreeSet<Rendered>) {
         let mut done = Vec::new();
         for _ in 0..100 {
@@ -218,7 +219,7 @@ impl World {
         self.observed.vpcs[vpc].tags.get(tags::STATUS).map(String::as_str)
     }
 
-    /// The pairs that have a live peering, by the letters of their VPCs.
+    /// The pairs that have a live peering, by the names of their VPCs.
     pub fn peered(&self) -> Vec<String> {
         let live = self.observed.peerings.values().filter(|peering| peering.status.is_live());
         let name = |vpc: &VpcRef| vpc.id.as_str().trim_start_matches("vpc-").to_owned();
@@ -236,7 +237,7 @@ impl World {
     }
 }
 
-/// Findings with their words, in the order of their kinds.
+/// The findings with their text, in the order of their kinds.
 pub fn rendered(findings: &BTreeSet<Finding>) -> BTreeSet<Rendered> {
     findings.iter().map(|finding| Rendered::new(finding, DEFAULT_STACK)).collect()
 }

@@ -14,7 +14,7 @@ use crate::change_log::{Actor, Change, Entry};
 /// The time window over which creations of a resource are counted.
 const WINDOW: u64 = 2 * HOUR;
 /// The number of creations without back-off.
-const AT_ONCE: usize = 4;
+const FREE_ATTEMPTS: usize = 4;
 /// The longest back-off, and the time until the next sweep.
 const REST: u64 = 32 * MINUTE + 16 * MINUTE;
 /// The maximum number of creations in the window: four without back-off, five with back-off between them, and those
@@ -69,7 +69,7 @@ impl CreationCounts {
     /// Whether peerd may be backing off from a resource now.
     pub fn rests(&self, thing: &str) -> bool {
         let times = self.times.get(thing).map(Vec::as_slice).unwrap_or_default();
-        times.len() >= AT_ONCE && times.last().is_some_and(|last| self.now < last + REST)
+        times.len() >= FREE_ATTEMPTS && times.last().is_some_and(|last| self.now < last + REST)
     }
 
     /// Deletes all records, as the loss of the table does.
