@@ -40,11 +40,11 @@ demo: toolchain ## Watch the same in a simulation; builds no AWS SDK, so the fir
 sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
 	@exec $(BIN)/python -m sandbox --functions "$(FUNCTIONS)"
 
-build: toolchain patience ## Compile the three Lambda functions and the command line for this machine (dev profile)
+build: toolchain sdk-notice ## Compile the three Lambda functions and the command line for this machine (dev profile)
 	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES) peerd)
 
 .PHONY: docs
-docs: toolchain patience ## Generate docs/cli.md from the help texts of the program
+docs: toolchain sdk-notice ## Generate docs/cli.md from the help texts of the program
 	cargo run --locked --quiet -p peerd -- reference > docs/cli.md
 
 # ---------------------------------------------------------------- check it
@@ -57,14 +57,14 @@ check: toolchain $(VENV) ## After every edit: formatting, lint and tests of ever
 	cargo fmt --all --check
 	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches -- -D warnings
 	$(TEST_PURE) --quiet
-	@$(MAKE) --no-print-directory lint-python lint-cfn
+	@$(MAKE) --no-print-directory lint-python lint-terms lint-cfn
 
 test: ## Everything that CI runs: lint, unit, sandbox-test, e2e
 	@for tier in lint unit sandbox-test e2e; do echo "tier: $$tier"; $(MAKE) --no-print-directory "$$tier"; done
 
-lint: lint-python lint-templates lint-rust purity ## Formatting, warnings as errors, templates, crate purity
+lint: lint-python lint-terms lint-templates lint-rust purity ## Formatting, warnings as errors, templates, crate purity
 
-unit: toolchain patience ## Rust tests: the crates without the AWS SDK first, then the rest
+unit: toolchain sdk-notice ## Rust tests: the crates without the AWS SDK first, then the rest
 	$(TEST_PURE)
 	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
 
@@ -84,7 +84,7 @@ $(MUTANTS):
 # Each worker starts a sandbox of its own when a test needs one. K=expression selects tests by name, as pytest -k does.
 .PHONY: sandbox-test e2e
 WORKERS ?= 5
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)") $(ARGS)
 sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed); K=expression selects
 	$(PYTEST) sandbox/tests
 
@@ -100,10 +100,13 @@ browser: $(VENV)
 	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || { echo "no Chromium: install chromium or Google Chrome, or name one in PEERD_CHROMIUM" >&2; exit 1; }
 
-.PHONY: lint-python lint-cfn lint-templates lint-rust purity
+.PHONY: lint-python lint-terms lint-cfn lint-templates lint-rust purity
 lint-python: $(VENV)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+lint-terms: $(VENV)
+	$(BIN)/typos
 
 lint-cfn: $(VENV)
 	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml
@@ -112,7 +115,7 @@ lint-templates: lint-cfn
 	$(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 	$(BIN)/sam validate --lint --region us-east-1 --template spoke.yaml
 
-lint-rust: toolchain patience
+lint-rust: toolchain sdk-notice
 	cargo fmt --all --check
 	$(CLIPPY) --workspace -- -D warnings
 	cargo clippy --locked --package peerd --no-default-features -- -D warnings
@@ -154,12 +157,12 @@ clean: ## Remove the build results: Rust's target directory, the virtual environ
 	rm -rf "$(CARGO_TARGET_DIR)" "$(CACHE)"/venv-* .aws-sam
 
 # ---------------------------------------------------------------- prerequisites
-.PHONY: toolchain patience
+.PHONY: toolchain sdk-notice
 toolchain:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler (cc) is missing: install gcc or clang; the TLS library needs it" >&2; exit 1; }
 
-patience:
+sdk-notice:
 	@compgen -G "$(FUNCTIONS)/deps/libaws_sdk_ec2-*.rlib" >/dev/null || { \
 	  echo "first build: aws-sdk-ec2 alone takes 7 to 16 minutes on two cores and up to 8 GB of memory, once."; \
 	  echo "It goes to $(CARGO_TARGET_DIR) (several GB); later builds take seconds."; }

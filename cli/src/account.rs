@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_are_listed_with_who_knows_them_and_where_they_are_in_the_organisation() {
+    fn accounts_are_listed_with_their_sources_and_organizational_units() {
         let organization: Organization = serde_json::from_value(json!({
             "units": {"r-ab12": null, "ou-ab12-11111111": "r-ab12"},
             "accounts": {"222222222222": {"unit": "ou-ab12-11111111", "state": "SUSPENDED"}},

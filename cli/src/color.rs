@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_of_a_plan_are_colored_whole_and_those_of_a_check_by_their_first_word() {
+    fn plan_lines_are_colored_as_a_whole_and_check_lines_by_their_first_word() {
         assert_eq!(paint("prod: changes pending\n"), "prod: changes pending\n");
         assert_eq!(paint("    + peering\n"), "    \u{1b}[32m+ peering\u{1b}[0m\n");
         assert_eq!(paint("  fail    no trail\n"), "  \u{1b}[31mfail\u{1b}[0m    no trail\n");

@@ -32,8 +32,8 @@ struct Scenario {
 impl Scenario {
     fn play(&mut self) {
         let [web, data] = self.a_mesh_forms();
-        self.somebody_deletes_a_route(&web);
-        self.somebody_deletes_a_peering(&web, &data);
+        self.a_user_deletes_a_route(&web);
+        self.a_user_deletes_a_peering(&web, &data);
         self.a_block_overlaps();
         self.an_account_cannot_be_read(&data);
         self.a_vpc_leaves(&web);
@@ -50,7 +50,7 @@ impl Scenario {
         [web, data]
     }
 
-    fn somebody_deletes_a_route(&mut self, web: &VpcRef) {
+    fn a_user_deletes_a_route(&mut self, web: &VpcRef) {
         self.say("A user deletes a route.");
         let done = cidr::parse("10.2.0.0/16").ok().map(|block| self.world.delete_route(&table("web"), &block));
         self.check(done.is_some_and(|done| done.is_ok()));
@@ -59,7 +59,7 @@ impl Scenario {
         self.note(&format!("the route of {} points to {} again", web.id, back.unwrap_or_default()));
     }
 
-    fn somebody_deletes_a_peering(&mut self, web: &VpcRef, data: &VpcRef) {
+    fn a_user_deletes_a_peering(&mut self, web: &VpcRef, data: &VpcRef) {
         self.say("A user deletes a peering.");
         let peering = self.world.peering(web, data);
         let done = peering.map(|(id, _)| self.world.delete_peering(&web.scope, &id));
@@ -144,8 +144,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_tells_the_whole_story_and_that_it_is_a_simulation() {
-        let told = run();
+    fn the_demo_prints_every_step_and_that_it_is_a_simulation() {
+        let text = run();
         for says in [
             "This is a simulation",
             "+ peering",
@@ -158,9 +158,9 @@ mod tests {
             "0 traces of the mesh are left on it",
             "That was a simulation",
         ] {
-            assert!(told.contains(says), "{says} is not in:\n{told}");
+            assert!(text.contains(says), "{says} is not in:\n{text}");
         }
-        assert!(!told.contains("refused that"), "{told}");
-        assert_eq!(told, run(), "the demo is deterministic");
+        assert!(!text.contains("refused that"), "{text}");
+        assert_eq!(text, run(), "the demo is deterministic");
     }
 }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_may_be_twice_as_old_as_its_schedule_says() {
+    fn a_sweep_may_be_twice_as_old_as_its_schedule() {
         let minutes = |minutes: u64| Some(minutes * 60_000);
         let result = |age, schedule| sweep(age, schedule).result;
         assert_eq!(result(minutes(30), Some("rate(15 minutes)")), CheckResult::Pass);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_counted_and_stands_where_it_is_with_what_to_do() {
+    fn failed_checks_are_counted_and_shown_with_their_remedy() {
         let scope = "222222222222/eu-west-1".parse().unwrap();
         let checks = vec![Check::pass("it reads"), Check::fail("no trail".to_owned(), "make one")];
         let examined = [Examined { scope, checks }];

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_error_that_people_meet_has_words_of_its_own_and_a_next_step_and_others_are_left_alone() {
+    fn common_errors_get_a_message_and_a_hint_and_others_are_unchanged() {
         for (chain, says, hint, exits) in [
             (
                 "dispatch failure: other: no credentials found in chain. Attempted:",
@@ -154,17 +154,17 @@ mod tests {
             ("dispatch failure: timeout: connect", "did not answer in time", "the network", 4),
             ("dispatch failure: io error: Connection refused", "is unreachable", "AWS_ENDPOINT_URL", 4),
         ] {
-            let told = render(chain);
-            let lines: Vec<&str> = told.lines().collect();
-            assert!(lines[0].starts_with("error: ") && lines[0].contains(says), "{told}");
-            assert!(lines[1].starts_with("hint: ") && lines[1].contains(hint), "{told}");
+            let text = render(chain);
+            let lines: Vec<&str> = text.lines().collect();
+            assert!(lines[0].starts_with("error: ") && lines[0].contains(says), "{text}");
+            assert!(lines[1].starts_with("hint: ") && lines[1].contains(hint), "{text}");
             assert_eq!(lines[2], format!("cause: {chain}"));
             assert_eq!(code(chain), exits, "{chain}");
         }
         let own = "no mesh named `nosuch`; `peerd mesh list` lists the meshes";
         assert_eq!((render(own), code(own)), (format!("error: {own}"), 1));
-        let told = render("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
-        assert!(told.starts_with(
+        let text = render("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
+        assert!(text.starts_with(
             "error: x.json is not a valid policy: policy field `topology`: unknown variant `ring`\nhint: "
         ));
     }

@@ -79,12 +79,12 @@ async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
 }
 
 async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
-    let told = |error: CloudError| chain(&error);
+    let message = |error: CloudError| chain(&error);
     let mut filters = NetworkFilters::default();
     for vpc in pair {
         let (acls, groups) = futures::join!(cloud.acls(vpc), cloud.open_groups(vpc));
-        filters.acls.insert(vpc.clone(), acls.map_err(told));
-        filters.groups.insert(vpc.clone(), groups.map_err(told));
+        filters.acls.insert(vpc.clone(), acls.map_err(message));
+        filters.groups.insert(vpc.clone(), groups.map_err(message));
     }
     filters
 }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_failed_check_comes_first_and_then_every_check() {
+    fn the_first_failed_check_is_shown_before_all_checks() {
         let vpc = |id: &str| VpcRef::new("111111111111/us-east-1".parse().unwrap(), id.parse().unwrap());
         let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
         let allow =

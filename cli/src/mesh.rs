@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn meshes_are_listed_with_who_declares_them() {
+    fn meshes_are_listed_with_their_source() {
         assert_eq!(
             list(&declared()),
             "MESH    MODE        TOPOLOGY       DECLARED BY\n\
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_policy_is_refused_by_file_and_field() {
+    fn an_invalid_policy_file_is_rejected_with_the_field() {
         let file = std::env::temp_dir().join(format!("peerd-policy-{}.json", std::process::id()));
         let read = |text: &str| {
             std::fs::write(&file, text).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long a command runs before its progress is shown.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SHOW_AFTER: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(120);
 
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
@@ -17,7 +17,7 @@ pub fn begin() {
     bar.set_style(style("{spinner} {elapsed} {msg}"));
     if BAR.set(bar.clone()).is_ok() {
         drop(tokio::spawn(async move {
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(SHOW_AFTER).await;
             if !bar.is_finished() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());
                 bar.enable_steady_tick(TICK);

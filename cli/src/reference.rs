@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn docs_cli_md_is_what_the_program_says() {
+    fn docs_cli_md_is_up_to_date() {
         let documented = include_str!("../../docs/cli.md");
         assert!(documented == markdown(), "docs/cli.md is out of date: run `make docs`");
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_in_a_remedy_is_one_that_the_program_takes() {
+    fn every_command_in_a_remedy_parses() {
         let mut parsed = 0;
         for finding in findings::samples() {
             for remedy in [finding.remedy("peerd"), finding.remedy("acme")] {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn shells_and_man_are_told_every_command() {
+    fn completions_and_the_man_page_list_every_command() {
         for text in [completions(Shell::Bash).unwrap(), completions(Shell::Zsh).unwrap(), man().unwrap()] {
             for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
                 assert!(text.contains(command.get_name()), "{}", command.get_name());

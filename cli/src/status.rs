@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn meshes_are_counted_and_one_is_shown_with_what_to_do() {
+    fn status_counts_all_meshes_and_shows_one_with_remedies() {
         assert_eq!(
             overview(&[known()], Some(180_000)),
             "MESH  MODE    MEMBERS  PAIRS ACTIVE  FINDINGS  GAPS\nprod  active  1        2 of 3        1         0\n\n\
@@ -225,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_told_in_the_largest_unit_of_which_there_are_two() {
-        let told = [0, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000].map(lasting);
-        assert_eq!(told, ["0 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "2 days"]);
+    fn an_age_is_shown_in_the_largest_unit_that_gives_at_least_two() {
+        let shown = [0, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000].map(lasting);
+        assert_eq!(shown, ["0 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "2 days"]);
     }
 
     #[test]
-    fn a_run_is_told_with_its_time_and_every_line() {
+    fn a_run_is_shown_with_its_time_causes_and_lines() {
         let line = |text: &str| vec![text.to_owned()];
         let (at, outcome) = ("2026-11-23T07:00:00Z".to_owned(), "partial".to_owned());
         let cause = r#"{"call":"DeleteRoute","on":"rtb-1","by":"arn:aws:iam::1:user/x"}"#;

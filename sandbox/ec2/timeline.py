@@ -8,7 +8,7 @@ from sandbox.settings import SETTINGS
 
 T = TypeVar("T")
 
-# The time as of which the current Describe call reads; None outside Describe calls.
+# The time whose state the current Describe call reads; None outside Describe calls.
 _reading_at: contextvars.ContextVar[float | None] = contextvars.ContextVar("reading_at", default=None)
 
 
@@ -23,7 +23,7 @@ class stale_reads:
 
 
 def read_time() -> float:
-    """Returns the time as of which to read."""
+    """Returns the time whose state to read."""
     at = _reading_at.get()
     return SETTINGS.clock() if at is None else at
 

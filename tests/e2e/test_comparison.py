@@ -83,7 +83,7 @@ def test_every_peerd_cell_links_to_the_test_that_demonstrates_it() -> None:
     [
         f'[yes]({HERE} "{DEMONSTRATES}")',
         f'[by event]({HERE} "{DEMONSTRATES}"), else [by sweep]({HERE} "{DEMONSTRATES}")',
-        '[yes](shared/engine/tests/it/simulation.rs "no_story_breaks_a_promise")',
+        '[yes](shared/engine/tests/it/simulation.rs "no_scenario_violates_a_promise")',
         "no",
         "not yet",
     ],

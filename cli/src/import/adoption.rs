@@ -23,7 +23,7 @@ pub fn find(name: &MeshName, mesh: &Mesh<'_>, observed: &ObservedState, notes: &
                 None => drop(adopted.insert(peering.id.clone())),
                 Some(word) => notes.push(Note::new(&peering.id, word)),
             }
-        } else if inside == 2 && peering.status == PeeringStatus::Active && belongs_to_nobody(peering) {
+        } else if inside == 2 && peering.status == PeeringStatus::Active && is_unassigned(peering) {
             let word = format!(
                 "connects two VPCs of {name} and was not made for it: run `peerd adopt --mesh {name} {}`, or it stays foreign",
                 peering.id
@@ -57,6 +57,6 @@ fn is_its_own(current: &Tags, environment: &str) -> bool {
 
 /// Whether it was created for no environment. A peering that two environments share belongs to the one for which it was
 /// created.
-fn belongs_to_nobody(peering: &Peering) -> bool {
+fn is_unassigned(peering: &Peering) -> bool {
     peering.tags.values().all(|current| !current.contains_key("peerd_environment"))
 }

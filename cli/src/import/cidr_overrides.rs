@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn overrides_are_taken_as_far_as_they_are_the_vpcs_own() {
+    fn overrides_are_imported_only_within_the_vpcs_own_cidrs() {
         let own = set("10.1.0.0/16 100.64.0.0/24");
         let taken = |overrides: &str| {
             let blocks: Vec<IpNet> = overrides.split_whitespace().map(|block| block.parse().unwrap()).collect();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn one_tag_says_what_is_shared_anywhere_and_each_mesh_leaves_the_rest_out() {
+    fn the_cidrs_tag_is_the_union_of_all_meshes_and_each_excludes_the_rest() {
         let own = set("10.1.0.0/16");
         let all = shared(&shares(&[("a", None), ("b", None)]), None).unwrap();
         assert_eq!((all.tag, all.left_out.len()), (None, 0));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_a_tag_is_aggregated_or_refused() {
+    fn overrides_too_long_for_a_tag_are_aggregated_or_rejected() {
         let many = |step: usize| {
             (0..40).map(|n| format!("10.{}.{}.0/24", n * step / 256, n * step % 256)).collect::<Vec<_>>().join(" ")
         };

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_the_python_peerd_knew_is_read_and_the_rest_is_told() {
+    fn every_key_of_the_python_peerd_is_read_and_others_are_reported() {
         let text = "
 base: &base {region: eu-west-1}
 environments:
@@ -174,7 +174,7 @@ environments:
     }
 
     #[test]
-    fn what_cannot_be_taken_as_it_is_meant_is_refused_with_its_place() {
+    fn ambiguous_or_invalid_legacy_config_is_rejected_with_the_location() {
         for (text, says) in [
             ("environments:\n  prod:\n    - {account_id: 111111111111, vpc_id: vpc-1, region: r}\n", "must be quoted"),
             ("environments:\n  prod:\n    - {vpc_id: vpc-1, region: r}\n", "account_id"),

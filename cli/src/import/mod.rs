@@ -85,13 +85,13 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
         .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
-    let told = if json { render::as_json(&import) } else { render::plan(&import) };
+    let text = if json { render::as_json(&import) } else { render::plan(&import) };
     if apply {
-        make(&import, &cloud, deployed).await.with_context(|| format!("partly applied; the plan was:\n{told}"))?;
+        make(&import, &cloud, deployed).await.with_context(|| format!("partly applied; the plan was:\n{text}"))?;
     } else {
         say("this is a plan, and nothing was changed; to make the changes, add --apply");
     }
-    Ok(told)
+    Ok(text)
 }
 
 /// Reads VPCs and the peerings of their scopes. Records the scopes that cannot be read.

@@ -92,7 +92,7 @@ fn notes(import: &Import) -> Vec<String> {
 }
 
 #[test]
-fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_was_is_told() {
+fn a_full_file_becomes_paused_policies_tags_and_adoptions_with_notes() {
     let mut world = World::full();
     world.scopes.insert("111111111111/eu-west-1".parse().unwrap());
     world.peering("pcx-ab", ["vpc-a", "vpc-b"], "production", PeeringStatus::Active);
@@ -145,7 +145,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_and_what_is_not_as_it_
 }
 
 #[test]
-fn an_import_that_was_made_is_empty_when_it_is_made_again() {
+fn a_repeated_import_is_empty() {
     let mut world = World::full();
     world.peering("pcx-ab", ["vpc-a", "vpc-b"], "production", PeeringStatus::Active);
     let mut first = world.import(FULL).unwrap();
@@ -161,7 +161,7 @@ fn an_import_that_was_made_is_empty_when_it_is_made_again() {
 }
 
 #[test]
-fn what_is_there_already_is_added_to_and_never_overwritten() {
+fn an_import_extends_existing_tags_and_never_overwrites() {
     let mut world = World::full();
     let a = world.at("vpc-a");
     world.observed.vpcs.get_mut(&a).unwrap().tags.insert("peerd:env".to_owned(), "staging".to_owned());
@@ -174,7 +174,7 @@ fn what_is_there_already_is_added_to_and_never_overwritten() {
 }
 
 #[test]
-fn a_name_that_no_mesh_can_have_is_to_be_renamed_and_two_may_not_become_one() {
+fn an_environment_with_an_invalid_mesh_name_needs_a_unique_rename() {
     let mut world = World::full();
     let text = "
   prod/eu:
@@ -194,7 +194,7 @@ fn a_name_that_no_mesh_can_have_is_to_be_renamed_and_two_may_not_become_one() {
 }
 
 #[test]
-fn a_vpc_that_is_gone_is_left_out_and_one_that_cannot_be_read_is_taken_as_the_file_has_it() {
+fn a_missing_vpc_is_omitted_and_an_unreadable_one_is_imported_from_the_file() {
     let mut world = World::full();
     let b = world.at("vpc-b");
     world.observed.vpcs.remove(&b);
@@ -203,16 +203,16 @@ fn a_vpc_that_is_gone_is_left_out_and_one_that_cannot_be_read_is_taken_as_the_fi
     world.observed.scopes.insert(c, Err("AssumeRole: denied".to_owned()));
     let text = FULL.replace("cidr_overrides: []}", "note: all of it}");
     let import = world.import(&text).unwrap();
-    let told = notes(&import);
-    assert!(told.contains(&"vpc-b (222222222222/eu-west-1): left out: there is no such VPC".to_owned()), "{told:?}");
-    assert!(told.iter().any(|note| note.starts_with("333333333333/us-east-1: not read")), "{told:?}");
+    let notes = self::notes(&import);
+    assert!(notes.contains(&"vpc-b (222222222222/eu-west-1): left out: there is no such VPC".to_owned()), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("333333333333/us-east-1: not read")), "{notes:?}");
     let members = &import.meshes[&"production".parse().unwrap()].admit.vpcs;
     assert_eq!(members.iter().map(ToString::to_string).collect::<Vec<_>>(), ["vpc-a", "vpc-c"]);
     assert!(world.refused(FULL).contains("its CIDR blocks differ between its environments, and it cannot be read"));
 }
 
 #[test]
-fn what_would_take_a_vpc_or_another_members_addresses_away_is_refused() {
+fn an_import_that_loses_addresses_or_lists_a_vpc_twice_is_rejected() {
     let mut world = World::full();
     let gone = FULL.replace("[10.10.0.0/17, 192.0.2.0/24]", "[192.0.2.0/24]");
     assert!(world.refused(&gone).contains("none of its overrides is within its CIDR blocks"));

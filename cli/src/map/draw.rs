@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mermaid_chart_has_boxes_in_areas_and_dotted_lines_for_what_is_not_active() {
+    fn a_mermaid_chart_groups_vpcs_and_draws_inactive_pairs_with_dotted_lines() {
         assert_eq!(
             mermaid(&map()),
             "flowchart LR\n  subgraph area0[\"111111111111 us-east-1\"]\n    vpc-a[\"web _1__<br/>vpc-a<br/>10.1.0.0/16\"]\n    \
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_graph_has_the_same() {
+    fn a_dot_graph_groups_vpcs_and_draws_inactive_pairs_with_dashed_lines() {
         assert_eq!(
             dot(&map()),
             "graph peerd {\n  rankdir=LR;\n  node [shape=box];\n  subgraph cluster0 {\n    label=\"111111111111 us-east-1\";\n    \

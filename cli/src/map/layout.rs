@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overlaps_and_everything_is_inside_what_it_belongs_to_at_10_and_at_500_vpcs() {
+    fn no_shapes_overlap_and_each_is_inside_its_parent_for_up_to_500_vpcs() {
         for vpcs in [1, 10, 500] {
             let map = map_of(vpcs);
             let layout = Layout::of(&map);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_many_is_wider_than_high_but_not_by_much() {
+    fn a_map_of_many_vpcs_is_less_than_three_times_as_wide_as_high() {
         let map = map_of(500);
         let Size { width, height } = Layout::of(&map).size;
         assert!(height < width && width < 3 * height, "{width} x {height}");

@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_s_ending_says_how_it_is_drawn() {
+    fn the_file_extension_determines_the_format() {
         assert_eq!(Format::of(Path::new("map.html")), Some(Format::Html));
         assert_eq!(Format::of(Path::new("a/b.svg")), Some(Format::Svg));
         assert_eq!(Format::of(Path::new("map")), None);
     }
 
     #[test]
-    fn what_is_printed_for_programs_can_be_drawn_later() {
+    fn a_map_round_trips_through_json() {
         let map = map_of(10);
         let text = Format::Json.draw(&map).unwrap();
         assert_eq!(serde_json::from_str::<Map>(&text).unwrap(), map);

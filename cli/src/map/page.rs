@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_of_the_page_is_filled_and_nothing_is_fetched() {
+    fn every_placeholder_of_the_page_is_filled_and_nothing_is_fetched() {
         let page = page(&map_of(10)).unwrap();
         for mark in ["title", "picture-style", "style", "picture", "data", "script"] {
             assert!(!page.contains(&format!("{{{{{mark}}}}}")), "{mark}");
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_looks_like_a_mark_or_like_the_end_of_the_script_is_text() {
+    fn a_name_with_a_placeholder_or_a_closing_script_tag_is_escaped() {
         let mut map = map_of(1);
         let mut node = map.vpcs.pop_first().unwrap();
         node.name = Some("{{script}}</script>".to_owned());

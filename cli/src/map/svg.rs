@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_has_a_chip_for_every_vpc_and_a_line_for_every_pair() {
+    fn an_svg_has_a_chip_for_every_vpc_and_a_line_for_every_pair() {
         let svg = document(&map_of(10));
         assert!(svg.starts_with("<?xml"), "{svg}");
         assert_eq!((svg.matches("data-vpc=").count(), svg.matches("data-pair=").count()), (10, 9));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_call_their_vpcs_is_text_and_nothing_else() {
+    fn a_vpc_name_with_markup_is_escaped() {
         let mut map = map_of(1);
         let mut node = map.vpcs.pop_first().unwrap();
         node.name = Some("<script>\"&".to_owned());
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_cut_where_the_room_ends() {
+    fn a_long_name_is_truncated() {
         assert_eq!(short("short", 20), "short");
         assert_eq!(short("äöü-0123456789-0123456789", 6), "äöü-0…");
     }

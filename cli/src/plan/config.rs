@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_says_what_a_stack_and_a_table_would() {
+    fn a_config_file_replaces_the_stack_and_the_table() {
         let config = read(FILE).unwrap();
         assert_eq!(config.deployment.as_str(), "peerd");
         let policy = &config.meshes[&"prod".parse().unwrap()];
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_wrong_is_refused_with_the_place() {
+    fn an_invalid_config_file_is_rejected_with_the_location() {
         assert!(
             refused("hub-and-spoke", "ring").contains("[meshes.prod]: policy field `topology`: unknown variant `ring`")
         );

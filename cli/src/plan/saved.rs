@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_holds_as_long_as_the_same_would_be_planned() {
+    fn a_saved_plan_is_valid_while_the_current_plan_is_equal() {
         let kept = SavedPlan::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], false)).is_ok());
         let said = kept.still_holds(&plan(&["+ a", "- c"], false)).unwrap_err().to_string();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plan_is_refused() {
+    fn an_invalid_plan_file_is_rejected() {
         assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("not a plan"));
         let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 1", "\"version\": 2");
         assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 2"));

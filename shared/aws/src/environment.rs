@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_variable_is_named_with_the_reason() {
+    fn an_invalid_variable_is_reported_with_the_reason() {
         use peerd_engine::error::chain;
         let said = |change, to| chain(&read(change, to).unwrap_err());
         assert_eq!(

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_is_told_by_itself_and_what_could_not_be_tried_is_named() {
+    fn each_denied_call_is_one_check_and_untried_calls_are_listed() {
         let trials = [
             Trial::Permitted("CreateRoute"),
             Trial::Refused("DeleteRoute", "UnauthorizedOperation: no".to_owned()),
@@ -151,9 +151,9 @@ mod tests {
             Trial::Unclear("ReplaceRoute", "timeout".to_owned()),
         ];
         let checks = permissions(&trials);
-        let told: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.result, check.text.as_str())).collect();
+        let shown: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.result, check.text.as_str())).collect();
         assert_eq!(
-            told,
+            shown,
             [
                 (CheckResult::Fail, "DeleteRoute is not permitted: UnauthorizedOperation: no"),
                 (CheckResult::Warn, "whether ReplaceRoute is permitted is unknown: timeout"),

@@ -13,7 +13,7 @@ use crate::examine::Examined;
 use crate::{errors, rules};
 
 /// The longest time for checking all scopes: the function's timeout.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The hub's stack.
 pub struct Hub {
@@ -67,12 +67,12 @@ impl Hub {
     /// # Errors
     /// When the function cannot be called, or fails.
     pub async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError> {
-        let timeouts = aws_config::timeout::TimeoutConfig::builder().operation_timeout(PATIENCE).build();
-        let patient = self.config.clone().into_builder();
-        let patient = patient.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        let timeouts = aws_config::timeout::TimeoutConfig::builder().operation_timeout(TIMEOUT).build();
+        let with_timeout = self.config.clone().into_builder();
+        let with_timeout = with_timeout.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
         let call = format!("Invoke of {}", self.function);
         let payload = json!({"examine": {"bus": self.bus}}).to_string();
-        let request = aws_sdk_lambda::Client::new(&patient).invoke().function_name(&self.function);
+        let request = aws_sdk_lambda::Client::new(&with_timeout).invoke().function_name(&self.function);
         let answer = request.payload(Blob::new(payload)).send().await.map_err(|error| errors::port(&call, error))?;
         let body = answer.payload().map(AsRef::as_ref).unwrap_or_default();
         if let Some(error) = answer.function_error() {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_failed_is_no_deployment_and_one_that_went_back_is_doubtful() {
+    fn a_failed_stack_fails_the_check_and_a_rolled_back_one_warns() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let hub = |status: &str| {
             Hub::new(&config, "peerd", status.to_owned(), "arn:bus/peerd".to_owned(), None, "f".to_owned())

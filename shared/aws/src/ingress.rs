@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ec2_is_asked_to_let_in_reads_back_as_the_same() {
+    fn an_ip_permission_round_trips() {
         for from in ["10.0.0.0/16", "2600:1f18::/56"].map(|block| cidr::parse(block).unwrap()) {
             for wanted in [Traffic::All, Traffic::Icmp, Traffic::Tcp(443, 443), Traffic::Udp(0, u16::MAX)] {
                 let asked = permission(&Permission { traffic: wanted.clone(), from });
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_peerd_never_lets_in_is_told_in_ec2s_words() {
+    fn unsupported_traffic_is_displayed_in_ec2_terms() {
         let v4 = cidr::parse("10.0.0.0/16").unwrap();
         let echo = traffic("icmp", Some(8), Some(0), &v4);
         assert_eq!(echo.to_string(), "protocol icmp 8-0");

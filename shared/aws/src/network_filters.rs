@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_of_a_network_acl_is_read_with_its_family_and_whether_it_matches_everything() {
+    fn a_network_acl_rule_is_read_with_its_cidr_and_whether_it_matches_all_traffic() {
         let entry =
             NetworkAclEntry::builder().rule_number(100).egress(true).rule_action(RuleAction::Allow).protocol("-1");
         let read = rule(&entry.clone().cidr_block("0.0.0.0/0").build()).unwrap().unwrap();

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_that_is_not_active_is_told_with_its_state_and_an_active_one_without() {
+    fn only_an_inactive_account_has_a_state() {
         let unit: OrganizationalUnitId = "r-ab12".parse().unwrap();
         let account = Account::builder().id("111111111111");
         let state = |account: Account| placed(&account, &unit).unwrap().1.state;

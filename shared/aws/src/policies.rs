@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_reads_back_as_it_was_written() {
+    fn a_stored_policy_round_trips() {
         let text = r#"{"topology":"hub-and-spoke","admit":{"accounts":["111111111111"],"cidrs":["10.0.0.0/8"]},
             "routes":{"exclude":["100.64.0.0/10"]},"tags":{"team":"network"},"deletes":{"count":1}}"#;
         let policy = Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_makes_no_sense_freezes_its_own_mesh_and_names_the_field() {
+    fn an_invalid_stored_policy_freezes_its_mesh_and_names_the_field() {
         let wrong = [("topology".to_owned(), AttributeValue::S("ring".to_owned()))].into();
         let (_, policy) = read(item(AttributeValue::M(wrong))).unwrap();
         let policy = policy.unwrap();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mesh_that_is_only_known_has_no_policy() {
+    fn an_undeclared_mesh_has_no_policy() {
         assert_eq!(read(key(PK.to_owned(), "prod".to_owned())).unwrap().1, None);
         assert_eq!(read(item(AttributeValue::Null(true))).unwrap().1, None);
     }

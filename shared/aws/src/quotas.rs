@@ -12,7 +12,7 @@ use crate::sessions::Sessions;
 /// The service code of Amazon VPC.
 const SERVICE: &str = "vpc";
 /// The timeout of the read: a run can continue without quotas.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads the quotas of a scope. Quotas that Service Quotas does not list have their default values
 /// (<https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html>).
@@ -23,7 +23,7 @@ pub async fn read(sessions: &Sessions, scope: &Scope) -> Result<Quotas, CloudErr
     let call = format!("ListServiceQuotas of {SERVICE} in {scope}");
     let client = aws_sdk_servicequotas::Client::new(&sessions.of(scope).await);
     let all = client.list_service_quotas().service_code(SERVICE).into_paginator().items().send().try_collect();
-    match tokio::time::timeout(PATIENCE, all).await {
+    match tokio::time::timeout(TIMEOUT, all).await {
         Ok(Ok(listed)) => Ok(listed.iter().filter_map(granted).collect()),
         Ok(Err(error)) => Err(errors::cloud(call, error)),
         Err(late) => {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotas_are_known_by_their_codes_and_what_makes_no_sense_is_left_out() {
+    fn quotas_are_identified_by_code_and_invalid_values_are_ignored() {
         let listed = |code: &str, value| ServiceQuota::builder().quota_code(code).value(value).build();
         assert_eq!(granted(&listed("L-7E9ECCDB", 125.0)), Some((Quota::Peerings, 125)));
         assert_eq!(granted(&listed("L-93826ACB", -1.0)), None);

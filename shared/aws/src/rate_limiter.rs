@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_scope_and_api_has_a_bucket_of_its_own() {
+    fn each_scope_and_api_has_its_own_bucket() {
         let limiter = ApiRateLimiter::default();
         let scope = |account: &str| Scope::new(account.parse().unwrap(), "us-east-1".parse().unwrap());
         let at_once = |scope: &Scope, bucket| limiter.take(scope, bucket).now_or_never().is_some();

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_read_back_with_the_time_at_which_it_ended() {
+    fn a_stored_run_has_the_time_of_its_sort_key() {
         let item = serde_json::json!({
             "sk": "run#1795000000123", "pk": "mesh#prod", "expires": 1, "outcome": "applied",
             "applied": ["+ peering"], "failed": [], "findings": []

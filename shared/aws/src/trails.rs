@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trail_of_reads_or_of_data_only_does_not_tell_what_is_changed() {
+    fn a_trail_of_only_reads_or_data_events_does_not_log_writes() {
         let basic = || EventSelector::builder().include_management_events(true);
         assert!(selects_writes(&basic().build()));
         assert!(selects_writes(&basic().read_write_type(ReadWriteType::WriteOnly).build()));

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_into_the_burst_takes_no_time_and_scopes_and_apis_do_not_wait_for_each_other() {
+    fn calls_within_the_burst_take_no_time_and_scopes_do_not_share_a_bucket() {
         assert_eq!([0, 50, 51, 55, 56].map(|calls| WRITE.seconds(calls)), [0, 0, 1, 1, 2]);
         let accept = |n: usize, account: u8| Action::AcceptPeering {
             peering: format!("pcx-{n}").parse().unwrap(),

@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn host_bits_are_cleared_and_covered_blocks_vanish() {
+    fn host_bits_are_cleared_and_covered_cidrs_are_dropped() {
         assert_eq!(set("10.1.2.3/16 10.1.128.0/17 2600:1f18::1/56").to_string(), "10.1.0.0/16 2600:1f18::/56");
         assert_eq!(set("10.1.128.0/17 10.1.0.0/16"), set("10.1.0.0/16"));
     }
 
     #[test]
-    fn overlap_is_by_containment_either_way_and_within_one_family() {
+    fn cidrs_overlap_if_one_contains_the_other_within_one_address_family() {
         assert_eq!(
             set("10.0.0.0/16 10.9.0.0/16").first_overlap(&set("10.9.128.0/17")),
             Some((parse("10.9.0.0/16").unwrap(), parse("10.9.128.0/17").unwrap()))
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_of_a_block_leaves_the_blocks_around_it() {
+    fn subtracting_a_cidr_leaves_the_cidrs_around_it() {
         let without = |blocks, taken| set(blocks).without(&set(taken)).to_string();
         assert_eq!(without("10.0.0.0/8", "10.64.0.0/10"), "10.0.0.0/10 10.128.0.0/9");
         assert_eq!(without("10.1.0.0/16 100.64.1.0/24", "100.64.0.0/10"), "10.1.0.0/16");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_block_where_that_adds_no_address() {
+    fn adjacent_cidrs_are_aggregated_if_that_adds_no_address() {
         let aggregated = |blocks| set(blocks).aggregated().to_string();
         assert_eq!(aggregated("10.0.0.0/16 10.1.0.0/16 10.2.0.0/16"), "10.0.0.0/15 10.2.0.0/16");
         assert_eq!(aggregated("10.1.0.0/16 10.2.0.0/16"), "10.1.0.0/16 10.2.0.0/16");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_block_is_refused_by_name() {
+    fn parse_rejects_an_invalid_cidr_and_names_it() {
         assert_eq!(parse("10.0.0.0/33").unwrap_err().text, "10.0.0.0/33");
         assert!(parse("").is_err());
     }
@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn aggregated_blocks_have_the_same_addresses(blocks in proptest::collection::vec((0u8..16, 20u8..=28), 0..12)) {
+        fn aggregated_cidrs_cover_the_same_addresses(blocks in proptest::collection::vec((0u8..16, 20u8..=28), 0..12)) {
             let nets: CidrSet = blocks.iter().map(|(a, n)| parse(&format!("10.0.{a}.0/{n}")).unwrap()).collect();
             let aggregated = nets.aggregated();
             prop_assert!(nets.without(&aggregated).is_empty() && aggregated.without(&nets).is_empty());
@@ -202,7 +202,7 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_insertion_does_not_matter(blocks in proptest::collection::vec((any::<u16>(), 8u8..=28), 0..12)) {
+        fn insertion_order_does_not_matter(blocks in proptest::collection::vec((any::<u16>(), 8u8..=28), 0..12)) {
             let nets: Vec<IpNet> = blocks.iter().map(|(a, n)| parse(&format!("10.{}.{}.0/{n}", a >> 8, a & 255)).unwrap()).collect();
             let forward: CidrSet = nets.iter().copied().collect();
             let backward: CidrSet = nets.iter().rev().copied().collect();

@@ -148,8 +148,8 @@ pub struct Contention {
 
 impl RunHistory {
     /// The contention about a resource; `None` if peerd may create it now.
-    pub fn contention(&self, thing: &ManagedResource) -> Option<Contention> {
-        let name = thing.to_string();
+    pub fn contention(&self, resource: &ManagedResource) -> Option<Contention> {
+        let name = resource.to_string();
         let mut times: Vec<u64> = Vec::new();
         let mut reverted_by = None;
         for RunChanges { at, created, removed, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
@@ -160,8 +160,8 @@ impl RunHistory {
                 if times.last().is_none_or(|last| last + CONCURRENT_MS <= *at) {
                     times.push(*at);
                 }
-                let told = causes.iter().find(|cause| thing.is_reverted_by(cause));
-                reverted_by = told.map(|cause| cause.by.clone()).or(reverted_by);
+                let cause_of = causes.iter().find(|cause| resource.is_reverted_by(cause));
+                reverted_by = cause_of.map(|cause| cause.by.clone()).or(reverted_by);
             }
         }
         let until = times.last()? + rest(times.len());
@@ -197,11 +197,11 @@ mod tests {
     }
 
     fn until(runs: Vec<RunChanges>, now: u64) -> Option<u64> {
-        RunHistory { now: now * MINUTE, runs }.contention(&route()).map(|contest| contest.until / MINUTE)
+        RunHistory { now: now * MINUTE, runs }.contention(&route()).map(|contention| contention.until / MINUTE)
     }
 
     #[test]
-    fn what_is_undone_three_times_comes_back_at_once_and_then_after_ever_longer_rests() {
+    fn three_reverts_are_repaired_immediately_and_later_ones_after_a_growing_backoff() {
         assert_eq!(until(vec![put(0), put(1), put(2)], 3), None);
         assert_eq!(until(vec![put(0), put(1), put(2), put(3)], 3), Some(7));
         assert_eq!(until(vec![put(0), put(1), put(2), put(3)], 7), None);
@@ -211,23 +211,23 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_the_same_time_put_a_thing_in_place_once() {
+    fn creations_by_runs_of_the_same_time_count_once() {
         let seconds = |second: u64| RunChanges { at: second * 1000, ..put(0) };
-        let contest = |runs: Vec<RunChanges>| RunHistory { now: MINUTE, runs }.contention(&route());
-        assert_eq!(contest([0, 1, 2, 9].map(seconds).into()), None);
-        assert_eq!(contest([0, 15, 20, 35, 40, 59].map(seconds).into()), None, "0, 20 and 40");
-        let quick = contest([0, 15, 30, 45, 60, 75, 90].map(seconds).into()).unwrap();
+        let contention = |runs: Vec<RunChanges>| RunHistory { now: MINUTE, runs }.contention(&route());
+        assert_eq!(contention([0, 1, 2, 9].map(seconds).into()), None);
+        assert_eq!(contention([0, 15, 20, 35, 40, 59].map(seconds).into()), None, "0, 20 and 40");
+        let quick = contention([0, 15, 30, 45, 60, 75, 90].map(seconds).into()).unwrap();
         assert_eq!(quick.times, 4, "0, 30, 60 and 90: a quick principal is detected, too");
     }
 
     #[test]
-    fn what_peerd_takes_out_itself_is_no_contest_and_what_is_long_past_neither() {
+    fn removals_by_peerd_and_old_creations_are_no_contention() {
         assert_eq!(until(vec![put(0), put(1), put(2), taken(3), put(4)], 5), None);
         assert_eq!(until(vec![put(0), put(1), put(2), put(119)], 121), None, "two of them are out of the window");
     }
 
     #[test]
-    fn the_opponent_is_who_undid_it_last_as_far_as_events_told() {
+    fn reverted_by_names_the_last_principal_known_from_events() {
         let cause = |call: &str, on: &str, by: &str| Cause { call: call.into(), on: on.into(), by: by.into() };
         let mut runs = [0, 1, 2, 3].map(put);
         runs[1].causes = vec![cause("DeleteRoute", "rtb-1", "first")];

@@ -1,6 +1,6 @@
 //! The desired state: the declared meshes, and the records of their members in the membership index.
 //!
-//! The index only stands in for scopes that cannot be read. In a scope that was read, the VPC's own tag decides.
+//! The index only replaces the tags of scopes that cannot be read. In a scope that was read, the VPC's own tag decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_reads_back_as_it_was_written_and_one_of_an_older_peerd_too() {
+    fn a_member_round_trips_and_the_format_of_an_older_peerd_is_read() {
         let text = r#"{"vpc":{"scope":{"account":"111111111111","region":"us-east-1"},"id":"vpc-1"},
             "cidrs":["10.1.2.3/16"],"meshes":["prod","staging"]}"#;
         let member: Member = serde_json::from_str(text).unwrap();

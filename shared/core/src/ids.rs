@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_the_wrong_kind_is_refused_with_what_would_be_right() {
+    fn parse_rejects_an_id_of_the_wrong_kind_and_names_the_expected_format() {
         let error = "rtb-1".parse::<VpcId>().unwrap_err();
         assert_eq!(error.to_string(), "`rtb-1` is not a VPC id such as vpc-0a1b2c3d");
         assert!("11111111111".parse::<AccountId>().is_err());
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_reads_back_as_it_is_shown() {
+    fn a_displayed_scope_parses_back() {
         let scope: Scope = "111111111111/us-east-1".parse().unwrap();
         assert_eq!(scope.to_string(), "111111111111/us-east-1");
         for wrong in ["111111111111", "1/us-east-1", "111111111111/x", "vpc-1 (111111111111/us-east-1)"] {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_requester_is_the_lesser_by_account_then_region_then_id() {
+    fn the_lesser_vpc_by_account_then_region_then_id_is_the_requester() {
         let a = vpc("111111111111", "us-east-1", "vpc-9");
         let b = vpc("222222222222", "eu-west-1", "vpc-1");
         let pair = Pair::of(&b, &a).unwrap();

@@ -243,14 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_ports_lets_everything_in_and_one_with_none_that_make_sense_nothing() {
+    fn a_group_without_ports_tag_allows_all_traffic_and_one_with_no_valid_port_none() {
         assert_eq!(Traffic::of(&Tags::new()).0, [Traffic::All].into());
         assert_eq!(read(""), (String::new(), vec![]));
         assert_eq!(read("tpc/443"), (String::new(), vec!["tpc/443".to_owned()]));
     }
 
     #[test]
-    fn ports_are_read_as_they_are_shown() {
+    fn displayed_ports_parse_back() {
         let text = "icmp tcp/443 tcp/8000-8100 udp/53";
         assert_eq!(read(text), (text.to_owned(), vec![]));
         assert_eq!(read("udp, tcp;icmp").0, "icmp tcp udp");
@@ -258,21 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_no_traffic_are_kept_for_the_report_and_the_others_count() {
+    fn invalid_ports_are_kept_for_the_report_and_valid_ones_take_effect() {
         let (traffic, refused) = read("tcp/443 tcp/70000 tcp/9-8 icmp/8 all/1 tcp/ -1 http");
         assert_eq!(traffic, "tcp/443");
         assert_eq!(refused, ["-1", "all/1", "http", "icmp/8", "tcp/", "tcp/70000", "tcp/9-8"]);
     }
 
     #[test]
-    fn ranges_that_touch_are_one_and_ranges_that_do_not_are_two() {
+    fn adjacent_port_ranges_are_merged_and_separate_ones_are_not() {
         assert_eq!(read("tcp/80 tcp/81 tcp/90-99 tcp/95 udp/82").0, "tcp/80-81 tcp/90-99 udp/82");
         assert_eq!(read("tcp/1-65535 tcp/0 tcp/7").0, "tcp");
         assert_eq!(read("tcp/10-90 tcp/20-30 tcp/50").0, "tcp/10-90");
     }
 
     #[test]
-    fn a_rule_stands_for_the_meshes_that_its_tags_name() {
+    fn a_rule_is_for_the_meshes_that_its_tags_name() {
         let mesh = |name: &str| name.parse::<MeshName>().unwrap();
         let mark = |name: &str| (tags::for_mesh(&mesh(name)), String::new());
         let rule = |tags: Tags| IngressRule {

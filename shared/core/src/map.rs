@@ -109,13 +109,13 @@ impl Map {
         self.vpcs.extend(context.known_requesters_of(&desired.mesh).map(|vpc| node(vpc, &context)));
         let mut routes = routes_over(observed);
         let wanted = explain_all(&context);
-        let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|told| Some(&told.peering?.id)).collect();
+        let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|explained| Some(&explained.peering?.id)).collect();
         let left = observed.peerings.values().filter(|peering| {
             let ours = peering.status.is_live() && peering.is_managed_by(&desired.deployment);
             ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
         });
         let mut edges: Vec<Edge> = left.map(|peering| leaving(peering, &mut routes)).collect();
-        edges.extend(wanted.into_iter().map(|told| edge(told, &mut routes)));
+        edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes)));
         let key = |edge: &Edge| (edge.between.clone(), edge.peering.clone());
         let known: BTreeSet<_> = self.pairs.iter().map(key).collect();
         self.pairs.extend(edges.into_iter().filter(|edge| !known.contains(&key(edge))));

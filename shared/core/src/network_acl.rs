@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_matches_all_of_a_block_decides_and_what_comes_before_makes_it_partial() {
+    fn the_first_rule_matching_the_whole_cidr_decides_and_earlier_ones_make_it_partial() {
         let passage = |rules: &[NetworkAclRule]| {
             let acl = NetworkAcl { id: "acl-1".to_owned(), subnets: 1, rules: rules.to_vec() };
             acl.passage(&"10.2.0.0/16".parse().unwrap(), false)

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peering_is_active_only_when_both_readable_sides_say_so() {
+    fn a_peering_is_active_only_if_both_readable_sides_report_it() {
         use PeeringStatus::{Active, Deleted, Provisioning};
         assert_eq!(merged(Active, Provisioning), Provisioning);
         assert_eq!(merged(Provisioning, Active), Provisioning);
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_aws_adds_later_is_neither_active_nor_dead() {
+    fn an_unknown_peering_status_is_neither_active_nor_dead() {
         let status = PeeringStatus::parse("migrating");
         assert!(status.is_live());
         assert_ne!(status, PeeringStatus::Active);

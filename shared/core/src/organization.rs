@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_in_its_unit_and_in_all_over_that_and_of_units_that_were_not_listed_nobody_can_tell() {
+    fn an_account_is_in_its_unit_and_all_ancestors_and_unlisted_units_are_undetermined() {
         let organization = organization();
         let is_in = |number, id| organization.is_in(&account(number), &unit(id));
         for over in ["ou-ab12-22222222", "ou-ab12-11111111", "r-ab12"] {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_reads_back_as_it_was_written_and_units_in_a_circle_end() {
+    fn a_listing_round_trips_and_a_cycle_of_units_terminates() {
         let mut organization = organization();
         let text = serde_json::to_string(&organization).unwrap();
         assert_eq!(serde_json::from_str::<Organization>(&text).unwrap(), organization);

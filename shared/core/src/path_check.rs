@@ -36,7 +36,7 @@ pub enum PathCheck {
     ConnectedBy { meshes: BTreeSet<MeshName> },
     /// A mesh that both request does not admit one of them. `decisive` if no other mesh connects them.
     NotAdmitted { mesh: MeshName, vpc: VpcId, denial: Denial, decisive: bool },
-    /// A hub-and-spoke mesh of which neither VPC is a hub. `decisive` if no other mesh connects them.
+    /// A hub-and-spoke mesh, and neither VPC is a hub. `decisive` if no other mesh connects them.
     NoHub { mesh: MeshName, decisive: bool },
     /// A mesh that connects them is paused.
     Paused { mesh: MeshName },

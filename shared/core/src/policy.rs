@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_a_full_mesh_of_everybody_and_a_policy_reads_back_as_it_was_written() {
+    fn an_empty_policy_is_the_default_full_mesh_and_a_policy_round_trips() {
         let policy = read("{}").unwrap();
         assert_eq!(policy, Policy::default());
         assert!(policy.connects([Role::Spoke, Role::Spoke]));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_is_wrong_is_refused_by_the_name_of_the_field() {
+    fn an_invalid_policy_is_rejected_with_the_name_of_the_field() {
         for (text, field, why) in [
             (r#"{"topologie":"x"}"#, "topologie", "unknown field `topologie`"),
             (r#"{"topology":"ring"}"#, "topology", "unknown variant `ring`"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vpc_is_admitted_that_every_list_names_which_is_not_empty() {
+    fn a_vpc_is_admitted_if_every_non_empty_list_contains_it() {
         let policy =
             read(r#"{"admit":{"accounts":["111111111111"],"regions":["eu-west-1"],"vpcs":["vpc-1"]}}"#).unwrap();
         let refusal = |account: &str, region: &str, id: &str| {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn spokes_are_connected_with_hubs_only_and_a_mesh_that_drains_connects_nobody() {
+    fn spokes_connect_only_with_hubs_and_a_draining_mesh_connects_nothing() {
         let policy = |text| read(text).unwrap();
         let star = policy(r#"{"topology":"hub-and-spoke"}"#);
         assert!(star.connects([Role::Hub, Role::Spoke]) && star.connects([Role::Hub, Role::Hub]));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_changes_nothing_and_says_why() {
+    fn an_unreadable_policy_is_frozen_and_keeps_the_reason() {
         let error = PolicyError { field: "mode".to_owned(), why: "is missing".to_owned() };
         let policy = Policy::unreadable(&error);
         assert!(policy.is_frozen());
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn deletes_are_too_many_only_above_both_the_count_and_the_share() {
+    fn delete_limits_are_exceeded_only_above_both_the_count_and_the_percentage() {
         let limits = DeleteLimits::default();
         assert!(!limits.exceeded_by(10, 10));
         assert!(!limits.exceeded_by(11, 100));

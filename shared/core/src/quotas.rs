@@ -88,13 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_what_aws_grants_at_first() {
+    fn a_quota_without_an_applied_value_has_the_aws_default() {
         let quotas: Quotas = [(Quota::Peerings, 125)].into_iter().collect();
         assert_eq!(Quota::ALL.map(|quota| quotas.value(quota)), [125, 25, 500, 60]);
     }
 
     #[test]
-    fn a_quota_is_scarce_from_four_fifths_on_of_what_is_granted_and_of_what_everybody_has() {
+    fn a_quota_is_near_its_limit_from_80_percent_of_its_value_and_of_the_default() {
         let scarce = |used, granted| Quota::Peerings.is_near_limit(used, granted);
         assert!(!scarce(39, 50) && scarce(40, 50));
         assert!(!scarce(99, 125) && scarce(100, 125));

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_finding_that_needs_an_operator_says_that_peerd_waits_for_one() {
+    fn a_report_is_blocked_only_by_a_finding_that_needs_an_operator() {
         let mut report = Report::default();
         let (mesh, error) = ("prod".parse().unwrap(), "denied".to_owned());
         let scope = "111111111111/us-east-1".parse().unwrap();

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_reads_back_as_the_entries_that_it_was_written_from() {
+    fn a_status_value_parses_back_to_its_entries() {
         let overlap = StatusReason::CidrOverlap("10.1.0.0/16".parse().unwrap(), "10.1.128.0/17".parse().unwrap());
         let entries = BTreeSet::from([
             StatusEntry::joined("prod"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_never_exceeds_what_a_tag_can_hold_and_counts_what_it_leaves_out() {
+    fn a_status_value_fits_a_tag_and_counts_the_omitted_entries() {
         let of = |mesh: &str| {
             let entry = |n| StatusEntry::of_peers(mesh, &[&vpc(&format!("vpc-{n}"))], &StatusReason::PeeringPending);
             fit((100..140).map(entry).collect(), 2)
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_more_meshes_than_fit_is_the_same_whichever_run_writes_it() {
+    fn a_truncated_status_value_is_the_same_whichever_mesh_run_writes_it() {
         let entry = |n| StatusEntry::joined(format!("mesh-number-{n}"));
         let written = line(&(10..40).map(entry).collect()).unwrap();
         for n in 10..40 {
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_just_fits_is_whole() {
+    fn a_status_value_of_exactly_the_maximum_length_is_complete() {
         let written = |lengths: [usize; 2]| line(&of_lengths(&lengths)).unwrap().len();
         assert_eq!(written([127, 127]), MAX_VALUE_LEN);
         assert_eq!(written([127, 128]), 127, "the second would be cut");
     }
 
     #[test]
-    fn as_many_entries_are_kept_as_fit_with_the_count_of_the_others() {
+    fn as_many_entries_as_fit_are_kept_with_a_count_of_the_rest() {
         let fitted =
             |lengths: &[usize]| fit(of_lengths(lengths), 1).iter().map(|s| s.to_string().len()).collect::<Vec<_>>();
         let more = "more a: 1 not shown".len();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn no_entries_are_no_value_and_foreign_text_is_dropped() {
+    fn no_entries_give_no_status_value_and_foreign_text_is_dropped() {
         assert_eq!(line(&BTreeSet::new()), None);
         assert_eq!(parse("hello world. joined prod"), BTreeSet::from([StatusEntry::joined("prod")]));
     }

@@ -212,14 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_meshes_may_be_separated_by_any_usual_separator() {
+    fn meshes_can_be_separated_by_any_usual_separator() {
         for value in ["prod+staging", "staging prod", "prod,staging", "prod/staging", " prod : staging ;"] {
             assert_eq!(join_meshes(&MeshTag::parse(value).meshes), "prod+staging", "{value}");
         }
     }
 
     #[test]
-    fn a_word_that_cannot_be_a_mesh_is_kept_for_the_report() {
+    fn an_invalid_mesh_name_is_kept_for_the_report() {
         let tag = MeshTag::parse("prod $x");
         assert_eq!(join_meshes(&tag.meshes), "prod");
         assert_eq!(tag.malformed, BTreeSet::from(["$x".to_owned()]));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vpc_is_a_spoke_unless_it_says_hub() {
+    fn a_vpc_is_a_spoke_unless_its_role_tag_is_hub() {
         assert_eq!(Role::of(&Tags::new()), Ok(Role::Spoke));
         assert_eq!(Role::of(&tag(ROLE, "spoke")), Ok(Role::Spoke));
         assert_eq!(Role::of(&tag(ROLE, " hub ")), Ok(Role::Hub));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vpc_advertises_parts_of_its_own_blocks_and_nothing_else() {
+    fn a_vpc_advertises_only_parts_of_its_own_cidrs() {
         let own: CidrSet = ["10.1.0.0/16", "2600:1f18::/56"].iter().map(|block| cidr::parse(block).unwrap()).collect();
         assert_eq!(Advertised::of(&Tags::new(), &own).cidrs, own);
         let advertised = Advertised::of(&tag(CIDRS, "10.1.128.0/17, 2600:1f18::/60+0.0.0.0/0 x;10.2.0.0/16"), &own);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_manage_or_ignore_and_the_old_tag_counts_only_beside_none() {
+    fn the_legacy_table_tag_applies_only_without_the_routes_tag() {
         assert_eq!(TableTag::of(&Tags::new()), Ok(TableTag::Absent));
         assert_eq!(TableTag::of(&tag(ROUTES, "manage")), Ok(TableTag::Manage));
         assert_eq!(TableTag::of(&tag(ELIGIBLE, "True")), Ok(TableTag::Eligible));
@@ -259,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_members_tags_only_role_and_blocks_are_remembered() {
+    fn only_the_role_and_cidrs_tags_of_a_member_are_indexed() {
         let current = [(ENV, "prod"), (ROLE, "hub"), (STATUS, "joined prod")];
         let current: Tags = current.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         assert_eq!(of_member(&current), tag(ROLE, "hub"));
     }
 
     #[test]
-    fn a_name_given_by_hand_is_not_missing_but_a_wrong_mesh_list_is() {
+    fn a_user_given_name_is_kept_and_a_wrong_mesh_list_is_corrected() {
         let tags =
             |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Tags>();
         let wanted = tags(&[(NAME, "peerd a - b"), (ENV, "prod")]);

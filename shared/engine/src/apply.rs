@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_is_an_effect_what_may_pass_is_tried_again_and_the_rest_has_failed() {
+    fn a_quota_refusal_is_an_effect_and_only_transient_errors_are_retried() {
         let of = |kind| failed(&CloudError::new(kind, "CreateRoute"));
         assert!(matches!(of(ErrorKind::Limit), Applied::Done(Effect::Refused(_))));
         for kind in [ErrorKind::Throttled, ErrorKind::NotReady, ErrorKind::Unavailable] {

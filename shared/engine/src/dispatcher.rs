@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_renewed_by_progress_and_spent_by_waiting() {
+    fn progress_renews_the_retry_budget_and_waiting_spends_it() {
         let scope: Scope = "111111111111/us-east-1".parse().unwrap();
         let accept = Action::AcceptPeering { peering: "pcx-1".parse().unwrap(), scope };
         for outcome in [Outcome::Waiting, Outcome::Busy] {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mesh_that_is_as_it_should_be_is_looked_at_twice_more_if_an_event_asked() {
+    fn a_converged_mesh_is_verified_twice_more_after_an_event() {
         for outcome in [Outcome::Unchanged, Outcome::Paused] {
             assert_eq!(next(outcome, 0, false, Vec::new()), None);
             assert_eq!(next(outcome, 0, true, Vec::new()), Some(1));

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_spellings_of_the_peering_limit_are_one_kind_and_no_throttle() {
+    fn quota_error_codes_are_limits_and_not_throttling() {
         for code in [
             "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             "OutstandingVpcPeeringConnectionLimitExceeded",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn not_permitted_means_wait_only_when_the_peering_is_not_active() {
+    fn operation_not_permitted_means_not_ready_only_for_an_inactive_peering() {
         let not_active = "Peering pcx-1 is not active. Peering options can be added only to active peerings.";
         assert_eq!(ErrorKind::of("OperationNotPermitted", not_active, 400), ErrorKind::NotReady);
         assert_eq!(
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_code_passes_only_with_a_server_fault() {
+    fn an_unknown_code_is_transient_only_with_a_server_error() {
         assert_eq!(ErrorKind::of("Whatever", "", 500), ErrorKind::Unavailable);
         assert_eq!(ErrorKind::of("Whatever", "", 400), ErrorKind::Invalid);
     }
 
     #[test]
-    fn an_error_is_told_with_all_its_causes() {
+    fn an_error_chain_lists_all_causes() {
         let deepest = InfraError::new("connection reset");
         let middle =
             CloudError { source: Some(Box::new(deepest)), ..CloudError::new(ErrorKind::Unavailable, "CreateRoute") };

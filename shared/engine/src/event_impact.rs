@@ -41,7 +41,7 @@ impl EventImpact {
 
 /// Whether the status tag of a VPC that requests no mesh must be written or removed: its mesh tag contains an invalid
 /// name, or it has a status tag.
-fn is_told(vpc: &Vpc) -> bool {
+fn is_reported(vpc: &Vpc) -> bool {
     !MeshTag::of(&vpc.tags).malformed.is_empty() || vpc.tags.contains_key(tags::STATUS)
 }
 
@@ -112,7 +112,7 @@ impl Engine<'_> {
         self.register(&vpc.scope).await?;
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
         let mut touched = self.scan_vpc(vpc, read, tag_version).await?.touched;
-        if touched.is_empty() && read.is_some_and(is_told) {
+        if touched.is_empty() && read.is_some_and(is_reported) {
             touched.extend(self.any_mesh().await?);
         }
         impact.add_meshes(touched, &[vpc.scope.clone()].into());

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_tells_after_which_tag_change_a_read_was_made_that_it_allows() {
+    fn the_tag_version_follows_from_the_expected_state() {
         let tagged = ExpectedState::Tagged { asks: MeshTag::parse("prod"), tags: Tags::new(), version: 7 };
         let tag_version = [ExpectedState::Anything, ExpectedState::Exists, ExpectedState::Gone, tagged]
             .map(|expect| expect.tag_version());

@@ -91,9 +91,9 @@ impl Engine<'_> {
             };
         };
         let meshes = &before.meshes | &requested;
-        let is_told = tag_version.is_some_and(|version| version >= before.tag_version);
+        let is_reported = tag_version.is_some_and(|version| version >= before.tag_version);
         let is_young = self.clock.now() < before.since + SETTLED_MS;
-        if is_young && !is_told && !before.requested_meshes().is_subset(&requested) {
+        if is_young && !is_reported && !before.requested_meshes().is_subset(&requested) {
             // The run also reconciles the meshes that the VPC seems to request in addition, but the item keeps a
             // request that the VPC once made.
             return Member { left: &before.left | &(&requested - &before.meshes), meshes, ..before.clone() };
@@ -229,7 +229,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[test]
-    fn what_is_denied_is_not_tried_again_soon_and_everything_else_is() {
+    fn a_denied_scan_is_not_transient_and_other_failures_are() {
         let of = |kind| ScanError::from(CloudError::new(kind, "DescribeVpcs")).is_transient();
         assert!(of(ErrorKind::Throttled) && !of(ErrorKind::Denied));
         assert!(ScanError::from(InfraError::new("Query")).is_transient());

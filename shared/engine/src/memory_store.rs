@@ -41,7 +41,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// As [`Store::remember`].
+    /// As [`MembershipIndex::update_member`].
     pub fn update_member(&mut self, before: Option<&Member>, now: &Member) -> bool {
         if self.by_vpc.get(&now.vpc).map(|known| known.version) != before.map(|before| before.version) {
             return false;

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_reads_back_as_it_was_written() {
+    fn a_message_round_trips() {
         let scope = Scope::new("111111111111".parse().unwrap(), "us-east-1".parse().unwrap());
         let work = Work::Reconcile {
             mesh: "prod".parse().unwrap(),

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_have_the_form_that_the_documentation_shows() {
+    fn notifications_have_the_documented_format() {
         let changes = vec!["+ peering a - b for prod".to_owned()];
         let changed = notification(NotificationKind::Changed { outcome: Outcome::Applied, changes, more: 0 });
         let found = || finding("prod", "policy field `topology`: unknown variant `ring`");
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_finding_only_the_latest_is_still_to_be_told() {
+    fn only_the_latest_unsent_notification_of_a_finding_is_kept() {
         let opened = |subject| notification(NotificationKind::Opened(finding(subject, "then")));
         let resolved = notification(NotificationKind::Resolved(finding("vpc-1", "now")));
         let unsent = merge_unsent(vec![opened("vpc-1"), opened("vpc-2")], vec![resolved.clone()]);

@@ -63,7 +63,7 @@ enum PlannerInput {
     Quotas(Result<Quotas, CloudError>, Scope),
 }
 
-/// Converts a read into an input of a plan. Logs an error, and sets `passing` if it is transient.
+/// Converts a read into an input of a plan. Logs an error, and sets `transient` if it is transient.
 fn to_input<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, String> {
     read.map_err(|error| {
         tracing::warn!(error = chain(&error), "input of the plan not read");

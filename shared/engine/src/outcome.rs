@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn telling_a_vpc_how_it_stands_changes_no_network() {
+    fn a_status_update_does_not_change_the_network() {
         let vpc: peerd_core::VpcRef =
             peerd_core::VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap());
         let status = Action::SetStatus { vpc: vpc.clone(), line: None };

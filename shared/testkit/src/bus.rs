@@ -48,7 +48,7 @@ impl MemoryBus {
 #[async_trait]
 impl Bus for MemoryBus {
     async fn publish(&self, notifications: &[Notification]) -> Result<(), InfraError> {
-        let tell = || {
+        let publish = || {
             let mut heard = self.heard();
             for notification in notifications {
                 let (finding, open) = match &notification.kind {
@@ -65,6 +65,6 @@ impl Bus for MemoryBus {
             }
             Ok(())
         };
-        self.transport.call("PutEvents", None, tell).await
+        self.transport.call("PutEvents", None, publish).await
     }
 }

@@ -43,9 +43,9 @@ impl World {
         let tags: Tags = asked.into_iter().collect();
         self.cloud.aws().create_vpc(BY, &vpc, &blocks_of(blocks), &tags);
         self.cloud.aws().create_table(BY, &table(name), &vpc, false);
-        self.told(&vpc, "CreateVpc", json!({}), json!({"vpc": {"vpcId": vpc.id}}));
+        self.send_api_event(&vpc, "CreateVpc", json!({}), json!({"vpc": {"vpcId": vpc.id}}));
         if !tags.is_empty() {
-            self.told_of_tags(&vpc);
+            self.send_vpc_tag_event(&vpc);
         }
         vpc
     }
@@ -53,13 +53,13 @@ impl World {
     /// A user creates a route table.
     pub fn table(&mut self, name: &str, vpc: &VpcRef) {
         self.cloud.aws().create_table(BY, &table(name), vpc, false);
-        self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
+        self.send_api_event(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
     }
 
     /// A user creates a route table with an edge association.
     pub fn gateway_table(&mut self, name: &str, vpc: &VpcRef) {
         self.cloud.aws().create_table(BY, &table(name), vpc, true);
-        self.told(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
+        self.send_api_event(vpc, "CreateRouteTable", json!({"vpcId": vpc.id}), Value::Null);
     }
 
     /// A user sets `peerd:env`.
@@ -84,7 +84,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn mark(&mut self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Answer {
         self.cloud.aws().tag_vpc(BY, vpc, key, value)?;
-        self.told_of_tags(vpc);
+        self.send_vpc_tag_event(vpc);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn set_dns_support(&mut self, vpc: &VpcRef, has: DnsSupport) -> Answer {
         self.cloud.aws().set_dns_support(BY, vpc, has)?;
-        self.told(vpc, "ModifyVpcAttribute", json!({"vpcId": vpc.id}), Value::Null);
+        self.send_api_event(vpc, "ModifyVpcAttribute", json!({"vpcId": vpc.id}), Value::Null);
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn set_dns_option(&mut self, id: &PeeringId, vpc: &VpcRef, on: bool) -> Answer {
         self.cloud.aws().set_dns_option(BY, &vpc.scope, id, vpc, on)?;
-        self.told_of_peering(&vpc.scope, "ModifyVpcPeeringConnectionOptions", id);
+        self.send_peering_event(&vpc.scope, "ModifyVpcPeeringConnectionOptions", id);
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl World {
     pub fn mark_table(&mut self, id: &RouteTableId, key: &str, value: Option<&str>) {
         let Some(vpc) = self.owner(id) else { return };
         self.cloud.aws().tag_table(BY, id, key, value);
-        self.told_of_tag_change(&vpc.scope, "route-table", id.as_str());
+        self.send_tag_event(&vpc.scope, "route-table", id.as_str());
     }
 
     /// A user creates a security group, and tags it in the same call.
@@ -121,7 +121,7 @@ impl World {
         let id = format!("sg-{name}").parse().expect("a group name");
         let current: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.cloud.aws().create_group(BY, &id, vpc, &current);
-        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+        self.send_tag_event(&vpc.scope, "security-group", id.as_str());
         id
     }
 
@@ -129,7 +129,7 @@ impl World {
     pub fn mark_group(&mut self, id: &SecurityGroupId, key: &str, value: Option<&str>) {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return };
         self.cloud.aws().tag_group(BY, id, key, value);
-        self.told_of_tag_change(&vpc.scope, "security-group", id.as_str());
+        self.send_tag_event(&vpc.scope, "security-group", id.as_str());
     }
 
     /// A user adds a rule to a security group.
@@ -139,7 +139,7 @@ impl World {
     pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission) -> Answer {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
         self.cloud.aws().authorize(BY, &vpc.scope, id, permission, &Tags::new())?;
-        self.told(&vpc, "AuthorizeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        self.send_api_event(&vpc, "AuthorizeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl World {
     pub fn revoke_rule(&mut self, id: &SecurityGroupId, rule: &SecurityGroupRuleId) -> Answer {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
         self.cloud.aws().revoke(BY, &vpc.scope, id, rule)?;
-        self.told(&vpc, "RevokeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
+        self.send_api_event(&vpc, "RevokeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn delete_vpc(&mut self, vpc: &VpcRef) -> Answer {
         self.cloud.aws().delete_vpc(BY, vpc)?;
-        self.told(vpc, "DeleteVpc", json!({"vpcId": vpc.id}), Value::Null);
+        self.send_api_event(vpc, "DeleteVpc", json!({"vpcId": vpc.id}), Value::Null);
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl World {
     pub fn associate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
         self.cloud.aws().associate(BY, vpc, block)?;
         let request = json!({"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id, "CidrBlock": block}});
-        self.told(vpc, "AssociateVpcCidrBlock", request, Value::Null);
+        self.send_api_event(vpc, "AssociateVpcCidrBlock", request, Value::Null);
         Ok(())
     }
 
@@ -204,7 +204,7 @@ impl World {
     pub fn disassociate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
         self.cloud.aws().disassociate(BY, vpc, block)?;
         let response = json!({"DisassociateVpcCidrBlockResponse": {"vpcId": vpc.id}});
-        self.told(vpc, "DisassociateVpcCidrBlock", json!({}), response);
+        self.send_api_event(vpc, "DisassociateVpcCidrBlock", json!({}), response);
         Ok(())
     }
 
@@ -214,15 +214,15 @@ impl World {
     /// Returns the error of EC2.
     pub fn put_route(&mut self, id: &RouteTableId, block: &IpNet, target: &RouteTarget) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
-        let stands = self.cloud.aws().table(id).is_some_and(|table| table.created_route(block).is_some());
-        let name = if stands {
+        let exists = self.cloud.aws().table(id).is_some_and(|table| table.created_route(block).is_some());
+        let name = if exists {
             self.cloud.aws().replace_route(BY, &vpc.scope, id, block, target)?;
             "ReplaceRoute"
         } else {
             self.cloud.aws().create_route(BY, &vpc.scope, id, block, target)?;
             "CreateRoute"
         };
-        self.told(&vpc, name, json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
+        self.send_api_event(&vpc, name, json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
         Ok(())
     }
 
@@ -233,7 +233,12 @@ impl World {
     pub fn delete_route(&mut self, id: &RouteTableId, block: &IpNet) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
         self.cloud.aws().delete_route(BY, &vpc.scope, id, block)?;
-        self.told(&vpc, "DeleteRoute", json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
+        self.send_api_event(
+            &vpc,
+            "DeleteRoute",
+            json!({"routeTableId": id, "destinationCidrBlock": block}),
+            Value::Null,
+        );
         Ok(())
     }
 
@@ -247,7 +252,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn delete_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().delete_peering(BY, scope, id)?;
-        self.told_of_peering(scope, "DeleteVpcPeeringConnection", id);
+        self.send_peering_event(scope, "DeleteVpcPeeringConnection", id);
         Ok(())
     }
 
@@ -257,7 +262,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn reject_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().reject_peering(BY, scope, id)?;
-        self.told_of_peering(scope, "RejectVpcPeeringConnection", id);
+        self.send_peering_event(scope, "RejectVpcPeeringConnection", id);
         Ok(())
     }
 
@@ -267,7 +272,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn request_peering(&mut self, a: &VpcRef, b: &VpcRef, tags: &Tags) -> Result<PeeringId, CloudError> {
         let id = self.cloud.aws().create_peering(BY, a, b, tags)?.id;
-        self.told_of_peering(&a.scope, "CreateVpcPeeringConnection", &id);
+        self.send_peering_event(&a.scope, "CreateVpcPeeringConnection", &id);
         Ok(id)
     }
 
@@ -277,7 +282,7 @@ impl World {
     /// Returns the error of EC2.
     pub fn accept_peering(&mut self, scope: &Scope, id: &PeeringId) -> Answer {
         self.cloud.aws().accept_peering(BY, scope, id)?;
-        self.told_of_peering(scope, "AcceptVpcPeeringConnection", id);
+        self.send_peering_event(scope, "AcceptVpcPeeringConnection", id);
         Ok(())
     }
 
@@ -297,7 +302,7 @@ impl World {
         self.cloud.aws().set_account_unreachable(account, denied);
     }
 
-    fn told_of_tags(&mut self, vpc: &VpcRef) {
+    fn send_vpc_tag_event(&mut self, vpc: &VpcRef) {
         let Some(tags) = self.cloud.aws().vpc(vpc).map(|seen| seen.tags.clone()) else { return };
         let version = self.tag_version(vpc);
         let Scope { account, region } = &vpc.scope;
@@ -312,7 +317,7 @@ impl World {
     }
 
     /// Sends a tag event of a resource other than a VPC. peerd reads only its ARN.
-    fn told_of_tag_change(&mut self, Scope { account, region }: &Scope, kind: &str, id: &str) {
+    fn send_tag_event(&mut self, Scope { account, region }: &Scope, kind: &str, id: &str) {
         let arn = format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
         self.deliver_event(&json!({
             "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
@@ -320,15 +325,15 @@ impl World {
         }));
     }
 
-    fn told_of_peering(&mut self, scope: &Scope, name: &str, id: &PeeringId) {
-        self.told_in(scope, name, json!({"vpcPeeringConnectionId": id}), Value::Null);
+    fn send_peering_event(&mut self, scope: &Scope, name: &str, id: &PeeringId) {
+        self.send_api_event_in(scope, name, json!({"vpcPeeringConnectionId": id}), Value::Null);
     }
 
-    fn told(&mut self, vpc: &VpcRef, name: &str, request: Value, response: Value) {
-        self.told_in(&vpc.scope, name, request, response);
+    fn send_api_event(&mut self, vpc: &VpcRef, name: &str, request: Value, response: Value) {
+        self.send_api_event_in(&vpc.scope, name, request, response);
     }
 
-    fn told_in(&mut self, Scope { account, region }: &Scope, name: &str, request: Value, response: Value) {
+    fn send_api_event_in(&mut self, Scope { account, region }: &Scope, name: &str, request: Value, response: Value) {
         self.deliver_event(&json!({
             "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": account, "region": region,
             "detail": {

@@ -115,7 +115,7 @@ function heading(text, closes = true) {
   return make("div", { class: "top" }, make("h2", { tabindex: "-1" }, text), close);
 }
 
-function tellVpc(id) {
+function showVpc(id) {
   const { account, region, cidrs, meshes, status } = vpcs.get(id);
   return [
     heading(nameOf(id)),
@@ -136,12 +136,12 @@ function explained({ checks, between }) {
   if (!checks.length) return [];
   const first = checks.find((check) => check.result === "fail") ?? checks.find((check) => check.result === "warn");
   const worst = first?.result ?? "pass";
-  const told = ({ result, text, remedy }) => make("li", {}, make("b", { class: result }, SIGNS[result]), make("span", {}, text), fix(remedy));
+  const shown = ({ result, text, remedy }) => make("li", {}, make("b", { class: result }, SIGNS[result]), make("span", {}, text), fix(remedy));
   return [
     make("p", { class: `verdict ${worst}` }, make("span", { "aria-hidden": "true" }, SIGNS[worst][0]), VERDICTS[worst]),
     first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, fix(first.remedy)),
     make("h3", {}, `Checks (${checks.length})`),
-    make("ul", { class: "checks" }, ...checks.map(told)),
+    make("ul", { class: "checks" }, ...checks.map(shown)),
     make("p", { class: "faint" }, "Not checked here: network ACLs and security groups. For these: ",
       make("span", { class: "code" }, `peerd explain ${between.join(" ")}`)),
   ];
@@ -150,11 +150,11 @@ function explained({ checks, between }) {
 function routesOf(pair, id) {
   const routes = pair.routes.filter((route) => route.vpc === id);
   const title = `Routes of ${nameOf(id)}`;
-  const told = table(title, ["Table", "CIDR block"], routes, (route) => [route.table, route.block]);
-  return [make("h3", {}, title), ...(routes.length ? told : [make("p", {}, "No route uses a peering of the two.")])];
+  const shown = table(title, ["Table", "CIDR block"], routes, (route) => [route.table, route.block]);
+  return [make("h3", {}, title), ...(routes.length ? shown : [make("p", {}, "No route uses a peering of the two.")])];
 }
 
-function tellPair(n) {
+function showPair(n) {
   const pair = map.pairs[n];
   const state = make("span", {}, sample(healths[n]), " ", STATES[pair.state] ?? stateOf(n));
   return [
@@ -167,7 +167,7 @@ function tellPair(n) {
   ];
 }
 
-function tellFinding(n) {
+function showFinding(n) {
   const { kind, subject, text, remedy } = map.findings[n];
   return [
     heading(`Finding: ${kind}`), make("p", { class: "code faint" }, subject),
@@ -177,7 +177,7 @@ function tellFinding(n) {
   ];
 }
 
-function tellAll() {
+function showAll() {
   const open = listed("Findings", map.findings.map((_, n) => n), findingButton);
   return [heading("Overview", false), make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
     ...(open.length ? open : [make("p", { class: "verdict pass" }, "✓ No open findings")])];

@@ -17,12 +17,12 @@ function choose(choice = {}) {
   lit.replaceChildren(...near.flatMap((n) => lines.get(n)?.cloneNode(true) ?? []));
   svg.classList.toggle("chosen", own.length > 0);
   const inside = info.contains(document.activeElement);
-  const told = vpc ? tellVpc(vpc) : pair !== undefined ? tellPair(pair) : finding !== undefined ? tellFinding(finding) : tellAll();
-  info.replaceChildren(...told.filter(Boolean));
+  const shown = vpc ? showVpc(vpc) : pair !== undefined ? showPair(pair) : finding !== undefined ? showFinding(finding) : showAll();
+  info.replaceChildren(...shown.filter(Boolean));
   info.scrollTop = 0;
   // The button that had the focus is gone.
   if (inside) info.querySelector("h2").focus();
-  remember();
+  saveState();
 }
 
 function chooseAt(target) {
@@ -111,7 +111,7 @@ function filter() {
   if (!shown.vpcs.has(current)) enter([...chips.keys()].find((id) => shown.vpcs.has(id)));
   tellCount();
   if (!tables.hidden) drawTables();
-  remember();
+  saveState();
 }
 
 function tellCount() {
@@ -269,7 +269,7 @@ function key(event) {
 }
 
 // ---------------------------------------------------------------- state in the URL
-function remember() {
+function saveState() {
   const state = new URLSearchParams(Object.entries(chosen));
   if (byId("search").value) state.set("q", byId("search").value);
   for (const box of boxes()) if (!box.checked) state.append(`not-${box.name}`, box.value);

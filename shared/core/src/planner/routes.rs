@@ -188,7 +188,7 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
         Some((peering, peering.peer_of(&table.vpc)?))
     };
     let retaining = |peer: &VpcRef| match Pair::of(&table.vpc, peer) {
-        // A new member must not take the route of a VPC of which nothing is known: that VPC may be a member.
+        // A new member must not take the route of an unknown VPC: that VPC may be a member.
         Some(_) if context.is_unknown(peer) => context.meshes_of(&table.vpc),
         Some(pair) => context.retaining_meshes(&pair),
         None => BTreeSet::new(),
@@ -245,7 +245,7 @@ fn is_blocked_by_prefix_list(
     false
 }
 
-/// Adds routes up to the quota. After AWS has refused a route of a pair in this run, the run adds no more of the pair's
+/// Adds routes up to the quota. After AWS has refused a route of a pair in this run, the run adds no further route of the pair's
 /// routes: it has tried every table already.
 fn add(mut missing: Vec<&DesiredRoute<'_>>, table: &RouteTable, context: &PlanContext<'_>, changes: &mut RouteChanges) {
     missing.retain(|route| !context.observed.run.quota_refusals.contains_key(&route.wanted.pair));

@@ -85,7 +85,7 @@ fn is_in_scope_of_run(peering: &Peering, pair: &Pair, context: &PlanContext<'_>)
 
 /// Whether the routes of a dead peering stay until its successor is active, and are then moved to it: a blackhole is safer
 /// than a moment in which the traffic follows a broader route. If no successor can be requested for now, they are removed:
-/// AWS no longer lists the dead peering in 2 hours, and then peerd could not tell them from foreign routes.
+/// AWS no longer lists the dead peering in 2 hours, and then peerd could not distinguish them from foreign routes.
 fn awaits_successor(
     peering: &Peering,
     wanted: &WantedPair<'_>,

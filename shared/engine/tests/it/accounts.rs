@@ -36,7 +36,7 @@ fn open(world: &World, kind: FindingKind) -> Vec<Finding> {
 /// The next sweep finds the accounts in the organizational units of the deployment, including new accounts, and
 /// connects their members.
 #[test]
-fn accounts_are_found_in_the_organisation() {
+fn accounts_are_found_in_the_organization() {
     let mut world = organized();
     world.events_lost = true;
     let [a, _, c] = members(&mut world);
@@ -47,7 +47,7 @@ fn accounts_are_found_in_the_organisation() {
 /// A mesh that admits by organizational unit admits the accounts in that unit or in a unit below it, as last listed;
 /// the VPCs of an account that moves out leave the mesh.
 #[test]
-fn a_mesh_admits_by_unit() {
+fn a_mesh_admits_accounts_by_organizational_unit() {
     let mut world = organized();
     swept(&mut world);
     let [a, b, c] = members(&mut world);
@@ -82,7 +82,7 @@ fn an_unlisted_unit_proves_nothing() {
 
 /// An incomplete listing of the organization proves nothing, and the failure stops nothing else in a sweep.
 #[test]
-fn a_list_that_fails_changes_nothing() {
+fn a_failed_listing_changes_nothing() {
     let mut world = organized();
     swept(&mut world);
     let [a, b, _] = members(&mut world);
@@ -101,7 +101,7 @@ fn a_list_that_fails_changes_nothing() {
 /// An account that moves between two units during a listing can be missing from both: if a known account is missing,
 /// peerd lists the organization again.
 #[test]
-fn an_account_that_moves_between_two_lists_is_not_lost() {
+fn an_account_that_moves_during_a_listing_is_not_lost() {
     let mut world = organized();
     swept(&mut world);
     let [a, b, _] = members(&mut world);
@@ -119,7 +119,7 @@ fn an_account_that_moves_between_two_lists_is_not_lost() {
 /// For an account that an operator removed, peerd deletes everything that it can reach, and reports no unreadable
 /// scope; a later event from the account registers it again.
 #[test]
-fn an_account_that_is_gone_for_good_leaves_no_trace() {
+fn a_removed_account_leaves_no_trace() {
     let mut world = organized();
     swept(&mut world);
     let [a, b, c] = members(&mut world);
@@ -147,7 +147,7 @@ fn an_account_that_is_gone_for_good_leaves_no_trace() {
 /// peerd reports a suspended or unreachable account as an unreadable scope, with the reason and the start; it reports a
 /// disabled Region only if members are indexed there.
 #[test]
-fn gaps_tell_why_and_since_when() {
+fn unreadable_scopes_are_reported_with_reason_and_start() {
     let mut world = organized();
     swept(&mut world);
     let [a, b, _] = members(&mut world);
@@ -164,6 +164,6 @@ fn gaps_tell_why_and_since_when() {
     assert_eq!(subjects, ["222222222222/us-east-1"], "only the scope with members");
     assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organization")), "{gaps:?}");
     assert!(world.peering(&a, &b).is_some(), "an unreadable scope proves nothing");
-    let told = world.store.kept(&mesh("prod")).open_since(&gaps[0]).unwrap();
-    assert!((HOUR..HOUR + MINUTE).contains(&(told - since)), "the first sweep detects it");
+    let opened_at = world.store.kept(&mesh("prod")).open_since(&gaps[0]).unwrap();
+    assert!((HOUR..HOUR + MINUTE).contains(&(opened_at - since)), "the first sweep detects it");
 }

@@ -18,7 +18,7 @@ fn take_out(world: &mut World) {
 /// If another principal reverts a change repeatedly, peerd restores it after increasing delays and reports that
 /// principal.
 #[test]
-fn a_tug_of_war_is_noticed_and_damped() {
+fn contention_is_detected_and_peerd_backs_off() {
     let (mut world, a, _) = World::of_two();
     for _ in 0..3 {
         take_out(&mut world);
@@ -41,7 +41,7 @@ fn a_tug_of_war_is_noticed_and_damped() {
 }
 
 #[test]
-fn who_joins_and_leaves_again_and_again_is_no_contest() {
+fn repeated_joins_and_leaves_are_no_contention() {
     let (mut world, a, b) = World::of_two();
     for _ in 0..6 {
         world.pass(MINUTE);

@@ -87,34 +87,34 @@ fn assert_survives_a_death_at_every_call(scenario: &Scenario) {
 
 /// A worker can crash at any call, before or after the call takes effect; the next run converges to the same state.
 #[test]
-fn form() {
+fn a_mesh_forms_despite_a_crash_at_any_call() {
     assert_survives_a_death_at_every_call(&Scenario { before: |_| {}, happens: three });
 }
 
 /// A mesh gains a member even if a worker crashes.
 #[test]
-fn grow() {
+fn a_member_joins_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| drop(world.vpc("d", scope(1, 1), "10.4.0.0/16", "prod"));
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
 /// A VPC leaves a mesh completely even if a worker crashes.
 #[test]
-fn shrink() {
+fn a_member_leaves_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| world.untag(&vpc(world, "b")).unwrap();
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
 /// peerd deletes everything of a deleted VPC even if a worker crashes.
 #[test]
-fn lose_a_vpc() {
+fn a_deleted_vpc_is_cleaned_up_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| world.delete_vpc_and_peerings(&vpc(world, "b")).unwrap();
     assert_survives_a_death_at_every_call(&Scenario { before: three, happens });
 }
 
 /// A mesh splits in two even if a worker crashes.
 #[test]
-fn split() {
+fn a_mesh_splits_in_two_despite_a_crash_at_any_call() {
     let before = |world: &mut World| {
         three(world);
         world.vpc("d", scope(1, 1), "10.4.0.0/16", "prod");
@@ -128,7 +128,7 @@ fn split() {
 
 /// A pair that leaves one of its two meshes keeps its peering even if a worker crashes.
 #[test]
-fn two_meshes() {
+fn a_pair_in_two_meshes_keeps_its_peering_despite_a_crash_at_any_call() {
     let before = |world: &mut World| {
         world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod+staging");
         world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod+staging");
@@ -139,7 +139,7 @@ fn two_meshes() {
 
 /// A member moves to another mesh even if a worker crashes.
 #[test]
-fn move_to_another_mesh() {
+fn a_member_moves_to_another_mesh_despite_a_crash_at_any_call() {
     let before = |world: &mut World| {
         three(world);
         world.vpc("d", scope(1, 1), "10.4.0.0/16", "staging");
@@ -150,7 +150,7 @@ fn move_to_another_mesh() {
 
 /// A sweep repairs changes whose events were lost even if a worker crashes.
 #[test]
-fn sweep() {
+fn a_sweep_repairs_lost_events_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| {
         world.events_lost = true;
         let block = cidr::parse("10.2.0.0/16").unwrap();
@@ -165,7 +165,7 @@ fn sweep() {
 
 /// A policy that both removes and adds connections takes effect even if a worker crashes.
 #[test]
-fn change_a_policy() {
+fn a_policy_change_takes_effect_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| {
         let policy = r#"{"topology":"hub-and-spoke","routes":{"exclude":["10.3.128.0/17"]}}"#;
         world.mark(&vpc(world, "a"), tags::ROLE, Some("hub")).unwrap();

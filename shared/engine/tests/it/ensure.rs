@@ -159,7 +159,7 @@ impl CloudWrite for Canned {
 }
 
 /// Returns the result of a call as text. The cloud responds immediately, so one poll is enough.
-fn told<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CloudError>>) -> String {
+fn outcome<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CloudError>>) -> String {
     match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(done)) => format!("{done:?}"),
         Poll::Ready(Err(error)) => format!("{}: {}", error.code, error.kind),
@@ -168,8 +168,8 @@ fn told<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CloudError>>) -
 }
 
 #[test]
-fn a_request_is_accepted_by_this_call_or_was_by_an_earlier_one() {
-    let accepted = |code, status| told(ensure::accepted(&Canned { code, status, route: None }, &scope(), &id()));
+fn accepting_an_accepted_request_succeeds() {
+    let accepted = |code, status| outcome(ensure::accepted(&Canned { code, status, route: None }, &scope(), &id()));
     let late = "InvalidStateTransition";
     assert_eq!(accepted("", None), "Provisioning");
     assert_eq!(accepted(late, Some(PeeringStatus::Active)), "Active");
@@ -181,8 +181,8 @@ fn a_request_is_accepted_by_this_call_or_was_by_an_earlier_one() {
 }
 
 #[test]
-fn a_peering_is_deleted_by_this_call_or_is_gone() {
-    let deleted = |code, status| told(ensure::deleted(&Canned { code, status, route: None }, &scope(), &id()));
+fn deleting_a_deleted_peering_succeeds() {
+    let deleted = |code, status| outcome(ensure::deleted(&Canned { code, status, route: None }, &scope(), &id()));
     let late = "InvalidStateTransition";
     assert_eq!(deleted("", Some(PeeringStatus::Active)), "()");
     assert_eq!(deleted("InvalidVpcPeeringConnectionID.NotFound", None), "()");
@@ -193,27 +193,29 @@ fn a_peering_is_deleted_by_this_call_or_is_gone() {
 }
 
 #[test]
-fn a_route_that_stands_is_a_success_only_if_it_leads_to_the_peering() {
+fn creating_an_existing_route_succeeds_only_if_it_targets_the_peering() {
     let routed = |code, route| {
         let cloud = Canned { code, status: None, route };
-        told(ensure::routed(&cloud, &scope(), &table(), &block(), &id()))
+        outcome(ensure::routed(&cloud, &scope(), &table(), &block(), &id()))
     };
-    let stands = "RouteAlreadyExists";
+    let exists = "RouteAlreadyExists";
     assert_eq!(routed("", None), "()");
-    assert_eq!(routed(stands, Some(RouteTarget::Peering(id()))), "()");
-    assert_eq!(routed(stands, Some(RouteTarget::Peering("pcx-2".parse().unwrap()))), "RouteAlreadyExists: conflict");
-    assert_eq!(routed(stands, Some(RouteTarget::Other("tgw-1".to_owned()))), "RouteAlreadyExists: conflict");
-    assert_eq!(routed(stands, None), "RouteAlreadyExists: not ready", "it exists and is not described yet");
+    assert_eq!(routed(exists, Some(RouteTarget::Peering(id()))), "()");
+    assert_eq!(routed(exists, Some(RouteTarget::Peering("pcx-2".parse().unwrap()))), "RouteAlreadyExists: conflict");
+    assert_eq!(routed(exists, Some(RouteTarget::Other("tgw-1".to_owned()))), "RouteAlreadyExists: conflict");
+    assert_eq!(routed(exists, None), "RouteAlreadyExists: not ready", "it exists and is not described yet");
     assert_eq!(routed("RouteLimitExceeded", Some(RouteTarget::Peering(id()))), "RouteLimitExceeded: limit");
 }
 
 #[test]
-fn a_route_or_a_tag_that_is_gone_need_not_be_removed() {
-    let unrouted = |code| told(ensure::unrouted(&Canned { code, ..Canned::default() }, &scope(), &table(), &block()));
+fn removing_a_missing_route_or_the_tag_of_a_missing_vpc_succeeds() {
+    let unrouted =
+        |code| outcome(ensure::unrouted(&Canned { code, ..Canned::default() }, &scope(), &table(), &block()));
     assert_eq!(unrouted("InvalidRoute.NotFound"), "()");
     assert_eq!(unrouted("InvalidRouteTableID.NotFound"), "()");
     assert_eq!(unrouted("UnauthorizedOperation"), "UnauthorizedOperation: denied");
-    let tagged = |code, value| told(ensure::tagged(&Canned { code, ..Canned::default() }, &vpc(), tags::STATUS, value));
+    let tagged =
+        |code, value| outcome(ensure::tagged(&Canned { code, ..Canned::default() }, &vpc(), tags::STATUS, value));
     assert_eq!(tagged("InvalidVpcID.NotFound", None), "()");
     assert_eq!(tagged("InvalidVpcID.NotFound", Some("joined prod")), "InvalidVpcID.NotFound: not ready");
     assert_eq!(tagged("UnauthorizedOperation", None), "UnauthorizedOperation: denied");
@@ -221,16 +223,17 @@ fn a_route_or_a_tag_that_is_gone_need_not_be_removed() {
 }
 
 #[test]
-fn what_is_let_in_already_need_not_be_let_in_and_a_rule_that_is_gone_need_not_be_revoked() {
+fn authorizing_an_existing_rule_and_revoking_a_missing_one_succeed() {
     let cloud = |code| Canned { code, ..Canned::default() };
     let permission = Permission { traffic: Traffic::All, from: block() };
-    let authorized =
-        |code| told(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "");
+    let authorized = |code| {
+        outcome(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "")
+    };
     assert_eq!(authorized(""), "Some(SecurityGroupRuleId(sgr-1))");
     assert_eq!(authorized("InvalidPermission.Duplicate"), "None");
     assert_eq!(authorized("RulesPerSecurityGroupLimitExceeded"), "RulesPerSecurityGroupLimitExceeded: limit");
     assert_eq!(authorized("InvalidGroup.NotFound"), "InvalidGroup.NotFound: not ready");
-    let revoked = |code| told(ensure::revoked(&cloud(code), &scope(), &group(), &rule()));
+    let revoked = |code| outcome(ensure::revoked(&cloud(code), &scope(), &group(), &rule()));
     for code in ["", "InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"] {
         assert_eq!(revoked(code), "()");
     }

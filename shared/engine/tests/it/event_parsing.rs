@@ -118,7 +118,7 @@ fn event_names(template: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_spokes_forward_the_calls_that_the_hub_takes_and_each_has_its_case_here() {
+fn the_forwarded_calls_match_the_hub_template_and_the_test_events() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let template = |name| event_names(&std::fs::read_to_string(root.join("../..").join(name)).unwrap());
     let forwarded = template("spoke.yaml");
@@ -133,7 +133,7 @@ fn the_spokes_forward_the_calls_that_the_hub_takes_and_each_has_its_case_here() 
 }
 
 #[test]
-fn no_mutilation_of_an_event_makes_it_panic() {
+fn parsing_a_malformed_event_never_panics() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
     for entry in std::fs::read_dir(folder).unwrap() {
         let case: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();

@@ -52,7 +52,7 @@ fn rules_follow_membership_and_the_tags_of_the_group() {
 /// peerd never changes security group rules that another principal created, and restores its own rules that another
 /// principal revokes.
 #[test]
-fn a_rule_made_by_hand_stays_and_a_rule_revoked_by_hand_returns() {
+fn a_foreign_rule_stays_and_a_revoked_owned_rule_is_restored() {
     let (mut world, [a, ..], group) = opened();
     let by_hand = Permission { traffic: Traffic::All, from: cidr::parse("192.0.2.0/24").unwrap() };
     world.open_group(&group, &by_hand).unwrap();
@@ -67,24 +67,24 @@ fn a_rule_made_by_hand_stays_and_a_rule_revoked_by_hand_returns() {
 
 /// A rule that two meshes need has the tags of both, and peerd revokes it when neither needs it any longer.
 #[test]
-fn leaving_one_of_two_meshes_shuts_nobody_out() {
+fn leaving_one_of_two_meshes_keeps_the_rule() {
     let (mut world, [a, b, c], group) = opened();
     for vpc in [&a, &b, &c] {
         world.tag(vpc, "prod staging").unwrap();
     }
     world.mark_group(&group, ALLOW, Some("prod staging"));
     world.rest();
-    let stood = rules(&world, &group);
+    let before = rules(&world, &group);
     world.tag(&a, "staging").unwrap();
     world.rest();
-    assert_eq!(rules(&world, &group), stood, "the same rule, now only for staging");
+    assert_eq!(rules(&world, &group), before, "the same rule, now only for staging");
     world.mark_group(&group, ALLOW, Some("prod"));
     world.rest();
     assert_eq!(lets_in(&world, &group), Vec::<String>::new());
 }
 
 #[test]
-fn what_a_group_has_no_room_for_is_reported_and_the_rest_of_the_mesh_stands() {
+fn a_full_security_group_is_reported_and_the_mesh_is_connected() {
     let mut world = World::default();
     world.cloud.aws().behavior =
         AwsBehavior { quotas: [(Quota::Rules, 1)].into_iter().collect(), ..AwsBehavior::default() };

@@ -39,7 +39,7 @@ fn leads(world: &World, name: &str, block: &str) -> bool {
 
 /// A policy takes effect immediately: peerd creates what it allows, and deletes what it no longer allows.
 #[test]
-fn a_vpc_that_a_policy_does_not_admit_is_told_why_and_leaves_no_trace_among_the_others() {
+fn a_vpc_that_is_no_longer_admitted_is_disconnected_and_gets_the_reason() {
     let (mut world, [a, b, c]) = prod();
     declare(&mut world, "prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
     assert!(world.connected(&a, &c));
@@ -53,7 +53,7 @@ fn a_vpc_that_a_policy_does_not_admit_is_told_why_and_leaves_no_trace_among_the_
 /// In a hub-and-spoke mesh, hubs are connected with every member and spokes only with hubs; a VPC with an invalid role
 /// is a spoke.
 #[test]
-fn roles_decide_in_a_star() {
+fn roles_decide_in_a_hub_and_spoke_mesh() {
     let (mut world, [a, b, c]) = prod();
     world.mark(&a, tags::ROLE, Some("hub")).unwrap();
     world.mark(&b, tags::ROLE, Some("Hub")).unwrap();
@@ -67,7 +67,7 @@ fn roles_decide_in_a_star() {
 /// A mesh has at most as many members as its policy allows: the earliest members keep their slots, and the next VPC
 /// joins when a member leaves.
 #[test]
-fn a_mesh_has_room_for_so_many_members() {
+fn a_mesh_admits_as_many_members_as_its_policy_allows() {
     let mut world = World::default();
     declare(&mut world, "prod", r#"{"admit":{"members":2}}"#);
     let [c, b, a] = [(1, "c"), (2, "b"), (3, "a")].map(|(n, name)| {
@@ -85,7 +85,7 @@ fn a_mesh_has_room_for_so_many_members() {
 /// A VPC advertises only parts of its own CIDR blocks; a change keeps the peering, and peers never lose the route to
 /// addresses that the VPC still advertises.
 #[test]
-fn peers_are_routed_to_what_a_vpc_advertises() {
+fn peers_get_routes_to_what_a_vpc_advertises() {
     let (mut world, [a, b, _]) = prod();
     let (peering, _) = world.peering(&a, &b).unwrap();
     world.mark(&b, tags::CIDRS, Some("10.2.0.0/17 10.2.128.0/18 0.0.0.0/0")).unwrap();
@@ -98,7 +98,7 @@ fn peers_are_routed_to_what_a_vpc_advertises() {
 
 /// peerd does not route addresses that a policy excludes or that are outside the ranges that it admits.
 #[test]
-fn a_policy_bounds_what_is_routed() {
+fn a_policy_limits_what_is_routed() {
     let (mut world, [_, b, _]) = prod();
     world.associate(&b, &cidr::parse("100.64.2.0/24").unwrap()).unwrap();
     world.associate(&b, &cidr::parse("172.16.2.0/24").unwrap()).unwrap();
@@ -117,7 +117,7 @@ fn a_policy_bounds_what_is_routed() {
 /// peerd creates routes in the tables that the policy selects and in tables with `peerd:routes=manage`; in tables with
 /// `peerd:routes=ignore`, it deletes only the routes to deleted peerings.
 #[test]
-fn tables_take_routes_by_policy_and_by_their_own_tag() {
+fn route_tables_are_selected_by_the_policy_and_their_own_tag() {
     let (mut world, [a, ..]) = prod();
     for name in ["second", "managed", "ignored", "eligible"] {
         world.table(name, &a);
@@ -138,7 +138,7 @@ fn tables_take_routes_by_policy_and_by_their_own_tag() {
 /// peerd changes nothing of a paused mesh, neither in its runs nor in those of other meshes; it reports pending changes
 /// and makes them when the mesh resumes.
 #[test]
-fn a_pause_withholds_what_is_due() {
+fn a_pause_suppresses_pending_changes() {
     let (mut world, [a, b, c]) = prod();
     declare(&mut world, "prod", r#"{"mode":"paused"}"#);
     let block = cidr::parse("10.2.0.0/16").unwrap();
@@ -166,7 +166,7 @@ fn a_pause_withholds_what_is_due() {
 /// peerd takes a draining mesh down, routes first and regardless of the delete limits; the members keep their tags and
 /// get a status.
 #[test]
-fn a_mesh_that_drains_is_taken_down() {
+fn a_draining_mesh_is_torn_down() {
     let mut world = World::default();
     let vpcs: Vec<VpcRef> =
         (1..=7).map(|n| world.vpc(&format!("d{n}"), scope(1, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
@@ -186,7 +186,7 @@ fn a_mesh_that_drains_is_taken_down() {
 /// If a stored policy is invalid, peerd changes nothing of that mesh, reports the invalid field, and reconciles all
 /// other meshes.
 #[test]
-fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
+fn an_unreadable_policy_delays_no_other_mesh() {
     let (mut world, [a, _, c]) = prod();
     let error = PolicyError { field: "topology".to_owned(), why: "unknown variant `ring`".to_owned() };
     world.declare(&mesh("prod"), Policy::unreadable(&error));
@@ -204,7 +204,7 @@ fn a_policy_that_cannot_be_read_holds_nobody_else_up() {
 /// If two meshes disagree about a pair, peerd uses the CIDR blocks and route tables that either of them selects and the
 /// tags of the mesh that comes first by name; a pause takes precedence over everything.
 #[test]
-fn meshes_that_disagree_are_reconciled_by_rules() {
+fn disagreements_of_meshes_about_a_pair_are_resolved() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod staging");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod staging");
@@ -212,10 +212,10 @@ fn meshes_that_disagree_are_reconciled_by_rules() {
     declare(&mut world, "prod", r#"{"routes":{"exclude":["10.2.0.0/16"]},"tags":{"team":"red"}}"#);
     assert!(world.connected(&a, &b) && leads(&world, "a", "10.2.0.0/16"));
     let (id, _) = world.peering(&a, &b).unwrap();
-    let wears = |world: &World, vpc: &VpcRef| {
+    let has_tag = |world: &World, vpc: &VpcRef| {
         world.cloud.aws().peerings().find(|peering| peering.id == id).unwrap().tags(&vpc.scope)["team"].clone()
     };
-    assert_eq!((wears(&world, &a), wears(&world, &b)), ("red".to_owned(), "red".to_owned()));
+    assert_eq!((has_tag(&world, &a), has_tag(&world, &b)), ("red".to_owned(), "red".to_owned()));
     let runs = world.store.take_runs();
     let findings = runs.iter().rfind(|run| run.mesh == mesh("prod")).unwrap().report.findings.iter();
     let said: Vec<String> = findings.map(|finding| finding.message()).collect();
@@ -228,7 +228,7 @@ fn meshes_that_disagree_are_reconciled_by_rules() {
 /// After a policy adopts a peering, peerd owns it, without an interruption; after a policy releases it, the peering
 /// loses the ownership tag and keeps its routes.
 #[test]
-fn peerings_change_hands_without_an_interruption() {
+fn peerings_are_adopted_and_released_without_an_interruption() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
@@ -258,7 +258,7 @@ fn peerings_change_hands_without_an_interruption() {
 /// DNS names resolve across a peering as the policies of its meshes declare, and only if both VPCs support it; peerd
 /// reports a VPC that does not.
 #[test]
-fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
+fn dns_resolution_follows_the_policy_and_the_attributes_of_both_vpcs() {
     let (mut world, [a, b, c]) = prod();
     let has = DnsSupport { hostnames: true, support: true };
     for vpc in [&a, &b] {
@@ -267,9 +267,9 @@ fn names_follow_the_policy_and_the_attributes_of_both_vpcs() {
     world.store.take_runs();
     declare(&mut world, "prod", r#"{"dns":"on"}"#);
     assert_eq!(resolving(&world), ["vpc-a", "vpc-b"], "c has no DNS host names");
-    let told: Vec<Finding> = world.store.take_runs().pop().unwrap().report.findings.into_iter().collect();
+    let reported: Vec<Finding> = world.store.take_runs().pop().unwrap().report.findings.into_iter().collect();
     assert_eq!(
-        told.iter().map(|it| (it.kind(), it.subject())).collect::<Vec<_>>(),
+        reported.iter().map(|it| (it.kind(), it.subject())).collect::<Vec<_>>(),
         [(FindingKind::Dns, c.to_string())]
     );
 

@@ -26,7 +26,7 @@ fn join(world: &mut World, names: &[&str]) -> Vec<VpcRef> {
 }
 
 /// Returns the subjects of the quota findings of all runs since the previous call.
-fn told(world: &World) -> BTreeSet<String> {
+fn sent(world: &World) -> BTreeSet<String> {
     let findings = world.store.take_runs().into_iter().flat_map(|run| run.report.findings);
     findings.filter(|finding| finding.kind() == FindingKind::Quota).map(|finding| finding.subject()).collect()
 }
@@ -38,35 +38,35 @@ fn refusals(world: &World) -> Vec<String> {
 /// peerd reads the quotas before it creates anything: it connects the earliest members, and reports what exceeds a
 /// quota.
 #[test]
-fn a_quota_is_kept_to_before_aws_refuses() {
+fn quotas_are_respected_before_aws_refuses() {
     let mut world = granting(&[(Quota::Peerings, 1)], true);
     let vpcs = join(&mut world, &["z", "y", "x", "w"]);
     assert!(world.connected(&vpcs[0], &vpcs[1]) && world.connected(&vpcs[2], &vpcs[3]));
-    assert_eq!(told(&world), vpcs.iter().map(ToString::to_string).collect());
+    assert_eq!(sent(&world), vpcs.iter().map(ToString::to_string).collect());
     assert_eq!(refusals(&world), Vec::<String>::new());
 }
 
 #[test]
-fn when_more_is_granted_the_next_sweep_makes_what_did_not_fit() {
+fn after_a_quota_increase_the_next_sweep_connects_the_rest() {
     let mut world = granting(&[(Quota::Peerings, 1), (Quota::Routes, 1)], true);
     let vpcs = join(&mut world, &["a", "b", "c"]);
     assert!(!world.connected(&vpcs[0], &vpcs[2]));
-    told(&world);
+    sent(&world);
     world.cloud.aws().behavior.quotas = Quotas::default();
     world.sweep();
     world.rest();
     assert!(world.connected(&vpcs[0], &vpcs[2]) && world.connected(&vpcs[1], &vpcs[2]));
     world.sweep();
     world.rest();
-    assert_eq!(told(&world), BTreeSet::new());
+    assert_eq!(sent(&world), BTreeSet::new());
 }
 
 /// If peerd cannot read the quotas, it assumes the default values and reports what AWS refuses.
 #[test]
-fn unread_quotas_hold_nothing_up() {
+fn unreadable_quotas_delay_nothing() {
     let mut world = granting(&[(Quota::Peerings, 1)], false);
     let vpcs = join(&mut world, &["a", "b", "c"]);
     assert!(world.connected(&vpcs[0], &vpcs[1]));
-    assert!(!told(&world).is_empty());
+    assert!(!sent(&world).is_empty());
     assert!(!refusals(&world).is_empty());
 }

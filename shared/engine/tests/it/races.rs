@@ -38,7 +38,7 @@ fn assert_kept(happens: fn(&mut World)) {
 }
 
 #[test]
-fn a_route_that_somebody_points_elsewhere_while_it_is_about_to_go_is_his() {
+fn a_route_redirected_during_its_removal_is_kept() {
     assert_kept(|world| {
         let leaver = world.cloud.aws().vpcs().find(|vpc| vpc.at.scope == scope(3, 0)).unwrap().at.clone();
         world.untag(&leaver).unwrap();
@@ -46,7 +46,7 @@ fn a_route_that_somebody_points_elsewhere_while_it_is_about_to_go_is_his() {
 }
 
 #[test]
-fn a_route_that_somebody_points_elsewhere_while_it_is_about_to_be_moved_is_his() {
+fn a_route_redirected_during_its_replacement_is_kept() {
     assert_kept(|world| {
         let ours = world.cloud.aws().peerings().next().map(|peering| peering.id.clone()).unwrap();
         world.delete_peering(&scope(1, 0), &ours).unwrap();

@@ -37,7 +37,7 @@ fn behavior(behavior: AwsBehavior) -> SimConfig {
 /// A run whose describe call was older than a VPC's tag removed the VPC from the index, and no later event about its
 /// routes found its mesh.
 #[test]
-fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
+fn a_stale_read_does_not_remove_a_new_member_from_the_index() {
     for seed in 0..40 {
         let faults = FaultProfile { staleness: 2 * SECOND, ..FaultProfile::default() };
         let config = SimConfig { seed, faults, batch: Some(1), workers: Some(3), ..SimConfig::default() };
@@ -53,7 +53,7 @@ fn a_stale_read_does_not_make_the_index_forget_who_has_just_joined() {
 
 /// Writing status tags is not progress: after about ten minutes, a mesh that cannot continue waits for the next sweep.
 #[test]
-fn telling_vpcs_how_they_stand_renews_no_patience() {
+fn status_updates_do_not_renew_the_retry_budget() {
     let behavior =
         AwsBehavior { quotas: quotas(&[(Quota::Peerings, 2)]), delete_takes_peerings: true, ..AwsBehavior::default() };
     let faults = FaultProfile { fault_rate: 100, port_fault_rate: 50, ..FaultProfile::default() };
@@ -70,7 +70,7 @@ fn telling_vpcs_how_they_stand_renews_no_patience() {
 
 /// A route to a dead peering stayed forever if no VPC had its CIDR block any longer.
 #[test]
-fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
+fn a_route_of_a_dead_peering_to_a_cidr_of_no_vpc_is_removed() {
     let steps = [
         (1, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (500, vpc(at(2, 0), "10.3.0.0/16 100.64.3.0/24", "prod")),
@@ -83,7 +83,7 @@ fn a_dead_peerings_route_to_a_block_that_nobody_has_is_withdrawn() {
 /// If a quota prevented a new peering in place of a deleted one, the blackhole routes stayed until AWS no longer listed
 /// the deleted peering.
 #[test]
-fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
+fn routes_of_a_dead_peering_are_removed_if_a_quota_prevents_its_successor() {
     let config = behavior(AwsBehavior {
         quotas: quotas(&[(Quota::Peerings, 2), (Quota::Requests, 1)]),
         ..AwsBehavior::default()
@@ -101,7 +101,7 @@ fn a_dead_peerings_routes_are_withdrawn_where_a_quota_refuses_its_successor() {
 
 /// The runs of two meshes kept rewriting a status tag that could not hold the entries of both.
 #[test]
-fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
+fn a_truncated_status_is_not_rewritten_by_each_of_its_meshes() {
     let steps = [
         (1, vpc(at(3, 0), "10.1.0.0/16", "nosuch prod")),
         (1, vpc(at(2, 0), "10.1.0.0/17", "prod")),
@@ -114,7 +114,7 @@ fn a_status_line_that_is_too_long_is_not_rewritten_by_each_of_its_meshes() {
 
 /// peerd tried forever to accept its own request beside an active foreign peering.
 #[test]
-fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
+fn an_owned_request_beside_an_active_foreign_peering_is_deleted() {
     for seed in 0..20 {
         let config = SimConfig {
             seed,
@@ -132,7 +132,7 @@ fn a_request_beside_an_active_foreign_peering_is_withdrawn() {
 
 /// The index entries of an unreadable account prove nothing.
 #[test]
-fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
+fn the_index_entries_of_an_unreadable_account_prove_nothing() {
     let config = SimConfig { faults: FaultProfile { lost: 1000, ..FaultProfile::default() }, ..SimConfig::default() };
     let steps = [
         (55, vpc(at(2, 1), "10.1.0.0/16", "prod")),
@@ -147,7 +147,7 @@ fn what_the_index_remembers_of_an_account_in_the_dark_proves_nothing() {
 /// If two runs create routes in one table to overlapping CIDR blocks of two peers at the same time, peerd deletes one
 /// of the routes.
 #[test]
-fn of_two_routes_to_the_same_addresses_one_goes() {
+fn of_two_routes_that_overlap_one_is_removed() {
     for seed in 0..60 {
         let faults = FaultProfile { latency: 1..=1067, late: 300, ..FaultProfile::default() };
         let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
@@ -163,7 +163,7 @@ fn of_two_routes_to_the_same_addresses_one_goes() {
 
 /// A run created routes to a VPC in a scope that it had no reason to read, because of the index entry.
 #[test]
-fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
+fn an_indexed_vpc_in_a_scope_that_a_run_did_not_read_is_not_a_member() {
     for seed in 0..60 {
         let faults = FaultProfile { latency: 1..=300, ..FaultProfile::default() };
         let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
@@ -180,7 +180,7 @@ fn a_vpc_that_a_run_did_not_look_for_is_not_taken_for_a_member() {
 
 /// After one batch with two meshes, a VPC kept the status entry of the mesh that it had left.
 #[test]
-fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
+fn a_vpc_that_left_a_mesh_loses_its_status_entry() {
     let config = SimConfig { workers: Some(1), batch: Some(3), ..SimConfig::default() };
     let steps = [
         (5345, vpc(at(2, 1), "10.2.0.0/16", "prod+staging")),
@@ -192,7 +192,7 @@ fn a_vpc_that_left_a_mesh_is_not_told_of_it_any_more() {
 
 /// A run that had read a VPC before it joined again removed it from the index.
 #[test]
-fn who_comes_back_while_a_run_forgets_him_is_remembered() {
+fn a_vpc_that_rejoins_during_a_run_stays_in_the_index() {
     for seed in 0..60 {
         let faults = FaultProfile { latency: 1..=134, ..FaultProfile::default() };
         let config = SimConfig { seed, faults, workers: Some(4), batch: Some(1), ..SimConfig::default() };
@@ -208,7 +208,7 @@ fn who_comes_back_while_a_run_forgets_him_is_remembered() {
 
 /// A CIDR block that a VPC had received before its account became unreadable was also routed to a new member.
 #[test]
-fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
+fn a_route_to_an_unreadable_account_stays_whatever_the_index_says() {
     let config = behavior(AwsBehavior { associating: 10 * SECOND..=10 * SECOND, ..AwsBehavior::default() });
     let steps = [
         (26, vpc(at(1, 0), "10.1.0.0/16", "prod")),
@@ -223,7 +223,7 @@ fn a_route_to_an_account_in_the_dark_stands_whatever_the_index_remembers() {
 /// Every run first tried the routes for which a full table had no capacity, and used up the API rate that other calls
 /// needed.
 #[test]
-fn calls_that_fail_every_time_do_not_starve_the_others() {
+fn calls_that_always_fail_do_not_starve_others() {
     let behavior = AwsBehavior {
         quotas: quotas(&[(Quota::Routes, 2)]),
         write_bucket: Some((2, 1)),
@@ -248,7 +248,7 @@ fn calls_that_fail_every_time_do_not_starve_the_others() {
 /// The index entry of a VPC had the CIDR blocks of an older read and the mesh of a newer one, a state that the VPC
 /// never had. When its account became unreadable, peerd created routes from this entry.
 #[test]
-fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
+fn an_index_entry_is_a_state_that_the_vpc_had() {
     let mut world = World::default();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16 2600:1f18:2::/56", "staging");
@@ -269,7 +269,7 @@ fn what_is_remembered_of_a_vpc_is_a_state_that_it_had() {
 /// A run that read the old tag of a VPC that had left requested a peering with it. When the follow-up run started, the
 /// VPC was no longer in the index: only its side listed the request, and no run read that side.
 #[test]
-fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
+fn a_follow_up_reads_what_a_run_created_from_a_stale_read() {
     let behavior = AwsBehavior { crossing: 2 * MINUTE..=2 * MINUTE, ..AwsBehavior::default() };
     for seed in 0..60 {
         let faults = FaultProfile { latency: 1..=300, staleness: 3 * SECOND, ..FaultProfile::default() };
@@ -287,7 +287,7 @@ fn what_a_run_made_on_a_stale_read_is_seen_by_its_follow_up() {
 /// After a stale read, the index still listed a VPC that had left its mesh. When the VPC joined again, another stale
 /// read removed it from the index.
 #[test]
-fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left() {
+fn a_stale_index_entry_does_not_remove_a_vpc_that_rejoins() {
     for seed in 0..60 {
         let faults = FaultProfile { latency: 1..=21, staleness: 2500, ..FaultProfile::default() };
         let behavior = AwsBehavior { repeated_create_tags: true, same_route_twice: true, ..AwsBehavior::default() };
@@ -306,7 +306,7 @@ fn who_comes_back_is_not_forgotten_because_the_index_never_noticed_that_he_left(
 /// A user removed the ownership tag from the one side of a peering that a run read, and the index was lost: the run
 /// treated the peering as foreign, did not read its other end, and revoked the rule for it.
 #[test]
-fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
+fn a_peering_without_the_ownership_tag_on_one_side_is_read_from_both() {
     let steps = [
         (196, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (3, vpc(at(3, 1), "10.2.0.0/16", "prod")),
@@ -321,7 +321,7 @@ fn a_peering_that_has_lost_its_mark_on_one_side_is_looked_at_from_the_other() {
 /// While a Region was unreadable and the index was lost, a run ignored a peering whose tag a user had changed to
 /// another mesh, and revoked the rule for its VPC.
 #[test]
-fn who_is_in_neither_a_read_scope_nor_the_index_is_not_shut_out() {
+fn a_rule_for_a_vpc_that_is_unreadable_and_not_indexed_is_kept() {
     let steps = [
         (241, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.2.0.0/16", "prod")),
@@ -359,7 +359,7 @@ fn a_rule_stays_when_its_cidr_moves_to_another_peering() {
 /// read these routes, revoked a rule. The rule allowed addresses that these routes sent to another VPC. No traffic was
 /// interrupted, and the oracle must not report an interruption.
 #[test]
-fn what_a_run_saw_counts_although_another_run_has_changed_the_routes_since() {
+fn a_revoked_rule_is_judged_by_the_routes_that_its_run_observed() {
     let behavior = AwsBehavior { opening: 0..=252, ..AwsBehavior::default() };
     let faults = FaultProfile { latency: 1..=1832, ..FaultProfile::default() };
     let config = SimConfig {

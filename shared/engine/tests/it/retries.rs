@@ -8,7 +8,7 @@ use peerd_testkit::user_actions::table;
 use peerd_testkit::{Fault, FaultTiming, MINUTE, World, account, mesh, scope};
 
 #[test]
-fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
+fn a_transient_read_failure_is_retried_without_an_event() {
     for call in ["DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs"] {
         let (mut world, a, b) = World::of_two();
         world.events_lost = true;
@@ -21,7 +21,7 @@ fn a_read_that_fails_in_passing_is_made_again_without_an_event() {
 }
 
 #[test]
-fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
+fn an_event_is_retried_if_its_peering_or_table_is_unreadable() {
     let (mut world, a, b) = World::of_two();
     let (id, _) = world.peering(&a, &b).unwrap();
     world.transport.inject_fault("DescribeVpcPeeringConnections", Fault::Throttled, FaultTiming::Before);
@@ -35,7 +35,7 @@ fn an_event_whose_peering_or_table_cannot_be_read_is_looked_at_again() {
 }
 
 #[test]
-fn a_scope_that_its_first_event_told_of_is_swept_from_then_on() {
+fn a_scope_registered_by_its_first_event_is_swept_afterward() {
     let mut world = World::default();
     let stays = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let first = world.vpc("d", scope(4, 0), "10.4.0.0/16", "staging");
@@ -52,7 +52,7 @@ fn a_scope_that_its_first_event_told_of_is_swept_from_then_on() {
 }
 
 #[test]
-fn a_sweep_in_which_all_is_well_takes_nobody_to_have_left() {
+fn a_clean_sweep_marks_no_member_as_left() {
     let (mut world, ..) = World::of_two();
     world.pass(10 * MINUTE);
     world.sweep();
@@ -63,7 +63,7 @@ fn a_sweep_in_which_all_is_well_takes_nobody_to_have_left() {
 }
 
 #[test]
-fn an_account_whose_role_is_denied_is_a_gap_and_no_dead_letter() {
+fn an_account_whose_role_is_denied_causes_no_dead_letter() {
     let (mut world, ..) = World::of_two();
     world.set_denied(&account(2), true);
     world.sweep();
@@ -72,7 +72,7 @@ fn an_account_whose_role_is_denied_is_a_gap_and_no_dead_letter() {
 }
 
 #[test]
-fn the_survey_of_a_scope_that_fails_in_passing_is_made_again() {
+fn a_transient_scan_failure_is_retried() {
     let mut world = World::default();
     world.events_lost = true;
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -86,7 +86,7 @@ fn the_survey_of_a_scope_that_fails_in_passing_is_made_again() {
 }
 
 #[test]
-fn what_the_index_knows_of_the_far_end_keeps_a_pair_from_being_reported_as_unwanted() {
+fn a_pair_whose_unreadable_side_is_indexed_is_not_reported_as_unwanted() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "staging");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "staging");

@@ -49,7 +49,7 @@ fn tagged_vpcs_are_connected_with_every_other_member() {
 /// After a VPC leaves a mesh, it has no peering, route or status of that mesh, and its former peers have no route to
 /// it.
 #[test]
-fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
+fn a_vpc_joins_when_tagged_and_leaves_no_trace_when_untagged() {
     let (mut world, a, b, c) = prod();
     let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "");
     world.rest();
@@ -67,7 +67,7 @@ fn a_vpc_that_is_tagged_later_joins_and_one_that_is_untagged_leaves_no_trace() {
 
 /// A VPC that moves to another mesh leaves the first mesh.
 #[test]
-fn a_vpc_that_moves_to_another_mesh_lets_go_of_the_first() {
+fn a_vpc_that_moves_to_another_mesh_leaves_the_first() {
     let (mut world, a, b, c) = prod();
     let d = world.vpc("d", scope(1, 1), "10.4.0.0/16", "staging");
     world.tag(&a, "staging").unwrap();
@@ -91,7 +91,7 @@ fn a_deleted_vpc_leaves_no_routes_behind() {
 }
 
 #[test]
-fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
+fn a_pair_in_two_meshes_keeps_its_peering_when_it_leaves_one() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod+staging");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "staging prod");
@@ -108,7 +108,7 @@ fn a_pair_in_two_meshes_keeps_its_peering_when_one_lets_go() {
 /// peerd creates routes to CIDR blocks and in route tables that are added later, and deletes routes to removed CIDR
 /// blocks.
 #[test]
-fn blocks_and_route_tables_that_come_later_are_routed() {
+fn cidrs_and_route_tables_that_are_added_later_get_routes() {
     let (mut world, a, b, c) = prod();
     world.associate(&a, &block("10.9.0.0/16")).unwrap();
     world.table("b2", &b);
@@ -122,7 +122,7 @@ fn blocks_and_route_tables_that_come_later_are_routed() {
 
 /// peerd restores a route that another principal deletes.
 #[test]
-fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_his() {
+fn a_deleted_route_is_restored_and_a_redirected_one_is_not() {
     let (mut world, a, b, c) = prod();
     world.delete_route(&table("a"), &block("10.2.0.0/16")).unwrap();
     world.rest();
@@ -136,7 +136,7 @@ fn a_route_that_somebody_deletes_comes_back_and_one_that_he_points_elsewhere_is_
 
 /// If another principal deletes a peering, peerd creates a new one, with its routes.
 #[test]
-fn a_peering_that_dies_under_our_feet_is_made_anew() {
+fn a_deleted_peering_is_created_again() {
     let (mut world, a, b, c) = prod();
     for side in [&a, &b] {
         let (id, _) = world.peering(&a, &b).unwrap();
@@ -148,7 +148,7 @@ fn a_peering_that_dies_under_our_feet_is_made_anew() {
 
 /// If a peering request is rejected or expires, peerd sends a new one.
 #[test]
-fn a_request_that_is_rejected_or_expires_is_made_anew() {
+fn a_rejected_or_expired_request_is_sent_again() {
     for rejected in [true, false] {
         let mut world = World::default();
         world.transport.inject_fault("AcceptVpcPeeringConnection", Fault::Denied, FaultTiming::Before);
@@ -169,7 +169,7 @@ fn a_request_that_is_rejected_or_expires_is_made_anew() {
 
 /// A VPC whose tag names no declared mesh gets the status `refused`, and peerd creates no mesh.
 #[test]
-fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
+fn a_typo_creates_no_mesh_and_is_reported_in_the_status() {
     let (mut world, a, ..) = prod();
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "prdo");
     world.rest();
@@ -181,7 +181,7 @@ fn a_typo_founds_no_mesh_and_is_told_to_the_vpc() {
 }
 
 #[test]
-fn a_vpc_that_names_nothing_that_a_mesh_can_be_called_is_told_so_until_it_is_untagged() {
+fn an_invalid_mesh_name_stays_in_the_status_until_the_tag_is_removed() {
     let (mut world, ..) = prod();
     let d = world.vpc("d", scope(1, 0), "10.4.0.0/16", "pröd!");
     world.rest();
@@ -193,7 +193,7 @@ fn a_vpc_that_names_nothing_that_a_mesh_can_be_called_is_told_so_until_it_is_unt
 
 /// peerd does not use a foreign peering between two members, and connects them after it is deleted.
 #[test]
-fn a_foreign_peering_is_left_alone_until_it_is_gone() {
+fn a_foreign_peering_is_not_changed_and_its_pair_connects_after_its_deletion() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -210,7 +210,7 @@ fn a_foreign_peering_is_left_alone_until_it_is_gone() {
 
 /// An account that cannot be read loses nothing and delays no other account.
 #[test]
-fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
+fn an_unreadable_account_loses_nothing_and_delays_no_other_account() {
     let (mut world, a, b, c) = prod();
     world.set_denied(&account(3), true);
     world.untag(&c).unwrap();
@@ -226,9 +226,9 @@ fn an_account_that_cannot_be_read_loses_nothing_holds_nobody_up_and_heals() {
     assert_eq!(world.traces(&c), Vec::<String>::new());
 }
 
-/// If all events are lost, sweeps alone bring every mesh to the same state.
+/// If all events are lost, sweeps alone lead every mesh to the same state.
 #[test]
-fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
+fn sweeps_alone_converge_when_every_event_is_lost() {
     let mut world = World::default();
     world.events_lost = true;
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -254,7 +254,7 @@ fn with_every_event_lost_a_sweep_alone_brings_the_same_end() {
 
 /// A sweep that finds nothing wrong makes no write calls to EC2.
 #[test]
-fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_five_times_a_mesh() {
+fn a_clean_sweep_writes_nothing_and_reads_each_scope_five_times_per_mesh() {
     let (mut world, ..) = prod();
     world.sweep();
     world.rest();
@@ -269,7 +269,7 @@ fn a_sweep_that_finds_nothing_wrong_writes_nothing_and_reads_each_scope_five_tim
 
 /// One sweep rebuilds a lost index, and peerd deletes nothing in the meantime.
 #[test]
-fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
+fn one_sweep_rebuilds_a_lost_index_and_deletes_nothing() {
     let (mut world, a, b, c) = prod();
     let before = world.peering(&a, &b);
     world.store.lose_everything();
@@ -282,7 +282,7 @@ fn a_lost_index_is_rebuilt_by_one_sweep_and_nothing_is_torn_down() {
 }
 
 #[test]
-fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it() {
+fn a_read_that_contradicts_its_event_is_stale_and_repeated() {
     let (mut world, a, b, c) = prod();
     world.cloud.aws().freeze(&c);
     world.untag(&c).unwrap();
@@ -294,7 +294,7 @@ fn a_read_that_contradicts_the_event_is_stale_and_nothing_is_concluded_from_it()
 }
 
 #[test]
-fn what_is_provisioning_is_waited_for_and_never_routed_before() {
+fn a_provisioning_peering_is_waited_for_and_not_routed() {
     let behavior = AwsBehavior { provisioning: MINUTE..=MINUTE, ..AwsBehavior::default() };
     let mut world = World::new(&SimConfig { behavior, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -308,7 +308,7 @@ fn what_is_provisioning_is_waited_for_and_never_routed_before() {
 }
 
 #[test]
-fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
+fn a_transient_failure_is_retried_by_a_follow_up() {
     for call in [
         "CreateVpcPeeringConnection",
         "AcceptVpcPeeringConnection",
@@ -328,7 +328,7 @@ fn a_call_that_fails_in_passing_is_made_again_by_a_follow_up() {
 }
 
 #[test]
-fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_again() {
+fn a_denied_call_stops_nothing_else_and_the_message_is_retried() {
     let mut world = World::default();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -342,7 +342,7 @@ fn a_call_that_is_refused_for_good_stops_nothing_else_and_the_message_comes_agai
 }
 
 #[test]
-fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
+fn an_index_write_whose_response_is_lost_loses_no_cleanup() {
     let (mut world, _, _, c) = prod();
     world.tag(&c, "staging").unwrap();
     world.transport.inject_fault("TransactWriteItems", Fault::Timeout, FaultTiming::After);
@@ -353,7 +353,7 @@ fn a_write_to_the_index_whose_answer_is_lost_loses_no_clean_up() {
 
 /// Two workers that reconcile a pair at the same time create one peering.
 #[test]
-fn two_workers_at_the_same_instant_make_one_peering() {
+fn two_concurrent_workers_create_one_peering() {
     let mut world = World::new(&SimConfig { batch: Some(1), ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
@@ -371,7 +371,7 @@ fn two_workers_at_the_same_instant_make_one_peering() {
 }
 
 #[test]
-fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
+fn an_account_is_registered_by_its_first_event() {
     let (mut world, a, ..) = prod();
     let unknown = world.vpc("s", scope(4, 0), "10.44.0.0/16", "prod");
     world.rest();
@@ -382,7 +382,7 @@ fn an_account_is_registered_by_its_first_event_if_its_role_can_be_assumed() {
 }
 
 #[test]
-fn a_message_that_nobody_understands_is_told_and_dropped() {
+fn an_invalid_message_is_dropped() {
     let (mut world, ..) = prod();
     for event in [
         serde_json::json!({"detail-type": "Faults Report"}),

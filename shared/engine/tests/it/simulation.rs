@@ -3,12 +3,12 @@
 use peerd_testkit::sim::{Coverage, Scenario, shrink};
 
 /// The number of scenarios: enough for every kind of fault, and few enough for a build without optimization.
-const STORIES: u64 = 200;
+const SCENARIOS: u64 = 200;
 
 /// Once faults stop, every mesh converges within a bounded number of sweeps, and later sweeps change nothing.
 #[test]
-fn no_story_breaks_a_promise() {
-    for seed in 0..STORIES {
+fn no_scenario_violates_a_promise() {
+    for seed in 0..SCENARIOS {
         let scenario = Scenario::of(seed);
         if let Err(violation) = scenario.play(&mut Coverage::default()) {
             panic!("seed {seed} {}\nreplay: make sim SEED={seed}", shrink(&scenario, violation));
@@ -18,8 +18,8 @@ fn no_story_breaks_a_promise() {
 
 /// If no event is lost and nothing fails, every mesh converges by events alone.
 #[test]
-fn fair_stories_need_no_sweep() {
-    let fair: Vec<Scenario> = (STORIES..4 * STORIES).map(Scenario::of).filter(|scenario| scenario.fair).collect();
+fn fair_scenarios_need_no_sweep() {
+    let fair: Vec<Scenario> = (SCENARIOS..4 * SCENARIOS).map(Scenario::of).filter(|scenario| scenario.fair).collect();
     assert!(fair.len() > 50, "{} scenarios are too few", fair.len());
     for scenario in fair {
         if let Err(violation) = scenario.play(&mut Coverage::default()) {
@@ -29,7 +29,7 @@ fn fair_stories_need_no_sweep() {
 }
 
 #[test]
-fn a_story_that_is_played_again_is_the_same_to_the_last_call() {
+fn a_replayed_scenario_makes_the_same_calls() {
     for seed in [1, 14, 33] {
         assert_eq!(Scenario::of(seed).transcript(), Scenario::of(seed).transcript());
     }

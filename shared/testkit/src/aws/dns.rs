@@ -24,8 +24,8 @@ impl Peering {
 
     /// Returns the DNS options of a scope's own ends, which AWS lists for active peerings only.
     pub(super) fn options(&self, scope: &Scope, status: &PeeringStatus, time: Timestamp) -> BTreeMap<VpcRef, bool> {
-        let told = self.dns.iter().filter(|(vpc, _)| *status == PeeringStatus::Active && vpc.scope == *scope);
-        told.map(|(vpc, option)| (vpc.clone(), option.as_of(time).copied().unwrap_or_default())).collect()
+        let shown = self.dns.iter().filter(|(vpc, _)| *status == PeeringStatus::Active && vpc.scope == *scope);
+        shown.map(|(vpc, option)| (vpc.clone(), option.as_of(time).copied().unwrap_or_default())).collect()
     }
 }
 

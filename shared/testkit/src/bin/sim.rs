@@ -59,11 +59,11 @@ fn replay(seed: u64) -> ExitCode {
         scenario.transcript().iter().for_each(|line| println!("{line}"));
         return ExitCode::SUCCESS;
     };
-    tell(seed, &scenario, violation);
+    report(seed, &scenario, violation);
     ExitCode::FAILURE
 }
 
-fn tell(seed: u64, scenario: &Scenario, violation: Violation) {
+fn report(seed: u64, scenario: &Scenario, violation: Violation) {
     let shrunk = shrink(scenario, violation);
     println!("seed {seed} {shrunk}");
     shrunk.scenario.transcript().iter().for_each(|line| println!("{line}"));
@@ -109,6 +109,6 @@ fn play_all(options: &Options) -> ExitCode {
         println!("sim: no promise was violated");
         return ExitCode::SUCCESS;
     };
-    tell(seed, &Scenario::of(seed), violation);
+    report(seed, &Scenario::of(seed), violation);
     ExitCode::FAILURE
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_findings_begins_with_the_most_severe() {
+    fn findings_are_sorted_by_severity() {
         let sorted: BTreeSet<Finding> = samples().into_iter().collect();
         let severities: Vec<Severity> = sorted.iter().map(Finding::severity).collect();
         assert!(severities.is_sorted(), "{severities:?}");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_reads_back_from_json() {
+    fn a_finding_round_trips_through_json() {
         for finding in samples() {
             let text = serde_json::to_string(&finding).unwrap();
             assert_eq!(serde_json::from_str::<Finding>(&text).unwrap(), finding, "{text}");

@@ -88,7 +88,7 @@ impl Coverage {
     }
 
     /// Counts a change.
-    pub fn count_deed(&mut self, entry: &Entry) {
+    pub fn count_change(&mut self, entry: &Entry) {
         self.changes += u64::from(matches!(entry.by, Actor::Worker(_)));
         match &entry.change {
             Change::Peering { .. } => self.count("state", PeeringStatus::InitiatingRequest.to_string()),

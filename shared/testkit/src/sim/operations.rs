@@ -30,7 +30,7 @@ impl SimRun<'_> {
             return self.week().map(|()| true);
         }
         if let Operation::Contention { table, times } = operation {
-            return self.contest(*table, *times);
+            return self.contend(*table, *times);
         }
         Ok(self
             .on_vpcs(operation)
@@ -260,7 +260,7 @@ impl SimRun<'_> {
     }
 
     /// Deletes every peering route of a table `times` times, every two minutes.
-    fn contest(&mut self, table: u32, times: u32) -> Result<bool, Violation> {
+    fn contend(&mut self, table: u32, times: u32) -> Result<bool, Violation> {
         let Some(table) = nth(&self.tables(), table) else { return Ok(false) };
         let mut purged = false;
         for _ in 0..times {

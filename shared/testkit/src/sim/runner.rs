@@ -86,7 +86,7 @@ impl<'a> SimRun<'a> {
     pub fn perform(&mut self, scenario_input: &ScenarioInput<'_>) -> Result<(), Violation> {
         for step in scenario_input.steps {
             self.run(self.world.now() + step.after)?;
-            self.tell(|now| format!("{:>12}  --- {:?}", clock(now), step.operation));
+            self.trace(|now| format!("{:>12}  --- {:?}", clock(now), step.operation));
             let took_effect = self.act(&step.operation)?;
             self.coverage.count(if took_effect { "operation" } else { "refused" }, step.operation.name());
             self.check()?;
@@ -107,7 +107,7 @@ impl<'a> SimRun<'a> {
         self.named.to_string()
     }
 
-    fn tell(&mut self, line: impl FnOnce(Timestamp) -> String) {
+    fn trace(&mut self, line: impl FnOnce(Timestamp) -> String) {
         let now = self.world.now();
         if let Some(transcript) = &mut self.transcript {
             transcript.push(line(now));
@@ -142,12 +142,12 @@ impl<'a> SimRun<'a> {
     }
 
     fn sweep(&mut self) {
-        self.tell(|now| format!("{:>12}  --- the schedule fires", clock(now)));
+        self.trace(|now| format!("{:>12}  --- the schedule fires", clock(now)));
         self.world.sweep();
     }
 
     /// Runs a week without sweeps, after an hour in which everything can be read and nothing is paused: AWS stops
-    /// listing a dead peering within two hours, and then no one can tell whose its routes were.
+    /// listing a dead peering within two hours, and then no one can determine whose its routes were.
     pub(super) fn week(&mut self) -> Result<(), Violation> {
         self.resume();
         let light = self.outages.iter().map(|(until, _)| *until).max();
@@ -210,7 +210,7 @@ impl<'a> SimRun<'a> {
             transcript.extend(entries.iter().map(ToString::to_string));
         }
         for entry in entries {
-            self.coverage.count_deed(&entry);
+            self.coverage.count_change(&entry);
             self.oracle.check(&entry, |worker| self.world.since(worker))?;
         }
         Ok(())
@@ -221,7 +221,7 @@ impl<'a> SimRun<'a> {
         if scenario_input.fair {
             return self.end_by_events();
         }
-        self.tell(|now| format!("{:>12}  --- faults stop", clock(now)));
+        self.trace(|now| format!("{:>12}  --- faults stop", clock(now)));
         if scenario_input.config.faults.fault_rate > 0 {
             self.oracle.blind_until = self.world.now();
         }
@@ -231,7 +231,7 @@ impl<'a> SimRun<'a> {
             self.settle("an unreadable scope delays nothing else", MAX_SWEEPS_IN_THE_DARK)?;
             self.outages.iter_mut().for_each(|(until, _)| *until = 0);
             self.end_outages(self.world.now());
-            self.tell(|now| format!("{:>12}  --- everything can be read", clock(now)));
+            self.trace(|now| format!("{:>12}  --- everything can be read", clock(now)));
         }
         self.settle(AT_LAST, MAX_SWEEPS)?;
         self.stay()
@@ -265,10 +265,10 @@ impl<'a> SimRun<'a> {
             {
                 wrong.push("the organization listing is outdated".to_owned());
             }
-            let (kept, told) = (self.world.store.open_findings(), self.world.bus.open_findings());
-            wrong.extend((&kept - &told).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not sent")));
+            let (kept, sent) = (self.world.store.open_findings(), self.world.bus.open_findings());
+            wrong.extend((&kept - &sent).iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} was not sent")));
             // After the loss of the table, no run can report that a finding is resolved.
-            let stale = if self.lost { BTreeSet::new() } else { &told - &kept };
+            let stale = if self.lost { BTreeSet::new() } else { &sent - &kept };
             wrong.extend(stale.iter().map(|(mesh, kind, of)| format!("{kind} {of} of {mesh} is open on the bus")));
         }
         wrong
@@ -300,7 +300,7 @@ impl<'a> SimRun<'a> {
                 _ => None,
             });
             for mesh in limited {
-                self.tell(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
+                self.trace(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
                 self.world.confirm(&mesh);
                 self.oracle.confirmed = true;
             }
@@ -338,7 +338,7 @@ impl<'a> SimRun<'a> {
         for mesh in self.world.declared().clone() {
             let policy = self.oracle.policy(&mesh);
             if policy.mode == Mode::Paused {
-                self.tell(|now| format!("{:>12}  --- an operator resumes {mesh}", clock(now)));
+                self.trace(|now| format!("{:>12}  --- an operator resumes {mesh}", clock(now)));
                 self.declare(&mesh, Policy { mode: Mode::Active, ..policy });
             }
         }

@@ -151,8 +151,8 @@ impl Operation {
 
     /// Returns its name.
     pub fn name(&self) -> String {
-        let told = format!("{self:?}");
-        told.split(' ').next().unwrap_or_default().to_owned()
+        let shown = format!("{self:?}");
+        shown.split(' ').next().unwrap_or_default().to_owned()
     }
 }
 

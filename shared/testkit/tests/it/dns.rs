@@ -24,7 +24,7 @@ fn refusal(answer: Result<(), CloudError>) -> String {
 }
 
 #[test]
-fn a_vpc_is_made_with_dns_support_and_without_host_names() {
+fn a_vpc_is_created_with_dns_support_and_without_dns_host_names() {
     let mut world = World::default();
     let vpc = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let has = world.cloud.aws().dns_support(&vpc, world.now()).unwrap();
@@ -32,21 +32,21 @@ fn a_vpc_is_made_with_dns_support_and_without_host_names() {
 }
 
 #[test]
-fn options_can_be_set_and_are_told_once_the_peering_is_active_and_not_in_the_moment_after() {
+fn dns_options_can_be_set_shortly_after_the_peering_is_active() {
     let (mut world, a, b, id) = requested(AwsBehavior { opening: SECOND..=SECOND, ..AwsBehavior::default() });
-    let told = |world: &World| world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().dns;
+    let shown = |world: &World| world.cloud.aws().seen_peering(&id, &a.scope, world.now()).unwrap().dns;
     assert!(refusal(world.set_dns_option(&id, &a, true)).contains("is not active"));
-    assert!(told(&world).is_empty());
+    assert!(shown(&world).is_empty());
     world.accept_peering(&b.scope, &id).unwrap();
     assert!(refusal(world.set_dns_option(&id, &a, true)).contains("is not active"));
-    assert_eq!(told(&world), [(a.clone(), false)].into());
+    assert_eq!(shown(&world), [(a.clone(), false)].into());
     world.executor.advance(world.now() + SECOND);
     world.set_dns_option(&id, &a, true).unwrap();
-    assert_eq!(told(&world), [(a.clone(), true)].into(), "each scope reads only its own end");
+    assert_eq!(shown(&world), [(a.clone(), true)].into(), "each scope reads only its own end");
 }
 
 #[test]
-fn nobody_sets_the_option_of_another_accounts_side() {
+fn an_account_cannot_set_the_dns_option_of_the_other_side() {
     let (mut world, a, b, id) = requested(AwsBehavior::default());
     world.accept_peering(&b.scope, &id).unwrap();
     let by = peerd_testkit::change_log::Actor::User;
@@ -55,7 +55,7 @@ fn nobody_sets_the_option_of_another_accounts_side() {
 }
 
 #[test]
-fn an_option_is_switched_on_only_where_both_vpcs_have_host_names_and_off_anywhere() {
+fn enabling_a_dns_option_needs_host_names_in_both_vpcs_and_disabling_does_not() {
     let (mut world, a, b, id) = requested(AwsBehavior::default());
     world.accept_peering(&b.scope, &id).unwrap();
     world.set_dns_option(&id, &b, true).unwrap();

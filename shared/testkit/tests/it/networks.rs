@@ -34,7 +34,7 @@ fn code<T>(answer: Result<T, CloudError>) -> String {
 }
 
 #[test]
-fn a_route_is_a_blackhole_before_its_peering_is_active_and_after_it_is_gone() {
+fn a_route_is_a_blackhole_unless_its_peering_is_active() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = world.request_peering(&a, &b, &Tags::new()).unwrap();
     let to = RouteTarget::Peering(id.clone());
@@ -48,7 +48,7 @@ fn a_route_is_a_blackhole_before_its_peering_is_active_and_after_it_is_gone() {
 }
 
 #[test]
-fn a_second_route_to_the_same_block_already_exists_and_to_the_same_target_perhaps_not() {
+fn a_second_route_to_a_cidr_fails_and_to_the_same_target_may_succeed() {
     for same_route_twice in [false, true] {
         let (mut world, a, b) = two(AwsBehavior { same_route_twice, ..AwsBehavior::default() });
         let to = RouteTarget::Peering(active(&mut world, &a, &b));
@@ -62,7 +62,7 @@ fn a_second_route_to_the_same_block_already_exists_and_to_the_same_target_perhap
 }
 
 #[test]
-fn a_route_to_addresses_of_the_own_vpc_is_refused_and_its_local_route_is_described() {
+fn a_route_within_the_vpcs_own_cidr_is_rejected_and_its_local_route_is_described() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     assert_eq!(code(world.put_route(&table("a"), &block("10.1.1.0/24"), &to)), "InvalidParameterValue");
@@ -71,7 +71,7 @@ fn a_route_to_addresses_of_the_own_vpc_is_refused_and_its_local_route_is_describ
 }
 
 #[test]
-fn a_route_over_a_peering_of_other_vpcs_or_in_a_gateways_table_or_over_nothing_is_refused() {
+fn a_route_in_an_edge_table_or_to_a_peering_of_other_vpcs_is_rejected() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     world.gateway_table("gateway", &a);
@@ -85,7 +85,7 @@ fn a_route_over_a_peering_of_other_vpcs_or_in_a_gateways_table_or_over_nothing_i
 }
 
 #[test]
-fn a_propagated_route_stands_beside_a_created_one() {
+fn a_propagated_route_exists_beside_a_static_one() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.cloud.aws().propagate(&table("a"), &block("10.2.0.0/16"));
@@ -95,7 +95,7 @@ fn a_propagated_route_stands_beside_a_created_one() {
 }
 
 #[test]
-fn a_table_has_so_many_routes_of_each_family_and_no_more() {
+fn the_route_quota_of_a_table_applies_per_address_family() {
     let (mut world, a, b) =
         two(AwsBehavior { quotas: [(Quota::Routes, 1)].into_iter().collect(), ..AwsBehavior::default() });
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
@@ -105,7 +105,7 @@ fn a_table_has_so_many_routes_of_each_family_and_no_more() {
 }
 
 #[test]
-fn deleting_a_vpc_takes_its_active_peerings_along_or_is_refused_because_of_them() {
+fn deleting_a_vpc_deletes_its_active_peerings_or_is_rejected() {
     for delete_takes_peerings in [false, true] {
         let (mut world, a, b) = two(AwsBehavior { delete_takes_peerings, ..AwsBehavior::default() });
         active(&mut world, &a, &b);
@@ -116,7 +116,7 @@ fn deleting_a_vpc_takes_its_active_peerings_along_or_is_refused_because_of_them(
 }
 
 #[test]
-fn a_vpc_with_a_request_of_another_account_is_not_deleted_and_one_with_its_own_request_takes_it_along() {
+fn a_request_blocks_deleting_its_accepter_and_is_deleted_with_its_requester() {
     let (mut world, a, b) = two(AwsBehavior::default());
     world.request_peering(&a, &b, &Tags::new()).unwrap();
     assert_eq!(code(world.delete_vpc(&b)), "DependencyViolation");
@@ -125,7 +125,7 @@ fn a_vpc_with_a_request_of_another_account_is_not_deleted_and_one_with_its_own_r
 }
 
 #[test]
-fn a_block_is_refused_that_overlaps_a_peers_or_covers_a_route_or_comes_while_a_request_is_pending() {
+fn a_cidr_that_conflicts_with_a_peer_a_route_or_an_own_request_is_rejected() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
     world.put_route(&table("a"), &block("172.16.0.0/24"), &to).unwrap();
@@ -139,7 +139,7 @@ fn a_block_is_refused_that_overlaps_a_peers_or_covers_a_route_or_comes_while_a_r
 }
 
 #[test]
-fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
+fn a_cidr_belongs_to_the_vpc_only_after_its_association_completes() {
     let (mut world, a, _) = two(AwsBehavior { associating: MINUTE..=MINUTE, ..AwsBehavior::default() });
     world.associate(&a, &block("10.9.0.0/16")).unwrap();
     let vpc = |world: &World| world.cloud.aws().vpc(&a).unwrap().clone();
@@ -149,13 +149,13 @@ fn a_block_is_associating_for_a_while_and_only_then_one_of_the_vpcs() {
 }
 
 #[test]
-fn a_primary_block_stays() {
+fn a_primary_cidr_cannot_be_disassociated() {
     let (mut world, a, _) = two(AwsBehavior::default());
     assert_eq!(code(world.disassociate(&a, &block("10.1.0.0/16"))), "OperationNotPermitted");
 }
 
 #[test]
-fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
+fn calls_are_throttled_per_scope_and_api_and_tokens_are_refilled() {
     let (world, a, b) = two(AwsBehavior { write_bucket: Some((2, 1)), ..AwsBehavior::default() });
     let take = |scope, api| world.cloud.aws().take_token(scope, api);
     assert!(take(&a.scope, "CreateRoute").is_ok() && take(&a.scope, "CreateRoute").is_ok());
@@ -167,7 +167,7 @@ fn calls_are_throttled_per_account_region_and_api_and_tokens_come_back() {
 }
 
 #[test]
-fn an_account_or_a_region_that_is_dark_answers_nobody() {
+fn a_denied_account_or_an_unreachable_region_cannot_be_read() {
     let (mut world, a, b) = two(AwsBehavior::default());
     world.tag(&a, "prod").unwrap();
     world.tag(&b, "prod").unwrap();

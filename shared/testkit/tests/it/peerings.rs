@@ -42,7 +42,7 @@ fn code<T>(answer: Result<T, CloudError>) -> String {
 }
 
 #[test]
-fn requester_and_accepter_see_a_new_peering_at_different_times() {
+fn a_new_peering_is_visible_to_requester_and_accepter_at_different_times() {
     let behavior = AwsBehavior { initiating: SECOND..=SECOND, crossing: MINUTE..=MINUTE, ..AwsBehavior::default() };
     let (mut world, a, b) = two(behavior);
     let id = request(&mut world, &a, &b);
@@ -67,7 +67,7 @@ fn an_accepted_peering_is_provisioning_for_a_while_and_then_active() {
 }
 
 #[test]
-fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_create() {
+fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_its_creation() {
     let (mut world, a, _) = two(AwsBehavior::default());
     let twin = world.vpc("c", scope(3, 0), "10.1.128.0/17", "");
     let missing = VpcRef::new(scope(2, 0), "vpc-missing".parse().unwrap());
@@ -82,7 +82,7 @@ fn a_request_between_overlapping_vpcs_or_to_a_wrong_id_fails_after_a_successful_
 }
 
 #[test]
-fn a_block_that_comes_to_overlap_before_the_acceptance_fails_the_request() {
+fn a_cidr_that_overlaps_at_the_acceptance_fails_the_request() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     world.associate(&b, &"10.1.128.0/17".parse().unwrap()).unwrap();
@@ -91,7 +91,7 @@ fn a_block_that_comes_to_overlap_before_the_acceptance_fails_the_request() {
 }
 
 #[test]
-fn a_request_expires_after_seven_days_and_is_seen_for_two_more() {
+fn a_request_expires_after_seven_days_and_is_visible_for_two_more() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     wait(&world, 7 * DAY);
@@ -103,7 +103,7 @@ fn a_request_expires_after_seven_days_and_is_seen_for_two_more() {
 }
 
 #[test]
-fn a_rejected_request_is_seen_two_days_by_its_requester_and_two_hours_by_its_accepter() {
+fn a_rejected_request_is_visible_longer_to_its_requester_than_to_its_accepter() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.reject_peering(&a.scope, &id)), "OperationNotPermitted");
@@ -116,7 +116,7 @@ fn a_rejected_request_is_seen_two_days_by_its_requester_and_two_hours_by_its_acc
 }
 
 #[test]
-fn a_deleted_peering_is_seen_two_hours_by_who_deleted_it_and_two_days_by_the_other() {
+fn a_deleted_peering_is_visible_longer_to_the_side_that_did_not_delete_it() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = active(&mut world, &a, &b);
     world.delete_peering(&b.scope, &id).unwrap();
@@ -127,7 +127,7 @@ fn a_deleted_peering_is_seen_two_hours_by_who_deleted_it_and_two_days_by_the_oth
 }
 
 #[test]
-fn only_peerings_between_regions_are_deleting_before_they_are_deleted() {
+fn only_an_inter_region_peering_is_deleting_before_it_is_deleted() {
     let (mut world, a, b) = two(AwsBehavior { deleting: MINUTE..=MINUTE, ..AwsBehavior::default() });
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     let (far, near) = (active(&mut world, &a, &b), active(&mut world, &a, &c));
@@ -140,7 +140,7 @@ fn only_peerings_between_regions_are_deleting_before_they_are_deleted() {
 }
 
 #[test]
-fn a_pending_request_is_deleted_by_its_requester_only_and_an_active_peering_by_either() {
+fn only_the_requester_deletes_a_pending_request_and_either_an_active_peering() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.delete_peering(&b.scope, &id)), "InvalidStateTransition");
@@ -151,7 +151,7 @@ fn a_pending_request_is_deleted_by_its_requester_only_and_an_active_peering_by_e
 }
 
 #[test]
-fn the_same_request_again_answers_with_the_one_that_stands() {
+fn a_repeated_request_returns_the_existing_peering() {
     for repeated_create_tags in [false, true] {
         let (mut world, a, b) = two(AwsBehavior { repeated_create_tags, ..AwsBehavior::default() });
         let id = active(&mut world, &a, &b);
@@ -163,7 +163,7 @@ fn the_same_request_again_answers_with_the_one_that_stands() {
 }
 
 #[test]
-fn the_reversed_request_is_a_new_one_and_its_acceptance_is_refused() {
+fn a_reversed_request_is_a_new_peering_and_cannot_be_accepted() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = active(&mut world, &a, &b);
     let reversed = request(&mut world, &b, &a);
@@ -172,7 +172,7 @@ fn the_reversed_request_is_a_new_one_and_its_acceptance_is_refused() {
 }
 
 #[test]
-fn only_the_accepters_account_and_region_accept() {
+fn only_the_account_and_region_of_the_accepter_can_accept() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = request(&mut world, &a, &b);
     assert_eq!(code(world.accept_peering(&a.scope, &id)), "OperationNotPermitted");
@@ -180,7 +180,7 @@ fn only_the_accepters_account_and_region_accept() {
 }
 
 #[test]
-fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_set() {
+fn each_scope_has_its_own_tags_of_a_peering() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let near = world.vpc("c", scope(1, 0), "10.3.0.0/16", "");
     let (far, shared) = (active(&mut world, &a, &b), active(&mut world, &a, &near));
@@ -193,7 +193,7 @@ fn each_side_has_its_own_tags_and_within_one_account_and_region_both_share_one_s
 }
 
 #[test]
-fn a_describe_may_show_what_was_and_not_what_is() {
+fn a_describe_call_can_return_an_older_state() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let before = world.now();
     wait(&world, SECOND);
@@ -204,7 +204,7 @@ fn a_describe_may_show_what_was_and_not_what_is() {
 }
 
 #[test]
-fn a_vpc_has_so_many_peerings_and_an_account_so_many_requests_and_no_more() {
+fn quotas_limit_the_peerings_of_a_vpc_and_the_requests_of_an_account() {
     let behavior = AwsBehavior {
         quotas: [(Quota::Peerings, 1), (Quota::Requests, 2)].into_iter().collect(),
         ..AwsBehavior::default()

@@ -17,7 +17,7 @@ fn three() -> (World, [VpcRef; 3]) {
 }
 
 #[test]
-fn accounts_of_an_admitted_unit_are_connected_and_others_are_told_why_not() {
+fn accounts_of_an_admitted_unit_are_connected_and_others_get_the_reason() {
     let (mut world, [a, _, c]) = three();
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["a-b"]);
@@ -31,7 +31,7 @@ fn accounts_of_an_admitted_unit_are_connected_and_others_are_told_why_not() {
 }
 
 #[test]
-fn an_account_that_moves_out_of_the_unit_is_let_go_of() {
+fn an_account_that_moves_out_of_the_unit_is_disconnected() {
     let (mut world, _) = three();
     world.settle();
     world.organize([&[1], &[2, 3]]);
@@ -41,7 +41,7 @@ fn an_account_that_moves_out_of_the_unit_is_let_go_of() {
 }
 
 #[test]
-fn where_a_unit_was_not_listed_what_stands_stays_and_nothing_is_opened() {
+fn with_an_unlisted_unit_existing_peerings_stay_and_none_is_created() {
     let (mut world, [a, b, _]) = three();
     world.settle();
     world.desired.organization = Organization::default();
@@ -55,7 +55,7 @@ fn where_a_unit_was_not_listed_what_stands_stays_and_nothing_is_opened() {
 }
 
 #[test]
-fn what_another_mesh_keeps_is_all_that_stays_routed_of_a_unit_that_was_left() {
+fn after_an_account_leaves_the_unit_only_routes_of_its_other_mesh_remain() {
     let (mut world, [a, b, _]) = three();
     for vpc in [&a, &b] {
         world.set_meshes(vpc, "prod+staging");
@@ -73,7 +73,7 @@ fn what_another_mesh_keeps_is_all_that_stays_routed_of_a_unit_that_was_left() {
 }
 
 #[test]
-fn a_region_that_is_off_is_no_gap_unless_members_are_remembered_there() {
+fn a_disabled_region_is_reported_only_if_it_has_indexed_members() {
     let (mut world, _, b) = joined();
     world.close(&scope(3, 1));
     world.observed.disabled_regions.insert(scope(3, 1));
@@ -87,20 +87,20 @@ fn a_region_that_is_off_is_no_gap_unless_members_are_remembered_there() {
 }
 
 #[test]
-fn a_gap_in_an_account_that_is_suspended_says_so() {
+fn the_finding_for_a_suspended_account_names_its_state() {
     let (mut world, _, b) = joined();
     world.organize([&[1, 2], &[3]]);
     world.close(&b.scope);
     world.desired.organization.accounts.get_mut(&b.scope.account).unwrap().state = Some("SUSPENDED".to_owned());
     let (_, findings) = world.settle();
-    let told: Vec<_> = findings.iter().map(|f| (f.kind, f.text.as_str(), f.remedy.as_str())).collect();
+    let reported: Vec<_> = findings.iter().map(|f| (f.kind, f.text.as_str(), f.remedy.as_str())).collect();
     let text = "222222222222 is SUSPENDED in its organization: AssumeRole: denied";
     let remedy = "reinstate it; or, if it is closed for good, run `peerd account remove 222222222222`";
-    assert_eq!(told, [(FindingKind::Unreadable, text, remedy)]);
+    assert_eq!(reported, [(FindingKind::Unreadable, text, remedy)]);
 }
 
 #[test]
-fn the_remedy_of_an_account_that_cannot_be_read_names_the_role_that_is_assumed() {
+fn the_remedy_for_an_unreadable_account_names_the_assumed_role() {
     let (mut world, [_, _, c]) = three();
     world.settle();
     world.desired.role = "acme-spoke".to_owned();

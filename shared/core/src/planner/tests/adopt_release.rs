@@ -20,7 +20,7 @@ fn by_hand() -> (World, VpcRef, VpcRef) {
 }
 
 #[test]
-fn an_adopted_peering_gets_its_marks_and_what_is_missing_and_is_never_interrupted() {
+fn an_adopted_peering_gets_ownership_tags_and_routes_without_interruption() {
     let (mut world, a, b) = by_hand();
     assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict]);
     world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
@@ -41,7 +41,7 @@ fn an_adopted_peering_gets_its_marks_and_what_is_missing_and_is_never_interrupte
 }
 
 #[test]
-fn a_peering_is_adopted_only_by_a_mesh_that_connects_it_and_not_from_another_deployment() {
+fn only_a_mesh_connecting_the_pair_adopts_and_never_from_another_deployment() {
     let (mut world, _, b) = by_hand();
     world.declare("staging", r#"{"adopt":["pcx-hand"]}"#);
     assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict], "staging does not connect them");
@@ -52,7 +52,7 @@ fn a_peering_is_adopted_only_by_a_mesh_that_connects_it_and_not_from_another_dep
 }
 
 #[test]
-fn a_request_of_peerds_beside_an_adopted_peering_is_withdrawn() {
+fn an_owned_request_for_the_pair_of_an_adopted_peering_is_deleted() {
     let (mut world, a, b) = by_hand();
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-ours", &a, &b, PeeringStatus::PendingAcceptance, &tags);
@@ -63,7 +63,7 @@ fn a_request_of_peerds_beside_an_adopted_peering_is_withdrawn() {
 }
 
 #[test]
-fn an_end_that_cannot_be_read_puts_an_adoption_off() {
+fn an_unreadable_side_defers_an_adoption() {
     let (mut world, _, b) = by_hand();
     world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
     world.close(&b.scope);
@@ -72,7 +72,7 @@ fn an_end_that_cannot_be_read_puts_an_adoption_off() {
 }
 
 #[test]
-fn a_released_peering_loses_its_marks_and_keeps_its_routes() {
+fn a_released_peering_loses_its_ownership_tags_and_keeps_its_routes() {
     let (mut world, _, b) = joined();
     world.declare("prod", r#"{"release":["pcx-new1"]}"#);
     let routes = (world.targets("rtb-a"), world.targets("rtb-b"));

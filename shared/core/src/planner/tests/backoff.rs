@@ -26,7 +26,7 @@ fn lose_route(world: &mut World) {
 }
 
 #[test]
-fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
+fn a_repeatedly_deleted_route_backs_off_and_the_principal_is_reported() {
     let (mut world, a, _) = joined();
     lose_route(&mut world);
     let tool = Cause { call: "DeleteRoute".into(), on: "rtb-a".into(), by: "arn:aws:sts::1:assumed-role/tf/ci".into() };
@@ -46,7 +46,7 @@ fn a_route_that_is_taken_out_again_and_again_rests_and_its_opponent_is_named() {
 }
 
 #[test]
-fn a_peering_that_is_deleted_again_and_again_rests_whatever_its_id() {
+fn a_repeatedly_deleted_peering_backs_off_whatever_its_id() {
     let (mut world, ..) = joined();
     for peering in world.observed.peerings.values_mut() {
         peering.status = PeeringStatus::Deleted;
@@ -59,7 +59,7 @@ fn a_peering_that_is_deleted_again_and_again_rests_whatever_its_id() {
 }
 
 #[test]
-fn what_earlier_runs_did_is_asked_for_where_something_is_to_be_put_in_place() {
+fn the_run_history_is_read_only_if_something_is_to_be_created() {
     let (mut world, ..) = joined();
     world.observed.inputs.run_history = None;
     assert!(world.plan().1.questions.is_empty());
@@ -68,7 +68,7 @@ fn what_earlier_runs_did_is_asked_for_where_something_is_to_be_put_in_place() {
 }
 
 #[test]
-fn a_contest_is_forgotten_in_time() {
+fn contention_expires_after_the_window() {
     let (mut world, ..) = joined();
     lose_route(&mut world);
     undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 9, None);

@@ -14,7 +14,7 @@ fn resolved() -> (World, VpcRef, VpcRef) {
 }
 
 #[test]
-fn a_mesh_that_says_so_has_both_options_switched_on_each_in_its_own_scope() {
+fn a_mesh_with_dns_on_enables_both_options_each_in_its_own_scope() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a, &b], true, true);
@@ -31,7 +31,7 @@ fn a_mesh_that_says_so_has_both_options_switched_on_each_in_its_own_scope() {
 }
 
 #[test]
-fn an_option_that_somebody_switched_off_comes_back_and_one_of_a_mesh_that_says_off_goes() {
+fn an_option_disabled_by_a_user_is_enabled_again_and_dns_off_disables_both() {
     let (mut world, a, _) = resolved();
     let peering = world.observed.peerings.values_mut().next().unwrap();
     peering.dns.insert(a, false);
@@ -47,7 +47,7 @@ fn asked(world: &World) -> Vec<InputRequest> {
 }
 
 #[test]
-fn a_mesh_that_says_nothing_leaves_the_options_as_they_are_and_asks_no_questions() {
+fn a_mesh_that_does_not_manage_dns_changes_no_option_and_reads_no_attribute() {
     let (mut world, a, _) = resolved();
     world.declare("prod", "{}");
     assert_eq!(world.settle().0, Vec::<String>::new());
@@ -57,7 +57,7 @@ fn a_mesh_that_says_nothing_leaves_the_options_as_they_are_and_asks_no_questions
 }
 
 #[test]
-fn a_question_is_asked_of_every_vpc_of_a_pair_that_is_to_resolve_and_of_no_other() {
+fn dns_attributes_are_read_only_of_vpcs_whose_pair_needs_dns() {
     let (mut world, a, b) = joined();
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
     world.vpc("d", scope(3, 1), "10.4.0.0/16", "staging");
@@ -71,7 +71,7 @@ fn a_question_is_asked_of_every_vpc_of_a_pair_that_is_to_resolve_and_of_no_other
 }
 
 #[test]
-fn where_one_vpc_lacks_an_attribute_neither_side_is_switched_on_and_that_is_told_with_the_attribute() {
+fn if_one_vpc_lacks_a_dns_attribute_neither_side_is_enabled_and_it_is_reported() {
     for (hostnames, support, words) in [
         (false, true, "enableDnsHostnames is off"),
         (true, false, "enableDnsSupport is off"),
@@ -90,7 +90,7 @@ fn where_one_vpc_lacks_an_attribute_neither_side_is_switched_on_and_that_is_told
 }
 
 #[test]
-fn attributes_that_cannot_be_read_are_a_gap_and_switch_nothing_on() {
+fn unreadable_dns_attributes_are_reported_and_enable_nothing() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a], true, true);
@@ -102,7 +102,7 @@ fn attributes_that_cannot_be_read_are_a_gap_and_switch_nothing_on() {
 }
 
 #[test]
-fn of_meshes_that_disagree_the_one_that_says_on_is_followed_and_the_disagreement_is_told() {
+fn when_meshes_disagree_about_dns_on_wins_and_the_conflict_is_reported() {
     let (mut world, a, b) = resolved();
     for vpc in [&a, &b] {
         world.set_meshes(vpc, "prod+staging");
@@ -117,7 +117,7 @@ fn of_meshes_that_disagree_the_one_that_says_on_is_followed_and_the_disagreement
 }
 
 #[test]
-fn nothing_is_switched_before_the_peering_is_active_nor_where_one_end_cannot_be_read() {
+fn dns_options_change_only_on_an_active_peering_with_both_sides_readable() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a, &b], true, true);
@@ -131,12 +131,12 @@ fn nothing_is_switched_before_the_peering_is_active_nor_where_one_end_cannot_be_
 }
 
 #[test]
-fn a_side_is_switched_once_it_wears_the_mark_by_which_its_role_knows_it() {
+fn a_side_is_switched_only_after_it_has_the_ownership_tag() {
     let (mut world, a, b) = joined();
     world.declare("prod", r#"{"dns":"on"}"#);
     world.set_dns(&[&a, &b], true, true);
-    let anothers = Tags::from([(crate::tags::MANAGED_BY.to_owned(), "another".to_owned())]);
-    world.observed.peerings.values_mut().next().unwrap().tags.insert(b.scope, anothers);
+    let other = Tags::from([(crate::tags::MANAGED_BY.to_owned(), "another".to_owned())]);
+    world.observed.peerings.values_mut().next().unwrap().tags.insert(b.scope, other);
     let at_once: Vec<String> = world.plan().0.work.iter().map(ToString::to_string).collect();
     let [tagged, switched] = &at_once[..] else { panic!("{at_once:#?}") };
     assert!(tagged.contains(" tags ") && switched.ends_with("vpc-a (111111111111/us-east-1) on"), "{at_once:#?}");
@@ -145,7 +145,7 @@ fn a_side_is_switched_once_it_wears_the_mark_by_which_its_role_knows_it() {
 }
 
 #[test]
-fn a_foreign_peering_keeps_its_options() {
+fn a_foreign_peering_keeps_its_dns_options() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");

@@ -10,7 +10,7 @@ fn lines(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_forecast_says_in_advance_all_that_will_have_been_done() {
+fn a_forecast_lists_all_steps_that_the_runs_make() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
@@ -26,7 +26,7 @@ fn a_forecast_says_in_advance_all_that_will_have_been_done() {
 }
 
 #[test]
-fn a_forecast_ends_where_something_must_be_known_first() {
+fn a_forecast_stops_at_an_open_question() {
     let mut world = World::new();
     world.observed.inputs.run_history = None;
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");

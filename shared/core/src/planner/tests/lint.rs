@@ -54,14 +54,14 @@ fn delete(id: &str, a: &VpcRef, b: &VpcRef) -> Action {
 }
 
 #[test]
-fn nothing_is_done_in_a_scope_that_did_not_answer() {
+fn no_action_is_allowed_in_an_unreadable_scope() {
     let (mut world, a, _) = joined();
     world.observed.scopes.insert(a.scope.clone(), Err("denied".to_owned()));
     assert_refused(&world, Action::SetStatus { vpc: a, line: None }, "its scope was not read");
 }
 
 #[test]
-fn a_request_needs_two_members_that_were_seen_and_no_live_peering_between_them() {
+fn a_request_needs_two_observed_members_without_a_live_peering() {
     let (mut world, a, b) = joined();
     assert_refused(&world, create(&a, &b), "the pair has a live peering");
     let unknown = world.vpc("c", scope(3, 0), "10.3.0.0/16", "staging");
@@ -74,7 +74,7 @@ fn a_request_needs_two_members_that_were_seen_and_no_live_peering_between_them()
 }
 
 #[test]
-fn an_acceptance_needs_a_managed_request_of_two_members_who_were_both_read() {
+fn an_acceptance_needs_an_owned_request_between_two_readable_members() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
@@ -92,7 +92,7 @@ fn an_acceptance_needs_a_managed_request_of_two_members_who_were_both_read() {
 }
 
 #[test]
-fn only_managed_peerings_are_tagged() {
+fn only_owned_peerings_are_tagged() {
     let (mut world, a, b) = joined();
     world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
     let tag = |id: &str| Action::TagPeering { peering: id.parse().unwrap(), scope: a.scope.clone(), tags: Tags::new() };
@@ -101,7 +101,7 @@ fn only_managed_peerings_are_tagged() {
 }
 
 #[test]
-fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_block() {
+fn a_route_needs_a_table_of_either_vpc_an_active_peering_and_an_unrouted_cidr() {
     let (mut world, a, b) = joined();
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
@@ -123,7 +123,7 @@ fn a_route_goes_into_a_table_of_either_vpc_over_an_active_peering_to_a_free_bloc
 }
 
 #[test]
-fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
+fn a_route_is_replaced_or_removed_only_if_it_targets_the_given_owned_peering() {
     let (mut world, a, b) = joined();
     let elsewhere = "the route does not target that peering";
     let tags = world.managed([&a, &b], "prod");
@@ -144,7 +144,7 @@ fn a_route_is_moved_or_taken_only_from_the_managed_peering_that_it_leads_to() {
 }
 
 #[test]
-fn a_peering_is_deleted_only_without_routes_and_with_proof_that_nobody_wants_it() {
+fn a_peering_is_deleted_only_without_routes_and_with_proof_that_it_is_unwanted() {
     let (mut world, a, b) = joined();
     assert_refused(&world, delete(MADE, &a, &b), "routes still target it");
     for table in world.observed.tables.values_mut() {
@@ -162,7 +162,7 @@ fn a_peering_is_deleted_only_without_routes_and_with_proof_that_nobody_wants_it(
 }
 
 #[test]
-fn a_peering_of_members_that_came_to_overlap_may_be_deleted() {
+fn a_peering_of_members_that_now_overlap_may_be_deleted() {
     let (mut world, a, b) = joined();
     for table in world.observed.tables.values_mut() {
         table.routes.clear();
@@ -172,7 +172,7 @@ fn a_peering_of_members_that_came_to_overlap_may_be_deleted() {
 }
 
 #[test]
-fn only_a_vpc_that_was_seen_is_told_anything() {
+fn only_an_observed_vpc_gets_a_status() {
     let (world, a, _) = joined();
     let missing = VpcRef::new(a.scope.clone(), "vpc-missing".parse().unwrap());
     assert_sound(&world, Action::SetStatus { vpc: a, line: None });

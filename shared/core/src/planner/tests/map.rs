@@ -6,7 +6,7 @@ use crate::map::Health;
 use crate::*;
 
 #[test]
-fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open() {
+fn a_map_has_every_member_pair_route_check_and_finding() {
     let (mut world, a, b) = joined();
     world.tag(&a, tags::NAME, "web");
     let far = world.vpc("far", scope(3, 0), "10.1.0.0/16", "prod");
@@ -48,7 +48,7 @@ fn a_map_has_every_member_every_managed_peering_with_its_routes_and_what_is_open
 }
 
 #[test]
-fn a_peering_that_no_mesh_wants_any_more_is_on_the_map_until_it_is_gone() {
+fn an_unwanted_peering_is_on_the_map_until_it_is_deleted() {
     let (mut world, a, b) = joined();
     world.tag(&b, tags::ENV, "");
     let mut map = Map::default();

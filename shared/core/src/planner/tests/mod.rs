@@ -25,7 +25,7 @@ mod simulator_regressions;
 mod world;
 
 #[test]
-fn members_are_peered_tagged_on_both_sides_and_routed_to_every_block() {
+fn members_are_peered_tagged_on_both_sides_and_routed_to_every_cidr() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 1), "10.2.0.0/16 2600:1f18:2::/56", "prod");
@@ -57,7 +57,7 @@ fn members_are_peered_tagged_on_both_sides_and_routed_to_every_block() {
 }
 
 #[test]
-fn a_vpc_that_leaves_loses_its_routes_before_its_peering_and_keeps_no_trace() {
+fn a_vpc_that_leaves_loses_its_routes_then_its_peering_and_its_status() {
     let (mut world, a, b) = joined();
     world.set_meshes(&b, "");
     let (done, _) = world.settle();
@@ -76,7 +76,7 @@ fn a_vpc_that_leaves_loses_its_routes_before_its_peering_and_keeps_no_trace() {
 }
 
 #[test]
-fn a_deleted_vpc_is_proven_absent_and_its_peers_are_cleaned() {
+fn a_deleted_vpc_is_proven_absent_and_its_peering_and_routes_are_deleted() {
     let (mut world, _, b) = joined();
     world.observed.vpcs.remove(&b);
     world.observed.tables.remove(&"rtb-b".parse().unwrap());
@@ -86,7 +86,7 @@ fn a_deleted_vpc_is_proven_absent_and_its_peers_are_cleaned() {
 }
 
 #[test]
-fn a_gap_deletes_nothing_even_when_the_other_side_left() {
+fn an_unreadable_scope_deletes_no_peering_even_if_the_other_side_left() {
     for leaver_is_readable in [true, false] {
         let (mut world, a, b) = joined();
         let leaver = if leaver_is_readable { &a } else { &b };
@@ -99,7 +99,7 @@ fn a_gap_deletes_nothing_even_when_the_other_side_left() {
 }
 
 #[test]
-fn a_member_that_cannot_be_read_keeps_its_routes_and_holds_nobody_up() {
+fn an_unreadable_member_keeps_its_routes_and_delays_no_other_pair() {
     let (mut world, _, b) = joined();
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.close(&b.scope);
@@ -111,7 +111,7 @@ fn a_member_that_cannot_be_read_keeps_its_routes_and_holds_nobody_up() {
 }
 
 #[test]
-fn a_newcomer_with_the_same_cidr_takes_no_route_of_a_vpc_that_neither_aws_nor_the_index_answers_for() {
+fn a_newcomer_takes_no_route_of_a_vpc_that_is_unreadable_and_not_indexed() {
     let (mut world, a, b) = joined();
     let routes = world.targets("rtb-a");
     let newcomer = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
@@ -128,14 +128,14 @@ fn a_newcomer_with_the_same_cidr_takes_no_route_of_a_vpc_that_neither_aws_nor_th
 }
 
 #[test]
-fn a_lost_index_deletes_nothing_because_the_tags_still_ask() {
+fn a_lost_index_deletes_nothing_because_the_tags_still_request_the_mesh() {
     let (mut world, ..) = joined();
     world.desired.indexed.clear();
     assert!(world.plan().0.is_empty());
 }
 
 #[test]
-fn a_gap_together_with_a_lost_index_and_a_stripped_tag_is_still_no_proof() {
+fn an_unreadable_scope_a_lost_index_and_a_removed_tag_prove_nothing() {
     let (mut world, a, b) = joined();
     let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
     peering.tags.get_mut(&a.scope).unwrap().remove(tags::ENV);
@@ -151,7 +151,7 @@ fn a_gap_together_with_a_lost_index_and_a_stripped_tag_is_still_no_proof() {
 }
 
 #[test]
-fn a_mesh_that_is_no_longer_declared_connects_nobody_and_tears_nothing_down() {
+fn an_undeclared_mesh_connects_no_new_member_and_deletes_nothing() {
     let (mut world, _, b) = joined();
     world.desired.declared.remove(&mesh("prod"));
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
@@ -163,7 +163,7 @@ fn a_mesh_that_is_no_longer_declared_connects_nobody_and_tears_nothing_down() {
 }
 
 #[test]
-fn a_pair_that_another_mesh_still_wants_stays_and_only_its_tags_change() {
+fn a_pair_that_another_mesh_still_wants_stays_and_only_the_tags_change() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod+staging");
     let b = world.vpc("b", scope(1, 0), "10.2.0.0/16", "prod staging");
@@ -182,7 +182,7 @@ fn a_pair_that_another_mesh_still_wants_stays_and_only_its_tags_change() {
 }
 
 #[test]
-fn the_status_sentences_of_another_mesh_are_left_to_its_own_runs() {
+fn the_status_entries_of_another_mesh_are_left_to_its_own_runs() {
     let (mut world, a, _) = joined();
     world.set_meshes(&a, "prod+staging");
     let tags = &mut world.observed.vpcs.get_mut(&a).unwrap().tags;
@@ -191,7 +191,7 @@ fn the_status_sentences_of_another_mesh_are_left_to_its_own_runs() {
 }
 
 #[test]
-fn overlapping_members_are_left_unpeered_while_all_others_are_connected() {
+fn overlapping_members_are_not_peered_and_all_other_pairs_are_connected() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -206,7 +206,7 @@ fn overlapping_members_are_left_unpeered_while_all_others_are_connected() {
 }
 
 #[test]
-fn a_foreign_peering_between_members_is_used_for_nothing_and_reported() {
+fn a_foreign_peering_between_members_is_not_used_and_reported() {
     for status in [PeeringStatus::Active, PeeringStatus::PendingAcceptance] {
         let mut world = World::new();
         let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -220,7 +220,7 @@ fn a_foreign_peering_between_members_is_used_for_nothing_and_reported() {
 }
 
 #[test]
-fn a_request_that_aws_failed_is_not_repeated_while_aws_remembers_it() {
+fn a_failed_request_is_not_repeated_while_aws_still_lists_it() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -232,7 +232,7 @@ fn a_request_that_aws_failed_is_not_repeated_while_aws_remembers_it() {
 }
 
 #[test]
-fn only_a_managed_request_between_members_is_accepted() {
+fn only_an_owned_request_between_members_is_accepted() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let unknown = world.vpc("s", scope(3, 0), "10.9.0.0/16", "");
@@ -245,7 +245,7 @@ fn only_a_managed_request_between_members_is_accepted() {
 }
 
 #[test]
-fn of_two_managed_peerings_of_a_pair_the_active_one_stays_and_takes_over_the_routes() {
+fn of_two_owned_peerings_of_a_pair_the_active_one_stays() {
     let (mut world, a, b) = joined();
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-aaa", &b, &a, PeeringStatus::PendingAcceptance, &tags);
@@ -259,7 +259,7 @@ fn of_two_managed_peerings_of_a_pair_the_active_one_stays_and_takes_over_the_rou
 }
 
 #[test]
-fn no_more_requests_are_made_than_may_be_outstanding() {
+fn requests_stay_within_the_quota_of_outstanding_requests() {
     let mut world = World::new();
     for n in 0..30 {
         world.vpc(&format!("p{n:02}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod");
@@ -276,7 +276,7 @@ fn no_more_requests_are_made_than_may_be_outstanding() {
 }
 
 #[test]
-fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
+fn a_run_that_exceeds_the_delete_limits_deletes_nothing() {
     let mut world = World::new();
     let vpcs: Vec<VpcRef> =
         (0..12).map(|n| world.vpc(&format!("p{n:02}"), scope(2, 0), &format!("10.{n}.0.0/16"), "prod")).collect();
@@ -298,7 +298,7 @@ fn a_run_that_would_delete_too_much_of_a_mesh_deletes_nothing_of_it() {
 }
 
 #[test]
-fn what_a_quota_refuses_is_reported_and_the_rest_of_the_mesh_stands() {
+fn a_refusal_by_a_quota_is_reported_and_all_other_pairs_are_connected() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -312,7 +312,7 @@ fn what_a_quota_refuses_is_reported_and_the_rest_of_the_mesh_stands() {
 }
 
 #[test]
-fn a_status_that_aws_adds_later_is_waited_for() {
+fn an_unknown_peering_status_is_waited_for() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -324,7 +324,7 @@ fn a_status_that_aws_adds_later_is_waited_for() {
 }
 
 #[test]
-fn tags_that_somebody_changed_are_set_right_on_the_side_where_they_are_wrong() {
+fn tags_that_another_principal_changed_are_corrected_on_the_affected_side() {
     let (mut world, a, _) = joined();
     let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
     peering.tags.get_mut(&a.scope).unwrap().remove(tags::MANAGED_BY);
@@ -334,7 +334,7 @@ fn tags_that_somebody_changed_are_set_right_on_the_side_where_they_are_wrong() {
 }
 
 #[test]
-fn a_word_that_is_no_mesh_name_is_told_to_the_vpc() {
+fn an_invalid_mesh_name_is_reported_in_the_status_of_the_vpc() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod $x");
     world.settle();

@@ -18,7 +18,7 @@ fn status_of<'a>(world: &'a World, peering: &str) -> &'a PeeringStatus {
 }
 
 #[test]
-fn a_run_leaves_the_pairs_of_other_meshes_to_their_own() {
+fn a_run_leaves_the_pairs_of_other_meshes_to_their_own_runs() {
     let (mut world, a, b) = joined();
     world.observed.tables.values_mut().for_each(|table| table.routes.clear());
     world.desired.mesh = mesh("staging");
@@ -32,7 +32,7 @@ fn a_run_leaves_the_pairs_of_other_meshes_to_their_own() {
 }
 
 #[test]
-fn of_two_peerings_of_a_pair_the_one_that_is_further_along_is_used() {
+fn of_two_peerings_of_a_pair_the_more_advanced_one_is_used() {
     let (mut world, a, b) = two(["10.1.0.0/16", "10.2.0.0/16"]);
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
@@ -43,7 +43,7 @@ fn of_two_peerings_of_a_pair_the_one_that_is_further_along_is_used() {
 }
 
 #[test]
-fn a_request_between_vpcs_that_came_to_overlap_is_withdrawn() {
+fn a_request_between_vpcs_that_overlap_is_deleted() {
     let (mut world, a, b) = two(["10.1.0.0/16", "10.1.128.0/17"]);
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
@@ -53,7 +53,7 @@ fn a_request_between_vpcs_that_came_to_overlap_is_withdrawn() {
 }
 
 #[test]
-fn other_peoples_pending_requests_count_against_what_aws_allows() {
+fn foreign_pending_requests_count_toward_the_quota() {
     let (mut world, a, _) = two(["10.1.0.0/16", "10.2.0.0/16"]);
     for n in 0..25 {
         let unknown = VpcRef::new(scope(9, 0), format!("vpc-s{n}").parse().unwrap());
@@ -65,7 +65,7 @@ fn other_peoples_pending_requests_count_against_what_aws_allows() {
 }
 
 #[test]
-fn a_route_to_somebodys_own_peering_is_a_conflict() {
+fn a_route_to_a_foreign_peering_is_a_conflict() {
     let (mut world, a, _) = joined();
     let unknown = VpcRef::new(scope(3, 0), "vpc-unknown".parse().unwrap());
     world.peering("pcx-hand", &a, &unknown, PeeringStatus::Active, &Tags::new());
@@ -77,7 +77,7 @@ fn a_route_to_somebodys_own_peering_is_a_conflict() {
 }
 
 #[test]
-fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
+fn dead_and_foreign_peerings_do_not_raise_the_delete_limit() {
     let mut world = World::new();
     let vpcs = world.crowd(9);
     world.settle();
@@ -96,7 +96,7 @@ fn dead_and_foreign_peerings_do_not_raise_what_may_be_deleted_unasked() {
 }
 
 #[test]
-fn a_vpc_with_much_to_be_told_of_one_mesh_is_told_of_its_other_words_too() {
+fn a_long_status_of_one_mesh_does_not_hide_the_other_entries() {
     for length in 1..30 {
         let mut world = World::new();
         let a = world.vpc("a", scope(1, 0), "10.0.0.0/8", "prod $x");
@@ -104,13 +104,13 @@ fn a_vpc_with_much_to_be_told_of_one_mesh_is_told_of_its_other_words_too() {
             world.vpc(&format!("{}{n}", "b".repeat(length)), scope(2, 0), &format!("10.{n}.0.0/16"), "prod");
         }
         world.settle();
-        let told = world.status(&a).unwrap();
-        assert!(told.starts_with("refused $x: not a mesh name. ") && told.ends_with(" not shown"), "{told}");
+        let status = world.status(&a).unwrap();
+        assert!(status.starts_with("refused $x: not a mesh name. ") && status.ends_with(" not shown"), "{status}");
     }
 }
 
 #[test]
-fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
+fn a_request_from_an_unknown_account_is_reported_and_not_accepted() {
     let (mut world, _, b) = joined();
     let unknown = VpcRef::new(scope(9, 0), "vpc-unknown".parse().unwrap());
     let dressed = world.managed([&unknown, &b], "prod");
@@ -126,7 +126,7 @@ fn a_request_of_an_account_that_nobody_knows_is_not_accepted_and_reported() {
 }
 
 #[test]
-fn what_a_run_has_deleted_counts_against_what_it_may_still_delete() {
+fn earlier_deletes_of_a_run_count_toward_its_delete_limits() {
     let mut world = World::new();
     let vpcs = world.crowd(9);
     world.settle();

@@ -22,7 +22,7 @@ fn removals(done: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn in_a_star_spokes_reach_hubs_and_hubs_reach_everybody() {
+fn hub_and_spoke_connects_spokes_with_hubs_and_hubs_with_every_member() {
     let (mut world, [a, b, c]) = three();
     world.tag(&b, tags::ROLE, "hub");
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
@@ -37,7 +37,7 @@ fn in_a_star_spokes_reach_hubs_and_hubs_reach_everybody() {
 }
 
 #[test]
-fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it() {
+fn a_confirmed_delete_exceeds_the_limit_for_the_confirmed_mesh_only() {
     let (mut world, [a, b, _]) = three();
     world.declare("prod", r#"{"deletes":{"count":0,"percent":0}}"#);
     world.set_meshes(&b, "");
@@ -53,7 +53,7 @@ fn what_an_operator_confirms_goes_whatever_the_limit_and_no_other_mesh_with_it()
 }
 
 #[test]
-fn a_role_that_makes_no_sense_opens_nothing_and_is_reported() {
+fn an_invalid_role_counts_as_spoke_and_is_reported() {
     let (mut world, [a, b, _]) = three();
     world.tag(&a, tags::ROLE, "hub");
     world.tag(&b, tags::ROLE, "Hub");
@@ -65,7 +65,7 @@ fn a_role_that_makes_no_sense_opens_nothing_and_is_reported() {
 }
 
 #[test]
-fn a_role_is_remembered_of_a_hub_that_cannot_be_read() {
+fn the_role_of_an_unreadable_hub_comes_from_the_index() {
     let (mut world, [_, b, _]) = three();
     world.tag(&b, tags::ROLE, "hub");
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
@@ -76,7 +76,7 @@ fn a_role_is_remembered_of_a_hub_that_cannot_be_read() {
 }
 
 #[test]
-fn a_vpc_that_the_policy_does_not_admit_is_told_why_and_loses_what_it_had() {
+fn a_vpc_that_is_not_admitted_is_disconnected_and_gets_the_reason() {
     let (mut world, [a, b, _]) = three();
     world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
     let (_, findings) = world.settle();
@@ -88,7 +88,7 @@ fn a_vpc_that_the_policy_does_not_admit_is_told_why_and_loses_what_it_had() {
 }
 
 #[test]
-fn a_policy_takes_nothing_from_a_vpc_that_cannot_be_read() {
+fn a_policy_change_removes_nothing_from_an_unreadable_vpc() {
     let (mut world, [_, b, _]) = three();
     world.close(&b.scope);
     world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
@@ -98,7 +98,7 @@ fn a_policy_takes_nothing_from_a_vpc_that_cannot_be_read() {
 }
 
 #[test]
-fn only_blocks_in_the_admitted_ranges_are_routed_and_the_rest_is_reported() {
+fn only_cidrs_in_the_admitted_ranges_are_routed_and_others_are_reported() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16 172.16.1.0/24", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -113,7 +113,7 @@ fn only_blocks_in_the_admitted_ranges_are_routed_and_the_rest_is_reported() {
 }
 
 #[test]
-fn excluded_addresses_are_not_routed_and_the_rest_of_their_block_is() {
+fn excluded_addresses_are_not_routed_and_the_rest_of_their_cidr_is() {
     let mut world = World::new();
     world.vpc("a", scope(1, 0), "10.1.0.0/16 100.64.1.0/24", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -124,7 +124,7 @@ fn excluded_addresses_are_not_routed_and_the_rest_of_their_block_is() {
 }
 
 #[test]
-fn an_advertisement_changes_in_place_and_what_stays_is_never_unrouted() {
+fn a_changed_advertisement_never_interrupts_addresses_that_it_keeps() {
     let (mut world, _, b) = joined();
     world.tag(&b, tags::CIDRS, "10.2.0.0/17,10.2.128.0/18");
     let (plan, _) = world.plan();
@@ -144,7 +144,7 @@ fn an_advertisement_changes_in_place_and_what_stays_is_never_unrouted() {
 
 /// Seed 21978 of the simulator, 2026-11-23.
 #[test]
-fn who_advertises_less_keeps_his_place_before_another_with_the_same_addresses() {
+fn a_member_that_advertises_less_keeps_its_route_despite_an_overlapping_member() {
     let mut world = World::new();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.7.128.0/17", "prod");
@@ -159,7 +159,7 @@ fn who_advertises_less_keeps_his_place_before_another_with_the_same_addresses() 
 }
 
 #[test]
-fn of_a_vpc_that_cannot_be_read_nobody_can_tell_that_it_gave_a_block_up() {
+fn an_unreadable_vpc_is_not_assumed_to_have_withdrawn_a_cidr() {
     let (mut world, _, b) = joined();
     world.route("rtb-a", "10.8.0.0/20", RouteTarget::Peering("pcx-new1".parse().unwrap()));
     world.close(&b.scope);
@@ -169,7 +169,7 @@ fn of_a_vpc_that_cannot_be_read_nobody_can_tell_that_it_gave_a_block_up() {
 }
 
 #[test]
-fn a_part_that_cannot_be_routed_does_not_keep_the_whole_that_was_given_up() {
+fn an_unroutable_part_does_not_retain_the_route_of_the_withdrawn_cidr() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.7.128.0/17", "prod");
@@ -185,7 +185,7 @@ fn a_part_that_cannot_be_routed_does_not_keep_the_whole_that_was_given_up() {
 }
 
 #[test]
-fn what_is_no_part_of_the_vpcs_own_blocks_is_refused_and_not_routed() {
+fn a_cidr_outside_the_vpcs_own_blocks_is_reported_and_not_routed() {
     let (mut world, _, b) = joined();
     world.tag(&b, tags::CIDRS, "0.0.0.0/0 10.2.1.0/24");
     let (_, findings) = world.settle();
@@ -198,7 +198,7 @@ fn what_is_no_part_of_the_vpcs_own_blocks_is_refused_and_not_routed() {
 }
 
 #[test]
-fn two_peers_with_the_same_addresses_are_both_reached_where_they_advertise_different_parts() {
+fn overlapping_peers_that_advertise_different_parts_are_both_routed() {
     let mut world = World::new();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.9.0.0/16", "prod");
@@ -211,7 +211,7 @@ fn two_peers_with_the_same_addresses_are_both_reached_where_they_advertise_diffe
 }
 
 #[test]
-fn the_policy_selects_tables_and_a_tables_own_tag_goes_before_it() {
+fn the_policy_selects_route_tables_and_the_tag_of_a_table_overrides_it() {
     let (mut world, a, _) = joined();
     for name in ["main2", "managed", "ignored", "eligible"] {
         world.table(name, &a);
@@ -234,7 +234,7 @@ fn the_policy_selects_tables_and_a_tables_own_tag_goes_before_it() {
 }
 
 #[test]
-fn a_table_that_is_to_be_ignored_is_left_as_it_is_until_its_peering_goes() {
+fn an_ignored_table_does_not_change_until_its_peering_is_unwanted() {
     let (mut world, _, b) = joined();
     world.tag_table("rtb-a", tags::ROUTES, "ignore");
     let pcx = RouteTarget::Peering("pcx-new1".parse().unwrap());
@@ -247,7 +247,7 @@ fn a_table_that_is_to_be_ignored_is_left_as_it_is_until_its_peering_goes() {
 }
 
 #[test]
-fn a_table_whose_tag_makes_no_sense_is_left_alone_and_reported() {
+fn a_table_with_an_invalid_tag_is_not_changed_and_reported() {
     let (mut world, a, _) = joined();
     world.table("odd", &a);
     world.tag_table("rtb-odd", tags::ROUTES, "yes");
@@ -263,7 +263,7 @@ fn a_table_whose_tag_makes_no_sense_is_left_alone_and_reported() {
 }
 
 #[test]
-fn the_tags_of_the_policy_are_put_on_both_sides_of_a_peering_and_changed_in_place() {
+fn policy_tags_are_set_on_both_sides_of_an_existing_peering() {
     let (mut world, ..) = joined();
     world.declare("prod", r#"{"tags":{"team":"network"}}"#);
     let (done, _) = world.settle();
@@ -277,7 +277,7 @@ fn the_tags_of_the_policy_are_put_on_both_sides_of_a_peering_and_changed_in_plac
 }
 
 #[test]
-fn where_two_meshes_disagree_about_a_pair_the_rules_decide_and_it_is_reported() {
+fn a_disagreement_of_two_meshes_about_a_pair_is_resolved_and_reported() {
     let (mut world, a, b) = joined();
     world.set_meshes(&a, "prod+staging");
     world.set_meshes(&b, "prod+staging");
@@ -298,7 +298,7 @@ fn where_two_meshes_disagree_about_a_pair_the_rules_decide_and_it_is_reported() 
 }
 
 #[test]
-fn a_paused_mesh_is_looked_at_and_reported_and_nothing_of_it_changes() {
+fn a_paused_mesh_is_observed_and_reported_and_not_changed() {
     let (mut world, a, b) = joined();
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.set_meshes(&b, "");
@@ -317,7 +317,7 @@ fn a_paused_mesh_is_looked_at_and_reported_and_nothing_of_it_changes() {
 }
 
 #[test]
-fn the_run_of_another_mesh_changes_no_pair_of_a_paused_one() {
+fn a_run_of_another_mesh_changes_no_pair_of_a_paused_mesh() {
     let (mut world, a, b) = joined();
     world.set_meshes(&a, "prod+staging");
     world.set_meshes(&b, "prod+staging");
@@ -331,7 +331,7 @@ fn the_run_of_another_mesh_changes_no_pair_of_a_paused_one() {
 }
 
 #[test]
-fn a_pair_of_which_a_peering_was_made_for_a_paused_mesh_is_not_let_go_by_another() {
+fn a_run_of_another_mesh_deletes_no_peering_of_a_paused_mesh() {
     let (mut world, a, b) = joined();
     for vpc in [&a, &b] {
         world.set_meshes(vpc, "");
@@ -343,7 +343,7 @@ fn a_pair_of_which_a_peering_was_made_for_a_paused_mesh_is_not_let_go_by_another
 }
 
 #[test]
-fn a_policy_that_cannot_be_read_blocks_its_mesh_and_says_why() {
+fn an_unreadable_policy_blocks_its_mesh_and_the_reason_is_reported() {
     let (mut world, _, b) = joined();
     world.set_meshes(&b, "");
     let error = PolicyError { field: "mode".to_owned(), why: "unknown variant `off`".to_owned() };
@@ -360,7 +360,7 @@ fn a_policy_that_cannot_be_read_blocks_its_mesh_and_says_why() {
 }
 
 #[test]
-fn a_mesh_that_drains_is_taken_down_whatever_the_limit_and_its_members_are_told() {
+fn draining_exceeds_the_delete_limit_and_members_get_the_reason() {
     let mut world = World::new();
     let vpcs = world.crowd(8);
     world.settle();
@@ -375,7 +375,7 @@ fn a_mesh_that_drains_is_taken_down_whatever_the_limit_and_its_members_are_told(
 }
 
 #[test]
-fn a_mesh_that_was_never_declared_holds_nothing_and_one_that_no_longer_is_holds_what_was_made_for_it() {
+fn only_a_mesh_that_was_declared_retains_the_peerings_created_for_it() {
     let (mut world, a, b) = joined();
     for vpc in [&a, &b] {
         world.set_meshes(vpc, "prod+nosuch+staging");

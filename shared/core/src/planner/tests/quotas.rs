@@ -19,7 +19,7 @@ fn four() -> (World, Vec<VpcRef>) {
 }
 
 #[test]
-fn who_joined_first_is_peered_first_and_who_has_no_room_is_named_at_the_vpc_that_is_full() {
+fn earliest_members_are_peered_first_and_a_full_vpc_names_who_is_left_out() {
     let (mut world, vpcs) = four();
     world.grant(&[(Quota::Peerings, 2)]);
     let (_, findings) = world.settle();
@@ -40,7 +40,7 @@ fn who_joined_first_is_peered_first_and_who_has_no_room_is_named_at_the_vpc_that
 }
 
 #[test]
-fn a_peering_that_stands_keeps_its_place_whoever_joined_first_and_so_does_one_that_is_not_peerds() {
+fn existing_and_foreign_peerings_keep_their_slots_in_any_order_of_joining() {
     let (mut world, vpcs) = four();
     let tags = world.managed([&vpcs[0], &vpcs[1]], "prod");
     world.peering("pcx-1", &vpcs[0], &vpcs[1], PeeringStatus::Active, &tags);
@@ -52,7 +52,7 @@ fn a_peering_that_stands_keeps_its_place_whoever_joined_first_and_so_does_one_th
 }
 
 #[test]
-fn who_joined_the_mesh_later_joined_later_whatever_the_vpc_did_before() {
+fn a_pair_ranks_by_the_common_mesh_that_both_joined_first() {
     let (mut world, vpcs) = four();
     world.grant(&[(Quota::Peerings, 1)]);
     for vpc in &vpcs {
@@ -72,7 +72,7 @@ fn who_joined_the_mesh_later_joined_later_whatever_the_vpc_did_before() {
 }
 
 #[test]
-fn one_that_waits_for_other_requests_keeps_its_room() {
+fn a_pair_that_waits_for_the_request_quota_keeps_its_slot() {
     let mut world = World::new();
     let hub = world.vpc("h", scope(3, 0), "10.100.0.0/16", "prod");
     let first = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
@@ -89,7 +89,7 @@ fn one_that_waits_for_other_requests_keeps_its_room() {
 }
 
 #[test]
-fn routes_that_do_not_fit_into_a_table_are_named_and_the_first_to_join_are_routed() {
+fn earliest_members_are_routed_first_and_routes_over_quota_are_reported() {
     let (mut world, vpcs) = four();
     world.grant(&[(Quota::Routes, 2)]);
     let (_, findings) = world.settle();
@@ -102,7 +102,7 @@ fn routes_that_do_not_fit_into_a_table_are_named_and_the_first_to_join_are_route
 }
 
 #[test]
-fn ipv6_routes_have_room_of_their_own() {
+fn ipv6_routes_have_their_own_quota() {
     let (mut world, ..) = joined();
     world.grant(&[(Quota::Routes, 1)]);
     assert_eq!(world.settle(), (Vec::new(), [].into()));
@@ -113,7 +113,7 @@ fn ipv6_routes_have_room_of_their_own() {
 }
 
 #[test]
-fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
+fn a_quota_that_is_80_percent_used_is_reported() {
     let mut world = World::new();
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
     let spokes = world.crowd(40);
@@ -128,7 +128,7 @@ fn from_four_fifths_on_a_quota_is_told_to_be_scarce_while_everything_fits() {
 }
 
 #[test]
-fn quotas_are_asked_for_where_something_is_added_or_may_be_scarce_and_nowhere_else() {
+fn quotas_are_read_only_if_something_is_to_be_added() {
     let (mut world, a, b) = joined();
     world.observed.inputs.quotas.clear();
     assert!(world.plan().1.questions.is_empty(), "the mesh has converged");
@@ -138,7 +138,7 @@ fn quotas_are_asked_for_where_something_is_added_or_may_be_scarce_and_nowhere_el
 }
 
 #[test]
-fn quotas_that_cannot_be_read_are_taken_to_be_what_aws_grants_at_first_and_that_is_told() {
+fn an_unreadable_quota_counts_as_the_aws_default_and_the_report_says_so() {
     let mut world = World::new();
     world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
     let spokes = world.crowd(52);
@@ -150,7 +150,7 @@ fn quotas_that_cannot_be_read_are_taken_to_be_what_aws_grants_at_first_and_that_
 }
 
 #[test]
-fn of_many_without_room_some_are_named_and_the_others_counted() {
+fn of_many_members_over_quota_three_are_named_and_the_others_counted() {
     let mut world = World::new();
     world.grant(&[(Quota::Peerings, 1)]);
     world.crowd(7);
@@ -159,7 +159,7 @@ fn of_many_without_room_some_are_named_and_the_others_counted() {
 }
 
 #[test]
-fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
+fn a_mesh_admits_up_to_its_member_limit_and_others_get_the_reason() {
     let (mut world, vpcs) = four();
     world.declare("prod", r#"{"admit":{"members":2}}"#);
     let (_, findings) = world.settle();
@@ -172,7 +172,7 @@ fn a_mesh_takes_as_many_members_as_its_policy_says_and_the_others_are_told() {
 }
 
 #[test]
-fn who_is_connected_keeps_its_place_in_a_full_mesh_whatever_the_index_remembers() {
+fn connected_members_keep_their_slots_in_a_full_mesh_whatever_the_index_says() {
     let (mut world, vpcs) = four();
     world.declare("prod", r#"{"admit":{"members":2}}"#);
     world.settle();
@@ -185,7 +185,7 @@ fn who_is_connected_keeps_its_place_in_a_full_mesh_whatever_the_index_remembers(
 }
 
 #[test]
-fn a_pair_that_a_full_mesh_has_no_room_for_stays_for_the_mesh_that_has() {
+fn a_pair_over_the_limit_of_one_mesh_stays_for_the_other_mesh() {
     let (mut world, vpcs) = four();
     for vpc in &vpcs[..2] {
         world.set_meshes(vpc, "prod staging");

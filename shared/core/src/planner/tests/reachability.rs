@@ -8,7 +8,7 @@ use crate::observed::RouteTarget;
 use crate::tags;
 use crate::*;
 
-fn said(world: &World, a: &VpcRef, b: &VpcRef) -> Vec<String> {
+fn explained(world: &World, a: &VpcRef, b: &VpcRef) -> Vec<String> {
     with(world, &NetworkFilters::default(), a, b)
 }
 
@@ -18,10 +18,10 @@ fn with(world: &World, filters: &NetworkFilters, a: &VpcRef, b: &VpcRef) -> Vec<
 }
 
 #[test]
-fn of_two_that_reach_each_other_everything_holds_that_they_need() {
+fn every_check_passes_for_two_vpcs_that_reach_each_other() {
     let (world, a, b) = joined();
     assert_eq!(
-        said(&world, &a, &b),
+        explained(&world, &a, &b),
         [
             "Pass: vpc-a (111111111111/us-east-1) can be read",
             "Pass: vpc-b (222222222222/eu-west-1) can be read",
@@ -35,9 +35,9 @@ fn of_two_that_reach_each_other_everything_holds_that_they_need() {
 }
 
 #[test]
-fn the_first_thing_that_does_not_hold_is_the_last_that_is_looked_at_before_a_peering() {
+fn checks_before_the_peering_end_at_the_first_failure() {
     let (mut world, a, b) = joined();
-    let last = |world: &World| said(world, &a, &b).pop().unwrap();
+    let last = |world: &World| explained(world, &a, &b).pop().unwrap();
     world.set_meshes(&b, "staging");
     assert_eq!(last(&world), "Fail: vpc-a requests prod, and vpc-b requests staging");
     world.set_meshes(&b, "prod");
@@ -49,51 +49,51 @@ fn the_first_thing_that_does_not_hold_is_the_last_that_is_looked_at_before_a_pee
     assert_eq!(last(&world), "Fail: 222222222222/eu-west-1 cannot be read: AssumeRole: denied");
     let missing = VpcRef::new(scope(1, 0), "vpc-missing".parse().unwrap());
     assert_eq!(
-        said(&world, &a, &missing)[1],
+        explained(&world, &a, &missing)[1],
         "Fail: vpc-missing (111111111111/us-east-1) has no peerd:env tag, or does not exist"
     );
-    assert_eq!(said(&world, &a, &a), ["Fail: both arguments are the same VPC"]);
+    assert_eq!(explained(&world, &a, &a), ["Fail: both arguments are the same VPC"]);
 }
 
 #[test]
-fn what_stands_against_a_peering_is_named() {
+fn what_prevents_a_peering_is_reported() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.1.128.0/17", "prod");
     assert!(
-        said(&world, &a, &b)
+        explained(&world, &a, &b)
             .contains(&"Fail: 10.1.0.0/16 overlaps 10.1.128.0/17, so AWS does not peer them".to_owned())
     );
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
-    assert!(said(&world, &a, &c).contains(&"Fail: they have no peering".to_owned()));
+    assert!(explained(&world, &a, &c).contains(&"Fail: they have no peering".to_owned()));
     world.peering("pcx-hand", &a, &c, PeeringStatus::Active, &Tags::new());
-    assert!(said(&world, &a, &c).contains(&"Fail: pcx-hand connects them, and peerd does not own it".to_owned()));
+    assert!(explained(&world, &a, &c).contains(&"Fail: pcx-hand connects them, and peerd does not own it".to_owned()));
     world.declare("prod", r#"{"mode":"paused"}"#);
-    assert!(said(&world, &a, &c).contains(&"Warn: prod is paused: peerd changes nothing of it".to_owned()));
+    assert!(explained(&world, &a, &c).contains(&"Warn: prod is paused: peerd changes nothing of it".to_owned()));
 }
 
 #[test]
-fn every_table_is_looked_at_both_ways() {
+fn every_route_table_is_checked_in_both_directions() {
     let (mut world, a, b) = joined();
     world.table("more", &a);
     world.table("left", &a);
     world.tag_table("rtb-left", tags::ROUTES, "ignore");
     world.route("rtb-more", "10.2.0.0/16", RouteTarget::Other("tgw-1".to_owned()));
-    let told = said(&world, &a, &b);
+    let checks = explained(&world, &a, &b);
     for line in [
         "Warn: rtb-left of vpc-a gets no routes of the mesh",
         "Fail: rtb-more of vpc-a routes 10.2.0.0/16 to tgw-1",
         "Fail: rtb-more of vpc-a has no route to 2600:1f18:2::/56",
         "Pass: 1 of 3 route tables of vpc-a have all routes to vpc-b",
     ] {
-        assert!(told.contains(&line.to_owned()), "{line}: {told:#?}");
+        assert!(checks.contains(&line.to_owned()), "{line}: {checks:#?}");
     }
     world.tag(&b, tags::CIDRS, "");
-    assert!(said(&world, &a, &b).contains(&"Fail: vpc-b advertises no CIDR block to the mesh".to_owned()));
+    assert!(explained(&world, &a, &b).contains(&"Fail: vpc-b advertises no CIDR block to the mesh".to_owned()));
 }
 
 #[test]
-fn acls_and_groups_are_told_as_far_as_they_were_read() {
+fn network_acls_and_groups_are_checked_as_far_as_they_are_readable() {
     let (world, a, b) = joined();
     let deny = NetworkAclRule {
         number: 1,
@@ -120,9 +120,9 @@ fn acls_and_groups_are_told_as_far_as_they_were_read() {
             (b.clone(), Ok(BTreeMap::from([("sg-2".to_owned(), from("10.0.0.0/8"))]))),
         ]),
     };
-    let told = with(&world, &filters, &a, &b);
+    let checks = with(&world, &filters, &a, &b);
     assert_eq!(
-        told[7..],
+        checks[7..],
         [
             "Fail: acl-1 of 2 subnets of vpc-a denies traffic to 10.2.0.0/16 of vpc-b",
             "Warn: no security group of vpc-a allows vpc-b",

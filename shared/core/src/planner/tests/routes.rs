@@ -6,7 +6,7 @@ use crate::finding::FindingKind;
 use crate::*;
 
 #[test]
-fn a_newcomer_with_a_more_specific_block_does_not_take_the_traffic_of_one_that_is_routed() {
+fn a_new_member_with_a_more_specific_cidr_takes_no_traffic_of_a_routed_one() {
     let mut world = World::new();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("z", scope(3, 0), "10.2.0.0/16", "prod");
@@ -17,7 +17,7 @@ fn a_newcomer_with_a_more_specific_block_does_not_take_the_traffic_of_one_that_i
 }
 
 #[test]
-fn a_foreign_route_is_never_taken_and_the_other_tables_are_routed() {
+fn a_foreign_route_is_never_replaced_and_other_tables_are_routed() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -31,7 +31,7 @@ fn a_foreign_route_is_never_taken_and_the_other_tables_are_routed() {
 }
 
 #[test]
-fn a_propagated_route_to_the_same_block_is_no_obstacle() {
+fn a_propagated_route_to_the_same_cidr_does_not_prevent_a_static_one() {
     let (mut world, ..) = joined();
     let table = world.observed.tables.get_mut(&"rtb-b".parse().unwrap()).unwrap();
     table.routes[0].created = false;
@@ -41,7 +41,7 @@ fn a_propagated_route_to_the_same_block_is_no_obstacle() {
 }
 
 #[test]
-fn a_gateways_table_takes_no_routes() {
+fn an_edge_associated_table_gets_no_routes() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
@@ -52,7 +52,7 @@ fn a_gateways_table_takes_no_routes() {
 }
 
 #[test]
-fn a_peering_that_died_is_made_anew_and_its_routes_move_without_a_gap() {
+fn a_dead_peering_is_created_again_and_its_routes_are_replaced_in_place() {
     use PeeringStatus::{Deleted, Expired, Rejected};
     for death in [Deleted, Expired, Rejected] {
         let (mut world, ..) = joined();
@@ -67,7 +67,7 @@ fn a_peering_that_died_is_made_anew_and_its_routes_move_without_a_gap() {
 }
 
 #[test]
-fn a_dead_peerings_routes_go_when_nobody_wants_the_pair_any_more() {
+fn routes_of_a_dead_peering_are_removed_if_no_mesh_wants_the_pair() {
     let (mut world, _, b) = joined();
     world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
     world.set_meshes(&b, "");
@@ -77,7 +77,7 @@ fn a_dead_peerings_routes_go_when_nobody_wants_the_pair_any_more() {
 }
 
 #[test]
-fn a_block_that_joins_is_routed_and_one_that_leaves_is_withdrawn() {
+fn a_cidr_that_is_added_to_a_vpc_is_routed_and_a_removed_one_is_not() {
     let (mut world, a, _) = joined();
     let seen = world.observed.vpcs.get_mut(&a).unwrap();
     seen.cidrs = ["10.1.0.0/16", "10.7.0.0/16"].into_iter().map(|block| cidr::parse(block).unwrap()).collect();
@@ -90,7 +90,7 @@ fn a_block_that_joins_is_routed_and_one_that_leaves_is_withdrawn() {
 }
 
 #[test]
-fn a_route_that_somebody_sent_over_another_managed_peering_is_moved_back_and_not_taken_out() {
+fn a_route_redirected_to_another_owned_peering_is_replaced_in_place() {
     let (mut world, ..) = joined();
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.settle();
@@ -104,7 +104,7 @@ fn a_route_that_somebody_sent_over_another_managed_peering_is_moved_back_and_not
 }
 
 #[test]
-fn a_part_that_somebody_routes_to_a_peer_by_hand_does_not_take_the_block_from_the_one_that_has_it() {
+fn a_manual_route_to_part_of_a_cidr_does_not_take_the_cidr_from_its_peer() {
     let (mut world, a, _) = joined();
     world.vpc("0", scope(1, 1), "10.2.0.0/16", "prod"); // a lesser VPC than b, with b's addresses
     world.settle();
@@ -134,7 +134,7 @@ fn elsewhere() -> RouteTarget {
 }
 
 #[test]
-fn a_block_that_a_prefix_list_leads_elsewhere_is_not_routed_and_its_neighbours_are() {
+fn a_cidr_that_a_prefix_list_routes_elsewhere_is_reported_and_not_routed() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.2.0.0/16 10.3.0.0/16", "prod");
@@ -151,7 +151,7 @@ fn a_block_that_a_prefix_list_leads_elsewhere_is_not_routed_and_its_neighbours_a
 }
 
 #[test]
-fn a_prefix_list_that_leads_to_the_peering_itself_is_in_nobodys_way() {
+fn a_prefix_list_that_routes_to_the_same_peering_is_no_conflict() {
     let (mut world, ..) = joined();
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     listed(&mut world, "rtb-a", "pl-1", RouteTarget::Peering("pcx-new1".parse().unwrap()), Ok("10.2.0.0/16"));
@@ -160,7 +160,7 @@ fn a_prefix_list_that_leads_to_the_peering_itself_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_cannot_be_read_is_a_gap() {
+fn a_prefix_list_is_read_only_to_add_routes_and_an_unreadable_one_is_reported() {
     let (mut world, ..) = joined();
     let list = "pl-1".parse().unwrap();
     listed(&mut world, "rtb-a", "pl-1", elsewhere(), Err("denied"));
@@ -175,7 +175,7 @@ fn a_list_is_asked_for_where_something_is_to_be_routed_beside_it_and_one_that_ca
 }
 
 #[test]
-fn a_part_stays_routed_while_a_prefix_list_stands_where_the_whole_is_to_be() {
+fn a_part_stays_routed_while_a_prefix_list_blocks_the_whole_cidr() {
     let mut world = World::new();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");

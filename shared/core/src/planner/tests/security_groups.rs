@@ -65,7 +65,7 @@ fn opened(ports: &str) -> (World, VpcRef, VpcRef) {
 }
 
 #[test]
-fn a_group_lets_in_the_blocks_of_its_vpcs_peers_for_each_range_of_ports() {
+fn a_group_allows_the_cidrs_of_the_peers_of_its_vpc_for_each_port_range() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443 icmp")]);
     let (done, findings) = world.settle();
@@ -85,7 +85,7 @@ fn a_group_lets_in_the_blocks_of_its_vpcs_peers_for_each_range_of_ports() {
 }
 
 #[test]
-fn a_group_that_names_no_ports_lets_everything_in_and_one_without_peers_nothing() {
+fn a_group_without_ports_allows_all_traffic_and_one_without_peers_none() {
     let (mut world, a, b) = joined();
     world.group("a", &a, &[(ALLOW, "prod")]);
     world.group("b", &b, &[(ALLOW, "staging")]);
@@ -101,7 +101,7 @@ fn a_group_that_names_no_ports_lets_everything_in_and_one_without_peers_nothing(
 }
 
 #[test]
-fn neighbouring_blocks_are_one_rule_and_the_wider_one_stands_before_the_others_go() {
+fn adjacent_cidrs_get_one_rule_that_is_added_before_the_narrower_is_revoked() {
     let (mut world, _, _) = opened("tcp");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let (done, _) = world.settle();
@@ -113,7 +113,7 @@ fn neighbouring_blocks_are_one_rule_and_the_wider_one_stands_before_the_others_g
 }
 
 #[test]
-fn a_peer_that_leaves_is_shut_out_and_whoever_stays_is_let_in_first() {
+fn rules_for_remaining_peers_are_added_before_those_of_a_leaver_are_revoked() {
     let (mut world, _, b) = opened("tcp");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.settle();
@@ -131,7 +131,7 @@ fn a_peer_that_leaves_is_shut_out_and_whoever_stays_is_let_in_first() {
 }
 
 #[test]
-fn ports_change_in_place_and_a_group_that_lets_nobody_in_any_more_keeps_no_rule() {
+fn rules_follow_the_ports_tag_and_a_group_without_the_allow_tag_keeps_none() {
     let (mut world, ..) = opened("tcp/443");
     world.set_group(PORTS, "udp/53");
     world.settle();
@@ -147,7 +147,7 @@ fn ports_change_in_place_and_a_group_that_lets_nobody_in_any_more_keeps_no_rule(
 }
 
 #[test]
-fn rules_of_somebody_else_are_left_and_what_they_let_in_needs_no_rule_of_ours() {
+fn foreign_rules_stay_and_what_they_allow_needs_no_owned_rule() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
     world
@@ -161,7 +161,7 @@ fn rules_of_somebody_else_are_left_and_what_they_let_in_needs_no_rule_of_ours() 
 }
 
 #[test]
-fn a_rule_that_two_meshes_want_stands_for_both_and_goes_with_the_last() {
+fn a_rule_for_two_meshes_is_revoked_with_the_last_of_them() {
     let (mut world, a, b) = joined();
     world.set_meshes(&a, "prod staging");
     world.set_meshes(&b, "prod staging");
@@ -184,7 +184,7 @@ fn a_rule_that_two_meshes_want_stands_for_both_and_goes_with_the_last() {
 }
 
 #[test]
-fn a_rule_whose_meshes_somebody_took_off_is_marked_anew_or_goes() {
+fn a_rule_that_lost_its_mesh_tags_is_tagged_again_or_revoked() {
     let (mut world, ..) = opened("tcp");
     let bare: Tags = [(MANAGED_BY.to_owned(), "peerd".to_owned())].into();
     world.observed.ingress.rules.values_mut().for_each(|rule| rule.tags = bare.clone());
@@ -199,7 +199,7 @@ fn a_rule_whose_meshes_somebody_took_off_is_marked_anew_or_goes() {
 }
 
 #[test]
-fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
+fn while_a_peer_is_unreadable_no_ingress_rule_is_revoked() {
     let (mut world, a, b) = opened("tcp");
     world.set_group(PORTS, "tcp udp");
     world.close(&b.scope);
@@ -214,7 +214,7 @@ fn while_a_peer_cannot_be_read_nobody_is_let_in_anew_and_nobody_is_shut_out() {
 }
 
 #[test]
-fn groups_that_cannot_be_read_are_a_gap_of_their_own_and_are_left_alone() {
+fn unreadable_groups_are_reported_and_not_changed() {
     let (mut world, a, b) = opened("tcp");
     world.observed.unreadable_groups.insert(a.scope.clone(), "DescribeSecurityGroups: denied".to_owned());
     world.set_meshes(&b, "");
@@ -225,7 +225,7 @@ fn groups_that_cannot_be_read_are_a_gap_of_their_own_and_are_left_alone() {
 }
 
 #[test]
-fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
+fn rules_over_the_quota_of_a_group_are_reported_and_the_others_added() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1 udp/1")]);
     world.the_group().others = 59;
@@ -239,7 +239,7 @@ fn what_does_not_fit_into_a_group_is_told_and_what_stands_stays() {
 }
 
 #[test]
-fn where_room_is_short_what_takes_the_place_of_a_rule_comes_before_what_is_new() {
+fn near_the_rule_quota_replacements_of_rules_come_before_new_rules() {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.9.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.5.0.0/16", "prod");
@@ -255,7 +255,7 @@ fn where_room_is_short_what_takes_the_place_of_a_rule_comes_before_what_is_new()
 }
 
 #[test]
-fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_run() {
+fn a_rule_that_aws_refuses_is_reported_with_its_message_and_not_retried() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1")]);
     let (plan, _) = world.plan();
@@ -268,7 +268,7 @@ fn what_aws_refuses_to_let_in_is_told_in_its_words_and_not_tried_again_in_this_r
 }
 
 #[test]
-fn words_that_make_no_sense_are_told_by_the_runs_of_meshes_that_they_concern() {
+fn invalid_tag_values_of_a_group_are_reported_by_the_runs_of_its_meshes() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod $x"), (PORTS, "tcp/443 tpc/80")]);
     let (_, findings) = world.settle();
@@ -285,7 +285,7 @@ fn words_that_make_no_sense_are_told_by_the_runs_of_meshes_that_they_concern() {
 }
 
 #[test]
-fn a_block_that_the_vpc_leads_to_another_peer_is_not_let_in() {
+fn a_cidr_that_the_vpc_routes_to_another_peer_is_not_allowed() {
     let (mut world, a, _) = opened("tcp");
     world.vpc("c", scope(3, 0), "10.2.0.0/17", "staging");
     world.set_meshes(&a, "prod staging");
@@ -303,7 +303,7 @@ fn a_block_that_the_vpc_leads_to_another_peer_is_not_let_in() {
 }
 
 #[test]
-fn a_block_with_a_route_over_a_foreign_peering_is_not_let_in_even_after_that_peering_is_dead_or_unlisted() {
+fn a_cidr_routed_to_a_foreign_peering_even_a_dead_one_is_not_allowed() {
     for status in [Some(PeeringStatus::Active), Some(PeeringStatus::Deleted), None] {
         let (mut world, a, _) = joined();
         let c = world.vpc("c", scope(3, 0), "10.4.0.0/16", "");
@@ -322,7 +322,7 @@ fn a_block_with_a_route_over_a_foreign_peering_is_not_let_in_even_after_that_pee
 }
 
 #[test]
-fn a_group_lets_in_what_its_peers_advertise_and_the_mesh_takes() {
+fn a_group_allows_what_its_peers_advertise_and_the_mesh_routes() {
     let (mut world, _, b) = opened("tcp");
     world.tag(&b, CIDRS, "10.2.0.0/17");
     world.settle();
@@ -338,7 +338,7 @@ fn a_group_lets_in_what_its_peers_advertise_and_the_mesh_takes() {
 }
 
 #[test]
-fn undeclaring_a_mesh_shuts_nobody_out() {
+fn undeclaring_a_mesh_revokes_no_rule() {
     let (mut world, ..) = opened("tcp");
     world.desired.declared.remove(&mesh("prod"));
     world.settle();
@@ -349,7 +349,7 @@ fn undeclaring_a_mesh_shuts_nobody_out() {
 }
 
 #[test]
-fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
+fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
     let (mut world, a, _) = joined();
     world.vpc("d", scope(3, 0), "10.7.0.0/16", "staging");
     world.group("a", &a, &[(ALLOW, "prod")]);
@@ -383,7 +383,7 @@ fn the_linter_lets_only_members_in_and_touches_only_rules_of_ours() {
 }
 
 #[test]
-fn a_rule_stays_while_its_cidr_moves_to_the_member_that_advertises_it_now() {
+fn a_rule_stays_while_its_cidr_moves_to_another_member() {
     let (mut world, a, b) = opened("tcp");
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
     world.settle();

@@ -23,7 +23,7 @@ fn two() -> (World, VpcRef, VpcRef) {
 }
 
 #[test]
-fn a_peering_that_its_requester_does_not_show_yet_is_waited_for_and_not_called_foreign() {
+fn a_peering_not_yet_visible_to_its_requester_is_waited_for_and_not_foreign() {
     let (mut world, a, b) = two();
     let status = PeeringStatus::PendingAcceptance;
     let view = PeeringView::new("pcx-1".parse().unwrap(), [&a, &b], status, Tags::new());
@@ -40,7 +40,7 @@ fn a_peering_that_its_requester_does_not_show_yet_is_waited_for_and_not_called_f
 }
 
 #[test]
-fn a_request_beside_somebodys_active_peering_is_withdrawn_and_an_active_one_of_ours_stays() {
+fn an_owned_request_is_deleted_if_the_pair_has_an_active_foreign_peering() {
     for (ours, left) in [(PeeringStatus::PendingAcceptance, 1), (PeeringStatus::Active, 0)] {
         let (mut world, a, b) = two();
         let tags = world.managed([&a, &b], "prod");
@@ -53,7 +53,7 @@ fn a_request_beside_somebodys_active_peering_is_withdrawn_and_an_active_one_of_o
 }
 
 #[test]
-fn of_several_managed_peerings_the_one_furthest_along_is_used_and_the_others_go() {
+fn of_several_owned_peerings_the_most_advanced_is_used() {
     let (mut world, a, b) = two();
     let tags = world.managed([&a, &b], "prod");
     world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
@@ -66,7 +66,7 @@ fn of_several_managed_peerings_the_one_furthest_along_is_used_and_the_others_go(
 }
 
 #[test]
-fn a_pending_request_is_retagged_on_its_requesters_side_only() {
+fn a_pending_request_is_retagged_only_on_the_requester_side() {
     let (mut world, a, b) = two();
     let tags = world.managed([&a, &b], "staging");
     world.peering("pcx-1", &a, &b, PeeringStatus::PendingAcceptance, &tags);
@@ -78,7 +78,7 @@ fn a_pending_request_is_retagged_on_its_requesters_side_only() {
 }
 
 #[test]
-fn a_dead_peerings_routes_are_moved_to_its_successor_and_those_to_nobodys_block_taken_out() {
+fn routes_of_a_dead_peering_move_to_its_successor_and_stale_ones_are_removed() {
     let (mut world, a, b) = joined();
     world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap().status = PeeringStatus::Deleted;
     world.route("rtb-a", "10.9.0.0/16", target("pcx-new1"));
@@ -91,7 +91,7 @@ fn a_dead_peerings_routes_are_moved_to_its_successor_and_those_to_nobodys_block_
 }
 
 #[test]
-fn a_dead_peerings_routes_go_where_no_successor_can_come_for_now() {
+fn routes_of_a_dead_peering_are_removed_if_no_successor_is_possible_now() {
     let refused =
         |world: &mut World, pair: Pair| drop(world.observed.run.quota_refusals.insert(pair, "quota".to_owned()));
     let dark = |world: &mut World, pair: Pair| world.close(&pair.accepter().scope.clone());
@@ -113,7 +113,7 @@ fn a_dead_peerings_routes_go_where_no_successor_can_come_for_now() {
 }
 
 #[test]
-fn a_peering_that_stays_though_it_looks_unwanted_is_reported_with_the_reason() {
+fn a_retained_peering_that_looks_unwanted_is_reported_with_the_reason() {
     let (mut world, _, b) = joined();
     world.set_meshes(&b, "staging");
     world.close(&scope(1, 0));
@@ -128,7 +128,7 @@ fn a_peering_that_stays_though_it_looks_unwanted_is_reported_with_the_reason() {
 }
 
 #[test]
-fn an_end_that_asks_for_another_mesh_proves_nothing_while_the_other_cannot_be_read() {
+fn a_request_for_another_mesh_proves_nothing_while_the_other_side_is_unreadable() {
     let (mut world, _, b) = joined();
     world.close(&scope(1, 0));
     world.set_meshes(&b, "staging");
@@ -138,7 +138,7 @@ fn an_end_that_asks_for_another_mesh_proves_nothing_while_the_other_cannot_be_re
 }
 
 #[test]
-fn a_vpc_whose_scope_was_not_asked_is_no_member_whatever_the_index_says() {
+fn an_indexed_vpc_in_a_scope_that_was_not_read_is_not_a_member() {
     let (mut world, _, b) = two();
     world.close(&b.scope);
     world.observed.scopes.remove(&b.scope);
@@ -148,7 +148,7 @@ fn a_vpc_whose_scope_was_not_asked_is_no_member_whatever_the_index_says() {
 }
 
 #[test]
-fn what_left_is_remembered_for_cleaning_up_and_wants_nothing() {
+fn an_indexed_vpc_that_left_gets_no_routes() {
     let (mut world, _, b) = joined();
     world.close(&b.scope);
     let member = world.desired.indexed.get_mut(&b).unwrap();
@@ -158,7 +158,7 @@ fn what_left_is_remembered_for_cleaning_up_and_wants_nothing() {
 }
 
 #[test]
-fn of_two_routes_to_the_same_addresses_the_one_to_the_lesser_peer_stays() {
+fn of_two_routes_that_overlap_the_one_to_the_lesser_peer_stays() {
     let (mut world, a, _) = joined();
     let c = world.vpc("c", scope(3, 0), "10.2.128.0/17", "prod");
     let tags = world.managed([&a, &c], "prod");
@@ -169,7 +169,7 @@ fn of_two_routes_to_the_same_addresses_the_one_to_the_lesser_peer_stays() {
 }
 
 #[test]
-fn a_block_that_the_own_vpc_has_too_is_not_routed_and_holds_nothing_else_up() {
+fn a_cidr_that_overlaps_the_vpc_itself_is_not_routed_and_the_others_are() {
     let (mut world, _, b) = joined();
     let blocks = "10.1.128.0/17 10.2.0.0/16 10.7.0.0/16";
     let blocks = blocks.split(' ').map(|block| cidr::parse(block).unwrap()).collect();
@@ -180,7 +180,7 @@ fn a_block_that_the_own_vpc_has_too_is_not_routed_and_holds_nothing_else_up() {
 }
 
 #[test]
-fn more_than_ten_deletes_that_are_a_small_share_of_the_mesh_go_unasked() {
+fn more_than_ten_deletes_below_the_percentage_need_no_confirmation() {
     let mut world = World::new();
     for n in 1..=12 {
         world.vpc(&format!("v{n}"), scope(1, 0), &format!("10.{n}.0.0/16"), "prod");
@@ -194,7 +194,7 @@ fn more_than_ten_deletes_that_are_a_small_share_of_the_mesh_go_unasked() {
 }
 
 #[test]
-fn a_status_keeps_the_entries_of_a_declared_mesh_that_the_vpc_left_as_long_as_it_has_a_peering_of_that_mesh() {
+fn a_status_keeps_entries_of_a_mesh_the_vpc_left_while_it_has_a_peering_of_it() {
     let (mut world, a, _) = joined();
     world.set_meshes(&a, "prod $x");
     let rewritten = |world: &mut World, line: &str| {
@@ -213,7 +213,7 @@ fn a_status_keeps_the_entries_of_a_declared_mesh_that_the_vpc_left_as_long_as_it
 }
 
 #[test]
-fn a_route_to_a_vpc_that_cannot_be_read_neither_goes_nor_takes_another_away() {
+fn a_route_to_an_unreadable_vpc_stays_and_displaces_no_other_route() {
     let (mut world, a, _) = joined();
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let tags = world.managed([&a, &c], "prod");

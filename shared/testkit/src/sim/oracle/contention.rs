@@ -42,7 +42,7 @@ pub fn rule(group: &SecurityGroupId, permission: &Permission) -> String {
 }
 
 impl CreationCounts {
-    /// Records the creations of peerd, and forgets a resource that peerd itself deleted.
+    /// Records the creations of peerd, and removes a resource that peerd itself deleted.
     pub fn note(&mut self, facts: &Facts, Entry { at, by, change }: &Entry) {
         self.now = *at;
         if !matches!(by, Actor::Worker(_)) {
@@ -73,7 +73,7 @@ impl CreationCounts {
     }
 
     /// Deletes all records, as the loss of the table does.
-    pub fn forget(&mut self) {
+    pub fn prune(&mut self) {
         self.times.clear();
     }
 

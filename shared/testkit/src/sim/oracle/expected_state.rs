@@ -192,7 +192,7 @@ pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) 
 
 /// Whether the status of a VPC may report more than the joined meshes: invalid tags, or CIDR blocks that a mesh does
 /// not admit.
-pub fn is_told_more(policies: &Policies, end: End<'_>) -> bool {
+pub fn has_other_entries(policies: &Policies, end: End<'_>) -> bool {
     let ranges = |mesh: &String| policies.get(mesh).is_some_and(|policy| !policy.admit.cidrs.is_empty());
     end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.asks_for().iter().any(ranges)
 }

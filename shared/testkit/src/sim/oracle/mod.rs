@@ -131,7 +131,7 @@ impl Oracle {
         self.give_up_the_released();
         let policies = expected_state::Policies { of_meshes: defaults(declared), ..self.facts.policies.now().clone() };
         self.facts.policies.set(at, policies);
-        self.creations.forget();
+        self.creations.prune();
     }
 
     /// Records what peerd knows of the organization, and which accounts an operator removed. The loss of the
@@ -152,7 +152,7 @@ impl Oracle {
         }
     }
 
-    /// Records the dead peerings that a policy releases: peerd cannot tell later whose their routes are.
+    /// Records the dead peerings that a policy releases: peerd cannot determine later whose their routes are.
     fn give_up_the_released(&mut self) {
         let Facts { policies, peerings, given_up, .. } = &mut self.facts;
         let is_dead = |id: &&PeeringId| peerings.get(*id).is_some_and(|peering| !peering.is_live());

@@ -119,8 +119,8 @@ impl Oracle {
         let only = BTreeSet::from([mesh.to_owned()]);
         // Rules that existed when the worker read the group count: another worker may have revoked them since.
         let standing = group.rules.iter().filter(|(id, _)| *id != rule).map(|(_, other)| &other.permission);
-        let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
-        let left = standing.chain(stood).filter(|other| other.traffic == *what);
+        let deleted_later = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let left = standing.chain(deleted_later).filter(|other| other.traffic == *what);
         let left: Vec<IpNet> = left.map(|other| other.from).collect();
         self.facts.vpcs.keys().filter(|peer| self.carried(&group.vpc, peer, from)).any(|peer| {
             let needs = |piece: &IpNet| {
@@ -191,9 +191,9 @@ impl Oracle {
     /// it adds its replacement.
     fn was_crowded(&self, group: &Group, block: &IpNet, from: u64) -> bool {
         let standing = group.rules.values().map(|rule| &rule.permission);
-        let stood = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let deleted_later = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
         let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == block.addr().is_ipv4();
-        standing.chain(stood).filter(of_family).count() >= self.quotas.value(Quota::Rules)
+        standing.chain(deleted_later).filter(of_family).count() >= self.quotas.value(Quota::Rules)
     }
 
     /// Checks that a group has the rules that its tags require, and no other rule of peerd.
