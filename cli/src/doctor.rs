@@ -31,12 +31,12 @@ pub struct Arguments {
 pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let from_here = source.role().is_some();
     let (mut hub, scopes) = match source.file(stack) {
-        Some(_) => (Vec::new(), look(source, stack, None).await?),
+        Some(_) => (Vec::new(), examine(source, stack, None).await?),
         None => {
             let deployed = Stack::of_stack(&configuration().await, stack.unwrap_or(DEFAULT_STACK)).await?;
             let mut hub = of_hub(&deployed).await;
             let scopes = match from_here {
-                true => look(source, stack, Some(&deployed.hub.bus)).await?,
+                true => examine(source, stack, Some(&deployed.hub.bus)).await?,
                 false => asked_of_hub(&deployed, &mut hub).await,
             };
             (hub, scopes)
@@ -51,7 +51,7 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
 }
 
 /// Examines every scope from this machine.
-async fn look(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
+async fn examine(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
     let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
@@ -76,8 +76,8 @@ async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
 async fn of_hub(deployed: &Stack) -> Vec<Check> {
     let mut checks = vec![deployed.hub.check_status()];
     checks.extend(deployed.hub.rules(&deployed.name).await);
-    for letters in &deployed.letters {
-        checks.push(queue(letters).await);
+    for queue in &deployed.queues {
+        checks.push(check_queue(queue).await);
     }
     let now = SystemClock.now();
     checks.push(match deployed.store.last_sweep().await {
@@ -90,9 +90,9 @@ async fn of_hub(deployed: &Stack) -> Vec<Check> {
     checks
 }
 
-async fn queue(letters: &QueueWithDlq) -> Check {
-    let name = letters.name;
-    match letters.counts().await {
+async fn check_queue(queue: &QueueWithDlq) -> Check {
+    let name = queue.name;
+    match queue.counts().await {
         Ok((_, dead)) if dead > 0 => Check::fail(
             format!("{dead} messages are in the dead-letter queue of {name}"),
             "read its log, fix the cause, then run `peerd redrive`",
@@ -101,7 +101,7 @@ async fn queue(letters: &QueueWithDlq) -> Check {
             format!("{waiting} messages wait for {name}"),
             "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => Check::pass(format!("{name} has no dead letters, and {waiting} messages wait for it")),
+        Ok((waiting, _)) => Check::pass(format!("{name} has no dead queue, and {waiting} messages wait for it")),
         Err(error) => Check::warn(
             format!("the queue of {name} cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",

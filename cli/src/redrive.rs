@@ -9,7 +9,7 @@ use serde_json::json;
 /// `peerd redrive`: moves every dead letter back to its queue.
 pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
     let mut counts = Vec::new();
-    for queue in &deployed.letters {
+    for queue in &deployed.queues {
         let mut count = 0;
         loop {
             match queue.redrive().await? {

@@ -87,12 +87,13 @@ fn unknown(mesh: &MeshName) -> anyhow::Error {
 
 fn overview(known: &[Known], swept: Option<u64>) -> String {
     let lines = known.iter().map(|of| {
-        let gaps = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Unreadable).count();
-        let [members, findings, gaps] = [of.members.len(), of.findings.len(), gaps].map(|count| count.to_string());
-        [of.mesh.to_string(), of.declaration.mode(), members, of_all_active(&of.pairs), findings, gaps]
+        let unreadable = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Unreadable).count();
+        let [members, findings, unreadable] =
+            [of.members.len(), of.findings.len(), unreadable].map(|count| count.to_string());
+        [of.mesh.to_string(), of.declaration.mode(), members, of_all_active(&of.pairs), findings, unreadable]
     });
     let swept = swept.map_or_else(|| "no sweep yet".to_owned(), |age| format!("last sweep {} ago", lasting(age)));
-    format!("{}\n{swept}\n", table(["MESH", "MODE", "MEMBERS", "PAIRS ACTIVE", "FINDINGS", "GAPS"], lines))
+    format!("{}\n{swept}\n", table(["MESH", "MODE", "MEMBERS", "PAIRS ACTIVE", "FINDINGS", "UNREADABLE"], lines))
 }
 
 /// The number of pairs with an active peering, and of all pairs.
@@ -201,7 +202,7 @@ mod tests {
     fn status_counts_all_meshes_and_shows_one_with_remedies() {
         assert_eq!(
             overview(&[known()], Some(180_000)),
-            "MESH  MODE    MEMBERS  PAIRS ACTIVE  FINDINGS  GAPS\nprod  active  1        2 of 3        1         0\n\n\
+            "MESH  MODE    MEMBERS  PAIRS ACTIVE  FINDINGS  UNREADABLE\nprod  active  1        2 of 3        1         0\n\n\
              last sweep 3 minutes ago\n"
         );
         assert!(overview(&[], None).ends_with("no sweep yet\n"));

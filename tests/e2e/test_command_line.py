@@ -28,7 +28,7 @@ def test_the_status_of_a_mesh_lists_its_members_and_a_remedy_for_each_open_findi
     assert "overlap" in {finding["kind"] for finding in overview["prod"]["findings"]}
     assert overview["prod"]["pairs"] == {"overlapping": 1}
     heading, *lines = peerd.ok("status").splitlines()
-    assert heading.split("  ")[0] == "MESH" and "PAIRS ACTIVE" in heading and "GAPS" in heading
+    assert heading.split("  ")[0] == "MESH" and "PAIRS ACTIVE" in heading and "UNREADABLE" in heading
     assert next(line for line in lines if line.startswith("prod")).split()[3:6] == ["0", "of", "1"]
     assert "sweep" in lines[-1]
 

@@ -80,7 +80,7 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
         bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
     let cloud = AwsCloud::new(Sessions::load(role_arn(&role), None).await);
-    let observed = look(&cloud, old.vpcs()).await;
+    let observed = observe(&cloud, old.vpcs()).await;
     let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
@@ -95,7 +95,7 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
 }
 
 /// Reads VPCs and the peerings of their scopes. Records the scopes that cannot be read.
-async fn look(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> ObservedState {
+async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> ObservedState {
     let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
         let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
         (scope, vpcs.and_then(|vpcs| Ok((vpcs, peerings?))))

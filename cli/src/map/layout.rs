@@ -124,14 +124,14 @@ fn with_title(size: Size) -> Size {
 }
 
 /// Puts boxes into rows, from left to right, so that they are as large as possible in a frame 16 wide and 10 high.
-fn flow(sizes: Vec<Size>, gap: u32) -> (Vec<Point>, Size) {
+fn flow(sizes: Vec<Size>, spacing: u32) -> (Vec<Point>, Size) {
     let mut limit = sizes.iter().map(|size| size.width).max().unwrap_or_default();
     let room = |all: Size| (all.width * 10).max(all.height * 16);
-    let mut best = rows(&sizes, gap, limit);
+    let mut best = rows(&sizes, spacing, limit);
     let mut last = best.clone();
     while last.0.iter().any(|place| place.y > 0) {
         limit += limit / 8 + 1;
-        last = rows(&sizes, gap, limit);
+        last = rows(&sizes, spacing, limit);
         if room(last.1) < room(best.1) {
             best = last.clone();
         }
@@ -140,16 +140,16 @@ fn flow(sizes: Vec<Size>, gap: u32) -> (Vec<Point>, Size) {
 }
 
 /// Puts boxes into rows that are no wider than the limit.
-fn rows(sizes: &[Size], gap: u32, limit: u32) -> (Vec<Point>, Size) {
+fn rows(sizes: &[Size], spacing: u32, limit: u32) -> (Vec<Point>, Size) {
     let (mut next, mut row, mut all) = (Point::default(), 0, Size::default());
     let mut place = |size: &Size| {
         if next.x > 0 && next.x + size.width > limit {
-            next = Point { x: 0, y: next.y + row + gap };
+            next = Point { x: 0, y: next.y + row + spacing };
             row = 0;
         }
         let at = next;
         row = row.max(size.height);
-        next.x += size.width + gap;
+        next.x += size.width + spacing;
         all = Size { width: all.width.max(at.x + size.width), height: all.height.max(at.y + size.height) };
         at
     };
@@ -167,7 +167,7 @@ mod tests {
         beside(one, other) || beside(other, one)
     }
 
-    fn holds(outer: (Point, Size), inner: (Point, Size)) -> bool {
+    fn contains(outer: (Point, Size), inner: (Point, Size)) -> bool {
         let (ends, end) = (|(at, size): (Point, Size)| (at.x + size.width, at.y + size.height), inner.0);
         outer.0.x <= end.x && outer.0.y <= end.y && ends(inner).0 <= ends(outer).0 && ends(inner).1 <= ends(outer).1
     }
@@ -188,7 +188,7 @@ mod tests {
             }
             let whole = [(Point::default(), layout.size)];
             for (inner, outer) in [(&chips, &regions[..]), (&regions, &accounts), (&accounts, &whole)] {
-                let inside = |it: &(Point, Size)| outer.iter().filter(|area| holds(**area, *it)).count();
+                let inside = |it: &(Point, Size)| outer.iter().filter(|area| contains(**area, *it)).count();
                 assert!(inner.iter().all(|it| inside(it) == 1), "{vpcs} VPCs");
             }
         }

@@ -79,7 +79,7 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
     let asked = if json { Some(Format::Json) } else { format.or_else(|| out.as_deref().and_then(Format::of)) };
     let map = match from {
         Some(file) => read(&file)?,
-        None => look(meshes, source, stack).await?,
+        None => observe(meshes, source, stack).await?,
     };
     let text = asked.unwrap_or(Format::Html).draw(&map)?;
     let Some(out) = out else { return Ok(text) };
@@ -95,7 +95,7 @@ fn read(file: &Path) -> Result<Map> {
     })
 }
 
-async fn look(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
+async fn observe(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
     let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;

@@ -96,7 +96,7 @@ impl Backend {
             );
         };
         let deployed = Stack::of_stack(&configuration().await, stack).await?;
-        let Stack { name, store, queue, bus, meshes, accounts, regions, letters: _, hub: _, stack } = deployed;
+        let Stack { name, store, queue, bus, meshes, accounts, regions, queues: _, hub: _, stack } = deployed;
         let sessions = Sessions::load(config::role_arn(&role), None).await;
         let settings = Settings {
             deployment: name,

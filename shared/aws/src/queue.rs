@@ -23,7 +23,7 @@ impl SqsQueue {
     }
 }
 
-/// The queue of a function and its dead-letter queue.
+/// The queue of a function and its dead-message queue.
 pub struct QueueWithDlq {
     /// The queue's name: vpc-events, peering-events or drift-repair.
     pub name: &'static str,
@@ -33,7 +33,7 @@ pub struct QueueWithDlq {
 }
 
 impl QueueWithDlq {
-    /// Creates a client of the queue at the URL `queue` and the dead-letter queue at the URL `dead`.
+    /// Creates a client of the queue at the URL `queue` and the dead-message queue at the URL `dead`.
     pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
         Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
     }
@@ -64,11 +64,11 @@ impl QueueWithDlq {
         let failed = |call: &str| format!("{call} of the dead letters of {}", self.name);
         let request = self.sqs.receive_message().queue_url(&self.dead).max_number_of_messages(10).wait_time_seconds(1);
         let answer = request.send().await.map_err(|error| errors::port(failed("ReceiveMessage"), error))?;
-        for letter in answer.messages() {
-            let body = letter.body().unwrap_or_default();
+        for message in answer.messages() {
+            let body = message.body().unwrap_or_default();
             let request = self.sqs.send_message().queue_url(&self.queue).message_body(body);
             request.send().await.map_err(|error| errors::port(failed("SendMessage"), error))?;
-            let handle = letter.receipt_handle().unwrap_or_default();
+            let handle = message.receipt_handle().unwrap_or_default();
             let request = self.sqs.delete_message().queue_url(&self.dead).receipt_handle(handle);
             request.send().await.map_err(|error| errors::port(failed("DeleteMessage"), error))?;
         }

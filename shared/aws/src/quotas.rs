@@ -24,7 +24,7 @@ pub async fn read(sessions: &Sessions, scope: &Scope) -> Result<Quotas, CloudErr
     let client = aws_sdk_servicequotas::Client::new(&sessions.of(scope).await);
     let all = client.list_service_quotas().service_code(SERVICE).into_paginator().items().send().try_collect();
     match tokio::time::timeout(TIMEOUT, all).await {
-        Ok(Ok(listed)) => Ok(listed.iter().filter_map(granted).collect()),
+        Ok(Ok(listed)) => Ok(listed.iter().filter_map(quota_value).collect()),
         Ok(Err(error)) => Err(errors::cloud(call, error)),
         Err(late) => {
             let error = CloudError::new(ErrorKind::Unavailable, call);
@@ -34,7 +34,7 @@ pub async fn read(sessions: &Sessions, scope: &Scope) -> Result<Quotas, CloudErr
 }
 
 /// Converts a quota that peerd uses, and its value, which AWS returns as a floating-point number.
-fn granted(listed: &ServiceQuota) -> Option<(Quota, usize)> {
+fn quota_value(listed: &ServiceQuota) -> Option<(Quota, usize)> {
     let quota = Quota::ALL.into_iter().find(|quota| listed.quota_code() == Some(quota.code()))?;
     let value = listed.value().filter(|value| *value >= 0.0)?;
     #[expect(
@@ -52,9 +52,9 @@ mod tests {
     #[test]
     fn quotas_are_identified_by_code_and_invalid_values_are_ignored() {
         let listed = |code: &str, value| ServiceQuota::builder().quota_code(code).value(value).build();
-        assert_eq!(granted(&listed("L-7E9ECCDB", 125.0)), Some((Quota::Peerings, 125)));
-        assert_eq!(granted(&listed("L-93826ACB", -1.0)), None);
-        assert_eq!(granted(&listed("L-93826ACB", f64::NAN)), None);
-        assert_eq!(granted(&listed("L-F678F1CE", 5.0)), None, "VPCs per Region");
+        assert_eq!(quota_value(&listed("L-7E9ECCDB", 125.0)), Some((Quota::Peerings, 125)));
+        assert_eq!(quota_value(&listed("L-93826ACB", -1.0)), None);
+        assert_eq!(quota_value(&listed("L-93826ACB", f64::NAN)), None);
+        assert_eq!(quota_value(&listed("L-F678F1CE", 5.0)), None, "VPCs per Region");
     }
 }

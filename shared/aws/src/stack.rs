@@ -25,7 +25,7 @@ pub struct Stack {
     /// The queue for work on all of its meshes.
     pub queue: SqsQueue,
     /// Every queue with its dead-letter queue.
-    pub letters: Vec<QueueWithDlq>,
+    pub queues: Vec<QueueWithDlq>,
     /// The hub, for `peerd doctor`.
     pub hub: Hub,
     /// The meshes that its parameter `Meshes` declares.
@@ -98,17 +98,13 @@ impl Stack {
             regions: list(&parameters, "Regions"),
             store: DynamoStore::new(config, output("TableName")?),
             queue: SqsQueue::new(config, output("DriftRepairQueueUrl")?),
-            letters: [
-                ("vpc-events", "VpcEvents"),
-                ("peering-events", "PeeringEvents"),
-                ("drift-repair", "DriftRepair"),
-            ]
-            .into_iter()
-            .map(|(name, of)| {
-                let (queue, dead) = (output(&format!("{of}QueueUrl"))?, output(&format!("{of}DeadLettersUrl"))?);
-                Ok(QueueWithDlq::new(config, name, queue, dead))
-            })
-            .collect::<Result<_, StackError>>()?,
+            queues: [("vpc-events", "VpcEvents"), ("peering-events", "PeeringEvents"), ("drift-repair", "DriftRepair")]
+                .into_iter()
+                .map(|(name, of)| {
+                    let (queue, dead) = (output(&format!("{of}QueueUrl"))?, output(&format!("{of}DeadLettersUrl"))?);
+                    Ok(QueueWithDlq::new(config, name, queue, dead))
+                })
+                .collect::<Result<_, StackError>>()?,
         })
     }
 }

@@ -40,7 +40,7 @@ pub enum Finding {
         role: String,
         error: String,
     },
-    /// A peering looks unwanted, but the tags that were read do not prove it.
+    /// A peering seems unwanted, but the tags that were read do not prove it.
     UnprovenPeering { pair: Pair, peering: PeeringId },
     /// A peering is unwanted, but route tables that may route to it could not be read.
     UnreadableRoutes { pair: Pair, peering: PeeringId, vpc: VpcRef },

@@ -85,7 +85,7 @@ impl Finding {
                 format!("whether {list} routes {cidr} to {target} cannot be read: {error}")
             }
             Self::UnprovenPeering { peering, .. } => {
-                format!("{peering} looks unwanted, but neither VPC's tags prove it")
+                format!("{peering} seems unwanted, but neither VPC's tags prove it")
             }
             Self::UnreadableRoutes { peering, vpc, .. } => {
                 format!("{peering} is unwanted, but routes of {vpc} may still lead to it")
@@ -267,8 +267,8 @@ fn declare_again(mesh: Option<&MeshName>, peerd: impl Fn(String) -> String) -> S
 /// The limit, in words.
 fn because(quota: Quota, limit: &Limit) -> String {
     match limit {
-        Limit::Applied(granted) => format!("the quota is {granted} {quota}"),
-        Limit::Default(granted) => format!("the default quota is {granted} {quota}; the applied value cannot be read"),
+        Limit::Applied(value) => format!("the quota is {value} {quota}"),
+        Limit::Default(value) => format!("the default quota is {value} {quota}; the applied value cannot be read"),
         Limit::Refused(words) => words.clone(),
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The percentage of a quota from which on peerd reports that usage is near the limit.
-const SCARCE: usize = 80;
+const NEAR_LIMIT_PERCENT: usize = 80;
 
 /// A quota of Amazon VPC, for each account and Region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,8 +49,8 @@ impl Quota {
 
     /// Whether usage is near the quota value. A value below AWS's default counts as the default, so that peerd reports
     /// it only when it is used up: a plan that adds nothing reads no quota value, unless usage may be near the limit.
-    pub fn is_near_limit(self, used: usize, granted: usize) -> bool {
-        used.saturating_mul(100) >= granted.max(self.default_value()).saturating_mul(SCARCE)
+    pub fn is_near_limit(self, used: usize, value: usize) -> bool {
+        used.saturating_mul(100) >= value.max(self.default_value()).saturating_mul(NEAR_LIMIT_PERCENT)
     }
 }
 
@@ -78,8 +78,8 @@ impl Quotas {
 }
 
 impl FromIterator<(Quota, usize)> for Quotas {
-    fn from_iter<I: IntoIterator<Item = (Quota, usize)>>(granted: I) -> Self {
-        Self(granted.into_iter().collect())
+    fn from_iter<I: IntoIterator<Item = (Quota, usize)>>(value: I) -> Self {
+        Self(value.into_iter().collect())
     }
 }
 
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_quota_is_near_its_limit_from_80_percent_of_its_value_and_of_the_default() {
-        let scarce = |used, granted| Quota::Peerings.is_near_limit(used, granted);
-        assert!(!scarce(39, 50) && scarce(40, 50));
-        assert!(!scarce(99, 125) && scarce(100, 125));
-        assert!(!scarce(10, 10), "the exceeded quota is reported with what exceeds it");
+        let near_limit = |used, value| Quota::Peerings.is_near_limit(used, value);
+        assert!(!near_limit(39, 50) && near_limit(40, 50));
+        assert!(!near_limit(99, 125) && near_limit(100, 125));
+        assert!(!near_limit(10, 10), "the exceeded quota is reported with what exceeds it");
     }
 }

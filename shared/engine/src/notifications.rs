@@ -185,16 +185,16 @@ impl Engine<'_> {
 
     /// The unreadable scopes of earlier findings that this run did not read and that the deployment still knows.
     async fn unasked_gaps(&self, run: &Run, before: &BTreeSet<Finding>) -> Result<BTreeSet<Scope>, InfraError> {
-        let gaps: BTreeSet<Scope> = before
+        let unread: BTreeSet<Scope> = before
             .iter()
             .filter_map(Finding::unreadable_scope)
             .filter(|scope| !run.read_scopes.contains(*scope))
             .cloned()
             .collect();
-        if gaps.is_empty() {
-            return Ok(gaps);
+        if unread.is_empty() {
+            return Ok(unread);
         }
-        Ok(&gaps & &self.observer().scopes().await?)
+        Ok(&unread & &self.observer().scopes().await?)
     }
 
     fn notification(&self, mesh: &MeshName, serial: u64, kind: NotificationKind) -> Notification {

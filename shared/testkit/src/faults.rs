@@ -43,23 +43,23 @@ impl Fault {
 /// An error type of a port that can represent a fault.
 pub trait FromFault {
     /// Creates the error of a call with an injected fault.
-    fn from_fault(call: &str, fault_rate: Fault) -> Self;
+    fn from_fault(call: &str, fault: Fault) -> Self;
 }
 
 impl FromFault for CloudError {
-    fn from_fault(call: &str, fault_rate: Fault) -> Self {
-        let (code, status) = fault_rate.code();
-        let kind = match fault_rate {
+    fn from_fault(call: &str, fault: Fault) -> Self {
+        let (code, status) = fault.code();
+        let kind = match fault {
             Fault::Timeout => ErrorKind::Unavailable,
             _ => ErrorKind::of(code, "", status),
         };
-        Self { code: code.to_owned(), ..Self::new(kind, format!("{call} ({fault_rate:?})")) }
+        Self { code: code.to_owned(), ..Self::new(kind, format!("{call} ({fault:?})")) }
     }
 }
 
 impl FromFault for InfraError {
-    fn from_fault(call: &str, fault_rate: Fault) -> Self {
-        Self::new(format!("{call} ({fault_rate:?})"))
+    fn from_fault(call: &str, fault: Fault) -> Self {
+        Self::new(format!("{call} ({fault:?})"))
     }
 }
 

@@ -34,11 +34,11 @@ impl SimMessage {
 /// A queue in memory.
 pub struct SimQueue {
     transport: Arc<Transport>,
-    messages: Mutex<Parcels>,
+    messages: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct Parcels {
+struct QueueState {
     waiting: BTreeMap<(Timestamp, u64), SimMessage>,
     posted: u64,
     given_back: usize,
@@ -51,7 +51,7 @@ impl SimQueue {
         Self { transport, messages: Mutex::default() }
     }
 
-    fn messages(&self) -> MutexGuard<'_, Parcels> {
+    fn messages(&self) -> MutexGuard<'_, QueueState> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -50,7 +50,7 @@ pub enum InjectedFault {
 }
 
 #[derive(Clone, Copy)]
-struct Fate {
+struct CallPlan {
     there: u64,
     back: u64,
     strike: Option<InjectedFault>,
@@ -83,14 +83,14 @@ impl Transport {
         scope: Option<&Scope>,
         effect: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let fate = self.state().fate(name, scope);
-        self.executor.sleep(fate.there).await;
-        if let Some(strike) = fate.strike {
+        let plan = self.state().plan(name, scope);
+        self.executor.sleep(plan.there).await;
+        if let Some(strike) = plan.strike {
             self.trace(|| format!("{name}{}: injected {strike:?}", at(scope)));
         }
-        let answer = match fate.strike {
+        let answer = match plan.strike {
             Some(InjectedFault::Crash(FaultTiming::Before)) => self.executor.die().await,
-            Some(InjectedFault::Fault(fault_rate, FaultTiming::Before)) => Err(E::from_fault(name, fault_rate)),
+            Some(InjectedFault::Fault(fault, FaultTiming::Before)) => Err(E::from_fault(name, fault)),
             None | Some(InjectedFault::Crash(FaultTiming::After) | InjectedFault::Fault(_, FaultTiming::After)) => {
                 effect()
             }
@@ -98,10 +98,10 @@ impl Transport {
         if let Err(error) = &answer {
             self.trace(|| format!("{name}{}: {error}", at(scope)));
         }
-        self.executor.sleep(fate.back).await;
-        match fate.strike {
+        self.executor.sleep(plan.back).await;
+        match plan.strike {
             Some(InjectedFault::Crash(FaultTiming::After)) => self.executor.die().await,
-            Some(InjectedFault::Fault(fault_rate, FaultTiming::After)) => Err(E::from_fault(name, fault_rate)),
+            Some(InjectedFault::Fault(fault, FaultTiming::After)) => Err(E::from_fault(name, fault)),
             _ => answer,
         }
     }
@@ -126,8 +126,8 @@ impl Transport {
     }
 
     /// Injects a fault into the next call of this name.
-    pub fn inject_fault(&self, call: &'static str, fault_rate: Fault, moment: FaultTiming) {
-        self.state().ordered.push((call, fault_rate, moment));
+    pub fn inject_fault(&self, call: &'static str, fault: Fault, moment: FaultTiming) {
+        self.state().ordered.push((call, fault, moment));
     }
 
     /// Crashes the worker that makes the `nth` call from now, counted from one.
@@ -189,7 +189,7 @@ fn at(scope: Option<&Scope>) -> String {
 }
 
 impl State {
-    fn fate(&mut self, name: &'static str, scope: Option<&Scope>) -> Fate {
+    fn plan(&mut self, name: &'static str, scope: Option<&Scope>) -> CallPlan {
         self.made += 1;
         if let Some(calls) = &mut self.calls {
             calls.push(Call { name, scope: scope.cloned() });
@@ -201,7 +201,7 @@ impl State {
         let Self { faults, rng, .. } = self;
         let slow = rng.chance_per_mille(faults.slow);
         let latency = if slow { &faults.slow_latency } else { &faults.latency };
-        Fate { there: rng.within(latency), back: rng.within(latency), strike }
+        CallPlan { there: rng.within(latency), back: rng.within(latency), strike }
     }
 
     fn strike(&mut self, name: &'static str, of_cloud: bool) -> Option<InjectedFault> {
@@ -209,8 +209,8 @@ impl State {
             return Some(InjectedFault::Crash(moment));
         }
         if let Some(next) = self.ordered.iter().position(|(call, ..)| *call == name) {
-            let (_, fault_rate, moment) = self.ordered.remove(next);
-            return Some(InjectedFault::Fault(fault_rate, moment));
+            let (_, fault, moment) = self.ordered.remove(next);
+            return Some(InjectedFault::Fault(fault, moment));
         }
         let Self { faults, rng, .. } = self;
         if rng.chance_per_mille(faults.crash) {
@@ -219,12 +219,9 @@ impl State {
         if !rng.chance_per_mille(if of_cloud { faults.fault_rate } else { faults.port_fault_rate }) {
             return None;
         }
-        let fault_rate = *rng.choose(&Fault::ALL)?;
-        let moments: &[FaultTiming] = if fault_rate.may_come_after() {
-            &[FaultTiming::Before, FaultTiming::After]
-        } else {
-            &[FaultTiming::Before]
-        };
-        Some(InjectedFault::Fault(fault_rate, *rng.choose(moments)?))
+        let fault = *rng.choose(&Fault::ALL)?;
+        let moments: &[FaultTiming] =
+            if fault.may_come_after() { &[FaultTiming::Before, FaultTiming::After] } else { &[FaultTiming::Before] };
+        Some(InjectedFault::Fault(fault, *rng.choose(moments)?))
     }
 }

@@ -338,7 +338,7 @@ impl World {
             "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": account, "region": region,
             "detail": {
                 "eventName": name, "awsRegion": region, "recipientAccountId": account,
-                "userIdentity": {"type": "AssumedRole", "arn": format!("arn:aws:sts::{account}:assumed-role/somebody/hand")},
+                "userIdentity": {"type": "AssumedRole", "arn": format!("arn:aws:sts::{account}:assumed-role/user/manual")},
                 "requestParameters": request, "responseElements": response
             }
         }));

@@ -98,7 +98,7 @@ pub struct World {
     workers: Vec<Busy>,
     hired: u32,
     begun: Vec<Timestamp>,
-    fates: BTreeMap<&'static str, u64>,
+    delivery_faults: BTreeMap<&'static str, u64>,
     tag_versions: BTreeMap<VpcRef, u64>,
 }
 
@@ -159,7 +159,7 @@ impl World {
             workers: Vec::new(),
             hired: 0,
             begun: Vec::new(),
-            fates: BTreeMap::new(),
+            delivery_faults: BTreeMap::new(),
             tag_versions: BTreeMap::new(),
         }
     }
@@ -181,8 +181,8 @@ impl World {
     }
 
     /// Returns how often each delivery fault (lost, doubled, late) was injected.
-    pub fn fates(&self) -> BTreeMap<&'static str, u64> {
-        self.fates.clone()
+    pub fn delivery_faults(&self) -> BTreeMap<&'static str, u64> {
+        self.delivery_faults.clone()
     }
 
     /// Returns the version of the next tag change of a VPC.
@@ -192,10 +192,10 @@ impl World {
         *version
     }
 
-    fn roll(&mut self, fate: &'static str, chance_per_mille: u32) -> bool {
+    fn roll(&mut self, fault: &'static str, chance_per_mille: u32) -> bool {
         let happens = self.rng.chance_per_mille(chance_per_mille);
         if happens {
-            *self.fates.entry(fate).or_default() += 1;
+            *self.delivery_faults.entry(fault).or_default() += 1;
         }
         happens
     }

@@ -107,7 +107,7 @@ function filter() {
   for (const line of [...lines.values(), ...lit.children]) line.classList.toggle("off", !pairs.has(Number(line.dataset.pair)));
   svg.classList.toggle("crowded", pairs.size > CROWD);
   svg.style.setProperty("--line", Math.min(0.75, Math.max(0.05, 8 / Math.sqrt(pairs.size))));
-  look();
+  redraw();
   if (!shown.vpcs.has(current)) enter([...chips.keys()].find((id) => shown.vpcs.has(id)));
   tellCount();
   if (!tables.hidden) drawTables();
@@ -155,7 +155,7 @@ function showTables(asked) {
   byId("as-table").setAttribute("aria-pressed", asked);
   byId("as-map").setAttribute("aria-pressed", !asked);
   if (asked) drawTables();
-  else look();
+  else redraw();
   tellCount();
 }
 
@@ -165,7 +165,7 @@ let view = { x: 0, y: 0, scale: 1 };
 let due = null;
 
 // At most once a frame.
-const look = () => (due ??= requestAnimationFrame(paint));
+const redraw = () => (due ??= requestAnimationFrame(paint));
 
 function paint() {
   due = null;
@@ -180,7 +180,7 @@ function paint() {
 function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const scale = Math.min(Math.max(view.scale * factor, 0.02), 4);
   view = { x: view.x + x / view.scale - x / scale, y: view.y + y / view.scale - y / scale, scale };
-  look();
+  redraw();
 }
 
 // The bounds of the visible chips, with their areas.
@@ -191,7 +191,7 @@ function fit() {
   const scale = Math.min(room / (width + 2 * AROUND.side), high / (height + AROUND.above + AROUND.below), 1.25);
   const middle = { x: x + width / 2, y: y + (height - AROUND.above + AROUND.below) / 2 };
   view = { x: middle.x - room / scale / 2, y: middle.y - high / scale / 2, scale };
-  look();
+  redraw();
 }
 
 let drag = null;
@@ -203,7 +203,7 @@ function move(event) {
   if (!drag.far) return;
   stage.classList.add("dragging");
   view = { ...view, x: drag.view.x - dx / view.scale, y: drag.view.y - dy / view.scale };
-  look();
+  redraw();
 }
 
 // ---------------------------------------------------------------- keyboard
@@ -227,7 +227,7 @@ function reveal(id) {
   const [width, height] = [stage.clientWidth / view.scale, stage.clientHeight / view.scale];
   const inside = x > view.x && x < view.x + width && y > view.y && y < view.y + height;
   if (!inside) view = { ...view, x: x - width / 2, y: y - height / 2 };
-  look();
+  redraw();
 }
 
 function next([dx, dy]) {
@@ -344,7 +344,7 @@ function begin() {
     // The click event follows, and checks whether this was a drag.
     setTimeout(() => (drag = null));
   };
-  listen(window, { pointermove: move, pointerup: drop, pointercancel: drop, resize: look });
+  listen(window, { pointermove: move, pointerup: drop, pointercancel: drop, resize: redraw });
   listen(document, { keydown: key });
 }
 

@@ -159,11 +159,11 @@ fn unreadable_scopes_are_reported_with_reason_and_start() {
         world.pass(HOUR);
         swept(&mut world);
     }
-    let gaps = open(&world, FindingKind::Unreadable);
-    let subjects: Vec<_> = gaps.iter().map(|gap| gap.subject()).collect();
+    let unreadable = open(&world, FindingKind::Unreadable);
+    let subjects: Vec<_> = unreadable.iter().map(|it| it.subject()).collect();
     assert_eq!(subjects, ["222222222222/us-east-1"], "only the scope with members");
-    assert!(gaps.iter().all(|gap| gap.message().contains("is SUSPENDED in its organization")), "{gaps:?}");
+    assert!(unreadable.iter().all(|it| it.message().contains("is SUSPENDED in its organization")), "{unreadable:?}");
     assert!(world.peering(&a, &b).is_some(), "an unreadable scope proves nothing");
-    let opened_at = world.store.kept(&mesh("prod")).open_since(&gaps[0]).unwrap();
+    let opened_at = world.store.kept(&mesh("prod")).open_since(&unreadable[0]).unwrap();
     assert!((HOUR..HOUR + MINUTE).contains(&(opened_at - since)), "the first sweep detects it");
 }

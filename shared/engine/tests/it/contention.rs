@@ -29,7 +29,7 @@ fn contention_is_detected_and_peerd_backs_off() {
     assert!(!is_routed(&world));
     let findings: Vec<_> = world.store.take_runs().into_iter().flat_map(|run| run.report.findings).collect();
     assert!(findings.iter().all(|finding| finding.kind() == FindingKind::Conflict) && !findings.is_empty());
-    let reverted_by = format!("most recently by arn:aws:sts::{}:assumed-role/somebody/hand", a.scope.account);
+    let reverted_by = format!("most recently by arn:aws:sts::{}:assumed-role/user/manual", a.scope.account);
     assert!(findings.iter().all(|finding| finding.message().ends_with(&reverted_by)), "{findings:?}");
     world.sweep();
     world.rest();

@@ -6,8 +6,8 @@ use peerd_core::{FindingKind, Quota, Quotas, VpcRef};
 use peerd_testkit::aws::AwsBehavior;
 use peerd_testkit::{MINUTE, SimConfig, World, scope};
 
-fn granting(granted: &[(Quota, usize)], tells_quotas: bool) -> World {
-    let quotas: Quotas = granted.iter().copied().collect();
+fn granting(values: &[(Quota, usize)], tells_quotas: bool) -> World {
+    let quotas: Quotas = values.iter().copied().collect();
     World::new(&SimConfig {
         behavior: AwsBehavior { quotas, tells_quotas, ..AwsBehavior::default() },
         ..SimConfig::default()

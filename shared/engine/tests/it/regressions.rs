@@ -26,8 +26,8 @@ fn play(fair: bool, config: SimConfig, steps: &[(u64, Operation)]) {
     }
 }
 
-fn quotas(granted: &[(Quota, usize)]) -> Quotas {
-    granted.iter().copied().collect()
+fn quotas(values: &[(Quota, usize)]) -> Quotas {
+    values.iter().copied().collect()
 }
 
 fn behavior(behavior: AwsBehavior) -> SimConfig {

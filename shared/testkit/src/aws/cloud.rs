@@ -50,20 +50,20 @@ impl SimCloud {
         &self,
         name: &'static str,
         scope: &Scope,
-        look: impl FnOnce(&Aws, Timestamp) -> T,
+        read: impl FnOnce(&Aws, Timestamp) -> T,
     ) -> Result<T, CloudError> {
         let behind = self.transport.staleness();
         let see = || {
             let aws = self.aws();
             aws.check_reachable(scope).map_err(|error| self.count(error))?;
-            Ok(look(&aws, aws.executor.now() - behind))
+            Ok(read(&aws, aws.executor.now() - behind))
         };
         self.transport.call(name, Some(scope), see).await
     }
 
     /// Calls AWS Organizations.
-    pub(super) async fn list<T>(&self, name: &'static str, look: impl FnOnce(&mut Aws) -> T) -> Result<T, CloudError> {
-        self.transport.call(name, None, || Ok(look(&mut self.aws()))).await
+    pub(super) async fn list<T>(&self, name: &'static str, read: impl FnOnce(&mut Aws) -> T) -> Result<T, CloudError> {
+        self.transport.call(name, None, || Ok(read(&mut self.aws()))).await
     }
 
     async fn write<T>(
@@ -198,14 +198,14 @@ impl CloudRead for SimCloud {
     }
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {
-        let granted = |aws: &Aws, _| match aws.behavior.tells_quotas {
+        let quotas = |aws: &Aws, _| match aws.behavior.tells_quotas {
             true => Ok(aws.behavior.quotas.clone()),
             false => Err(CloudError {
                 code: "AccessDeniedException".to_owned(),
                 ..CloudError::new(ErrorKind::Denied, "ListServiceQuotas")
             }),
         };
-        self.read("ListServiceQuotas", scope, granted).await?.map_err(|error| self.count(error))
+        self.read("ListServiceQuotas", scope, quotas).await?.map_err(|error| self.count(error))
     }
 
     async fn dns_support(&self, vpc: &VpcRef) -> Result<DnsSupport, CloudError> {

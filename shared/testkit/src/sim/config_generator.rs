@@ -51,9 +51,9 @@ fn quotas(rng: &mut SimRng) -> Quotas {
         Quota::Routes => [1, 2, 4],
     };
     let mut quota = |quota: Quota| {
-        let granted =
+        let value =
             if rng.chance_per_mille(250) { quota.default_value() } else { *rng.choose(&few(quota)).unwrap_or(&1) };
-        (quota, granted)
+        (quota, value)
     };
     Quota::ALL.map(&mut quota).into_iter().collect()
 }

@@ -117,8 +117,8 @@ impl Coverage {
         for (code, times) in world.cloud.answers().into_iter().filter(|(code, _)| !code.is_empty()) {
             self.add("error", code, times);
         }
-        for (fate, times) in world.fates() {
-            self.add("message", fate.to_owned(), times);
+        for (fault, times) in world.delivery_faults() {
+            self.add("message", fault.to_owned(), times);
         }
         self.add("message", "dead letter".to_owned(), world.queue.dead_letters() as u64);
     }
@@ -148,7 +148,7 @@ impl Coverage {
 
 fn name_of(strike: InjectedFault) -> String {
     match strike {
-        InjectedFault::Fault(fault_rate, moment) => format!("{fault_rate:?} {moment:?}"),
+        InjectedFault::Fault(fault, moment) => format!("{fault:?} {moment:?}"),
         InjectedFault::Crash(moment) => format!("Crash {moment:?}"),
     }
 }
@@ -168,9 +168,9 @@ fn known() -> Vec<(&'static str, String)> {
         S::Deleted,
     ];
     let outcomes = [Outcome::Applied, Outcome::Waiting, Outcome::Busy, Outcome::Partial, Outcome::Blocked];
-    let before = Fault::ALL.map(|fault_rate| InjectedFault::Fault(fault_rate, FaultTiming::Before));
-    let after = Fault::ALL.into_iter().filter(|fault_rate| fault_rate.may_come_after());
-    let after = after.map(|fault_rate| InjectedFault::Fault(fault_rate, FaultTiming::After));
+    let before = Fault::ALL.map(|fault| InjectedFault::Fault(fault, FaultTiming::Before));
+    let after = Fault::ALL.into_iter().filter(|fault| fault.may_come_after());
+    let after = after.map(|fault| InjectedFault::Fault(fault, FaultTiming::After));
     let deaths = [FaultTiming::Before, FaultTiming::After].map(InjectedFault::Crash);
     let texts = |kind, names: &[&str]| names.iter().map(|name| (kind, (*name).to_owned())).collect::<Vec<_>>();
     let mut known: Vec<(&str, String)> = states.map(|state| ("state", state.to_string())).into();

@@ -21,11 +21,11 @@ fn four() -> (World, Vec<VpcRef>) {
 #[test]
 fn earliest_members_are_peered_first_and_a_full_vpc_names_who_is_left_out() {
     let (mut world, vpcs) = four();
-    world.grant(&[(Quota::Peerings, 2)]);
+    world.set_quotas(&[(Quota::Peerings, 2)]);
     let (_, findings) = world.settle();
     assert_eq!(world.peered(), ["p1-p2", "p1-p3", "p2-p3"]);
-    let granted = "the quota is 2 active peerings per VPC";
-    let full = |name: &str| format!("quota vpc-{name} (222222222222/us-east-1): no capacity for vpc-p0: {granted}");
+    let limit = "the quota is 2 active peerings per VPC";
+    let full = |name: &str| format!("quota vpc-{name} (222222222222/us-east-1): no capacity for vpc-p0: {limit}");
     assert_eq!(said(&findings), ["p1", "p2", "p3"].map(full));
     let remedy = &findings.first().unwrap().remedy;
     assert!(
@@ -34,7 +34,7 @@ fn earliest_members_are_peered_first_and_a_full_vpc_names_who_is_left_out() {
     );
     let status = world.status(&vpcs[1]);
     assert_eq!(status, Some("joined prod. refused prod with vpc-p0: vpc-p1 has reached its peering quota"));
-    world.grant(&[]);
+    world.set_quotas(&[]);
     assert!(world.settle().1.is_empty());
     assert_eq!(world.peered().len(), 6);
 }
@@ -46,7 +46,7 @@ fn existing_and_foreign_peerings_keep_their_slots_in_any_order_of_joining() {
     world.peering("pcx-1", &vpcs[0], &vpcs[1], PeeringStatus::Active, &tags);
     let strange = world.vpc("x", scope(3, 0), "10.99.0.0/16", "");
     world.peering("pcx-2", &strange, &vpcs[3], PeeringStatus::Active, &Tags::new());
-    world.grant(&[(Quota::Peerings, 1)]);
+    world.set_quotas(&[(Quota::Peerings, 1)]);
     world.settle();
     assert_eq!(world.peered(), ["p0-p1", "x-p3"]);
 }
@@ -54,7 +54,7 @@ fn existing_and_foreign_peerings_keep_their_slots_in_any_order_of_joining() {
 #[test]
 fn a_pair_ranks_by_the_common_mesh_that_both_joined_first() {
     let (mut world, vpcs) = four();
-    world.grant(&[(Quota::Peerings, 1)]);
+    world.set_quotas(&[(Quota::Peerings, 1)]);
     for vpc in &vpcs {
         world.set_meshes(vpc, "prod staging");
     }
@@ -82,7 +82,7 @@ fn a_pair_that_waits_for_the_request_quota_keeps_its_slot() {
     }
     let other = world.vpc("o", scope(1, 0), "10.200.0.0/16", "");
     world.peering("pcx-1", &other, &later, PeeringStatus::PendingAcceptance, &Tags::new());
-    world.grant(&[(Quota::Peerings, 1), (Quota::Requests, 1)]);
+    world.set_quotas(&[(Quota::Peerings, 1), (Quota::Requests, 1)]);
     let (plan, report) = world.plan();
     assert_eq!(plan.work, [], "h has capacity only for a, whose account has too many pending requests");
     assert_eq!(report.waits.len(), 1);
@@ -91,7 +91,7 @@ fn a_pair_that_waits_for_the_request_quota_keeps_its_slot() {
 #[test]
 fn earliest_members_are_routed_first_and_routes_over_quota_are_reported() {
     let (mut world, vpcs) = four();
-    world.grant(&[(Quota::Routes, 2)]);
+    world.set_quotas(&[(Quota::Routes, 2)]);
     let (_, findings) = world.settle();
     assert_eq!(world.peered().len(), 6);
     assert_eq!(world.targets("rtb-p1").len(), 2);
@@ -104,7 +104,7 @@ fn earliest_members_are_routed_first_and_routes_over_quota_are_reported() {
 #[test]
 fn ipv6_routes_have_their_own_quota() {
     let (mut world, ..) = joined();
-    world.grant(&[(Quota::Routes, 1)]);
+    world.set_quotas(&[(Quota::Routes, 1)]);
     assert_eq!(world.settle(), (Vec::new(), [].into()));
     world.vpc("c", scope(3, 0), "10.3.0.0/16 2600:1f18:3::/56", "prod");
     let (_, findings) = world.settle();
@@ -121,9 +121,9 @@ fn a_quota_that_is_80_percent_used_is_reported() {
     assert!(world.settle().1.is_empty(), "39 of 50");
     world.vpc("z", scope(3, 0), "10.200.0.0/16", "prod");
     let (_, findings) = world.settle();
-    let scarce = "quota vpc-p0 (222222222222/us-east-1): 80 % used: the quota is 50 active peerings per VPC";
-    assert_eq!(said(&findings), [scarce]);
-    world.grant(&[(Quota::Peerings, 125)]);
+    let near_limit = "quota vpc-p0 (222222222222/us-east-1): 80 % used: the quota is 50 active peerings per VPC";
+    assert_eq!(said(&findings), [near_limit]);
+    world.set_quotas(&[(Quota::Peerings, 125)]);
     assert!(world.settle().1.is_empty(), "40 of 125");
 }
 
@@ -145,14 +145,14 @@ fn an_unreadable_quota_counts_as_the_aws_default_and_the_report_says_so() {
     world.tag(&spokes[0], tags::ROLE, "hub");
     world.observed.inputs.quotas.insert(scope(2, 0), Err("denied".to_owned()));
     let (_, findings) = world.settle();
-    let granted = "the default quota is 50 active peerings per VPC; the applied value cannot be read";
-    assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no capacity for vpc-p9: {granted}")]);
+    let limit = "the default quota is 50 active peerings per VPC; the applied value cannot be read";
+    assert_eq!(said(&findings), [format!("quota vpc-p0 (222222222222/us-east-1): no capacity for vpc-p9: {limit}")]);
 }
 
 #[test]
 fn of_many_members_over_quota_three_are_named_and_the_others_counted() {
     let mut world = World::new();
-    world.grant(&[(Quota::Peerings, 1)]);
+    world.set_quotas(&[(Quota::Peerings, 1)]);
     world.crowd(7);
     let (_, findings) = world.settle();
     assert!(said(&findings)[0].contains("no capacity for vpc-p2, vpc-p3, vpc-p4 and 2 others: "), "{findings:?}");

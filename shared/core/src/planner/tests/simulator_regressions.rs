@@ -98,7 +98,7 @@ fn routes_of_a_dead_peering_are_removed_if_no_successor_is_possible_now() {
     let waiting_in_line = |world: &mut World, pair: Pair| {
         let requester = pair.requester().clone();
         let other = world.vpc("o", scope(3, 0), "10.200.0.0/16", "");
-        world.grant(&[(Quota::Requests, 1)]);
+        world.set_quotas(&[(Quota::Requests, 1)]);
         world.peering("pcx-pending", &requester, &other, PeeringStatus::PendingAcceptance, &Tags::new());
     };
     let hinder: [fn(&mut World, Pair); 3] = [refused, dark, waiting_in_line];
@@ -118,7 +118,7 @@ fn a_retained_peering_that_looks_unwanted_is_reported_with_the_reason() {
     world.set_meshes(&b, "staging");
     world.close(&scope(1, 0));
     let (_, findings) = world.settle();
-    assert!(findings.iter().any(|finding| finding.text.contains("looks unwanted, but neither VPC's tags prove it")));
+    assert!(findings.iter().any(|finding| finding.text.contains("seems unwanted, but neither VPC's tags prove it")));
     let (mut world, ..) = joined();
     world.desired.declared.remove(&mesh("prod"));
     let (_, findings) = world.settle();

@@ -162,8 +162,8 @@ impl World {
     }
 
     /// Sets quota values in every scope.
-    pub fn grant(&mut self, granted: &[(Quota, usize)]) {
-        let quotas: Quotas = granted.iter().copied().collect();
+    pub fn set_quotas(&mut self, limit: &[(Quota, usize)]) {
+        let quotas: Quotas = limit.iter().copied().collect();
         self.observed.inputs.quotas.values_mut().for_each(|known| *known = Ok(quotas.clone()));
     }
 

@@ -78,7 +78,7 @@ pub struct Peering {
     pub status: Timeline<PeeringStatus>,
     pub tags: BTreeMap<Scope, Timeline<Tags>>,
     pub managed: Timeline<bool>,
-    /// Whether the DNS option of an end is on; off at first.
+    /// Whether the DNS option of an end is on; off by default.
     pub dns: BTreeMap<VpcRef, bool>,
 }
 

@@ -6,7 +6,7 @@ use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcR
 
 use super::expected_state::{self, End, Policies};
 use super::model::{self, Facts};
-use super::security_groups::Look;
+use super::security_groups::ReadAge;
 use super::{Oracle, Violation};
 use crate::change_log::{Change, Entry};
 
@@ -42,7 +42,7 @@ impl Oracle {
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
             }
             Change::Rule { group, rule, was, now } => {
-                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), Look { worker, from, known })
+                self.judge_rule(group, rule, was.as_ref(), now.as_ref(), ReadAge { worker, from, known })
             }
             Change::Option { id, on, .. } => self.judge_option(id, *on, from),
             Change::Vpc { vpc, tags, .. } => self.judge_status(vpc, tags),

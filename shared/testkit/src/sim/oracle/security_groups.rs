@@ -43,7 +43,7 @@ fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
 
 /// The worker that makes a change, and the age of its reads.
 #[derive(Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct ReadAge {
     /// The worker.
     pub worker: u32,
     /// The earliest time whose state of AWS it can have read.
@@ -60,9 +60,9 @@ impl Oracle {
         rule: &SecurityGroupRuleId,
         was: Option<&GroupRule>,
         now: Option<&GroupRule>,
-        look: Look,
+        age: ReadAge,
     ) -> Result<(), Violation> {
-        let Look { worker: _, from, known } = look;
+        let ReadAge { worker: _, from, known } = age;
         let change = || format!("{id} {rule}: {was:?} became {now:?}");
         let changed_by_user = self.facts.groups[id].changed_by_user.get(rule).is_some_and(|at| *at >= from);
         if !changed_by_user && [was, now].into_iter().flatten().any(|rule| !has_ownership_tag(&rule.tags)) {
@@ -83,7 +83,7 @@ impl Oracle {
             (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
                 violation("a security group gets rules only for members of meshes that it allows", change())
             }
-            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, look)) => {
+            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, age)) => {
                 violation("peerd never interrupts traffic between two members", change())
             }
             _ => Ok(()),
@@ -108,8 +108,8 @@ impl Oracle {
 
     /// Whether a deleted rule was needed by a VPC that was a member all the time, over a peering that was active all
     /// the time.
-    fn shuts_out(&self, group: &Group, rule: &SecurityGroupRuleId, gone: &GroupRule, mesh: &str, look: Look) -> bool {
-        let from = look.from;
+    fn shuts_out(&self, group: &Group, rule: &SecurityGroupRuleId, gone: &GroupRule, mesh: &str, age: ReadAge) -> bool {
+        let from = age.from;
         let Permission { traffic: what, from: block } = &gone.permission;
         let steady = group.tags.at(from).is_some() && group.tags.since(from).count() == 1;
         let asked = allowed(group.tags.now()).contains(mesh) && traffic(group.tags.now()).contains(what);
@@ -135,7 +135,7 @@ impl Oracle {
             let mut shared = shared.map(|piece| if piece.contains(block) { *block } else { *piece });
             shared.any(|piece| {
                 !expected_state::is_covered(&piece, &left)
-                    && !self.led_elsewhere(&group.vpc, &piece, peer, look)
+                    && !self.led_elsewhere(&group.vpc, &piece, peer, age)
                     && needs(&piece)
             })
         })
@@ -160,8 +160,8 @@ impl Oracle {
 
     /// Whether that was so when a worker read the routes. Routes that another principal has deleted or replaced since
     /// count, too; those that the worker itself has changed do not.
-    fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, look: Look) -> bool {
-        let Look { worker, from, known: _ } = look;
+    fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, age: ReadAge) -> bool {
+        let ReadAge { worker, from, known: _ } = age;
         let gone = self.tables_of(vpc).flat_map(|table| &table.gone);
         let mut gone = gone.filter(|route| route.until >= from && route.by != Actor::Worker(worker));
         self.leads_elsewhere(vpc, block, peer)
@@ -214,13 +214,13 @@ impl Oracle {
         {
             let meshes = meshes_of(current);
             let is_right = |mesh: &&str| {
-                let holds = allowed(tags).contains(mesh) && asked.contains(*mesh);
+                let is_allowed = allowed(tags).contains(mesh) && asked.contains(*mesh);
                 let wanted = || {
                     let brought = self.brought(&group.vpc, mesh, |_| true);
                     traffic(tags).contains(&permission.traffic)
                         && expected_state::is_covered(&permission.from, &brought)
                 };
-                holds && (!policies.contains_key(*mesh) || wanted())
+                is_allowed && (!policies.contains_key(*mesh) || wanted())
             };
             if !dark.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
                 ending.wrong.push(format!("{id} still allows {permission} by {rule} for {meshes:?}"));
