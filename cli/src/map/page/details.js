@@ -115,7 +115,7 @@ function heading(text, closes = true) {
   return make("div", { class: "top" }, make("h2", { tabindex: "-1" }, text), close);
 }
 
-function showVpc(id) {
+function describeVpc(id) {
   const { account, region, cidrs, meshes, status } = vpcs.get(id);
   return [
     heading(nameOf(id)),
@@ -154,7 +154,7 @@ function routesOf(pair, id) {
   return [make("h3", {}, title), ...(routes.length ? shown : [make("p", {}, "No route uses a peering of the two.")])];
 }
 
-function showPair(n) {
+function describePair(n) {
   const pair = map.pairs[n];
   const state = make("span", {}, sample(healths[n]), " ", STATES[pair.state] ?? stateOf(n));
   return [
@@ -167,7 +167,7 @@ function showPair(n) {
   ];
 }
 
-function showFinding(n) {
+function describeFinding(n) {
   const { kind, subject, text, remedy } = map.findings[n];
   return [
     heading(`Finding: ${kind}`), make("p", { class: "code faint" }, subject),
@@ -177,7 +177,7 @@ function showFinding(n) {
   ];
 }
 
-function showAll() {
+function describeAll() {
   const open = listed("Findings", map.findings.map((_, n) => n), findingButton);
   return [heading("Overview", false), make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
     ...(open.length ? open : [make("p", { class: "verdict pass" }, "✓ No open findings")])];

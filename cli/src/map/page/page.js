@@ -17,8 +17,8 @@ function choose(choice = {}) {
   lit.replaceChildren(...near.flatMap((n) => lines.get(n)?.cloneNode(true) ?? []));
   svg.classList.toggle("chosen", own.length > 0);
   const inside = info.contains(document.activeElement);
-  const shown = vpc ? showVpc(vpc) : pair !== undefined ? showPair(pair) : finding !== undefined ? showFinding(finding) : showAll();
-  info.replaceChildren(...shown.filter(Boolean));
+  const details = vpc ? describeVpc(vpc) : pair !== undefined ? describePair(pair) : finding !== undefined ? describeFinding(finding) : describeAll();
+  info.replaceChildren(...details.filter(Boolean));
   info.scrollTop = 0;
   // The button that had the focus is gone.
   if (inside) info.querySelector("h2").focus();
