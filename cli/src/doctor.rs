@@ -101,7 +101,7 @@ async fn check_queue(queue: &QueueWithDlq) -> Check {
             format!("{waiting} messages wait for {name}"),
             "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => Check::pass(format!("{name} has no dead queue, and {waiting} messages wait for it")),
+        Ok((waiting, _)) => Check::pass(format!("{name} has no dead letters, and {waiting} messages wait for it")),
         Err(error) => Check::warn(
             format!("the queue of {name} cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
