@@ -113,8 +113,9 @@ fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
 fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
     let reach = !checks.iter().any(|check| check.result() == CheckResult::Fail);
     let with_data = |check: &PathCheck| {
-        let (result, text, remedy) = (check.result(), check.message(), check.remedy());
-        json!({"result": result, "text": text, "remedy": remedy, "data": check})
+        let mut object = json!(check.render());
+        object["data"] = json!(check);
+        object
     };
     let checks: Vec<_> = checks.iter().map(with_data).collect();
     format!("{}\n", json!({"vpcs": [one, other], "reach": reach, "checks": checks}))

@@ -60,27 +60,30 @@ mod tests {
         quoted.map(|text| text.split_whitespace().collect::<Vec<_>>()).filter(|words| words[0] == "peerd").collect()
     }
 
+    /// Parses the commands of a remedy with the real command line. Returns how many there are.
+    fn parse_commands(remedy: &str) -> usize {
+        let commands = commands(remedy);
+        for words in &commands {
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{words:?}: {error}");
+            }
+        }
+        commands.len()
+    }
+
     #[test]
     fn every_command_in_a_remedy_parses() {
         let mut parsed = 0;
         for finding in findings::samples() {
             for remedy in [finding.remedy("peerd"), finding.remedy("acme")] {
+                parsed += parse_commands(&remedy);
                 for words in commands(&remedy) {
-                    parsed += 1;
                     assert_eq!(words.contains(&"acme"), remedy == finding.remedy("acme"), "{remedy}");
-                    if let Err(error) = Cli::try_parse_from(&words) {
-                        panic!("{words:?}: {error}");
-                    }
                 }
             }
         }
         for remedy in path_checks::samples().iter().filter_map(peerd_core::PathCheck::remedy) {
-            for words in commands(&remedy) {
-                parsed += 1;
-                if let Err(error) = Cli::try_parse_from(&words) {
-                    panic!("{words:?}: {error}");
-                }
-            }
+            parsed += parse_commands(&remedy);
         }
         assert!(parsed > 10, "{parsed} commands");
     }

@@ -1,15 +1,13 @@
 //! Claims, in the table: `pair#<requester>#<accepter>` / `claim`.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use peerd_core::{Pair, PeeringId};
 use peerd_engine::{Claim, ClaimStore, InfraError};
 
 use crate::errors;
-use crate::store::{DynamoStore, key, number, text};
+use crate::store::{DynamoStore, Item, key, number, text};
 
 #[async_trait]
 impl ClaimStore for DynamoStore {
@@ -22,7 +20,7 @@ impl ClaimStore for DynamoStore {
         }
         let request = request
             .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .set_key(Some(claim_key(&claim.pair)))
             .condition_expression(free)
             .update_expression("SET claimed_by = :owner, until_ms = :until, expires = :expires REMOVE peering")
             .expression_attribute_values(":owner", text(&claim.owner))
@@ -43,7 +41,7 @@ impl ClaimStore for DynamoStore {
             .dynamo
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .set_key(Some(claim_key(&claim.pair)))
             .condition_expression("claimed_by = :owner")
             .update_expression("SET peering = :peering")
             .expression_attribute_values(":owner", text(&claim.owner))
@@ -57,27 +55,19 @@ impl ClaimStore for DynamoStore {
             .dynamo
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key(of_pair(&claim.pair), "claim".to_owned())))
+            .set_key(Some(claim_key(&claim.pair)))
             .condition_expression("claimed_by = :owner")
             .expression_attribute_values(":owner", text(&claim.owner));
-        ignore_condition_failure(request.send().await, &format!("the claim to {}", claim.pair))
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()), // another run holds it by now
+                _ => Err(errors::port(format!("DeleteItem of the claim to {}", claim.pair), error)),
+            },
+        }
     }
 }
 
-/// Accepts a conditional delete whose condition does not hold: the item belongs to another run.
-fn ignore_condition_failure(
-    answer: Result<DeleteItemOutput, SdkError<DeleteItemError, HttpResponse>>,
-    what: &str,
-) -> Result<(), InfraError> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
-        },
-    }
-}
-
-fn of_pair(pair: &Pair) -> String {
-    format!("pair#{}#{}", pair.requester().id, pair.accepter().id)
+fn claim_key(pair: &Pair) -> Item {
+    key(format!("pair#{}#{}", pair.requester().id, pair.accepter().id), "claim".to_owned())
 }

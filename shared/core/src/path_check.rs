@@ -190,9 +190,6 @@ impl PathCheck {
 
     /// What to do; none if the condition is met.
     pub fn remedy(&self) -> Option<String> {
-        if self.result() == CheckResult::Pass {
-            return None;
-        }
         let remedy = match self {
             Self::SameVpc => "pass two different VPC ids".to_owned(),
             Self::VpcNotTagged { .. } | Self::NoCommonMesh { .. } => format!("tag both VPCs {}=<mesh>", tags::ENV),
@@ -234,14 +231,15 @@ impl PathCheck {
             Self::NetworkAclDenies { .. } => {
                 "network ACLs are stateless: allow the traffic in both directions".to_owned()
             }
-            Self::SecurityGroupsAllow { .. } => {
+            Self::SecurityGroupsAllow { allowing: 0, .. } => {
                 format!("tag the right one {}=<mesh>, or add a rule", tags::ALLOW)
             }
             Self::VpcRead { .. }
             | Self::CommonMeshes { .. }
             | Self::ConnectedBy { .. }
             | Self::ActivePeering { .. }
-            | Self::CompleteTables { .. } => return None,
+            | Self::CompleteTables { .. }
+            | Self::SecurityGroupsAllow { .. } => return None,
         };
         Some(remedy)
     }

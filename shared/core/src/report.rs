@@ -57,11 +57,6 @@ impl Report {
         self.findings.insert(finding);
     }
 
-    /// Adds a wait.
-    pub fn wait(&mut self, subject: impl fmt::Display, text: impl Into<String>) {
-        self.waits.insert(Wait { subject: subject.to_string(), text: text.into() });
-    }
-
     /// Whether a finding reports that peerd waits for a decision of an operator.
     pub fn is_blocked(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind() == FindingKind::Blocked)

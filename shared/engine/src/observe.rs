@@ -267,8 +267,8 @@ fn remote_scopes(
     ends.cloned().collect()
 }
 
-fn add_resources(observed: &mut ObservedState, scope: Scope, network: Result<ScopeResources, ReadFailure>) -> bool {
-    match network {
+fn add_resources(observed: &mut ObservedState, scope: Scope, resources: Result<ScopeResources, ReadFailure>) -> bool {
+    match resources {
         Ok(ScopeResources { peerings, tables, rules }) => {
             for view in peerings {
                 observed.add_peering(&scope, view);

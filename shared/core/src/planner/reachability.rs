@@ -77,7 +77,7 @@ fn explain_pair(
         return checks;
     }
     checks.extend(check_admission(pair, &common, context));
-    let Some(wanted) = wanted.filter(|_| !context.connecting_meshes(pair).is_empty()) else { return checks };
+    let Some(wanted) = wanted.filter(|wanted| !wanted.meshes.is_empty()) else { return checks };
     checks.push(check_peering(wanted, context));
     for (vpc, peer) in pair.directions() {
         checks.extend(check_routes(wanted, vpc, peer, context));

@@ -23,7 +23,6 @@ pub struct Teardown<'a> {
 }
 
 /// The teardowns of this run.
-#[derive(Default)]
 pub struct Teardowns<'a> {
     /// Those within the delete limits.
     allowed: Vec<Teardown<'a>>,
