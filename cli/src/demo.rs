@@ -52,7 +52,7 @@ impl Scenario {
 
     fn a_user_deletes_a_route(&mut self, web: &VpcRef) {
         self.say("A user deletes a route.");
-        let done = cidr::parse("10.2.0.0/16").ok().map(|block| self.world.delete_route(&table("web"), &block));
+        let done = cidr::parse("10.2.0.0/16").ok().map(|cidr| self.world.delete_route(&table("web"), &cidr));
         self.check(done.is_some_and(|done| done.is_ok()));
         self.rest();
         let back = self.world.target("web", "10.2.0.0/16");

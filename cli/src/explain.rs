@@ -36,7 +36,7 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     let observer = site.observer();
     let found = find(&site.cloud, observer.scopes().await?, [&one, &other]).await?;
     let found = [&found[&one], &found[&other]];
-    let (pair, mesh) = (found.map(|vpc| &vpc.at), mesh(&observer, found).await?);
+    let (pair, mesh) = (found.map(|vpc| &vpc.vpc_ref), mesh(&observer, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
     let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
@@ -54,7 +54,7 @@ async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Re
     let (mut found, mut unread) = (BTreeMap::new(), Vec::new());
     for (answer, scope) in answers {
         match answer {
-            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.at.id.clone(), vpc))),
+            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.id.clone(), vpc))),
             Err(error) => unread.push(format!("{scope}: {}", chain(&error))),
         }
     }

@@ -30,7 +30,7 @@ def test_a_mesh_is_drawn_with_its_vpcs_peerings_and_findings(
     assert (edge["state"], edge["meshes"], len(edge["routes"])) == ("active", [mesh], 2)
     assert edge["peering"] == world.peering(one, two).id
     block = next(iter(world.view(two).blocks))
-    assert {"vpc": one.id, "table": world.main_table(one), "block": block} in edge["routes"]
+    assert {"vpc": one.id, "table": world.main_table(one), "cidr": block} in edge["routes"]
     explained = json.loads(
         peerd.ok("explain", edge["between"][0], edge["between"][1], *STACK_OPTIONS, "--json")
     )

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use peerd_core::{MeshName, ObservedState, Peering, PeeringId, PeeringStatus, Tags, tags};
 
 use super::Note;
-use super::plan::Mesh;
+use super::mesh::Mesh;
 
 /// The active peerings of an environment between VPCs that are still in it. Adds a note about every other peering of
 /// the environment.

@@ -28,15 +28,14 @@ pub struct Shared {
 pub fn within(overrides: &[IpNet], own: Option<&CidrSet>) -> Result<(CidrSet, Vec<String>), String> {
     let Some(own) = own else { return Ok((overrides.iter().copied().collect(), Vec::new())) };
     let (mut taken, mut notes) = (CidrSet::default(), Vec::new());
-    for block in overrides {
-        let inner: Vec<IpNet> = own.iter().filter(|own| block.contains(*own)).copied().collect();
-        if own.covers(block) {
-            taken.insert(*block);
+    for cidr in overrides {
+        let inner: Vec<IpNet> = own.iter().filter(|own| cidr.contains(*own)).copied().collect();
+        if own.covers(cidr) {
+            taken.insert(*cidr);
         } else if inner.is_empty() {
-            notes
-                .push(format!("{block} of its overrides is outside its CIDR blocks {own}: its routes will be deleted"));
+            notes.push(format!("{cidr} of its overrides is outside its CIDR blocks {own}: its routes will be deleted"));
         } else {
-            notes.push(format!("{block} of its overrides exceeds its CIDR blocks: only these are routed"));
+            notes.push(format!("{cidr} of its overrides exceeds its CIDR blocks: only these are routed"));
             inner.into_iter().for_each(|own| taken.insert(own));
         }
     }
@@ -70,10 +69,10 @@ pub fn shared(shares: &Shares, own: Option<&CidrSet>) -> Result<Shared, String> 
     Ok(Shared { tag, all, left_out })
 }
 
-fn words(blocks: &CidrSet) -> Result<String, String> {
-    let words = |blocks: &CidrSet| blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+fn words(cidrs: &CidrSet) -> Result<String, String> {
+    let words = |cidrs: &CidrSet| cidrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let fits = |text: &String| text.len() <= MAX_VALUE_LEN;
-    [words(blocks), words(&blocks.aggregated())]
+    [words(cidrs), words(&cidrs.aggregated())]
         .into_iter()
         .find(fits)
         .ok_or_else(|| format!("its overrides are longer than a tag of {MAX_VALUE_LEN} characters"))
@@ -83,8 +82,8 @@ fn words(blocks: &CidrSet) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn set(blocks: &str) -> CidrSet {
-        blocks.split_whitespace().map(|block| block.parse::<IpNet>().unwrap()).collect()
+    fn set(cidrs: &str) -> CidrSet {
+        cidrs.split_whitespace().map(|cidr| cidr.parse::<IpNet>().unwrap()).collect()
     }
 
     fn shares(of: &[(&str, Option<&str>)]) -> Shares {
@@ -95,8 +94,8 @@ mod tests {
     fn overrides_are_imported_only_within_the_vpcs_own_cidrs() {
         let own = set("10.1.0.0/16 100.64.0.0/24");
         let taken = |overrides: &str| {
-            let blocks: Vec<IpNet> = overrides.split_whitespace().map(|block| block.parse().unwrap()).collect();
-            within(&blocks, Some(&own)).map(|(taken, notes)| (taken.to_string(), notes.len()))
+            let cidrs: Vec<IpNet> = overrides.split_whitespace().map(|cidr| cidr.parse().unwrap()).collect();
+            within(&cidrs, Some(&own)).map(|(taken, notes)| (taken.to_string(), notes.len()))
         };
         assert_eq!(taken("10.1.0.0/17"), Ok(("10.1.0.0/17".to_owned(), 0)));
         assert_eq!(taken("10.0.0.0/8 192.0.2.0/24"), Ok(("10.1.0.0/16".to_owned(), 2)));

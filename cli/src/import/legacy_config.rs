@@ -104,7 +104,7 @@ pub fn read(text: &str) -> Result<OldFile> {
             let about = format!("{} in environment {name}", entry.vpc_id);
             notes.extend(entry.unknown.keys().map(|key| Note::new(&about, ignored(key))));
             match vpc(&entry) {
-                Ok(vpc) => members.push(Entry { vpc, overrides: blocks(&entry, &about)?, tags: entry.peering_tags }),
+                Ok(vpc) => members.push(Entry { vpc, overrides: cidrs(&entry, &about)?, tags: entry.peering_tags }),
                 Err(why) => notes.push(Note::new(&about, format!("left out: {why}"))),
             }
         }
@@ -122,17 +122,17 @@ fn vpc(entry: &WrittenEntry) -> Result<VpcRef, peerd_core::ids::IdError> {
     Ok(VpcRef::new(scope, entry.vpc_id.parse()?))
 }
 
-fn blocks(entry: &WrittenEntry, about: &str) -> Result<Option<Vec<IpNet>>> {
+fn cidrs(entry: &WrittenEntry, about: &str) -> Result<Option<Vec<IpNet>>> {
     let Some(overrides) = &entry.cidr_overrides else { return Ok(None) };
-    let mut blocks = Vec::new();
+    let mut cidrs = Vec::new();
     for text in overrides {
         match cidr::parse(text) {
-            Ok(block @ IpNet::V4(_)) => blocks.push(block),
+            Ok(cidr @ IpNet::V4(_)) => cidrs.push(cidr),
             Ok(IpNet::V6(_)) => bail!("{about}: cidr_overrides has {text}; the Python peerd failed on IPv6"),
             Err(error) => bail!("{about}: cidr_overrides: {error}"),
         }
     }
-    Ok(Some(blocks))
+    Ok(Some(cidrs))
 }
 
 #[cfg(test)]
@@ -185,10 +185,10 @@ environments:
             let said = said(text);
             assert!(said.contains(says), "{text}: {said}");
         }
-        let with = |block: &str| {
+        let with = |cidr: &str| {
             said(&format!(
                 "environments:\n  prod:\n    - {{account_id: '111111111111', vpc_id: vpc-1, region: eu-west-1, \
-                 cidr_overrides: ['{block}']}}\n"
+                 cidr_overrides: ['{cidr}']}}\n"
             ))
         };
         assert!(with("10.0.0.0/33").contains("vpc-1 in environment prod: cidr_overrides: `10.0.0.0/33`"));

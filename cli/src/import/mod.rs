@@ -3,6 +3,7 @@
 mod adoption;
 mod cidr_overrides;
 mod legacy_config;
+mod mesh;
 mod peering_tags;
 mod plan;
 mod render;
@@ -105,7 +106,7 @@ async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Ob
     while let Some((scope, answer)) = answers.next().await {
         match answer {
             Ok((vpcs, peerings)) => {
-                observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
+                observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)));
                 peerings.into_iter().for_each(|view| observed.add_peering(&scope, view));
                 observed.scopes.insert(scope, Ok(()));
             }

@@ -6,7 +6,7 @@ use peerd_core::{MeshName, Tags, tags};
 
 use super::Note;
 use super::legacy_config::{Entry, OldFile};
-use super::plan::Mesh;
+use super::mesh::Mesh;
 
 /// Tags that the Python peerd reads or writes itself.
 const ITS_OWN: [&str; 4] = ["peerd_created", "peerd_environment", "peerd_role", "peerd_datetime"];

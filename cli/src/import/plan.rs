@@ -11,6 +11,7 @@ use super::Note;
 use super::adoption;
 use super::cidr_overrides::{self, Shares};
 use super::legacy_config::{Entry, OldFile};
+use super::mesh::Mesh;
 use super::peering_tags;
 
 /// All IPv6 addresses: the Python peerd routes none.
@@ -39,21 +40,6 @@ pub struct Known<'a> {
     pub scopes: &'a BTreeSet<Scope>,
 }
 
-/// An environment as a mesh.
-pub struct Mesh<'a> {
-    /// Its name in the file, which is also a tag of its peerings.
-    pub old: &'a str,
-    /// Its VPCs that are not known to be deleted, in the order of the file; a VPC may occur twice.
-    pub entries: Vec<&'a Entry>,
-}
-
-impl Mesh<'_> {
-    /// Its VPCs.
-    pub fn vpcs(&self) -> BTreeSet<&VpcRef> {
-        self.entries.iter().map(|entry| &entry.vpc).collect()
-    }
-}
-
 /// Plans the import of a file.
 ///
 /// # Errors
@@ -75,7 +61,7 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
         check(name, &policy, &mut problems);
         match known.declared.get(name) {
             None => drop(import.meshes.insert(name.clone(), policy)),
-            Some(there) if says_the_same(there, &policy) => {
+            Some(present) if says_the_same(present, &policy) => {
                 import.notes.push(Note::new(name, "is already declared as in the file, and stays as it is"));
             }
             Some(_) => problems.push(format!(
@@ -112,13 +98,13 @@ fn meshes<'a>(
                 continue;
             }
         };
-        let gone = |vpc: &VpcRef| observed.was_read(&vpc.scope) && !observed.vpcs.contains_key(vpc);
-        let (absent, there): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| gone(&entry.vpc));
+        let is_missing = |vpc: &VpcRef| observed.was_read(&vpc.scope) && !observed.vpcs.contains_key(vpc);
+        let (absent, present): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| is_missing(&entry.vpc));
         let absent = absent.into_iter().map(|entry| Note::new(&entry.vpc, "left out: there is no such VPC"));
         notes.extend(absent);
-        if there.is_empty() {
+        if present.is_empty() {
             notes.push(Note::new(&name, "left out: it has no VPCs"));
-        } else if meshes.insert(name.clone(), Mesh { old, entries: there }).is_some() {
+        } else if meshes.insert(name.clone(), Mesh { old, entries: present }).is_some() {
             problems.push(format!("two environments would be the mesh {name}"));
         }
     }
@@ -186,7 +172,7 @@ fn shares_by_vpc<'a>(
 /// The IPv4 CIDR blocks of a VPC, if it was observed.
 fn own(vpc: &VpcRef, observed: &ObservedState) -> Option<CidrSet> {
     let seen = observed.vpcs.get(vpc)?;
-    Some(seen.cidrs.iter().filter(|block| matches!(block, IpNet::V4(_))).copied().collect())
+    Some(seen.cidrs.iter().filter(|cidr| matches!(cidr, IpNet::V4(_))).copied().collect())
 }
 
 /// The addresses that a mesh does not route: IPv6, and what its members advertise in other environments only.
@@ -196,18 +182,18 @@ fn left_out(
     shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>,
     problems: &mut Vec<String>,
 ) -> CidrSet {
-    let mut all: CidrSet = NO_IPV6.iter().filter_map(|block| cidr::parse(block).ok()).collect();
+    let mut all: CidrSet = NO_IPV6.iter().filter_map(|cidr| cidr::parse(cidr).ok()).collect();
     for vpc in mesh.vpcs() {
         let Some(rest) = shares.get(vpc).and_then(|shared| shared.left_out.get(name)) else { continue };
         let others = mesh.vpcs().into_iter().filter(|other| *other != vpc);
         for other in others {
-            if let Some((block, _)) = shares.get(other).and_then(|shared| shared.all.first_overlap(rest)) {
+            if let Some((cidr, _)) = shares.get(other).and_then(|shared| shared.all.first_overlap(rest)) {
                 problems.push(format!(
-                    "{vpc} advertises {rest} in other environments only, and {block} of {other} overlaps"
+                    "{vpc} advertises {rest} in other environments only, and {cidr} of {other} overlaps"
                 ));
             }
         }
-        rest.iter().for_each(|block| all.insert(*block));
+        rest.iter().for_each(|cidr| all.insert(*cidr));
     }
     all
 }
@@ -244,9 +230,9 @@ fn tags(
 
 /// Whether a declared policy contains everything that an import would declare. It may be active, and may already have
 /// adopted the peerings, which then have peerd's tags.
-fn says_the_same(there: &Policy, policy: &Policy) -> bool {
-    let alike = Policy { mode: policy.mode.clone(), adopt: policy.adopt.clone(), ..there.clone() };
-    alike == *policy && policy.adopt.is_subset(&there.adopt)
+fn says_the_same(present: &Policy, policy: &Policy) -> bool {
+    let alike = Policy { mode: policy.mode.clone(), adopt: policy.adopt.clone(), ..present.clone() };
+    alike == *policy && policy.adopt.is_subset(&present.adopt)
 }
 
 /// Adds a problem if the policy is invalid.

@@ -51,12 +51,14 @@ impl World {
         world
     }
 
-    fn vpc(&mut self, id: &str, scope: &str, blocks: &str) -> VpcRef {
+    fn vpc(&mut self, id: &str, scope: &str, cidrs: &str) -> VpcRef {
         let scope: Scope = scope.parse().unwrap();
         let at = VpcRef::new(scope.clone(), id.parse().unwrap());
-        let cidrs = blocks.split_whitespace().map(|block| peerd_core::cidr::parse(block).unwrap()).collect();
+        let cidrs = cidrs.split_whitespace().map(|cidr| peerd_core::cidr::parse(cidr).unwrap()).collect();
         self.observed.scopes.insert(scope, Ok(()));
-        self.observed.vpcs.insert(at.clone(), Vpc { at: at.clone(), cidrs, cidrs_changing: false, tags: Tags::new() });
+        self.observed
+            .vpcs
+            .insert(at.clone(), Vpc { vpc_ref: at.clone(), cidrs, cidrs_changing: false, tags: Tags::new() });
         at
     }
 

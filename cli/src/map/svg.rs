@@ -115,7 +115,7 @@ fn chip(node: &Node, at: Point, map: &Map, colors: &BTreeMap<&MeshName, usize>) 
             rect width=(CHIP.width) height=(CHIP.height) rx="6" {}
             text class="name" x="12" y="19" { (name.map_or_else(|| end_of(id), |name| short(name, NAME))) }
             text class="id" x="12" y="33" { (id) }
-            text class="cidrs" x="12" y="48" { (blocks(&node.cidrs)) }
+            text class="cidrs" x="12" y="48" { (cidrs(&node.cidrs)) }
             @if open {
                 g class="badge" {
                     circle cx=(CHIP.width) cy="0" r="9" {}
@@ -139,7 +139,7 @@ fn short(text: &str, most: usize) -> String {
     }
 }
 
-fn blocks(cidrs: &[String]) -> String {
+fn cidrs(cidrs: &[String]) -> String {
     match cidrs {
         [] => String::new(),
         [one] => one.clone(),

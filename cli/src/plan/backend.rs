@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use peerd_aws::{AwsCloud, AwsDirectory, Sessions, Stack, SystemClock, configuration};
+use peerd_aws::{AwsCloud, OrganizationsApi, Sessions, Stack, SystemClock, configuration};
 use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_engine::memory_store::MemoryStore;
 use peerd_engine::{
-    Bus, Clock, Directory, Engine, InfraError, Message, Notification, Observer, Queue, Settings, Store, role_name,
+    Bus, Clock, Engine, InfraError, Message, Notification, Observer, OrganizationsClient, Queue, Settings, Store,
+    role_name,
 };
 
 use super::config::{self, Config};
@@ -47,7 +48,7 @@ pub struct Backend {
     settings: Settings,
     /// EC2, in every account.
     pub cloud: AwsCloud,
-    directory: AwsDirectory,
+    organizations: OrganizationsApi,
     store: Box<dyn Store>,
     queue: Box<dyn Queue>,
     bus: Box<dyn Bus>,
@@ -117,9 +118,9 @@ impl Backend {
         queue: Box<dyn Queue>,
         bus: Box<dyn Bus>,
     ) -> Self {
-        let directory = AwsDirectory::new(sessions.base());
+        let organizations = OrganizationsApi::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
-        Self { settings, cloud: AwsCloud::new(sessions), directory, store, queue, bus, worker }
+        Self { settings, cloud: AwsCloud::new(sessions), organizations, store, queue, bus, worker }
     }
 
     /// The name of the hub's stack, for the commands in remedies.
@@ -134,10 +135,10 @@ impl Backend {
 
     /// An engine with these ports.
     pub fn engine(&self) -> Engine<'_> {
-        let directory: &dyn Directory = &self.directory;
+        let organizations: &dyn OrganizationsClient = &self.organizations;
         Engine {
             cloud: &self.cloud,
-            directory,
+            organizations,
             store: &*self.store,
             queue: &*self.queue,
             bus: &*self.bus,

@@ -187,12 +187,12 @@ impl CloudRead for AwsCloud {
         let ec2 = self.ec2(scope, Bucket::Read("GetManagedPrefixListEntries")).await;
         let request = ec2.get_managed_prefix_list_entries().prefix_list_id(id.as_str()).max_results(PAGE_OF_LISTS);
         let mut pages = request.into_paginator().items().send();
-        let mut blocks = BTreeSet::new();
+        let mut cidrs = BTreeSet::new();
         while let Some(entry) = pages.next().await {
             let entry = entry.map_err(|error| errors::cloud(&call, error))?;
-            blocks.insert(convert::entry(&entry).map_err(|error| malformed(&call, error))?);
+            cidrs.insert(convert::entry(&entry).map_err(|error| malformed(&call, error))?);
         }
-        Ok(blocks)
+        Ok(cidrs)
     }
 
     async fn quotas(&self, scope: &Scope) -> Result<Quotas, CloudError> {

@@ -185,9 +185,9 @@ fn view(call: &str, scope: &Scope, peering: Option<&VpcPeeringConnection>) -> Re
 }
 
 /// Returns the parameters of a CIDR block: EC2 has one for each address family.
-fn by_family(block: &IpNet) -> (Option<String>, Option<String>) {
-    match block {
-        IpNet::V4(block) => (Some(block.to_string()), None),
-        IpNet::V6(block) => (None, Some(block.to_string())),
+fn by_family(cidr: &IpNet) -> (Option<String>, Option<String>) {
+    match cidr {
+        IpNet::V4(cidr) => (Some(cidr.to_string()), None),
+        IpNet::V6(cidr) => (None, Some(cidr.to_string())),
     }
 }

@@ -55,15 +55,15 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
     let mut cidrs_changing = false;
     let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state()));
     let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state()));
-    for (block, state) in v4.chain(v6) {
+    for (cidr, state) in v4.chain(v6) {
         match state.and_then(|state| state.state()) {
-            Some(VpcCidrBlockStateCode::Associated) => cidrs.insert(cidr::parse(required(block, "cidrBlock")?)?),
+            Some(VpcCidrBlockStateCode::Associated) => cidrs.insert(cidr::parse(required(cidr, "cidrBlock")?)?),
             Some(VpcCidrBlockStateCode::Associating | VpcCidrBlockStateCode::Disassociating) => cidrs_changing = true,
             _ => {}
         }
     }
     let id = required(vpc.vpc_id(), "vpcId")?.parse()?;
-    Ok(Some(Vpc { at: VpcRef::new(scope.clone(), id), cidrs, cidrs_changing, tags: tags(vpc.tags()) }))
+    Ok(Some(Vpc { vpc_ref: VpcRef::new(scope.clone(), id), cidrs, cidrs_changing, tags: tags(vpc.tags()) }))
 }
 
 /// Converts a peering as read from the scope `seen_by`.
@@ -103,19 +103,20 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
     let vpc = VpcRef::new(scope.clone(), required(table.vpc_id(), "vpcId")?.parse()?);
     let is_edge_associated = table.associations().iter().any(|association| association.gateway_id().is_some());
     let routes = table.routes().iter().filter_map(|r| route(r).transpose()).collect::<Result<_, _>>()?;
-    let lists = table.routes().iter().filter_map(|r| list_route(r).transpose()).collect::<Result<_, _>>()?;
+    let prefix_list_routes =
+        table.routes().iter().filter_map(|r| list_route(r).transpose()).collect::<Result<_, _>>()?;
     let main = table.associations().iter().any(|association| association.main() == Some(true));
     let (id, tags) = (required(table.route_table_id(), "routeTableId")?.parse()?, tags(table.tags()));
-    Ok(Some(RouteTable { id, vpc, is_edge_associated, main, tags, routes, lists }))
+    Ok(Some(RouteTable { id, vpc, is_edge_associated, main, tags, routes, prefix_list_routes }))
 }
 
 /// Converts a route to a CIDR block. Returns none for a route to a prefix list.
 fn route(route: &SdkRoute) -> Result<Option<Route>, Malformed> {
-    let Some(block) = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()) else { return Ok(None) };
+    let Some(cidr) = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()) else { return Ok(None) };
     Ok(Some(Route {
-        destination: cidr::parse(block)?,
+        destination: cidr::parse(cidr)?,
         target: target(route)?,
-        created: route.origin() == Some(&RouteOrigin::CreateRoute),
+        is_static: route.origin() == Some(&RouteOrigin::CreateRoute),
         blackhole: route.state() == Some(&RouteState::Blackhole),
     }))
 }

@@ -8,7 +8,7 @@ use peerd_engine::{Clock, Delivery, Engine, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AwsCloud, AwsDirectory, DynamoStore, Environment, EventBridgeBus, Examined, Sessions, SqsQueue, telemetry,
+    AwsCloud, DynamoStore, Environment, EventBridgeBus, Examined, OrganizationsApi, Sessions, SqsQueue, telemetry,
 };
 
 /// The time before the timeout that is reserved for calls in progress and for follow-up messages, in milliseconds.
@@ -38,12 +38,12 @@ pub async fn serve() -> Result<(), Error> {
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let bus = EventBridgeBus::new(sessions.base(), bus);
-    let directory = AwsDirectory::new(sessions.base());
+    let organizations = OrganizationsApi::new(sessions.base());
     let cloud = AwsCloud::new(sessions);
     let worker = worker();
     let engine = Engine {
         cloud: &cloud,
-        directory: &directory,
+        organizations: &organizations,
         store: &store,
         queue: &queue,
         bus: &bus,

@@ -29,8 +29,8 @@ pub fn open(group: &SdkSecurityGroup) -> Result<BTreeSet<Permission>, Malformed>
     for permission in group.ip_permissions() {
         let v4 = permission.ip_ranges().iter().map(IpRange::cidr_ip);
         let v6 = permission.ipv6_ranges().iter().map(Ipv6Range::cidr_ipv6);
-        for block in v4.chain(v6) {
-            let from = cidr::parse(required(block, "cidrIp")?)?;
+        for cidr in v4.chain(v6) {
+            let from = cidr::parse(required(cidr, "cidrIp")?)?;
             let protocol = required(permission.ip_protocol(), "ipProtocol")?;
             let traffic = traffic(protocol, permission.from_port(), permission.to_port(), &from);
             open.insert(Permission { traffic, from });
@@ -46,9 +46,9 @@ pub fn owner(scope: &Scope, group: &SdkSecurityGroup) -> Result<VpcRef, Malforme
 
 /// Converts an ingress rule whose source is a CIDR block. Returns none for any other rule, which peerd never creates.
 pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRule>, Malformed> {
-    let block = rule.cidr_ipv4().or(rule.cidr_ipv6());
-    let (Some(block), Some(false)) = (block, rule.is_egress()) else { return Ok(None) };
-    let from = cidr::parse(block)?;
+    let cidr = rule.cidr_ipv4().or(rule.cidr_ipv6());
+    let (Some(cidr), Some(false)) = (cidr, rule.is_egress()) else { return Ok(None) };
+    let from = cidr::parse(cidr)?;
     let traffic = traffic(required(rule.ip_protocol(), "ipProtocol")?, rule.from_port(), rule.to_port(), &from);
     Ok(Some(IngressRule {
         id: required(rule.security_group_rule_id(), "securityGroupRuleId")?.parse()?,
@@ -86,10 +86,10 @@ pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
         Traffic::Other(words) => (words.as_str(), -1, -1), // peerd never requests it; EC2 rejects it
     };
     let permission = IpPermission::builder().ip_protocol(protocol).from_port(first).to_port(last);
-    let (block, text) = (from.to_string(), DESCRIPTION);
+    let (cidr, text) = (from.to_string(), DESCRIPTION);
     match v6 {
-        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(block).description(text).build()).build(),
-        false => permission.ip_ranges(IpRange::builder().cidr_ip(block).description(text).build()).build(),
+        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).description(text).build()).build(),
+        false => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).description(text).build()).build(),
     }
 }
 
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn an_ip_permission_round_trips() {
-        for from in ["10.0.0.0/16", "2600:1f18::/56"].map(|block| cidr::parse(block).unwrap()) {
+        for from in ["10.0.0.0/16", "2600:1f18::/56"].map(|cidr| cidr::parse(cidr).unwrap()) {
             for wanted in [Traffic::All, Traffic::Icmp, Traffic::Tcp(443, 443), Traffic::Udp(0, u16::MAX)] {
                 let asked = permission(&Permission { traffic: wanted.clone(), from });
                 let (v4, v6) = (asked.ip_ranges().first(), asked.ipv6_ranges().first());
-                let block = v4.and_then(IpRange::cidr_ip).or(v6.and_then(Ipv6Range::cidr_ipv6)).unwrap();
+                let cidr = v4.and_then(IpRange::cidr_ip).or(v6.and_then(Ipv6Range::cidr_ipv6)).unwrap();
                 let protocol = asked.ip_protocol().unwrap();
-                assert_eq!(cidr::parse(block), Ok(from));
+                assert_eq!(cidr::parse(cidr), Ok(from));
                 assert_eq!(traffic(protocol, asked.from_port(), asked.to_port(), &from), wanted);
             }
         }

@@ -37,7 +37,7 @@ pub use environment::{Environment, EnvironmentError};
 pub use examine::Examined;
 pub use function::SystemClock;
 pub use hub::Hub;
-pub use organizations::AwsDirectory;
+pub use organizations::OrganizationsApi;
 pub use queue::{QueueWithDlq, SqsQueue};
 pub use runs::PastRun;
 pub use sessions::Sessions;

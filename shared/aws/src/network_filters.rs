@@ -44,8 +44,8 @@ impl AwsCloud {
         let mut open = BTreeMap::new();
         for group in &groups {
             let permissions = ingress::open(group).map_err(|error| malformed(&call, error))?;
-            let blocks = permissions.into_iter().map(|permission| permission.from).collect();
-            open.insert(group.group_id().unwrap_or_default().to_owned(), blocks);
+            let cidrs = permissions.into_iter().map(|permission| permission.from).collect();
+            open.insert(group.group_id().unwrap_or_default().to_owned(), cidrs);
         }
         Ok(open)
     }
@@ -62,13 +62,13 @@ fn acl(acl: &types::NetworkAcl) -> Result<NetworkAcl, Malformed> {
 
 /// Converts a rule. Returns none for a rule without a CIDR block, which the API does not create.
 fn rule(entry: &NetworkAclEntry) -> Result<Option<NetworkAclRule>, Malformed> {
-    let Some(block) = entry.cidr_block().or(entry.ipv6_cidr_block()) else { return Ok(None) };
+    let Some(cidr) = entry.cidr_block().or(entry.ipv6_cidr_block()) else { return Ok(None) };
     Ok(Some(NetworkAclRule {
         number: entry.rule_number().unwrap_or(i32::MAX),
         egress: entry.egress().unwrap_or_default(),
         allows: entry.rule_action() == Some(&RuleAction::Allow),
         all_traffic: entry.protocol() == Some(EVERYTHING),
-        block: cidr::parse(block)?,
+        cidr: cidr::parse(cidr)?,
     }))
 }
 
@@ -83,7 +83,7 @@ mod tests {
         let read = rule(&entry.clone().cidr_block("0.0.0.0/0").build()).unwrap().unwrap();
         assert!(read.all_traffic && read.allows && read.egress && read.number == 100);
         let tcp = rule(&entry.clone().protocol("6").ipv6_cidr_block("::/0").build()).unwrap().unwrap();
-        assert!(!tcp.all_traffic && tcp.block == "::/0".parse::<cidr::IpNet>().unwrap());
+        assert!(!tcp.all_traffic && tcp.cidr == "::/0".parse::<cidr::IpNet>().unwrap());
         assert!(rule(&entry.build()).unwrap().is_none());
     }
 }

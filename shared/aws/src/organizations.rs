@@ -10,7 +10,7 @@ use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types::Account;
 use peerd_core::ids::IdError;
 use peerd_core::{AccountId, OrganizationalUnitId, Placement};
-use peerd_engine::{CloudError, Directory, ErrorKind};
+use peerd_engine::{CloudError, ErrorKind, OrganizationsClient};
 
 use crate::errors;
 
@@ -18,9 +18,9 @@ use crate::errors;
 const ACTIVE: &str = "ACTIVE";
 
 /// The organization of the hub's account.
-pub struct AwsDirectory(Client);
+pub struct OrganizationsApi(Client);
 
-impl AwsDirectory {
+impl OrganizationsApi {
     /// Creates a client of the organization of `config`'s account.
     pub fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
@@ -28,7 +28,7 @@ impl AwsDirectory {
 }
 
 #[async_trait]
-impl Directory for AwsDirectory {
+impl OrganizationsClient for OrganizationsApi {
     async fn accounts_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError> {
         let call = format!("ListAccountsForParent of {unit}");
         let pages = self.0.list_accounts_for_parent().parent_id(unit.as_str()).into_paginator().send();

@@ -90,11 +90,11 @@ impl AwsCloud {
 
     async fn try_on_vpc(&self, scope: &Scope, deployment: &Deployment, ground: &Ground) -> Vec<Trial> {
         let asking = |vpc: &&Vpc| vpc.tags.contains_key(tags::ENV);
-        let Some(vpc) = ground.vpcs.iter().find(asking).map(|vpc| vpc.at.id.as_str()) else {
+        let Some(vpc) = ground.vpcs.iter().find(asking).map(|vpc| vpc.vpc_ref.id.as_str()) else {
             let calls = ["DescribeVpcAttribute", "CreateVpcPeeringConnection", "CreateTags", "DeleteTags"];
             return calls.map(Trial::Untried).into();
         };
-        let peer = ground.vpcs.last().map_or(vpc, |vpc| vpc.at.id.as_str());
+        let peer = ground.vpcs.last().map_or(vpc, |vpc| vpc.vpc_ref.id.as_str());
         let status = Tag::builder().key(tags::STATUS).value("").build();
         let mark = marks(deployment);
         let reading = self.ec2(scope, Bucket::Read("DescribeVpcAttribute")).await;

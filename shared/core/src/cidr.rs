@@ -23,7 +23,7 @@ pub struct CidrError {
 /// # Errors
 /// When the text is not an address with a prefix length.
 pub fn parse(text: &str) -> Result<IpNet, CidrError> {
-    text.trim().parse::<IpNet>().map(|block| block.trunc()).map_err(|_| CidrError { text: text.to_owned() })
+    text.trim().parse::<IpNet>().map(|cidr| cidr.trunc()).map_err(|_| CidrError { text: text.to_owned() })
 }
 
 /// Two CIDR blocks share addresses exactly when one contains the other.
@@ -38,11 +38,11 @@ pub struct CidrSet(BTreeSet<IpNet>);
 
 impl CidrSet {
     /// Adds a CIDR block. If the set covers it already, nothing changes; CIDR blocks that it covers are removed.
-    pub fn insert(&mut self, block: IpNet) {
-        let block = block.trunc();
-        if !self.0.iter().any(|known| known.contains(&block)) {
-            self.0.retain(|known| !block.contains(known));
-            self.0.insert(block);
+    pub fn insert(&mut self, cidr: IpNet) {
+        let cidr = cidr.trunc();
+        if !self.0.iter().any(|known| known.contains(&cidr)) {
+            self.0.retain(|known| !cidr.contains(known));
+            self.0.insert(cidr);
         }
     }
 
@@ -52,8 +52,8 @@ impl CidrSet {
     }
 
     /// Whether exactly this CIDR block is in the set (not merely covered by another one).
-    pub fn has(&self, block: &IpNet) -> bool {
-        self.0.contains(block)
+    pub fn has(&self, cidr: &IpNet) -> bool {
+        self.0.contains(cidr)
     }
 
     /// Whether the set is empty.
@@ -62,13 +62,13 @@ impl CidrSet {
     }
 
     /// Whether a CIDR block of the set contains this one.
-    pub fn covers(&self, block: &IpNet) -> bool {
-        self.0.iter().any(|known| known.contains(block))
+    pub fn covers(&self, cidr: &IpNet) -> bool {
+        self.0.iter().any(|known| known.contains(cidr))
     }
 
     /// The addresses of this set that are not in the other, in as few CIDR blocks as possible.
     pub fn without(&self, other: &Self) -> Self {
-        self.0.iter().flat_map(|block| rest_of(block, other)).collect()
+        self.0.iter().flat_map(|cidr| rest_of(cidr, other)).collect()
     }
 
     /// The same addresses and no others, in as few CIDR blocks as possible.
@@ -85,22 +85,22 @@ impl CidrSet {
 }
 
 /// The free parts of a CIDR block: halves it until each part is either free or taken as a whole.
-fn rest_of(block: &IpNet, taken: &CidrSet) -> Vec<IpNet> {
-    if taken.covers(block) {
+fn rest_of(cidr: &IpNet, taken: &CidrSet) -> Vec<IpNet> {
+    if taken.covers(cidr) {
         return Vec::new();
     }
-    if !taken.0.iter().any(|taken| overlap(taken, block)) {
-        return vec![*block];
+    if !taken.0.iter().any(|taken| overlap(taken, cidr)) {
+        return vec![*cidr];
     }
-    let halves = block.subnets(block.prefix_len() + 1).into_iter().flatten();
+    let halves = cidr.subnets(cidr.prefix_len() + 1).into_iter().flatten();
     halves.flat_map(|half| rest_of(&half, taken)).collect()
 }
 
 impl FromIterator<IpNet> for CidrSet {
-    fn from_iter<I: IntoIterator<Item = IpNet>>(blocks: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(cidrs: I) -> Self {
         let mut set = Self::default();
-        for block in blocks {
-            set.insert(block);
+        for cidr in cidrs {
+            set.insert(cidr);
         }
         set
     }
@@ -109,8 +109,8 @@ impl FromIterator<IpNet> for CidrSet {
 impl TryFrom<Vec<String>> for CidrSet {
     type Error = CidrError;
 
-    fn try_from(blocks: Vec<String>) -> Result<Self, CidrError> {
-        blocks.iter().map(|block| parse(block)).collect()
+    fn try_from(cidrs: Vec<String>) -> Result<Self, CidrError> {
+        cidrs.iter().map(|cidr| parse(cidr)).collect()
     }
 }
 
@@ -122,8 +122,8 @@ impl From<CidrSet> for BTreeSet<IpNet> {
 
 impl fmt::Display for CidrSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let blocks: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.pad(&blocks.join(" "))
+        let cidrs: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.pad(&cidrs.join(" "))
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn set(text: &str) -> CidrSet {
-        text.split_whitespace().map(|block| parse(block).unwrap()).collect()
+        text.split_whitespace().map(|cidr| parse(cidr).unwrap()).collect()
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn subtracting_a_cidr_leaves_the_cidrs_around_it() {
-        let without = |blocks, taken| set(blocks).without(&set(taken)).to_string();
+        let without = |cidrs, taken| set(cidrs).without(&set(taken)).to_string();
         assert_eq!(without("10.0.0.0/8", "10.64.0.0/10"), "10.0.0.0/10 10.128.0.0/9");
         assert_eq!(without("10.1.0.0/16 100.64.1.0/24", "100.64.0.0/10"), "10.1.0.0/16");
         assert_eq!(without("10.1.0.0/31", "10.1.0.1/32"), "10.1.0.0/32");
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn adjacent_cidrs_are_aggregated_if_that_adds_no_address() {
-        let aggregated = |blocks| set(blocks).aggregated().to_string();
+        let aggregated = |cidrs| set(cidrs).aggregated().to_string();
         assert_eq!(aggregated("10.0.0.0/16 10.1.0.0/16 10.2.0.0/16"), "10.0.0.0/15 10.2.0.0/16");
         assert_eq!(aggregated("10.1.0.0/16 10.2.0.0/16"), "10.1.0.0/16 10.2.0.0/16");
         assert_eq!(aggregated("2600:1f18::/57 2600:1f18:0:80::/57 10.0.0.0/16"), "10.0.0.0/16 2600:1f18::/56");
@@ -188,22 +188,22 @@ mod tests {
                 let first = u64::from(address) / size * size;
                 (first, first + size - 1)
             };
-            let block = |address: u32, length: u8| parse(&format!("{}/{length}", std::net::Ipv4Addr::from(address))).unwrap();
+            let cidr = |address: u32, length: u8| parse(&format!("{}/{length}", std::net::Ipv4Addr::from(address))).unwrap();
             let ((first_a, last_a), (first_b, last_b)) = (range(a, m), range(b, n));
-            prop_assert_eq!(overlap(&block(a, m), &block(b, n)), first_a <= last_b && first_b <= last_a);
+            prop_assert_eq!(overlap(&cidr(a, m), &cidr(b, n)), first_a <= last_b && first_b <= last_a);
         }
 
         #[test]
-        fn aggregated_cidrs_cover_the_same_addresses(blocks in proptest::collection::vec((0u8..16, 20u8..=28), 0..12)) {
-            let nets: CidrSet = blocks.iter().map(|(a, n)| parse(&format!("10.0.{a}.0/{n}")).unwrap()).collect();
+        fn aggregated_cidrs_cover_the_same_addresses(cidrs in proptest::collection::vec((0u8..16, 20u8..=28), 0..12)) {
+            let nets: CidrSet = cidrs.iter().map(|(a, n)| parse(&format!("10.0.{a}.0/{n}")).unwrap()).collect();
             let aggregated = nets.aggregated();
             prop_assert!(nets.without(&aggregated).is_empty() && aggregated.without(&nets).is_empty());
             prop_assert!(aggregated.iter().count() <= nets.iter().count());
         }
 
         #[test]
-        fn insertion_order_does_not_matter(blocks in proptest::collection::vec((any::<u16>(), 8u8..=28), 0..12)) {
-            let nets: Vec<IpNet> = blocks.iter().map(|(a, n)| parse(&format!("10.{}.{}.0/{n}", a >> 8, a & 255)).unwrap()).collect();
+        fn insertion_order_does_not_matter(cidrs in proptest::collection::vec((any::<u16>(), 8u8..=28), 0..12)) {
+            let nets: Vec<IpNet> = cidrs.iter().map(|(a, n)| parse(&format!("10.{}.{}.0/{n}", a >> 8, a & 255)).unwrap()).collect();
             let forward: CidrSet = nets.iter().copied().collect();
             let backward: CidrSet = nets.iter().rev().copied().collect();
             prop_assert_eq!(&forward, &backward);

@@ -7,6 +7,8 @@ use crate::action::Action;
 use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Permission;
+use crate::run_history::{Cause, RunChanges, RunHistory};
+use crate::time::Timestamp;
 
 /// How long the run history keeps that a resource was created, in milliseconds.
 pub const WINDOW: u64 = 2 * 60 * MINUTE;
@@ -90,49 +92,10 @@ impl fmt::Display for ManagedResource {
             Self::Peering(pair) => write!(f, "peering of {pair}"),
             Self::Tags(peering, scope) => write!(f, "tags of {peering} in {scope}"),
             Self::Dns(peering, vpc) => write!(f, "dns of {vpc} over {peering}"),
-            Self::Route(table, block) => write!(f, "route to {block} in {table}"),
+            Self::Route(table, cidr) => write!(f, "route to {cidr} in {table}"),
             Self::Rule(group, permission) => write!(f, "{permission} into {group}"),
         }
     }
-}
-
-/// A call of another principal that triggered a run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Cause {
-    /// The name of the call, such as `DeleteRoute`.
-    pub call: String,
-    /// The id of the VPC, peering, table or group that the call changed.
-    pub on: String,
-    /// The caller: the ARN in the CloudTrail record.
-    pub by: String,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} by {}", self.call, self.on, self.by)
-    }
-}
-
-/// What an earlier run created and removed, by the names of the [`ManagedResource`]s, and what triggered it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunChanges {
-    /// When it ended, in milliseconds since the Unix epoch.
-    pub at: u64,
-    /// The resources that it created.
-    pub created: Vec<String>,
-    /// The resources that it removed.
-    pub removed: Vec<String>,
-    /// The calls that triggered it.
-    pub causes: Vec<Cause>,
-}
-
-/// What the runs of the last [`WINDOW`] changed, read at one time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunHistory {
-    /// The time of the read, in milliseconds since the Unix epoch.
-    pub now: u64,
-    /// The runs, the oldest first.
-    pub runs: Vec<RunChanges>,
 }
 
 /// A resource that peerd does not create again until its back-off ends.
@@ -142,15 +105,15 @@ pub struct Contention {
     pub times: usize,
     /// The principal that reverted it last, if an event reported one.
     pub reverted_by: Option<String>,
-    /// When the back-off ends, in milliseconds since the Unix epoch.
-    pub until: u64,
+    /// When the back-off ends.
+    pub until: Timestamp,
 }
 
 impl RunHistory {
     /// The contention about a resource; `None` if peerd may create it now.
     pub fn contention(&self, resource: &ManagedResource) -> Option<Contention> {
         let name = resource.to_string();
-        let mut times: Vec<u64> = Vec::new();
+        let mut times: Vec<Timestamp> = Vec::new();
         let mut reverted_by = None;
         for RunChanges { at, created, removed, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
             if removed.contains(&name) {

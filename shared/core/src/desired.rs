@@ -11,6 +11,7 @@ use crate::ids::{AccountId, Deployment, MeshName, VpcRef};
 use crate::organization::Organization;
 use crate::policy::Policy;
 use crate::tags::Tags;
+use crate::time::Timestamp;
 
 /// The index record of a VPC that has, or had, a mesh tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +27,13 @@ pub struct Member {
     pub meshes: BTreeSet<MeshName>,
     /// The meshes that it left.
     #[serde(default)]
-    pub left: BTreeSet<MeshName>,
-    /// When peerd first read that it requests the last of them, or when an event last reported so, in milliseconds
-    /// since the Unix epoch.
+    pub left_meshes: BTreeSet<MeshName>,
+    /// When peerd first read that it requests the last of them, or when an event last reported so.
     #[serde(default)]
-    pub since: u64,
-    /// When peerd first read that it requests each of the meshes, without interruption since then, in milliseconds
-    /// since the Unix epoch.
+    pub changed_at: Timestamp,
+    /// When peerd first read that it requests each of the meshes, without interruption since then.
     #[serde(default)]
-    pub joined: BTreeMap<MeshName, u64>,
+    pub joined_at: BTreeMap<MeshName, Timestamp>,
     /// The number of the last tag change that an event reported. An event with a lower number reports an older tag.
     #[serde(default)]
     pub tag_version: u64,
@@ -46,12 +45,12 @@ pub struct Member {
 impl Member {
     /// The meshes that it requested when it was last read.
     pub fn requested_meshes(&self) -> BTreeSet<MeshName> {
-        &self.meshes - &self.left
+        &self.meshes - &self.left_meshes
     }
 
-    /// When it began to request a mesh, in milliseconds since the Unix epoch.
-    pub fn joined(&self, mesh: &MeshName) -> u64 {
-        self.joined.get(mesh).copied().unwrap_or(self.since)
+    /// When it began to request a mesh.
+    pub fn joined_at(&self, mesh: &MeshName) -> Timestamp {
+        self.joined_at.get(mesh).copied().unwrap_or(self.changed_at)
     }
 }
 
@@ -89,9 +88,9 @@ pub struct DesiredState {
 }
 
 impl DesiredState {
-    /// When a VPC began to request a mesh, in milliseconds since the Unix epoch. A VPC that is not indexed is the last.
-    pub fn joined(&self, vpc: &VpcRef, mesh: &MeshName) -> u64 {
-        self.indexed.get(vpc).map_or(u64::MAX, |member| member.joined(mesh))
+    /// When a VPC began to request a mesh. A VPC that is not indexed is the last.
+    pub fn joined_at(&self, vpc: &VpcRef, mesh: &MeshName) -> Timestamp {
+        self.indexed.get(vpc).map_or(u64::MAX, |member| member.joined_at(mesh))
     }
 }
 
@@ -106,7 +105,7 @@ mod tests {
         let member: Member = serde_json::from_str(text).unwrap();
         assert!(member.cidrs.has(&"10.1.0.0/16".parse().unwrap()));
         assert_eq!((member.requested_meshes(), member.version), (member.meshes.clone(), 0));
-        let left = Member { left: ["prod".parse().unwrap()].into(), since: 5, version: 7, ..member };
+        let left = Member { left_meshes: ["prod".parse().unwrap()].into(), changed_at: 5, version: 7, ..member };
         assert_eq!(left.requested_meshes(), ["staging".parse().unwrap()].into());
         let written = serde_json::to_string(&left).unwrap();
         assert_eq!(serde_json::from_str::<Member>(&written).unwrap(), left);

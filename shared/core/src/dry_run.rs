@@ -1,8 +1,9 @@
 //! The forecast: the plans of a mesh until nothing is left to do, each computed from the predicted effects of the one
 //! before.
 
-use crate::action::{Action, Effect};
+use crate::action::Action;
 use crate::desired::DesiredState;
+use crate::effect::Effect;
 use crate::ids::{Pair, PeeringId, SecurityGroupRuleId};
 use crate::lint::lint;
 use crate::observed::{ObservedState, PeeringStatus, PeeringView};

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::action::{Action, Effect};
 use crate::cidr::IpNet;
 use crate::ids::{Deployment, MeshName, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::tags::{self, MeshTag, Tags};
@@ -197,39 +196,6 @@ pub struct Ingress {
     pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     /// The rules with the ownership tag of a deployment, in any group.
     pub rules: BTreeMap<SecurityGroupRuleId, IngressRule>,
-}
-
-impl Ingress {
-    /// Applies what the call of an action returned; actions on other resources change nothing.
-    pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect) {
-        match action {
-            Action::AuthorizeIngress { scope, group, permission, tags } => {
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.open.insert(permission.clone());
-                }
-                if let Effect::Rule(id) = effect {
-                    let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
-                    let rule = IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() };
-                    self.rules.insert(id, rule);
-                }
-            }
-            Action::TagIngress { rule, mesh, on, .. } => {
-                let key = tags::for_mesh(mesh);
-                match (self.rules.get_mut(rule), on) {
-                    (Some(rule), true) => drop(rule.tags.insert(key, String::new())),
-                    (Some(rule), false) => drop(rule.tags.remove(&key)),
-                    (None, _) => {}
-                }
-            }
-            Action::RevokeIngress { group, rule, permission, .. } => {
-                self.rules.remove(rule);
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.open.remove(permission);
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ impl Rules<'_> {
         let overlaps_own = self
             .context
             .cidrs_of(&table.vpc)
-            .is_some_and(|own| own.iter().any(|block| crate::cidr::overlap(block, destination)));
+            .is_some_and(|own| own.iter().any(|cidr| crate::cidr::overlap(cidr, destination)));
         if peering.status != PeeringStatus::Active {
             Some("the peering is not active")
         } else if !peering.ends().contains(&&table.vpc) {
@@ -187,8 +187,8 @@ impl Rules<'_> {
         }
     }
 
-    fn has(&self, vpc: &VpcRef, block: &IpNet) -> bool {
-        self.context.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(block)))
+    fn has(&self, vpc: &VpcRef, cidr: &IpNet) -> bool {
+        self.context.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(cidr)))
     }
 
     fn target(&self, table: &RouteTableId, destination: &IpNet) -> Option<&RouteTarget> {

@@ -70,7 +70,7 @@ pub struct RouteOver {
     /// The id of the route table.
     pub table: String,
     /// The destination CIDR block.
-    pub block: String,
+    pub cidr: String,
 }
 
 /// Whether the two VPCs of a pair can reach each other.
@@ -146,7 +146,7 @@ fn routes_over(observed: &ObservedState) -> RoutesOver<'_> {
     for (table, route) in observed.tables.values().flat_map(|table| table.routes.iter().map(move |r| (table, r))) {
         if let RouteTarget::Peering(id) = &route.target {
             let (table, vpc) = (table.id.to_string(), table.vpc.id.clone());
-            let over = RouteOver { vpc, table, block: route.destination.to_string() };
+            let over = RouteOver { vpc, table, cidr: route.destination.to_string() };
             routes.entry(id).or_default().insert(over);
         }
     }

@@ -26,7 +26,7 @@ pub struct NetworkAclRule {
     /// Whether it matches every protocol and port.
     pub all_traffic: bool,
     /// The CIDR block that it matches.
-    pub block: IpNet,
+    pub cidr: IpNet,
 }
 
 /// Whether the traffic of a CIDR block is allowed.
@@ -42,12 +42,12 @@ pub enum Verdict {
 
 impl NetworkAcl {
     /// Whether inbound traffic from a CIDR block is allowed or, with `egress`, outbound traffic to it.
-    pub fn passage(&self, block: &IpNet, egress: bool) -> Verdict {
+    pub fn passage(&self, cidr: &IpNet, egress: bool) -> Verdict {
         let mut rules: Vec<&NetworkAclRule> = self.rules.iter().filter(|rule| rule.egress == egress).collect();
         rules.sort_by_key(|rule| rule.number);
         let (mut some_in, mut some_out) = (false, false);
-        for rule in rules.into_iter().filter(|rule| cidr::overlap(&rule.block, block)) {
-            if rule.all_traffic && rule.block.contains(block) {
+        for rule in rules.into_iter().filter(|rule| cidr::overlap(&rule.cidr, cidr)) {
+            if rule.all_traffic && rule.cidr.contains(cidr) {
                 return match (rule.allows, some_in, some_out) {
                     (true, _, false) => Verdict::Allowed,
                     (false, false, _) => Verdict::Denied,
@@ -65,8 +65,8 @@ impl NetworkAcl {
 mod tests {
     use super::*;
 
-    fn rule(number: i32, allows: bool, all_traffic: bool, block: &str) -> NetworkAclRule {
-        NetworkAclRule { number, egress: false, allows, all_traffic, block: block.parse().unwrap() }
+    fn rule(number: i32, allows: bool, all_traffic: bool, cidr: &str) -> NetworkAclRule {
+        NetworkAclRule { number, egress: false, allows, all_traffic, cidr: cidr.parse().unwrap() }
     }
 
     #[test]

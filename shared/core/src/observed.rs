@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::contention::RunHistory;
 use crate::ids::{Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
+use crate::run_history::RunHistory;
 use crate::tags::{self, Tags};
 
 /// A VPC as its own scope shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vpc {
     /// The id and the scope of the VPC.
-    pub at: VpcRef,
+    pub vpc_ref: VpcRef,
     /// Its CIDR blocks in state `associated`, IPv4 and IPv6.
     pub cidrs: CidrSet,
     /// Whether a CIDR block is being associated or disassociated, so that a later read shows a different state.
@@ -235,7 +235,7 @@ pub struct Route {
     /// The target of the route.
     pub target: RouteTarget,
     /// Whether a principal created it with CreateRoute. Only such a route can be in the way of another, or be owned.
-    pub created: bool,
+    pub is_static: bool,
     /// Whether AWS reports it as a blackhole: before its peering is active, or after the peering is deleted.
     pub blackhole: bool,
 }
@@ -267,13 +267,13 @@ pub struct RouteTable {
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
     /// Its routes to prefix lists, except those to gateway endpoints: their lists contain public addresses of AWS.
-    pub lists: Vec<PrefixListRoute>,
+    pub prefix_list_routes: Vec<PrefixListRoute>,
 }
 
 impl RouteTable {
     /// The static route to exactly this destination.
     pub fn created_route(&self, destination: &IpNet) -> Option<&Route> {
-        self.routes.iter().find(|route| route.created && route.destination == *destination)
+        self.routes.iter().find(|route| route.is_static && route.destination == *destination)
     }
 }
 
@@ -351,7 +351,7 @@ impl ObservedState {
     pub fn routes_via<'a>(&'a self, peering: &'a PeeringId) -> impl Iterator<Item = (&'a RouteTable, &'a Route)> {
         let routes = self.tables.values().flat_map(|table| table.routes.iter().map(move |route| (table, route)));
         routes.filter(move |(_, route)| {
-            route.created && matches!(&route.target, RouteTarget::Peering(id) if id == peering)
+            route.is_static && matches!(&route.target, RouteTarget::Peering(id) if id == peering)
         })
     }
 }

@@ -113,7 +113,7 @@ impl Advertised {
         let mut advertised = Self::default();
         for word in words(value) {
             match cidr::parse(word) {
-                Ok(block) if own.covers(&block) => advertised.cidrs.insert(block),
+                Ok(cidr) if own.covers(&cidr) => advertised.cidrs.insert(cidr),
                 _ => drop(advertised.refused.insert(word.to_owned())),
             }
         }
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_vpc_advertises_only_parts_of_its_own_cidrs() {
-        let own: CidrSet = ["10.1.0.0/16", "2600:1f18::/56"].iter().map(|block| cidr::parse(block).unwrap()).collect();
+        let own: CidrSet = ["10.1.0.0/16", "2600:1f18::/56"].iter().map(|cidr| cidr::parse(cidr).unwrap()).collect();
         assert_eq!(Advertised::of(&Tags::new(), &own).cidrs, own);
         let advertised = Advertised::of(&tag(CIDRS, "10.1.128.0/17, 2600:1f18::/60+0.0.0.0/0 x;10.2.0.0/16"), &own);
         assert_eq!(advertised.cidrs.to_string(), "10.1.128.0/17 2600:1f18::/60");

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use peerd_core::observed::RouteTarget;
 use peerd_core::tags;
-use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope};
+use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope, Timestamp};
 
 use crate::ensure;
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
-use crate::ports::{Claim, ClaimStore, Clock, Cloud, Timestamp};
+use crate::ports::{Claim, ClaimStore, Clock, Cloud};
 
 /// The number of concurrent calls; the cloud itself keeps each scope below EC2's rate limits.
 const CONCURRENCY: usize = 32;

@@ -53,15 +53,15 @@ pub async fn routed(
     cloud: &dyn Cloud,
     scope: &Scope,
     table: &RouteTableId,
-    block: &IpNet,
+    cidr: &IpNet,
     peering: &PeeringId,
 ) -> Result<(), CloudError> {
-    let error = match cloud.create_route(scope, table, block, peering).await {
+    let error = match cloud.create_route(scope, table, cidr, peering).await {
         Err(error) if error.code == "RouteAlreadyExists" => error,
         answer => return answer,
     };
     let read = cloud.route_table(scope, table).await?;
-    match read.as_ref().and_then(|read| read.created_route(block)).map(|route| &route.target) {
+    match read.as_ref().and_then(|read| read.created_route(cidr)).map(|route| &route.target) {
         Some(RouteTarget::Peering(found)) if found == peering => Ok(()),
         Some(_) => Err(error),
         None => Err(CloudError { kind: ErrorKind::NotReady, ..error }), // it exists but is not visible yet
@@ -76,9 +76,9 @@ pub async fn unrouted(
     cloud: &dyn CloudWrite,
     scope: &Scope,
     table: &RouteTableId,
-    block: &IpNet,
+    cidr: &IpNet,
 ) -> Result<(), CloudError> {
-    match cloud.delete_route(scope, table, block).await {
+    match cloud.delete_route(scope, table, cidr).await {
         Err(error) if matches!(error.code.as_str(), "InvalidRoute.NotFound" | "InvalidRouteTableID.NotFound") => Ok(()),
         answer => answer,
     }

@@ -5,15 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use peerd_core::policy::Mode;
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{Invariant, MeshName, PeeringId, Scope, Vpc, VpcId, VpcRef};
+use peerd_core::{Invariant, MeshName, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
 use crate::event_target::{EventTarget, ExpectedState};
 use crate::membership_index::ScanError;
 
-/// The VPCs that the events of a batch name, as read from each scope.
-pub type VpcReads = BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>;
+/// What the events of a batch read once.
+#[derive(Default)]
+pub struct BatchReads {
+    /// The VPCs that the events name, as read from each scope.
+    vpcs: BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>,
+    /// The known scopes, once an event needed them.
+    scopes: Option<BTreeSet<Scope>>,
+    /// The declared meshes, once an event needed them.
+    declared: Option<BTreeMap<MeshName, Policy>>,
+}
 
 /// The result of reading the resources of one event.
 #[derive(Default)]
@@ -47,17 +55,17 @@ fn is_reported(vpc: &Vpc) -> bool {
 
 impl Engine<'_> {
     /// Reads every VPC that the events name, with one call per scope.
-    pub(crate) async fn read_vpcs<'a>(&self, targets: impl Iterator<Item = &'a EventTarget>) -> VpcReads {
+    pub(crate) async fn read_vpcs<'a>(&self, targets: impl Iterator<Item = &'a EventTarget>) -> BatchReads {
         let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
         for vpc in targets.flat_map(|target| target.vpcs.keys()) {
             wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
         }
         let reads = wanted.into_iter().map(|(scope, ids)| async move {
             let read = self.cloud.vpcs_by_id(&scope, &ids).await;
-            let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)).collect());
+            let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)).collect());
             (scope, by_ref)
         });
-        join_all(reads).await.into_iter().collect()
+        BatchReads { vpcs: join_all(reads).await.into_iter().collect(), ..BatchReads::default() }
     }
 
     /// Reads all resources that an event names. If `has_retries_left` is false, a read that contradicts the event is accepted.
@@ -68,7 +76,7 @@ impl Engine<'_> {
         &self,
         target: &EventTarget,
         has_retries_left: bool,
-        reads: &VpcReads,
+        reads: &mut BatchReads,
     ) -> Result<EventImpact, ScanError> {
         let EventTarget { vpcs, peerings, tables, groups, causes: _ } = target;
         let mut impact = EventImpact::default();
@@ -93,10 +101,10 @@ impl Engine<'_> {
         vpc: &VpcRef,
         expect: &ExpectedState,
         has_retries_left: bool,
-        reads: &VpcReads,
+        reads: &mut BatchReads,
         impact: &mut EventImpact,
     ) -> Result<(), ScanError> {
-        let read = match reads.get(&vpc.scope) {
+        let read = match reads.vpcs.get(&vpc.scope) {
             Some(Ok(read)) => read.get(vpc),
             Some(Err(error)) => {
                 impact.unreadable(&vpc.scope, error);
@@ -109,20 +117,41 @@ impl Engine<'_> {
             impact.stale = true;
             return Ok(());
         }
-        self.register(&vpc.scope).await?;
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
+        self.register(&vpc.scope, &mut reads.scopes).await?;
         let mut touched = self.scan_vpc(vpc, read, tag_version).await?.touched;
         if touched.is_empty() && read.is_some_and(is_reported) {
-            touched.extend(self.any_mesh().await?);
+            touched.extend(self.any_mesh(&mut reads.declared).await?);
         }
         impact.add_meshes(touched, &[vpc.scope.clone()].into());
         Ok(())
     }
 
+    /// Registers a scope that was just read, unless the deployment already knows it.
+    async fn register(&self, scope: &Scope, known: &mut Option<BTreeSet<Scope>>) -> Result<(), InfraError> {
+        let known = match known {
+            Some(known) => known,
+            None => known.insert(self.observer().scopes().await?),
+        };
+        if known.contains(scope) {
+            return Ok(());
+        }
+        tracing::info!(%scope, "scope registered by its first event");
+        self.store.register(scope).await?;
+        known.insert(scope.clone());
+        Ok(())
+    }
+
     /// Returns an active mesh, to write status tags: the run of any mesh writes those of all VPCs that it reads.
-    async fn any_mesh(&self) -> Result<Option<MeshName>, InfraError> {
-        let declared = self.observer().declared().await?;
-        Ok(declared.into_iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh)))
+    async fn any_mesh(
+        &self,
+        declared: &mut Option<BTreeMap<MeshName, Policy>>,
+    ) -> Result<Option<MeshName>, InfraError> {
+        let declared = match declared {
+            Some(declared) => declared,
+            None => declared.insert(self.observer().declared().await?),
+        };
+        Ok(declared.iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then(|| mesh.clone())))
     }
 
     async fn read_peering(&self, scope: &Scope, id: &PeeringId, impact: &mut EventImpact) -> Result<(), InfraError> {

@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_read_with_other_meshes_or_another_role_contradicts_the_event() {
         let read = |values: &[(&str, &str)]| Vpc {
-            at: VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap()),
+            vpc_ref: VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap()),
             cidrs: peerd_core::CidrSet::default(),
             cidrs_changing: false,
             tags: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),

@@ -4,6 +4,7 @@
 //! An event only triggers the loop. Events, the sweep and the tests use the same code path. Nothing here sleeps: work
 //! that must wait is a follow-up message with a delay. This crate contains no AWS client.
 
+mod announce;
 pub mod apply;
 pub mod dispatcher;
 pub mod dry_run;
@@ -13,27 +14,31 @@ pub mod error;
 pub mod event;
 mod event_impact;
 pub mod event_target;
+mod follow_up;
 pub mod membership_index;
 pub mod memory_store;
 pub mod message;
-pub mod notifications;
+pub mod notification;
 pub mod observe;
 pub mod observer;
 pub mod organization;
 pub mod outcome;
 pub mod ports;
 pub mod reconcile;
+pub mod settings;
 pub mod sweep;
 
 pub use dispatcher::Delivery;
-pub use engine::{Engine, Settings, role_name};
+pub use engine::Engine;
 pub use error::{CloudError, ErrorKind, InfraError};
 pub use event_target::{EventTarget, ExpectedState};
 pub use message::{Message, Work};
-pub use notifications::{MeshFindings, Notification, NotificationKind};
+pub use notification::{MeshFindings, Notification, NotificationKind};
 pub use observer::{KnownAccounts, Observer};
 pub use outcome::{Outcome, Run};
+pub use peerd_core::Timestamp;
 pub use ports::{
-    AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, Directory, FindingStore,
-    MembershipIndex, Queue, Registration, RunLog, Store, Timestamp,
+    AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, FindingStore, MembershipIndex,
+    OrganizationsClient, Queue, Registration, RunLog, Store,
 };
+pub use settings::{Settings, role_name};

@@ -73,47 +73,52 @@ impl Engine<'_> {
         before: Option<&Member>,
     ) -> Member {
         let requested = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
-        let Some(before) = before else {
-            let cidrs = read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
-            let tags = read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default();
-            let (since, tag_version) = (self.clock.now(), tag_version.filter(|_| read.is_some()).unwrap_or_default());
-            let joined = requested.iter().map(|mesh| (mesh.clone(), since)).collect();
-            return Member {
-                vpc: vpc.clone(),
-                cidrs,
-                tags,
-                meshes: requested,
-                left: BTreeSet::new(),
-                since,
-                joined,
-                tag_version,
-                version: 0,
-            };
-        };
+        let tag_version_read = tag_version.filter(|_| read.is_some()).unwrap_or_default();
+        let Some(before) = before else { return self.new_member(vpc, read, tag_version_read) };
         let meshes = &before.meshes | &requested;
         let is_reported = tag_version.is_some_and(|version| version >= before.tag_version);
-        let is_young = self.clock.now() < before.since + SETTLED_MS;
+        let is_young = self.clock.now() < before.changed_at + SETTLED_MS;
         if is_young && !is_reported && !before.requested_meshes().is_subset(&requested) {
             // The run also reconciles the meshes that the VPC seems to request in addition, but the item keeps a
             // request that the VPC once made.
-            return Member { left: &before.left | &(&requested - &before.meshes), meshes, ..before.clone() };
+            return Member {
+                left_meshes: &before.left_meshes | &(&requested - &before.meshes),
+                meshes,
+                ..before.clone()
+            };
         }
         // An event with a newer tag change than the indexed one is a change, even if an earlier read was the same.
         let is_newer = tag_version.is_some_and(|version| version > before.tag_version)
             || !requested.is_subset(&before.requested_meshes());
-        let since = if is_newer { self.clock.now() } else { before.since };
+        let changed_at = if is_newer { self.clock.now() } else { before.changed_at };
         let joined =
-            |mesh| if before.requested_meshes().contains(mesh) { before.joined(mesh) } else { self.clock.now() };
+            |mesh| if before.requested_meshes().contains(mesh) { before.joined_at(mesh) } else { self.clock.now() };
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
             tags: read.map_or_else(|| before.tags.clone(), |vpc| tags::of_member(&vpc.tags)),
-            left: &meshes - &requested,
-            joined: requested.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
+            left_meshes: &meshes - &requested,
+            joined_at: requested.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
             meshes,
-            since,
-            tag_version: tag_version.filter(|_| read.is_some()).unwrap_or_default().max(before.tag_version),
+            changed_at,
+            tag_version: tag_version_read.max(before.tag_version),
             version: before.version,
+        }
+    }
+
+    fn new_member(&self, vpc: &VpcRef, read: Option<&Vpc>, tag_version: u64) -> Member {
+        let meshes = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+        let changed_at = self.clock.now();
+        Member {
+            vpc: vpc.clone(),
+            cidrs: read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default(),
+            tags: read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default(),
+            joined_at: meshes.iter().map(|mesh| (mesh.clone(), changed_at)).collect(),
+            meshes,
+            left_meshes: BTreeSet::new(),
+            changed_at,
+            tag_version,
+            version: 0,
         }
     }
 
@@ -140,14 +145,14 @@ impl Engine<'_> {
                 stayed = true;
                 continue;
             }
-            if !member.left.contains(mesh) && self.clock.now() < member.since + SETTLED_MS {
+            if !member.left_meshes.contains(mesh) && self.clock.now() < member.changed_at + SETTLED_MS {
                 stayed = true;
                 continue;
             }
             let mut now = Member { version: self.next_version(Some(member)), ..member.clone() };
             now.meshes.remove(mesh);
-            now.left.remove(mesh);
-            now.joined.remove(mesh);
+            now.left_meshes.remove(mesh);
+            now.joined_at.remove(mesh);
             // A VPC that was scanned after the reads of this run may have joined again.
             stayed |= !self.store.update_member(Some(member), &now).await?;
         }
@@ -190,7 +195,7 @@ impl Engine<'_> {
             let members = self.store.members(mesh).await?.into_iter().filter(|member| member.vpc.scope == *scope);
             vpcs.extend(members.map(|member| (member.vpc, None)));
         }
-        vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.at.clone(), Some(vpc))));
+        vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.vpc_ref.clone(), Some(vpc))));
         let mut changed = BTreeSet::new();
         for (vpc, read) in &vpcs {
             let surveyed = self.scan_vpc(vpc, read.as_ref(), None).await?;

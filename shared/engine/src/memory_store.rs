@@ -7,15 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, Invariant, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, VpcRef,
+    AccountId, Invariant, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, Timestamp, VpcRef,
 };
 
 use crate::error::InfraError;
-use crate::notifications::MeshFindings;
+use crate::notification::MeshFindings;
 use crate::outcome::Run;
-use crate::ports::{
-    AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, Registration, RunLog, Timestamp,
-};
+use crate::ports::{AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, Registration, RunLog};
 
 /// The items of the store.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use peerd_core::{AccountId, DeleteApproval, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::notifications::Notification;
+use crate::notification::Notification;
 
 /// The version of the message format. Its field distinguishes peerd's messages from events.
 const FORMAT: u8 = 1;

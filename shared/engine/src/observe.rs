@@ -280,12 +280,12 @@ fn add_resources(observed: &mut ObservedState, scope: Scope, resources: Result<S
                     observed.ingress.rules.extend(rules.into_iter().map(|rule| (rule.id.clone(), rule)));
                     false
                 }
-                Err(error) => add_ingress_gap(observed, scope, &error),
+                Err(error) => record_unreadable_groups(observed, scope, &error),
             }
         }
         Err(ReadFailure { error, off }) => {
             observed.disabled_regions.extend(off.then(|| scope.clone()));
-            add_gap(observed, scope, &error)
+            record_unreadable_scope(observed, scope, &error)
         }
     }
 }
@@ -293,27 +293,27 @@ fn add_resources(observed: &mut ObservedState, scope: Scope, resources: Result<S
 fn add_tags(observed: &mut ObservedState, scope: Scope, tags: Result<ScopeTags, CloudError>) -> bool {
     match tags {
         Ok(ScopeTags { vpcs, groups }) => {
-            observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.at.clone(), vpc)));
+            observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)));
             match groups {
                 Ok(groups) => {
                     observed.ingress.groups.extend(groups.into_iter().map(|group| (group.id.clone(), group)));
                     false
                 }
-                Err(error) => add_ingress_gap(observed, scope, &error),
+                Err(error) => record_unreadable_groups(observed, scope, &error),
             }
         }
-        Err(error) => add_gap(observed, scope, &error),
+        Err(error) => record_unreadable_scope(observed, scope, &error),
     }
 }
 
-fn add_ingress_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
+fn record_unreadable_groups(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.unreadable_groups.insert(scope, chain(error));
     error.kind.is_transient()
 }
 
 /// Records an unreadable scope; one that was only partly read counts as unreadable. Returns whether the error is
 /// transient.
-fn add_gap(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
+fn record_unreadable_scope(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
     observed.scopes.insert(scope, Err(chain(error)));
     error.kind.is_transient()
 }

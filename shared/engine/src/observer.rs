@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{AccountId, MeshName, Organization, Policy, Region, Scope};
 
-use crate::engine::Settings;
 use crate::error::InfraError;
 use crate::ports::{Clock, CloudRead, Registration, Store};
+use crate::settings::Settings;
 
 /// The ports that an observation needs.
 #[derive(Clone, Copy)]

@@ -59,7 +59,7 @@ impl Engine<'_> {
             *known = parent.or(known.take());
             if is_new {
                 let (accounts, units): (BTreeMap<_, _>, _) =
-                    futures::try_join!(self.directory.accounts_in(&unit), self.directory.units_in(&unit))?;
+                    futures::try_join!(self.organizations.accounts_in(&unit), self.organizations.units_in(&unit))?;
                 found.accounts.extend(accounts);
                 todo.extend(units.into_iter().map(|within| (within, Some(unit.clone()))));
             }

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use peerd_core::{Action, Cause, ManagedResource, MeshName, Report, RunChanges, Scope};
+use peerd_core::{Action, Cause, ManagedResource, MeshName, Rendered, Report, RunChanges, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use crate::ports::Timestamp;
 
 /// How a reconcile ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +77,23 @@ impl Run {
             removed: names(ManagedResource::removed_by),
             causes,
         }
+    }
+
+    /// Logs what the run found, what it waits for, and its outcome.
+    pub(crate) fn log(&self, stack: &str) {
+        let mesh = &self.mesh;
+        for finding in &self.report.findings {
+            let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, stack);
+            tracing::warn!(%mesh, %kind, subject, text, remedy, "finding");
+        }
+        for wait in &self.report.waits {
+            tracing::info!(%mesh, subject = wait.subject, text = wait.text, "waiting");
+        }
+        for action in &self.report.suppressed {
+            tracing::info!(%mesh, %action, "paused");
+        }
+        let (applied, failed) = (self.applied.len(), self.failed.len());
+        tracing::info!(%mesh, outcome = %self.outcome, applied, failed, "reconciled");
     }
 
     /// Whether it changed anything other than status tags.

@@ -9,16 +9,13 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{
     AccountId, DnsSupport, IngressRule, Member, MeshName, Organization, OrganizationalUnitId, Pair, PeeringId,
     PeeringStatus, PeeringView, Permission, Placement, Policy, PrefixListId, Quotas, Region, RouteTable, RouteTableId,
-    RunChanges, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Vpc, VpcId, VpcRef,
+    RunChanges, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Timestamp, Vpc, VpcId, VpcRef,
 };
 use serde::Deserialize;
 
 use crate::error::{CloudError, InfraError};
 use crate::message::Message;
-use crate::notifications::{MeshFindings, Notification};
-
-/// Milliseconds since the Unix epoch.
-pub type Timestamp = u64;
+use crate::notification::{MeshFindings, Notification};
 
 /// The reads of the cloud. Every result is complete: all pages, or an error.
 #[async_trait]
@@ -54,7 +51,7 @@ pub trait CloudRead: Send + Sync {
 
 /// AWS Organizations. Every result is complete: all pages, or an error.
 #[async_trait]
-pub trait Directory: Send + Sync {
+pub trait OrganizationsClient: Send + Sync {
     /// The accounts that are directly in a unit.
     async fn accounts_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError>;
     /// The units that are directly in a unit.

@@ -2,18 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{Action, DeleteApproval, DesiredState, Effect, MeshName, Report, Scope, lint, plan};
+use peerd_core::{Action, Cause, DeleteApproval, DesiredState, Effect, MeshName, Report, Scope, Timestamp, lint, plan};
 
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
-use crate::error::InfraError;
+use crate::error::{InfraError, chain};
 use crate::observe::Snapshot;
 use crate::outcome::{Outcome, Run};
-use crate::ports::Timestamp;
 
 /// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
 /// and status tags take five passes; each further batch of outstanding requests takes two more.
 const MAX_PASSES: usize = 40;
+
+/// The reconcile of one mesh that a batch requests.
+#[derive(Debug, Default)]
+pub struct ReconcileRequest {
+    /// The scopes to read, besides those of the members.
+    pub scopes: BTreeSet<Scope>,
+    /// Whether to read every known scope.
+    pub everywhere: bool,
+    /// How many peerings the run may delete.
+    pub delete_approval: DeleteApproval,
+    /// The lowest attempt of the messages: a new event restores the retry budget.
+    pub attempt: Option<u32>,
+    /// Whether an event requested it. Its reads may be stale, so a follow-up message verifies the mesh.
+    pub verify: bool,
+    /// The API calls that triggered it, as far as events reported them.
+    pub causes: BTreeSet<Cause>,
+    /// The positions of the requesting deliveries in the batch.
+    pub deliveries: BTreeSet<usize>,
+}
 
 /// What one run has done so far.
 #[derive(Default)]
@@ -28,6 +46,43 @@ struct Progress {
 }
 
 impl Engine<'_> {
+    /// Reconciles one mesh, records the run and sends a follow-up message if the run needs one. Returns false if the
+    /// queue must deliver the requesting messages again.
+    pub(crate) async fn reconcile_mesh(
+        &self,
+        mesh: &MeshName,
+        request: &ReconcileRequest,
+        deadline: Timestamp,
+    ) -> bool {
+        match self.try_reconcile_mesh(mesh, request, deadline).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(%mesh, error = chain(error.as_ref()), "mesh not reconciled");
+                false
+            }
+        }
+    }
+
+    async fn try_reconcile_mesh(
+        &self,
+        mesh: &MeshName,
+        request: &ReconcileRequest,
+        deadline: Timestamp,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        let mut scopes = request.scopes.clone();
+        if request.everywhere {
+            scopes.extend(self.observer().scopes().await?);
+        }
+        let mut run = self.reconcile(mesh, &scopes, request.delete_approval, deadline).await?;
+        run.causes.clone_from(&request.causes);
+        run.log(&self.settings.stack);
+        if !matches!(run.outcome, Outcome::Unchanged) {
+            self.store.record_run(&run, self.clock.now()).await?;
+        }
+        self.send_follow_up(&run, request).await?;
+        Ok(run.outcome != Outcome::Partial)
+    }
+
     /// Reconciles a mesh and returns the run. The next pass plans with the results of the calls of this one.
     ///
     /// # Errors

@@ -72,10 +72,10 @@ impl World {
     }
 
     /// Returns the target of a table's static route to a CIDR block.
-    pub fn target(&self, name: &str, block: &str) -> Option<String> {
-        let block = cidr::parse(block).ok()?;
+    pub fn target(&self, name: &str, cidr: &str) -> Option<String> {
+        let cidr = cidr::parse(cidr).ok()?;
         let aws = self.cloud.aws();
-        aws.table(&table(name))?.created_route(&block).map(|route| route.target.to_string())
+        aws.table(&table(name))?.created_route(&cidr).map(|route| route.target.to_string())
     }
 }
 
@@ -84,7 +84,7 @@ fn is_routed(aws: &Aws, from: &VpcRef, to: &VpcRef, peering: &PeeringId) -> bool
     let Some(to) = aws.vpc(to) else { return false };
     let mut tables = aws.tables().filter(|table| table.vpc == *from && !table.is_edge_associated);
     tables.all(|table| {
-        let mut blocks = to.cidrs.iter();
-        blocks.all(|block| table.created_route(block).is_some_and(|route| route.target == target))
+        let mut cidrs = to.cidrs.iter();
+        cidrs.all(|cidr| table.created_route(cidr).is_some_and(|route| route.target == target))
     })
 }

@@ -41,7 +41,7 @@ pub enum Change {
         /// The VPC.
         vpc: VpcRef,
         /// Its associated CIDR blocks.
-        blocks: CidrSet,
+        cidrs: CidrSet,
         /// Its tags.
         tags: Tags,
     },
@@ -73,7 +73,7 @@ pub enum Change {
         /// The route table.
         table: RouteTableId,
         /// The CIDR block in the prefix list.
-        block: IpNet,
+        cidr: IpNet,
     },
     /// A route table was deleted.
     TableGone {
@@ -151,7 +151,7 @@ pub enum Change {
         /// The route table.
         table: RouteTableId,
         /// The destination.
-        block: IpNet,
+        cidr: IpNet,
         /// The target before the change; none if the route was created.
         was: Option<RouteTarget>,
         /// The target after the change; none if the route was deleted.
@@ -181,9 +181,9 @@ fn target(target: Option<&RouteTarget>) -> String {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Vpc { vpc, blocks, tags } => {
-                let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
-                write!(f, "{vpc} has {} and {}", blocks.join(" "), tags_of(tags))
+            Self::Vpc { vpc, cidrs, tags } => {
+                let cidrs: Vec<String> = cidrs.iter().map(ToString::to_string).collect();
+                write!(f, "{vpc} has {} and {}", cidrs.join(" "), tags_of(tags))
             }
             Self::VpcGone { vpc } => write!(f, "{vpc} is deleted"),
             Self::Table { table, vpc, is_edge_associated, main } => {
@@ -195,7 +195,7 @@ impl fmt::Display for Change {
                 write!(f, "{table} of {vpc} is created{kind}")
             }
             Self::TableTags { table, tags } => write!(f, "{table} has {}", tags_of(tags)),
-            Self::List { table, block } => write!(f, "{table} routes a prefix list with {block} to tgw-1"),
+            Self::List { table, cidr } => write!(f, "{table} routes a prefix list with {cidr} to tgw-1"),
             Self::TableGone { table } => write!(f, "{table} is deleted"),
             Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} from {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),
@@ -212,8 +212,8 @@ impl fmt::Display for Change {
                 write!(f, "{group} allows {permission} by {rule} with {}", tags_of(tags))
             }
             Self::Rule { group, rule, was: _, now: None } => write!(f, "{group} no longer has {rule}"),
-            Self::Route { table, block, was, now } => {
-                write!(f, "{table} routes {block} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
+            Self::Route { table, cidr, was, now } => {
+                write!(f, "{table} routes {cidr} to {}, before to {}", target(now.as_ref()), target(was.as_ref()))
             }
         }
     }

@@ -23,8 +23,8 @@ const BY: Actor = Actor::User;
 
 /// Parses CIDR blocks that are separated by spaces.
 #[expect(clippy::expect_used, reason = "a test that misspells a CIDR block should fail immediately")]
-pub fn blocks_of(blocks: &str) -> CidrSet {
-    blocks.split_whitespace().map(|block| cidr::parse(block).expect("a CIDR block")).collect()
+pub fn blocks_of(cidrs: &str) -> CidrSet {
+    cidrs.split_whitespace().map(|cidr| cidr::parse(cidr).expect("a CIDR block")).collect()
 }
 
 /// Returns the id of a route table by name.
@@ -37,11 +37,11 @@ impl World {
     /// A user creates a VPC with a main route table of the same name, and tags it in the same call if `meshes` is not
     /// empty.
     #[expect(clippy::expect_used, reason = "a test that misspells a name should fail immediately")]
-    pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
+    pub fn vpc(&mut self, name: &str, at: Scope, cidrs: &str, meshes: &str) -> VpcRef {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().expect("a VPC name"));
         let asked = (!meshes.is_empty()).then(|| (tags::ENV.to_owned(), meshes.to_owned()));
         let tags: Tags = asked.into_iter().collect();
-        self.cloud.aws().create_vpc(BY, &vpc, &blocks_of(blocks), &tags);
+        self.cloud.aws().create_vpc(BY, &vpc, &blocks_of(cidrs), &tags);
         self.cloud.aws().create_table(BY, &table(name), &vpc, false);
         self.send_api_event(&vpc, "CreateVpc", json!({}), json!({"vpc": {"vpcId": vpc.id}}));
         if !tags.is_empty() {
@@ -190,9 +190,9 @@ impl World {
     ///
     /// # Errors
     /// Returns the error of EC2.
-    pub fn associate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
-        self.cloud.aws().associate(BY, vpc, block)?;
-        let request = json!({"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id, "CidrBlock": block}});
+    pub fn associate(&mut self, vpc: &VpcRef, cidr: &IpNet) -> Answer {
+        self.cloud.aws().associate(BY, vpc, cidr)?;
+        let request = json!({"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id, "CidrBlock": cidr}});
         self.send_api_event(vpc, "AssociateVpcCidrBlock", request, Value::Null);
         Ok(())
     }
@@ -201,8 +201,8 @@ impl World {
     ///
     /// # Errors
     /// Returns the error of EC2.
-    pub fn disassociate(&mut self, vpc: &VpcRef, block: &IpNet) -> Answer {
-        self.cloud.aws().disassociate(BY, vpc, block)?;
+    pub fn disassociate(&mut self, vpc: &VpcRef, cidr: &IpNet) -> Answer {
+        self.cloud.aws().disassociate(BY, vpc, cidr)?;
         let response = json!({"DisassociateVpcCidrBlockResponse": {"vpcId": vpc.id}});
         self.send_api_event(vpc, "DisassociateVpcCidrBlock", json!({}), response);
         Ok(())
@@ -212,17 +212,17 @@ impl World {
     ///
     /// # Errors
     /// Returns the error of EC2.
-    pub fn put_route(&mut self, id: &RouteTableId, block: &IpNet, target: &RouteTarget) -> Answer {
+    pub fn put_route(&mut self, id: &RouteTableId, cidr: &IpNet, target: &RouteTarget) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
-        let exists = self.cloud.aws().table(id).is_some_and(|table| table.created_route(block).is_some());
+        let exists = self.cloud.aws().table(id).is_some_and(|table| table.created_route(cidr).is_some());
         let name = if exists {
-            self.cloud.aws().replace_route(BY, &vpc.scope, id, block, target)?;
+            self.cloud.aws().replace_route(BY, &vpc.scope, id, cidr, target)?;
             "ReplaceRoute"
         } else {
-            self.cloud.aws().create_route(BY, &vpc.scope, id, block, target)?;
+            self.cloud.aws().create_route(BY, &vpc.scope, id, cidr, target)?;
             "CreateRoute"
         };
-        self.send_api_event(&vpc, name, json!({"routeTableId": id, "destinationCidrBlock": block}), Value::Null);
+        self.send_api_event(&vpc, name, json!({"routeTableId": id, "destinationCidrBlock": cidr}), Value::Null);
         Ok(())
     }
 
@@ -230,13 +230,13 @@ impl World {
     ///
     /// # Errors
     /// Returns the error of EC2.
-    pub fn delete_route(&mut self, id: &RouteTableId, block: &IpNet) -> Answer {
+    pub fn delete_route(&mut self, id: &RouteTableId, cidr: &IpNet) -> Answer {
         let Some(vpc) = self.owner(id) else { return Ok(()) };
-        self.cloud.aws().delete_route(BY, &vpc.scope, id, block)?;
+        self.cloud.aws().delete_route(BY, &vpc.scope, id, cidr)?;
         self.send_api_event(
             &vpc,
             "DeleteRoute",
-            json!({"routeTableId": id, "destinationCidrBlock": block}),
+            json!({"routeTableId": id, "destinationCidrBlock": cidr}),
             Value::Null,
         );
         Ok(())

@@ -256,8 +256,8 @@ impl World {
         let work = async move {
             let (worker, queue, bus) = (format!("worker-{number}"), &*queue, &*bus);
             let (cloud, store, clock, settings) = (&*cloud, &*store, &*executor, &*settings);
-            let directory = cloud;
-            Engine { cloud, directory, store, queue, bus, clock, settings, worker: &worker }
+            let organizations = cloud;
+            Engine { cloud, organizations, store, queue, bus, clock, settings, worker: &worker }
                 .handle(&batch, deadline)
                 .await
         };

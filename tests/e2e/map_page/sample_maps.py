@@ -41,7 +41,7 @@ def _pair(number: int, one: dict[str, Any], other: dict[str, Any]) -> dict[str, 
     state = STATES.get(number, "active")
     ends = (one, other)
     routes = [
-        {"vpc": here["vpc"], "table": f"rtb-{here['vpc'][4:]}", "block": there["cidrs"][0]}
+        {"vpc": here["vpc"], "table": f"rtb-{here['vpc'][4:]}", "cidr": there["cidrs"][0]}
         for here, there in (ends, ends[::-1])
     ]
     checks = [("pass", f"both request {one['meshes'][0]}", None)]

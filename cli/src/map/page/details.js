@@ -150,7 +150,7 @@ function explained({ checks, between }) {
 function routesOf(pair, id) {
   const routes = pair.routes.filter((route) => route.vpc === id);
   const title = `Routes of ${nameOf(id)}`;
-  const shown = table(title, ["Table", "CIDR block"], routes, (route) => [route.table, route.block]);
+  const shown = table(title, ["Table", "CIDR block"], routes, (route) => [route.table, route.cidr]);
   return [make("h3", {}, title), ...(routes.length ? shown : [make("p", {}, "No route uses a peering of the two.")])];
 }
 

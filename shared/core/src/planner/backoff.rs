@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::context::PlanContext;
 use super::decisions::Decisions;
 use crate::action::Action;
-use crate::contention::{Contention, ManagedResource, RunHistory};
+use crate::contention::{Contention, ManagedResource};
 use crate::finding::Finding;
 use crate::report::InputRequest;
+use crate::run_history::RunHistory;
 use crate::status::StatusReason;
 
 /// Removes contended actions from the plan. Without the run history, requests it if the plan creates something.

@@ -37,7 +37,7 @@ impl<'a> PlanContext<'a> {
             (&member.vpc, KnownVpc { meshes: member.requested_meshes(), cidrs: &member.cidrs, tags: &member.tags })
         });
         let seen = observed.vpcs.values().map(|vpc| {
-            (&vpc.at, KnownVpc { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
+            (&vpc.vpc_ref, KnownVpc { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
         });
         let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
         let released = |peering: &Peering| desired.declared.values().any(|p| p.release.contains(&peering.id));

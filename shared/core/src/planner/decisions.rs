@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::status_tags::StatusReasons;
+use super::status_reasons::StatusReasons;
 use crate::action::Action;
 use crate::contention::ManagedResource;
 use crate::finding::Finding;

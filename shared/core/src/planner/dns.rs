@@ -4,7 +4,7 @@
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::{PairState, WantedPair};
+use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::finding::Finding;
 use crate::ids::VpcRef;

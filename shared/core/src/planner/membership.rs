@@ -63,7 +63,7 @@ impl PlanContext<'_> {
         let refused =
             |vpc: &VpcRef| admit.denial(vpc, &self.desired.organization).is_some_and(|denial| denial.is_certain());
         let mut asking: Vec<&VpcRef> = self.requesters_of(mesh).filter(|vpc| !refused(vpc)).collect();
-        asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined(vpc, mesh), *vpc));
+        asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined_at(vpc, mesh), *vpc));
         asking.into_iter().skip(most).cloned().collect()
     }
 
@@ -151,16 +151,16 @@ impl PlanContext<'_> {
         let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
         let of_mesh = |policy: &Policy| {
             let ranges = &policy.admit.cidrs;
-            let within = advertised.iter().filter(|block| ranges.is_empty() || ranges.covers(block)).copied();
+            let within = advertised.iter().filter(|cidr| ranges.is_empty() || ranges.covers(cidr)).copied();
             within.collect::<CidrSet>().without(&policy.routes.exclude)
         };
         self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
     }
 
     /// Whether a VPC is proven to advertise no part of a CIDR block to these meshes any longer.
-    pub fn no_longer_advertises(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, block: &IpNet) -> bool {
+    pub fn no_longer_advertises(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, cidr: &IpNet) -> bool {
         self.is_proven(vpc)
-            && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, block))
+            && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, cidr))
     }
 
     /// What a mesh rejects of what a VPC advertises, and invalid values of its tags.
@@ -170,7 +170,7 @@ impl PlanContext<'_> {
         };
         let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
         let ranges = &policy.admit.cidrs;
-        let outside = cidrs.iter().filter(|block| !ranges.is_empty() && !ranges.covers(block));
+        let outside = cidrs.iter().filter(|cidr| !ranges.is_empty() && !ranges.covers(cidr));
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
         let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));

@@ -16,12 +16,14 @@ mod quotas;
 mod reachability;
 mod routes;
 mod security_groups;
+mod status_reasons;
 mod status_tags;
 mod teardown;
 #[cfg(test)]
 mod tests;
 mod unknown_requesters;
 mod unreadable_scopes;
+mod wanted_pairs;
 
 pub use context::PlanContext;
 pub use reachability::{ExplainedPair, NetworkFilters, explain, explain_all};
@@ -39,7 +41,7 @@ use decisions::Decisions;
 /// them and plans again.
 pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) {
     let context = PlanContext::new(desired, observed);
-    let pairs = peerings::find_wanted_pairs(&context);
+    let pairs = wanted_pairs::find_wanted_pairs(&context);
 
     let requests = peerings::request(&pairs, &context);
     let routes = routes::route(&pairs, &context);
@@ -67,6 +69,6 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
     let decisions = backoff::suppress_contended(decisions, &context);
     let (status_updates, decisions) = status_tags::update(decisions, &context);
     let (plan, mut report) = paused::suppress_paused(decisions, status_updates, &context);
-    report.pairs = peerings::count_by_state(&pairs);
+    report.pairs = wanted_pairs::count_by_state(&pairs);
     (plan, report)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::WantedPair;
+use super::wanted_pairs::WantedPair;
 use crate::cidr::CidrSet;
 use crate::finding::{Disagreement, Finding};
 use crate::ids::MeshName;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::WantedPair;
+use super::wanted_pairs::WantedPair;
 use crate::finding::{Finding, Limit};
 use crate::ids::{Scope, VpcRef};
 use crate::observed::PeeringStatus;
@@ -92,7 +92,7 @@ fn quota_value(quota: Quota, scope: &Scope, context: &PlanContext<'_>, decisions
 
 /// When a mesh could first have connected a pair, in milliseconds since the Unix epoch: earlier pairs go first.
 pub fn connectable_since(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> u64 {
-    let both = |mesh| wanted.pair.ends().map(|vpc| context.desired.joined(vpc, mesh)).into_iter().max();
+    let both = |mesh| wanted.pair.ends().map(|vpc| context.desired.joined_at(vpc, mesh)).into_iter().max();
     wanted.meshes.iter().filter_map(both).min().unwrap_or(u64::MAX)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
-use super::peerings::{self, PairState, WantedPair};
+use super::wanted_pairs::{self, PairState, WantedPair};
 use crate::check::CheckResult;
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
@@ -32,7 +32,7 @@ pub fn explain(
 ) -> Vec<PathCheck> {
     let context = PlanContext::new(desired, observed);
     let Some(pair) = Pair::of(a, b) else { return vec![PathCheck::SameVpc] };
-    let pairs = peerings::find_wanted_pairs(&context);
+    let pairs = wanted_pairs::find_wanted_pairs(&context);
     explain_pair(&pair, pairs.iter().find(|wanted| wanted.pair == pair), &context, filters)
 }
 
@@ -58,7 +58,7 @@ pub fn explain_all<'a>(context: &PlanContext<'a>) -> Vec<ExplainedPair<'a>> {
         let peering = if let PairState::Usable(peering) = wanted.state { Some(peering) } else { None };
         ExplainedPair { state: wanted.state.word(), pair: wanted.pair, meshes: wanted.meshes, peering, checks }
     };
-    peerings::find_wanted_pairs(context).into_iter().map(explained).collect()
+    wanted_pairs::find_wanted_pairs(context).into_iter().map(explained).collect()
 }
 
 fn explain_pair(

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::{PairState, WantedPair};
 use super::quotas::{self, QuotaUsage};
+use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::finding::{Expected, Finding};
@@ -202,7 +202,7 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
             && context.is_managed_table(table, &meshes)
             && !context.no_longer_advertises(peer, &meshes, cidr)
     };
-    let created = table.routes.iter().filter(|route| route.created);
+    let created = table.routes.iter().filter(|route| route.is_static);
     let mut routes: Vec<_> = created
         .filter_map(|route| {
             let found = leads_to(&route.target)?;
@@ -223,7 +223,8 @@ fn is_blocked_by_prefix_list(
     decisions: &mut Decisions,
 ) -> bool {
     let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == route.peering);
-    for PrefixListRoute { list, target } in table.lists.iter().filter(|listed| !leads_here(&listed.target)) {
+    for PrefixListRoute { list, target } in table.prefix_list_routes.iter().filter(|listed| !leads_here(&listed.target))
+    {
         let (table_id, list, cidr) = (table.id.clone(), list.clone(), route.destination);
         match context.observed.inputs.prefix_lists.get(&list) {
             Some(Ok(cidrs)) if !cidrs.contains(&cidr) => continue,
@@ -254,7 +255,7 @@ fn add(mut missing: Vec<&DesiredRoute<'_>>, table: &RouteTable, context: &PlanCo
     for v4 in [true, false] {
         let is_of_family = |destination: &IpNet| matches!(destination, IpNet::V4(_)) == v4;
         let missing: Vec<_> = missing.iter().filter(|route| is_of_family(&route.destination)).collect();
-        let used = table.routes.iter().filter(|route| route.created && is_of_family(&route.destination)).count();
+        let used = table.routes.iter().filter(|route| route.is_static && is_of_family(&route.destination)).count();
         let (quota, scope, subject) = (Quota::Routes, &table.vpc.scope, table.id.to_string());
         let name = |nth: usize| format!("{} of {}", missing[nth].destination, missing[nth].peer.id);
         let usage = QuotaUsage { quota, scope, subject, used, refused: None };

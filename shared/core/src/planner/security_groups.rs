@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::{PairState, WantedPair};
 use super::quotas::QuotaUsage;
+use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
@@ -42,8 +42,9 @@ pub fn allow(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
         }
     }
     // Rules of groups that no longer have the tag.
-    let gone = rules.iter().filter(|(id, _)| !context.observed.ingress.groups.contains_key(**id));
-    let left = gone.flat_map(|(_, ours)| ours).filter(|rule| rule.meshes() == 0 || rule.is_for(&context.desired.mesh));
+    let deleted = rules.iter().filter(|(id, _)| !context.observed.ingress.groups.contains_key(**id));
+    let left =
+        deleted.flat_map(|(_, ours)| ours).filter(|rule| rule.meshes() == 0 || rule.is_for(&context.desired.mesh));
     for rule in left {
         revoke(rule, context, &mut decisions);
     }
@@ -156,7 +157,7 @@ fn wanted(
 fn routes_over_peerings<'a>(vpc: &'a VpcRef, context: &PlanContext<'a>) -> Vec<(&'a IpNet, &'a PeeringId)> {
     let routes = context.observed.tables_of(vpc).flat_map(|table| table.routes.iter().map(move |route| (table, route)));
     let stays = |(table, route): (&RouteTable, &'a Route)| match &route.target {
-        RouteTarget::Peering(id) if route.created && !is_stale(table, &route.destination, id, context) => {
+        RouteTarget::Peering(id) if route.is_static && !is_stale(table, &route.destination, id, context) => {
             Some((&route.destination, id))
         }
         RouteTarget::Peering(_) | RouteTarget::Local | RouteTarget::Other(_) => None,

@@ -6,61 +6,10 @@ use super::context::PlanContext;
 use super::decisions::Decisions;
 use crate::action::Action;
 use crate::finding::Finding;
-use crate::ids::{MeshName, Pair, VpcId, VpcRef};
+use crate::ids::{MeshName, VpcId};
 use crate::observed::Vpc;
 use crate::status::{self, StatusEntry, StatusReason, StatusState};
 use crate::tags::{self, MeshTag};
-
-/// Why VPCs are not connected with their peers, collected from all steps.
-#[derive(Default)]
-pub struct StatusReasons {
-    /// By VPC, state and peer. The first reason that is given for a peer stays.
-    of_peers: BTreeMap<VpcRef, BTreeMap<(StatusState, VpcRef), StatusReason>>,
-    /// Meshes that a VPC left while the deletes of its peerings wait for a confirmation.
-    held: BTreeMap<VpcRef, BTreeSet<MeshName>>,
-}
-
-impl StatusReasons {
-    /// Adds a reason for both VPCs of a pair, unless an earlier step has given one.
-    pub fn add(&mut self, pair: &Pair, reason: StatusReason) {
-        for (vpc, peer) in pair.directions() {
-            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
-            of_vpc.entry((reason.state(), peer.clone())).or_insert_with(|| reason.clone());
-        }
-    }
-
-    /// Gives both VPCs of a pair this reason instead of any other of the same state.
-    pub fn replace(&mut self, pair: &Pair, reason: StatusReason) {
-        for (vpc, peer) in pair.directions() {
-            let of_vpc = self.of_peers.entry(vpc.clone()).or_default();
-            of_vpc.insert((reason.state(), peer.clone()), reason.clone());
-        }
-    }
-
-    /// Records that the delete of the pair's peering waits for a confirmation.
-    pub fn hold(&mut self, pair: &Pair, mesh: &MeshName) {
-        for vpc in pair.ends() {
-            self.held.entry(vpc.clone()).or_default().insert(mesh.clone());
-        }
-    }
-
-    /// Adds the reasons of a later step.
-    pub fn merge(&mut self, later: Self) {
-        for (vpc, reasons) in later.of_peers {
-            let of_vpc = self.of_peers.entry(vpc).or_default();
-            for (key, reason) in reasons {
-                of_vpc.entry(key).or_insert(reason);
-            }
-        }
-        for (vpc, meshes) in later.held {
-            self.held.entry(vpc).or_default().extend(meshes);
-        }
-    }
-
-    fn is_held(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
-        self.held.get(vpc).is_some_and(|held| held.contains(mesh))
-    }
-}
 
 /// Updates the status of every VPC that was read: rewrites this mesh's entries and keeps those of the others. Returns the
 /// updates apart from the other actions: they are applied last.
@@ -70,7 +19,7 @@ pub fn update(mut decisions: Decisions, context: &PlanContext<'_>) -> (BTreeSet<
         let current = vpc.tags.get(tags::STATUS);
         let line = status::line(&entries(vpc, context, &mut decisions));
         if line.as_ref() != current {
-            updates.insert(Action::SetStatus { vpc: vpc.at.clone(), line });
+            updates.insert(Action::SetStatus { vpc: vpc.vpc_ref.clone(), line });
         }
     }
     (updates, decisions)
@@ -87,7 +36,7 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     if requested.meshes.contains(mesh) {
         let shares = requested.meshes.len() + requested.malformed.len();
         entries.extend(status::fit(entries_of_mesh(vpc, context, decisions), shares));
-    } else if decisions.reasons.is_held(&vpc.at, mesh) {
+    } else if decisions.reasons.is_held(&vpc.vpc_ref, mesh) {
         entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RemovalNeedsConfirmation));
     }
     entries
@@ -98,7 +47,7 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
 fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
     let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
     let is_held = |mesh: &MeshName| {
-        is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.at, mesh)
+        is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.vpc_ref, mesh)
     };
     !is_named(&context.desired.mesh)
         && (requested.meshes.iter().any(is_named) || context.desired.declared.keys().any(is_held))
@@ -106,25 +55,25 @@ fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, contex
 
 fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {
     let mesh = &context.desired.mesh;
-    if let Some(denial) = context.denial(&vpc.at, mesh) {
+    if let Some(denial) = context.denial(&vpc.vpc_ref, mesh) {
         if !context.is_draining(mesh) {
-            let (vpc, mesh, denial) = (vpc.at.clone(), mesh.clone(), denial.clone());
+            let (vpc, mesh, denial) = (vpc.vpc_ref.clone(), mesh.clone(), denial.clone());
             decisions.report(Finding::NotAdmitted { vpc, mesh, denial });
         }
         return BTreeSet::from([StatusEntry::of_mesh(mesh, &StatusReason::Denied(denial))]);
     }
     if vpc.cidrs_changing {
-        decisions.wait(&vpc.at, "its CIDR blocks are changing");
+        decisions.wait(&vpc.vpc_ref, "its CIDR blocks are changing");
     }
     let mut by_reason: BTreeMap<(StatusState, &StatusReason), Vec<&VpcId>> = BTreeMap::new();
-    for ((state, peer), reason) in decisions.reasons.of_peers.get(&vpc.at).into_iter().flatten() {
+    for ((state, peer), reason) in decisions.reasons.of_peers.get(&vpc.vpc_ref).into_iter().flatten() {
         if context.meshes_of(peer).contains(mesh) {
             by_reason.entry((*state, reason)).or_default().push(&peer.id);
         }
     }
     let entry = |((_, reason), peers): (_, Vec<&VpcId>)| StatusEntry::of_peers(mesh, &peers, reason);
     let mut entries: BTreeSet<StatusEntry> = by_reason.into_iter().map(entry).collect();
-    for finding in context.rejected_advertisements(&vpc.at, mesh) {
+    for finding in context.rejected_advertisements(&vpc.vpc_ref, mesh) {
         entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RejectedAdvertisement(finding.clone())));
         decisions.report(finding);
     }

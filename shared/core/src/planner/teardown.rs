@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::{PairState, Requests, WantedPair};
+use super::peerings::Requests;
 use super::routes::RouteChanges;
+use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::desired::DeleteApproval;

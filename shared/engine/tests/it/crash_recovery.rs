@@ -16,8 +16,8 @@ struct Scenario {
 }
 
 fn vpc(world: &World, name: &str) -> VpcRef {
-    let found = world.cloud.aws().vpcs().find(|vpc| vpc.at.id.as_str() == format!("vpc-{name}")).cloned();
-    found.unwrap().at
+    let found = world.cloud.aws().vpcs().find(|vpc| vpc.vpc_ref.id.as_str() == format!("vpc-{name}")).cloned();
+    found.unwrap().vpc_ref
 }
 
 fn three(world: &mut World) {
@@ -35,7 +35,7 @@ fn picture(world: &World) -> BTreeSet<String> {
     };
     let mut seen = BTreeSet::new();
     for vpc in aws.vpcs() {
-        seen.insert(format!("{} has {:?}", vpc.at, vpc.tags));
+        seen.insert(format!("{} has {:?}", vpc.vpc_ref, vpc.tags));
     }
     for peering in aws.peerings().filter(|peering| peering.status().is_live()) {
         for end in peering.ends() {
@@ -153,8 +153,8 @@ fn a_member_moves_to_another_mesh_despite_a_crash_at_any_call() {
 fn a_sweep_repairs_lost_events_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| {
         world.events_lost = true;
-        let block = cidr::parse("10.2.0.0/16").unwrap();
-        world.delete_route(&table("a"), &block).unwrap();
+        let cidr = cidr::parse("10.2.0.0/16").unwrap();
+        world.delete_route(&table("a"), &cidr).unwrap();
         let (id, _) = world.peering(&vpc(world, "b"), &vpc(world, "c")).unwrap();
         world.retag_peering(&scope(3, 0), &id, tags::ENV, Some("staging")).unwrap();
         world.untag(&vpc(world, "c")).unwrap();

@@ -58,7 +58,7 @@ fn table() -> RouteTableId {
     "rtb-1".parse().unwrap()
 }
 
-fn block() -> IpNet {
+fn cidr() -> IpNet {
     "10.1.0.0/16".parse().unwrap()
 }
 
@@ -81,10 +81,18 @@ impl CloudRead for Canned {
         Ok(Vec::new())
     }
     async fn route_table(&self, _: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError> {
-        let route = |target: RouteTarget| Route { destination: block(), target, created: true, blackhole: false };
+        let route = |target: RouteTarget| Route { destination: cidr(), target, is_static: true, blackhole: false };
         let routes = self.route.clone().map(route).into_iter().collect();
         let (is_edge_associated, main, tags) = (false, true, Tags::new());
-        Ok(Some(RouteTable { id: id.clone(), vpc: vpc(), is_edge_associated, main, tags, routes, lists: Vec::new() }))
+        Ok(Some(RouteTable {
+            id: id.clone(),
+            vpc: vpc(),
+            is_edge_associated,
+            main,
+            tags,
+            routes,
+            prefix_list_routes: Vec::new(),
+        }))
     }
     async fn ingress_rules(&self, _: &Scope) -> Result<Vec<IngressRule>, CloudError> {
         Ok(Vec::new())
@@ -196,7 +204,7 @@ fn deleting_a_deleted_peering_succeeds() {
 fn creating_an_existing_route_succeeds_only_if_it_targets_the_peering() {
     let routed = |code, route| {
         let cloud = Canned { code, status: None, route };
-        outcome(ensure::routed(&cloud, &scope(), &table(), &block(), &id()))
+        outcome(ensure::routed(&cloud, &scope(), &table(), &cidr(), &id()))
     };
     let exists = "RouteAlreadyExists";
     assert_eq!(routed("", None), "()");
@@ -209,8 +217,7 @@ fn creating_an_existing_route_succeeds_only_if_it_targets_the_peering() {
 
 #[test]
 fn removing_a_missing_route_or_the_tag_of_a_missing_vpc_succeeds() {
-    let unrouted =
-        |code| outcome(ensure::unrouted(&Canned { code, ..Canned::default() }, &scope(), &table(), &block()));
+    let unrouted = |code| outcome(ensure::unrouted(&Canned { code, ..Canned::default() }, &scope(), &table(), &cidr()));
     assert_eq!(unrouted("InvalidRoute.NotFound"), "()");
     assert_eq!(unrouted("InvalidRouteTableID.NotFound"), "()");
     assert_eq!(unrouted("UnauthorizedOperation"), "UnauthorizedOperation: denied");
@@ -225,7 +232,7 @@ fn removing_a_missing_route_or_the_tag_of_a_missing_vpc_succeeds() {
 #[test]
 fn authorizing_an_existing_rule_and_revoking_a_missing_one_succeed() {
     let cloud = |code| Canned { code, ..Canned::default() };
-    let permission = Permission { traffic: Traffic::All, from: block() };
+    let permission = Permission { traffic: Traffic::All, from: cidr() };
     let authorized = |code| {
         outcome(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "")
     };

@@ -10,8 +10,8 @@ use peerd_testkit::{MINUTE, World, scope};
 fn opened() -> (World, [VpcRef; 3], SecurityGroupId) {
     let mut world = World::default();
     let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
-        let block = format!("10.{n}.0.0/16");
-        world.vpc(name, scope(n, 0), &block, "prod")
+        let cidr = format!("10.{n}.0.0/16");
+        world.vpc(name, scope(n, 0), &cidr, "prod")
     });
     let group = world.group("web", &vpcs[0], &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
     world.rest();

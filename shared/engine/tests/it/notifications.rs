@@ -87,8 +87,8 @@ fn a_peering_request_from_an_unknown_account_is_reported() {
     let (mut world, a, _) = World::of_two();
     sent(&world);
     let unknown = VpcRef::new(scope(9, 0), "vpc-unknown".parse().unwrap());
-    let blocks = peerd_testkit::user_actions::blocks_of("10.99.0.0/16");
-    world.cloud.aws().create_vpc(peerd_testkit::change_log::Actor::User, &unknown, &blocks, &Tags::new());
+    let cidrs = peerd_testkit::user_actions::blocks_of("10.99.0.0/16");
+    world.cloud.aws().create_vpc(peerd_testkit::change_log::Actor::User, &unknown, &cidrs, &Tags::new());
     let id = world.request_peering(&unknown, &a, &Tags::new()).unwrap();
     world.sweep();
     world.rest();

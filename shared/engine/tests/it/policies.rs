@@ -10,8 +10,8 @@ use peerd_testkit::{MINUTE, World, mesh, scope};
 fn prod() -> (World, [VpcRef; 3]) {
     let mut world = World::default();
     let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
-        let block = format!("10.{n}.0.0/16");
-        world.vpc(name, scope(n, 0), &block, "prod")
+        let cidr = format!("10.{n}.0.0/16");
+        world.vpc(name, scope(n, 0), &cidr, "prod")
     });
     world.rest();
     world.pass(MINUTE);
@@ -28,13 +28,13 @@ fn declare(world: &mut World, name: &str, policy: &str) {
 fn routed<'a>(world: &World, names: &[&'a str]) -> Vec<&'a str> {
     let aws = world.cloud.aws();
     let leads =
-        |name: &str| aws.table(&table(name)).is_some_and(|table| table.routes.iter().any(|route| route.created));
+        |name: &str| aws.table(&table(name)).is_some_and(|table| table.routes.iter().any(|route| route.is_static));
     names.iter().copied().filter(|name| leads(name)).collect()
 }
 
-fn leads(world: &World, name: &str, block: &str) -> bool {
-    let block = cidr::parse(block).unwrap();
-    world.cloud.aws().table(&table(name)).unwrap().created_route(&block).is_some()
+fn leads(world: &World, name: &str, cidr: &str) -> bool {
+    let cidr = cidr::parse(cidr).unwrap();
+    world.cloud.aws().table(&table(name)).unwrap().created_route(&cidr).is_some()
 }
 
 /// A policy takes effect immediately: peerd creates what it allows, and deletes what it no longer allows.
@@ -108,8 +108,8 @@ fn a_policy_limits_what_is_routed() {
         r#"{"admit":{"cidrs":["10.0.0.0/8","100.64.0.0/10"]},"routes":{"exclude":["100.64.0.0/10","10.2.128.0/17"]}}"#;
     declare(&mut world, "prod", policy);
     assert!(leads(&world, "a", "10.2.0.0/17"));
-    for block in ["100.64.2.0/24", "172.16.2.0/24", "10.2.0.0/16"] {
-        assert!(!leads(&world, "a", block), "{block}");
+    for cidr in ["100.64.2.0/24", "172.16.2.0/24", "10.2.0.0/16"] {
+        assert!(!leads(&world, "a", cidr), "{cidr}");
     }
     assert!(world.status(&b).unwrap().contains("172.16.2.0/24 is outside the ranges that prod admits"));
 }
@@ -141,8 +141,8 @@ fn route_tables_are_selected_by_the_policy_and_their_own_tag() {
 fn a_pause_suppresses_pending_changes() {
     let (mut world, [a, b, c]) = prod();
     declare(&mut world, "prod", r#"{"mode":"paused"}"#);
-    let block = cidr::parse("10.2.0.0/16").unwrap();
-    world.delete_route(&table("a"), &block).unwrap();
+    let cidr = cidr::parse("10.2.0.0/16").unwrap();
+    world.delete_route(&table("a"), &cidr).unwrap();
     world.untag(&c).unwrap();
     world.tag(&a, "prod staging").unwrap();
     world.tag(&b, "prod staging").unwrap();

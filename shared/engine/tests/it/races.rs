@@ -10,7 +10,7 @@ use peerd_testkit::{MINUTE, World, scope};
 /// here, and a change can happen between a read and the write that follows it.
 const BLIND: usize = 3;
 
-fn block() -> IpNet {
+fn cidr() -> IpNet {
     cidr::parse("10.3.0.0/16").unwrap()
 }
 
@@ -25,7 +25,7 @@ fn pointed_elsewhere(after: u64, happens: fn(&mut World)) -> Option<String> {
     happens(&mut world);
     world.pass(after);
     world.target("a", "10.3.0.0/16")?;
-    world.put_route(&table("a"), &block(), &RouteTarget::Other("tgw-1".to_owned())).unwrap();
+    world.put_route(&table("a"), &cidr(), &RouteTarget::Other("tgw-1".to_owned())).unwrap();
     world.rest();
     Some(world.target("a", "10.3.0.0/16").unwrap_or_default())
 }
@@ -40,7 +40,7 @@ fn assert_kept(happens: fn(&mut World)) {
 #[test]
 fn a_route_redirected_during_its_removal_is_kept() {
     assert_kept(|world| {
-        let leaver = world.cloud.aws().vpcs().find(|vpc| vpc.at.scope == scope(3, 0)).unwrap().at.clone();
+        let leaver = world.cloud.aws().vpcs().find(|vpc| vpc.vpc_ref.scope == scope(3, 0)).unwrap().vpc_ref.clone();
         world.untag(&leaver).unwrap();
     });
 }

@@ -13,8 +13,8 @@ fn at(account: u32, region: u32) -> u32 {
     (0..18).find(|place| place % 3 + 1 == account && place / 3 % 2 == region).unwrap()
 }
 
-fn vpc(scope: u32, blocks: &str, meshes: &'static str) -> Operation {
-    Operation::MakeVpc { scope, blocks: blocks.to_owned(), meshes }
+fn vpc(scope: u32, cidrs: &str, meshes: &'static str) -> Operation {
+    Operation::MakeVpc { scope, cidrs: cidrs.to_owned(), meshes }
 }
 
 /// Runs operations, each a number of milliseconds after the previous one.
@@ -41,10 +41,10 @@ fn a_stale_read_does_not_remove_a_new_member_from_the_index() {
     for seed in 0..40 {
         let faults = FaultProfile { staleness: 2 * SECOND, ..FaultProfile::default() };
         let config = SimConfig { seed, faults, batch: Some(1), workers: Some(3), ..SimConfig::default() };
-        let block = "172.16.2.0/24".to_owned();
+        let cidr = "172.16.2.0/24".to_owned();
         let steps = [
             (1, vpc(at(2, 1), "10.4.0.0/16", "prod staging")),
-            (5, Operation::Associate { vpc: 0, block }),
+            (5, Operation::Associate { vpc: 0, cidr }),
             (215, Operation::MakeTable { vpc: 0, is_edge_associated: false }),
         ];
         play(true, config, &steps);
@@ -74,7 +74,7 @@ fn a_route_of_a_dead_peering_to_a_cidr_of_no_vpc_is_removed() {
     let steps = [
         (1, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (500, vpc(at(2, 0), "10.3.0.0/16 100.64.3.0/24", "prod")),
-        (9 * SECOND, Operation::PutPeeringRoute { peering: 0, block: "2600:1f18:104::/56".to_owned() }),
+        (9 * SECOND, Operation::PutPeeringRoute { peering: 0, cidr: "2600:1f18:104::/56".to_owned() }),
         (1, Operation::DeletePeering { nth: 0, by_accepter: true }),
     ];
     play(true, SimConfig::default(), &steps);
@@ -139,7 +139,7 @@ fn the_index_entries_of_an_unreadable_account_prove_nothing() {
         (5 * SECOND, vpc(at(1, 0), "10.3.0.0/16", "prod")),
         (20 * MINUTE, Operation::Tag { vpc: 1, meshes: "prod staging" }),
         (SECOND, Operation::Tag { vpc: 0, meshes: "staging" }),
-        (SECOND, Operation::DarkAccount { account: 1, minutes: 51 }),
+        (SECOND, Operation::AccountOutage { account: 1, minutes: 51 }),
     ];
     play(false, config, &steps);
 }
@@ -155,7 +155,7 @@ fn of_two_routes_that_overlap_one_is_removed() {
             (1, vpc(at(3, 0), "10.3.0.0/16", "prod")),
             (30, vpc(at(2, 0), "10.4.0.0/16 2600:1f18:4::/56", "prod")),
             (297, vpc(at(3, 0), "10.6.0.0/16", "prod")),
-            (14, Operation::Associate { vpc: 2, block: "10.4.128.0/17".to_owned() }),
+            (14, Operation::Associate { vpc: 2, cidr: "10.4.128.0/17".to_owned() }),
         ];
         play(false, config, &steps);
     }
@@ -213,8 +213,8 @@ fn a_route_to_an_unreadable_account_stays_whatever_the_index_says() {
     let steps = [
         (26, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (355, vpc(at(3, 0), "10.2.0.0/16", "prod")),
-        (MINUTE, Operation::Associate { vpc: 1, block: "10.7.128.0/17".to_owned() }),
-        (4 * MINUTE, Operation::DarkAccount { account: 2, minutes: 44 }),
+        (MINUTE, Operation::Associate { vpc: 1, cidr: "10.7.128.0/17".to_owned() }),
+        (4 * MINUTE, Operation::AccountOutage { account: 2, minutes: 44 }),
         (8 * MINUTE, vpc(at(1, 1), "10.7.0.0/16", "prod")),
     ];
     play(false, config, &steps);
@@ -240,7 +240,7 @@ fn calls_that_always_fail_do_not_starve_others() {
         (2770, vpc(284, "10.6.0.0/16", "prod/$x")),
         (656, vpc(286, "10.7.0.0/16", "prod")),
         (1921, vpc(880, "10.8.0.0/16 2600:1f18:8::/56", "prod")),
-        (3123, Operation::DarkAccount { account: 839, minutes: 2 }),
+        (3123, Operation::AccountOutage { account: 839, minutes: 2 }),
     ];
     play(false, config, &steps);
 }
@@ -326,7 +326,7 @@ fn a_rule_for_a_vpc_that_is_unreadable_and_not_indexed_is_kept() {
         (241, vpc(at(2, 1), "10.1.0.0/16", "prod")),
         (5, vpc(at(3, 0), "10.2.0.0/16", "prod")),
         (10 * MINUTE, Operation::MakeGroup { vpc: 1, meshes: "prod", ports: Some("tcp/443") }),
-        (16 * MINUTE, Operation::DarkRegion { region: 1, minutes: 2 }),
+        (16 * MINUTE, Operation::RegionOutage { region: 1, minutes: 2 }),
         (649, Operation::LoseIndex),
         (5518, Operation::RetagPeering { nth: 0, of_accepter: true }),
     ];

@@ -58,7 +58,7 @@ fn a_clean_sweep_marks_no_member_as_left() {
     world.sweep();
     world.rest();
     for member in world.store.everybody() {
-        assert!(member.left.is_empty(), "{member:?}");
+        assert!(member.left_meshes.is_empty(), "{member:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use peerd_engine::Outcome;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{AwsBehavior, Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
 
-fn block(text: &str) -> IpNet {
+fn cidr(text: &str) -> IpNet {
     cidr::parse(text).unwrap()
 }
 
@@ -110,11 +110,11 @@ fn a_pair_in_two_meshes_keeps_its_peering_when_it_leaves_one() {
 #[test]
 fn cidrs_and_route_tables_that_are_added_later_get_routes() {
     let (mut world, a, b, c) = prod();
-    world.associate(&a, &block("10.9.0.0/16")).unwrap();
+    world.associate(&a, &cidr("10.9.0.0/16")).unwrap();
     world.table("b2", &b);
     world.rest();
     assert_connected(&world, &[&a, &b, &c]);
-    world.disassociate(&a, &block("10.9.0.0/16")).unwrap();
+    world.disassociate(&a, &cidr("10.9.0.0/16")).unwrap();
     world.rest();
     assert_eq!(world.target("b", "10.9.0.0/16"), None);
     assert_connected(&world, &[&a, &b, &c]);
@@ -124,11 +124,11 @@ fn cidrs_and_route_tables_that_are_added_later_get_routes() {
 #[test]
 fn a_deleted_route_is_restored_and_a_redirected_one_is_not() {
     let (mut world, a, b, c) = prod();
-    world.delete_route(&table("a"), &block("10.2.0.0/16")).unwrap();
+    world.delete_route(&table("a"), &cidr("10.2.0.0/16")).unwrap();
     world.rest();
     assert_connected(&world, &[&a, &b, &c]);
     let elsewhere = RouteTarget::Other("tgw-1".to_owned());
-    world.put_route(&table("a"), &block("10.2.0.0/16"), &elsewhere).unwrap();
+    world.put_route(&table("a"), &cidr("10.2.0.0/16"), &elsewhere).unwrap();
     world.rest();
     assert_eq!(world.target("a", "10.2.0.0/16").as_deref(), Some("tgw-1"));
     assert!(world.status(&a).unwrap().contains("refused prod with vpc-b: rtb-a routes 10.2.0.0/16 to tgw-1"));
@@ -273,7 +273,7 @@ fn one_sweep_rebuilds_a_lost_index_and_deletes_nothing() {
     let (mut world, a, b, c) = prod();
     let before = world.peering(&a, &b);
     world.store.lose_everything();
-    world.delete_route(&table("a"), &block("10.2.0.0/16")).unwrap();
+    world.delete_route(&table("a"), &cidr("10.2.0.0/16")).unwrap();
     world.sweep();
     world.rest();
     assert_connected(&world, &[&a, &b, &c]);

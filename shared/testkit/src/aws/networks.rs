@@ -17,11 +17,11 @@ const BLOCKS_PER_VPC: usize = 5;
 
 impl Aws {
     /// CreateVpc. The first CIDR block is the primary one.
-    pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, blocks: &CidrSet, tags: &Tags) {
+    pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, cidrs: &CidrSet, tags: &Tags) {
         let now = self.executor.now();
-        let seen = Vpc { at: vpc.clone(), cidrs: blocks.clone(), cidrs_changing: false, tags: tags.clone() };
+        let seen = Vpc { vpc_ref: vpc.clone(), cidrs: cidrs.clone(), cidrs_changing: false, tags: tags.clone() };
         self.vpcs.insert(vpc.clone(), History::new(now, Some(seen)));
-        self.enter(now, by, Change::Vpc { vpc: vpc.clone(), blocks: blocks.clone(), tags: tags.clone() });
+        self.enter(now, by, Change::Vpc { vpc: vpc.clone(), cidrs: cidrs.clone(), tags: tags.clone() });
     }
 
     fn change_vpc(
@@ -34,11 +34,11 @@ impl Aws {
         let memory = self.behavior.memory;
         let mut seen = self.vpc(vpc).cloned().ok_or_else(|| not_found(vpc))?;
         change(&mut seen);
-        let (blocks, tags) = (seen.cidrs.clone(), seen.tags.clone());
+        let (cidrs, tags) = (seen.cidrs.clone(), seen.tags.clone());
         if let Some(history) = self.vpcs.get_mut(vpc) {
             history.set(at, Some(seen), memory);
         }
-        self.enter(at, by, Change::Vpc { vpc: vpc.clone(), blocks, tags });
+        self.enter(at, by, Change::Vpc { vpc: vpc.clone(), cidrs, tags });
         Ok(())
     }
 
@@ -58,27 +58,27 @@ impl Aws {
     /// # Errors
     /// `InvalidVpc.Range` for a CIDR block that overlaps one of the VPC or of a peer, that contains the destination of
     /// a route, or that is added while a request of the VPC is pending; `CidrBlockAssociationsLimitExceeded`.
-    pub fn associate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
-        self.check_block(vpc, block)?;
-        let (now, block) = (self.executor.now(), *block);
+    pub fn associate(&mut self, by: Actor, vpc: &VpcRef, cidr: &IpNet) -> Result<(), CloudError> {
+        self.check_cidr(vpc, cidr)?;
+        let (now, cidr) = (self.executor.now(), *cidr);
         match self.rng.within(&self.behavior.associating) {
-            0 => self.change_vpc(now, by, vpc, |seen| seen.cidrs.insert(block)),
+            0 => self.change_vpc(now, by, vpc, |seen| seen.cidrs.insert(cidr)),
             time => {
                 self.change_vpc(now, by, vpc, |seen| seen.cidrs_changing = true)?;
-                self.joining.insert(vpc.clone(), block);
+                self.joining.insert(vpc.clone(), cidr);
                 self.later(now + time, Turn::Settle(vpc.clone()));
                 Ok(())
             }
         }
     }
 
-    fn check_block(&self, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+    fn check_cidr(&self, vpc: &VpcRef, cidr: &IpNet) -> Result<(), CloudError> {
         let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
-        let overlaps = |blocks: &CidrSet| blocks.iter().any(|known| peerd_core::cidr::overlap(known, block));
+        let overlaps = |cidrs: &CidrSet| cidrs.iter().any(|known| peerd_core::cidr::overlap(known, cidr));
         if overlaps(own) {
-            return Err(refuse("InvalidVpc.Range", format!("{block} overlaps a block of {}", vpc.id)));
+            return Err(refuse("InvalidVpc.Range", format!("{cidr} overlaps a block of {}", vpc.id)));
         }
-        if own.iter().filter(|known| is_v4(known) == is_v4(block)).count() >= BLOCKS_PER_VPC {
+        if own.iter().filter(|known| is_v4(known) == is_v4(cidr)).count() >= BLOCKS_PER_VPC {
             return Err(refuse("CidrBlockAssociationsLimitExceeded", format!("{} has enough blocks", vpc.id)));
         }
         for peering in self.peerings.values().filter(|peering| peering.ends().contains(&vpc)) {
@@ -87,13 +87,13 @@ impl Aws {
             let accepted = matches!(peering.status(), PeeringStatus::Active | PeeringStatus::Provisioning);
             let conflicts = accepted && peer.is_some_and(|peer| overlaps(&peer.cidrs));
             if requests || conflicts {
-                return Err(refuse("InvalidVpc.Range", format!("{block} is not possible with {}", peering.id)));
+                return Err(refuse("InvalidVpc.Range", format!("{cidr} is not possible with {}", peering.id)));
             }
         }
         let mut routes = self.tables().filter(|table| table.vpc == *vpc).flat_map(|table| &table.routes);
-        let routed = routes.find(|route| route.created && block.contains(&route.destination));
+        let routed = routes.find(|route| route.is_static && cidr.contains(&route.destination));
         if let Some(destination) = routed.map(|route| route.destination) {
-            let text = format!("{block} is not narrower than the route to {destination}");
+            let text = format!("{cidr} is not narrower than the route to {destination}");
             return Err(refuse("InvalidVpc.Range", text));
         }
         Ok(())
@@ -101,12 +101,12 @@ impl Aws {
 
     /// Completes the association of a CIDR block; it fails if a peer has the same addresses by now.
     pub(super) fn settle(&mut self, at: Timestamp, vpc: &VpcRef) {
-        let block = self.joining.remove(vpc).filter(|block| self.check_block(vpc, block).is_ok());
+        let cidr = self.joining.remove(vpc).filter(|cidr| self.check_cidr(vpc, cidr).is_ok());
         // A VPC that was deleted in the meantime has no CIDR blocks to associate.
         drop(self.change_vpc(at, Actor::Aws, vpc, |seen| {
             seen.cidrs_changing = false;
-            if let Some(block) = block {
-                seen.cidrs.insert(block);
+            if let Some(cidr) = cidr {
+                seen.cidrs.insert(cidr);
             }
         }));
     }
@@ -115,11 +115,11 @@ impl Aws {
     ///
     /// # Errors
     /// `InvalidVpcID.NotFound`, `OperationNotPermitted` for the last CIDR block.
-    pub fn disassociate(&mut self, by: Actor, vpc: &VpcRef, block: &IpNet) -> Result<(), CloudError> {
+    pub fn disassociate(&mut self, by: Actor, vpc: &VpcRef, cidr: &IpNet) -> Result<(), CloudError> {
         let own = &self.vpc(vpc).ok_or_else(|| not_found(vpc))?.cidrs;
-        let left: CidrSet = own.iter().copied().filter(|known| known != block).collect();
+        let left: CidrSet = own.iter().copied().filter(|known| known != cidr).collect();
         if left.iter().next().is_none() {
-            return Err(refuse("OperationNotPermitted", format!("{block} is the primary block of {}", vpc.id)));
+            return Err(refuse("OperationNotPermitted", format!("{cidr} is the primary block of {}", vpc.id)));
         }
         self.change_vpc(self.executor.now(), by, vpc, |seen| seen.cidrs = left)
     }
@@ -175,8 +175,8 @@ impl Aws {
     }
 }
 
-pub(super) fn is_v4(block: &IpNet) -> bool {
-    matches!(block, IpNet::V4(_))
+pub(super) fn is_v4(cidr: &IpNet) -> bool {
+    matches!(cidr, IpNet::V4(_))
 }
 
 fn not_found(vpc: &VpcRef) -> CloudError {

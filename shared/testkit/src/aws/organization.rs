@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use peerd_core::{AccountId, Organization, OrganizationalUnitId, Placement, Scope};
-use peerd_engine::{CloudError, Directory};
+use peerd_engine::{CloudError, OrganizationsClient};
 
 use super::cloud::SimCloud;
 use super::state::Aws;
@@ -54,7 +54,7 @@ impl Aws {
 }
 
 #[async_trait]
-impl Directory for SimCloud {
+impl OrganizationsClient for SimCloud {
     async fn accounts_in(&self, unit: &OrganizationalUnitId) -> Result<BTreeMap<AccountId, Placement>, CloudError> {
         let here = |aws: &mut Aws| {
             let Aws { organization, missed, .. } = aws;

@@ -21,8 +21,9 @@ impl Aws {
     pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, is_edge_associated: bool) {
         let now = self.executor.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
-        let (tags, routes, lists) = Default::default();
-        let table = RouteTable { id: id.clone(), vpc: vpc.clone(), is_edge_associated, main, tags, routes, lists };
+        let (tags, routes, prefix_list_routes) = Default::default();
+        let table =
+            RouteTable { id: id.clone(), vpc: vpc.clone(), is_edge_associated, main, tags, routes, prefix_list_routes };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
         self.enter(now, by, Change::Table { table: id.clone(), vpc: vpc.clone(), is_edge_associated, main });
     }
@@ -54,17 +55,19 @@ impl Aws {
             route.blackhole = self.is_blackhole(&route.target);
         }
         let local =
-            |block: &IpNet| Route { destination: *block, target: RouteTarget::Local, created: false, blackhole: false };
+            |cidr: &IpNet| Route { destination: *cidr, target: RouteTarget::Local, is_static: false, blackhole: false };
         seen.routes.extend(self.vpc(&table.vpc).into_iter().flat_map(|vpc| vpc.cidrs.iter().map(local)));
         seen
     }
 
     /// CreateRoute to a new prefix list with one CIDR block.
-    pub fn lead_list(&mut self, by: Actor, id: &RouteTableId, list: &PrefixListId, block: &IpNet) {
-        self.lists.insert(list.clone(), [*block].into_iter().collect());
+    pub fn lead_list(&mut self, by: Actor, id: &RouteTableId, list: &PrefixListId, cidr: &IpNet) {
+        self.lists.insert(list.clone(), [*cidr].into_iter().collect());
         let target = RouteTarget::Other("tgw-1".to_owned());
-        self.change_table(id, |table| table.lists.push(PrefixListRoute { list: list.clone(), target: target.clone() }));
-        self.enter(self.executor.now(), by, Change::List { table: id.clone(), block: *block });
+        self.change_table(id, |table| {
+            table.prefix_list_routes.push(PrefixListRoute { list: list.clone(), target: target.clone() })
+        });
+        self.enter(self.executor.now(), by, Change::List { table: id.clone(), cidr: *cidr });
     }
 
     fn writable(&self, scope: &Scope, id: &RouteTableId) -> Result<&RouteTable, CloudError> {
@@ -84,32 +87,32 @@ impl Aws {
         by: Actor,
         scope: &Scope,
         id: &RouteTableId,
-        block: &IpNet,
+        cidr: &IpNet,
         target: &RouteTarget,
     ) -> Result<(), CloudError> {
         let table = self.writable(scope, id)?;
         let own = self.vpc(&table.vpc).map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
         if let RouteTarget::Peering(peering) = target {
             self.check_target(table, peering)?;
-            if own.iter().any(|own| own.contains(block)) {
+            if own.iter().any(|own| own.contains(cidr)) {
                 let text = "Route target is not supported. This route only supports interface and instance targets.";
                 return Err(refuse("InvalidParameterValue", text));
             }
         }
-        let standing = table.created_route(block).map(|route| &route.target);
+        let standing = table.created_route(cidr).map(|route| &route.target);
         if standing == Some(target) && self.behavior.same_route_twice {
             return Ok(());
         }
-        if standing.is_some() || own.has(block) {
-            let text = format!("The route identified by {block} already exists.");
+        if standing.is_some() || own.has(cidr) {
+            let text = format!("The route identified by {cidr} already exists.");
             return Err(refuse("RouteAlreadyExists", text));
         }
-        let of_family = |route: &&Route| route.created && is_v4(&route.destination) == is_v4(block);
+        let of_family = |route: &&Route| route.is_static && is_v4(&route.destination) == is_v4(cidr);
         let count = table.routes.iter().filter(of_family).count();
         if count >= self.behavior.quotas.value(Quota::Routes) {
             return Err(refuse("RouteLimitExceeded", format!("{id} has {count} routes")));
         }
-        self.lead(by, id, block, Some(target.clone()));
+        self.lead(by, id, cidr, Some(target.clone()));
         Ok(())
     }
 
@@ -123,18 +126,18 @@ impl Aws {
         by: Actor,
         scope: &Scope,
         id: &RouteTableId,
-        block: &IpNet,
+        cidr: &IpNet,
         target: &RouteTarget,
     ) -> Result<(), CloudError> {
         let table = self.writable(scope, id)?;
         if let RouteTarget::Peering(peering) = target {
             self.check_target(table, peering)?;
         }
-        if table.created_route(block).is_none() {
-            let text = format!("There is no route defined for '{block}' in the route table. Use CreateRoute instead.");
+        if table.created_route(cidr).is_none() {
+            let text = format!("There is no route defined for '{cidr}' in the route table. Use CreateRoute instead.");
             return Err(refuse("InvalidParameterValue", text));
         }
-        self.lead(by, id, block, Some(target.clone()));
+        self.lead(by, id, cidr, Some(target.clone()));
         Ok(())
     }
 
@@ -147,19 +150,19 @@ impl Aws {
         by: Actor,
         scope: &Scope,
         id: &RouteTableId,
-        block: &IpNet,
+        cidr: &IpNet,
     ) -> Result<(), CloudError> {
-        if self.writable(scope, id)?.created_route(block).is_none() {
-            return Err(refuse("InvalidRoute.NotFound", format!("no route with destination {block} in {id}")));
+        if self.writable(scope, id)?.created_route(cidr).is_none() {
+            return Err(refuse("InvalidRoute.NotFound", format!("no route with destination {cidr} in {id}")));
         }
-        self.lead(by, id, block, None);
+        self.lead(by, id, cidr, None);
         Ok(())
     }
 
     /// Propagates a route, as a virtual private gateway does. A static route to the same destination takes precedence.
-    pub fn propagate(&mut self, id: &RouteTableId, block: &IpNet) {
+    pub fn propagate(&mut self, id: &RouteTableId, cidr: &IpNet) {
         let target = RouteTarget::Other("vgw-1".to_owned());
-        let route = Route { destination: *block, target, created: false, blackhole: false };
+        let route = Route { destination: *cidr, target, is_static: false, blackhole: false };
         self.change_table(id, |table| {
             if !table.routes.contains(&route) {
                 table.routes.push(route);
@@ -181,15 +184,15 @@ impl Aws {
         Ok(())
     }
 
-    fn lead(&mut self, by: Actor, id: &RouteTableId, block: &IpNet, target: Option<RouteTarget>) {
-        let destination = block.trunc();
+    fn lead(&mut self, by: Actor, id: &RouteTableId, cidr: &IpNet, target: Option<RouteTarget>) {
+        let destination = cidr.trunc();
         let was = self.table(id).and_then(|table| table.created_route(&destination)).map(|route| route.target.clone());
-        let route = target.clone().map(|target| Route { destination, target, created: true, blackhole: false });
+        let route = target.clone().map(|target| Route { destination, target, is_static: true, blackhole: false });
         self.change_table(id, |table| {
-            table.routes.retain(|route| !(route.created && route.destination == destination));
+            table.routes.retain(|route| !(route.is_static && route.destination == destination));
             table.routes.extend(route);
         });
-        let change = Change::Route { table: id.clone(), block: destination, was, now: target };
+        let change = Change::Route { table: id.clone(), cidr: destination, was, now: target };
         self.enter(self.executor.now(), by, change);
     }
 

@@ -161,16 +161,16 @@ impl Aws {
     }
 
     /// Makes the role of an account unassumable, or assumable again.
-    pub fn set_account_unreachable(&mut self, account: &AccountId, dark: bool) {
-        match dark {
+    pub fn set_account_unreachable(&mut self, account: &AccountId, unreachable: bool) {
+        match unreachable {
             true => drop(self.dark_accounts.insert(account.clone())),
             false => drop(self.dark_accounts.remove(account)),
         }
     }
 
     /// Starts or ends the outage of a Region.
-    pub fn set_region_unreachable(&mut self, region: &Region, dark: bool) {
-        match dark {
+    pub fn set_region_unreachable(&mut self, region: &Region, unreachable: bool) {
+        match unreachable {
             true => drop(self.dark_regions.insert(region.clone())),
             false => drop(self.dark_regions.remove(region)),
         }

@@ -16,12 +16,12 @@ pub fn samples() -> Vec<Finding> {
     let (a, b) = (vpc("a", 1), vpc("b", 2));
     let pair = || Pair::of(&a, &b).expect("two VPCs");
     let peering = || -> PeeringId { "pcx-1".parse().expect("a peering") };
-    let block = |text: &str| -> IpNet { cidr::parse(text).expect("a CIDR block") };
+    let cidr = |text: &str| -> IpNet { cidr::parse(text).expect("a CIDR block") };
     let (table, list, group) = ("rtb-1".parse().expect("a table"), "pl-1".parse().expect("a list"), "sg-1".parse());
     let group = group.expect("a group");
     let (prod, both): (MeshName, BTreeSet<MeshName>) = (mesh("prod"), ["prod", "staging"].map(mesh).into());
     let (role, error, target) = ("peerd-spoke".to_owned(), "denied".to_owned(), "igw-1".to_owned());
-    let (cidr, other) = (block("10.1.0.0/16"), block("10.1.128.0/17"));
+    let (cidr, other) = (cidr("10.1.0.0/16"), cidr("10.1.128.0/17"));
     let retry_at_ms = 1_795_000_000_000;
     let mut samples = vec![
         Finding::DeleteLimit { mesh: prod.clone(), deletes: 15, live: 36, limits: DeleteLimits::default() },

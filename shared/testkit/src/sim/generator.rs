@@ -122,17 +122,17 @@ impl Actor<'_> {
         self.vpcs += 1;
         let number =
             if self.overlaps && self.rng.chance_per_mille(80) { self.rng.within(&(1..=self.vpcs)) } else { self.vpcs };
-        let mut blocks = format!("10.{number}.0.0/16");
+        let mut cidrs = format!("10.{number}.0.0/16");
         if self.rng.chance_per_mille(200) {
-            blocks.push_str(&format!(" 2600:1f18:{number}::/56"));
+            cidrs.push_str(&format!(" 2600:1f18:{number}::/56"));
         }
         if self.rng.chance_per_mille(100) {
-            blocks.push_str(&format!(" 100.64.{number}.0/24"));
+            cidrs.push_str(&format!(" 100.64.{number}.0/24"));
         }
-        Operation::MakeVpc { scope: self.any(), blocks, meshes }
+        Operation::MakeVpc { scope: self.any(), cidrs, meshes }
     }
 
-    fn block(&mut self) -> String {
+    fn cidr(&mut self) -> String {
         if !self.overlaps {
             self.vpcs += 1;
             return format!("10.{}.0.0/16", self.vpcs);
@@ -184,7 +184,7 @@ impl Actor<'_> {
             2..=4 => Operation::Tag { vpc, meshes: self.meshes() },
             5..=7 => Operation::Untag { vpc },
             8 => Operation::DeleteVpc { vpc, peerings_first: self.rng.chance_per_mille(600) },
-            9 => Operation::Associate { vpc, block: self.block() },
+            9 => Operation::Associate { vpc, cidr: self.cidr() },
             10 => Operation::Disassociate { vpc, nth: self.any() },
             11 => Operation::MakeTable { vpc, is_edge_associated: self.rng.chance_per_mille(300) },
             12 | 13 => Operation::DeleteRoute { nth: self.any() },
@@ -213,7 +213,7 @@ impl Actor<'_> {
             4 => Operation::Suspend {
                 account,
                 minutes: self.rng.log_uniform(&(1..=90)),
-                gone: self.rng.chance_per_mille(500),
+                and_remove: self.rng.chance_per_mille(500),
             },
             _ => {
                 let mesh = if self.rng.chance_per_mille(700) { "prod" } else { "staging" };
@@ -226,7 +226,7 @@ impl Actor<'_> {
     fn fault_operation(&mut self) -> Operation {
         let (nth, of_accepter) = (self.any(), self.rng.chance_per_mille(500));
         match self.rng.within(&(0..=27)) {
-            27 => Operation::SwitchOff { scope: nth, minutes: self.rng.log_uniform(&(1..=90)) },
+            27 => Operation::DisableRegion { scope: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             26 => Operation::Contention { table: nth, times: 3 + self.any() % 6 },
             25 => Operation::PutListRoute { table: nth, vpc: self.any() },
             24 => Operation::RaiseQuotas,
@@ -237,7 +237,7 @@ impl Actor<'_> {
             }
             0 => Operation::UntagAll,
             1 => Operation::PutRoute { table: nth, vpc: self.any() },
-            2 => Operation::PutPeeringRoute { peering: nth, block: self.block() },
+            2 => Operation::PutPeeringRoute { peering: nth, cidr: self.cidr() },
             3 => Operation::Propagate { table: nth, vpc: self.any() },
             4 | 5 => Operation::Terraform { table: nth },
             6 | 7 => Operation::RejectPeering { nth },
@@ -245,8 +245,8 @@ impl Actor<'_> {
             10 => Operation::Phish { vpc: nth },
             11 => Operation::StripTag { nth, of_accepter },
             12 => Operation::RetagPeering { nth, of_accepter },
-            13..=15 => Operation::DarkAccount { account: nth, minutes: self.rng.log_uniform(&(1..=90)) },
-            16 => Operation::DarkRegion { region: nth, minutes: self.rng.log_uniform(&(1..=90)) },
+            13..=15 => Operation::AccountOutage { account: nth, minutes: self.rng.log_uniform(&(1..=90)) },
+            16 => Operation::RegionOutage { region: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             17 => Operation::LoseIndex,
             18 => Operation::Sweep,
             19 => Operation::DropTable { nth },

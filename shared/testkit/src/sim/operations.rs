@@ -8,7 +8,7 @@ use peerd_core::{
 };
 
 use super::oracle::Violation;
-use super::runner::{Dark, SimRun, UNKNOWN_ACCOUNT};
+use super::runner::{Outage, SimRun, UNKNOWN_ACCOUNT};
 use super::scenario::Operation;
 use crate::aws::{Group, MINUTE, Peering};
 use crate::change_log::Actor;
@@ -34,6 +34,9 @@ impl SimRun<'_> {
         }
         Ok(self
             .on_vpcs(operation)
+            .or_else(|| self.on_accounts(operation))
+            .or_else(|| self.on_deployment(operation))
+            .or_else(|| self.on_tables(operation))
             .or_else(|| self.on_routes(operation))
             .or_else(|| self.on_peerings(operation))
             .or_else(|| self.on_groups(operation))
@@ -41,7 +44,7 @@ impl SimRun<'_> {
     }
 
     fn vpcs(&self) -> Vec<VpcRef> {
-        self.world.cloud.aws().vpcs().map(|vpc| vpc.at.clone()).collect()
+        self.world.cloud.aws().vpcs().map(|vpc| vpc.vpc_ref.clone()).collect()
     }
 
     fn choose(&self, number: u32) -> Option<VpcRef> {
@@ -55,7 +58,7 @@ impl SimRun<'_> {
     fn created_routes(&self) -> Vec<(RouteTableId, IpNet)> {
         let aws = self.world.cloud.aws();
         let routes = aws.tables().flat_map(|table| table.routes.iter().map(|route| (table.id.clone(), route)));
-        routes.filter(|(_, route)| route.created).map(|(table, route)| (table, route.destination)).collect()
+        routes.filter(|(_, route)| route.is_static).map(|(table, route)| (table, route.destination)).collect()
     }
 
     /// Returns the live peerings.
@@ -71,9 +74,9 @@ impl SimRun<'_> {
 
     fn on_vpcs(&mut self, operation: &Operation) -> Option<()> {
         match operation {
-            Operation::MakeVpc { scope: at, blocks, meshes } => {
+            Operation::MakeVpc { scope: at, cidrs, meshes } => {
                 let name = self.name();
-                let vpc = self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), blocks, meshes);
+                let vpc = self.world.vpc(&name, scope(small(*at), (at / 3 % 2) as usize), cidrs, meshes);
                 let has = DnsSupport { hostnames: at % 4 != 0, support: true };
                 self.world.cloud.aws().set_dns_support(Actor::User, &vpc, has).ok()
             }
@@ -96,32 +99,44 @@ impl SimRun<'_> {
                 self.world.delete_vpc_and_peerings(&self.choose(*vpc)?).ok()
             }
             Operation::DeleteVpc { vpc, peerings_first: false } => self.world.delete_vpc(&self.choose(*vpc)?).ok(),
-            Operation::Associate { vpc, block } => {
-                self.world.associate(&self.choose(*vpc)?, &cidr::parse(block).ok()?).ok()
+            Operation::Associate { vpc, cidr } => {
+                self.world.associate(&self.choose(*vpc)?, &cidr::parse(cidr).ok()?).ok()
             }
             Operation::Disassociate { vpc, nth: number } => {
                 let vpc = self.choose(*vpc)?;
-                let blocks: Vec<IpNet> = self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().copied().collect();
-                self.world.disassociate(&vpc, &nth(&blocks, *number)?).ok()
+                let cidrs: Vec<IpNet> = self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().copied().collect();
+                self.world.disassociate(&vpc, &nth(&cidrs, *number)?).ok()
             }
-            Operation::DarkAccount { account: number, minutes } => {
-                self.begin_outage(Dark::Account(account(small(*number))), *minutes);
+            Operation::Role { vpc, role } => self.world.mark(&self.choose(*vpc)?, tags::ROLE, *role).ok(),
+            Operation::Advertise { vpc, parts } => {
+                let vpc = self.choose(*vpc)?;
+                let value = parts.map(|parts| self.advertise(&vpc, parts));
+                self.world.mark(&vpc, tags::CIDRS, value.as_deref()).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn on_accounts(&mut self, operation: &Operation) -> Option<()> {
+        match operation {
+            Operation::AccountOutage { account: number, minutes } => {
+                self.begin_outage(Outage::Account(account(small(*number))), *minutes);
                 Some(())
             }
-            Operation::DarkRegion { region, minutes } => {
-                self.begin_outage(Dark::Region(scope(1, (region % 2) as usize).region), *minutes);
+            Operation::RegionOutage { region, minutes } => {
+                self.begin_outage(Outage::Region(scope(1, (region % 2) as usize).region), *minutes);
                 Some(())
             }
-            Operation::Suspend { account: number, minutes, gone } => {
+            Operation::Suspend { account: number, minutes, and_remove } => {
                 let account = account(small(*number));
-                self.begin_outage(Dark::Suspended(account.clone()), *minutes);
-                if *gone {
+                self.begin_outage(Outage::Suspended(account.clone()), *minutes);
+                if *and_remove {
                     self.world.store.set_removed(&account, true);
                 }
                 Some(())
             }
-            Operation::SwitchOff { scope: at, minutes } => {
-                self.begin_outage(Dark::Off(scope(small(*at), 1)), *minutes);
+            Operation::DisableRegion { scope: at, minutes } => {
+                self.begin_outage(Outage::Off(scope(small(*at), 1)), *minutes);
                 Some(())
             }
             Operation::MoveAccount { account: number, unit } => {
@@ -133,6 +148,12 @@ impl SimRun<'_> {
                 self.world.store.lose_organization();
                 Some(())
             }
+            _ => None,
+        }
+    }
+
+    fn on_deployment(&mut self, operation: &Operation) -> Option<()> {
+        match operation {
             Operation::RaiseQuotas => {
                 self.raise_quotas();
                 Some(())
@@ -151,12 +172,6 @@ impl SimRun<'_> {
                 self.set_adoption(&crate::world::mesh(mesh), id, *adopt);
                 Some(())
             }
-            Operation::Role { vpc, role } => self.world.mark(&self.choose(*vpc)?, tags::ROLE, *role).ok(),
-            Operation::Advertise { vpc, parts } => {
-                let vpc = self.choose(*vpc)?;
-                let value = parts.map(|parts| self.advertise(&vpc, parts));
-                self.world.mark(&vpc, tags::CIDRS, value.as_deref()).ok()
-            }
             Operation::Sweep => {
                 self.world.sweep();
                 Some(())
@@ -169,23 +184,22 @@ impl SimRun<'_> {
     /// block, and sometimes a CIDR block that the VPC does not have.
     fn advertise(&self, vpc: &VpcRef, parts: u32) -> String {
         let aws = self.world.cloud.aws();
-        let blocks = aws.vpc(vpc).into_iter().flat_map(|seen| seen.cidrs.iter());
-        let part = |block: &IpNet| {
-            let halves: Vec<IpNet> = block.subnets(block.prefix_len() + 1).into_iter().flatten().collect();
+        let cidrs = aws.vpc(vpc).into_iter().flat_map(|seen| seen.cidrs.iter());
+        let part = |cidr: &IpNet| {
+            let halves: Vec<IpNet> = cidr.subnets(cidr.prefix_len() + 1).into_iter().flatten().collect();
             match parts % 4 {
                 0 => halves[..1].to_vec(),
                 1 => halves[1..].to_vec(),
                 2 => halves,
-                _ => vec![*block],
+                _ => vec![*cidr],
             }
         };
         let foreign = (parts / 4).is_multiple_of(4).then(|| "0.0.0.0/0".to_owned());
-        let words = blocks.flat_map(part).map(|block| block.to_string()).chain(foreign);
+        let words = cidrs.flat_map(part).map(|cidr| cidr.to_string()).chain(foreign);
         words.collect::<Vec<_>>().join(" ")
     }
 
-    fn on_routes(&mut self, operation: &Operation) -> Option<()> {
-        let gateway = RouteTarget::Other("tgw-1".to_owned());
+    fn on_tables(&mut self, operation: &Operation) -> Option<()> {
         match operation {
             Operation::MakeTable { vpc, is_edge_associated } => {
                 let (vpc, name) = (self.choose(*vpc)?, self.name());
@@ -205,39 +219,46 @@ impl SimRun<'_> {
                 self.world.cloud.aws().drop_table(Actor::User, &table);
                 Some(())
             }
+            _ => None,
+        }
+    }
+
+    fn on_routes(&mut self, operation: &Operation) -> Option<()> {
+        let gateway = RouteTarget::Other("tgw-1".to_owned());
+        match operation {
             Operation::DeleteRoute { nth: number } => {
-                let (table, block) = nth(&self.created_routes(), *number)?;
-                self.world.delete_route(&table, &block).ok()
+                let (table, cidr) = nth(&self.created_routes(), *number)?;
+                self.world.delete_route(&table, &cidr).ok()
             }
             Operation::ReplaceRoute { nth: number } => {
-                let (table, block) = nth(&self.created_routes(), *number)?;
-                self.world.put_route(&table, &block, &gateway).ok()
+                let (table, cidr) = nth(&self.created_routes(), *number)?;
+                self.world.put_route(&table, &cidr, &gateway).ok()
             }
             Operation::PutRoute { table, vpc } => {
                 let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
-                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
-                self.world.put_route(&table, &block, &gateway).ok()
+                let cidr = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.put_route(&table, &cidr, &gateway).ok()
             }
             Operation::PutListRoute { table, vpc } => {
                 let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
-                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                let cidr = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
                 let list = format!("pl-{}", self.name()).parse().ok()?;
-                self.world.cloud.aws().lead_list(Actor::User, &table, &list, &block);
+                self.world.cloud.aws().lead_list(Actor::User, &table, &list, &cidr);
                 Some(())
             }
-            Operation::PutPeeringRoute { peering, block } => {
+            Operation::PutPeeringRoute { peering, cidr } => {
                 let peering = nth(&self.peerings(), *peering)?;
                 let theirs = |id: &RouteTableId| {
                     self.world.cloud.aws().table(id).is_some_and(|table| peering.ends().contains(&&table.vpc))
                 };
                 let table = self.tables().into_iter().find(theirs)?;
                 let target = RouteTarget::Peering(peering.id.clone());
-                self.world.put_route(&table, &cidr::parse(block).ok()?, &target).ok()
+                self.world.put_route(&table, &cidr::parse(cidr).ok()?, &target).ok()
             }
             Operation::Propagate { table, vpc } => {
                 let (table, vpc) = (nth(&self.tables(), *table)?, self.choose(*vpc)?);
-                let block = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
-                self.world.cloud.aws().propagate(&table, &block);
+                let cidr = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
+                self.world.cloud.aws().propagate(&table, &cidr);
                 Some(())
             }
             Operation::Terraform { table } => {
@@ -251,12 +272,12 @@ impl SimRun<'_> {
     /// Deletes every peering route of a table; returns whether there was one.
     fn purge(&mut self, table: &RouteTableId) -> bool {
         let unknown = |route: &&Route| matches!(route.target, RouteTarget::Peering(_));
-        let blocks: Vec<IpNet> = match self.world.cloud.aws().table(table) {
+        let cidrs: Vec<IpNet> = match self.world.cloud.aws().table(table) {
             Some(table) => table.routes.iter().filter(unknown).map(|route| route.destination).collect(),
             None => return false,
         };
-        blocks.iter().for_each(|block| drop(self.world.delete_route(table, block)));
-        !blocks.is_empty()
+        cidrs.iter().for_each(|cidr| drop(self.world.delete_route(table, cidr)));
+        !cidrs.is_empty()
     }
 
     /// Deletes every peering route of a table `times` times, every two minutes.
@@ -366,8 +387,8 @@ impl SimRun<'_> {
     fn phish(&mut self, vpc: &VpcRef) -> Option<()> {
         let unknown = VpcRef::new(scope(UNKNOWN_ACCOUNT, 0), "vpc-unknown".parse().ok()?);
         let asks = Tags::from([("peerd:env".to_owned(), "prod".to_owned())]);
-        let blocks = user_actions::blocks_of("10.99.0.0/16");
-        self.world.cloud.aws().create_vpc(Actor::User, &unknown, &blocks, &asks);
+        let cidrs = user_actions::blocks_of("10.99.0.0/16");
+        self.world.cloud.aws().create_vpc(Actor::User, &unknown, &cidrs, &asks);
         let dressed = [("peerd:managed-by", "peerd"), ("peerd:env", "prod"), ("Name", "peerd")];
         let dressed: Tags = dressed.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         self.world.request_peering(&unknown, vpc, &dressed).ok().map(drop)

@@ -45,7 +45,7 @@ pub struct SimRun<'a> {
     pub(super) world: World,
     pub(super) coverage: &'a mut Coverage,
     oracle: Oracle,
-    outages: Vec<(Timestamp, Dark)>,
+    outages: Vec<(Timestamp, Outage)>,
     next_sweep: Option<Timestamp>,
     transcript: Option<Vec<String>>,
     named: u32,
@@ -56,7 +56,7 @@ pub struct SimRun<'a> {
 
 /// The cause of an outage.
 #[derive(Debug, Clone)]
-pub(super) enum Dark {
+pub(super) enum Outage {
     Account(AccountId),
     Region(Region),
     Suspended(AccountId),
@@ -166,8 +166,8 @@ impl<'a> SimRun<'a> {
         ended
     }
 
-    pub(super) fn begin_outage(&mut self, what: Dark, minutes: u64) {
-        set_dark(&self.world, &what, true);
+    pub(super) fn begin_outage(&mut self, what: Outage, minutes: u64) {
+        set_outage(&self.world, &what, true);
         self.outages.push((self.world.now() + minutes * MINUTE, what));
     }
 
@@ -177,29 +177,29 @@ impl<'a> SimRun<'a> {
         if !over.is_empty() {
             self.oracle.blind_until = now;
         }
-        over.iter().for_each(|(_, what)| set_dark(&self.world, what, false));
-        on.iter().for_each(|(_, what)| set_dark(&self.world, what, true));
+        over.iter().for_each(|(_, what)| set_outage(&self.world, what, false));
+        on.iter().for_each(|(_, what)| set_outage(&self.world, what, true));
         self.outages = on;
     }
 
     /// Returns the current outages.
-    fn dark(&self) -> Outages {
-        let mut dark = Outages::default();
+    fn outages(&self) -> Outages {
+        let mut outages = Outages::default();
         for (_, what) in &self.outages {
             match what {
-                Dark::Account(account) | Dark::Suspended(account) => drop(dark.accounts.insert(account.clone())),
-                Dark::Region(region) => drop(dark.regions.insert(region.clone())),
-                Dark::Off(scope) => drop(dark.scopes.insert(scope.clone())),
+                Outage::Account(account) | Outage::Suspended(account) => drop(outages.accounts.insert(account.clone())),
+                Outage::Region(region) => drop(outages.regions.insert(region.clone())),
+                Outage::Off(scope) => drop(outages.scopes.insert(scope.clone())),
             }
         }
-        dark
+        outages
     }
 
     /// Passes the latest changes to the oracle.
     fn check(&mut self) -> Result<(), Violation> {
         let entries = self.world.cloud.aws().take_changes();
         self.oracle.learn(self.world.now(), &self.world.store.known_organization(), self.world.store.removed());
-        if self.dark().is_any() || self.world.transport.faults().fault_rate > 0 {
+        if self.outages().is_any() || self.world.transport.faults().fault_rate > 0 {
             self.oracle.blind_until = self.world.now();
         }
         if entries.is_empty() && self.transcript.is_none() {
@@ -226,7 +226,7 @@ impl<'a> SimRun<'a> {
             self.oracle.blind_until = self.world.now();
         }
         self.world.transport.set_faults(scenario_input.config.faults.without_faults());
-        if self.dark().is_any() {
+        if self.outages().is_any() {
             self.outages.iter_mut().for_each(|(until, _)| *until = Timestamp::MAX);
             self.settle("an unreadable scope delays nothing else", MAX_SWEEPS_IN_THE_DARK)?;
             self.outages.iter_mut().for_each(|(until, _)| *until = 0);
@@ -253,11 +253,11 @@ impl<'a> SimRun<'a> {
     }
 
     fn wrong(&mut self, after_sweeps: bool) -> Vec<String> {
-        let dark = self.dark();
+        let outages = self.outages();
         self.oracle.creations.now = self.world.now();
-        let ending = self.oracle.ending(&dark);
+        let ending = self.oracle.ending(&outages);
         let mut wrong = ending.wrong;
-        if !dark.is_any() {
+        if !outages.is_any() {
             // If a quota keeps a mesh from converging, VPCs that left it stay in the index.
             let exactly = after_sweeps && !ending.quota;
             wrong.extend(self.oracle.index(&self.world.store.members_by_mesh(), exactly));
@@ -283,7 +283,7 @@ impl<'a> SimRun<'a> {
             self.run(self.world.now() + SCHEDULE)?;
             self.confirm();
             wrong = self.wrong(true);
-            if wrong.is_empty() && (self.world.is_at_rest() || self.dark().is_any()) {
+            if wrong.is_empty() && (self.world.is_at_rest() || self.outages().is_any()) {
                 self.coverage.count("sweeps until converged", format!("{sweeps:2}"));
                 return Ok(());
             }
@@ -363,16 +363,16 @@ impl<'a> SimRun<'a> {
     }
 }
 
-fn set_dark(world: &World, what: &Dark, dark: bool) {
+fn set_outage(world: &World, what: &Outage, outages: bool) {
     match what {
-        Dark::Account(account) => world.cloud.aws().set_account_unreachable(account, dark),
-        Dark::Region(region) => world.cloud.aws().set_region_unreachable(region, dark),
-        Dark::Suspended(account) => {
-            world.cloud.aws().suspend(account, dark);
-            if !dark {
+        Outage::Account(account) => world.cloud.aws().set_account_unreachable(account, outages),
+        Outage::Region(region) => world.cloud.aws().set_region_unreachable(region, outages),
+        Outage::Suspended(account) => {
+            world.cloud.aws().suspend(account, outages);
+            if !outages {
                 world.store.set_removed(account, false); // an operator registers it again
             }
         }
-        Dark::Off(scope) => world.cloud.aws().switch_region(scope, dark),
+        Outage::Off(scope) => world.cloud.aws().switch_region(scope, outages),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 #[expect(missing_docs, reason = "the names of the fields say what their numbers choose")]
 pub enum Operation {
     /// A user creates a VPC and tags it in the same call.
-    MakeVpc { scope: u32, blocks: String, meshes: &'static str },
+    MakeVpc { scope: u32, cidrs: String, meshes: &'static str },
     /// A user sets `peerd:env`.
     Tag { vpc: u32, meshes: &'static str },
     /// A user removes `peerd:env`.
@@ -18,7 +18,7 @@ pub enum Operation {
     /// A user deletes a VPC, after its peerings or immediately.
     DeleteVpc { vpc: u32, peerings_first: bool },
     /// A user associates a CIDR block.
-    Associate { vpc: u32, block: String },
+    Associate { vpc: u32, cidr: String },
     /// A user disassociates a CIDR block.
     Disassociate { vpc: u32, nth: u32 },
     /// A user creates a route table, with or without an edge association.
@@ -34,7 +34,7 @@ pub enum Operation {
     /// A user creates a route to a prefix list that contains a CIDR block of a member.
     PutListRoute { table: u32, vpc: u32 },
     /// A user creates a route over a peering.
-    PutPeeringRoute { peering: u32, block: String },
+    PutPeeringRoute { peering: u32, cidr: String },
     /// A virtual private gateway propagates a route to a CIDR block of a member.
     Propagate { table: u32, vpc: u32 },
     /// Terraform, which does not know peerd, deletes every peering route of a table.
@@ -54,13 +54,13 @@ pub enum Operation {
     /// A user writes another mesh into the tags of one side of a peering.
     RetagPeering { nth: u32, of_accepter: bool },
     /// The role of an account cannot be assumed for some minutes.
-    DarkAccount { account: u32, minutes: u64 },
+    AccountOutage { account: u32, minutes: u64 },
     /// A Region has an outage for some minutes.
-    DarkRegion { region: u32, minutes: u64 },
+    RegionOutage { region: u32, minutes: u64 },
     /// AWS suspends an account for some minutes, and an operator may remove it for good.
-    Suspend { account: u32, minutes: u64, gone: bool },
+    Suspend { account: u32, minutes: u64, and_remove: bool },
     /// An account disables a Region for some minutes.
-    SwitchOff { scope: u32, minutes: u64 },
+    DisableRegion { scope: u32, minutes: u64 },
     /// An account is moved to another organizational unit.
     MoveAccount { account: u32, unit: &'static str },
     /// The organization listing is lost.

@@ -41,10 +41,10 @@ impl Shrunk {
             while start < self.scenario.steps.len() {
                 let end = (start + size).min(self.scenario.steps.len());
                 let mut simpler = self.scenario.clone();
-                let gone: u64 = simpler.steps.drain(start..end).map(|step| step.after).sum();
+                let removed: u64 = simpler.steps.drain(start..end).map(|step| step.after).sum();
                 // The following steps keep their times, so that they coincide with the same sweeps.
                 if let Some(next) = simpler.steps.get_mut(start) {
-                    next.after += gone;
+                    next.after += removed;
                 }
                 match self.keep(simpler) {
                     true => dropped = true,

@@ -21,7 +21,7 @@ fn active(world: &mut World, a: &VpcRef, b: &VpcRef) -> PeeringId {
     id
 }
 
-fn block(text: &str) -> IpNet {
+fn cidr(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
@@ -38,8 +38,8 @@ fn a_route_is_a_blackhole_unless_its_peering_is_active() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let id = world.request_peering(&a, &b, &Tags::new()).unwrap();
     let to = RouteTarget::Peering(id.clone());
-    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
-    let blackhole = |world: &World| seen(world, &a, "a").created_route(&block("10.2.0.0/16")).unwrap().blackhole;
+    world.put_route(&table("a"), &cidr("10.2.0.0/16"), &to).unwrap();
+    let blackhole = |world: &World| seen(world, &a, "a").created_route(&cidr("10.2.0.0/16")).unwrap().blackhole;
     assert!(blackhole(&world));
     world.accept_peering(&b.scope, &id).unwrap();
     assert!(!blackhole(&world));
@@ -54,7 +54,7 @@ fn a_second_route_to_a_cidr_fails_and_to_the_same_target_may_succeed() {
         let to = RouteTarget::Peering(active(&mut world, &a, &b));
         let mut aws = world.cloud.aws();
         let by = peerd_testkit::change_log::Actor::User;
-        let mut create = |to: &RouteTarget| aws.create_route(by, &a.scope, &table("a"), &block("10.2.0.0/16"), to);
+        let mut create = |to: &RouteTarget| aws.create_route(by, &a.scope, &table("a"), &cidr("10.2.0.0/16"), to);
         create(&to).unwrap();
         assert_eq!(code(create(&to)).is_empty(), same_route_twice);
         assert_eq!(code(create(&RouteTarget::Other("tgw-1".to_owned()))), "RouteAlreadyExists");
@@ -65,9 +65,9 @@ fn a_second_route_to_a_cidr_fails_and_to_the_same_target_may_succeed() {
 fn a_route_within_the_vpcs_own_cidr_is_rejected_and_its_local_route_is_described() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
-    assert_eq!(code(world.put_route(&table("a"), &block("10.1.1.0/24"), &to)), "InvalidParameterValue");
+    assert_eq!(code(world.put_route(&table("a"), &cidr("10.1.1.0/24"), &to)), "InvalidParameterValue");
     let local = seen(&world, &a, "a").routes.into_iter().find(|route| route.target == RouteTarget::Local).unwrap();
-    assert_eq!((local.destination, local.created), (block("10.1.0.0/16"), false));
+    assert_eq!((local.destination, local.is_static), (cidr("10.1.0.0/16"), false));
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn a_route_in_an_edge_table_or_to_a_peering_of_other_vpcs_is_rejected() {
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     world.gateway_table("gateway", &a);
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
-    assert_eq!(code(world.put_route(&table("gateway"), &block("10.2.0.0/16"), &to)), "InvalidParameterValue");
+    assert_eq!(code(world.put_route(&table("gateway"), &cidr("10.2.0.0/16"), &to)), "InvalidParameterValue");
     let other = RouteTarget::Peering(active(&mut world, &b, &c));
-    let refused = code(world.put_route(&table("a"), &block("10.2.0.0/16"), &other));
+    let refused = code(world.put_route(&table("a"), &cidr("10.2.0.0/16"), &other));
     assert_eq!(refused, "InvalidVpcPeeringConnectionID.NotFound", "account 1 does not see it");
-    let gone = code(world.delete_route(&table("a"), &block("10.2.0.0/16")));
+    let gone = code(world.delete_route(&table("a"), &cidr("10.2.0.0/16")));
     assert_eq!(gone, "InvalidRoute.NotFound");
 }
 
@@ -88,10 +88,10 @@ fn a_route_in_an_edge_table_or_to_a_peering_of_other_vpcs_is_rejected() {
 fn a_propagated_route_exists_beside_a_static_one() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
-    world.cloud.aws().propagate(&table("a"), &block("10.2.0.0/16"));
-    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
+    world.cloud.aws().propagate(&table("a"), &cidr("10.2.0.0/16"));
+    world.put_route(&table("a"), &cidr("10.2.0.0/16"), &to).unwrap();
     let routes = seen(&world, &a, "a").routes;
-    assert_eq!(routes.iter().filter(|route| route.destination == block("10.2.0.0/16")).count(), 2);
+    assert_eq!(routes.iter().filter(|route| route.destination == cidr("10.2.0.0/16")).count(), 2);
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn the_route_quota_of_a_table_applies_per_address_family() {
     let (mut world, a, b) =
         two(AwsBehavior { quotas: [(Quota::Routes, 1)].into_iter().collect(), ..AwsBehavior::default() });
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
-    world.put_route(&table("a"), &block("10.2.0.0/16"), &to).unwrap();
-    world.put_route(&table("a"), &block("2600:1f18:2::/56"), &to).unwrap();
-    assert_eq!(code(world.put_route(&table("a"), &block("10.9.0.0/16"), &to)), "RouteLimitExceeded");
+    world.put_route(&table("a"), &cidr("10.2.0.0/16"), &to).unwrap();
+    world.put_route(&table("a"), &cidr("2600:1f18:2::/56"), &to).unwrap();
+    assert_eq!(code(world.put_route(&table("a"), &cidr("10.9.0.0/16"), &to)), "RouteLimitExceeded");
 }
 
 #[test]
@@ -128,30 +128,30 @@ fn a_request_blocks_deleting_its_accepter_and_is_deleted_with_its_requester() {
 fn a_cidr_that_conflicts_with_a_peer_a_route_or_an_own_request_is_rejected() {
     let (mut world, a, b) = two(AwsBehavior::default());
     let to = RouteTarget::Peering(active(&mut world, &a, &b));
-    world.put_route(&table("a"), &block("172.16.0.0/24"), &to).unwrap();
+    world.put_route(&table("a"), &cidr("172.16.0.0/24"), &to).unwrap();
     for refused in ["10.2.128.0/17", "172.16.0.0/16", "10.1.0.0/17"] {
-        assert_eq!(code(world.associate(&a, &block(refused))), "InvalidVpc.Range", "{refused}");
+        assert_eq!(code(world.associate(&a, &cidr(refused))), "InvalidVpc.Range", "{refused}");
     }
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "");
     world.request_peering(&c, &b, &Tags::new()).unwrap();
-    assert_eq!(code(world.associate(&c, &block("192.168.0.0/16"))), "InvalidVpc.Range");
-    assert!(world.associate(&b, &block("192.168.0.0/16")).is_ok());
+    assert_eq!(code(world.associate(&c, &cidr("192.168.0.0/16"))), "InvalidVpc.Range");
+    assert!(world.associate(&b, &cidr("192.168.0.0/16")).is_ok());
 }
 
 #[test]
 fn a_cidr_belongs_to_the_vpc_only_after_its_association_completes() {
     let (mut world, a, _) = two(AwsBehavior { associating: MINUTE..=MINUTE, ..AwsBehavior::default() });
-    world.associate(&a, &block("10.9.0.0/16")).unwrap();
+    world.associate(&a, &cidr("10.9.0.0/16")).unwrap();
     let vpc = |world: &World| world.cloud.aws().vpc(&a).unwrap().clone();
-    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (true, false));
+    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&cidr("10.9.0.0/16"))), (true, false));
     world.executor.advance(world.now() + MINUTE);
-    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&block("10.9.0.0/16"))), (false, true));
+    assert_eq!((vpc(&world).cidrs_changing, vpc(&world).cidrs.has(&cidr("10.9.0.0/16"))), (false, true));
 }
 
 #[test]
 fn a_primary_cidr_cannot_be_disassociated() {
     let (mut world, a, _) = two(AwsBehavior::default());
-    assert_eq!(code(world.disassociate(&a, &block("10.1.0.0/16"))), "OperationNotPermitted");
+    assert_eq!(code(world.disassociate(&a, &cidr("10.1.0.0/16"))), "OperationNotPermitted");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn undone(world: &mut World, thing: &str, times: u64, cause: Option<Cause>) {
 }
 
 fn lose_route(world: &mut World) {
-    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.retain(|route| !route.created);
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.retain(|route| !route.is_static);
 }
 
 #[test]

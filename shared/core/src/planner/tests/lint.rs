@@ -33,18 +33,18 @@ fn accept(id: &str, vpc: &VpcRef) -> Action {
     Action::AcceptPeering { peering: id.parse().unwrap(), scope: vpc.scope.clone() }
 }
 
-fn add(table: &str, vpc: &VpcRef, block: &str, id: &str) -> Action {
-    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(block).unwrap(), id.parse().unwrap());
+fn add(table: &str, vpc: &VpcRef, cidr: &str, id: &str) -> Action {
+    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(cidr).unwrap(), id.parse().unwrap());
     Action::AddRoute { scope: vpc.scope.clone(), table, destination, peering }
 }
 
-fn remove(table: &str, vpc: &VpcRef, block: &str, id: &str) -> Action {
-    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(block).unwrap(), id.parse().unwrap());
+fn remove(table: &str, vpc: &VpcRef, cidr: &str, id: &str) -> Action {
+    let (table, destination, peering) = (table.parse().unwrap(), cidr::parse(cidr).unwrap(), id.parse().unwrap());
     Action::RemoveRoute { scope: vpc.scope.clone(), table, destination, peering }
 }
 
-fn replace(table: &str, vpc: &VpcRef, block: &str, from: &str, id: &str) -> Action {
-    let (table, destination, from) = (table.parse().unwrap(), cidr::parse(block).unwrap(), from.parse().unwrap());
+fn replace(table: &str, vpc: &VpcRef, cidr: &str, from: &str, id: &str) -> Action {
+    let (table, destination, from) = (table.parse().unwrap(), cidr::parse(cidr).unwrap(), from.parse().unwrap());
     let peering = id.parse().unwrap();
     Action::ReplaceRoute { scope: vpc.scope.clone(), table, destination, from, peering }
 }

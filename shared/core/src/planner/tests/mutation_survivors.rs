@@ -6,10 +6,10 @@ use crate::observed::{PeeringStatus, RouteTarget};
 use crate::tags::Tags;
 use crate::*;
 
-fn two(blocks: [&str; 2]) -> (World, VpcRef, VpcRef) {
+fn two(cidrs: [&str; 2]) -> (World, VpcRef, VpcRef) {
     let mut world = World::new();
-    let a = world.vpc("a", scope(1, 0), blocks[0], "prod");
-    let b = world.vpc("b", scope(2, 1), blocks[1], "prod");
+    let a = world.vpc("a", scope(1, 0), cidrs[0], "prod");
+    let b = world.vpc("b", scope(2, 1), cidrs[1], "prod");
     (world, a, b)
 }
 

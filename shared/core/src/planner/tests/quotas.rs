@@ -60,13 +60,13 @@ fn a_pair_ranks_by_the_common_mesh_that_both_joined_first() {
     }
     let staging = |world: &mut World, vpc: &VpcRef, since| {
         let member = world.desired.indexed.get_mut(vpc).unwrap();
-        member.joined.insert(mesh("staging"), since);
+        member.joined_at.insert(mesh("staging"), since);
     };
     for vpc in &vpcs {
         staging(&mut world, vpc, 9);
     }
-    world.desired.indexed.get_mut(&vpcs[0]).unwrap().joined.insert(mesh("staging"), 0);
-    world.desired.indexed.get_mut(&vpcs[1]).unwrap().joined.insert(mesh("staging"), 0);
+    world.desired.indexed.get_mut(&vpcs[0]).unwrap().joined_at.insert(mesh("staging"), 0);
+    world.desired.indexed.get_mut(&vpcs[1]).unwrap().joined_at.insert(mesh("staging"), 0);
     world.settle();
     assert_eq!(world.peered(), ["p0-p1", "p2-p3"], "staging connected p0 and p1 from the beginning");
 }

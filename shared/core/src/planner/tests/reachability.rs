@@ -100,19 +100,19 @@ fn network_acls_and_groups_are_checked_as_far_as_they_are_readable() {
         egress: true,
         allows: false,
         all_traffic: true,
-        block: "10.2.0.0/16".parse().unwrap(),
+        cidr: "10.2.0.0/16".parse().unwrap(),
     };
     let allow = |egress| NetworkAclRule {
         number: 100,
         egress,
         allows: true,
         all_traffic: true,
-        block: "0.0.0.0/0".parse().unwrap(),
+        cidr: "0.0.0.0/0".parse().unwrap(),
     };
-    let allow6 = |egress| NetworkAclRule { block: "::/0".parse().unwrap(), number: 101, ..allow(egress) };
+    let allow6 = |egress| NetworkAclRule { cidr: "::/0".parse().unwrap(), number: 101, ..allow(egress) };
     let rules = vec![deny, allow(false), allow(true), allow6(false), allow6(true)];
     let acl = NetworkAcl { id: "acl-1".to_owned(), subnets: 2, rules };
-    let from = |blocks: &str| blocks.split(' ').map(|block| block.parse::<cidr::IpNet>().unwrap()).collect::<CidrSet>();
+    let from = |cidrs: &str| cidrs.split(' ').map(|cidr| cidr.parse::<cidr::IpNet>().unwrap()).collect::<CidrSet>();
     let filters = NetworkFilters {
         acls: BTreeMap::from([(a.clone(), Ok(vec![acl])), (b.clone(), Err("denied".to_owned()))]),
         groups: BTreeMap::from([

@@ -34,7 +34,7 @@ fn a_foreign_route_is_never_replaced_and_other_tables_are_routed() {
 fn a_propagated_route_to_the_same_cidr_does_not_prevent_a_static_one() {
     let (mut world, ..) = joined();
     let table = world.observed.tables.get_mut(&"rtb-b".parse().unwrap()).unwrap();
-    table.routes[0].created = false;
+    table.routes[0].is_static = false;
     table.routes[0].target = RouteTarget::Other("vgw-1".to_owned());
     world.settle();
     assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.1.0.0/16 vgw-1"]);
@@ -80,7 +80,7 @@ fn routes_of_a_dead_peering_are_removed_if_no_mesh_wants_the_pair() {
 fn a_cidr_that_is_added_to_a_vpc_is_routed_and_a_removed_one_is_not() {
     let (mut world, a, _) = joined();
     let seen = world.observed.vpcs.get_mut(&a).unwrap();
-    seen.cidrs = ["10.1.0.0/16", "10.7.0.0/16"].into_iter().map(|block| cidr::parse(block).unwrap()).collect();
+    seen.cidrs = ["10.1.0.0/16", "10.7.0.0/16"].into_iter().map(|cidr| cidr::parse(cidr).unwrap()).collect();
     world.settle();
     assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.7.0.0/16 pcx-new1"]);
     let seen = world.observed.vpcs.get_mut(&a).unwrap();
@@ -95,9 +95,9 @@ fn a_route_redirected_to_another_owned_peering_is_replaced_in_place() {
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.settle();
     let to_c = world.observed.tables[&"rtb-a".parse().unwrap()].created_route(&cidr::parse("10.3.0.0/16").unwrap());
-    let (to_c, block) = (to_c.unwrap().target.clone(), cidr::parse("10.2.0.0/16").unwrap());
+    let (to_c, cidr) = (to_c.unwrap().target.clone(), cidr::parse("10.2.0.0/16").unwrap());
     let routes = &mut world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes;
-    routes.iter_mut().find(|route| route.destination == block).unwrap().target = to_c;
+    routes.iter_mut().find(|route| route.destination == cidr).unwrap().target = to_c;
     let (done, _) = world.settle();
     let work: Vec<&String> = done.iter().filter(|line| !line.contains(" status ")).collect();
     assert_eq!(work, ["* route rtb-a in 111111111111/us-east-1 10.2.0.0/16 pcx-new2 -> pcx-new1"]);
@@ -121,12 +121,12 @@ fn a_manual_route_to_part_of_a_cidr_does_not_take_the_cidr_from_its_peer() {
 }
 
 /// Adds a route to a prefix list, with the CIDR blocks of the list, or why they cannot be read.
-fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, blocks: Result<&str, &str>) {
+fn listed(world: &mut World, table: &str, list: &str, target: RouteTarget, cidrs: Result<&str, &str>) {
     let list: PrefixListId = list.parse().unwrap();
     let table = world.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
-    table.lists.push(PrefixListRoute { list: list.clone(), target });
-    let parse = |blocks: &str| blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
-    world.observed.inputs.prefix_lists.insert(list, blocks.map(parse).map_err(str::to_owned));
+    table.prefix_list_routes.push(PrefixListRoute { list: list.clone(), target });
+    let parse = |cidrs: &str| cidrs.split_whitespace().map(|cidr| cidr::parse(cidr).unwrap()).collect();
+    world.observed.inputs.prefix_lists.insert(list, cidrs.map(parse).map_err(str::to_owned));
 }
 
 fn elsewhere() -> RouteTarget {

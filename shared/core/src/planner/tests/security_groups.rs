@@ -388,7 +388,7 @@ fn a_rule_stays_while_its_cidr_moves_to_another_member() {
     world.settle();
     let open = world.lets_in();
     assert!(open.contains(&"tcp from 10.2.0.0/16 for prod".to_owned()), "{open:?}");
-    let left = world.observed.vpcs[&b].cidrs.iter().filter(|block| !matches!(block, IpNet::V4(_))).copied().collect();
+    let left = world.observed.vpcs[&b].cidrs.iter().filter(|cidr| !matches!(cidr, IpNet::V4(_))).copied().collect();
     world.observed.vpcs.get_mut(&b).unwrap().cidrs = left;
 
     let (done, _) = world.settle();

@@ -152,7 +152,7 @@ fn an_indexed_vpc_that_left_gets_no_routes() {
     let (mut world, _, b) = joined();
     world.close(&b.scope);
     let member = world.desired.indexed.get_mut(&b).unwrap();
-    member.left = member.meshes.clone();
+    member.left_meshes = member.meshes.clone();
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     assert_eq!(work(&world.settle().0), Vec::<&str>::new());
 }
@@ -171,9 +171,9 @@ fn of_two_routes_that_overlap_the_one_to_the_lesser_peer_stays() {
 #[test]
 fn a_cidr_that_overlaps_the_vpc_itself_is_not_routed_and_the_others_are() {
     let (mut world, _, b) = joined();
-    let blocks = "10.1.128.0/17 10.2.0.0/16 10.7.0.0/16";
-    let blocks = blocks.split(' ').map(|block| cidr::parse(block).unwrap()).collect();
-    world.observed.vpcs.get_mut(&b).unwrap().cidrs = blocks;
+    let cidrs = "10.1.128.0/17 10.2.0.0/16 10.7.0.0/16";
+    let cidrs = cidrs.split(' ').map(|cidr| cidr::parse(cidr).unwrap()).collect();
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs = cidrs;
     let (_, findings) = world.settle();
     assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 pcx-new1", "10.7.0.0/16 pcx-new1"]);
     assert!(kinds(&findings).contains(&FindingKind::Overlap));

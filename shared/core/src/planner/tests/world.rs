@@ -52,11 +52,11 @@ impl World {
     }
 
     /// Adds a VPC with a main route table of the same name.
-    pub fn vpc(&mut self, name: &str, at: Scope, blocks: &str, meshes: &str) -> VpcRef {
+    pub fn vpc(&mut self, name: &str, at: Scope, cidrs: &str, meshes: &str) -> VpcRef {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
-        let cidrs = blocks.split_whitespace().map(|block| cidr::parse(block).unwrap()).collect();
+        let cidrs = cidrs.split_whitespace().map(|cidr| cidr::parse(cidr).unwrap()).collect();
         let tags = if meshes.is_empty() { Tags::new() } else { Tags::from([(tags::ENV.into(), meshes.into())]) };
-        self.observed.vpcs.insert(vpc.clone(), Vpc { at: vpc.clone(), cidrs, cidrs_changing: false, tags });
+        self.observed.vpcs.insert(vpc.clone(), Vpc { vpc_ref: vpc.clone(), cidrs, cidrs_changing: false, tags });
         self.table(name, &vpc);
         vpc
     }
@@ -75,14 +75,14 @@ impl World {
             main: name == vpc.id.as_str().trim_start_matches("vpc-"),
             tags: Tags::new(),
             routes: Vec::new(),
-            lists: Vec::new(),
+            prefix_list_routes: Vec::new(),
         };
         self.observed.tables.insert(id.clone(), table);
         id
     }
 
-    pub fn route(&mut self, table: &str, block: &str, target: RouteTarget) {
-        let route = Route { destination: cidr::parse(block).unwrap(), target, created: true, blackhole: false };
+    pub fn route(&mut self, table: &str, cidr: &str, target: RouteTarget) {
+        let route = Route { destination: cidr::parse(cidr).unwrap(), target, is_static: true, blackhole: false };
         self.observed.tables.get_mut(&table.parse().unwrap()).unwrap().routes.push(route);
     }
 
@@ -149,8 +149,8 @@ impl World {
     /// Makes a scope unreadable: what was read there is only indexed.
     pub fn close(&mut self, scope: &Scope) {
         self.observed.scopes.insert(scope.clone(), Err("AssumeRole: denied".to_owned()));
-        let gone: Vec<VpcRef> = self.observed.vpcs.keys().filter(|vpc| vpc.scope == *scope).cloned().collect();
-        for vpc in gone {
+        let deleted: Vec<VpcRef> = self.observed.vpcs.keys().filter(|vpc| vpc.scope == *scope).cloned().collect();
+        for vpc in deleted {
             self.desired.indexed.insert(vpc.clone(), self.indexed(&vpc));
             self.observed.vpcs.remove(&vpc);
         }
@@ -170,7 +170,7 @@ impl World {
     /// Records in the index when a VPC began to request prod.
     pub fn joined_at(&mut self, vpc: &VpcRef, since: u64) {
         let member = self.indexed(vpc);
-        self.desired.indexed.insert(vpc.clone(), Member { joined: [(mesh("prod"), since)].into(), ..member });
+        self.desired.indexed.insert(vpc.clone(), Member { joined_at: [(mesh("prod"), since)].into(), ..member });
     }
 
     fn indexed(&self, vpc: &VpcRef) -> Member {
@@ -180,9 +180,9 @@ impl World {
             cidrs: seen.cidrs.clone(),
             tags: tags::of_member(&seen.tags),
             meshes: tags::MeshTag::of(&seen.tags).meshes,
-            left: BTreeSet::new(),
-            since: 0,
-            joined: BTreeMap::new(),
+            left_meshes: BTreeSet::new(),
+            changed_at: 0,
+            joined_at: BTreeMap::new(),
             tag_version: 0,
             version: 0,
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringStatus, Permission, RouteTableId, SecurityGroupId, VpcRef};
 
+use super::Oracle;
 use super::model::Facts;
-use super::safety::violation;
-use super::{Oracle, Violation};
+use super::violation::{Violation, violation};
 use crate::aws::{HOUR, MINUTE};
 use crate::change_log::{Actor, Change, Entry};
 
@@ -33,8 +33,8 @@ pub fn peering_of(a: &VpcRef, b: &VpcRef) -> String {
     format!("{} {}", a.min(b), a.max(b))
 }
 
-pub fn route(table: &RouteTableId, block: &IpNet) -> String {
-    format!("{table} {block}")
+pub fn route(table: &RouteTableId, cidr: &IpNet) -> String {
+    format!("{table} {cidr}")
 }
 
 pub fn rule(group: &SecurityGroupId, permission: &Permission) -> String {
@@ -54,7 +54,7 @@ impl CreationCounts {
                 let Some(peering) = facts.peerings.get(id) else { return };
                 (peering_of(&peering.requester, &peering.accepter), false)
             }
-            Change::Route { table, block, was: _, now } => (route(table, block), now.is_some()),
+            Change::Route { table, cidr, was: _, now } => (route(table, cidr), now.is_some()),
             Change::Rule { group, rule: _, was: None, now: Some(now) } => (rule(group, &now.permission), true),
             Change::Rule { group, rule: _, was: Some(was), now: None } => (rule(group, &was.permission), false),
             _ => return,

@@ -28,21 +28,21 @@ impl ConvergenceReport {
 
 impl Oracle {
     /// Checks everything that can be read.
-    pub fn ending(&self, dark: &Outages) -> ConvergenceReport {
+    pub fn ending(&self, outages: &Outages) -> ConvergenceReport {
         let mut ending = ConvergenceReport::default();
-        let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !dark.hides(vpc)).collect();
+        let vpcs: Vec<&VpcRef> = self.facts.existing().into_iter().filter(|vpc| !outages.hides(vpc)).collect();
         for (n, a) in vpcs.iter().enumerate() {
             for b in &vpcs[n + 1..] {
-                self.check_pair(a, b, dark, &mut ending);
+                self.check_pair(a, b, outages, &mut ending);
             }
         }
-        for (id, table) in self.facts.tables.iter().filter(|(_, table)| !dark.hides(&table.vpc)) {
-            self.check_leftovers(id, table, dark, &mut ending);
+        for (id, table) in self.facts.tables.iter().filter(|(_, table)| !outages.hides(&table.vpc)) {
+            self.check_leftovers(id, table, outages, &mut ending);
         }
-        for (id, group) in self.facts.groups.iter().filter(|(_, group)| !dark.hides(&group.vpc)) {
-            self.check_group(id, group, dark, &mut ending);
+        for (id, group) in self.facts.groups.iter().filter(|(_, group)| !outages.hides(&group.vpc)) {
+            self.check_group(id, group, outages, &mut ending);
         }
-        if !dark.is_any() {
+        if !outages.is_any() {
             for vpc in vpcs {
                 self.check_status(vpc, &mut ending);
             }
@@ -50,10 +50,10 @@ impl Oracle {
         ending
     }
 
-    fn check_pair(&self, a: &VpcRef, b: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
+    fn check_pair(&self, a: &VpcRef, b: &VpcRef, outages: &Outages, ending: &mut ConvergenceReport) {
         let meshes = self.facts.connecting(a, b);
         for (id, peering) in self.facts.peerings_of(a, b).filter(|(_, p)| p.is_live() && p.is_managed()) {
-            if self.facts.is_released(id) && !dark.is_any() {
+            if self.facts.is_released(id) && !outages.is_any() {
                 ending.wrong.push(format!("{id} is not released: {:?}", peering.tags.keys()));
             }
         }
@@ -72,8 +72,8 @@ impl Oracle {
             [(id, peering)] if *peering.status.now() == PeeringStatus::Active => {
                 self.check_tags(id, peering, &meshes, ending);
                 self.check_names(id, peering, &meshes, ending);
-                self.check_routes(id, a, b, dark, ending);
-                self.check_routes(id, b, a, dark, ending);
+                self.check_routes(id, a, b, outages, ending);
+                self.check_routes(id, b, a, outages, ending);
             }
             _ if !foreign.is_empty() && managed.is_empty() => {
                 let policies = self.facts.policies.now();
@@ -81,7 +81,7 @@ impl Oracle {
                 for (id, peering) in foreign {
                     let active = *peering.status.now() == PeeringStatus::Active;
                     let asked = meshes.iter().any(|mesh| adopted(mesh, id)) && !self.facts.is_released(id);
-                    if active && asked && !dark.is_any() {
+                    if active && asked && !outages.is_any() {
                         ending.wrong.push(format!("{id} is not adopted"));
                     }
                 }
@@ -152,30 +152,37 @@ impl Oracle {
         }
     }
 
-    fn check_routes(&self, id: &PeeringId, from: &VpcRef, to: &VpcRef, dark: &Outages, ending: &mut ConvergenceReport) {
+    fn check_routes(
+        &self,
+        id: &PeeringId,
+        from: &VpcRef,
+        to: &VpcRef,
+        outages: &Outages,
+        ending: &mut ConvergenceReport,
+    ) {
         let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(from, to));
-        let blocks = expected_state::advertised(policies, &meshes, self.facts.end(to));
+        let cidrs = expected_state::advertised(policies, &meshes, self.facts.end(to));
         let takes = |table: &Table| expected_state::takes(policies, &meshes, table, table.tags.now());
         let tables = self.facts.tables.iter().filter(|(_, table)| table.vpc == *from && takes(table));
         for (name, table) in tables {
-            for block in &blocks {
-                match table.routes.get(block).map(|route| &route.target) {
+            for cidr in &cidrs {
+                match table.routes.get(cidr).map(|route| &route.target) {
                     Some(RouteTarget::Peering(target))
-                        if target == id && !dark.is_any() && self.has_rival(table, block, to) =>
+                        if target == id && !outages.is_any() && self.has_rival(table, cidr, to) =>
                     {
-                        ending.wrong.push(format!("{name} routes addresses of {block} to two peers"));
+                        ending.wrong.push(format!("{name} routes addresses of {cidr} to two peers"));
                     }
                     Some(RouteTarget::Peering(target)) if target == id => {}
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
-                    _ if self.has_rival(table, block, to) => ending.excuse(from, to),
-                    _ if self.creations.rests(&contention::route(name, block)) => ending.excuse(from, to),
-                    None if table.listed.contains_key(block) => ending.excuse(from, to),
-                    None if self.has_hindered_rival(table, block, to) => ending.excuse(from, to),
-                    None if self.has_no_room(table, block) => {
+                    _ if self.has_rival(table, cidr, to) => ending.excuse(from, to),
+                    _ if self.creations.rests(&contention::route(name, cidr)) => ending.excuse(from, to),
+                    None if table.listed.contains_key(cidr) => ending.excuse(from, to),
+                    None if self.has_hindered_rival(table, cidr, to) => ending.excuse(from, to),
+                    None if self.has_no_room(table, cidr) => {
                         ending.quota = true;
                         ending.excuse(from, to);
                     }
-                    found => ending.wrong.push(format!("{name} routes {block} of {to} to {found:?} instead of {id}")),
+                    found => ending.wrong.push(format!("{name} routes {cidr} of {to} to {found:?} instead of {id}")),
                 }
             }
         }
@@ -191,42 +198,42 @@ impl Oracle {
     }
 
     /// Whether the table routes addresses of this CIDR block to another member already.
-    pub(super) fn has_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+    pub(super) fn has_rival(&self, table: &Table, cidr: &IpNet, to: &VpcRef) -> bool {
         table.routes.iter().any(|(other, route)| {
             let RouteTarget::Peering(id) = &route.target else { return false };
             let managed = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering));
             let peer = managed.and_then(|peering| peering.peer_of(&table.vpc));
-            share_addresses(other, block) && peer.is_some_and(|peer| peer != to)
+            share_addresses(other, cidr) && peer.is_some_and(|peer| peer != to)
         })
     }
 
     /// Whether another member advertises these addresses, and a foreign route is in the way of its route.
-    fn has_hindered_rival(&self, table: &Table, block: &IpNet, to: &VpcRef) -> bool {
+    fn has_hindered_rival(&self, table: &Table, cidr: &IpNet, to: &VpcRef) -> bool {
         self.facts.existing().into_iter().filter(|rival| *rival != to).any(|rival| {
             let meshes = self.facts.connecting(&table.vpc, rival);
-            let blocks = expected_state::advertised(self.facts.policies.now(), &meshes, self.facts.end(rival));
-            blocks.iter().any(|claim| {
+            let cidrs = expected_state::advertised(self.facts.policies.now(), &meshes, self.facts.end(rival));
+            cidrs.iter().any(|claim| {
                 let target = table.routes.get(claim).map(|route| &route.target);
                 let elsewhere = || table.listed.contains_key(claim) && target.is_none();
-                share_addresses(claim, block) && (target.is_some_and(|target| self.is_foreign(target)) || elsewhere())
+                share_addresses(claim, cidr) && (target.is_some_and(|target| self.is_foreign(target)) || elsewhere())
             })
         })
     }
 
-    fn has_no_room(&self, table: &Table, block: &IpNet) -> bool {
-        let family = |other: &&IpNet| other.addr().is_ipv4() == block.addr().is_ipv4();
+    fn has_no_room(&self, table: &Table, cidr: &IpNet) -> bool {
+        let family = |other: &&IpNet| other.addr().is_ipv4() == cidr.addr().is_ipv4();
         table.routes.keys().filter(family).count() >= self.quotas.value(Quota::Routes)
     }
 
     /// Checks for routes over managed peerings that no mesh wants.
-    fn check_leftovers(&self, name: &RouteTableId, table: &Table, dark: &Outages, ending: &mut ConvergenceReport) {
-        for (block, route) in &table.routes {
+    fn check_leftovers(&self, name: &RouteTableId, table: &Table, outages: &Outages, ending: &mut ConvergenceReport) {
+        for (cidr, route) in &table.routes {
             let RouteTarget::Peering(id) = &route.target else { continue };
             let Some(peering) = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering)) else {
                 continue;
             };
             let Some(peer) = peering.peer_of(&table.vpc) else { continue };
-            if dark.hides(peer) || self.facts.given_up.contains(id) {
+            if outages.hides(peer) || self.facts.given_up.contains(id) {
                 continue;
             }
             let (policies, meshes) = (self.facts.policies.now(), self.facts.connecting(&table.vpc, peer));
@@ -235,14 +242,14 @@ impl Oracle {
                 continue;
             }
             let brought = expected_state::advertised(policies, &meshes, self.facts.end(peer));
-            let of_peer = brought.contains(block) && expected_state::takes(policies, &meshes, table, tags);
+            let of_peer = brought.contains(cidr) && expected_state::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
-            let in_place = |piece: &IpNet| share_addresses(piece, block) && !table.routes.contains_key(piece);
+            let in_place = |piece: &IpNet| share_addresses(piece, cidr) && !table.routes.contains_key(piece);
             if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.listed.contains_key(piece)) {
                 ending.excuse(&table.vpc, peer);
                 continue;
             }
-            if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, block) {
+            if wanted && leads && brought.iter().any(in_place) && self.has_no_room(table, cidr) {
                 ending.quota = true; // no capacity for the routes that are to replace it
                 ending.excuse(&table.vpc, peer);
                 continue;
@@ -251,7 +258,7 @@ impl Oracle {
                 let state = peering.status.now();
                 ending
                     .wrong
-                    .push(format!("{name} still routes {block} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
+                    .push(format!("{name} still routes {cidr} to {id}, {state}, wanted: {wanted}, its: {of_peer}"));
             }
         }
     }
@@ -263,7 +270,7 @@ impl Oracle {
             return; // the tests of the planner check what a status reports about tags and CIDR blocks
         }
         let sentences: BTreeMap<String, String> = seen
-            .asks_for()
+            .requested_meshes()
             .into_iter()
             .map(|mesh| {
                 let sentence = match mesh.parse::<MeshName>() {
@@ -287,7 +294,7 @@ impl Oracle {
     pub fn index(&self, index: &BTreeMap<MeshName, BTreeSet<VpcRef>>, exactly: bool) -> Vec<String> {
         let mut asked: BTreeMap<String, BTreeSet<VpcRef>> = BTreeMap::new();
         for vpc in self.facts.existing() {
-            let meshes = self.facts.vpc(vpc).map(|vpc| vpc.asks_for()).unwrap_or_default();
+            let meshes = self.facts.vpc(vpc).map(|vpc| vpc.requested_meshes()).unwrap_or_default();
             for mesh in meshes.into_iter().filter(|mesh| mesh.parse::<MeshName>().is_ok()) {
                 asked.entry(mesh).or_default().insert(vpc.clone());
             }

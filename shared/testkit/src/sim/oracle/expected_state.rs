@@ -17,7 +17,7 @@ pub struct Policies {
     pub of_meshes: BTreeMap<String, Policy>,
     pub units: Units,
     /// Accounts that an operator removed for good.
-    pub gone: BTreeSet<AccountId>,
+    pub removed_accounts: BTreeSet<AccountId>,
 }
 
 /// The organizational units that contain each account.
@@ -34,13 +34,13 @@ impl Deref for Policies {
 /// A VPC in one of its states, or deleted.
 #[derive(Clone, Copy)]
 pub struct End<'a> {
-    pub at: &'a VpcRef,
+    pub vpc_ref: &'a VpcRef,
     pub seen: Option<&'a Vpc>,
 }
 
 impl End<'_> {
-    pub fn asks_for(&self) -> BTreeSet<String> {
-        self.seen.map(Vpc::asks_for).unwrap_or_default()
+    pub fn requested_meshes(&self) -> BTreeSet<String> {
+        self.seen.map(Vpc::requested_meshes).unwrap_or_default()
     }
 
     fn tag(&self, key: &str) -> Option<&str> {
@@ -60,7 +60,7 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
         return Some("mesh is draining".to_owned());
     }
     let (account, region, id) = (&vpc.scope.account, &vpc.scope.region, &vpc.id);
-    if policies.gone.contains(account) {
+    if policies.removed_accounts.contains(account) {
         return Some("account is gone".to_owned());
     }
     if !admit.accounts.is_empty() && !admit.accounts.contains(account) {
@@ -80,15 +80,15 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
 /// Returns the meshes that connect two VPCs.
 pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<String> {
     let connects = |mesh: &&String| {
-        let taken = [a, b].iter().all(|end| refusal(policies, mesh, end.at).is_none());
+        let taken = [a, b].iter().all(|end| refusal(policies, mesh, end.vpc_ref).is_none());
         taken && (policies[*mesh].topology == Topology::FullMesh || a.is_hub() || b.is_hub())
     };
-    (&a.asks_for() & &b.asks_for()).iter().filter(connects).cloned().collect()
+    (&a.requested_meshes() & &b.requested_meshes()).iter().filter(connects).cloned().collect()
 }
 
 /// Whether a mesh that both VPCs request is paused.
 pub fn paused(policies: &Policies, a: End<'_>, b: End<'_>) -> bool {
-    let both = &a.asks_for() & &b.asks_for();
+    let both = &a.requested_meshes() & &b.requested_meshes();
     both.iter().any(|mesh| is_paused(policies, mesh))
 }
 
@@ -106,10 +106,10 @@ pub fn resolves(policies: &Policies, meshes: &BTreeSet<String>) -> Option<bool> 
 /// Whether the family is IPv4, the first and the last address.
 type Range = (bool, u128, u128);
 
-pub fn range(block: &IpNet) -> Range {
-    match block {
-        IpNet::V4(block) => (true, u32::from(block.network()).into(), u32::from(block.broadcast()).into()),
-        IpNet::V6(block) => (false, block.network().into(), block.broadcast().into()),
+pub fn range(cidr: &IpNet) -> Range {
+    match cidr {
+        IpNet::V4(cidr) => (true, u32::from(cidr.network()).into(), u32::from(cidr.broadcast()).into()),
+        IpNet::V6(cidr) => (false, cidr.network().into(), cidr.broadcast().into()),
     }
 }
 
@@ -137,8 +137,8 @@ fn without(range: Range, taken: &[Range]) -> Vec<Range> {
 }
 
 /// Whether every address of a CIDR block is in one of the others.
-pub fn is_covered(block: &IpNet, by: &[IpNet]) -> bool {
-    without(range(block), &by.iter().map(range).collect::<Vec<_>>()).is_empty()
+pub fn is_covered(cidr: &IpNet, by: &[IpNet]) -> bool {
+    without(range(cidr), &by.iter().map(range).collect::<Vec<_>>()).is_empty()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "an IPv4 address")]
@@ -150,8 +150,8 @@ fn blocks_of((is_v4, first, last): Range) -> Vec<IpNet> {
 }
 
 /// Returns the same addresses in as few CIDR blocks as possible.
-pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
-    let mut ranges: Vec<Range> = blocks.iter().map(range).collect();
+pub fn fewest(cidrs: &[IpNet]) -> BTreeSet<IpNet> {
+    let mut ranges: Vec<Range> = cidrs.iter().map(range).collect();
     ranges.sort_unstable();
     let mut joined: Vec<Range> = Vec::new();
     for (family, first, last) in ranges {
@@ -165,14 +165,14 @@ pub fn fewest(blocks: &[IpNet]) -> BTreeSet<IpNet> {
 
 /// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.
 pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
-    let own = end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
+    let own = end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
     let advertised: Vec<IpNet> = match end.tag("peerd:cidrs") {
         None => own,
         Some(words) => {
             let words = words.split([' ', ',', '+', ';']).filter_map(|word| word.parse::<IpNet>().ok());
             words
-                .map(|block| block.trunc())
-                .filter(|block| own.iter().any(|own| is_within(range(block), range(own))))
+                .map(|cidr| cidr.trunc())
+                .filter(|cidr| own.iter().any(|own| is_within(range(cidr), range(own))))
                 .collect()
         }
     };
@@ -181,20 +181,20 @@ pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) 
         let excluded: Vec<Range> = policy.routes.exclude.iter().map(range).collect();
         let ranges: Vec<Range> = policy.admit.cidrs.iter().map(range).collect();
         let allowed =
-            |block: &&IpNet| ranges.is_empty() || ranges.iter().any(|allowed| is_within(range(block), *allowed));
-        for block in advertised.iter().filter(allowed) {
-            brought.extend(without(range(block), &excluded).into_iter().flat_map(blocks_of));
+            |cidr: &&IpNet| ranges.is_empty() || ranges.iter().any(|allowed| is_within(range(cidr), *allowed));
+        for cidr in advertised.iter().filter(allowed) {
+            brought.extend(without(range(cidr), &excluded).into_iter().flat_map(blocks_of));
         }
     }
-    let inner = |block: &&IpNet| brought.iter().any(|outer| outer != *block && is_within(range(block), range(outer)));
-    brought.iter().filter(|block| !inner(block)).copied().collect()
+    let inner = |cidr: &&IpNet| brought.iter().any(|outer| outer != *cidr && is_within(range(cidr), range(outer)));
+    brought.iter().filter(|cidr| !inner(cidr)).copied().collect()
 }
 
 /// Whether the status of a VPC may report more than the joined meshes: invalid tags, or CIDR blocks that a mesh does
 /// not admit.
 pub fn has_other_entries(policies: &Policies, end: End<'_>) -> bool {
     let ranges = |mesh: &String| policies.get(mesh).is_some_and(|policy| !policy.admit.cidrs.is_empty());
-    end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.asks_for().iter().any(ranges)
+    end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.requested_meshes().iter().any(ranges)
 }
 
 /// Whether the tags of a table exclude it from management.

@@ -8,36 +8,23 @@ mod contention;
 mod convergence;
 mod expected_state;
 mod model;
+mod record;
 mod safety;
 mod security_groups;
+mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use peerd_core::{
     AccountId, MeshName, Organization, OrganizationalUnitId, PeeringId, PeeringStatus, Placement, Policy, Quotas,
-    Region, Scope, Tags, VpcRef,
+    Region, Scope, VpcRef,
 };
 
 pub use model::Facts;
+pub use violation::Violation;
 
-use crate::change_log::{Actor, Change, Entry};
+use crate::change_log::{Actor, Entry};
 use crate::faults::FaultProfile;
-
-/// A violation of a promise of peerd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The promise.
-    pub promise: &'static str,
-    /// The change or state that violates it.
-    pub by: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.promise, self.by)
-    }
-}
 
 fn defaults(declared: &BTreeSet<MeshName>) -> BTreeMap<String, Policy> {
     declared.iter().map(|mesh| (mesh.to_string(), Policy::default())).collect()
@@ -102,7 +89,7 @@ impl Oracle {
         let facts = Facts::new(expected_state::Policies {
             of_meshes: defaults(declared),
             units: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            removed_accounts: BTreeSet::new(),
         });
         Self {
             facts,
@@ -136,7 +123,12 @@ impl Oracle {
 
     /// Records what peerd knows of the organization, and which accounts an operator removed. The loss of the
     /// organization listing is no reason to remove a member.
-    pub fn learn(&mut self, at: u64, Organization { accounts, units, .. }: &Organization, gone: BTreeSet<AccountId>) {
+    pub fn learn(
+        &mut self,
+        at: u64,
+        Organization { accounts, units, .. }: &Organization,
+        removed_accounts: BTreeSet<AccountId>,
+    ) {
         let over = |account: &Placement| {
             let of = |unit: &OrganizationalUnitId| units.get(unit).into_iter().flatten().cloned();
             [account.unit.clone()].into_iter().chain(of(&account.unit)).collect()
@@ -145,9 +137,12 @@ impl Oracle {
             accounts.iter().map(|(account, unit)| (account.clone(), over(unit))).collect();
         let policies = self.facts.policies.now();
         let units = if listed.is_empty() { &policies.units } else { &listed };
-        if (units, &gone) != (&policies.units, &policies.gone) {
-            let policies =
-                expected_state::Policies { units: units.clone(), gone, of_meshes: policies.of_meshes.clone() };
+        if (units, &removed_accounts) != (&policies.units, &policies.removed_accounts) {
+            let policies = expected_state::Policies {
+                units: units.clone(),
+                removed_accounts,
+                of_meshes: policies.of_meshes.clone(),
+            };
             self.facts.policies.set(at, policies);
         }
     }
@@ -175,7 +170,7 @@ impl Oracle {
             Actor::Aws | Actor::User => Ok(()),
         };
         self.creations.note(&self.facts, entry);
-        self.note(entry);
+        self.facts.record(entry, &self.accounts);
         judged.and_then(|()| self.judge_contests())
     }
 
@@ -185,101 +180,5 @@ impl Oracle {
             peering.made_by_peerd && peering.status.since(0).any(|status| *status == PeeringStatus::Failed)
         };
         self.facts.peerings.values().any(failed)
-    }
-
-    fn note(&mut self, Entry { at, by, change }: &Entry) {
-        let facts = &mut self.facts;
-        match change.clone() {
-            Change::Vpc { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
-            Change::Vpc { vpc, blocks, tags } => {
-                let now = Some(model::Vpc { blocks: blocks.iter().copied().collect(), tags });
-                match facts.vpcs.get_mut(&vpc) {
-                    Some(past) => past.set(*at, now),
-                    None => drop(facts.vpcs.insert(vpc, model::Timeline::new(*at, now))),
-                }
-            }
-            Change::VpcGone { vpc } => facts.vpcs.get_mut(&vpc).into_iter().for_each(|past| past.set(*at, None)),
-            Change::Table { table, vpc, is_edge_associated, main } => {
-                let (tags, routes, gone) = (model::Timeline::new(*at, Tags::new()), BTreeMap::new(), Vec::new());
-                let listed = BTreeMap::new();
-                facts.tables.insert(table, model::Table { vpc, is_edge_associated, main, tags, routes, gone, listed });
-            }
-            Change::TableTags { table, tags } => {
-                facts.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(*at, tags.clone()));
-            }
-            Change::TableGone { table } => drop(facts.tables.remove(&table)),
-            Change::Peering { id, requester, accepter } => {
-                let peering = model::Peering {
-                    requester,
-                    accepter,
-                    made_at: *at,
-                    made_by_peerd: matches!(by, Actor::Worker(_)),
-                    status: model::Timeline::new(*at, PeeringStatus::InitiatingRequest),
-                    tags: BTreeMap::new(),
-                    managed: model::Timeline::new(*at, false),
-                    dns: BTreeMap::new(),
-                };
-                facts.peerings.insert(id, peering);
-            }
-            Change::Status { id, status } => {
-                facts.peerings.get_mut(&id).into_iter().for_each(|peering| peering.status.set(*at, status.clone()));
-            }
-            // No one else can read the tags that an unknown account writes on its side.
-            Change::Tags { scope, .. } if !self.accounts.contains(&scope.account) => {}
-            Change::Tags { id, scope, tags } => {
-                if let Some(peering) = facts.peerings.get_mut(&id) {
-                    match peering.tags.get_mut(&scope) {
-                        Some(past) => past.set(*at, tags),
-                        None => drop(peering.tags.insert(scope, model::Timeline::new(*at, tags))),
-                    }
-                    let managed = peering.tags.values().any(|tags| model::has_ownership_tag(tags.now()));
-                    peering.managed.set(*at, managed);
-                }
-            }
-            Change::Dns { vpc, has } => {
-                let has = has.hostnames && has.support;
-                facts.names.entry(vpc).or_insert_with(|| model::Timeline::new(0, false)).set(*at, has);
-            }
-            Change::Option { id, vpc, on } => {
-                let options = facts.peerings.get_mut(&id).map(|peering| &mut peering.dns);
-                options.into_iter().for_each(|options| options.extend([(vpc.clone(), on)]));
-            }
-            Change::Group { vpc, .. } if !self.accounts.contains(&vpc.scope.account) => {}
-            Change::Group { group, vpc, tags } => match facts.groups.get_mut(&group) {
-                Some(known) => known.tags.set(*at, tags),
-                None => {
-                    let (tags, (rules, gone, changed_by_user)) = (model::Timeline::new(*at, tags), Default::default());
-                    facts.groups.insert(group, model::Group { vpc, tags, rules, gone, changed_by_user });
-                }
-            },
-            Change::GroupGone { group } => drop(facts.groups.remove(&group)),
-            Change::Rule { group, rule, was, now } => {
-                if let Some(group) = facts.groups.get_mut(&group) {
-                    if *by == Actor::User {
-                        group.changed_by_user.insert(rule.clone(), *at);
-                    }
-                    match now {
-                        Some(now) => drop(group.rules.insert(rule, now)),
-                        None => drop(group.rules.remove(&rule)),
-                    }
-                    group.gone.extend(was.map(|was| (was.permission, *at)));
-                }
-            }
-            Change::List { table, block } => {
-                if let Some(table) = facts.tables.get_mut(&table) {
-                    table.listed.entry(block).or_insert(*at);
-                }
-            }
-            Change::Route { table, block, was, now } => {
-                if let Some(table) = facts.tables.get_mut(&table) {
-                    match now {
-                        Some(target) => drop(table.routes.insert(block, model::Route { target, since: *at })),
-                        None => drop(table.routes.remove(&block)),
-                    }
-                    let gone = |target| model::GoneRoute { block, target, until: *at, by: *by };
-                    table.gone.extend(was.map(gone));
-                }
-            }
-        }
     }
 }

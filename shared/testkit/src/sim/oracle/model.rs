@@ -54,13 +54,13 @@ pub fn has_ownership_tag(tags: &Tags) -> bool {
 /// An existing VPC.
 #[derive(Debug, Clone)]
 pub struct Vpc {
-    pub blocks: Vec<IpNet>,
+    pub cidrs: Vec<IpNet>,
     pub tags: Tags,
 }
 
 impl Vpc {
     /// Returns the requested meshes, the words of `peerd:env`.
-    pub fn asks_for(&self) -> BTreeSet<String> {
+    pub fn requested_meshes(&self) -> BTreeSet<String> {
         words(&self.tags, "peerd:env").map(str::to_owned).collect()
     }
 
@@ -127,7 +127,7 @@ pub struct Table {
     pub tags: Timeline<Tags>,
     pub routes: BTreeMap<IpNet, Route>,
     /// Routes that were deleted or replaced.
-    pub gone: Vec<GoneRoute>,
+    pub deleted_routes: Vec<DeletedRoute>,
     /// CIDR blocks that a prefix list routes elsewhere, and since when.
     pub listed: BTreeMap<IpNet, u64>,
 }
@@ -139,8 +139,8 @@ pub struct Route {
 }
 
 #[derive(Debug, Clone)]
-pub struct GoneRoute {
-    pub block: IpNet,
+pub struct DeletedRoute {
+    pub cidr: IpNet,
     pub target: RouteTarget,
     pub until: u64,
     /// The principal that deleted or replaced it.
@@ -153,7 +153,7 @@ pub struct Group {
     pub tags: Timeline<Tags>,
     pub rules: BTreeMap<SecurityGroupRuleId, GroupRule>,
     /// Deleted rules, and the times of their deletion.
-    pub gone: Vec<(Permission, u64)>,
+    pub deleted_rules: Vec<(Permission, u64)>,
     /// The time when a user last changed a rule.
     pub changed_by_user: BTreeMap<SecurityGroupRuleId, u64>,
 }
@@ -197,7 +197,7 @@ impl Facts {
 
     /// Returns a VPC in its current state.
     pub fn end<'a>(&'a self, vpc: &'a VpcRef) -> End<'a> {
-        End { at: vpc, seen: self.vpc(vpc) }
+        End { vpc_ref: vpc, seen: self.vpc(vpc) }
     }
 
     /// Returns the meshes that connect two VPCs in their current states.
@@ -217,7 +217,7 @@ impl Facts {
 
     /// Whether the account of a VPC was removed at some time from `from` on.
     pub fn was_gone(&self, vpc: &VpcRef, from: u64) -> bool {
-        self.policies.since(from).any(|policies| policies.gone.contains(&vpc.scope.account))
+        self.policies.since(from).any(|policies| policies.removed_accounts.contains(&vpc.scope.account))
     }
 
     /// Whether a VPC had both DNS attributes at some time from `from` on.
@@ -237,14 +237,15 @@ impl Facts {
             past.and_then(|past| past.at(time)).and_then(Option::as_ref)
         };
         let policies = self.policies.at(time).unwrap_or(self.policies.now());
-        !expected_state::connecting(policies, End { at: a, seen: seen(a) }, End { at: b, seen: seen(b) }).is_empty()
+        !expected_state::connecting(policies, End { vpc_ref: a, seen: seen(a) }, End { vpc_ref: b, seen: seen(b) })
+            .is_empty()
     }
 
     /// Whether CIDR blocks of two VPCs overlap.
     pub fn overlap(a: End<'_>, b: End<'_>) -> bool {
-        let blocks = |end: End<'_>| end.seen.map(|vpc| vpc.blocks.clone()).unwrap_or_default();
-        let theirs = blocks(b);
-        blocks(a).iter().any(|mine| theirs.iter().any(|theirs| share_addresses(mine, theirs)))
+        let cidrs = |end: End<'_>| end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+        let theirs = cidrs(b);
+        cidrs(a).iter().any(|mine| theirs.iter().any(|theirs| share_addresses(mine, theirs)))
     }
 
     /// Whether a condition held for some combination of policies and states of two VPCs from `from` on. A separate call
@@ -265,7 +266,7 @@ impl Facts {
         };
         let theirs = states(b);
         let hold = |policies: &Policies, mine: Option<&Vpc>, theirs: Option<&Vpc>| {
-            held(policies, End { at: a, seen: mine }, End { at: b, seen: theirs })
+            held(policies, End { vpc_ref: a, seen: mine }, End { vpc_ref: b, seen: theirs })
         };
         let ours = states(a);
         self.policies

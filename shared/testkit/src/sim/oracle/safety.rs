@@ -4,19 +4,15 @@ use peerd_core::cidr::IpNet;
 use peerd_core::policy::Mode;
 use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcRef};
 
+use super::Oracle;
 use super::expected_state::{self, End, Policies};
 use super::model::{self, Facts};
-use super::security_groups::ReadAge;
-use super::{Oracle, Violation};
+use super::violation::{ReadAge, Violation, violation};
 use crate::change_log::{Change, Entry};
 
 /// The deletes of one mesh that the default policy allows one run without confirmation: a number, or a share in
 /// percent.
 const DELETES: (usize, usize) = (10, 30);
-
-pub(super) fn violation<T>(promise: &'static str, by: impl Into<String>) -> Result<T, Violation> {
-    Err(Violation { promise, by: by.into() })
-}
 
 impl Oracle {
     /// Checks a change of a worker that started at `since`.
@@ -32,14 +28,14 @@ impl Oracle {
             }
             Change::Status { id, .. } => self.judge_accept(id, from),
             Change::Tags { id, .. } => self.judge_tags(id, entry.at, from),
-            Change::Route { table, block, was, now } => {
+            Change::Route { table, cidr, was, now } => {
                 if let Some(was) = was {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
-                    self.judge_taking(table, block, was, now.is_none(), from, raced)?;
-                } else if self.facts.tables[table].listed.get(block).is_some_and(|since| *since < from) {
+                    self.judge_taking(table, cidr, was, now.is_none(), from, raced)?;
+                } else if self.facts.tables[table].listed.get(cidr).is_some_and(|since| *since < from) {
                     return violation("peerd never takes a route from a foreign target", entry.change.to_string());
                 }
-                now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, block, target, from, known))
+                now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, cidr, target, from, known))
             }
             Change::Rule { group, rule, was, now } => {
                 self.judge_rule(group, rule, was.as_ref(), now.as_ref(), ReadAge { worker, from, known })
@@ -107,8 +103,8 @@ impl Oracle {
         }
         for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
             let target = RouteTarget::Peering(id.clone());
-            if let Some((block, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
-                let by = format!("deleted {id} while {table} still routed {block} to it");
+            if let Some((cidr, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
+                let by = format!("deleted {id} while {table} still routed {cidr} to it");
                 return violation("peerd deletes a route before its peering", by);
             }
         }
@@ -133,7 +129,7 @@ impl Oracle {
                 peering.is_live() && peering.is_managed() && peering.meshes().contains(&mesh)
             };
             let live = self.facts.peerings.values().filter(of_mesh).count();
-            let gone = self.deletes.iter().filter(|(at, of)| *at >= from && *of == mesh).count();
+            let deleted = self.deletes.iter().filter(|(at, of)| *at >= from && *of == mesh).count();
             let count = self.deleted.entry((worker, mesh.clone())).or_default();
             *count += 1;
             let draining =
@@ -141,7 +137,7 @@ impl Oracle {
             if self.facts.policies.since(from).any(draining) {
                 continue;
             }
-            if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + gone - 1) * DELETES.1 {
+            if !self.confirmed && *count > DELETES.0 && *count * 100 > (live + deleted - 1) * DELETES.1 {
                 let by = format!("one worker deleted {count} peerings of {mesh}");
                 return violation("peerd blocks mass deletes until an operator confirms", by);
             }
@@ -180,12 +176,12 @@ impl Oracle {
     fn judge_routing(
         &self,
         id: &RouteTableId,
-        block: &IpNet,
+        cidr: &IpNet,
         target: &RouteTarget,
         from: u64,
         known: u64,
     ) -> Result<(), Violation> {
-        let routed = || format!("{id} routes {block} to {target}");
+        let routed = || format!("{id} routes {cidr} to {target}");
         let RouteTarget::Peering(peering) = target else { return violation("peerd routes to peerings only", routed()) };
         let (peering, table) = (&self.facts.peerings[peering], &self.facts.tables[id]);
         if !peering.status.since(from).any(|status| *status == PeeringStatus::Active) {
@@ -200,7 +196,7 @@ impl Oracle {
         let offered = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
             let taken = |tags: &Tags| expected_state::takes(policies, &meshes, table, tags);
-            expected_state::advertised(policies, &meshes, peer).contains(block) && table.tags.since(from).any(taken)
+            expected_state::advertised(policies, &meshes, peer).contains(cidr) && table.tags.since(from).any(taken)
         };
         if !self.facts.sometime(&table.vpc, peer, known, offered) {
             return violation("peerd routes only CIDR blocks of members, in managed tables", routed());
@@ -211,17 +207,17 @@ impl Oracle {
     fn judge_taking(
         &self,
         id: &RouteTableId,
-        block: &IpNet,
+        cidr: &IpNet,
         was: &RouteTarget,
         removed: bool,
         from: u64,
         raced: u64,
     ) -> Result<(), Violation> {
-        let route = &self.facts.tables[id].routes[block];
+        let route = &self.facts.tables[id].routes[cidr];
         if route.since >= raced {
             return Ok(()); // it was created between the worker's last read and its call; EC2 has no compare-and-set
         }
-        let took = || format!("{id} routed {block} to {was}");
+        let took = || format!("{id} routed {cidr} to {was}");
         let RouteTarget::Peering(peering_id) = was else {
             return violation("peerd never takes a route from a foreign target", took());
         };
@@ -231,8 +227,8 @@ impl Oracle {
         }
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
-        let gone = table.gone.iter().filter(|route| route.until >= from).map(|route| &route.block);
-        let others: Vec<IpNet> = table.routes.keys().chain(gone).filter(|other| *other != block).copied().collect();
+        let deleted = table.deleted_routes.iter().filter(|route| route.until >= from).map(|route| &route.cidr);
+        let others: Vec<IpNet> = table.routes.keys().chain(deleted).filter(|other| *other != cidr).copied().collect();
         // All addresses that the peer advertised keep a route, or the table is not managed.
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
@@ -240,15 +236,15 @@ impl Oracle {
                 !expected_state::is_ignored_table(tags) && !expected_state::takes(policies, &meshes, table, tags)
             };
             let mut unrouted = expected_state::advertised(policies, &meshes, peer).into_iter().filter_map(|piece| {
-                let shared = model::share_addresses(&piece, block);
-                shared.then(|| if piece.contains(block) { *block } else { piece })
+                let shared = model::share_addresses(&piece, cidr);
+                shared.then(|| if piece.contains(cidr) { *cidr } else { piece })
             });
             table.tags.since(from).any(refuses) || unrouted.all(|piece| expected_state::is_covered(&piece, &others))
         };
         let given_up = peering.peer_of(vpc).is_some_and(|peer| self.facts.sometime(vpc, peer, from, serves));
         let dead = peering.status.since(from).any(|status| *status != PeeringStatus::Active);
         let peer = peering.peer_of(vpc);
-        let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], block, peer));
+        let ambiguous = peer.is_some_and(|peer| self.has_rival(&self.facts.tables[id], cidr, peer));
         if !dead
             && table.tags.since(from).all(expected_state::is_ignored_table)
             && !self.may_go(peering_id, peering, from)

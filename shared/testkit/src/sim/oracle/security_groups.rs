@@ -12,8 +12,8 @@ use super::contention;
 use super::convergence::ConvergenceReport;
 use super::expected_state::{self, End, Policies};
 use super::model::{Facts, Group, Table, has_ownership_tag, share_addresses, words};
-use super::safety::violation;
-use super::{Oracle, Outages, Violation};
+use super::violation::{ReadAge, Violation, violation};
+use super::{Oracle, Outages};
 use crate::aws::GroupRule;
 use crate::change_log::Actor;
 
@@ -39,17 +39,6 @@ fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
         _ => None,
     };
     value.split_whitespace().filter_map(read).collect()
-}
-
-/// The worker that makes a change, and the age of its reads.
-#[derive(Clone, Copy)]
-pub(super) struct ReadAge {
-    /// The worker.
-    pub worker: u32,
-    /// The earliest time whose state of AWS it can have read.
-    pub from: u64,
-    /// The earliest time whose policies and members it can have used.
-    pub known: u64,
 }
 
 impl Oracle {
@@ -83,7 +72,7 @@ impl Oracle {
             (None, Some(made)) if !marks(now).iter().all(|mesh| self.was_wanted(group, made, mesh, from, known)) => {
                 violation("a security group gets rules only for members of meshes that it allows", change())
             }
-            (Some(gone), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, gone, mesh, age)) => {
+            (Some(deleted), None) if marks(was).iter().any(|mesh| self.shuts_out(group, rule, deleted, mesh, age)) => {
                 violation("peerd never interrupts traffic between two members", change())
             }
             _ => Ok(()),
@@ -108,18 +97,26 @@ impl Oracle {
 
     /// Whether a deleted rule was needed by a VPC that was a member all the time, over a peering that was active all
     /// the time.
-    fn shuts_out(&self, group: &Group, rule: &SecurityGroupRuleId, gone: &GroupRule, mesh: &str, age: ReadAge) -> bool {
+    fn shuts_out(
+        &self,
+        group: &Group,
+        rule: &SecurityGroupRuleId,
+        deleted: &GroupRule,
+        mesh: &str,
+        age: ReadAge,
+    ) -> bool {
         let from = age.from;
-        let Permission { traffic: what, from: block } = &gone.permission;
+        let Permission { traffic: what, from: cidr } = &deleted.permission;
         let steady = group.tags.at(from).is_some() && group.tags.since(from).count() == 1;
         let asked = allowed(group.tags.now()).contains(mesh) && traffic(group.tags.now()).contains(what);
-        if !steady || !asked || self.was_crowded(group, block, from) {
+        if !steady || !asked || self.was_crowded(group, cidr, from) {
             return false;
         }
         let only = BTreeSet::from([mesh.to_owned()]);
         // Rules that existed when the worker read the group count: another worker may have revoked them since.
         let standing = group.rules.iter().filter(|(id, _)| *id != rule).map(|(_, other)| &other.permission);
-        let deleted_later = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let deleted_later =
+            group.deleted_rules.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
         let left = standing.chain(deleted_later).filter(|other| other.traffic == *what);
         let left: Vec<IpNet> = left.map(|other| other.from).collect();
         self.facts.vpcs.keys().filter(|peer| self.carried(&group.vpc, peer, from)).any(|peer| {
@@ -131,8 +128,8 @@ impl Oracle {
                 !self.facts.sometime(&group.vpc, peer, from, kept)
             };
             let brought = expected_state::advertised(self.facts.policies.now(), &only, self.facts.end(peer));
-            let shared = brought.iter().filter(|piece| share_addresses(piece, block));
-            let mut shared = shared.map(|piece| if piece.contains(block) { *block } else { *piece });
+            let shared = brought.iter().filter(|piece| share_addresses(piece, cidr));
+            let mut shared = shared.map(|piece| if piece.contains(cidr) { *cidr } else { *piece });
             shared.any(|piece| {
                 !expected_state::is_covered(&piece, &left)
                     && !self.led_elsewhere(&group.vpc, &piece, peer, age)
@@ -151,21 +148,21 @@ impl Oracle {
 
     /// Whether a table of a VPC routes addresses of a CIDR block to another peer than this one, and no table routes the
     /// CIDR block to this one.
-    fn leads_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef) -> bool {
+    fn leads_elsewhere(&self, vpc: &VpcRef, cidr: &IpNet, peer: &VpcRef) -> bool {
         let routes = || self.tables_of(vpc).flat_map(|table| &table.routes);
         let here = routes()
-            .any(|(other, route)| other.contains(block) && self.leads_to(vpc, peer, &route.target) == Some(true));
-        !here && routes().any(|(other, route)| self.leads_past(vpc, block, peer, (other, &route.target)))
+            .any(|(other, route)| other.contains(cidr) && self.leads_to(vpc, peer, &route.target) == Some(true));
+        !here && routes().any(|(other, route)| self.leads_past(vpc, cidr, peer, (other, &route.target)))
     }
 
     /// Whether that was so when a worker read the routes. Routes that another principal has deleted or replaced since
     /// count, too; those that the worker itself has changed do not.
-    fn led_elsewhere(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, age: ReadAge) -> bool {
+    fn led_elsewhere(&self, vpc: &VpcRef, cidr: &IpNet, peer: &VpcRef, age: ReadAge) -> bool {
         let ReadAge { worker, from, known: _ } = age;
-        let gone = self.tables_of(vpc).flat_map(|table| &table.gone);
-        let mut gone = gone.filter(|route| route.until >= from && route.by != Actor::Worker(worker));
-        self.leads_elsewhere(vpc, block, peer)
-            || gone.any(|route| self.leads_past(vpc, block, peer, (&route.block, &route.target)))
+        let deleted = self.tables_of(vpc).flat_map(|table| &table.deleted_routes);
+        let mut deleted = deleted.filter(|route| route.until >= from && route.by != Actor::Worker(worker));
+        self.leads_elsewhere(vpc, cidr, peer)
+            || deleted.any(|route| self.leads_past(vpc, cidr, peer, (&route.cidr, &route.target)))
     }
 
     fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a Table> {
@@ -183,16 +180,17 @@ impl Oracle {
     }
 
     /// Whether a route sends addresses of a CIDR block to another peer than this one.
-    fn leads_past(&self, vpc: &VpcRef, block: &IpNet, peer: &VpcRef, route: (&IpNet, &RouteTarget)) -> bool {
-        share_addresses(route.0, block) && self.leads_to(vpc, peer, route.1) == Some(false)
+    fn leads_past(&self, vpc: &VpcRef, cidr: &IpNet, peer: &VpcRef, route: (&IpNet, &RouteTarget)) -> bool {
+        share_addresses(route.0, cidr) && self.leads_to(vpc, peer, route.1) == Some(false)
     }
 
     /// Whether the group had no capacity for another rule at some time from `from` on: then peerd revokes a rule before
     /// it adds its replacement.
-    fn was_crowded(&self, group: &Group, block: &IpNet, from: u64) -> bool {
+    fn was_crowded(&self, group: &Group, cidr: &IpNet, from: u64) -> bool {
         let standing = group.rules.values().map(|rule| &rule.permission);
-        let deleted_later = group.gone.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
-        let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == block.addr().is_ipv4();
+        let deleted_later =
+            group.deleted_rules.iter().filter(|(_, until)| *until >= from).map(|(permission, _)| permission);
+        let of_family = |rule: &&Permission| rule.from.addr().is_ipv4() == cidr.addr().is_ipv4();
         standing.chain(deleted_later).filter(of_family).count() >= self.quotas.value(Quota::Rules)
     }
 
@@ -201,13 +199,13 @@ impl Oracle {
         &self,
         id: &SecurityGroupId,
         group: &Group,
-        dark: &Outages,
+        outages: &Outages,
         ending: &mut ConvergenceReport,
     ) {
         let Some(vpc) = self.facts.vpc(&group.vpc) else { return };
-        let (tags, policies, asked) = (group.tags.now(), self.facts.policies.now(), vpc.asks_for());
+        let (tags, policies, asked) = (group.tags.now(), self.facts.policies.now(), vpc.requested_meshes());
         for mesh in allowed(tags).into_iter().filter(|mesh| policies.contains_key(*mesh) && asked.contains(*mesh)) {
-            self.check_opening(id, group, mesh, dark, ending);
+            self.check_opening(id, group, mesh, outages, ending);
         }
         for (rule, GroupRule { permission, tags: current }) in
             group.rules.iter().filter(|(_, rule)| has_ownership_tag(&rule.tags))
@@ -222,7 +220,7 @@ impl Oracle {
                 };
                 is_allowed && (!policies.contains_key(*mesh) || wanted())
             };
-            if !dark.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
+            if !outages.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
                 ending.wrong.push(format!("{id} still allows {permission} by {rule} for {meshes:?}"));
             }
         }
@@ -233,12 +231,12 @@ impl Oracle {
         id: &SecurityGroupId,
         group: &Group,
         mesh: &str,
-        dark: &Outages,
+        outages: &Outages,
         ending: &mut ConvergenceReport,
     ) {
         let vpc = &group.vpc;
         let is_connected = |peer: &VpcRef| {
-            !dark.hides(peer)
+            !outages.hides(peer)
                 && self.facts.peerings_of(vpc, peer).any(|(id, peering)| {
                     *peering.status.now() == PeeringStatus::Active && self.facts.is_ours(id, peering)
                 })
@@ -248,12 +246,12 @@ impl Oracle {
             let of_traffic = |rule: &&GroupRule| rule.permission.traffic == what;
             let standing: Vec<IpNet> =
                 group.rules.values().filter(of_traffic).map(|rule| rule.permission.from).collect();
-            for block in brought.iter().filter(|block| !expected_state::is_covered(block, &standing)) {
-                let permission = Permission { traffic: what.clone(), from: *block };
-                if self.was_crowded(group, block, u64::MAX) {
+            for cidr in brought.iter().filter(|cidr| !expected_state::is_covered(cidr, &standing)) {
+                let permission = Permission { traffic: what.clone(), from: *cidr };
+                if self.was_crowded(group, cidr, u64::MAX) {
                     ending.quota = true;
                 } else if !self.creations.rests(&contention::rule(id, &permission)) {
-                    ending.wrong.push(format!("{id} does not allow {what} from {block} for {mesh}"));
+                    ending.wrong.push(format!("{id} does not allow {what} from {cidr} for {mesh}"));
                 }
             }
             // If every peer is connected, the group has as few rules as possible.
@@ -264,7 +262,7 @@ impl Oracle {
                 is_its && of_traffic(rule) && !fewest.contains(&rule.permission.from)
             };
             if let Some(spare) =
-                group.rules.values().find(spare).filter(|_| everybody && !ending.quota && !dark.is_any())
+                group.rules.values().find(spare).filter(|_| everybody && !ending.quota && !outages.is_any())
             {
                 ending.wrong.push(format!("{id} allows {} although {fewest:?} suffices", spare.permission));
             }
@@ -278,8 +276,8 @@ impl Oracle {
         for peer in self.facts.existing().into_iter().filter(|peer| *peer != vpc && counts(peer)) {
             let overlap = Facts::overlap(self.facts.end(vpc), self.facts.end(peer));
             if !overlap && self.facts.connecting(vpc, peer).contains(mesh) {
-                let blocks = expected_state::advertised(policies, &only, self.facts.end(peer));
-                brought.extend(blocks.into_iter().filter(|block| !self.leads_elsewhere(vpc, block, peer)));
+                let cidrs = expected_state::advertised(policies, &only, self.facts.end(peer));
+                brought.extend(cidrs.into_iter().filter(|cidr| !self.leads_elsewhere(vpc, cidr, peer)));
             }
         }
         brought

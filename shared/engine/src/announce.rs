@@ -1,4 +1,4 @@
-//! Notifications on the hub's bus: what the deployment changed, and findings that open or are resolved.
+//! Publishes what the deployment changed, and findings that open or are resolved.
 //!
 //! A run compares its findings with the findings record in the store, which also contains the unsent notifications. So
 //! every notification is published at least once, even if a worker crashes. A late notification may arrive after a
@@ -6,17 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Deployment, Finding, FindingKind, MeshName, Rendered, Scope};
-use serde::{Deserialize, Serialize};
+use peerd_core::{Finding, FindingKind, MeshName, Rendered, Scope};
 
 use crate::engine::Engine;
 use crate::error::{InfraError, chain};
 use crate::message::{Message, Work};
-use crate::outcome::{Outcome, Run};
-use crate::ports::Timestamp;
+use crate::notification::{MeshFindings, Notification, NotificationKind, identity};
+use crate::outcome::Run;
 
-/// The version of the notification format. Fields may be added within a version; no field changes its meaning.
-const FORMAT: u8 = 1;
 /// The maximum number of lines of one notification, so that it fits into an EventBridge event. Further lines are
 /// counted.
 const MAX_LINES: usize = 200;
@@ -26,96 +23,6 @@ const MAX_FINDINGS: usize = 300;
 const MAX_TRIES: usize = 8;
 /// Seconds until a notification that the bus did not accept is published again.
 const REPUBLISH_DELAY: u32 = 60;
-
-/// One notification (docs/events.md).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notification {
-    version: u8,
-    /// Increases with each notification: of two about the same finding, the one with the greater number is current.
-    pub serial: u64,
-    /// The deployment that publishes it.
-    pub deployment: Deployment,
-    /// The mesh that it is about.
-    pub mesh: MeshName,
-    /// The content.
-    #[serde(flatten)]
-    pub kind: NotificationKind,
-}
-
-/// Kinds of notifications.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotificationKind {
-    /// A run changed something other than status tags.
-    Changed {
-        /// The outcome of the run.
-        outcome: Outcome,
-        /// The changes, one line each.
-        changes: Vec<String>,
-        /// The number of changes beyond these.
-        more: usize,
-    },
-    /// A finding is new.
-    Opened(Rendered),
-    /// A finding no longer applies.
-    Resolved(Rendered),
-}
-
-impl NotificationKind {
-    /// The finding that it is about.
-    pub fn finding(&self) -> Option<&Finding> {
-        match self {
-            Self::Changed { .. } => None,
-            Self::Opened(finding) | Self::Resolved(finding) => Some(&finding.data),
-        }
-    }
-}
-
-impl Notification {
-    /// The event's `detail-type`.
-    pub fn detail_type(&self) -> &'static str {
-        match self.kind {
-            NotificationKind::Changed { .. } => "peerd Mesh Changed",
-            NotificationKind::Opened(_) => "peerd Finding Opened",
-            NotificationKind::Resolved(_) => "peerd Finding Resolved",
-        }
-    }
-}
-
-/// The findings record of a mesh: its open findings and the unsent notifications.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MeshFindings {
-    /// Increases with every write, so that one of two concurrent writers fails.
-    pub version: u64,
-    /// The open findings, most severe first. If there are too many to store, the least severe are only counted.
-    pub findings: BTreeSet<Finding>,
-    /// The number of open findings beyond these, by kind.
-    #[serde(default)]
-    pub more: BTreeMap<FindingKind, usize>,
-    /// When each finding opened, by kind and subject.
-    #[serde(default)]
-    opened: BTreeMap<String, Timestamp>,
-    /// The changes that a pause suppresses, one line each.
-    #[serde(default)]
-    pub suppressed: Vec<String>,
-    /// The number of pairs in each state, as of the last run.
-    #[serde(default)]
-    pub pairs: BTreeMap<String, usize>,
-    /// Notifications whose publication is not confirmed yet.
-    pub unsent: Vec<Notification>,
-}
-
-impl MeshFindings {
-    /// When a finding opened, if that is known. Its text may have changed since.
-    pub fn open_since(&self, finding: &Finding) -> Option<Timestamp> {
-        self.opened.get(&name(finding)).copied()
-    }
-}
-
-/// The identity of a finding. Its text may change over time.
-fn name(finding: &Finding) -> String {
-    format!("{} {}", finding.kind(), finding.subject())
-}
 
 impl Engine<'_> {
     /// Publishes the changes and findings of a run, and writes the findings record. Returns whether everything was
@@ -153,7 +60,7 @@ impl Engine<'_> {
             let version = kept.as_ref().map(|kept| kept.version);
             let before = kept.unwrap_or_default();
             let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
-            let still: BTreeSet<_> = all.iter().map(name).collect();
+            let still: BTreeSet<_> = all.iter().map(identity).collect();
             let (now, more) = cut(all, run);
             let suppressed: Vec<String> =
                 run.report.suppressed.iter().take(MAX_LINES).map(ToString::to_string).collect();
@@ -163,15 +70,15 @@ impl Engine<'_> {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
-            let were: BTreeSet<_> = before.findings.iter().map(name).collect();
+            let were: BTreeSet<_> = before.findings.iter().map(identity).collect();
             let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.stack);
-            let opened = now.iter().filter(|finding| !were.contains(&name(finding)));
+            let opened = now.iter().filter(|finding| !were.contains(&identity(finding)));
             let opened = opened.map(|finding| NotificationKind::Opened(rendered(finding)));
             // A finding that still applies is not resolved, even if it is only counted from now on.
-            let resolved = before.findings.iter().filter(|finding| !still.contains(&name(finding)));
+            let resolved = before.findings.iter().filter(|finding| !still.contains(&identity(finding)));
             let resolved = resolved.map(|finding| NotificationKind::Resolved(rendered(finding)));
             let new = opened.chain(resolved).map(|kind| self.notification(&run.mesh, serial, kind));
-            let since = |finding: &Finding| (name(finding), before.open_since(finding).unwrap_or(self.clock.now()));
+            let since = |finding: &Finding| (identity(finding), before.open_since(finding).unwrap_or(self.clock.now()));
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
             let unsent = merge_unsent(before.unsent, new);
             let findings_record =
@@ -198,15 +105,14 @@ impl Engine<'_> {
     }
 
     fn notification(&self, mesh: &MeshName, serial: u64, kind: NotificationKind) -> Notification {
-        let deployment = self.settings.deployment.clone();
-        Notification { version: FORMAT, serial, deployment, mesh: mesh.clone(), kind }
+        Notification::new(self.settings.deployment.clone(), mesh.clone(), serial, kind)
     }
 }
 
 /// The unsent notifications, of each finding only the latest.
 fn merge_unsent(mut unsent: Vec<Notification>, new: Vec<Notification>) -> Vec<Notification> {
     let is_newer =
-        |old: &Notification| new.iter().any(|new| new.kind.finding().map(name) == old.kind.finding().map(name));
+        |old: &Notification| new.iter().any(|new| new.kind.finding().map(identity) == old.kind.finding().map(identity));
     unsent.retain(|old| !is_newer(old));
     unsent.extend(new);
     unsent
@@ -246,33 +152,12 @@ mod tests {
 
     fn notification(kind: NotificationKind) -> Notification {
         let (deployment, mesh) = ("peerd".parse().unwrap(), "prod".parse().unwrap());
-        Notification { version: FORMAT, serial: 1_795_000_000_000, deployment, mesh, kind }
+        Notification::new(deployment, mesh, 1_795_000_000_000, kind)
     }
 
     fn finding(mesh: &str, error: &str) -> Rendered {
         let finding = Finding::UnreadablePolicy { mesh: mesh.parse().unwrap(), error: error.to_owned() };
         Rendered::new(&finding, "peerd")
-    }
-
-    #[test]
-    fn notifications_have_the_documented_format() {
-        let changes = vec!["+ peering a - b for prod".to_owned()];
-        let changed = notification(NotificationKind::Changed { outcome: Outcome::Applied, changes, more: 0 });
-        let found = || finding("prod", "policy field `topology`: unknown variant `ring`");
-        let notifications = [
-            changed,
-            notification(NotificationKind::Opened(found())),
-            notification(NotificationKind::Resolved(found())),
-        ];
-        let types = notifications.each_ref().map(Notification::detail_type);
-        assert_eq!(types, ["peerd Mesh Changed", "peerd Finding Opened", "peerd Finding Resolved"]);
-        let documented = include_str!("../../../docs/events.md");
-        for notification in notifications {
-            let text = serde_json::to_string(&notification).unwrap();
-            assert!(documented.contains(&text), "{text} is not in docs/events.md");
-            assert!(documented.contains(&format!("`{}`", notification.detail_type())));
-            assert_eq!(serde_json::from_str::<Notification>(&text).unwrap(), notification);
-        }
     }
 
     #[test]

@@ -1,0 +1,151 @@
+//! Effects: what an applied action changed, and the observed state after it.
+
+use crate::action::Action;
+use crate::cidr::IpNet;
+use crate::ids::{Pair, RouteTableId, SecurityGroupRuleId};
+use crate::ingress::{Ingress, IngressRule};
+use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
+use crate::tags;
+
+/// What an applied action changed, as far as the next pass of the planner depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The ensured state exists, whether or not a change was necessary.
+    Done,
+    /// The peering that a create call returned: a new one, or one that existed already.
+    Peering(Box<PeeringView>),
+    /// The current state of the peering.
+    Status(PeeringStatus),
+    /// The rule that the group has now.
+    Rule(SecurityGroupRuleId),
+    /// Nothing changed, because an AWS quota is exceeded; with AWS's message.
+    Refused(String),
+}
+
+impl Action {
+    /// The pair that the action concerns; `None` for a status, and for actions that concern a whole mesh.
+    pub fn pair(&self, observed: &ObservedState) -> Option<Pair> {
+        match self {
+            Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
+            Self::AcceptPeering { peering, .. }
+            | Self::TagPeering { peering, .. }
+            | Self::ReleasePeering { peering, .. }
+            | Self::SetDns { peering, .. }
+            | Self::AddRoute { peering, .. }
+            | Self::ReplaceRoute { peering, .. }
+            | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
+            Self::AuthorizeIngress { .. }
+            | Self::TagIngress { .. }
+            | Self::RevokeIngress { .. }
+            | Self::SetStatus { .. } => None,
+        }
+    }
+}
+
+impl ObservedState {
+    /// Applies what the call of an action returned, so that the next pass need not read everything again.
+    pub fn apply_effect(&mut self, action: &Action, effect: Effect) {
+        match (action, effect) {
+            (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
+                drop(self.run.full_groups.insert(group.clone(), why))
+            }
+            (_, Effect::Refused(why)) => {
+                self.run.quota_refusals.extend(action.pair(self).map(|pair| (pair, why)));
+            }
+            (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
+                self.add_peering(&pair.requester().scope, *view);
+            }
+            (Action::AcceptPeering { peering, scope }, Effect::Status(status)) => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.status = status;
+                    peering.tags.entry(scope.clone()).or_default();
+                }
+            }
+            (Action::TagPeering { peering, scope, tags }, _) => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.tags.entry(scope.clone()).or_default().extend(tags.clone());
+                }
+            }
+            (Action::ReleasePeering { peering, scope }, _) => {
+                let current = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
+                current
+                    .into_iter()
+                    .for_each(|current| tags::OWNERSHIP_KEYS.iter().for_each(|key| drop(current.remove(*key))));
+            }
+            (Action::SetDns { peering, vpc, on, .. }, _) => {
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.dns.insert(vpc.clone(), *on);
+                }
+            }
+            (
+                Action::AddRoute { table, destination, peering, .. }
+                | Action::ReplaceRoute { table, destination, peering, .. },
+                _,
+            ) => {
+                self.remove_route(table, destination);
+                if let Some(table) = self.tables.get_mut(table) {
+                    let target = RouteTarget::Peering(peering.clone());
+                    table.routes.push(Route { destination: *destination, target, is_static: true, blackhole: false });
+                }
+            }
+            (Action::RemoveRoute { table, destination, .. }, _) => self.remove_route(table, destination),
+            (Action::DeletePeering { peering, .. }, _) => {
+                self.run.deleted.insert(peering.clone());
+                if let Some(peering) = self.peerings.get_mut(peering) {
+                    peering.status = PeeringStatus::Deleted;
+                }
+            }
+            (Action::AuthorizeIngress { .. } | Action::TagIngress { .. } | Action::RevokeIngress { .. }, effect) => {
+                self.ingress.apply_effect(action, effect);
+            }
+            (Action::SetStatus { vpc, line }, _) => {
+                if let Some(vpc) = self.vpcs.get_mut(vpc) {
+                    match line {
+                        Some(line) => drop(vpc.tags.insert(tags::STATUS.to_owned(), line.clone())),
+                        None => drop(vpc.tags.remove(tags::STATUS)),
+                    }
+                }
+            }
+            (Action::CreatePeering { .. } | Action::AcceptPeering { .. }, _) => {}
+        }
+    }
+
+    fn remove_route(&mut self, table: &RouteTableId, destination: &IpNet) {
+        if let Some(table) = self.tables.get_mut(table) {
+            table.routes.retain(|route| !(route.is_static && route.destination == *destination));
+        }
+    }
+}
+
+impl Ingress {
+    /// Applies what the call of an action returned; actions on other resources change nothing.
+    pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect) {
+        match action {
+            Action::AuthorizeIngress { scope, group, permission, tags } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.open.insert(permission.clone());
+                }
+                if let Effect::Rule(id) = effect {
+                    let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
+                    let rule = IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() };
+                    self.rules.insert(id, rule);
+                }
+            }
+            Action::TagIngress { rule, mesh, on, .. } => {
+                let key = tags::for_mesh(mesh);
+                match (self.rules.get_mut(rule), on) {
+                    (Some(rule), true) => drop(rule.tags.insert(key, String::new())),
+                    (Some(rule), false) => drop(rule.tags.remove(&key)),
+                    (None, _) => {}
+                }
+            }
+            Action::RevokeIngress { group, rule, permission, .. } => {
+                self.rules.remove(rule);
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.open.remove(permission);
+                }
+            }
+            _ => {}
+        }
+    }
+}
