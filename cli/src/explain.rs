@@ -40,7 +40,7 @@ pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
     let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
-    Ok(if json { as_json(pair, &checks) } else { render(pair, &checks) })
+    Ok(if json { as_json(pair, &checks, site.stack()) } else { render(pair, &checks, site.stack()) })
 }
 
 /// Searches VPCs in every scope that peerd reads.
@@ -101,19 +101,19 @@ fn verdict(checks: &[PathCheck]) -> &'static str {
 }
 
 /// The verdict with the first failed check, and then every check.
-fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
+fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
     let mut text = format!("{one} and {other} {}\n", verdict(checks));
     if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
-        let remedy = first.remedy().unwrap_or_default();
+        let remedy = first.remedy(stack).unwrap_or_default();
         text += &format!("blocking: {}\n  fix: {remedy}\n", first.message());
     }
-    text + &checks::lines(&checks.iter().map(PathCheck::render).collect::<Vec<_>>())
+    text + &checks::lines(&checks.iter().map(|check| check.render(stack)).collect::<Vec<_>>())
 }
 
-fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck]) -> String {
+fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
     let reach = !checks.iter().any(|check| check.result() == CheckResult::Fail);
     let with_data = |check: &PathCheck| {
-        let mut object = json!(check.render());
+        let mut object = json!(check.render(stack));
         object["data"] = json!(check);
         object
     };
@@ -132,11 +132,11 @@ mod tests {
         let allow =
             |allowing| PathCheck::SecurityGroupsAllow { vpc: a.id.clone(), peer: b.id.clone(), allowing, groups: 2 };
         let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0)];
-        assert!(render([&a, &b], &checks).contains("can reach each other, with restrictions"));
+        assert!(render([&a, &b], &checks, "peerd").contains("can reach each other, with restrictions"));
         checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap() });
         let remedy = "wait: the next run requests it; see `peerd history prod`";
         assert_eq!(
-            render([&a, &b], &checks),
+            render([&a, &b], &checks, "peerd"),
             format!(
                 "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
                  blocking: they have no peering\n  fix: {remedy}\n\
@@ -146,7 +146,7 @@ mod tests {
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )
         );
-        let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks, "peerd")).unwrap();
         assert_eq!(json["reach"], json!(false));
         let check = &json["checks"][2];
         assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));

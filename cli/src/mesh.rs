@@ -60,7 +60,7 @@ pub enum Command {
 pub struct Handover {
     /// Id of the peering
     peering: PeeringId,
-    /// The mesh whose members it connects
+    /// Mesh whose members it connects
     #[arg(long)]
     mesh: MeshName,
 }

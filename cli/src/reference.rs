@@ -82,8 +82,9 @@ mod tests {
                 }
             }
         }
-        for remedy in path_checks::samples().iter().filter_map(peerd_core::PathCheck::remedy) {
+        for remedy in path_checks::samples().iter().filter_map(|check| check.remedy("acme")) {
             parsed += parse_commands(&remedy);
+            assert!(commands(&remedy).iter().all(|words| words.contains(&"acme")), "{remedy}");
         }
         assert!(parsed > 10, "{parsed} commands");
     }

@@ -32,15 +32,15 @@ const CONCURRENCY: usize = 16;
 /// The arguments of `peerd import`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The YAML file of the Python peerd, or - for stdin
+    /// YAML file of the Python peerd, or - for stdin
     file: PathBuf,
-    /// The role to assume in each account, to read VPCs and peerings and to tag VPCs; without it the file's own
+    /// Role to assume in each account [default: the role that the file names]
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
-    /// The mesh that an environment becomes, if its name cannot be a mesh's
+    /// Mesh name for an environment whose name is not a valid mesh name; repeatable
     #[arg(long = "rename", value_name = "ENVIRONMENT=MESH", value_parser = rename)]
     renames: Vec<(String, MeshName)>,
-    /// Do it: register accounts, declare the meshes, paused, and tag the VPCs
+    /// Register the accounts, declare the meshes (paused) and tag the VPCs
     #[arg(long)]
     apply: bool,
 }

@@ -13,7 +13,8 @@ use crate::quotas::Quota;
 
 /// A problem that the operator should know. The variants are in the order of severity, so that a list of findings that
 /// is cut off loses those that matter least.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[strum_discriminants(name(FindingVariant), derive(strum::VariantArray), doc = "The variants of [`Finding`].")]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what their names and types say")]
 pub enum Finding {

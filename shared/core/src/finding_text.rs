@@ -59,7 +59,7 @@ impl fmt::Display for Finding {
 }
 
 /// A command for a stack, as the operator types it.
-fn command(stack: &str, line: &str) -> String {
+pub(crate) fn command(stack: &str, line: &str) -> String {
     let flag = if stack == DEFAULT_STACK { String::new() } else { format!(" --stack {stack}") };
     format!("`peerd {line}{flag}`")
 }

@@ -10,7 +10,6 @@ use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
-use crate::path_check::PathCheck;
 use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
 use crate::tags;
 
@@ -100,7 +99,7 @@ impl Edge {
 type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
-    /// Adds what was read of one mesh, with findings worded for a stack. What another mesh has added already stays as
+    /// Adds what was read of one mesh, with findings and checks worded for a stack. What another mesh has added already stays as
     /// it is.
     pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, stack: &str) {
         let (_, report) = plan(desired, observed);
@@ -115,7 +114,7 @@ impl Map {
             ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
         });
         let mut edges: Vec<Edge> = left.map(|peering| leaving(peering, &mut routes)).collect();
-        edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes)));
+        edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes, stack)));
         let key = |edge: &Edge| (edge.between.clone(), edge.peering.clone());
         let known: BTreeSet<_> = self.pairs.iter().map(key).collect();
         self.pairs.extend(edges.into_iter().filter(|edge| !known.contains(&key(edge))));
@@ -128,15 +127,15 @@ impl Map {
     }
 }
 
-fn node(at: &VpcRef, context: &PlanContext<'_>) -> Node {
-    let current = context.tags_of(at);
+fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
+    let current = context.tags_of(vpc);
     Node {
-        account: at.scope.account.clone(),
-        region: at.scope.region.clone(),
-        vpc: at.id.clone(),
+        account: vpc.scope.account.clone(),
+        region: vpc.scope.region.clone(),
+        vpc: vpc.id.clone(),
         name: current.get(tags::NAME).cloned(),
-        cidrs: context.cidrs_of(at).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
-        meshes: context.meshes_of(at),
+        cidrs: context.cidrs_of(vpc).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
+        meshes: context.meshes_of(vpc),
         status: current.get(tags::STATUS).cloned(),
     }
 }
@@ -156,6 +155,7 @@ fn routes_over(observed: &ObservedState) -> RoutesOver<'_> {
 fn edge(
     ExplainedPair { pair, meshes, peering, state, checks }: ExplainedPair<'_>,
     routes: &mut RoutesOver<'_>,
+    stack: &str,
 ) -> Edge {
     let ends = peering.map_or(pair.ends(), Peering::ends);
     Edge {
@@ -164,7 +164,7 @@ fn edge(
         state,
         meshes,
         routes: peering.and_then(|peering| routes.remove(&peering.id)).unwrap_or_default(),
-        checks: checks.iter().map(PathCheck::render).collect(),
+        checks: checks.iter().map(|check| check.render(stack)).collect(),
     }
 }
 

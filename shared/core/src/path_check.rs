@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::admission::Denial;
 use crate::check::{Check, CheckResult};
 use crate::cidr::IpNet;
+use crate::finding_text::command;
 use crate::ids::{MeshName, PeeringId, RouteTableId, Scope, VpcId, VpcRef};
 use crate::observed::{PeeringStatus, RouteTarget};
 use crate::tags;
 
 /// One condition on the path between two VPCs, and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[strum_discriminants(name(PathCheckVariant), derive(strum::VariantArray), doc = "The variants of [`PathCheck`].")]
 #[serde(tag = "check", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are what their names and types say")]
 pub enum PathCheck {
@@ -188,29 +190,32 @@ impl PathCheck {
         }
     }
 
-    /// What to do; none if the condition is met.
-    pub fn remedy(&self) -> Option<String> {
+    /// What to do, with commands that run as printed for the operator of a stack; none if the condition is met.
+    pub fn remedy(&self, stack: &str) -> Option<String> {
+        let peerd = |line: String| command(stack, &line);
         let remedy = match self {
             Self::SameVpc => "pass two different VPC ids".to_owned(),
             Self::VpcNotTagged { .. } | Self::NoCommonMesh { .. } => format!("tag both VPCs {}=<mesh>", tags::ENV),
             Self::UnreadableScope { role, .. } => format!("allow peerd to assume the role {role} there"),
-            Self::UnknownScope { scope } => format!("register it: `peerd account add {}`", scope.account),
+            Self::UnknownScope { scope } => format!("register it: {}", peerd(format!("account add {}", scope.account))),
             Self::InvalidMeshName { .. } => {
                 "correct the tag: a mesh name has 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()
             }
             Self::NotAdmitted { mesh, denial: Denial::NotDeclared, .. } => {
-                format!("declare it: `peerd mesh declare {mesh}`")
+                format!("declare it: {}", peerd(format!("mesh declare {mesh}")))
             }
-            Self::NotAdmitted { mesh, .. } => format!("see the policy: `peerd mesh show {mesh}`"),
+            Self::NotAdmitted { mesh, .. } => format!("see the policy: {}", peerd(format!("mesh show {mesh}"))),
             Self::NoHub { .. } => format!("tag one of them {}=hub", tags::ROLE),
-            Self::Paused { mesh } => format!("to resume it, run `peerd mesh resume {mesh}`"),
+            Self::Paused { mesh } => format!("to resume it, run {}", peerd(format!("mesh resume {mesh}"))),
             Self::InactivePeering { .. } => "wait: the next runs continue".to_owned(),
-            Self::NoPeering { mesh } => format!("wait: the next run requests it; see `peerd history {mesh}`"),
+            Self::NoPeering { mesh } => {
+                format!("wait: the next run requests it; see {}", peerd(format!("history {mesh}")))
+            }
             Self::CidrOverlap { .. } => {
                 "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
             }
             Self::ForeignPeering { peering, mesh } => {
-                format!("take it over with `peerd adopt --mesh {mesh} {peering}`, or delete it")
+                format!("take it over with {}, or delete it", peerd(format!("adopt --mesh {mesh} {peering}")))
             }
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours".to_owned()
@@ -220,10 +225,10 @@ impl PathCheck {
             }
             Self::UnmanagedTable { .. } => format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES),
             Self::NoRoute { mesh, .. } => {
-                format!("wait: the next run adds the route; if it does not, see `peerd status {mesh}`")
+                format!("wait: the next run adds the route; if it does not, see {}", peerd(format!("status {mesh}")))
             }
             Self::RoutedElsewhere { mesh, .. } => {
-                format!("delete that route, and peerd adds its own; see `peerd status {mesh}`")
+                format!("delete that route, and peerd adds its own; see {}", peerd(format!("status {mesh}")))
             }
             Self::UnreadableNetworkAcls { .. } | Self::UnreadableSecurityGroups { .. } => {
                 "grant your role ec2:DescribeNetworkAcls and ec2:DescribeSecurityGroups there".to_owned()
@@ -244,8 +249,8 @@ impl PathCheck {
         Some(remedy)
     }
 
-    /// The check as text.
-    pub fn render(&self) -> Check {
-        Check { result: self.result(), text: self.message(), remedy: self.remedy() }
+    /// The check as text, for the operator of a stack.
+    pub fn render(&self, stack: &str) -> Check {
+        Check { result: self.result(), text: self.message(), remedy: self.remedy(stack) }
     }
 }

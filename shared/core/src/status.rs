@@ -45,7 +45,12 @@ impl fmt::Display for StatusState {
 }
 
 /// Why a VPC is not connected, with a peer or with a whole mesh. [`fmt::Display`] words it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(StatusReasonVariant),
+    derive(strum::VariantArray),
+    doc = "The variants of [`StatusReason`]."
+)]
 #[expect(missing_docs, reason = "the fields are what their names and types say")]
 pub enum StatusReason {
     /// This plan requests the peering.
