@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use peerd_aws::Stack;
-use peerd_core::{AccountId, Organization, Region, Scope};
+use peerd_core::{AccountId, Organization, Region};
 use peerd_engine::{AccountRegistry, Message, Queue, Registration, Work};
 use serde_json::json;
 
@@ -24,7 +24,17 @@ pub enum Command {
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
     },
-    /// Remove an account: delete its peerings and stop scanning it
+    /// Block an account: delete what leads to it and stop reading it
+    Block {
+        /// Id of the account
+        account: AccountId,
+    },
+    /// End the block of an account, and scan it for members
+    Unblock {
+        /// Id of the account
+        account: AccountId,
+    },
+    /// Remove an account that no longer exists, with its peerings
     Remove {
         /// Id of the account
         account: AccountId,
@@ -40,6 +50,7 @@ struct Known {
     by: BTreeSet<&'static str>,
     regions: BTreeSet<Region>,
     removed: bool,
+    blocked: bool,
 }
 
 /// Runs a command and returns its output.
@@ -50,20 +61,47 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
             let known = known(deployed, deployed.store.accounts().await?, &organization);
             Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) })
         }
-        Command::Add { account, regions } => add(&account, regions, deployed).await,
+        Command::Add { account, regions } => add(&account, regions.into_iter().collect(), deployed).await,
+        Command::Block { account } => block(&account, deployed).await,
+        Command::Unblock { account } => unblock(&account, deployed).await,
         Command::Remove { account, regions } => remove(&account, &regions.into_iter().collect(), deployed).await,
     }
 }
 
-async fn add(account: &AccountId, regions: Vec<Region>, deployed: &Stack) -> Result<String> {
-    let regions = if regions.is_empty() { deployed.regions.iter().cloned().collect() } else { regions };
-    for region in regions {
-        deployed.store.register(&Scope::new(account.clone(), region)).await?;
+async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -> Result<String> {
+    let regions = if regions.is_empty() { &deployed.regions } else { &regions };
+    if !deployed.store.add_account(account, regions).await? {
+        bail!("{account} is blocked; to let its VPCs join again, run `peerd account unblock {account}`");
     }
-    let sent = deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await;
-    sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
+    scan(account, deployed)
+        .await
+        .with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
     say(&format!("{account}: registered; scan queued"));
     Ok(String::new())
+}
+
+async fn block(account: &AccountId, deployed: &Stack) -> Result<String> {
+    deployed.store.set_blocked(account, true).await?;
+    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
+    sent.with_context(|| format!("{account}: blocked, but that takes effect only with the next sweep"))?;
+    say(&format!("{account}: blocked; deleting the peerings, routes and rules that lead to it"));
+    Ok(String::new())
+}
+
+async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
+    if !deployed.store.accounts().await?.get(account).is_some_and(|registration| registration.blocked) {
+        bail!("{account} is not blocked; `peerd account list` shows the blocked accounts");
+    }
+    deployed.store.set_blocked(account, false).await?;
+    scan(account, deployed)
+        .await
+        .with_context(|| format!("{account}: unblocked, but scanned only by the next sweep"))?;
+    say(&format!("{account}: unblocked; scan queued"));
+    Ok(String::new())
+}
+
+async fn scan(account: &AccountId, deployed: &Stack) -> Result<()> {
+    Ok(deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await?)
 }
 
 async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stack) -> Result<String> {
@@ -102,15 +140,13 @@ fn known(
         of.by.insert(by);
         of.regions.extend(deployed.regions.iter().cloned());
     }
-    for (account, Registration { regions, removed }) in registered {
+    for (account, Registration { regions, added, removed, blocked, asked: _ }) in registered {
         let of = known.entry(account).or_default();
-        of.removed = removed;
-        if !regions.is_empty() {
-            of.by.insert("registration");
-            of.regions.extend(regions);
-        }
+        (of.removed, of.blocked) = (removed, blocked);
+        of.by.extend(added.then_some("registration"));
+        of.regions.extend(regions);
     }
-    known.retain(|_, of| of.removed || !of.by.is_empty());
+    known.retain(|_, of| of.removed || of.blocked || !of.by.is_empty());
     known
 }
 
@@ -120,9 +156,14 @@ fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let lines = known.iter().map(|(account, Known { by, regions, removed })| {
+    let lines = known.iter().map(|(account, Known { by, regions, removed, blocked })| {
         let unit = joined(organization.path(account).next());
-        let state = if *removed { "removed" } else { organization.inactive(account).unwrap_or("-") }.to_owned();
+        let state = match (*blocked, *removed) {
+            (true, _) => "blocked",
+            (false, true) => "removed",
+            (false, false) => organization.inactive(account).unwrap_or("-"),
+        }
+        .to_owned();
         [account.to_string(), joined(by), joined(regions), unit, state]
     });
     table(["ACCOUNT", "KNOWN BY", "REGIONS", "UNIT", "STATE"], lines)
@@ -130,11 +171,12 @@ fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> Stri
 
 /// Includes the whole path of units, the account's own first, because a policy may admit by any of them.
 fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let accounts = known.iter().map(|(account, Known { by, regions, removed })| {
+    let accounts = known.iter().map(|(account, Known { by, regions, removed, blocked })| {
         let units: Vec<_> = organization.path(account).collect();
         let state = organization.inactive(account);
         json!({
-            "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": removed
+            "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": removed,
+            "blocked": blocked
         })
     });
     format!("{}\n", json!({"accounts": accounts.collect::<Vec<_>>()}))
@@ -155,6 +197,7 @@ mod tests {
             by: by.iter().copied().collect(),
             regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
             removed: false,
+            blocked: false,
         };
         let known = BTreeMap::from([
             ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),

@@ -67,6 +67,7 @@ def test_a_new_account_of_the_organization_is_found_by_the_sweep_and_its_vpc_joi
         "units": [unit, units.meshes],
         "state": None,
         "removed": False,
+        "blocked": False,
     }
 
 
@@ -154,20 +155,6 @@ def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_
     world.eventually(lambda: [f"{it} is open" for it in unreadable_scopes(peerd, mesh)])
     world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
     world.eventually(lambda: checks.dangling_routes(world.snapshot(ours)))
-
-
-def test_an_unknown_account_is_registered_by_its_first_event(
-    world: World, peerd: Peerd, units: Organization
-) -> None:
-    account = units.account(units.root)
-    ours = world.vpc(HUB, HOME, mesh="prod")
-    world.until_status(ours, "joined prod")
-
-    theirs = world.vpc(account, HOME, mesh="prod")
-
-    world.until_connected(ours, theirs)
-    listed = account_entry(peerd, account)
-    assert listed is not None and (listed["known_by"], listed["regions"]) == (["registration"], [HOME])
 
 
 def test_a_manually_registered_account_is_scanned_immediately_and_a_configured_account_is_not_removed(

@@ -2,22 +2,77 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{AccountId, Region, Scope};
 use peerd_engine::InfraError;
 
+use crate::errors;
 use crate::store::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
-    /// Registers a scope, and clears the record that its account was removed.
+    /// Registers an account in some Regions, and clears the record that it was removed. Returns false, and changes
+    /// nothing, if the account is blocked.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), InfraError> {
+    pub async fn add_account(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<bool, InfraError> {
+        self.update_unblocked(account, regions, |update| {
+            update
+                .update_expression("SET added = :true ADD regions :regions REMOVE removed")
+                .expression_attribute_values(":true", AttributeValue::Bool(true))
+        })
+        .await
+    }
+
+    pub(crate) async fn register_scope(&self, Scope { account, region }: &Scope) -> Result<(), InfraError> {
+        let regions = BTreeSet::from([region.clone()]);
+        let registered = self.update_unblocked(account, &regions, |update| {
+            update.update_expression("ADD regions :regions REMOVE removed")
+        });
+        registered.await.map(drop)
+    }
+
+    /// Updates the registration of an account with `:regions`, and returns whether it is not blocked.
+    async fn update_unblocked(
+        &self,
+        account: &AccountId,
+        regions: &BTreeSet<Region>,
+        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<bool, InfraError> {
+        let regions = AttributeValue::Ss(regions.iter().map(ToString::to_string).collect());
+        let request = change(self.update_of(ACCOUNTS, account.as_str()))
+            .condition_expression("attribute_not_exists(blocked)")
+            .expression_attribute_values(":regions", regions);
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(errors::port(format!("UpdateItem of account {account}"), error)),
+            },
+        }
+    }
+
+    /// Blocks an account, or ends the block.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn set_blocked(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {
+        self.update(ACCOUNTS, account.as_str(), "account", |update| match blocked {
+            true => update
+                .update_expression("SET blocked = :true")
+                .expression_attribute_values(":true", AttributeValue::Bool(true)),
+            false => update.update_expression("REMOVE blocked"),
+        })
+        .await
+    }
+
+    pub(crate) async fn record_asked(&self, account: &AccountId) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
-                .update_expression("ADD regions :regions REMOVE removed")
-                .expression_attribute_values(":regions", AttributeValue::Ss(vec![region.to_string()]))
+                .update_expression("SET asked = :true")
+                .expression_attribute_values(":true", AttributeValue::Bool(true))
         })
         .await
     }

@@ -79,9 +79,13 @@ impl DynamoStore {
         what: &str,
         change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
     ) -> Result<(), InfraError> {
-        let item = Some(key(pk.to_owned(), sk.to_owned()));
-        let update = change(self.dynamo.update_item().table_name(&self.table).set_key(item));
+        let update = change(self.update_of(pk, sk));
         update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of {what} {sk}"), error))
+    }
+
+    pub(crate) fn update_of(&self, pk: &str, sk: &str) -> UpdateItemFluentBuilder {
+        let item = Some(key(pk.to_owned(), sk.to_owned()));
+        self.dynamo.update_item().table_name(&self.table).set_key(item)
     }
 
     fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, InfraError> {
@@ -206,6 +210,10 @@ impl AccountRegistry for DynamoStore {
 
     async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         self.register_scope(scope).await
+    }
+
+    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
+        self.record_asked(account).await
     }
 
     async fn organization(&self) -> Result<Organization, InfraError> {

@@ -48,6 +48,8 @@ pub enum Denial {
     Vpc(VpcId),
     /// The account is in none of the units of `admit.units`.
     OutsideUnits(AccountId),
+    /// peerd does not know the account: peerd connects nothing, and has no proof that a member left.
+    UnknownAccount(AccountId),
     /// It is unknown whether the account is in this unit: peerd connects nothing, and has no proof that a member left.
     UnitNotListed {
         /// The unit.
@@ -58,7 +60,7 @@ pub enum Denial {
 impl Denial {
     /// Whether the mesh certainly does not admit the VPC.
     pub fn is_certain(&self) -> bool {
-        !matches!(self, Self::UnitNotListed { .. })
+        !matches!(self, Self::UnknownAccount(_) | Self::UnitNotListed { .. })
     }
 }
 
@@ -72,6 +74,7 @@ impl fmt::Display for Denial {
             Self::Region(region) => write!(f, "Region {region} is not admitted"),
             Self::Vpc(vpc) => write!(f, "{vpc} is not admitted"),
             Self::OutsideUnits(account) => write!(f, "account {account} is in no admitted organizational unit"),
+            Self::UnknownAccount(account) => write!(f, "account {account} is not registered"),
             Self::UnitNotListed { unit } => write!(f, "the accounts in {unit} are not known"),
         }
     }

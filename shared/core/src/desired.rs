@@ -65,6 +65,18 @@ pub enum DeleteApproval {
     Confirmed,
 }
 
+/// What a deployment knows of accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// The accounts whose VPCs may be members: those of the configuration, of the organizational units, and those that
+    /// an operator registered.
+    pub known: BTreeSet<AccountId>,
+    /// The accounts that an operator blocked. They count as empty: what leads to them is removed, without delete limits.
+    pub blocked: BTreeSet<AccountId>,
+    /// Other accounts, one of whose VPCs requested a mesh.
+    pub unknown: BTreeSet<AccountId>,
+}
+
 /// The desired state of one mesh, with as much of the other meshes as its pairs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredState {
@@ -79,8 +91,8 @@ pub struct DesiredState {
     /// Every declared mesh. A mesh that is not declared connects no VPCs, but undeclaring one is no proof that its
     /// members left.
     pub declared: BTreeMap<MeshName, Policy>,
-    /// The accounts that the deployment knows.
-    pub accounts: BTreeSet<AccountId>,
+    /// The accounts whose VPCs may be members, and those whose VPCs may not.
+    pub accounts: Accounts,
     /// The organizational units of these accounts.
     pub organization: Organization,
     /// The index, for VPCs in scopes that could not be read.

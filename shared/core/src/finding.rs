@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{AccountId, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::policy::{DeleteLimits, Denial};
 use crate::quotas::Quota;
 
@@ -57,6 +57,8 @@ pub enum Finding {
     Contention { resource: String, times: usize, principal: Option<String>, retry_at_ms: u64 },
     /// An account that peerd does not know requests a peering with a member.
     UnknownRequester { peering: PeeringId, requester: VpcRef, accepter: VpcRef },
+    /// A VPC of an account that peerd does not know requests a mesh.
+    UnknownAccount { account: AccountId },
     /// CIDR blocks of two members overlap, so AWS does not peer them.
     CidrOverlap { pair: Pair, ours: IpNet, theirs: IpNet },
     /// A CIDR block of a peer overlaps the table's own VPC.
@@ -148,7 +150,7 @@ pub enum FindingKind {
     Paused,
     /// Names of a member cannot resolve to private addresses for its peers.
     Dns,
-    /// An account that peerd does not know requests a peering with a member.
+    /// An account that peerd does not know requests a peering with a member, or membership.
     UnknownRequester,
 }
 
@@ -188,7 +190,7 @@ impl Finding {
             | Self::PrefixListRoute { .. }
             | Self::Contention { .. }
             | Self::PoliciesDisagree { .. } => FindingKind::Conflict,
-            Self::UnknownRequester { .. } => FindingKind::UnknownRequester,
+            Self::UnknownRequester { .. } | Self::UnknownAccount { .. } => FindingKind::UnknownRequester,
             Self::CidrOverlap { .. } | Self::OverlapsOwnVpc { .. } | Self::RouteOverlap { .. } => FindingKind::Overlap,
             Self::QuotaExceeded { .. } | Self::QuotaRefused { .. } | Self::QuotaNearLimit { .. } => FindingKind::Quota,
             Self::NotAdmitted { .. }
@@ -242,6 +244,7 @@ impl Finding {
             | Self::PoliciesDisagree { pair, .. } => pair.to_string(),
             Self::Contention { resource, .. } | Self::InvalidTag { resource, .. } => resource.clone(),
             Self::UnknownRequester { peering, .. } => peering.to_string(),
+            Self::UnknownAccount { account } => account.to_string(),
             Self::QuotaExceeded { subject, .. } | Self::QuotaNearLimit { subject, .. } => subject.clone(),
             Self::GroupOfNonMember { group, .. } => group.to_string(),
         }

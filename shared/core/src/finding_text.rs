@@ -104,6 +104,9 @@ impl Finding {
                 let by = principal.as_deref().unwrap_or("an unknown principal (no CloudTrail event)");
                 format!("reverted {times} times within 2 hours, most recently by {by}")
             }
+            Self::UnknownAccount { .. } => {
+                "a VPC of this account requests a mesh, and the account is not registered".to_owned()
+            }
             Self::UnknownRequester { requester, accepter, .. } => {
                 format!("{requester} requests a peering with {accepter}, and its account is not known")
             }
@@ -210,6 +213,11 @@ impl Finding {
                      `peerd:routes=ignore`, or release the peering; peerd tries again at {hour:02}:{minute:02} UTC"
                 )
             }
+            Self::UnknownAccount { account } => format!(
+                "to let its VPCs join, run {}; to refuse it for good, run {}",
+                peerd(format!("account add {account}")),
+                peerd(format!("account block {account}"))
+            ),
             Self::UnknownRequester { peering, .. } => {
                 format!("reject {peering}, or accept it manually if you know the requester; peerd never accepts it")
             }
@@ -230,6 +238,11 @@ impl Finding {
             Self::QuotaRefused { .. } => {
                 "request a quota increase (Service Quotas), or make the mesh smaller; every sweep tries again".to_owned()
             }
+            Self::NotAdmitted { denial: Denial::UnknownAccount(account), .. } => format!(
+                "to let its VPCs join, run {}; to remove what leads to it, run {}",
+                peerd(format!("account add {account}")),
+                peerd(format!("account block {account}"))
+            ),
             Self::NotAdmitted { denial: Denial::UnitNotListed { .. }, .. } => {
                 "add that unit, or one above it, to the stack parameter OrganizationalUnits; if it is there, the next \
                  sweep lists it, and existing resources stay until then"

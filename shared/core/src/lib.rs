@@ -38,7 +38,7 @@ pub use action::{Action, Plan};
 pub use check::{Check, CheckResult};
 pub use cidr::CidrSet;
 pub use contention::{Contention, ManagedResource};
-pub use desired::{DeleteApproval, DesiredState, Member};
+pub use desired::{Accounts, DeleteApproval, DesiredState, Member};
 pub use dry_run::{PlannedRun, Step, forecast};
 pub use effect::Effect;
 pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};

@@ -204,6 +204,9 @@ impl PathCheck {
             Self::NotAdmitted { mesh, denial: Denial::NotDeclared, .. } => {
                 format!("declare it: {}", peerd(format!("mesh declare {mesh}")))
             }
+            Self::NotAdmitted { denial: Denial::UnknownAccount(account), .. } => {
+                format!("register it: {}", peerd(format!("account add {account}")))
+            }
             Self::NotAdmitted { mesh, .. } => format!("see the policy: {}", peerd(format!("mesh show {mesh}"))),
             Self::NoHub { .. } => format!("tag one of them {}=hub", tags::ROLE),
             Self::Paused { mesh } => format!("to resume it, run {}", peerd(format!("mesh resume {mesh}"))),

@@ -29,16 +29,24 @@ pub struct Delivery {
     pub body: String,
 }
 
-/// A decoded message, and the position of its delivery in the batch.
-struct QueuedMessage {
+/// A decoded event, and the position of its delivery in the batch.
+struct QueuedEvent {
     place: usize,
     attempt: u32,
-    payload: Payload,
+    target: EventTarget,
+    event: Value,
 }
 
-enum Payload {
-    Event { target: EventTarget, event: Value },
-    Work(Work),
+/// A decoded message of peerd's own, and the position of its delivery in the batch.
+struct QueuedWork {
+    place: usize,
+    attempt: u32,
+    work: Work,
+}
+
+enum Decoded {
+    Event(QueuedEvent),
+    Work(QueuedWork),
 }
 
 /// The state of a batch while it is processed.
@@ -53,20 +61,22 @@ impl Engine<'_> {
     ///
     /// No action starts after `deadline`; follow-up messages continue the work.
     pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
-        let mut batch = Batch::default();
-        let messages: Vec<QueuedMessage> =
-            deliveries.iter().enumerate().filter_map(|(place, delivery)| decode(place, delivery)).collect();
-        let targets = messages.iter().filter_map(|message| match &message.payload {
-            Payload::Event { target, .. } => Some(target),
-            Payload::Work(_) => None,
-        });
-        let mut reads = self.read_vpcs(targets).await;
-        for message in messages {
-            let place = message.place;
-            if let Err(error) = self.dispatch(message, &mut reads, &mut batch).await {
-                tracing::error!(delivery = deliveries[place].id, error = chain(&error), "message not handled");
-                batch.retry.insert(place);
+        let (mut batch, mut events, mut works) = (Batch::default(), Vec::new(), Vec::new());
+        for (place, delivery) in deliveries.iter().enumerate() {
+            match decode(place, delivery) {
+                Some(Decoded::Event(event)) => events.push(event),
+                Some(Decoded::Work(work)) => works.push(work),
+                None => {}
             }
+        }
+        for work in works {
+            let place = work.place;
+            if let Err(error) = self.start(work, &mut batch).await {
+                batch.retry_later(place, &error);
+            }
+        }
+        if !events.is_empty() {
+            self.assess_all(events, &mut batch).await;
         }
         let Batch { requests, mut retry } = batch;
         let answers = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
@@ -78,46 +88,70 @@ impl Engine<'_> {
         retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
-    async fn dispatch(
+    /// Reads the resources of the events, and requests a reconcile of each mesh that they affect.
+    async fn assess_all(&self, events: Vec<QueuedEvent>, batch: &mut Batch) {
+        let targets: Vec<&EventTarget> = events.iter().map(|event| &event.target).collect();
+        let mut reads = match self.read_vpcs(&targets).await {
+            Ok(reads) => reads,
+            Err(error) => {
+                events.iter().for_each(|event| batch.retry_later(event.place, &error));
+                return;
+            }
+        };
+        for event in events {
+            let place = event.place;
+            if let Err(error) = self.assess_one(event, &mut reads, batch).await {
+                batch.retry_later(place, &error);
+            }
+        }
+    }
+
+    async fn assess_one(
         &self,
-        message: QueuedMessage,
+        QueuedEvent { place, attempt, target, event }: QueuedEvent,
         reads: &mut BatchReads,
         batch: &mut Batch,
     ) -> Result<(), ScanError> {
-        let QueuedMessage { place, attempt, payload } = message;
-        match payload {
-            Payload::Event { target, event } => {
-                let has_retries_left = attempt < MAX_STALE_READS;
-                let impact = self.assess(&target, has_retries_left, reads).await?;
-                for (mesh, scopes) in impact.meshes {
-                    let request = batch.request(mesh, place, attempt);
-                    request.verify = true;
-                    request.scopes.extend(scopes);
-                    request.causes.extend(target.causes.iter().cloned());
-                }
-                if impact.stale && has_retries_left {
-                    let again = Message::new(attempt + 1, Work::Event { event });
-                    self.queue.send(&again, delay(attempt + 1)).await?;
-                }
-                Ok(())
-            }
-            Payload::Work(Work::Sweep {}) => Ok(self.sweep().await?),
-            Payload::Work(Work::ListOrganization {}) => self.refresh_organization().await,
-            Payload::Work(Work::ScanAccount { account }) => self.scan_and_enqueue(&account).await,
-            Payload::Work(Work::Reconcile { mesh, scopes, everywhere, delete_approval }) => {
+        let has_retries_left = attempt < MAX_STALE_READS;
+        let impact = self.assess(&target, has_retries_left, reads).await?;
+        for (mesh, scopes) in impact.meshes {
+            let request = batch.request(mesh, place, attempt);
+            request.verify = true;
+            request.scopes.extend(scopes);
+            request.causes.extend(target.causes.iter().cloned());
+        }
+        if impact.stale && has_retries_left {
+            let again = Message::new(attempt + 1, Work::Event { event });
+            self.queue.send(&again, delay(attempt + 1)).await?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, QueuedWork { place, attempt, work }: QueuedWork, batch: &mut Batch) -> Result<(), ScanError> {
+        match work {
+            Work::Sweep {} => Ok(self.sweep().await?),
+            Work::ListOrganization {} => self.refresh_organization().await,
+            Work::ScanAccount { account } => self.scan_and_enqueue(&account).await,
+            Work::Reconcile { mesh, scopes, everywhere, delete_approval } => {
                 let request = batch.request(mesh, place, attempt);
                 request.scopes.extend(scopes);
                 request.everywhere |= everywhere;
                 request.delete_approval = request.delete_approval.max(delete_approval);
                 Ok(())
             }
-            Payload::Work(Work::Publish { notification }) => Ok(self.bus.publish(&[notification]).await?),
-            Payload::Work(Work::Event { .. }) => Ok(()), // decoded as the event itself
+            Work::Publish { notification } => Ok(self.bus.publish(&[notification]).await?),
+            Work::Event { .. } => Ok(()), // decoded as the event itself
         }
     }
 }
 
 impl Batch {
+    /// Records that the queue must deliver a message again.
+    fn retry_later(&mut self, place: usize, error: &dyn std::error::Error) {
+        tracing::error!(place, error = chain(error), "message not handled");
+        self.retry.insert(place);
+    }
+
     fn request(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut ReconcileRequest {
         let request = self.requests.entry(mesh).or_default();
         request.deliveries.insert(place);
@@ -127,7 +161,7 @@ impl Batch {
 }
 
 /// Decodes a delivery. One that requests nothing is logged and dropped.
-fn decode(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
+fn decode(place: usize, delivery: &Delivery) -> Option<Decoded> {
     let dropped = |why: &str| {
         tracing::info!(delivery = delivery.id, why, "ignored");
         None
@@ -140,7 +174,7 @@ fn decode(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
         match Message::parse(body) {
             Ok(Message { attempt, work: Work::Event { event }, .. }) => (attempt, event),
             Ok(Message { attempt, work, .. }) => {
-                return Some(QueuedMessage { place, attempt, payload: Payload::Work(work) });
+                return Some(Decoded::Work(QueuedWork { place, attempt, work }));
             }
             Err(why) => return dropped(&why),
         }
@@ -148,7 +182,7 @@ fn decode(place: usize, delivery: &Delivery) -> Option<QueuedMessage> {
         (0, body)
     };
     match event::target_of(&event) {
-        Ok(target) => Some(QueuedMessage { place, attempt, payload: Payload::Event { target, event } }),
+        Ok(target) => Some(Decoded::Event(QueuedEvent { place, attempt, target, event })),
         Err(ignored) => dropped(&ignored.0),
     }
 }

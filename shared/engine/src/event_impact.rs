@@ -2,23 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use peerd_core::policy::Mode;
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{Invariant, MeshName, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
+use peerd_core::{AccountId, Invariant, MeshName, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
 use crate::event_target::{EventTarget, ExpectedState};
 use crate::membership_index::ScanError;
+use crate::observer::KnownAccounts;
+
+/// The number of scopes whose VPCs are read concurrently.
+const CONCURRENCY: usize = 32;
 
 /// What the events of a batch read once.
-#[derive(Default)]
 pub struct BatchReads {
+    /// The accounts and scopes that peerd knows. An event from another account wakes nothing.
+    known: KnownAccounts,
     /// The VPCs that the events name, as read from each scope.
     vpcs: BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>,
-    /// The known scopes, once an event needed them.
-    scopes: Option<BTreeSet<Scope>>,
     /// The declared meshes, once an event needed them.
     declared: Option<BTreeMap<MeshName, Policy>>,
 }
@@ -54,10 +57,15 @@ fn is_reported(vpc: &Vpc) -> bool {
 }
 
 impl Engine<'_> {
-    /// Reads every VPC that the events name, with one call per scope.
-    pub(crate) async fn read_vpcs<'a>(&self, targets: impl Iterator<Item = &'a EventTarget>) -> BatchReads {
+    /// Reads the known accounts, and every VPC in them that the events name, with one call per scope.
+    ///
+    /// # Errors
+    /// When the accounts cannot be read.
+    pub(crate) async fn read_vpcs(&self, targets: &[&EventTarget]) -> Result<BatchReads, InfraError> {
+        let known = self.observer().known_accounts().await?;
         let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
-        for vpc in targets.flat_map(|target| target.vpcs.keys()) {
+        let vpcs = targets.iter().flat_map(|target| target.vpcs.keys());
+        for vpc in vpcs.filter(|vpc| known.knows(&vpc.scope)) {
             wanted.entry(vpc.scope.clone()).or_default().insert(vpc.id.clone());
         }
         let reads = wanted.into_iter().map(|(scope, ids)| async move {
@@ -65,7 +73,8 @@ impl Engine<'_> {
             let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)).collect());
             (scope, by_ref)
         });
-        BatchReads { vpcs: join_all(reads).await.into_iter().collect(), ..BatchReads::default() }
+        let vpcs = stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
+        Ok(BatchReads { known, vpcs, declared: None })
     }
 
     /// Reads all resources that an event names. If `has_retries_left` is false, a read that contradicts the event is accepted.
@@ -81,16 +90,21 @@ impl Engine<'_> {
         let EventTarget { vpcs, peerings, tables, groups, causes: _ } = target;
         let mut impact = EventImpact::default();
         for (vpc, expect) in vpcs {
+            if !reads.known.knows(&vpc.scope) {
+                self.refuse(&vpc.scope.account, expect, &reads.known).await?;
+                continue;
+            }
             self.read_vpc(vpc, expect, has_retries_left, reads, &mut impact).await?;
         }
-        for (scope, id) in peerings {
+        let is_known = |scope: &Scope| reads.known.knows(scope);
+        for (scope, id) in peerings.iter().filter(|(scope, _)| is_known(scope)) {
             self.read_peering(scope, id, &mut impact).await?;
         }
-        for (scope, id) in tables {
+        for (scope, id) in tables.iter().filter(|(scope, _)| is_known(scope)) {
             let table = self.cloud.route_table(scope, id).await;
             self.read_owner(scope, table.map(|table| table.map(|table| table.vpc)), &mut impact).await?;
         }
-        for (scope, id) in groups {
+        for (scope, id) in groups.iter().filter(|(scope, _)| is_known(scope)) {
             self.read_owner(scope, self.cloud.vpc_of_group(scope, id).await, &mut impact).await?;
         }
         Ok(impact)
@@ -118,7 +132,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
-        self.register(&vpc.scope, &mut reads.scopes).await?;
+        self.register(&vpc.scope, &mut reads.known).await?;
         let mut touched = self.scan_vpc(vpc, read, tag_version).await?.touched;
         if touched.is_empty() && read.is_some_and(is_reported) {
             touched.extend(self.any_mesh(&mut reads.declared).await?);
@@ -127,18 +141,29 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Registers a scope that was just read, unless the deployment already knows it.
-    async fn register(&self, scope: &Scope, known: &mut Option<BTreeSet<Scope>>) -> Result<(), InfraError> {
-        let known = match known {
-            Some(known) => known,
-            None => known.insert(self.observer().scopes().await?),
-        };
-        if known.contains(scope) {
+    /// Ignores an event from an unknown account. If a VPC requests a mesh there, the next runs report it.
+    async fn refuse(
+        &self,
+        account: &AccountId,
+        expect: &ExpectedState,
+        known: &KnownAccounts,
+    ) -> Result<(), InfraError> {
+        tracing::warn!(%account, "event of an account that is not registered, ignored");
+        let asks = matches!(expect, ExpectedState::Tagged { asks, .. } if !asks.meshes.is_empty());
+        if asks && !known.removed.contains(account) && !known.accounts.unknown.contains(account) {
+            self.store.record_unknown(account).await?;
+        }
+        Ok(())
+    }
+
+    /// Registers the Region of a known account that was just read, unless it is registered.
+    async fn register(&self, scope: &Scope, known: &mut KnownAccounts) -> Result<(), InfraError> {
+        if known.scopes.contains(scope) {
             return Ok(());
         }
-        tracing::info!(%scope, "scope registered by its first event");
+        tracing::info!(%scope, "Region registered by its first event");
         self.store.register(scope).await?;
-        known.insert(scope.clone());
+        known.scopes.insert(scope.clone());
         Ok(())
     }
 

@@ -78,9 +78,11 @@ impl Tables {
 
     /// As [`Store::register`].
     pub fn register(&mut self, scope: &Scope) {
-        let said = self.accounts.entry(scope.account.clone()).or_default();
-        said.regions.insert(scope.region.clone());
-        said.removed = false;
+        let registration = self.accounts.entry(scope.account.clone()).or_default();
+        if !registration.blocked {
+            registration.regions.insert(scope.region.clone());
+            registration.removed = false;
+        }
     }
 
     /// As [`Store::put_organization`].
@@ -197,6 +199,11 @@ impl AccountRegistry for MemoryStore {
 
     async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         self.tables().register(scope);
+        Ok(())
+    }
+
+    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
+        self.tables().accounts.entry(account.clone()).or_default().asked = true;
         Ok(())
     }
 

@@ -235,7 +235,6 @@ impl Observer<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let accounts = known_accounts.accounts();
         let declared = self.declared().await?;
         Ok(DesiredState {
             deployment,
@@ -243,7 +242,7 @@ impl Observer<'_> {
             mesh,
             delete_approval: DeleteApproval::WithinLimits,
             declared,
-            accounts,
+            accounts: known_accounts.accounts,
             organization: known_accounts.organization,
             indexed,
         })

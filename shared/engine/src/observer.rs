@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{AccountId, MeshName, Organization, Policy, Region, Scope};
+use peerd_core::{AccountId, Accounts, MeshName, Organization, Policy, Region, Scope};
 
 use crate::error::InfraError;
 use crate::ports::{Clock, CloudRead, Registration, Store};
@@ -31,8 +31,11 @@ pub struct KnownAccounts {
     pub scopes: BTreeSet<Scope>,
     /// The last listing of the organization.
     pub organization: Organization,
-    /// Accounts that an operator recorded as permanently removed. They contain nothing, and peerd does not read them.
+    /// The accounts that an operator blocked, or recorded as permanently removed. They count as empty, and peerd does
+    /// not read them.
     pub removed: BTreeSet<AccountId>,
+    /// What the planner needs to know of them.
+    pub accounts: Accounts,
 }
 
 impl KnownAccounts {
@@ -45,31 +48,43 @@ impl KnownAccounts {
         organization: Organization,
     ) -> Self {
         // A closed or suspended account cannot be read. If the index has members there, peerd tries to read it anyway.
+        let with = |is: fn(&Registration) -> bool| -> BTreeSet<AccountId> {
+            registrations.iter().filter(|(_, it)| is(it)).map(|(account, _)| account.clone()).collect()
+        };
+        let (blocked, removed) = (with(|it| it.blocked), with(|it| it.blocked || it.removed));
+        let added = with(|it| it.added);
+        let known: BTreeSet<AccountId> =
+            accounts.iter().chain(organization.accounts.keys()).chain(&added).cloned().collect();
+        let known = &known - &blocked;
+        let unknown = &(&with(|it| it.asked) - &known) - &blocked;
         let found = accounts.iter().chain(organization.accounts.keys());
         let found = found.filter(|account| organization.inactive(account).is_none());
         let found = found.flat_map(|account| regions.iter().map(|region| Scope::new(account.clone(), region.clone())));
-        let removed: BTreeSet<AccountId> = registrations
-            .iter()
-            .filter(|(_, registration)| registration.removed)
-            .map(|(account, _)| account.clone())
-            .collect();
-        let registered = registrations.iter().flat_map(|(account, registrations)| {
-            registrations.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
-        });
+        let registered = registrations.iter().filter(|(account, _)| known.contains(*account)).flat_map(
+            |(account, registrations)| {
+                registrations.regions.iter().map(move |region| Scope::new(account.clone(), region.clone()))
+            },
+        );
         let mut scopes: BTreeSet<Scope> = found.chain(registered).collect();
         scopes.retain(|scope| !removed.contains(&scope.account));
-        Self { scopes, organization, removed }
+        Self { scopes, organization, removed, accounts: Accounts { known, blocked, unknown } }
+    }
+
+    /// Whether events of a scope are handled: its account is known. An account that was removed counts again once an
+    /// event comes from it, a blocked one does not.
+    pub fn knows(&self, scope: &Scope) -> bool {
+        self.accounts.known.contains(&scope.account)
     }
 
     /// The accounts of the scopes.
-    pub fn accounts(&self) -> BTreeSet<AccountId> {
+    pub fn scanned(&self) -> BTreeSet<AccountId> {
         self.scopes.iter().map(|scope| scope.account.clone()).collect()
     }
 }
 
 impl Observer<'_> {
     /// Returns every known account and scope: those of the deployment's parameters, those of its organizational units,
-    /// and those that an operator registered or an event came from.
+    /// and those that an operator registered.
     ///
     /// # Errors
     /// When the store cannot be read.

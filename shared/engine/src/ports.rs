@@ -147,8 +147,14 @@ pub struct Claim {
 pub struct Registration {
     /// The Regions in which members may exist.
     pub regions: BTreeSet<Region>,
+    /// Whether an operator registered the account.
+    pub added: bool,
     /// Whether an operator recorded that the account was permanently removed, with all its resources.
     pub removed: bool,
+    /// Whether an operator blocked the account.
+    pub blocked: bool,
+    /// Whether a VPC of the account requested a mesh while peerd did not know the account.
+    pub asked: bool,
 }
 
 /// Which VPC requested which mesh, and the policies of the meshes that are declared in the store.
@@ -171,10 +177,13 @@ pub trait MembershipIndex: Send + Sync {
 /// The registered accounts, and the last listing of the organization.
 #[async_trait]
 pub trait AccountRegistry: Send + Sync {
-    /// The registrations of accounts, by operators and by first events.
+    /// The registrations of accounts.
     async fn accounts(&self) -> Result<BTreeMap<AccountId, Registration>, InfraError>;
-    /// Registers a scope, and clears the record that its account was removed.
+    /// Registers a Region of a known account after an event, and clears the record that the account was removed. A
+    /// blocked account stays as it is.
     async fn register(&self, scope: &Scope) -> Result<(), InfraError>;
+    /// Records that a VPC of an unknown account requested a mesh.
+    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError>;
     /// The last listing of the organization; empty if there is none.
     async fn organization(&self) -> Result<Organization, InfraError>;
     /// Writes the listing if `before` is still the stored version (0 for none), and returns whether it was.

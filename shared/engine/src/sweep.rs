@@ -17,7 +17,7 @@ impl Engine<'_> {
     /// When the store or the queue fails. The queue then delivers the sweep again, and its messages may be sent twice.
     pub async fn sweep(&self) -> Result<(), InfraError> {
         let known_accounts = self.observer().known_accounts().await?;
-        let (accounts, meshes) = (known_accounts.accounts(), self.observer().meshes().await?);
+        let (accounts, meshes) = (known_accounts.scanned(), self.observer().meshes().await?);
         tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
         let is_organized = !self.settings.units.is_empty() || !known_accounts.organization.units.is_empty();
         let discover = is_organized.then_some(Work::ListOrganization {});

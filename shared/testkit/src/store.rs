@@ -43,7 +43,20 @@ impl MemoryStore {
 
     /// Marks an account as removed for good, or undoes that, as an operator does.
     pub fn set_removed(&self, account: &AccountId, removed: bool) {
-        self.tables().accounts.insert(account.clone(), Registration { regions: BTreeSet::new(), removed });
+        self.tables().accounts.insert(account.clone(), Registration { removed, ..Registration::default() });
+    }
+
+    /// Blocks an account, or ends the block.
+    pub fn set_blocked(&self, account: &AccountId, blocked: bool) {
+        self.tables().accounts.entry(account.clone()).or_default().blocked = blocked;
+    }
+
+    /// Registers an account in a Region, as an operator does.
+    pub fn add_account(&self, Scope { account, region }: &Scope) {
+        let mut tables = self.tables();
+        let registration = tables.accounts.entry(account.clone()).or_default();
+        registration.regions.insert(region.clone());
+        (registration.added, registration.removed) = (true, false);
     }
 
     /// Returns the accounts that an operator removed for good.
@@ -136,6 +149,10 @@ impl AccountRegistry for MemoryStore {
 
     async fn register(&self, scope: &Scope) -> Result<(), InfraError> {
         self.call("UpdateItem", |tables| tables.register(scope)).await
+    }
+
+    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.accounts.entry(account.clone()).or_default().asked = true).await
     }
 
     async fn organization(&self) -> Result<Organization, InfraError> {

@@ -45,7 +45,9 @@ impl PlanContext<'_> {
     }
 
     fn not_admitted(&self, vpc: &VpcRef, policy: &Policy) -> Option<Denial> {
-        policy.admit.denial(vpc, &self.desired.organization)
+        let account = &vpc.scope.account;
+        let unknown = (!self.desired.accounts.known.contains(account)).then(|| Denial::UnknownAccount(account.clone()));
+        policy.admit.denial(vpc, &self.desired.organization).or(unknown)
     }
 
     /// Whether it cannot be determined if a mesh admits a VPC.
@@ -56,12 +58,11 @@ impl PlanContext<'_> {
     /// The VPCs that request this run's mesh and exceed its member limit. Connected VPCs keep their slots, then the earliest.
     pub(super) fn find_over_capacity(&self) -> BTreeSet<VpcRef> {
         let mesh = &self.desired.mesh;
-        let Some(admit) = self.desired.declared.get(mesh).map(|policy| &policy.admit) else { return BTreeSet::new() };
-        let Some(most) = admit.members else { return BTreeSet::new() };
+        let Some(policy) = self.desired.declared.get(mesh) else { return BTreeSet::new() };
+        let Some(most) = policy.admit.members else { return BTreeSet::new() };
         let made_for_it = self.made_for.iter().filter(|(_, meshes)| meshes.contains(mesh));
         let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
-        let refused =
-            |vpc: &VpcRef| admit.denial(vpc, &self.desired.organization).is_some_and(|denial| denial.is_certain());
+        let refused = |vpc: &VpcRef| self.not_admitted(vpc, policy).is_some_and(|denial| denial.is_certain());
         let mut asking: Vec<&VpcRef> = self.requesters_of(mesh).filter(|vpc| !refused(vpc)).collect();
         asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined_at(vpc, mesh), *vpc));
         asking.into_iter().skip(most).cloned().collect()

@@ -261,7 +261,8 @@ fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
         let (ours, requester) = (context.manages(peering), &peering.requester.scope);
         let made_for_it = ours && peering.tagged_meshes().contains(mesh);
         // The create call tags the requester's side, and that side has not shown it.
-        let may_be = !ours && !peering.is_shown_by(requester) && context.desired.accounts.contains(&requester.account);
+        let may_be =
+            !ours && !peering.is_shown_by(requester) && context.desired.accounts.known.contains(&requester.account);
         peering.ends().into_iter().filter(|end| !context.is_proven(end)).any(|end| {
             let failed = context.observed.scopes.contains_key(&end.scope); // rather than not tried
             made_for_it || may_be || (ours && (failed || context.is_unknown(end)))

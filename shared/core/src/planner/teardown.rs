@@ -163,16 +163,22 @@ fn remove_stale_routes(
 }
 
 /// Holds back all deletes of a mesh that together exceed what its policy allows one run to delete without a confirmation:
-/// those of this plan and those that the run has made already. Returns the others.
+/// those of this plan and those that the run has made already. Returns the others. The limits do not apply to peerings of
+/// blocked accounts, which an operator named.
 fn enforce_delete_limits<'a>(
     unwanted: Vec<Teardown<'a>>,
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) -> Vec<Teardown<'a>> {
-    let deleted = || context.observed.run.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
+    let is_blocked = |peering: &Peering| {
+        peering.ends().into_iter().any(|vpc| context.desired.accounts.blocked.contains(&vpc.scope.account))
+    };
+    let deleted = context.observed.run.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
+    let deleted: Vec<&Peering> = deleted.filter(|peering| !is_blocked(peering)).collect();
     let live = context.observed.peerings.values().filter(|p| context.manages(p) && p.status.is_live());
-    let existing = count_by_mesh(live.chain(deleted()));
-    let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(|p| p.status.is_live()).chain(deleted()));
+    let limited = |peering: &&Peering| peering.status.is_live() && !is_blocked(peering);
+    let existing = count_by_mesh(live.chain(deleted.iter().copied()));
+    let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(limited).chain(deleted));
     let mut held = BTreeSet::new();
     for (mesh, deletes) in deletes {
         let limits = context.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
@@ -187,7 +193,7 @@ fn enforce_delete_limits<'a>(
             held.insert(mesh);
         }
     }
-    let is_held = |one: &Teardown<'_>| one.peering.status.is_live() && !one.peering.tagged_meshes().is_disjoint(&held);
+    let is_held = |one: &Teardown<'_>| limited(&one.peering) && !one.peering.tagged_meshes().is_disjoint(&held);
     let (kept, allowed): (Vec<_>, Vec<_>) = unwanted.into_iter().partition(is_held);
     for one in kept {
         for mesh in &one.peering.tagged_meshes() & &held {

@@ -1,4 +1,4 @@
-//! Requests from accounts that the deployment does not know. peerd never accepts one
+//! Requests from accounts that the deployment does not know: for a peering, or for membership. peerd never accepts one
 //! (<https://docs.aws.amazon.com/vpc/latest/peering/accept-vpc-peering-connection.html> warns of unknown requesters).
 
 use super::context::PlanContext;
@@ -6,12 +6,16 @@ use super::decisions::Decisions;
 use crate::finding::Finding;
 use crate::observed::PeeringStatus;
 
-/// Reports pending requests from unknown accounts to VPCs that request the mesh.
+/// Reports unknown accounts whose VPCs request a mesh, and pending requests from unknown accounts to VPCs that request
+/// this run's mesh.
 pub fn report(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
+    for account in &context.desired.accounts.unknown {
+        decisions.report(Finding::UnknownAccount { account: account.clone() });
+    }
     for peering in context.observed.peerings.values() {
         let is_pending = matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance);
-        let is_known = context.desired.accounts.contains(&peering.requester.scope.account);
+        let is_known = context.desired.accounts.known.contains(&peering.requester.scope.account);
         let is_to_member = context.is_present(&peering.accepter)
             && context.meshes_of(&peering.accepter).contains(&context.desired.mesh);
         if is_pending && !is_known && is_to_member {

@@ -116,8 +116,78 @@ fn an_account_that_moves_during_a_listing_is_not_lost() {
     assert!(world.connected(&a, &b));
 }
 
+/// An event from an account that is in no parameter, no listed unit and no registration is ignored, without a call in
+/// that account; peerd reports the account with the command that registers it.
+#[test]
+fn an_unknown_account_joins_only_when_an_operator_registers_it() {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.rest();
+    world.transport.take_calls();
+    let outsider = world.vpc("x", scope(4, 0), "10.44.0.0/16", "prod");
+    world.rest();
+    let there = |call: &Call| call.scope.as_ref().is_some_and(|scope| scope.account == account(4));
+    assert!(!world.transport.take_calls().iter().any(there), "peerd calls nothing in an unknown account");
+    swept(&mut world);
+    assert_eq!(world.peering(&a, &outsider), None);
+    let [finding] = &open(&world, FindingKind::UnknownRequester)[..] else { panic!("one finding") };
+    assert!(finding.remedy("peerd").contains("`peerd account add 444444444444`"), "{}", finding.remedy("peerd"));
+
+    world.store.add_account(&scope(4, 0));
+    swept(&mut world);
+    assert!(world.connected(&a, &outsider));
+    assert_eq!(open(&world, FindingKind::UnknownRequester), []);
+}
+
+/// An account that is no longer known keeps what it has and gets nothing new.
+#[test]
+fn an_account_that_is_no_longer_known_keeps_what_it_has() {
+    let mut world = World::default();
+    world.store.add_account(&scope(4, 0));
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let left = world.vpc("x", scope(4, 0), "10.44.0.0/16", "prod");
+    swept(&mut world);
+    assert!(world.connected(&a, &left));
+    world.store.set_removed(&account(4), false); // the registration is lost
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    swept(&mut world);
+    assert!(world.connected(&a, &left) && world.connected(&a, &b));
+    assert_eq!(world.peering(&b, &left), None);
+    assert!(open(&world, FindingKind::Refused).iter().any(|finding| finding.message().contains("is not registered")));
+}
+
+/// What leads to a blocked account is removed, although the account cannot be read, is in a listed unit and its
+/// members exceed the delete limits. No event and no sweep brings it back; only the end of the block does.
+#[test]
+fn a_blocked_account_is_cut_off_until_an_operator_unblocks_it() {
+    let mut world = organized();
+    swept(&mut world);
+    let near = world.vpc("near", scope(1, 0), "10.1.0.0/16", "prod");
+    let far: Vec<VpcRef> = (0..12)
+        .map(|n| world.vpc(&format!("far{n}"), scope(3, 0), &format!("10.{}.0.0/16", 100 + n), "prod"))
+        .collect();
+    swept(&mut world);
+    assert!(far.iter().all(|far| world.connected(&near, far)));
+
+    world.set_denied(&account(3), true);
+    world.store.set_blocked(&account(3), true);
+    swept(&mut world);
+    assert!(far.iter().all(|far| world.peering(&near, far).is_none()), "12 of 12 peerings exceed the delete limits");
+    assert_eq!(world.target("near", "10.100.0.0/16"), None);
+    assert_eq!(open(&world, FindingKind::Unreadable), []);
+
+    world.set_denied(&account(3), false);
+    world.tag(&far[0], "prod staging").unwrap();
+    swept(&mut world);
+    assert_eq!(world.peering(&near, &far[0]), None);
+
+    world.store.set_blocked(&account(3), false);
+    swept(&mut world);
+    assert!(world.connected(&near, &far[0]));
+}
+
 /// For an account that an operator removed, peerd deletes everything that it can reach, and reports no unreadable
-/// scope; a later event from the account registers it again.
+/// scope; a later event from the account registers it again, if peerd still knows it.
 #[test]
 fn a_removed_account_leaves_no_trace() {
     let mut world = organized();

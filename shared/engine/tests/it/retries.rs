@@ -35,17 +35,18 @@ fn an_event_is_retried_if_its_peering_or_table_is_unreadable() {
 }
 
 #[test]
-fn a_scope_registered_by_its_first_event_is_swept_afterward() {
+fn a_region_of_a_known_account_is_swept_after_its_first_event() {
     let mut world = World::default();
+    world.store.add_account(&scope(4, 0));
     let stays = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
-    let first = world.vpc("d", scope(4, 0), "10.4.0.0/16", "staging");
+    let first = world.vpc("d", scope(4, 1), "10.4.0.0/16", "staging");
     world.rest();
     world.pass(MINUTE);
     world.untag(&first).unwrap();
     world.rest();
     assert_eq!(world.store.everybody().len(), 1, "only the registration names the scope");
     world.events_lost = true;
-    let second = world.vpc("e", scope(4, 0), "10.5.0.0/16", "prod");
+    let second = world.vpc("e", scope(4, 1), "10.5.0.0/16", "prod");
     world.sweep();
     world.rest();
     assert!(world.connected(&stays, &second));

@@ -371,17 +371,6 @@ fn two_concurrent_workers_create_one_peering() {
 }
 
 #[test]
-fn an_account_is_registered_by_its_first_event() {
-    let (mut world, a, ..) = prod();
-    let unknown = world.vpc("s", scope(4, 0), "10.44.0.0/16", "prod");
-    world.rest();
-    assert_connected(&world, &[&a, &unknown]);
-    world.sweep();
-    world.rest();
-    assert!(cloud_calls(&world).iter().any(|call| call.scope == Some(scope(4, 0))));
-}
-
-#[test]
 fn an_invalid_message_is_dropped() {
     let (mut world, ..) = prod();
     for event in [

@@ -37,7 +37,10 @@ impl World {
             mesh: mesh("prod"),
             delete_approval: DeleteApproval::WithinLimits,
             declared,
-            accounts: [1, 2, 3].map(|number| scope(number, 0).account).into(),
+            accounts: Accounts {
+                known: [1, 2, 3].map(|number| scope(number, 0).account).into(),
+                ..Accounts::default()
+            },
             organization: Organization::default(),
             indexed: BTreeMap::new(),
         };

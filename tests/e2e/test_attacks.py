@@ -1,0 +1,69 @@
+"""Attacks: what an account, a tag or an event cannot do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.client import checks
+from sandbox.client.control import Control
+from sandbox.client.model import ACCOUNTS, REGIONS
+from sandbox.client.sessions import Sessions
+from tests.e2e.cli import Peerd
+from tests.e2e.organization import Organization, organization
+from tests.e2e.waiting import until_idle
+from tests.e2e.world import World
+
+HUB, SECOND, THIRD = ACCOUNTS
+HOME, AWAY = REGIONS
+
+
+@pytest.fixture
+def units(sessions: Sessions, control: Control) -> Iterator[Organization]:
+    """The organization. The next sweep no longer lists the accounts of a test."""
+    with organization(sessions) as units:
+        yield units
+    control.sweep()
+    until_idle(control)
+
+
+def test_an_account_that_no_one_registered_does_not_join_by_its_role_and_a_tag(
+    world: World, peerd: Peerd, mesh: str, units: Organization
+) -> None:
+    peerd.declare(mesh)
+    outsider = units.account(units.root)  # in the organization, and in no unit of the deployment
+    ours = world.vpc(HUB, HOME, mesh=mesh)
+
+    theirs = world.vpc(outsider, HOME, mesh=mesh)
+
+    world.until_status(ours, f"joined {mesh}")
+    world.control.sweep()
+    world.until_idle()
+    assert not world.view(ours).live_peerings(theirs)
+    assert not [call for call in world.peerd_calls() if call["account"] == outsider]
+    assert outsider not in peerd.ok("account", "list")
+
+
+def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(
+    world: World, peerd: Peerd, mesh: str, units: Organization
+) -> None:
+    account = units.account(units.unit())
+    peerd.declare(mesh)
+    ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(account, HOME, mesh=mesh)
+    world.sweep_until_connected(ours, theirs)
+    world.control.faults(
+        {"service": "sts", "action": "AssumeRole", "account": account, "code": "AccessDenied", "status": 403}
+    )
+
+    peerd.ok("account", "block", account)
+
+    world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
+    world.eventually(lambda: checks.dangling_routes(world.snapshot(ours)))
+    world.control.faults()
+    world.tag(theirs, mesh)
+    world.control.sweep()
+    world.until_idle()
+    assert not world.view(ours).live_peerings(theirs)
+    refused = peerd.run("account", "add", account)
+    assert refused.code == 1 and f"peerd account unblock {account}" in refused.err
+    peerd.ok("account", "unblock", account)
+    world.until_connected(ours, theirs)
