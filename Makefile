@@ -109,11 +109,12 @@ lint-terms: $(VENV)
 	$(BIN)/typos
 
 lint-cfn: $(VENV)
-	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml
+	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml operator.yaml
 
 lint-templates: lint-cfn
 	$(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 	$(BIN)/sam validate --lint --region us-east-1 --template spoke.yaml
+	$(BIN)/sam validate --lint --region us-east-1 --template operator.yaml
 
 lint-rust: toolchain sdk-notice
 	cargo fmt --all --check

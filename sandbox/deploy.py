@@ -83,12 +83,12 @@ def check_binaries(project: Project) -> None:
             )
 
 
-def organize(organizations: Any) -> str:
-    """Creates the hub's organization with a unit from which peerd reads accounts; returns the unit's id."""
-    organizations.create_organization(FeatureSet="ALL")
+def organize(organizations: Any) -> tuple[str, str]:
+    """Creates the hub's organization with a unit from which peerd reads accounts; returns the ids of both."""
+    organization = organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
     root = organizations.list_roots()["Roots"][0]["Id"]
     created = organizations.create_organizational_unit(ParentId=root, Name=UNIT)
-    return created["OrganizationalUnit"]["Id"]
+    return organization, created["OrganizationalUnit"]["Id"]
 
 
 def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
@@ -99,8 +99,8 @@ def deploy_all(endpoint: str, private: str, project: Project, work: Path, progre
     clients = Clients(private)
     build = write_build_directory(project, work / "build")
     started = time.monotonic()
-    unit = organize(Clients(endpoint).client("organizations"))
-    sam_deploy(endpoint, clients, build, unit, work)
+    organization, unit = organize(Clients(endpoint).client("organizations"))
+    sam_deploy(endpoint, clients, build, organization, unit, work)
     progress(f"hub stack deployed in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     spoke = (project.templates / "spoke.yaml").read_text()
@@ -143,13 +143,16 @@ def write_build_directory(project: Project, build: Path) -> Path:
     return built
 
 
-def sam_deploy(endpoint: str, clients: Clients, template: Path, unit: str, work: Path) -> None:
+def sam_deploy(
+    endpoint: str, clients: Clients, template: Path, organization: str, unit: str, work: Path
+) -> None:
     clients.client("s3").create_bucket(Bucket=_BUCKET)
     parameters = {
         "Deployment": DEPLOYMENT,
         "Meshes": ",".join(MESHES),
         "Accounts": ",".join(ACCOUNTS),
         "OrganizationalUnits": unit,
+        "OrganizationId": organization,
         "Regions": ",".join(REGIONS),
         "ExternalId": EXTERNAL_ID,
         "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
