@@ -29,7 +29,7 @@ pub enum Command {
         /// Id of the account
         account: AccountId,
     },
-    /// End the block of an account, and scan it for members
+    /// End the block of an account, and sweep
     Unblock {
         /// Id of the account
         account: AccountId,
@@ -73,9 +73,8 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
     if !deployed.store.add_account(account, regions).await? {
         bail!("{account} is blocked; to let its VPCs join again, run `peerd account unblock {account}`");
     }
-    scan(account, deployed)
-        .await
-        .with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
+    let sent = deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await;
+    sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
     say(&format!("{account}: registered; scan queued"));
     Ok(String::new())
 }
@@ -93,15 +92,10 @@ async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
         bail!("{account} is not blocked; `peerd account list` shows the blocked accounts");
     }
     deployed.store.set_blocked(account, false).await?;
-    scan(account, deployed)
-        .await
-        .with_context(|| format!("{account}: unblocked, but scanned only by the next sweep"))?;
-    say(&format!("{account}: unblocked; scan queued"));
+    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
+    sent.with_context(|| format!("{account}: unblocked, but that takes effect only with the next sweep"))?;
+    say(&format!("{account}: unblocked; sweep queued"));
     Ok(String::new())
-}
-
-async fn scan(account: &AccountId, deployed: &Stack) -> Result<()> {
-    Ok(deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await?)
 }
 
 async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stack) -> Result<String> {

@@ -87,14 +87,17 @@ class Peerd:
         }
         self._environment = inherited | aws
 
-    def run(self, *arguments: str, stdin: str = "", **environment: str | None) -> CommandResult:
-        """Runs a command and returns its result; None removes a variable from the environment.
+    def run(
+        self, *arguments: str, stdin: str = "", directory: Path | None = None, **environment: str | None
+    ) -> CommandResult:
+        """Runs a command in a directory and returns its result; None removes a variable from the environment.
 
         Fails if the command prints JSON that violates its schema.
         """
         changed = self._environment | environment
         done = subprocess.run(
-            [self._binary, *arguments],
+            [self._binary.resolve(), *arguments],
+            cwd=directory,
             input=stdin,
             capture_output=True,
             text=True,

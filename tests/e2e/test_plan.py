@@ -95,6 +95,39 @@ def test_a_saved_plan_is_applied_only_while_it_is_current(
     peerd.ok("apply", "--file", file, "--yes")
 
 
+def test_a_saved_plan_permits_nothing_that_it_does_not_contain(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
+) -> None:
+    file, saved = write_config(tmp_path, "bound"), tmp_path / "plan.json"
+    one, two = eventless_world.vpc(HUB, HOME, mesh="bound"), eventless_world.vpc(SECOND, AWAY, mesh="bound")
+    peerd.ok("plan", "--file", file, "--out", str(saved))
+    plan = json.loads(saved.read_text())
+
+    saved.write_text(json.dumps(plan | {"meshes": {}}))
+    emptied = peerd.run("apply", str(saved), "--file", file)
+    saved.write_text(json.dumps(plan | {"origin": plan["origin"] | {"account": THIRD}}))
+    foreign = peerd.run("apply", str(saved), "--file", file)
+    saved.write_text(json.dumps(plan))
+    Path(file).write_text(Path(file).read_text() + "\n# edited\n")
+    edited = peerd.run("apply", str(saved), "--file", file)
+    implicit = peerd.run("apply", "--yes", directory=tmp_path)
+
+    assert emptied.code == 0 and "applied" not in emptied.out
+    assert foreign.code == 1 and "another account of the caller" in foreign.err
+    assert edited.code == 1 and "another source" in edited.err
+    assert implicit.code == 1 and "pass --file" in implicit.err
+    assert not checks.isolation_problems(eventless_world.snapshot(one, two), one, two)
+
+
+def test_a_role_of_one_account_is_refused_before_anything_is_read(peerd: Peerd, tmp_path: Path) -> None:
+    file = write_config(tmp_path, "solo")
+    Path(file).write_text(Path(file).read_text().replace(ROLE, f"arn:aws:iam::{HUB}:role/{ROLE}"))
+
+    refused = peerd.run("plan", "--file", file)
+
+    assert refused.code == 1 and "belongs to one account" in refused.err
+
+
 def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_plan(
     eventless_world: World, peerd: Peerd, mesh: str
 ) -> None:

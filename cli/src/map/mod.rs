@@ -100,7 +100,7 @@ async fn observe(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> 
     let observer = site.observer();
     let scopes = observer.scopes().await?;
     let mut map = Map::default();
-    let meshes = crate::plan::chosen(&observer, meshes).await?;
+    let meshes = crate::plan::chosen(&observer, (!meshes.is_empty()).then_some(meshes)).await?;
     progress::count("reading meshes", meshes.len());
     for mesh in meshes {
         let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;

@@ -1,11 +1,12 @@
 //! The ports with which a plan is made and applied: those of a deployment, or a file alone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use peerd_aws::{AwsCloud, OrganizationsApi, Sessions, Stack, SystemClock, configuration};
+use peerd_aws::{AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration};
 use peerd_core::finding_text::DEFAULT_STACK;
 use peerd_engine::memory_store::MemoryStore;
 use peerd_engine::{
@@ -14,7 +15,9 @@ use peerd_engine::{
 };
 
 use super::config::{self, Config};
+use super::saved::Origin;
 use crate::input;
+use sha2::{Digest, Sha256};
 
 /// The file that is read by default.
 const FILE: &str = "peerd.toml";
@@ -37,6 +40,11 @@ impl Source {
         self.file.clone().or_else(|| (no_stack && Path::new(FILE).exists()).then(|| FILE.into()))
     }
 
+    /// Whether a file is used that the arguments do not name.
+    pub fn is_implicit(&self, stack: Option<&str>) -> bool {
+        self.file.is_none() && self.file(stack).is_some()
+    }
+
     /// The role to assume from this machine.
     pub fn role(&self) -> Option<&str> {
         self.role.as_deref()
@@ -45,6 +53,9 @@ impl Source {
 
 /// The ports of the engine, on this machine.
 pub struct Backend {
+    /// What defines the meshes and accounts, as the user knows it and as a saved plan recognizes it.
+    source: (String, String),
+    caller: CallerClient,
     settings: Settings,
     /// EC2, in every account.
     pub cloud: AwsCloud,
@@ -72,10 +83,10 @@ impl Backend {
     }
 
     async fn of_file(file: &Path) -> Result<Self> {
-        let config = config::read(&input::read(file)?)
-            .with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
+        let text = input::read(file)?;
+        let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
-        let sessions = Sessions::load(config::role_arn(&role), external_id).await;
+        let sessions = Sessions::load(config::role_arn(&role)?, external_id).await;
         let settings = Settings {
             deployment,
             meshes: [].into(),
@@ -86,7 +97,9 @@ impl Backend {
             stack: DEFAULT_STACK.to_owned(),
         };
         let store = Box::new(MemoryStore::of(meshes));
-        Ok(Self::new(settings, sessions, store, Box::new(Noop), Box::new(Noop)))
+        let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let source = (input::name(file).into_owned(), format!("file with SHA-256 {digest}"));
+        Ok(Self::new(source, settings, sessions, store, Box::new(Noop), Box::new(Noop)))
     }
 
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
@@ -97,8 +110,9 @@ impl Backend {
             );
         };
         let deployed = Stack::of_stack(&configuration().await, stack).await?;
-        let Stack { name, store, queue, bus, meshes, accounts, regions, queues: _, hub: _, stack } = deployed;
-        let sessions = Sessions::load(config::role_arn(&role), None).await;
+        let Stack { name, store, queue, bus, meshes, accounts, regions, queues: _, hub: _, stack, stack_arn } =
+            deployed;
+        let sessions = Sessions::load(config::role_arn(&role)?, None).await;
         let settings = Settings {
             deployment: name,
             meshes,
@@ -106,12 +120,14 @@ impl Backend {
             units: [].into(),
             regions,
             role: role_name(&role).to_owned(),
-            stack,
+            stack: stack.clone(),
         };
-        Ok(Self::new(settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
+        let source = (format!("stack {stack}"), stack_arn);
+        Ok(Self::new(source, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
     }
 
     fn new(
+        source: (String, String),
         settings: Settings,
         sessions: Sessions,
         store: Box<dyn Store>,
@@ -120,12 +136,44 @@ impl Backend {
     ) -> Self {
         let organizations = OrganizationsApi::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
-        Self { settings, cloud: AwsCloud::new(sessions), organizations, store, queue, bus, worker }
+        let caller = sessions.caller_client();
+        Self { source, caller, settings, cloud: AwsCloud::new(sessions), organizations, store, queue, bus, worker }
     }
 
     /// The name of the hub's stack, for the commands in remedies.
     pub fn stack(&self) -> &str {
         &self.settings.stack
+    }
+
+    /// Where a plan comes from: the deployment, the source of its policies, the caller's account and the declared meshes.
+    ///
+    /// # Errors
+    /// When AWS does not say who the caller is, or the store cannot be read.
+    pub async fn origin(&self) -> Result<Origin> {
+        let Caller { account, .. } = self.caller.identity().await?;
+        let declared = self.observer().declared().await?.into_keys().collect();
+        let (deployment, source) = (self.settings.deployment.clone(), self.source.1.clone());
+        Ok(Origin { deployment, source, account, declared, created_at_ms: SystemClock.now() })
+    }
+
+    /// One line: from what, as whom, and in which accounts and Regions changes are made.
+    ///
+    /// # Errors
+    /// As [`Backend::origin`].
+    pub async fn summary(&self) -> Result<String> {
+        let caller = self.caller.identity().await?;
+        let scopes = self.observer().scopes().await?;
+        let accounts: BTreeSet<String> = scopes.iter().map(|scope| scope.account.to_string()).collect();
+        let regions: BTreeSet<String> = scopes.iter().map(|scope| scope.region.to_string()).collect();
+        let list = |items: BTreeSet<String>| items.into_iter().collect::<Vec<_>>().join(", ");
+        Ok(format!(
+            "from {}, as {}, with the role {} in the accounts {} and the Regions {}",
+            self.source.0,
+            caller.arn,
+            self.settings.role,
+            list(accounts),
+            list(regions)
+        ))
     }
 
     /// An observer with these ports; it only reads.

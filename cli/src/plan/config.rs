@@ -55,6 +55,7 @@ pub fn read(text: &str) -> Result<Config> {
         let policy = Policy::read(policy).with_context(|| format!("[meshes.{name}]"))?;
         read.insert(mesh, policy);
     }
+    role_arn(&role).context("field `role`")?;
     let deployment = match deployment {
         Some(deployment) => deployment,
         None => "peerd".parse()?,
@@ -63,8 +64,18 @@ pub fn read(text: &str) -> Result<Config> {
 }
 
 /// The ARN of a role in each account, with `{account}` in the place of the account's id.
-pub fn role_arn(role: &str) -> String {
-    if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{{account}}:role/{role}") }
+///
+/// # Errors
+/// When an ARN has no `{account}`: it would be the role of one account, in which all others appear to be empty.
+pub fn role_arn(role: &str) -> Result<String> {
+    match role.starts_with("arn:") {
+        true if !role.contains("{account}") => bail!(
+            "the role {role} belongs to one account; write its name, or its ARN with {{account}} in the place of the \
+             account id"
+        ),
+        true => Ok(role.to_owned()),
+        false => Ok(format!("arn:aws:iam::{{account}}:role/{role}")),
+    }
 }
 
 #[cfg(test)]
@@ -91,8 +102,8 @@ mod tests {
         assert_eq!(config.deployment.as_str(), "peerd");
         let policy = &config.meshes[&"prod".parse().unwrap()];
         assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
-        assert_eq!(role_arn(&config.role), "arn:aws:iam::{account}:role/operator");
-        assert_eq!(role_arn("arn:aws-cn:iam::{account}:role/x"), "arn:aws-cn:iam::{account}:role/x");
+        assert_eq!(role_arn(&config.role).unwrap(), "arn:aws:iam::{account}:role/operator");
+        assert_eq!(role_arn("arn:aws-cn:iam::{account}:role/x").unwrap(), "arn:aws-cn:iam::{account}:role/x");
     }
 
     #[test]
@@ -105,5 +116,7 @@ mod tests {
         assert!(refused("regions = [\"us-east-1\"]", "").contains("regions"));
         assert!(refused("accounts = [\"111111111111\"]", "").contains("neither `accounts` nor `units`"));
         assert!(refused("role", "rolle").contains("rolle"));
+        let one_account = refused("\"operator\"", "\"arn:aws:iam::111111111111:role/operator\"");
+        assert!(one_account.contains("field `role`") && one_account.contains("{account}"), "{one_account}");
     }
 }

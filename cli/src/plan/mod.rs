@@ -63,8 +63,9 @@ pub struct ApplyArguments {
 pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
     let site = Backend::open(source, stack).await?;
-    let previews = previews(&site.observer(), meshes).await?;
-    let plan = SavedPlan::of(&previews, site.stack());
+    let only = (!meshes.is_empty()).then_some(meshes);
+    let previews = previews(&site.observer(), only).await?;
+    let plan = SavedPlan::of(&previews, site.stack(), site.origin().await?);
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("saved to {0}; run `peerd apply {0}` to apply it", out.display()));
@@ -89,11 +90,16 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     let kept =
         plan.as_ref().map(|file| SavedPlan::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
     let kept = kept.transpose()?;
+    if source.is_implicit(stack) {
+        bail!(
+            "`peerd apply` uses no file that it is not given: pass --file peerd.toml, or a deployment with --stack and --role"
+        );
+    }
     let site = Backend::open(source, stack).await?;
+    say(&site.summary().await?);
     let engine = site.engine();
-    let meshes = kept.as_ref().map(SavedPlan::meshes).unwrap_or_default();
-    let previews = previews(&site.observer(), meshes).await?;
-    let now = SavedPlan::of(&previews, site.stack());
+    let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes)).await?;
+    let now = SavedPlan::of(&previews, site.stack(), site.origin().await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
@@ -113,19 +119,19 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     Ok(Answer { text, code: u8::from(!done) })
 }
 
-/// The given meshes, or all declared meshes.
-pub async fn chosen(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<MeshName>> {
+/// The given meshes, even if there are none; or all declared meshes.
+pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Result<Vec<MeshName>> {
     let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
-    if let Some(unknown) = only.iter().find(|mesh| !declared.contains(*mesh)) {
+    if let Some(unknown) = only.iter().flatten().find(|mesh| !declared.contains(*mesh)) {
         bail!(
             "mesh {unknown} is not declared; `peerd mesh declare {unknown}`, or [meshes.{unknown}] in peerd.toml, declares it"
         );
     }
-    Ok(if only.is_empty() { declared.into_iter().collect() } else { only })
+    Ok(only.unwrap_or_else(|| declared.into_iter().collect()))
 }
 
 /// Computes the forecasts of the given meshes, or of all declared meshes.
-async fn previews(observer: &Observer<'_>, only: Vec<MeshName>) -> Result<Vec<DryRun>> {
+async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Result<Vec<DryRun>> {
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
     progress::count("reading meshes", meshes.len());
     let runs = stream::iter(meshes).map(|mesh| preview(observer, mesh, &scopes)).buffered(CONCURRENCY);

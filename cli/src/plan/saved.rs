@@ -1,20 +1,38 @@
 //! A plan as a file: the pending changes of each mesh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use peerd_core::{MeshName, Rendered};
+use peerd_core::{AccountId, Deployment, MeshName, Rendered, Timestamp};
 use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
 
 /// The version of the format. A version may get additional fields; no field changes its meaning.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// How long a saved plan may be applied, in milliseconds: a day.
+const MAX_AGE_MS: Timestamp = 24 * 60 * 60 * 1000;
 
 /// A plan, as `peerd plan --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedPlan {
     version: u8,
+    origin: Origin,
     meshes: BTreeMap<MeshName, Mesh>,
+}
+
+/// Where a plan comes from. A plan of another origin is not applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The value of `peerd:managed-by`.
+    pub deployment: Deployment,
+    /// What defines the meshes and accounts: a file with the digest of its content, or a stack by its ARN.
+    pub source: String,
+    /// The account of the caller.
+    pub account: AccountId,
+    /// The declared meshes.
+    pub declared: BTreeSet<MeshName>,
+    /// When the plan was made, in milliseconds since the Unix epoch.
+    pub created_at_ms: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +55,7 @@ struct Line {
 
 impl SavedPlan {
     /// A plan from forecasts.
-    pub fn of(previews: &[DryRun], stack: &str) -> Self {
+    pub fn of(previews: &[DryRun], stack: &str, origin: Origin) -> Self {
         let mesh = |preview: &DryRun| {
             let step = |step: &peerd_core::Step| Line {
                 action: step.action.to_string(),
@@ -52,7 +70,7 @@ impl SavedPlan {
             }
         };
         let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
-        Self { version: FORMAT, meshes }
+        Self { version: FORMAT, origin, meshes }
     }
 
     /// Reads a file.
@@ -88,14 +106,29 @@ impl SavedPlan {
         self.meshes.values().all(|mesh| mesh.paused || mesh.steps.is_empty())
     }
 
-    /// Checks that the current plan has the same steps.
+    /// Checks that the current plan has the same origin and the same steps, and that this one is less than a day old.
     ///
     /// # Errors
-    /// When the plans differ. The error lists the new steps, and those that are no longer planned.
+    /// When the plans differ. The error lists the differences.
     pub fn still_holds(&self, now: &Self) -> Result<()> {
+        let (then, current) = (&self.origin, &now.origin);
+        let join = |meshes: &BTreeSet<MeshName>| meshes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        for (what, then, now) in [
+            ("deployment", then.deployment.to_string(), current.deployment.to_string()),
+            ("source", then.source.clone(), current.source.clone()),
+            ("account of the caller", then.account.to_string(), current.account.to_string()),
+            ("set of declared meshes", join(&then.declared), join(&current.declared)),
+        ] {
+            if then != now {
+                bail!("the saved plan has another {what}: {then}, and now {now}; run `peerd plan` again");
+            }
+        }
+        if current.created_at_ms.abs_diff(then.created_at_ms) > MAX_AGE_MS {
+            bail!("the saved plan is older than a day; run `peerd plan` again");
+        }
         let mut differences = Vec::new();
-        for (name, mesh) in &self.meshes {
-            let (then, now) = (lines(Some(mesh)), lines(now.meshes.get(name)));
+        for name in self.meshes.keys().chain(now.meshes.keys()).collect::<BTreeSet<_>>() {
+            let (then, now) = (lines(self.meshes.get(name)), lines(now.meshes.get(name)));
             differences.extend(now.iter().filter(|line| !then.contains(line)).map(|line| format!("new: {line}")));
             differences.extend(then.iter().filter(|line| !now.contains(line)).map(|line| format!("no longer: {line}")));
         }
@@ -106,9 +139,14 @@ impl SavedPlan {
     }
 }
 
-fn lines(mesh: Option<&Mesh>) -> Vec<&str> {
+/// The steps of a mesh as text, with the pair that each belongs to.
+fn lines(mesh: Option<&Mesh>) -> Vec<String> {
     let mesh = mesh.filter(|mesh| !mesh.paused);
-    mesh.into_iter().flat_map(|mesh| &mesh.steps).map(|line| line.action.as_str()).collect()
+    let line = |Line { action, pair }: &Line| match pair {
+        Some(pair) if !action.contains(pair.as_str()) => format!("{action} ({pair})"),
+        _ => action.clone(),
+    };
+    mesh.into_iter().flat_map(|mesh| &mesh.steps).map(line).collect()
 }
 
 #[cfg(test)]
@@ -118,7 +156,40 @@ mod tests {
     fn plan(actions: &[&str], paused: bool) -> SavedPlan {
         let steps = actions.iter().map(|action| Line { action: (*action).to_owned(), pair: None }).collect();
         let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new() };
-        SavedPlan { version: FORMAT, meshes: [("prod".parse().unwrap(), mesh)].into() }
+        SavedPlan { version: FORMAT, origin: origin(), meshes: [("prod".parse().unwrap(), mesh)].into() }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            deployment: "peerd".parse().unwrap(),
+            source: "stack arn:aws:cloudformation:us-east-1:111111111111:stack/peerd/1".to_owned(),
+            account: "111111111111".parse().unwrap(),
+            declared: ["prod".parse().unwrap()].into(),
+            created_at_ms: 1_795_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_saved_plan_of_another_origin_or_age_is_refused() {
+        let kept = plan(&["+ a"], false);
+        let refused = |change: fn(&mut Origin)| {
+            let mut now = plan(&["+ a"], false);
+            change(&mut now.origin);
+            kept.still_holds(&now).unwrap_err().to_string()
+        };
+        assert!(refused(|origin| origin.source += "/2").contains("another source"));
+        assert!(refused(|origin| origin.account = "222222222222".parse().unwrap()).contains("account of the caller"));
+        assert!(refused(|origin| origin.deployment = "acme".parse().unwrap()).contains("another deployment"));
+        assert!(refused(|origin| origin.declared.clear()).contains("set of declared meshes: prod, and now"));
+        assert!(refused(|origin| origin.created_at_ms += MAX_AGE_MS + 1).contains("older than a day"));
+    }
+
+    #[test]
+    fn a_plan_without_meshes_permits_no_change() {
+        let emptied = SavedPlan { meshes: BTreeMap::new(), ..plan(&["+ a"], false) };
+        assert_eq!(emptied.meshes(), []);
+        let said = emptied.still_holds(&plan(&["+ a"], false)).unwrap_err().to_string();
+        assert!(said.ends_with("differs:\n  new: + a"), "{said}");
     }
 
     #[test]
@@ -133,7 +204,7 @@ mod tests {
     #[test]
     fn an_invalid_plan_file_is_rejected() {
         assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("not a plan"));
-        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 1", "\"version\": 2");
-        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 2"));
+        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 2", "\"version\": 3");
+        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 3"));
     }
 }

@@ -96,7 +96,7 @@ impl DynamoStore {
     pub async fn mark_removed(&self, account: &AccountId) -> Result<(), InfraError> {
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update
-                .update_expression("SET removed = :true REMOVE regions")
+                .update_expression("SET removed = :true REMOVE regions, added")
                 .expression_attribute_values(":true", AttributeValue::Bool(true))
         })
         .await

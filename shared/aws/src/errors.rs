@@ -8,6 +8,8 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, ErrorKind, InfraError};
 
+use crate::sessions::WrongAccount;
+
 /// Converts an SDK error of the cloud: its kind, the call, and AWS's error or the reason why AWS did not respond.
 pub fn cloud<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> CloudError
 where
@@ -44,16 +46,21 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let Some(said) = error.as_service_error() else {
-        return if refused_role(error).is_some() { ErrorKind::Denied } else { ErrorKind::Unavailable };
+        let is_denied = refused_role(error).is_some() || causes(error).any(|cause| cause.is::<WrongAccount>());
+        return if is_denied { ErrorKind::Denied } else { ErrorKind::Unavailable };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     ErrorKind::of(said.code().unwrap_or_default(), said.message().unwrap_or_default(), status)
 }
 
+/// Returns an error and its causes.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+}
+
 /// Returns the error of STS if the call was not sent because the account's role cannot be assumed.
 fn refused_role<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AssumeRoleError> {
-    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
-    let refusal = causes.find_map(|cause| cause.downcast_ref::<AssumeRoleError>())?;
+    let refusal = causes(error).find_map(|cause| cause.downcast_ref::<AssumeRoleError>())?;
     let kind = ErrorKind::of(refusal.code().unwrap_or_default(), "", 0);
     (kind == ErrorKind::Denied).then_some(refusal)
 }

@@ -40,6 +40,6 @@ pub use hub::Hub;
 pub use organizations::OrganizationsApi;
 pub use queue::{QueueWithDlq, SqsQueue};
 pub use runs::PastRun;
-pub use sessions::Sessions;
+pub use sessions::{Caller, CallerClient, Sessions};
 pub use stack::{Stack, StackError, configuration};
 pub use store::DynamoStore;

@@ -10,7 +10,12 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use peerd_core::{AccountId, Scope};
+use peerd_engine::InfraError;
+
+use crate::errors;
 
 /// Attempts of one call, with the SDK's exponential back-off. They cover throttling and faults of a few seconds; a
 /// follow-up message covers longer ones.
@@ -46,6 +51,11 @@ impl Sessions {
         &self.base
     }
 
+    /// Returns the client that tells whose credentials the process has.
+    pub fn caller_client(&self) -> CallerClient {
+        CallerClient(aws_sdk_sts::Client::new(&self.base))
+    }
+
     /// Returns the client of a scope. It sends nothing yet: if the role cannot be assumed, the first call fails.
     pub async fn ec2(&self, scope: &Scope) -> aws_sdk_ec2::Client {
         if let Some(client) = lock(&self.clients).get(scope) {
@@ -76,11 +86,70 @@ impl Sessions {
         if let Some(external_id) = &self.external_id {
             provider = provider.external_id(external_id);
         }
-        let provider = provider.build().await;
+        let provider = OfAccount { provider: provider.build().await, account: account.clone() };
         let provider = aws_sdk_ec2::config::SharedCredentialsProvider::new(provider);
         let cache = aws_config::identity::IdentityCache::lazy().build();
         let config = self.base.clone().into_builder().credentials_provider(provider).identity_cache(cache).build();
         lock(&self.accounts).entry(account.clone()).or_insert(config).clone()
+    }
+}
+
+/// The principal whose credentials the process has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Its account.
+    pub account: AccountId,
+    /// Its ARN.
+    pub arn: String,
+}
+
+/// The client that tells whose credentials the process has.
+pub struct CallerClient(aws_sdk_sts::Client);
+
+impl CallerClient {
+    /// Returns the caller (GetCallerIdentity).
+    ///
+    /// # Errors
+    /// When there are no valid credentials, or STS does not respond.
+    pub async fn identity(&self) -> Result<Caller, InfraError> {
+        let call = "GetCallerIdentity";
+        let answer = self.0.get_caller_identity().send().await.map_err(|error| errors::port(call, error))?;
+        let account = answer.account().and_then(|account| account.parse().ok());
+        let account = account.ok_or_else(|| InfraError::new(format!("{call}: the answer has no account")))?;
+        Ok(Caller { account, arn: answer.arn().unwrap_or_default().to_owned() })
+    }
+}
+
+/// Credentials of a role that must be in one account. With those of another account, every VPC of this account would
+/// appear to be deleted.
+#[derive(Debug)]
+struct OfAccount {
+    provider: AssumeRoleProvider,
+    account: AccountId,
+}
+
+/// STS returned credentials of another account than the one whose role was to be assumed.
+#[derive(Debug, thiserror::Error)]
+#[error("the role of account {expected} was assumed in account {}", .found.as_deref().unwrap_or("unknown"))]
+pub(crate) struct WrongAccount {
+    expected: AccountId,
+    found: Option<String>,
+}
+
+impl ProvideCredentials for OfAccount {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let credentials = self.provider.provide_credentials().await?;
+            // The account of the role's session, from the ARN in the answer of AssumeRole.
+            let found = credentials.account_id().map(|account| account.as_str().to_owned());
+            if found.as_deref() == Some(self.account.as_str()) {
+                return Ok(credentials);
+            }
+            Err(CredentialsError::provider_error(WrongAccount { expected: self.account.clone(), found }))
+        })
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{DynamoStore, EventBridgeBus, QueueWithDlq, SqsQueue};
 pub struct Stack {
     /// The name of its stack.
     pub stack: String,
+    /// The ARN of its stack.
+    pub stack_arn: String,
     /// The name of the deployment, which is the value of its ownership tags.
     pub name: Deployment,
     /// Its table.
@@ -85,11 +87,13 @@ impl Stack {
         let status = answer.stacks().first().and_then(|stack| stack.stack_status()).map(ToString::to_string);
         let schedule = parameters.iter().find(|parameter| parameter.parameter_key() == Some("SweepSchedule"));
         let schedule = schedule.and_then(|parameter| parameter.parameter_value()).map(str::to_owned);
+        let stack_arn = answer.stacks().first().and_then(|stack| stack.stack_id()).unwrap_or(stack).to_owned();
         let arn = output("BusArn")?;
         let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
         let function = output("DriftRepairFunctionName")?;
         Ok(Self {
             stack: stack.to_owned(),
+            stack_arn,
             name: name.ok_or_else(|| foreign("parameter Deployment"))?,
             bus: EventBridgeBus::new(config, bus),
             hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),
