@@ -156,7 +156,7 @@ impl Backend {
         Ok(Origin { deployment, source, account, declared, created_at_ms: SystemClock.now() })
     }
 
-    /// One line: from what, as whom, and in which accounts and Regions changes are made.
+    /// One line: from what, by which principal, and in which accounts and Regions changes are made.
     ///
     /// # Errors
     /// As [`Backend::origin`].
