@@ -16,7 +16,7 @@ use crate::{input, say};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List the meshes that are declared or that a VPC requests
+    /// List the declared meshes
     List,
     /// Print the policy of a mesh
     Show {
@@ -176,7 +176,8 @@ async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str)
 
 /// Requests an immediate reconcile of the mesh, and reports what was done.
 async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<String> {
-    let work = Work::reconcile(mesh.clone(), BTreeSet::new(), false);
+    // Everywhere: VPCs that requested the mesh before it was declared are not in the index.
+    let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
     say(&format!("{mesh}: {done}; it is being reconciled"));

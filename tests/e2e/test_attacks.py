@@ -41,6 +41,31 @@ def test_an_account_that_no_one_registered_does_not_join_by_its_role_and_a_tag(
     assert not world.view(ours).live_peerings(theirs)
     assert not [call for call in world.peerd_calls() if call["account"] == outsider]
     assert outsider not in peerd.ok("account", "list")
+    peerd.ok("account", "block", outsider)  # ends a finding about it, if the bus delivered its event
+    world.until_idle()
+
+
+def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_settled(one, two)
+
+    def cost_of_a_sweep() -> int:
+        world.control.clear_calls()
+        world.control.sweep()
+        world.eventually(lambda: [] if world.peerd_calls() else ["the sweep has not started"])
+        world.until_idle()
+        return len(world.peerd_calls())
+
+    before = cost_of_a_sweep()
+    world.control.clear_calls()
+    world.tag(one, " ".join([mesh, *(f"flood-{number}" for number in range(20))]))
+    world.until_status(one, "refused +13")
+    world.until_idle()
+    assert len(world.peerd_calls()) <= 100
+    assert cost_of_a_sweep() == before
+    world.tag(one, mesh)
+    world.until_status(one, f"joined {mesh}")
 
 
 def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(

@@ -1,6 +1,6 @@
 //! The registrations of accounts, in the table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -59,20 +59,19 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn set_blocked(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {
-        self.update(ACCOUNTS, account.as_str(), "account", |update| match blocked {
-            true => update
-                .update_expression("SET blocked = :true")
-                .expression_attribute_values(":true", AttributeValue::Bool(true)),
-            false => update.update_expression("REMOVE blocked"),
-        })
-        .await
+        let (set, remove) = ("SET blocked = :true REMOVE asked", "REMOVE blocked");
+        self.update_flag(account, if blocked { set } else { remove }, blocked).await
     }
 
-    pub(crate) async fn record_asked(&self, account: &AccountId) -> Result<(), InfraError> {
+    pub(crate) async fn record_asked(&self, account: &AccountId, asked: bool) -> Result<(), InfraError> {
+        self.update_flag(account, if asked { "SET asked = :true" } else { "REMOVE asked" }, asked).await
+    }
+
+    /// Updates the registration of an account with an expression, in which `:true` occurs if `sets`.
+    async fn update_flag(&self, account: &AccountId, expression: &str, sets: bool) -> Result<(), InfraError> {
+        let value = sets.then(|| HashMap::from([(":true".to_owned(), AttributeValue::Bool(true))]));
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
-            update
-                .update_expression("SET asked = :true")
-                .expression_attribute_values(":true", AttributeValue::Bool(true))
+            update.update_expression(expression).set_expression_attribute_values(value)
         })
         .await
     }

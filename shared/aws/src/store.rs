@@ -212,8 +212,8 @@ impl AccountRegistry for DynamoStore {
         self.register_scope(scope).await
     }
 
-    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
-        self.record_asked(account).await
+    async fn record_unknown(&self, account: &AccountId, asked: bool) -> Result<(), InfraError> {
+        self.record_asked(account, asked).await
     }
 
     async fn organization(&self) -> Result<Organization, InfraError> {

@@ -168,7 +168,7 @@ impl Peering {
 
     /// The meshes that it was last tagged for, on either side.
     pub fn tagged_meshes(&self) -> BTreeSet<MeshName> {
-        self.tags.values().flat_map(|tags| tags::MeshTag::of(tags).meshes).collect()
+        self.tags.values().flat_map(tags::meshes_of_peering).collect()
     }
 
     /// Its two VPCs as a pair; `None` if both are the same VPC.

@@ -11,6 +11,7 @@ use crate::cidr::IpNet;
 use crate::finding::Finding;
 use crate::ids::{PeeringId, PrefixListId, RouteTableId, Scope, VpcId};
 use crate::observed::{PeeringStatus, RouteTarget};
+use crate::tags::MAX_MESHES;
 use crate::tags::MAX_VALUE_LEN;
 
 /// Between entries. An entry never contains it.
@@ -93,6 +94,8 @@ pub enum StatusReason {
     FailedPeering(PeeringId),
     /// The tag names something that is not a mesh name.
     InvalidMeshName,
+    /// The tag names more meshes than count.
+    TooManyMeshes,
     /// The mesh does not admit the VPC.
     Denied(Denial),
     /// Something of what the VPC advertises is rejected.
@@ -130,6 +133,7 @@ impl StatusReason {
             | Self::ForeignPeering(_)
             | Self::FailedPeering(_)
             | Self::InvalidMeshName
+            | Self::TooManyMeshes
             | Self::Denied(_)
             | Self::RejectedAdvertisement(_) => StatusState::Refused,
             Self::NotShown(_) => StatusState::More,
@@ -162,6 +166,7 @@ impl fmt::Display for StatusReason {
             Self::ForeignPeering(peering) => write!(f, "foreign peering {peering}"),
             Self::FailedPeering(peering) => write!(f, "AWS failed {peering}"),
             Self::InvalidMeshName => f.write_str("not a mesh name"),
+            Self::TooManyMeshes => write!(f, "only {MAX_MESHES} names count"),
             Self::Denied(denial) => denial.fmt(f),
             Self::RejectedAdvertisement(finding) => f.write_str(&finding.message()),
             Self::NotShown(entries) => write!(f, "{entries} not shown"),

@@ -43,13 +43,20 @@ pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', ',', '+', ';']).filter(|word| !word.is_empty())
 }
 
-/// The meshes that the tag `peerd:env` of a VPC requests.
+/// How many words of a tag count as names of meshes: a tag with more would cause calls for each of them.
+pub const MAX_MESHES: usize = 8;
+/// How much of an invalid word is reported, in characters: as much as a mesh name may have.
+pub const MAX_WORD_LEN: usize = 64;
+
+/// The meshes that the tag `peerd:env` of a VPC requests, or that `peerd:allow` of a security group names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeshTag {
-    /// The well-formed mesh names.
+    /// The well-formed mesh names among the first [`MAX_MESHES`] words.
     pub meshes: BTreeSet<MeshName>,
-    /// Words that are not mesh names; peerd reports each of them.
+    /// Other words among them, as far as [`MAX_WORD_LEN`]; peerd reports each of them.
     pub malformed: BTreeSet<String>,
+    /// The number of words beyond [`MAX_MESHES`]; peerd reports them as one.
+    pub excess: usize,
 }
 
 impl MeshTag {
@@ -62,14 +69,30 @@ impl MeshTag {
     /// tag policies forbid it use another separator.
     pub fn parse(value: &str) -> Self {
         let mut tag = Self::default();
-        for word in value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty()) {
-            match word.parse() {
+        for word in names(value) {
+            let name = word.parse();
+            let is_known = name.as_ref().is_ok_and(|mesh| tag.meshes.contains(mesh));
+            if !is_known && tag.meshes.len() + tag.malformed.len() >= MAX_MESHES {
+                tag.excess += 1;
+                continue;
+            }
+            match name {
                 Ok(mesh) => drop(tag.meshes.insert(mesh)),
-                Err(_) => drop(tag.malformed.insert(word.to_owned())),
+                Err(_) => drop(tag.malformed.insert(word.chars().take(MAX_WORD_LEN).collect())),
             }
         }
         tag
     }
+}
+
+/// The words of a value that names meshes.
+fn names(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty())
+}
+
+/// The meshes that the tags of one side of a peering name. peerd itself writes them, so they are not limited.
+pub fn meshes_of_peering(current: &Tags) -> BTreeSet<MeshName> {
+    current.get(ENV).into_iter().flat_map(|value| names(value)).filter_map(|word| word.parse().ok()).collect()
 }
 
 /// The role of a VPC in a hub-and-spoke mesh.
@@ -223,6 +246,17 @@ mod tests {
         let tag = MeshTag::parse("prod $x");
         assert_eq!(join_meshes(&tag.meshes), "prod");
         assert_eq!(tag.malformed, BTreeSet::from(["$x".to_owned()]));
+    }
+
+    #[test]
+    fn only_the_first_eight_words_of_a_mesh_tag_count() {
+        let tag = MeshTag::parse("a b c d e $f g h i j a");
+        assert_eq!(join_meshes(&tag.meshes), "a+b+c+d+e+g+h");
+        assert_eq!((tag.malformed.len(), tag.excess), (1, 2), "a second `a` is no other mesh");
+        let long = MeshTag::parse(&"$".repeat(200));
+        assert_eq!(long.malformed, BTreeSet::from(["$".repeat(MAX_WORD_LEN)]));
+        let written = Tags::from([(ENV.to_owned(), "a+b+c+d+e+f+g+h+i".to_owned())]);
+        assert_eq!(meshes_of_peering(&written).len(), 9, "peerd's own tag is not limited");
     }
 
     fn tag(key: &str, value: &str) -> Tags {

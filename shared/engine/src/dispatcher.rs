@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use peerd_core::{MeshName, Timestamp};
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ use crate::reconcile::ReconcileRequest;
 /// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
 /// event.
 const MAX_STALE_READS: u32 = 4;
+
+/// The number of meshes that are reconciled concurrently.
+const CONCURRENCY: usize = 8;
 
 /// One message as the queue delivered it.
 #[derive(Debug, Clone)]
@@ -79,8 +82,9 @@ impl Engine<'_> {
             self.assess_all(events, &mut batch).await;
         }
         let Batch { requests, mut retry } = batch;
-        let answers = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
-        for (request, done) in requests.values().zip(join_all(answers).await) {
+        let runs = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
+        let runs: Vec<bool> = stream::iter(runs).buffered(CONCURRENCY).collect().await;
+        for (request, done) in requests.values().zip(runs) {
             if !done {
                 retry.extend(&request.deliveries);
             }

@@ -22,8 +22,8 @@ pub struct BatchReads {
     known: KnownAccounts,
     /// The VPCs that the events name, as read from each scope.
     vpcs: BTreeMap<Scope, Result<BTreeMap<VpcRef, Vpc>, CloudError>>,
-    /// The declared meshes, once an event needed them.
-    declared: Option<BTreeMap<MeshName, Policy>>,
+    /// The declared meshes.
+    declared: BTreeMap<MeshName, Policy>,
 }
 
 /// The result of reading the resources of one event.
@@ -50,10 +50,15 @@ impl EventImpact {
     }
 }
 
-/// Whether the status tag of a VPC that requests no mesh must be written or removed: its mesh tag contains an invalid
-/// name, or it has a status tag.
+/// Whether the status tag of a VPC that requests no indexed mesh must be written or removed: its mesh tag contains
+/// something, or it has a status tag.
 fn is_reported(vpc: &Vpc) -> bool {
-    !MeshTag::of(&vpc.tags).malformed.is_empty() || vpc.tags.contains_key(tags::STATUS)
+    MeshTag::of(&vpc.tags) != MeshTag::default() || vpc.tags.contains_key(tags::STATUS)
+}
+
+/// Returns an active mesh, to write status tags: the run of any mesh writes those of all VPCs that it reads.
+fn any_active(declared: &BTreeMap<MeshName, Policy>) -> Option<MeshName> {
+    declared.iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then(|| mesh.clone()))
 }
 
 impl Engine<'_> {
@@ -74,7 +79,7 @@ impl Engine<'_> {
             (scope, by_ref)
         });
         let vpcs = stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
-        Ok(BatchReads { known, vpcs, declared: None })
+        Ok(BatchReads { known, vpcs, declared: self.observer().declared().await? })
     }
 
     /// Reads all resources that an event names. If `has_retries_left` is false, a read that contradicts the event is accepted.
@@ -98,7 +103,7 @@ impl Engine<'_> {
         }
         let is_known = |scope: &Scope| reads.known.knows(scope);
         for (scope, id) in peerings.iter().filter(|(scope, _)| is_known(scope)) {
-            self.read_peering(scope, id, &mut impact).await?;
+            self.read_peering(scope, id, &reads.declared, &mut impact).await?;
         }
         for (scope, id) in tables.iter().filter(|(scope, _)| is_known(scope)) {
             let table = self.cloud.route_table(scope, id).await;
@@ -133,9 +138,9 @@ impl Engine<'_> {
         }
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
         self.register(&vpc.scope, &mut reads.known).await?;
-        let mut touched = self.scan_vpc(vpc, read, tag_version).await?.touched;
+        let mut touched = self.scan_vpc(vpc, read, tag_version, &reads.declared).await?.touched;
         if touched.is_empty() && read.is_some_and(is_reported) {
-            touched.extend(self.any_mesh(&mut reads.declared).await?);
+            touched.extend(any_active(&reads.declared));
         }
         impact.add_meshes(touched, &[vpc.scope.clone()].into());
         Ok(())
@@ -151,7 +156,7 @@ impl Engine<'_> {
         tracing::warn!(%account, "event of an account that is not registered, ignored");
         let asks = matches!(expect, ExpectedState::Tagged { asks, .. } if !asks.meshes.is_empty());
         if asks && !known.removed.contains(account) && !known.accounts.unknown.contains(account) {
-            self.store.record_unknown(account).await?;
+            self.store.record_unknown(account, true).await?;
         }
         Ok(())
     }
@@ -167,19 +172,15 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Returns an active mesh, to write status tags: the run of any mesh writes those of all VPCs that it reads.
-    async fn any_mesh(
+    /// Adds the meshes of the VPCs of a peering and, if the deployment owns it, the declared meshes that its tags name: a
+    /// foreign peering's tags wake nothing.
+    async fn read_peering(
         &self,
-        declared: &mut Option<BTreeMap<MeshName, Policy>>,
-    ) -> Result<Option<MeshName>, InfraError> {
-        let declared = match declared {
-            Some(declared) => declared,
-            None => declared.insert(self.observer().declared().await?),
-        };
-        Ok(declared.iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then(|| mesh.clone())))
-    }
-
-    async fn read_peering(&self, scope: &Scope, id: &PeeringId, impact: &mut EventImpact) -> Result<(), InfraError> {
+        scope: &Scope,
+        id: &PeeringId,
+        declared: &BTreeMap<MeshName, Policy>,
+        impact: &mut EventImpact,
+    ) -> Result<(), InfraError> {
         let view = match self.cloud.peering(scope, id).await {
             Ok(Some(view)) => view,
             Ok(None) => {
@@ -192,7 +193,11 @@ impl Engine<'_> {
             }
         };
         let ends = [&view.requester, &view.accepter];
-        let mut meshes = MeshTag::of(&view.tags).meshes;
+        let mut meshes = match tags::has_ownership_tag(&view.tags, &self.settings.deployment) {
+            true => tags::meshes_of_peering(&view.tags),
+            false => BTreeSet::new(),
+        };
+        meshes.retain(|mesh| declared.contains_key(mesh));
         for end in ends {
             meshes.extend(self.indexed_meshes_of(end).await?);
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{AccountId, DesiredState, Member, MeshName, ObservedState, Scope, Vpc, VpcRef};
+use peerd_core::{AccountId, DesiredState, Member, MeshName, ObservedState, Policy, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
@@ -36,7 +36,8 @@ pub struct AccountScan {
 }
 
 impl Engine<'_> {
-    /// Compares what was read of a VPC (nothing if it does not exist) with the index, and writes the difference. The
+    /// Compares what was read of a VPC (nothing if it does not exist) with the index, and writes the difference. Of the
+    /// meshes that it requests, only declared ones are indexed: otherwise every tag could add work to every sweep. The
     /// meshes that it left stay in the index until [`Engine::prune_index`]. `tag_version` is the tag change that the event
     /// reported. For a minute after a change, a read without an event, or with an older tag change than the indexed
     /// one, may be stale, and peerd does not conclude from it that the VPC left.
@@ -48,10 +49,11 @@ impl Engine<'_> {
         vpc: &VpcRef,
         read: Option<&Vpc>,
         tag_version: Option<u64>,
+        declared: &BTreeMap<MeshName, Policy>,
     ) -> Result<IndexUpdate, InfraError> {
         for _ in 0..MAX_TRIES {
             let before = self.store.member(vpc).await?;
-            let now = self.member_now(vpc, read, tag_version, before.as_ref());
+            let now = self.member_now(vpc, read, tag_version, before.as_ref(), declared);
             let touched = now.meshes.clone();
             if touched.is_empty() || before.as_ref() == Some(&now) {
                 return Ok(IndexUpdate { touched, changed: false });
@@ -71,10 +73,12 @@ impl Engine<'_> {
         read: Option<&Vpc>,
         tag_version: Option<u64>,
         before: Option<&Member>,
+        declared: &BTreeMap<MeshName, Policy>,
     ) -> Member {
-        let requested = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+        let mut requested = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+        requested.retain(|mesh| declared.contains_key(mesh) || before.is_some_and(|it| it.meshes.contains(mesh)));
         let tag_version_read = tag_version.filter(|_| read.is_some()).unwrap_or_default();
-        let Some(before) = before else { return self.new_member(vpc, read, tag_version_read) };
+        let Some(before) = before else { return self.new_member(vpc, read, tag_version_read, requested) };
         let meshes = &before.meshes | &requested;
         let is_reported = tag_version.is_some_and(|version| version >= before.tag_version);
         let is_young = self.clock.now() < before.changed_at + SETTLED_MS;
@@ -106,8 +110,7 @@ impl Engine<'_> {
         }
     }
 
-    fn new_member(&self, vpc: &VpcRef, read: Option<&Vpc>, tag_version: u64) -> Member {
-        let meshes = read.map(|vpc| MeshTag::of(&vpc.tags).meshes).unwrap_or_default();
+    fn new_member(&self, vpc: &VpcRef, read: Option<&Vpc>, tag_version: u64, meshes: BTreeSet<MeshName>) -> Member {
         let changed_at = self.clock.now();
         Member {
             vpc: vpc.clone(),
@@ -170,8 +173,9 @@ impl Engine<'_> {
     /// When the registered scopes cannot be read.
     pub async fn scan_account(&self, account: &AccountId) -> Result<AccountScan, InfraError> {
         let mut scan = AccountScan::default();
+        let declared = self.observer().declared().await?;
         for scope in self.observer().scopes().await?.into_iter().filter(|scope| scope.account == *account) {
-            match self.scan_scope(&scope).await {
+            match self.scan_scope(&scope, &declared).await {
                 Ok(meshes) => {
                     for mesh in meshes {
                         scan.changed.entry(mesh).or_default().insert(scope.clone());
@@ -189,7 +193,11 @@ impl Engine<'_> {
         Ok(scan)
     }
 
-    async fn scan_scope(&self, scope: &Scope) -> Result<BTreeSet<MeshName>, ScanError> {
+    async fn scan_scope(
+        &self,
+        scope: &Scope,
+        declared: &BTreeMap<MeshName, Policy>,
+    ) -> Result<BTreeSet<MeshName>, ScanError> {
         let mut vpcs: BTreeMap<VpcRef, Option<Vpc>> = BTreeMap::new();
         for mesh in self.observer().meshes().await?.keys() {
             let members = self.store.members(mesh).await?.into_iter().filter(|member| member.vpc.scope == *scope);
@@ -198,7 +206,7 @@ impl Engine<'_> {
         vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.vpc_ref.clone(), Some(vpc))));
         let mut changed = BTreeSet::new();
         for (vpc, read) in &vpcs {
-            let surveyed = self.scan_vpc(vpc, read.as_ref(), None).await?;
+            let surveyed = self.scan_vpc(vpc, read.as_ref(), None, declared).await?;
             if surveyed.changed {
                 changed.extend(surveyed.touched);
             }

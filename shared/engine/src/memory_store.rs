@@ -202,8 +202,8 @@ impl AccountRegistry for MemoryStore {
         Ok(())
     }
 
-    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
-        self.tables().accounts.entry(account.clone()).or_default().asked = true;
+    async fn record_unknown(&self, account: &AccountId, asked: bool) -> Result<(), InfraError> {
+        self.tables().accounts.entry(account.clone()).or_default().asked = asked;
         Ok(())
     }
 

@@ -36,7 +36,11 @@ impl Engine<'_> {
         let new: BTreeSet<&AccountId> =
             now.accounts.keys().filter(|account| !before.accounts.contains_key(account)).collect();
         tracing::info!(accounts = now.accounts.len(), new = new.len(), units = now.units.len(), "organization listed");
+        let registrations = self.store.accounts().await?;
         for account in new {
+            if registrations.get(account).is_some_and(|registration| registration.asked) {
+                self.store.record_unknown(account, false).await?;
+            }
             self.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await?;
         }
         let by_unit =

@@ -182,8 +182,8 @@ pub trait AccountRegistry: Send + Sync {
     /// Registers a Region of a known account after an event, and clears the record that the account was removed. A
     /// blocked account stays as it is.
     async fn register(&self, scope: &Scope) -> Result<(), InfraError>;
-    /// Records that a VPC of an unknown account requested a mesh.
-    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError>;
+    /// Records whether a VPC of an unknown account requested a mesh.
+    async fn record_unknown(&self, account: &AccountId, asked: bool) -> Result<(), InfraError>;
     /// The last listing of the organization; empty if there is none.
     async fn organization(&self) -> Result<Organization, InfraError>;
     /// Writes the listing if `before` is still the stored version (0 for none), and returns whether it was.

@@ -151,8 +151,8 @@ impl AccountRegistry for MemoryStore {
         self.call("UpdateItem", |tables| tables.register(scope)).await
     }
 
-    async fn record_unknown(&self, account: &AccountId) -> Result<(), InfraError> {
-        self.call("UpdateItem", |tables| tables.accounts.entry(account.clone()).or_default().asked = true).await
+    async fn record_unknown(&self, account: &AccountId, asked: bool) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.accounts.entry(account.clone()).or_default().asked = asked).await
     }
 
     async fn organization(&self) -> Result<Organization, InfraError> {

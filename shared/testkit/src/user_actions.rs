@@ -2,8 +2,6 @@
 //!
 //! A call that AWS refuses changes nothing and sends no event: the event rules filter failed calls out.
 
-use std::collections::BTreeSet;
-
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::tags::{self, Tags};
 use peerd_core::{
@@ -154,10 +152,10 @@ impl World {
         Ok(())
     }
 
-    /// An operator declares a mesh with a policy, and requests a reconcile of it.
+    /// An operator declares a mesh with a policy, and requests a reconcile of it everywhere.
     pub fn declare(&mut self, mesh: &MeshName, policy: Policy) {
         self.store.declare(mesh, policy);
-        self.ask(mesh, BTreeSet::new());
+        self.ask_everywhere(mesh);
     }
 
     /// A user deletes a VPC with its route tables.

@@ -226,6 +226,11 @@ impl World {
         self.post(Work::reconcile(mesh.clone(), scopes, false));
     }
 
+    /// Requests a reconcile of a mesh in every known scope.
+    pub fn ask_everywhere(&mut self, mesh: &MeshName) {
+        self.post(Work::reconcile(mesh.clone(), BTreeSet::new(), true));
+    }
+
     /// Approves the deletes of a mesh that exceed its limits, as an operator does.
     pub fn confirm(&mut self, mesh: &MeshName) {
         let (mesh, scopes) = (mesh.clone(), BTreeSet::new());

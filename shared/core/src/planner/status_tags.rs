@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::context::PlanContext;
 use super::decisions::Decisions;
 use crate::action::Action;
+use crate::admission::Denial;
 use crate::finding::Finding;
 use crate::ids::{MeshName, VpcId};
 use crate::observed::Vpc;
@@ -33,6 +34,12 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     for name in &requested.malformed {
         entries.insert(StatusEntry::of_mesh(name, &StatusReason::InvalidMeshName));
     }
+    if requested.excess > 0 {
+        entries.insert(StatusEntry::of_mesh(format!("+{}", requested.excess), &StatusReason::TooManyMeshes));
+    }
+    for name in requested.meshes.iter().filter(|name| !context.desired.declared.contains_key(*name)) {
+        entries.insert(StatusEntry::of_mesh(name, &StatusReason::Denied(Denial::NotDeclared)));
+    }
     if requested.meshes.contains(mesh) {
         let shares = requested.meshes.len() + requested.malformed.len();
         entries.extend(status::fit(entries_of_mesh(vpc, context, decisions), shares));
@@ -42,15 +49,15 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     entries
 }
 
-/// Whether an entry is for the run of another mesh to rewrite: of a mesh that the VPC requests, or of a declared mesh that it
-/// left, that still has a peering of the VPC, and that waits for a confirmation.
+/// Whether an entry is for the run of another mesh to rewrite: of a declared mesh that the VPC requests, or that it left, that
+/// still has a peering of the VPC, and that waits for a confirmation.
 fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
     let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
     let is_held = |mesh: &MeshName| {
         is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.vpc_ref, mesh)
     };
-    !is_named(&context.desired.mesh)
-        && (requested.meshes.iter().any(is_named) || context.desired.declared.keys().any(is_held))
+    let is_due = |mesh: &MeshName| is_named(mesh) && requested.meshes.contains(mesh) || is_held(mesh);
+    !is_named(&context.desired.mesh) && context.desired.declared.keys().any(is_due)
 }
 
 fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {

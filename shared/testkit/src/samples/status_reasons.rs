@@ -36,6 +36,7 @@ pub fn samples() -> Vec<StatusReason> {
         StatusReason::ForeignPeering(peering()),
         StatusReason::FailedPeering(peering()),
         StatusReason::InvalidMeshName,
+        StatusReason::TooManyMeshes,
         StatusReason::Denied(Denial::NotDeclared),
         StatusReason::RejectedAdvertisement(rejected),
         StatusReason::NotShown(3),

@@ -290,7 +290,8 @@ impl Oracle {
         }
     }
 
-    /// Checks that the index has all requested memberships, and if `exactly`, no others.
+    /// Checks that the index has all requested memberships of declared meshes, and if `exactly`, no others. Those of a
+    /// mesh that was declared once may stay.
     pub fn index(&self, index: &BTreeMap<MeshName, BTreeSet<VpcRef>>, exactly: bool) -> Vec<String> {
         let mut asked: BTreeMap<String, BTreeSet<VpcRef>> = BTreeMap::new();
         for vpc in self.facts.existing() {
@@ -301,12 +302,14 @@ impl Oracle {
         }
         let mut index: BTreeMap<String, BTreeSet<VpcRef>> =
             index.iter().map(|(mesh, vpcs)| (mesh.to_string(), vpcs.clone())).collect();
-        if !exactly {
-            for (mesh, vpcs) in &mut index {
-                vpcs.retain(|vpc| asked.get(mesh).is_some_and(|asked| asked.contains(vpc)));
-            }
-            index.retain(|_, vpcs| !vpcs.is_empty());
+        let policies = self.facts.policies.now();
+        for (mesh, vpcs) in &mut index {
+            let is_asked = |vpc: &VpcRef| asked.get(mesh).is_some_and(|asked| asked.contains(vpc));
+            let is_declared = policies.contains_key(mesh);
+            vpcs.retain(|vpc| if is_declared { exactly || is_asked(vpc) } else { exactly && !is_asked(vpc) });
         }
+        index.retain(|_, vpcs| !vpcs.is_empty());
+        asked.retain(|mesh, _| policies.contains_key(mesh));
         if index == asked { Vec::new() } else { vec![format!("the index has {index:?} instead of {asked:?}")] }
     }
 }
