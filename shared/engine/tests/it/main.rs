@@ -5,6 +5,7 @@ mod contention;
 mod crash_recovery;
 mod ensure;
 mod event_parsing;
+mod floods;
 mod groups;
 mod notifications;
 mod policies;

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::cidr::{self, IpNet};
-use peerd_core::{Policy, RouteTarget, Tags, VpcRef, tags};
+use peerd_core::{RouteTarget, Tags, VpcRef};
 use peerd_engine::Outcome;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{AwsBehavior, Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
@@ -368,54 +368,6 @@ fn two_concurrent_workers_create_one_peering() {
     assert!(outcomes.contains(&Outcome::Busy), "{outcomes:?}");
     let created = cloud_calls(&world).into_iter().filter(|call| call.name == "CreateVpcPeeringConnection");
     assert_eq!(created.count(), 1);
-}
-
-/// Mesh names that no one declared cost one run when the tag changes, to report them, and nothing in any sweep.
-#[test]
-fn undeclared_meshes_in_a_tag_cost_no_sweep_anything() {
-    let (mut world, a, ..) = prod();
-    let swept = |world: &mut World| {
-        world.transport.take_calls();
-        world.sweep();
-        world.rest();
-        cloud_calls(world).len()
-    };
-    let before = swept(&mut world);
-    let names: Vec<String> = (0..44).map(|n| format!("m{n}")).collect();
-    world.transport.take_calls();
-    world.tag(&a, &format!("prod {}", names.join(" "))).unwrap();
-    world.rest();
-    assert!(cloud_calls(&world).len() <= 100);
-    assert_eq!(swept(&mut world), before);
-    let status = world.status(&a).unwrap();
-    assert!(status.contains("refused m0: mesh is not declared"), "{status}");
-    assert!(status.contains("refused +37: only 8 names count"), "{status}");
-}
-
-/// A mesh finds the VPCs that requested it before it was declared.
-#[test]
-fn a_declared_mesh_finds_the_vpcs_that_requested_it_before() {
-    let (mut world, ..) = prod();
-    let early = [1, 2].map(|n| world.vpc(&format!("n{n}"), scope(n, 0), &format!("10.{}.0.0/16", 60 + n), "new"));
-    world.rest();
-    assert_eq!(world.status(&early[0]).as_deref(), Some("refused new: mesh is not declared"));
-    world.declare(&mesh("new"), Policy::default());
-    world.rest();
-    assert_connected(&world, &[&early[0], &early[1]]);
-}
-
-/// The tags of a peering that another principal owns wake nothing.
-#[test]
-fn mesh_names_on_a_foreign_peering_wake_no_run() {
-    let (mut world, ..) = prod();
-    let [one, two] = [7, 8].map(|n| world.vpc(&format!("f{n}"), scope(1, 0), &format!("10.{}.0.0/16", 70 + n), ""));
-    world.rest();
-    world.transport.take_calls();
-    let id =
-        world.request_peering(&one, &two, &Tags::from([(tags::ENV.to_owned(), "prod staging".to_owned())])).unwrap();
-    world.accept_peering(&two.scope, &id).unwrap();
-    world.rest();
-    assert!(cloud_calls(&world).len() < 10);
 }
 
 #[test]
