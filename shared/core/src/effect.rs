@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::cidr::IpNet;
-use crate::ids::{Pair, RouteTableId, SecurityGroupRuleId};
+use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupRuleId};
 use crate::ingress::{Ingress, IngressRule};
 use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
 use crate::tags;
@@ -55,28 +55,14 @@ impl ObservedState {
             (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
                 self.add_peering(&pair.requester().scope, *view);
             }
-            (Action::AcceptPeering { peering, scope }, Effect::Status(status)) => {
-                if let Some(peering) = self.peerings.get_mut(peering) {
-                    peering.status = status;
-                    peering.tags.entry(scope.clone()).or_default();
-                }
-            }
-            (Action::TagPeering { peering, scope, tags }, _) => {
-                if let Some(peering) = self.peerings.get_mut(peering) {
-                    peering.tags.entry(scope.clone()).or_default().extend(tags.clone());
-                }
-            }
-            (Action::ReleasePeering { peering, scope }, _) => {
-                let current = self.peerings.get_mut(peering).and_then(|peering| peering.tags.get_mut(scope));
-                current
-                    .into_iter()
-                    .for_each(|current| tags::OWNERSHIP_KEYS.iter().for_each(|key| drop(current.remove(*key))));
-            }
-            (Action::SetDns { peering, vpc, on, .. }, _) => {
-                if let Some(peering) = self.peerings.get_mut(peering) {
-                    peering.dns.insert(vpc.clone(), *on);
-                }
-            }
+            (
+                Action::AcceptPeering { peering, .. }
+                | Action::TagPeering { peering, .. }
+                | Action::ReleasePeering { peering, .. }
+                | Action::SetDns { peering, .. }
+                | Action::DeletePeering { peering, .. },
+                effect,
+            ) => self.apply_to_peering(peering, action, effect),
             (
                 Action::AddRoute { table, destination, peering, .. }
                 | Action::ReplaceRoute { table, destination, peering, .. },
@@ -89,12 +75,6 @@ impl ObservedState {
                 }
             }
             (Action::RemoveRoute { table, destination, .. }, _) => self.remove_route(table, destination),
-            (Action::DeletePeering { peering, .. }, _) => {
-                self.run.deleted.insert(peering.clone());
-                if let Some(peering) = self.peerings.get_mut(peering) {
-                    peering.status = PeeringStatus::Deleted;
-                }
-            }
             (Action::AuthorizeIngress { .. } | Action::TagIngress { .. } | Action::RevokeIngress { .. }, effect) => {
                 self.ingress.apply_effect(action, effect);
             }
@@ -106,7 +86,31 @@ impl ObservedState {
                     }
                 }
             }
-            (Action::CreatePeering { .. } | Action::AcceptPeering { .. }, _) => {}
+            (Action::CreatePeering { .. }, _) => {}
+        }
+    }
+
+    fn apply_to_peering(&mut self, id: &PeeringId, action: &Action, effect: Effect) {
+        if matches!(action, Action::DeletePeering { .. }) {
+            self.run.deleted.insert(id.clone());
+        }
+        let Some(peering) = self.peerings.get_mut(id) else { return };
+        match (action, effect) {
+            (Action::AcceptPeering { scope, .. }, Effect::Status(status)) => {
+                peering.status = status;
+                peering.tags.entry(scope.clone()).or_default();
+            }
+            (Action::TagPeering { scope, tags, .. }, _) => {
+                peering.tags.entry(scope.clone()).or_default().extend(tags.clone());
+            }
+            (Action::ReleasePeering { scope, .. }, _) => {
+                if let Some(current) = peering.tags.get_mut(scope) {
+                    current.retain(|key, _| !tags::OWNERSHIP_KEYS.contains(&key.as_str()));
+                }
+            }
+            (Action::SetDns { vpc, on, .. }, _) => drop(peering.dns.insert(vpc.clone(), *on)),
+            (Action::DeletePeering { .. }, _) => peering.status = PeeringStatus::Deleted,
+            _ => {}
         }
     }
 

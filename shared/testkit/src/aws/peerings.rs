@@ -124,14 +124,11 @@ impl Aws {
             seen_until: BTreeMap::new(),
         };
         self.peerings.insert(id.clone(), peering);
-        self.enter(
-            now,
-            by,
-            Change::Peering { id: id.clone(), requester: requester.clone(), accepter: accepter.clone() },
-        );
         let (scope, tags) = (requester.scope.clone(), tags.clone());
-        self.enter(now, by, Change::Tags { id: id.clone(), scope, tags });
-        let answer = self.answer(&requester.scope, &id);
+        let (requester, accepter) = (requester.clone(), accepter.clone());
+        self.enter(now, by, Change::Peering { id: id.clone(), requester, accepter });
+        self.enter(now, by, Change::Tags { id: id.clone(), scope: scope.clone(), tags });
+        let answer = self.answer(&scope, &id);
         match initiating {
             0 => self.arrive(now, &id),
             _ => self.later(now + initiating, Turn::Arrive(id)),
