@@ -5,6 +5,7 @@ use std::fmt;
 
 use peerd_core::{Action, PeeringStatus};
 use peerd_engine::{Outcome, Run};
+use strum::VariantNames;
 
 use super::scenario::Operation;
 use crate::change_log::{Actor, Change, Entry};
@@ -180,7 +181,7 @@ fn known() -> Vec<(&'static str, String)> {
     known.extend(texts("finding", &FINDINGS));
     known.extend(texts("error", &ANSWERS));
     known.extend(texts("message", &MAIL));
-    known.extend(texts("operation", &Operation::NAMES));
+    known.extend(texts("operation", Operation::VARIANTS));
     known
 }
 

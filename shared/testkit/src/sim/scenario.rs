@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An operation of a user, an operator or AWS. Its numbers choose among the resources that exist at execution, so that
 /// a scenario stays valid when steps are removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::VariantNames)]
 #[expect(missing_docs, reason = "the names of the fields say what their numbers choose")]
 pub enum Operation {
     /// A user creates a VPC and tags it in the same call.
@@ -100,55 +100,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The names of all operations, for the coverage.
-    pub const NAMES: [&str; 45] = [
-        "MakeVpc",
-        "Tag",
-        "Untag",
-        "UntagAll",
-        "DeleteVpc",
-        "Associate",
-        "Disassociate",
-        "MakeTable",
-        "DropTable",
-        "DeleteRoute",
-        "ReplaceRoute",
-        "PutRoute",
-        "PutListRoute",
-        "PutPeeringRoute",
-        "Propagate",
-        "Terraform",
-        "Contention",
-        "DeletePeering",
-        "RejectPeering",
-        "PeerByHand",
-        "Phish",
-        "StripTag",
-        "RetagPeering",
-        "DarkAccount",
-        "DarkRegion",
-        "Suspend",
-        "SwitchOff",
-        "MoveAccount",
-        "LoseListing",
-        "Declare",
-        "HandOver",
-        "Role",
-        "Advertise",
-        "Names",
-        "SwitchDns",
-        "MakeGroup",
-        "MarkGroup",
-        "OpenGroup",
-        "RevokeRule",
-        "StripRule",
-        "MarkTable",
-        "RaiseQuotas",
-        "LoseIndex",
-        "Sweep",
-        "Week",
-    ];
-
     /// Returns its name.
     pub fn name(&self) -> String {
         let shown = format!("{self:?}");
