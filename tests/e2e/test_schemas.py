@@ -223,7 +223,10 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
     for command in (("declare",), ("declare", "--paused"), ("resume",), ("pause",)):
         verb, *options = command
         assert peerd.ok("mesh", verb, mesh, *options, "--json") == ""
+    peerd.declare(f"{mesh}.other")
     undeclared = world.vpc(HUB, HOME, mesh=f"{mesh}.other")
+    world.until_status(undeclared, f"joined {mesh}.other")
+    peerd.ok("mesh", "undeclare", f"{mesh}.other")
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
     world.until_status(undeclared, f"refused {mesh}.other")
     world.eventually(
