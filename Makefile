@@ -110,6 +110,7 @@ lint-terms: $(VENV)
 
 lint-cfn: $(VENV)
 	$(BIN)/cfn-lint --include-checks I --template template.yaml spoke.yaml operator.yaml
+	$(BIN)/python .ci/lint_policies.py template.yaml spoke.yaml operator.yaml
 
 lint-templates: lint-cfn
 	$(BIN)/sam validate --lint --region us-east-1 --template template.yaml

@@ -10,10 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sandbox.iam.denials import denial_message
+from sandbox.iam.model import Delivery
+from sandbox.iam.policies import Policies
 from sandbox.settings import SETTINGS
 from sandbox.wire import Response
+
+if TYPE_CHECKING:
+    from sandbox.iam.authorizer import Authorizer  # its import takes a second: see running
 
 
 class BadRequest(ValueError):
@@ -203,21 +209,24 @@ class ControlPlane:
     dropping events; `kill_functions` kills the functions' processes and returns how many; `activity` counts
     the pending events, and the messages of each queue by state; `advance_queues` makes delayed messages due,
     and optionally failed ones; `register_key` registers an access key for the role of a Lambda function.
+    `authorizer` has the deployed policies and the decisions.
     """
 
     def __init__(
         self,
         faults: Faults,
         calls: CallLog,
+        authorizer: "Authorizer",
         sweep: Callable[[], list[str]],
         drop_events: Callable[[bool], None],
         kill_functions: Callable[[], dict[str, int]],
         activity: Callable[[], dict[str, Any]],
         advance_queues: Callable[[bool], dict[str, int]],
-        register_key: Callable[[str, str, str, str], None],
+        register_key: Callable[[str, str, str, str, str], None],
     ) -> None:
         self._faults = faults
         self._calls = calls
+        self._authorizer = authorizer
         self._activity = activity
         self._sweep = sweep
         self._drop_events = drop_events
@@ -237,8 +246,13 @@ class ControlPlane:
             ("POST", "/_sandbox/events/drop"): self._post_drop,
             ("POST", "/_sandbox/kill"): lambda body: kill_functions(),
             ("POST", "/_sandbox/clock"): self._post_clock,
-            # For the sandbox's Lambda host, not for users: see ministack_child.
+            ("GET", "/_sandbox/decisions"): lambda body: [it.as_dict() for it in authorizer.recorded()],
+            ("DELETE", "/_sandbox/decisions"): lambda body: authorizer.clear() or {},
+            ("GET", "/_sandbox/policies"): lambda body: authorizer.policies.as_dict(),
+            # For ministack, not for users: see ministack_child and ministack_policies.
             ("POST", "/_sandbox/function-keys"): self._post_function_key,
+            ("POST", "/_sandbox/policies"): self._post_policies,
+            ("POST", "/_sandbox/authorize"): self._post_delivery,
         }
 
     def handle(self, method: str, path: str, body: bytes) -> Response:
@@ -304,12 +318,31 @@ class ControlPlane:
 
     def _post_function_key(self, body: bytes) -> Any:
         given = _decode_object(body)
-        names = ("access_key", "account", "role_arn", "session_name")
+        names = ("access_key", "account", "role_arn", "session_name", "function_arn")
         for name in names:
             if not isinstance(given.get(name), str):
                 raise BadRequest(f"{name}: must be a string, is {json.dumps(given.get(name))}")
         self._register_key(*(given[name] for name in names))
         return {}
+
+    def _post_policies(self, body: bytes) -> Any:
+        given = _decode_object(body)
+        try:
+            self._authorizer.replace_policies(Policies.parse(given))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadRequest(
+                f"the body must be the roles and resources with their policies: {error!r}"
+            ) from error
+        return {}
+
+    def _post_delivery(self, body: bytes) -> Any:
+        given = _decode_object(body)
+        try:
+            delivery = Delivery.parse(given)
+        except (KeyError, TypeError) as error:
+            raise BadRequest(f"the body must be a delivery: {error!r}") from error
+        denied = self._authorizer.authorize_delivery(delivery)
+        return {"allowed": denied is None, "reason": denial_message(denied) if denied else ""}
 
 
 def _decode(body: bytes) -> Any:

@@ -22,6 +22,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
+from sandbox.iam.denials import denial_message
+from sandbox.iam.events import SCHEDULER
+from sandbox.iam.model import Check, Delivery, Recorded
 from sandbox.ministack_host import inherited_environment
 
 HUB = "111111111111"
@@ -292,8 +295,11 @@ def _ping(functions: Any, name: str) -> None:
 # ---------------------------------------------------------------- the schedule
 
 
-def fire_schedules(clients: Clients) -> list[str]:
-    """Sends every enabled schedule's input to its target, like EventBridge Scheduler; returns a summary."""
+def fire_schedules(clients: Clients, authorize: Callable[[Delivery], Recorded | None]) -> list[str]:
+    """Sends every enabled schedule's input to its target, like EventBridge Scheduler; returns a summary.
+
+    The schedule's role must permit that, as `authorize` decides.
+    """
     scheduler, queues = clients.client("scheduler"), clients.client("sqs")
     sent = []
     for summary in scheduler.list_schedules()["Schedules"]:
@@ -302,7 +308,26 @@ def fire_schedules(clients: Clients) -> list[str]:
         queue = target["Arn"].rpartition(":")[2]
         if schedule["State"] != "ENABLED" or ":sqs:" not in target["Arn"]:
             continue
+        if (denied := authorize(_delivery_of(schedule))) is not None:
+            sent.append(f"{summary['Name']} -> {queue}: {denial_message(denied)}")
+            continue
         url = queues.get_queue_url(QueueName=queue)["QueueUrl"]
         queues.send_message(QueueUrl=url, MessageBody=target["Input"])
         sent.append(f"{summary['Name']} -> {queue}: {target['Input']}")
     return sent
+
+
+def _delivery_of(schedule: dict[str, Any]) -> Delivery:
+    """Returns what a schedule needs; the source that AWS states is the schedule's group.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    _, _, _, region, account, name = schedule["Arn"].split(":", 5)
+    target = schedule["Target"]
+    return Delivery(
+        account,
+        (Check("sqs:SendMessage", target["Arn"], region=region),),
+        source=f"arn:aws:scheduler:{region}:{account}:schedule-group/{name.split('/')[1]}",
+        service=SCHEDULER,
+        role=target["RoleArn"],
+    )

@@ -1,7 +1,8 @@
 """The endpoint of the sandbox: routes every AWS request to moto (in this process) or ministack (a child).
 
-The signature scope of a request has its service. The gateway applies latency and faults, writes the call log,
-and passes EC2's calls to the event emitter. It does not depend on the semantics of any service.
+The signature scope of a request has its service. The gateway authorizes the calls of roles, applies latency
+and faults, writes the call log, and passes EC2's calls to the event emitter. It does not depend on the
+semantics of any service.
 """
 
 import http.client
@@ -22,6 +23,8 @@ from waitress.server import BaseWSGIServer
 from sandbox.control import CallLog, ControlPlane, Fault, Faults
 from sandbox.ec2 import identity
 from sandbox.events import EventEmitter
+from sandbox.iam.authorizer import Authorizer
+from sandbox.iam.denials import denial_response
 from sandbox.proxy import Proxy
 from sandbox.settings import SETTINGS
 from sandbox.wire import (
@@ -55,6 +58,7 @@ class Gateway:
         faults: Faults,
         calls: CallLog,
         control: ControlPlane,
+        authorizer: Authorizer,
         kill_functions: Callable[[], object],
     ) -> None:
         self._moto = moto
@@ -63,6 +67,7 @@ class Gateway:
         self._faults = faults
         self._calls = calls
         self._control = control
+        self._authorizer = authorizer
         self._kill_functions = kill_functions
         # moto's EC2 is not thread-safe, and the events must have the order of the changes.
         self._moto_lock = threading.Lock()
@@ -91,11 +96,8 @@ class Gateway:
         account = _target_account(request) or caller.account
         if latency := SETTINGS.latency_ms:
             time.sleep(latency / 1000)
-        fault = self._faults.match(request.service, request.action, account, request.region, caller.arn)
-        if fault is not None and fault.delay_ms:
-            time.sleep(fault.delay_ms / 1000)
         try:
-            response = self._serve(request, caller, fault)
+            response = self._denied(request, caller) or self._serve(request, caller, account)
         except Exception as error:  # noqa: BLE001 - an error response, so that the server keeps running
             traceback.print_exc(file=sys.stderr)
             message = f"the sandbox failed at {request.service} {request.action}: {error!r}"
@@ -110,15 +112,32 @@ class Gateway:
         )
         return response
 
-    def _serve(self, request: AwsRequest, caller: identity.Principal, fault: Fault | None) -> Response:
+    def _denied(self, request: AwsRequest, caller: identity.Principal) -> Response | None:
+        """Returns the error of a call that the deployed policies deny, before any fault applies."""
+        denied = self._authorizer.authorize_call(request, caller)
+        return None if denied is None else self._failed(request, caller, denial_response(request, denied))
+
+    def _failed(self, request: AwsRequest, caller: identity.Principal, error: Response) -> Response:
+        """Returns the error of a call without effect. EC2 also has an event for it."""
+        if request.service == "ec2":
+            with self._moto_lock:
+                self._emitter.observe(request, error, caller)
+        return error
+
+    def _serve(self, request: AwsRequest, caller: identity.Principal, account: str) -> Response:
+        fault = self._faults.match(request.service, request.action, account, request.region, caller.arn)
+        if fault is not None and fault.delay_ms:
+            time.sleep(fault.delay_ms / 1000)
         if fault is None or not fault.fails:
             return self._forward(request, caller)
+        return self._fail(request, caller, fault)
+
+    def _fail(self, request: AwsRequest, caller: identity.Principal, fault: Fault) -> Response:
         error = error_response(request, fault.error_code, fault.error_message, fault.error_status)
         if fault.when == "after":
             self._forward(request, caller)
-        elif request.service == "ec2":
-            with self._moto_lock:
-                self._emitter.observe(request, error, caller)
+        else:
+            self._failed(request, caller, error)
         if fault.kill:
             self._kill_functions()
         return error

@@ -25,7 +25,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
-from sandbox import ministack_activity
+from sandbox import ministack_activity, ministack_policies
 from sandbox.ministack_host import ACTIVITY_PATH, ADVANCE_FAILED_PATH, ADVANCE_PATH, KILL_PATH
 
 EMITTER_FIELD = "SandboxEmitter"
@@ -49,6 +49,7 @@ def install() -> None:
     """Patches ministack. Raises AttributeError if a patched name does not exist."""
     _patch(eventbridge, "_put_events", _permit_gateway_events(eventbridge._put_events))
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
+    ministack_policies.install()
     for call, field in _RULE_CALLS.items():
         _patch(eventbridge, call, _requiring_rule(getattr(eventbridge, call), field))
     _patch(sqs, "_receive_messages_for_esm", ministack_activity.receiving(_receive_batch))
@@ -184,6 +185,9 @@ def _receive_batch(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
     oldest = min((message["visible_at"] for message in waiting), default=now)
     if not waiting or (len(waiting) < max_size and now - oldest < window):
         return []
+    if reason := ministack_policies.poll_refusal(queue["attributes"]["QueueArn"]):
+        sqs.logger.warning("%s is not polled: %s", queue_url, reason)
+        return []
     return sqs._collect_msgs(queue, max_size, int(queue["attributes"].get("VisibilityTimeout", "30")))
 
 
@@ -233,8 +237,13 @@ def _keep_polling() -> None:
 
 
 def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
-    """Returns keys of the function's role, after registering them; ministack uses the account's key."""
+    """Returns keys of the function's role, after registering them; ministack uses the account's key.
+
+    Raises RuntimeError if the role's trust policy does not permit Lambda to assume it.
+    """
     role_arn, function_arn = config["Role"], config["FunctionArn"]
+    if reason := ministack_policies.start_refusal(config):
+        raise RuntimeError(f"{config['FunctionName']} does not start: {reason}")
     account = function_arn.split(":")[4]
     digest = hashlib.sha256(f"{function_arn} {role_arn}".encode()).hexdigest().upper()
     access_key = f"ASIA{digest[:16]}"
@@ -244,6 +253,7 @@ def _role_credentials(config: dict[str, Any]) -> dict[str, str]:
             "account": account,
             "role_arn": role_arn,
             "session_name": config["FunctionName"],
+            "function_arn": function_arn,
         }
     )
     return {

@@ -79,18 +79,19 @@ class Sandbox:
         from sandbox import cloudtrail, ec2, gateway
         from sandbox.ec2 import identity, trails
         from sandbox.events import EventEmitter
-        from sandbox.roles import TrustPolicies
+        from sandbox.iam.authorizer import Authorizer
 
         ec2.install()
         proxy = Proxy(ministack.port)
-        identity.ROLE_CHECK = TrustPolicies(proxy).check
+        authorizer = Authorizer()
         emitter = EventEmitter(proxy, ministack.emitter, gateway.read_tags, trails.is_logged)
         faults, calls = Faults(), CallLog()
         clients = deploy.Clients(f"http://127.0.0.1:{ministack.port}")
         control = ControlPlane(
             faults,
             calls,
-            sweep=lambda: deploy.fire_schedules(clients),
+            authorizer,
+            sweep=lambda: deploy.fire_schedules(clients, authorizer.authorize_delivery),
             drop_events=emitter.drop,
             kill_functions=ministack.kill_functions,
             activity=lambda: _activity(emitter, ministack),
@@ -98,7 +99,7 @@ class Sandbox:
             register_key=identity.register_key,
         )
         app = gateway.Gateway(
-            ec2.application(), proxy, emitter, faults, calls, control, ministack.kill_functions
+            ec2.application(), proxy, emitter, faults, calls, control, authorizer, ministack.kill_functions
         )
         server = gateway.make_server(app, self._listener)
         threading.Thread(target=server.run, name="sandbox-gateway", daemon=True).start()

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sandbox.iam.model import Recorded
+from sandbox.iam.policies import Policies
+
 
 class ControlError(RuntimeError):
     """The control plane rejected a request; the message comes from the control plane."""
@@ -50,6 +53,18 @@ class Control:
     def clear_calls(self) -> None:
         """Clears the call log."""
         self._request("DELETE", "/calls")
+
+    def decisions(self) -> list[Recorded]:
+        """Returns the distinct authorizations since they were last cleared."""
+        return [Recorded.parse(it) for it in self._request("GET", "/decisions")]
+
+    def clear_decisions(self) -> None:
+        """Clears the recorded authorizations."""
+        self._request("DELETE", "/decisions")
+
+    def policies(self) -> Policies:
+        """Returns the deployed policies."""
+        return Policies.parse(self._request("GET", "/policies"))
 
     def activity(self) -> dict[str, Any]:
         """Returns what is in flight; `state` is `busy`, `waiting` (delayed or failed messages) or `idle`."""

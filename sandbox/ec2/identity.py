@@ -1,4 +1,4 @@
-"""Callers: access keys, their accounts and roles, and which roles may be assumed.
+"""Callers: access keys, their accounts and roles. The gateway decides who may assume a role.
 
 A key comes from AssumeRole, is registered for the role of a Lambda function, or is a 12-digit account id. Any
 other key belongs to a user of the hub account.
@@ -25,20 +25,20 @@ class Principal:
     account: str
     arn: str
     session_issuer_arn: str | None
+    # The Lambda function whose role the session has. AWS states it in the function's own calls only.
+    function_arn: str | None = None
 
-
-# Returns None if the caller may assume a role other than sandbox-admin, given its ARN and the external id,
-# else the reason. `running` sets it; without it no such role exists.
-ROLE_CHECK: Callable[[str, str | None, Principal], str | None] = lambda *_: "the role does not exist"  # noqa: E731
 
 _keys: dict[str, Principal] = {}
 
 
-def register_key(access_key: str, account: str, role_arn: str, session_name: str) -> None:
-    """Registers a key for a session of a role."""
+def register_key(
+    access_key: str, account: str, role_arn: str, session_name: str, function_arn: str | None = None
+) -> None:
+    """Registers a key for a session of a role, which may be the session of a Lambda function."""
     role = role_arn.rpartition("/")[2]
     arn = f"arn:aws:sts::{account}:assumed-role/{role}/{session_name}"
-    _keys[access_key] = Principal(account, arn, role_arn)
+    _keys[access_key] = Principal(account, arn, role_arn, function_arn)
 
 
 def principal(access_key: str) -> Principal:
@@ -68,10 +68,10 @@ def _access_key(self: BaseResponse) -> str:
 
 def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[TokenResponse], ActionResult]:
     def assume_role(self: TokenResponse) -> ActionResult:
-        role_arn, external_id = self._get_param("RoleArn"), self._get_param("ExternalId")
-        caller = principal(self.get_access_key())
-        if refusal := _refusal(role_arn, external_id, caller):
-            action = f"sts:AssumeRole on resource: {role_arn} ({refusal})"
+        role_arn = self._get_param("RoleArn")
+        if not _ROLE_ARN.fullmatch(role_arn or ""):
+            caller = principal(self.get_access_key())
+            action = f"sts:AssumeRole on resource: {role_arn} (this is not the ARN of a role)"
             raise STSClientError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {action}")
         response = assume(self)
         account = role_arn.split(":")[4]
@@ -84,15 +84,6 @@ def _assume_role(assume: Callable[[TokenResponse], ActionResult]) -> Callable[[T
         return response
 
     return assume_role
-
-
-def _refusal(role_arn: str, external_id: str | None, caller: Principal) -> str | None:
-    found = _ROLE_ARN.fullmatch(role_arn or "")
-    if not found:
-        return "this is not the ARN of a role"
-    if found[2] == ADMIN_ROLE:
-        return None
-    return ROLE_CHECK(role_arn, external_id, caller)
 
 
 def _get_caller_identity(self: TokenResponse) -> ActionResult:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
+from sandbox.iam.authorizer import Authorizer
 from sandbox.settings import SETTINGS
 
 CALLER = "arn:aws:sts::111111111111:assumed-role/peerd-spoke/peerd"
@@ -19,13 +20,14 @@ class Plane:
     """A control plane with stubs for the other components."""
 
     def __init__(self) -> None:
-        self.faults, self.calls = Faults(), CallLog()
+        self.faults, self.calls, self.authorizer = Faults(), CallLog(), Authorizer()
         self.dropped: list[bool] = []
         self.events, self.messages = 0, dict[str, int]()
         self.keys: list[tuple[str, ...]] = []
         self._plane = ControlPlane(
             self.faults,
             self.calls,
+            self.authorizer,
             sweep=lambda: ["sweep -> queue"],
             drop_events=self.dropped.append,
             kill_functions=lambda: {"killed": 3, "working": 1},
@@ -285,9 +287,10 @@ def test_queues_are_advanced_with_or_without_the_messages_that_failed(plane: Pla
 
 
 def test_a_function_key_must_be_complete(plane: Plane) -> None:
-    key = {"access_key": "ASIA1", "account": "1" * 12, "role_arn": "arn:r", "session_name": "f"}
+    names = ("access_key", "account", "role_arn", "session_name", "function_arn")
+    key = dict(zip(names, ("ASIA1", "1" * 12, "arn:r", "f", "arn:f"), strict=True))
     assert plane.request("POST", "/function-keys", key) == (200, {})
-    assert plane.keys == [("ASIA1", "1" * 12, "arn:r", "f")]
+    assert plane.keys == [tuple(key.values())]
     del key["role_arn"]
     assert plane.request("POST", "/function-keys", key)[1]["error"].startswith("role_arn: must be a string")
 

@@ -1,6 +1,5 @@
-"""The gateway: routing, faults, the call log, protocols, trust policies."""
+"""The gateway: routing, faults, the call log, protocols."""
 
-import json
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -15,20 +14,30 @@ from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
 from sandbox.ec2 import identity
 from sandbox.ec2.identity import Principal
 from sandbox.gateway import Gateway
+from sandbox.iam.authorizer import Authorizer
+from sandbox.iam.policies import Policies, Role
 from sandbox.rest_actions import rest_action
-from sandbox.roles import TrustPolicies
 from sandbox.settings import SETTINGS
 from sandbox.wire import AwsRequest, Response, error_response, parse_request
 
 HUB, MEMBER = "111111111111", "222222222222"
 ROLE = f"arn:aws:iam::{MEMBER}:role/peerd-spoke"
+FUNCTION_ROLE = f"arn:aws:iam::{HUB}:role/peerd-vpc-events"
+
+# Roles with every permission that anybody may assume: these tests are not about policies.
+ROLES = (FUNCTION_ROLE, ROLE, ROLE.replace(MEMBER, HUB))
+ANYTHING = Role(
+    '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}',
+    {"all": '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'},
+)
 
 
 class GatewayHarness:
     """A gateway with stubs for moto, ministack and the emitter."""
 
     def __init__(self) -> None:
-        self.faults, self.calls = Faults(), CallLog()
+        self.faults, self.calls, self.authorizer = Faults(), CallLog(), Authorizer()
+        self.authorizer.replace_policies(Policies(dict.fromkeys(ROLES, ANYTHING)))
         self.served: list[str] = []
         self.forwarded: list[tuple[str, str]] = []
         self.observed: list[tuple[str, int]] = []
@@ -36,6 +45,7 @@ class GatewayHarness:
         control = ControlPlane(
             self.faults,
             self.calls,
+            self.authorizer,
             sweep=list,
             drop_events=lambda drop: None,
             kill_functions=dict,
@@ -43,7 +53,9 @@ class GatewayHarness:
             advance_queues=lambda failed: {},
             register_key=identity.register_key,
         )
-        self._gateway = Gateway(self._moto, self, self, self.faults, self.calls, control, self._kill)
+        self._gateway = Gateway(
+            self._moto, self, self, self.faults, self.calls, control, self.authorizer, self._kill
+        )
 
     def _moto(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read().decode()
@@ -104,9 +116,7 @@ def test_moto_serves_its_services(harness: GatewayHarness, service: str) -> None
 
 
 def test_every_other_service_is_forwarded_for_the_account_of_the_caller(harness: GatewayHarness) -> None:
-    identity.register_key(
-        "ASIAFUNCTION", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events"
-    )
+    identity.register_key("ASIAFUNCTION", HUB, FUNCTION_ROLE, "peerd-vpc-events")
     harness.send("sqs", key="ASIAFUNCTION", Action="SendMessage")
     harness.send_json("dynamodb", "DynamoDB_20120810.PutItem")
     assert harness.forwarded == [("SendMessage", HUB), ("PutItem", MEMBER)]
@@ -170,7 +180,7 @@ def test_a_fault_may_kill_the_functions_before_or_after_the_call_takes_effect(
 
 
 def test_a_fault_may_apply_to_the_calls_of_one_caller_only(harness: GatewayHarness) -> None:
-    identity.register_key("ASIAFAULTED", HUB, f"arn:aws:iam::{HUB}:role/peerd-vpc-events", "peerd-vpc-events")
+    identity.register_key("ASIAFAULTED", HUB, FUNCTION_ROLE, "peerd-vpc-events")
     harness.fault(principal="*:assumed-role/peerd-*", code="InternalError", status=500)
     assert harness.send("ec2", key="ASIAFAULTED", Action="DescribeVpcs")[0] == 500
     assert harness.send("ec2", key=MEMBER, Action="DescribeVpcs")[0] == 200
@@ -270,70 +280,3 @@ def test_rest_calls_are_named_by_the_model_of_the_service(
     service: str, method: str, path: str, action: str
 ) -> None:
     assert rest_action(service, method, path) == action
-
-
-# ---------------------------------------------------------------- roles
-
-TRUSTED = Principal(
-    HUB, f"arn:aws:sts::{HUB}:assumed-role/peerd-vpc-events/f", f"arn:aws:iam::{HUB}:role/peerd-vpc-events"
-)
-UNTRUSTED = Principal(HUB, f"arn:aws:iam::{HUB}:user/anybody", None)
-
-
-class Iam:
-    """A stub for the proxy to ministack's IAM, with one role or none."""
-
-    def __init__(self, policy: dict[str, Any] | None) -> None:
-        self._policy = policy
-
-    def send(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Response:
-        assert b"RoleName=peerd-spoke" in body
-        assert f"Credential={MEMBER}/" in headers["Authorization"]
-        if self._policy is None:
-            return Response(404, [], b"<ErrorResponse/>")
-        document = quote(json.dumps(self._policy))
-        xml = f"<R xmlns='urn:x'><AssumeRolePolicyDocument>{document}</AssumeRolePolicyDocument></R>"
-        return Response(200, [], xml.encode())
-
-
-def policy(condition: dict[str, Any] | None = None) -> dict[str, Any]:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": [TRUSTED.session_issuer_arn]},
-        "Action": "sts:AssumeRole",
-        "Condition": condition or {"StringEquals": {"sts:ExternalId": "secret"}},
-    }
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-@pytest.mark.parametrize(
-    ("document", "external_id", "caller", "reason"),
-    [
-        (policy(), "secret", TRUSTED, None),
-        (policy(), "wrong", TRUSTED, "the external id is not the one"),
-        (policy(), None, TRUSTED, "the external id is not the one"),
-        (
-            policy(),
-            "secret",
-            UNTRUSTED,
-            "its trust policy names arn:aws:iam::111111111111:role/peerd-vpc-events",
-        ),
-        (
-            policy({"Bool": {"aws:Mfa": "true"}}),
-            "secret",
-            TRUSTED,
-            "cannot evaluate the condition Bool aws:Mfa",
-        ),
-        ({"Statement": []}, "secret", TRUSTED, "its trust policy is empty"),
-        (None, "secret", TRUSTED, "the role does not exist"),
-    ],
-)
-def test_a_role_is_assumed_only_as_its_trust_policy_allows(
-    document: dict[str, Any] | None, external_id: str | None, caller: Principal, reason: str | None
-) -> None:
-    result = TrustPolicies(Iam(document)).check(ROLE, external_id, caller)
-    if reason is None:
-        assert result is None
-    else:
-        assert result is not None
-        assert reason in result

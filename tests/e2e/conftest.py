@@ -78,7 +78,7 @@ def ranges() -> Iterator[str]:
     return address_ranges()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def peerd(endpoint: str) -> Peerd:
     """The command line of peerd."""
     return Peerd(functions_directory() / "peerd", endpoint)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.client.model import ACCOUNTS, HOME_REGION, HUB, REGIONS
+from sandbox.client.queues import create_event_queue
 from tests.e2e.world import World, hub_outputs
 
 _, SECOND, THIRD = ACCOUNTS
@@ -21,12 +22,11 @@ class Listener:
     def __init__(self, world: World) -> None:
         self._sqs, self._events = world.sessions.client("sqs"), world.sessions.client("events")
         self._bus = hub_outputs(world.sessions)["BusArn"].rpartition("/")[2]
-        self._queue = self._sqs.create_queue(QueueName=_NAME)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
-        self._events.put_rule(
-            Name=_NAME, EventBusName=self._bus, EventPattern=json.dumps({"source": ["peerd"]})
-        )
-        target = {"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}
+        queue = create_event_queue(self._sqs, _NAME)
+        self._queue = queue.url
+        pattern = json.dumps({"source": ["peerd"]})
+        self._events.put_rule(Name=_NAME, EventBusName=self._bus, EventPattern=pattern)
+        target = {"Id": "queue", "Arn": queue.arn}
         self._events.put_targets(Rule=_NAME, EventBusName=self._bus, Targets=[target])
         self.received: list[tuple[str, dict[str, Any]]] = []
 

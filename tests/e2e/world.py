@@ -42,9 +42,9 @@ _WRITES = ("Create", "Delete", "Accept", "Reject", "Replace", "Modify", "Associa
 _WRITES += ("Authorize", "Revoke")
 
 
-def address_ranges() -> Iterator[str]:
-    """Returns CIDR blocks that no other test of the session uses: the /20 blocks of 10.0.0.0/8."""
-    return (str(block) for block in ipaddress.ip_network("10.0.0.0/8").subnets(new_prefix=20))
+def address_ranges(block: str = "10.0.0.0/8") -> Iterator[str]:
+    """Returns the /20 blocks of a block: CIDR blocks that no other test of the session uses."""
+    return (str(subnet) for subnet in ipaddress.ip_network(block).subnets(new_prefix=20))
 
 
 class World:

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sandbox.client.queues import create_event_queue
 from sandbox.tests.conformance.probe import (
     AWAY,
     FIRST,
@@ -82,8 +83,7 @@ def drain(sq: Any, url: str, wait: float = 3) -> list[str]:
 def run() -> None:
     """Runs all checks; all rules have the same queue as their target."""
     ev, sq = _of_hub("events"), _of_hub("sqs")
-    q = sq.create_queue(QueueName="q" + uuid.uuid4().hex[:6])["QueueUrl"]
-    qa = sq.get_queue_attributes(QueueUrl=q, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    q, qa = create_event_queue(sq, "q" + uuid.uuid4().hex[:6])
     patterns(ev)
     filtered(ev, sq, q, qa)
     transformed(ev, sq, q, qa)
@@ -193,6 +193,10 @@ def over_buses(ev: Any, sq: Any, q: str, qa: str) -> None:
         ev2 = _of_hub("events", FIRST, HOME)
         evh = _of_hub("events", HUB, HOME)
         evh.create_event_bus(Name="hub-bus")
+        evh.put_permission(
+            EventBusName="hub-bus", StatementId="first", Principal=FIRST, Action="events:PutEvents"
+        )
+        _create_forward_role(f"arn:aws:events:{HOME}:{HUB}:event-bus/hub-bus")
         evh.put_rule(Name="rb", EventBusName="hub-bus", EventPattern=json.dumps({"source": ["peerd.x"]}))
         evh.put_targets(Rule="rb", EventBusName="hub-bus", Targets=[{"Id": "1", "Arn": qa}])
         ev2.put_rule(Name="fwd", EventPattern=json.dumps({"source": ["peerd.x"]}))
@@ -228,6 +232,17 @@ def over_buses(ev: Any, sq: Any, q: str, qa: str) -> None:
         record("eb.rule -> other account's bus -> SQS", "wrong", x)
 
 
+def _create_forward_role(bus: str) -> None:
+    """Creates the role with which rules of the first account send to a bus."""
+    iam, assume, put = _of_hub("iam", FIRST), "sts:AssumeRole", "events:PutEvents"
+    trust = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": assume}
+    permission = {"Effect": "Allow", "Action": put, "Resource": bus}
+    iam.create_role(RoleName="fwd", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    iam.put_role_policy(
+        RoleName="fwd", PolicyName="forward", PolicyDocument=json.dumps({"Statement": [permission]})
+    )
+
+
 def scheduled(ev: Any, qa: str) -> None:
     """A rule with a schedule."""
     try:
@@ -243,8 +258,7 @@ def of_calls() -> None:
     try:
         ea = _of_hub("events", FIRST, HOME)
         sa = _of_hub("sqs", FIRST, HOME)
-        q2 = sa.create_queue(QueueName="ct")["QueueUrl"]
-        q2a = sa.get_queue_attributes(QueueUrl=q2, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        q2, q2a = create_event_queue(sa, "ct")
         ea.put_rule(Name="ct", EventPattern=json.dumps({"source": ["aws.ec2"]}))
         ea.put_targets(Rule="ct", Targets=[{"Id": "1", "Arn": q2a}])
         make_vpc(FIRST, HOME, "10.120.0.0/16", "ct")

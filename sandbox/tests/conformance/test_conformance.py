@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.client.control import Control
 from sandbox.client.process import SandboxProcess
+from sandbox.client.queues import create_event_queue
 from sandbox.ports import free_port
 from sandbox.tests.conformance import (
     events,
@@ -92,8 +93,7 @@ def test_every_known_deviation_still_exists(results: dict[str, Result]) -> None:
 
 def test_a_tag_change_reaches_the_default_bus_of_the_caller_with_all_tags(results: dict[str, Result]) -> None:
     bus, queues, ec2 = (client(service, THIRD, AWAY) for service in ("events", "sqs", "ec2"))
-    url = queues.create_queue(QueueName="tag-changes")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = create_event_queue(queues, "tag-changes")
     kinds = ["vpc", "security-group", "security-group-rule"]
     changes = {"source": ["aws.tag"], "detail": {"resource-type": kinds}}
     bus.put_rule(Name="tag-changes", EventPattern=json.dumps(changes))

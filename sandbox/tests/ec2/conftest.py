@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import ec2
-from sandbox.ec2 import identity
 from sandbox.settings import SETTINGS
 from sandbox.tests.ec2.sides import Refused, Side
 
@@ -19,7 +18,6 @@ def _reset_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Loading the images, which no test needs, takes 0.1 s for each account.
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     ec2.install()
-    monkeypatch.setattr(identity, "ROLE_CHECK", identity.ROLE_CHECK)
     monkeypatch.setattr(SETTINGS, "_advanced", 0.0)  # monkeypatch resets the time after the test
     yield
     SETTINGS.update(_DEFAULTS)

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception.*does not match an err
 
 RefusedType = type[Refused]
 ADMIN = "arn:aws:iam::444455556666:role/sandbox-admin"
-SPOKE = "arn:aws:iam::444455556666:role/peerd-spoke"
 
 
 def _assume(role: str, **more: Any) -> dict[str, Any]:
@@ -35,24 +34,6 @@ def test_any_caller_assumes_the_admin_role_of_any_account_and_acts_in_it() -> No
 
 def test_unknown_keys_belong_to_the_hub_account() -> None:
     assert client("sts", "AKIAEXAMPLE").get_caller_identity()["Account"] == identity.HUB_ACCOUNT
-
-
-def test_another_role_is_assumed_only_if_the_check_permits_it(refused: RefusedType) -> None:
-    with refused("AccessDenied"):
-        _assume(SPOKE)
-    checked: list[tuple[str, str | None, str]] = []
-
-    def check(role: str, external_id: str | None, caller: identity.Principal) -> str | None:
-        checked.append((role, external_id, caller.account))
-        return None if external_id == "right" else "the external id differs"
-
-    identity.ROLE_CHECK = check
-    with refused("AccessDenied") as error:
-        _assume(SPOKE, ExternalId="wrong")
-    assert "the external id differs" in error.message
-    credentials = _assume(SPOKE, ExternalId="right")
-    assert _client(credentials, "sts").get_caller_identity()["Arn"].endswith("assumed-role/peerd-spoke/me")
-    assert checked == [(SPOKE, "wrong", identity.HUB_ACCOUNT), (SPOKE, "right", identity.HUB_ACCOUNT)]
 
 
 @pytest.mark.parametrize("role", ["arn:aws:iam::12:role/sandbox-admin", "arn:aws:iam::444455556666:user/bob"])
