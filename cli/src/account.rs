@@ -81,8 +81,7 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
 
 async fn block(account: &AccountId, deployed: &Stack) -> Result<String> {
     deployed.store.set_blocked(account, true).await?;
-    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
-    sent.with_context(|| format!("{account}: blocked, but that takes effect only with the next sweep"))?;
+    sweep(account, deployed, "blocked").await?;
     say(&format!("{account}: blocked; deleting the peerings, routes and rules that lead to it"));
     Ok(String::new())
 }
@@ -92,8 +91,7 @@ async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
         bail!("{account} is not blocked; `peerd account list` shows the blocked accounts");
     }
     deployed.store.set_blocked(account, false).await?;
-    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
-    sent.with_context(|| format!("{account}: unblocked, but that takes effect only with the next sweep"))?;
+    sweep(account, deployed, "unblocked").await?;
     say(&format!("{account}: unblocked; sweep queued"));
     Ok(String::new())
 }
@@ -115,10 +113,15 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stac
         return Ok(String::new());
     }
     deployed.store.mark_removed(account).await?;
-    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
-    sent.with_context(|| format!("{account}: removed, but that takes effect only with the next sweep"))?;
+    sweep(account, deployed, "removed").await?;
     say(&format!("{account}: removed; deleting its peerings and routes"));
     Ok(String::new())
+}
+
+/// Requests a sweep, with which what was done with an account takes effect.
+async fn sweep(account: &AccountId, deployed: &Stack, done: &str) -> Result<()> {
+    let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
+    sent.with_context(|| format!("{account}: {done}, but that takes effect only with the next sweep"))
 }
 
 fn known(

@@ -56,3 +56,12 @@ def eventually(poll: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, f"still not after {EVENTUALLY_S} s; last result: {result!r}"
         time.sleep(0.02)
     return result
+
+
+def assert_only_later_events_arrive(sandbox: RunningSandbox, ec2: Any, lost: str) -> None:
+    """Fails unless the event of a new VPC arrives and that of the VPC `lost` never did; deletes both VPCs."""
+    delivered = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    eventually(lambda: delivered in json.dumps(sandbox.bodies("vpc-events")))
+    assert lost not in json.dumps(sandbox.bodies("vpc-events"))
+    for vpc in (lost, delivered):
+        ec2.delete_vpc(VpcId=vpc)

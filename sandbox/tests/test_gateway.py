@@ -10,15 +10,14 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import create_parser
 
-from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
+from sandbox.control import parse_fault
 from sandbox.ec2 import identity
-from sandbox.ec2.identity import Principal
 from sandbox.gateway import Gateway
-from sandbox.iam.authorizer import Authorizer
 from sandbox.iam.policies import Policies, Role
 from sandbox.rest_actions import rest_action
 from sandbox.settings import SETTINGS
-from sandbox.wire import AwsRequest, Response, error_response, parse_request
+from sandbox.tests.stubs import GatewayStubs
+from sandbox.wire import error_response, parse_request
 
 HUB, MEMBER = "111111111111", "222222222222"
 ROLE = f"arn:aws:iam::{MEMBER}:role/peerd-spoke"
@@ -32,29 +31,15 @@ ANYTHING = Role(
 )
 
 
-class GatewayHarness:
+class GatewayHarness(GatewayStubs):
     """A gateway with stubs for moto, ministack and the emitter."""
 
     def __init__(self) -> None:
-        self.faults, self.calls, self.authorizer = Faults(), CallLog(), Authorizer()
-        self.authorizer.replace_policies(Policies(dict.fromkeys(ROLES, ANYTHING)))
+        super().__init__(Policies(dict.fromkeys(ROLES, ANYTHING)))
         self.served: list[str] = []
-        self.forwarded: list[tuple[str, str]] = []
-        self.observed: list[tuple[str, int]] = []
         self.served_at_kills: list[int] = []
-        control = ControlPlane(
-            self.faults,
-            self.calls,
-            self.authorizer,
-            sweep=list,
-            drop_events=lambda drop: None,
-            kill_functions=dict,
-            activity=dict,
-            advance_queues=lambda failed: {},
-            register_key=identity.register_key,
-        )
         self._gateway = Gateway(
-            self._moto, self, self, self.faults, self.calls, control, self.authorizer, self._kill
+            self._moto, self, self, self.faults, self.calls, self.control, self.authorizer, self._kill
         )
 
     def _moto(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -64,13 +49,6 @@ class GatewayHarness:
             raise RuntimeError("moto broke")
         start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", "5")])
         return [b"<ok/>"]
-
-    def forward(self, request: AwsRequest, account: str) -> Response:
-        self.forwarded.append((request.action, account))
-        return Response(200, [("Content-Type", "application/json")], b"{}")
-
-    def observe(self, request: AwsRequest, response: Response, principal: Principal) -> None:
-        self.observed.append((request.action, response.status))
 
     def _kill(self) -> None:
         self.served_at_kills.append(len(self.served))

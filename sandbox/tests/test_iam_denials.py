@@ -8,14 +8,13 @@ import boto3
 import pytest
 from botocore.parsers import create_parser
 
-from sandbox.control import CallLog, ControlPlane, Faults, parse_fault
+from sandbox.control import parse_fault
 from sandbox.ec2 import identity
-from sandbox.ec2.identity import Principal
 from sandbox.gateway import Gateway
-from sandbox.iam.authorizer import Authorizer
 from sandbox.iam.model import Check, Delivery, Recorded
 from sandbox.iam.policies import Policies, Role
-from sandbox.wire import AwsRequest, Response, parse_request
+from sandbox.tests.stubs import GatewayStubs
+from sandbox.wire import AwsRequest, Response
 
 HUB, MEMBER = "111111111111", "222222222222"
 SPOKE = f"arn:aws:iam::{MEMBER}:role/peerd-spoke"
@@ -26,29 +25,14 @@ READS = '{"Statement": {"Effect": "Allow", "Action": "ec2:Describe*", "Resource"
 TRUST = '{"Statement": {"Effect": "Allow", "Principal": {"Service": "%s"}, "Action": "sts:AssumeRole"}}'
 
 
-class GatewayHarness:
+class GatewayHarness(GatewayStubs):
     """A gateway with a spoke role that may only describe; moto and ministack always succeed."""
 
     def __init__(self) -> None:
-        self.faults, self.calls, self.authorizer = Faults(), CallLog(), Authorizer()
-        self.authorizer.replace_policies(
-            Policies({SPOKE: Role(TRUST % "events.amazonaws.com", {"reads": READS})})
-        )
+        super().__init__(Policies({SPOKE: Role(TRUST % "events.amazonaws.com", {"reads": READS})}))
         self.served: list[str] = []
-        self.observed: list[tuple[str, int]] = []
-        control = ControlPlane(
-            self.faults,
-            self.calls,
-            self.authorizer,
-            sweep=list,
-            drop_events=lambda drop: None,
-            kill_functions=dict,
-            activity=dict,
-            advance_queues=lambda failed: {},
-            register_key=identity.register_key,
-        )
         self._gateway = Gateway(
-            self._moto, self, self, self.faults, self.calls, control, self.authorizer, dict
+            self._moto, self, self, self.faults, self.calls, self.control, self.authorizer, dict
         )
         identity.register_key("ASIASPOKE", MEMBER, SPOKE, "peerd")
         identity.register_key("ASIAADMIN", MEMBER, ADMIN, "client")
@@ -59,11 +43,9 @@ class GatewayHarness:
         return [b"<ok/>"]
 
     def forward(self, request: AwsRequest, account: str) -> Response:
+        """Counts ministack's calls as served too."""
         self.served.append(request.action)
-        return Response(200, [("Content-Type", "application/json")], b"{}")
-
-    def observe(self, request: AwsRequest, response: Response, principal: Principal) -> None:
-        self.observed.append((request.action, response.status))
+        return super().forward(request, account)
 
     def send(self, service: str, action: str, key: str = "ASIASPOKE", **parameters: str) -> Response:
         """Sends a request in the query protocol."""
@@ -78,7 +60,6 @@ class GatewayHarness:
     def _send(self, service: str, key: str, body: bytes, *headers: tuple[str, str]) -> Response:
         scope = f"{key}/20260101/us-east-1/{service}/aws4_request"
         signed = [*headers, ("Authorization", f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0")]
-        parse_request("POST", "/", signed, body)
         return self._gateway._handle_aws("POST", "/", signed, body)
 
 

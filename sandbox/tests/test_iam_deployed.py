@@ -11,7 +11,12 @@ from botocore.exceptions import ClientError
 from sandbox.client.queues import create_event_queue
 from sandbox.deploy import EXTERNAL_ID, HUB
 from sandbox.iam.model import Recorded
-from sandbox.tests.running import SPOKE_ROLE, RunningSandbox, eventually
+from sandbox.tests.running import (
+    SPOKE_ROLE,
+    RunningSandbox,
+    assert_only_later_events_arrive,
+    eventually,
+)
 
 MEMBER = "222222222222"
 FUNCTION_ROLE = f"arn:aws:iam::{HUB}:role/peerd-drift-repair"
@@ -123,11 +128,7 @@ def test_an_event_reaches_the_hub_only_with_the_permission_of_the_forwarding_rol
         eventually(lambda: denied(sandbox, "events:PutEvents"))
     finally:
         iam.put_role_policy(RoleName=FORWARD_ROLE, PolicyName="forward", PolicyDocument=json.dumps(policy))
-    delivered = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
-    eventually(lambda: delivered in json.dumps(sandbox.bodies("vpc-events")))
-    assert lost not in json.dumps(sandbox.bodies("vpc-events"))
-    for vpc in (lost, delivered):
-        ec2.delete_vpc(VpcId=vpc)
+    assert_only_later_events_arrive(sandbox, ec2, lost)
 
 
 def test_the_schedule_sends_only_with_the_permission_of_its_role(sandbox: RunningSandbox) -> None:

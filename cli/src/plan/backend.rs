@@ -25,7 +25,7 @@ const FILE: &str = "peerd.toml";
 /// The source of the meshes and accounts.
 #[derive(Args)]
 pub struct Source {
-    /// File with accounts, Regions and meshes, instead of a deployment [default: peerd.toml, if it exists and --stack is not given]
+    /// File with accounts, Regions and meshes, instead of a deployment [default, except for apply: peerd.toml, if it exists and --stack is not given]
     #[arg(long, value_name = "FILE", conflicts_with = "role")]
     file: Option<PathBuf>,
     /// With --stack: role to assume in each account; it must trust you (the spoke role trusts only the functions)
@@ -53,8 +53,10 @@ impl Source {
 
 /// The ports of the engine, on this machine.
 pub struct Backend {
-    /// What defines the meshes and accounts, as the user knows it and as a saved plan recognizes it.
-    source: (String, String),
+    /// What defines the meshes and accounts, as the user knows it.
+    source_name: String,
+    /// The same, as a saved plan recognizes it.
+    source: String,
     caller: CallerClient,
     settings: Settings,
     /// EC2, in every account.
@@ -127,7 +129,7 @@ impl Backend {
     }
 
     fn new(
-        source: (String, String),
+        (source_name, source): (String, String),
         settings: Settings,
         sessions: Sessions,
         store: Box<dyn Store>,
@@ -137,7 +139,18 @@ impl Backend {
         let organizations = OrganizationsApi::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
         let caller = sessions.caller_client();
-        Self { source, caller, settings, cloud: AwsCloud::new(sessions), organizations, store, queue, bus, worker }
+        Self {
+            source_name,
+            source,
+            caller,
+            settings,
+            cloud: AwsCloud::new(sessions),
+            organizations,
+            store,
+            queue,
+            bus,
+            worker,
+        }
     }
 
     /// The name of the hub's stack, for the commands in remedies.
@@ -145,30 +158,36 @@ impl Backend {
         &self.settings.stack
     }
 
+    /// The principal that runs the command.
+    ///
+    /// # Errors
+    /// When there are no valid credentials, or STS does not respond.
+    pub async fn caller(&self) -> Result<Caller> {
+        Ok(self.caller.identity().await?)
+    }
+
     /// Where a plan comes from: the deployment, the source of its policies, the caller's account and the declared meshes.
     ///
     /// # Errors
-    /// When AWS does not say who the caller is, or the store cannot be read.
-    pub async fn origin(&self) -> Result<Origin> {
-        let Caller { account, .. } = self.caller.identity().await?;
+    /// When the store cannot be read.
+    pub async fn origin(&self, caller: &Caller) -> Result<Origin> {
         let declared = self.observer().declared().await?.into_keys().collect();
-        let (deployment, source) = (self.settings.deployment.clone(), self.source.1.clone());
-        Ok(Origin { deployment, source, account, declared, created_at_ms: SystemClock.now() })
+        let (deployment, source) = (self.settings.deployment.clone(), self.source.clone());
+        Ok(Origin { deployment, source, account: caller.account.clone(), declared, created_at_ms: SystemClock.now() })
     }
 
     /// One line: from what, by which principal, and in which accounts and Regions changes are made.
     ///
     /// # Errors
-    /// As [`Backend::origin`].
-    pub async fn summary(&self) -> Result<String> {
-        let caller = self.caller.identity().await?;
+    /// When the store cannot be read.
+    pub async fn summary(&self, caller: &Caller) -> Result<String> {
         let scopes = self.observer().scopes().await?;
         let accounts: BTreeSet<String> = scopes.iter().map(|scope| scope.account.to_string()).collect();
         let regions: BTreeSet<String> = scopes.iter().map(|scope| scope.region.to_string()).collect();
         let list = |items: BTreeSet<String>| items.into_iter().collect::<Vec<_>>().join(", ");
         Ok(format!(
             "from {}, as {}, with the role {} in the accounts {} and the Regions {}",
-            self.source.0,
+            self.source_name,
             caller.arn,
             self.settings.role,
             list(accounts),

@@ -65,7 +65,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let site = Backend::open(source, stack).await?;
     let only = (!meshes.is_empty()).then_some(meshes);
     let previews = previews(&site.observer(), only).await?;
-    let plan = SavedPlan::of(&previews, site.stack(), site.origin().await?);
+    let plan = SavedPlan::of(&previews, site.stack(), site.origin(&site.caller().await?).await?);
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("saved to {0}; run `peerd apply {0}` to apply it", out.display()));
@@ -96,10 +96,11 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
         );
     }
     let site = Backend::open(source, stack).await?;
-    say(&site.summary().await?);
+    let caller = site.caller().await?;
+    say(&site.summary(&caller).await?);
     let engine = site.engine();
     let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes)).await?;
-    let now = SavedPlan::of(&previews, site.stack(), site.origin().await?);
+    let now = SavedPlan::of(&previews, site.stack(), site.origin(&caller).await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}

@@ -93,11 +93,6 @@ impl DynamoStore {
     /// # Errors
     /// When the table cannot be written.
     pub async fn mark_removed(&self, account: &AccountId) -> Result<(), InfraError> {
-        self.update(ACCOUNTS, account.as_str(), "account", |update| {
-            update
-                .update_expression("SET removed = :true REMOVE regions, added")
-                .expression_attribute_values(":true", AttributeValue::Bool(true))
-        })
-        .await
+        self.update_flag(account, "SET removed = :true REMOVE regions, added", true).await
     }
 }

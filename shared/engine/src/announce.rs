@@ -149,16 +149,7 @@ fn changed(run: &Run) -> Option<NotificationKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn notification(kind: NotificationKind) -> Notification {
-        let (deployment, mesh) = ("peerd".parse().unwrap(), "prod".parse().unwrap());
-        Notification::new(deployment, mesh, 1_795_000_000_000, kind)
-    }
-
-    fn finding(mesh: &str, error: &str) -> Rendered {
-        let finding = Finding::UnreadablePolicy { mesh: mesh.parse().unwrap(), error: error.to_owned() };
-        Rendered::new(&finding, "peerd")
-    }
+    use crate::notification::tests::{finding, notification};
 
     #[test]
     fn only_the_latest_unsent_notification_of_a_finding_is_kept() {

@@ -53,8 +53,8 @@ enum Decoded {
 }
 
 /// The state of a batch while it is processed.
-#[derive(Default)]
-struct Batch {
+struct Batch<'a> {
+    deliveries: &'a [Delivery],
     requests: BTreeMap<MeshName, ReconcileRequest>,
     retry: BTreeSet<usize>,
 }
@@ -64,7 +64,8 @@ impl Engine<'_> {
     ///
     /// No action starts after `deadline`; follow-up messages continue the work.
     pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
-        let (mut batch, mut events, mut works) = (Batch::default(), Vec::new(), Vec::new());
+        let mut batch = Batch { deliveries, requests: BTreeMap::new(), retry: BTreeSet::new() };
+        let (mut events, mut works) = (Vec::new(), Vec::new());
         for (place, delivery) in deliveries.iter().enumerate() {
             match decode(place, delivery) {
                 Some(Decoded::Event(event)) => events.push(event),
@@ -81,7 +82,7 @@ impl Engine<'_> {
         if !events.is_empty() {
             self.assess_all(events, &mut batch).await;
         }
-        let Batch { requests, mut retry } = batch;
+        let Batch { requests, mut retry, .. } = batch;
         let runs = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
         let runs: Vec<bool> = stream::iter(runs).buffered(CONCURRENCY).collect().await;
         for (request, done) in requests.values().zip(runs) {
@@ -93,7 +94,7 @@ impl Engine<'_> {
     }
 
     /// Reads the resources of the events, and requests a reconcile of each mesh that they affect.
-    async fn assess_all(&self, events: Vec<QueuedEvent>, batch: &mut Batch) {
+    async fn assess_all(&self, events: Vec<QueuedEvent>, batch: &mut Batch<'_>) {
         let targets: Vec<&EventTarget> = events.iter().map(|event| &event.target).collect();
         let mut reads = match self.read_vpcs(&targets).await {
             Ok(reads) => reads,
@@ -114,7 +115,7 @@ impl Engine<'_> {
         &self,
         QueuedEvent { place, attempt, target, event }: QueuedEvent,
         reads: &mut BatchReads,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
     ) -> Result<(), ScanError> {
         let has_retries_left = attempt < MAX_STALE_READS;
         let impact = self.assess(&target, has_retries_left, reads).await?;
@@ -131,7 +132,11 @@ impl Engine<'_> {
         Ok(())
     }
 
-    async fn start(&self, QueuedWork { place, attempt, work }: QueuedWork, batch: &mut Batch) -> Result<(), ScanError> {
+    async fn start(
+        &self,
+        QueuedWork { place, attempt, work }: QueuedWork,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), ScanError> {
         match work {
             Work::Sweep {} => Ok(self.sweep().await?),
             Work::ListOrganization {} => self.refresh_organization().await,
@@ -149,10 +154,10 @@ impl Engine<'_> {
     }
 }
 
-impl Batch {
+impl Batch<'_> {
     /// Records that the queue must deliver a message again.
     fn retry_later(&mut self, place: usize, error: &dyn std::error::Error) {
-        tracing::error!(place, error = chain(error), "message not handled");
+        tracing::error!(delivery = self.deliveries[place].id, error = chain(error), "message not handled");
         self.retry.insert(place);
     }
 

@@ -106,15 +106,15 @@ pub(crate) fn identity(finding: &Finding) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn notification(kind: NotificationKind) -> Notification {
+    pub(crate) fn notification(kind: NotificationKind) -> Notification {
         let (deployment, mesh) = ("peerd".parse().unwrap(), "prod".parse().unwrap());
         Notification::new(deployment, mesh, 1_795_000_000_000, kind)
     }
 
-    fn finding(mesh: &str, error: &str) -> Rendered {
+    pub(crate) fn finding(mesh: &str, error: &str) -> Rendered {
         let finding = Finding::UnreadablePolicy { mesh: mesh.parse().unwrap(), error: error.to_owned() };
         Rendered::new(&finding, "peerd")
     }
