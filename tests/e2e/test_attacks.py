@@ -45,6 +45,22 @@ def test_an_account_that_no_one_registered_does_not_join_by_its_role_and_a_tag(
     world.until_idle()
 
 
+def test_public_addresses_of_a_member_are_reported_and_not_routed(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    one = world.vpc(HUB, HOME, mesh=mesh)
+    two = world.vpc(SECOND, AWAY, mesh=mesh, cidrs=["8.8.0.0/16"])
+    refused = f"joined {mesh}. refused {mesh}: 8.8.0.0/16 is not in the ranges that {mesh} admits"
+
+    world.until_status(two, refused)
+
+    world.until_idle()
+    assert "8.8.0.0/16" not in world.routes(one)
+    peerd.declare(mesh, admit={"cidrs": ["8.8.0.0/16", "10.0.0.0/8"]})
+    world.until_settled(one, two)
+
+
 def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peerd: Peerd, mesh: str) -> None:
     peerd.declare(mesh)
     one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)

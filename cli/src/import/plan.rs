@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use peerd_core::admission::{is_private, private_ranges};
 use peerd_core::cidr::IpNet;
 use peerd_core::policy::{Mode, Routing, Tables};
 use peerd_core::tags::{CIDRS, ENV, MeshTag, join_meshes};
@@ -58,6 +59,7 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
             ..Policy::default()
         };
         policy.admit.vpcs = mesh.vpcs().into_iter().map(|vpc| vpc.id.clone()).collect();
+        policy.admit.cidrs = admitted(mesh, &shares);
         check(name, &policy, &mut problems);
         match known.declared.get(name) {
             None => drop(import.meshes.insert(name.clone(), policy)),
@@ -167,6 +169,14 @@ fn shares_by_vpc<'a>(
         }
     }
     shared
+}
+
+/// The ranges that a mesh admits: none if its VPCs advertise private addresses only, which is the default. The Python peerd
+/// routes every address.
+fn admitted(mesh: &Mesh<'_>, shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>) -> CidrSet {
+    let advertised = mesh.vpcs().into_iter().filter_map(|vpc| shares.get(vpc)).flat_map(|shared| shared.all.iter());
+    let public: CidrSet = advertised.filter(|cidr| !is_private(cidr)).copied().collect();
+    if public.is_empty() { public } else { private_ranges().iter().chain(public.iter()).copied().collect() }
 }
 
 /// The IPv4 CIDR blocks of a VPC, if it was observed.

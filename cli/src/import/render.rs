@@ -16,6 +16,9 @@ pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
         let (members, adopted) = (policy.admit.vpcs.len(), policy.adopt.len());
         line(format!("+ mesh {mesh}, paused, of {members} VPCs; it adopts {adopted} peerings"));
         line(format!("    routes in tagged tables only, and not to {}", policy.routes.exclude));
+        if !policy.admit.cidrs.is_empty() {
+            line(format!("    admits the addresses {}", policy.admit.cidrs));
+        }
         for (key, value) in &policy.tags {
             line(format!("    its peerings have the tag {key}={value}"));
         }

@@ -56,9 +56,16 @@ impl World {
         let at = VpcRef::new(scope.clone(), id.parse().unwrap());
         let cidrs = cidrs.split_whitespace().map(|cidr| peerd_core::cidr::parse(cidr).unwrap()).collect();
         self.observed.scopes.insert(scope, Ok(()));
-        self.observed
-            .vpcs
-            .insert(at.clone(), Vpc { vpc_ref: at.clone(), cidrs, cidrs_changing: false, tags: Tags::new() });
+        self.observed.vpcs.insert(
+            at.clone(),
+            Vpc {
+                vpc_ref: at.clone(),
+                cidrs,
+                amazon_provided: peerd_core::CidrSet::default(),
+                cidrs_changing: false,
+                tags: Tags::new(),
+            },
+        );
         at
     }
 
@@ -87,6 +94,18 @@ impl World {
     fn refused(&self, environments: &str) -> String {
         self.import(environments).unwrap_err().join("; ")
     }
+}
+
+#[test]
+fn public_addresses_are_admitted_by_the_imported_policy_beside_private_ones() {
+    let mut world = World::full();
+    world.vpc("vpc-d", "111111111111/us-east-1", "10.40.0.0/16 8.8.0.0/16");
+    let import = world.import(FULL).unwrap();
+    let admitted = |mesh: &str| import.meshes[&mesh.parse::<MeshName>().unwrap()].admit.cidrs.to_string();
+    assert_eq!(admitted("production"), "");
+    let private = "10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7";
+    assert_eq!(admitted("shared.services"), format!("8.8.0.0/16 {private}"));
+    assert!(render::plan(&import).contains(&format!("\n    admits the addresses 8.8.0.0/16 {private}\n")));
 }
 
 fn notes(import: &Import) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! Converts the SDK's types into the domain's, which check every id once.
 
 use aws_sdk_ec2::types::{
-    PrefixListEntry, ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable, Tag,
-    TagSpecification, Vpc as SdkVpc, VpcCidrBlockStateCode, VpcPeeringConnection, VpcPeeringConnectionVpcInfo,
+    IpSource, PrefixListEntry, ResourceType, Route as SdkRoute, RouteOrigin, RouteState, RouteTable as SdkRouteTable,
+    Tag, TagSpecification, Vpc as SdkVpc, VpcCidrBlockStateCode, VpcIpv6CidrBlockAssociation, VpcPeeringConnection,
+    VpcPeeringConnectionVpcInfo,
 };
 use peerd_core::cidr::{self, CidrSet, IpNet};
 use peerd_core::ids::IdError;
@@ -51,7 +52,7 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
     if vpc.owner_id().is_some_and(|owner| owner != scope.account.as_str()) {
         return Ok(None);
     }
-    let mut cidrs = CidrSet::default();
+    let (mut cidrs, mut amazon_provided) = (CidrSet::default(), CidrSet::default());
     let mut cidrs_changing = false;
     let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state()));
     let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state()));
@@ -62,8 +63,18 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
             _ => {}
         }
     }
+    for block in vpc.ipv6_cidr_block_association_set().iter().filter(|block| is_amazon_provided(block)) {
+        amazon_provided.insert(cidr::parse(required(block.ipv6_cidr_block(), "ipv6CidrBlock")?)?);
+    }
     let id = required(vpc.vpc_id(), "vpcId")?.parse()?;
-    Ok(Some(Vpc { vpc_ref: VpcRef::new(scope.clone(), id), cidrs, cidrs_changing, tags: tags(vpc.tags()) }))
+    let (vpc_ref, tags) = (VpcRef::new(scope.clone(), id), tags(vpc.tags()));
+    Ok(Some(Vpc { vpc_ref, cidrs, amazon_provided, cidrs_changing, tags }))
+}
+
+/// Whether Amazon provided an IPv6 CIDR block: from its own pool, or by IPAM from a pool with Amazon's addresses
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcIpv6CidrBlockAssociation.html>).
+fn is_amazon_provided(block: &VpcIpv6CidrBlockAssociation) -> bool {
+    block.ip_source() == Some(&IpSource::Amazon) || block.ipv6_pool() == Some("Amazon")
 }
 
 /// Converts a peering as read from the scope `seen_by`.
@@ -126,13 +137,10 @@ pub fn entry(entry: &PrefixListEntry) -> Result<IpNet, Malformed> {
     Ok(cidr::parse(required(entry.cidr(), "cidr")?)?)
 }
 
-/// Converts a route to a prefix list. Returns none for a route to a gateway endpoint.
+/// Converts a route to a prefix list. Returns none for another route.
 fn list_route(route: &SdkRoute) -> Result<Option<PrefixListRoute>, Malformed> {
     let Some(list) = route.destination_prefix_list_id() else { return Ok(None) };
-    let target = target(route)?;
-    let of_endpoint = matches!(&target, RouteTarget::Other(id) if id.starts_with("vpce-"));
-    let list = list.parse()?;
-    Ok((!of_endpoint).then_some(PrefixListRoute { list, target }))
+    Ok(Some(PrefixListRoute { list: list.parse()?, target: target(route)? }))
 }
 
 fn target(route: &SdkRoute) -> Result<RouteTarget, Malformed> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cidr::CidrSet;
+use crate::cidr::{CidrSet, IpNet};
 use crate::ids::{AccountId, OrganizationalUnitId, Region, VpcId, VpcRef};
 use crate::organization::Organization;
 
@@ -23,8 +24,32 @@ pub struct Admission {
     pub vpcs: BTreeSet<VpcId>,
     /// The member limit. The earliest members keep their slots.
     pub members: Option<usize>,
-    /// The ranges that a member may advertise. peerd reports a CIDR block outside them and does not route it.
+    /// The ranges that a member may advertise; empty means private addresses ([`private_ranges`]) and IPv6 CIDR blocks that
+    /// Amazon provided. peerd reports a CIDR block outside them and does not route it.
     pub cidrs: CidrSet,
+}
+
+/// The private addresses: RFC 1918 and the shared addresses of RFC 6598, which VPCs use for pods
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>), and unique local IPv6 (RFC 4193).
+pub fn private_ranges() -> &'static CidrSet {
+    static PRIVATE: LazyLock<CidrSet> = LazyLock::new(|| {
+        [
+            "10.0.0.0/8".parse(),
+            "172.16.0.0/12".parse(),
+            "192.168.0.0/16".parse(),
+            "100.64.0.0/10".parse(),
+            "fc00::/7".parse(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    });
+    &PRIVATE
+}
+
+/// Whether a CIDR block has private addresses only.
+pub fn is_private(cidr: &IpNet) -> bool {
+    private_ranges().covers(cidr)
 }
 
 /// Why a mesh does not admit a VPC.
@@ -81,6 +106,12 @@ impl fmt::Display for Denial {
 }
 
 impl Admission {
+    /// Whether a member may advertise a CIDR block. `amazon_provided` are the member's IPv6 CIDR blocks that Amazon provided,
+    /// so that no one else uses these addresses.
+    pub fn admits_cidr(&self, cidr: &IpNet, amazon_provided: &CidrSet) -> bool {
+        if self.cidrs.is_empty() { is_private(cidr) || amazon_provided.covers(cidr) } else { self.cidrs.covers(cidr) }
+    }
+
     /// Why a VPC may not join; `None` if it may.
     pub fn denial(&self, vpc: &VpcRef, organization: &Organization) -> Option<Denial> {
         let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;

@@ -20,6 +20,9 @@ pub struct Member {
     pub vpc: VpcRef,
     /// Its associated CIDR blocks when it was last read.
     pub cidrs: CidrSet,
+    /// Those of its IPv6 CIDR blocks that Amazon provided.
+    #[serde(default, skip_serializing_if = "CidrSet::is_empty")]
+    pub amazon_provided: CidrSet,
     /// The tags that determine its role in its meshes: `peerd:role` and `peerd:cidrs`.
     #[serde(default)]
     pub tags: Tags,

@@ -50,7 +50,8 @@ pub enum Finding {
     /// AWS failed an earlier request for the pair.
     FailedPeering { pair: Pair, peering: PeeringId, error: String },
     /// A route to a member's CIDR block has a target that peerd does not own.
-    ForeignRoute { table: RouteTableId, cidr: IpNet, target: String, peering: PeeringId },
+    /// `propagated`: a gateway propagates it.
+    ForeignRoute { table: RouteTableId, cidr: IpNet, target: String, propagated: bool, peering: PeeringId },
     /// A prefix list in a route table routes a member's CIDR block elsewhere.
     PrefixListRoute { table: RouteTableId, list: PrefixListId, cidr: IpNet, target: String },
     /// Another principal keeps reverting a change; peerd backs off until `retry_at_ms` (since the Unix epoch).
@@ -83,6 +84,8 @@ pub enum Finding {
     DnsAttributesOff { vpc: VpcRef, hostnames: bool, support: bool },
     /// The policies of meshes that connect a pair disagree; `about` is the subject, with what peerd does.
     PoliciesDisagree { pair: Pair, meshes: BTreeSet<MeshName>, about: Disagreement },
+    /// Routes over peerings (`by`) take precedence over a route to a gateway: a wider one, or a propagated one.
+    OverriddenRoute { table: RouteTableId, cidr: IpNet, target: String, by: CidrSet },
     /// A quota is nearly used up.
     QuotaNearLimit { subject: String, scope: Scope, quota: Quota, limit: Limit },
     /// A pause suppresses changes.
@@ -189,6 +192,7 @@ impl Finding {
             | Self::ForeignRoute { .. }
             | Self::PrefixListRoute { .. }
             | Self::Contention { .. }
+            | Self::OverriddenRoute { .. }
             | Self::PoliciesDisagree { .. } => FindingKind::Conflict,
             Self::UnknownRequester { .. } | Self::UnknownAccount { .. } => FindingKind::UnknownRequester,
             Self::CidrOverlap { .. } | Self::OverlapsOwnVpc { .. } | Self::RouteOverlap { .. } => FindingKind::Overlap,
@@ -206,7 +210,10 @@ impl Finding {
     /// The severity of the finding.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::PoliciesDisagree { .. } | Self::QuotaNearLimit { .. } | Self::Paused { .. } => Severity::Info,
+            Self::PoliciesDisagree { .. }
+            | Self::OverriddenRoute { .. }
+            | Self::QuotaNearLimit { .. }
+            | Self::Paused { .. } => Severity::Info,
             _ => match self.kind() {
                 FindingKind::Blocked | FindingKind::Unreadable => Severity::Error,
                 _ => Severity::Warning,
@@ -233,6 +240,7 @@ impl Finding {
             | Self::ForeignRoute { table, .. }
             | Self::PrefixListRoute { table, .. }
             | Self::OverlapsOwnVpc { table, .. }
+            | Self::OverriddenRoute { table, .. }
             | Self::RouteOverlap { table, .. } => table.to_string(),
             Self::UnprovenPeering { pair, .. }
             | Self::UnreadableRoutes { pair, .. }

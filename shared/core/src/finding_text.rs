@@ -94,6 +94,9 @@ impl Finding {
                 format!("{peering} already connects them, and {deployment} does not own it")
             }
             Self::FailedPeering { peering, error, .. } => format!("AWS failed {peering}: {error}"),
+            Self::ForeignRoute { cidr, target, propagated: true, .. } => {
+                format!("{target} propagates a route to {cidr}, which a route to the peering would override")
+            }
             Self::ForeignRoute { cidr, target, .. } => {
                 format!("{cidr} is routed to {target}, and peerd does not own that route")
             }
@@ -119,12 +122,17 @@ impl Finding {
                 let others = if *more == 0 { String::new() } else { format!(" and {more} others") };
                 format!("no capacity for {}{others}: {}", left_out.join(", "), because(*quota, limit))
             }
+            Self::OverriddenRoute { cidr, target, by, .. } => {
+                format!("{cidr} is routed to {target}, except {by}, which is routed to peerings")
+            }
             Self::QuotaNearLimit { quota, limit, .. } => {
                 format!("80 % used: {}", because(*quota, limit))
             }
             Self::QuotaRefused { error, .. } => error.clone(),
             Self::NotAdmitted { mesh, denial, .. } => format!("requests {mesh}: {denial}"),
-            Self::CidrNotAdmitted { mesh, cidr, .. } => format!("{cidr} is outside the ranges that {mesh} admits"),
+            Self::CidrNotAdmitted { mesh, cidr, .. } => {
+                format!("{cidr} is not in the ranges that {mesh} admits")
+            }
             Self::InvalidTag { key, word, expected, .. } => format!("`{word}` in {key} {}", expected.complaint()),
             Self::GroupOfNonMember { vpc, mesh, .. } => format!("allows {mesh}, and {vpc} is not a member of it"),
             Self::UndeclaredMeshes { peering, meshes, .. } => {
@@ -199,6 +207,9 @@ impl Finding {
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()
             }
+            Self::ForeignRoute { cidr, target, propagated: true, peering, .. } => {
+                format!("stop {target} from propagating it to this table, and peerd routes {cidr} to {peering}")
+            }
             Self::ForeignRoute { cidr, peering, .. } => {
                 format!("delete that route, and peerd routes {cidr} to {peering}")
             }
@@ -253,7 +264,7 @@ impl Finding {
                     .to_owned()
             }
             Self::CidrNotAdmitted { mesh, .. } => {
-                format!("correct the VPC's tags, or `admit.cidrs` in the policy of {mesh}")
+                format!("if it may be routed, add it to `admit.cidrs` in the policy of {mesh}; else correct `peerd:cidrs`")
             }
             Self::InvalidTag { expected, .. } => expected.remedy().to_owned(),
             Self::GroupOfNonMember { .. } => {
@@ -264,6 +275,10 @@ impl Finding {
                 "enable both attributes of the VPC, or declare its meshes without `dns`".to_owned()
             }
             Self::PoliciesDisagree { .. } => "make their policies agree".to_owned(),
+            Self::OverriddenRoute { .. } => {
+                "if these addresses belong behind that gateway, limit `admit.cidrs` of the mesh to the ranges of its VPCs"
+                    .to_owned()
+            }
             Self::Paused { paused, .. } => {
                 let resume: Vec<String> = paused.iter().map(|mesh| peerd(format!("mesh resume {mesh}"))).collect();
                 format!("to make them, run {}", resume.join(" and "))

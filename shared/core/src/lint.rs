@@ -10,7 +10,7 @@ use crate::desired::DesiredState;
 use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::Permission;
 use crate::invariants::Invariant;
-use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTarget};
+use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
 use crate::planner::PlanContext;
 use crate::tags::{self, TableTag};
 
@@ -70,7 +70,8 @@ impl Rules<'_> {
             Action::SetDns { peering, on, .. } => self.resolve(peering, *on),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
-                .or_else(|| self.target(table, destination).map(|_| "the CIDR block has a route already")),
+                .or_else(|| self.target(table, destination).map(|_| "the CIDR block has a route already"))
+                .or_else(|| self.propagated(table, destination)),
             Action::ReplaceRoute { table, destination, from, peering, .. } => {
                 self.route(table, destination, peering).or_else(|| self.leads_to(table, destination, from))
             }
@@ -178,6 +179,8 @@ impl Rules<'_> {
             Some("the table is ignored")
         } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination)) {
             Some("neither VPC has the CIDR block")
+        } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination) && self.admits(vpc, destination)) {
+            Some("no mesh that the VPC requests admits these addresses")
         } else if table.is_edge_associated {
             Some("an edge-associated table cannot have peering routes")
         } else if overlaps_own {
@@ -191,8 +194,20 @@ impl Rules<'_> {
         self.context.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(cidr)))
     }
 
+    fn admits(&self, vpc: &VpcRef, cidr: &IpNet) -> bool {
+        let meshes = self.context.meshes_of(vpc);
+        let mut policies = meshes.iter().filter_map(|mesh| self.desired.declared.get(mesh));
+        policies.any(|policy| self.context.admits_cidr(policy, vpc, cidr))
+    }
+
     fn target(&self, table: &RouteTableId, destination: &IpNet) -> Option<&RouteTarget> {
         self.observed.tables.get(table)?.created_route(destination).map(|route| &route.target)
+    }
+
+    fn propagated(&self, table: &RouteTableId, destination: &IpNet) -> Option<&'static str> {
+        let mut routes = self.observed.tables.get(table)?.routes.iter();
+        let same = |route: &Route| route.destination == *destination && route.target != RouteTarget::Local;
+        routes.any(same).then_some("a gateway propagates a route to the CIDR block")
     }
 
     fn leads_to(&self, table: &RouteTableId, destination: &IpNet, id: &PeeringId) -> Option<&'static str> {

@@ -20,6 +20,9 @@ pub struct Vpc {
     pub vpc_ref: VpcRef,
     /// Its CIDR blocks in state `associated`, IPv4 and IPv6.
     pub cidrs: CidrSet,
+    /// Those of its IPv6 CIDR blocks that Amazon provided: no one else uses their addresses. An owner can bring any other
+    /// IPv6 CIDR block from an address pool of their own.
+    pub amazon_provided: CidrSet,
     /// Whether a CIDR block is being associated or disassociated, so that a later read shows a different state.
     pub cidrs_changing: bool,
     /// All its tags.
@@ -227,6 +230,20 @@ impl fmt::Display for RouteTarget {
     }
 }
 
+impl RouteTarget {
+    /// Whether the target is a gateway endpoint.
+    pub fn is_endpoint(&self) -> bool {
+        matches!(self, Self::Other(id) if id.starts_with("vpce-"))
+    }
+
+    /// Whether the target is a gateway that leads to another private network: a virtual private gateway, a transit gateway,
+    /// a local gateway or a core network.
+    pub fn is_private_gateway(&self) -> bool {
+        let prefixes = ["vgw-", "tgw-", "lgw-", "arn:"];
+        matches!(self, Self::Other(id) if prefixes.iter().any(|prefix| id.starts_with(prefix)))
+    }
+}
+
 /// A route to a CIDR block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -234,10 +251,19 @@ pub struct Route {
     pub destination: IpNet,
     /// The target of the route.
     pub target: RouteTarget,
-    /// Whether a principal created it with CreateRoute. Only such a route can be in the way of another, or be owned.
+    /// Whether a principal created it with CreateRoute. Only such a route can be owned. The others are the local routes,
+    /// and those that a gateway propagates: a static route to the same destination takes precedence over these
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>).
     pub is_static: bool,
     /// Whether AWS reports it as a blackhole: before its peering is active, or after the peering is deleted.
     pub blackhole: bool,
+}
+
+impl Route {
+    /// Whether a gateway propagates it.
+    pub fn is_propagated(&self) -> bool {
+        !self.is_static && self.target != RouteTarget::Local
+    }
 }
 
 /// A route to all CIDR blocks of a prefix list. A static route to exactly one of these CIDR blocks takes precedence
@@ -266,7 +292,7 @@ pub struct RouteTable {
     pub tags: Tags,
     /// Its routes to CIDR blocks.
     pub routes: Vec<Route>,
-    /// Its routes to prefix lists, except those to gateway endpoints: their lists contain public addresses of AWS.
+    /// Its routes to prefix lists.
     pub prefix_list_routes: Vec<PrefixListRoute>,
 }
 
@@ -274,6 +300,11 @@ impl RouteTable {
     /// The static route to exactly this destination.
     pub fn created_route(&self, destination: &IpNet) -> Option<&Route> {
         self.routes.iter().find(|route| route.is_static && route.destination == *destination)
+    }
+
+    /// The propagated route to exactly this destination.
+    pub fn propagated_route(&self, destination: &IpNet) -> Option<&Route> {
+        self.routes.iter().find(|route| route.is_propagated() && route.destination == *destination)
     }
 }
 

@@ -116,6 +116,7 @@ mod tests {
         let read = |values: &[(&str, &str)]| Vpc {
             vpc_ref: VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap()),
             cidrs: peerd_core::CidrSet::default(),
+            amazon_provided: peerd_core::CidrSet::default(),
             cidrs_changing: false,
             tags: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         };

@@ -100,6 +100,7 @@ impl Engine<'_> {
         Member {
             vpc: vpc.clone(),
             cidrs: read.map_or_else(|| before.cidrs.clone(), |vpc| vpc.cidrs.clone()),
+            amazon_provided: read.map_or_else(|| before.amazon_provided.clone(), |vpc| vpc.amazon_provided.clone()),
             tags: read.map_or_else(|| before.tags.clone(), |vpc| tags::of_member(&vpc.tags)),
             left_meshes: &meshes - &requested,
             joined_at: requested.iter().map(|mesh| (mesh.clone(), joined(mesh))).collect(),
@@ -115,6 +116,7 @@ impl Engine<'_> {
         Member {
             vpc: vpc.clone(),
             cidrs: read.map(|vpc| vpc.cidrs.clone()).unwrap_or_default(),
+            amazon_provided: read.map(|vpc| vpc.amazon_provided.clone()).unwrap_or_default(),
             tags: read.map(|vpc| tags::of_member(&vpc.tags)).unwrap_or_default(),
             joined_at: meshes.iter().map(|mesh| (mesh.clone(), changed_at)).collect(),
             meshes,

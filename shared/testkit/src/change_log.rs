@@ -75,6 +75,13 @@ pub enum Change {
         /// The CIDR block in the prefix list.
         cidr: IpNet,
     },
+    /// A gateway propagates a route.
+    Propagated {
+        /// The route table.
+        table: RouteTableId,
+        /// The destination.
+        cidr: IpNet,
+    },
     /// A route table was deleted.
     TableGone {
         /// The route table.
@@ -196,6 +203,7 @@ impl fmt::Display for Change {
             }
             Self::TableTags { table, tags } => write!(f, "{table} has {}", tags_of(tags)),
             Self::List { table, cidr } => write!(f, "{table} routes a prefix list with {cidr} to tgw-1"),
+            Self::Propagated { table, cidr } => write!(f, "{table} has a propagated route to {cidr}"),
             Self::TableGone { table } => write!(f, "{table} is deleted"),
             Self::Peering { id, requester, accepter } => write!(f, "{id} is requested by {requester} from {accepter}"),
             Self::Status { id, status } => write!(f, "{id} is {status}"),

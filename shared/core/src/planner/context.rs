@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cidr::CidrSet;
-use crate::desired::DesiredState;
+use crate::cidr::{CidrSet, IpNet};
+use crate::desired::{DesiredState, Member};
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::invariants::Invariant;
-use crate::observed::{ObservedState, Peering};
+use crate::observed::{ObservedState, Peering, Vpc};
+use crate::policy::Policy;
 use crate::tags::{self, MeshTag, Tags};
 
 /// What is known of a VPC: from its own tags if its scope was read, else from the index.
 struct KnownVpc<'a> {
     meshes: BTreeSet<MeshName>,
     cidrs: &'a CidrSet,
+    amazon_provided: &'a CidrSet,
     tags: &'a Tags,
 }
 
@@ -34,10 +36,12 @@ impl<'a> PlanContext<'a> {
     pub fn new(desired: &'a DesiredState, observed: &'a ObservedState) -> Self {
         let indexed = desired.indexed.values().filter(|member| !observed.was_read(&member.vpc.scope));
         let indexed = indexed.map(|member| {
-            (&member.vpc, KnownVpc { meshes: member.requested_meshes(), cidrs: &member.cidrs, tags: &member.tags })
+            let Member { vpc, cidrs, amazon_provided, tags, .. } = member;
+            (vpc, KnownVpc { meshes: member.requested_meshes(), cidrs, amazon_provided, tags })
         });
         let seen = observed.vpcs.values().map(|vpc| {
-            (&vpc.vpc_ref, KnownVpc { meshes: MeshTag::of(&vpc.tags).meshes, cidrs: &vpc.cidrs, tags: &vpc.tags })
+            let Vpc { vpc_ref, cidrs, amazon_provided, cidrs_changing: _, tags } = vpc;
+            (vpc_ref, KnownVpc { meshes: MeshTag::of(tags).meshes, cidrs, amazon_provided, tags })
         });
         let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
         let released = |peering: &Peering| desired.declared.values().any(|p| p.release.contains(&peering.id));
@@ -75,6 +79,11 @@ impl<'a> PlanContext<'a> {
     /// The CIDR blocks of a VPC, as read or as indexed.
     pub fn cidrs_of(&self, vpc: &VpcRef) -> Option<&'a CidrSet> {
         self.vpcs.get(vpc).map(|known| known.cidrs)
+    }
+
+    /// Whether a policy admits a CIDR block of a VPC.
+    pub fn admits_cidr(&self, policy: &Policy, vpc: &VpcRef, cidr: &IpNet) -> bool {
+        self.vpcs.get(vpc).is_some_and(|known| policy.admit.admits_cidr(cidr, known.amazon_provided))
     }
 
     /// The tags of a VPC, as read or as indexed; the index has only those that determine its role in its meshes.

@@ -151,8 +151,7 @@ impl PlanContext<'_> {
         let Some(own) = self.cidrs_of(vpc) else { return CidrSet::default() };
         let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
         let of_mesh = |policy: &Policy| {
-            let ranges = &policy.admit.cidrs;
-            let within = advertised.iter().filter(|cidr| ranges.is_empty() || ranges.covers(cidr)).copied();
+            let within = advertised.iter().filter(|cidr| self.admits_cidr(policy, vpc, cidr)).copied();
             within.collect::<CidrSet>().without(&policy.routes.exclude)
         };
         self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
@@ -170,8 +169,7 @@ impl PlanContext<'_> {
             return Vec::new();
         };
         let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
-        let ranges = &policy.admit.cidrs;
-        let outside = cidrs.iter().filter(|cidr| !ranges.is_empty() && !ranges.covers(cidr));
+        let outside = cidrs.iter().filter(|cidr| !self.admits_cidr(policy, vpc, cidr));
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
         let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));

@@ -8,11 +8,12 @@ use super::decisions::Decisions;
 use super::quotas::{self, QuotaUsage};
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
-use crate::cidr::{self, IpNet};
+use crate::admission::is_private;
+use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
 use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
 use crate::invariants::Invariant;
-use crate::observed::{Peering, PeeringStatus, PrefixListRoute, RouteTable, RouteTarget};
+use crate::observed::{Peering, PeeringStatus, PrefixListRoute, Route, RouteTable, RouteTarget};
 use crate::quotas::Quota;
 use crate::report::InputRequest;
 use crate::status::StatusReason;
@@ -119,17 +120,48 @@ fn route_table(
             continue;
         }
         routed.push((route.destination, route.peer));
-        match table.created_route(&route.destination) {
-            Some(existing) => retarget(route, table, &existing.target, context, &mut changes.decisions),
-            None if is_blocked_by_prefix_list(route, table, context, &mut changes.decisions) => {
+        match (table.created_route(&route.destination), table.propagated_route(&route.destination)) {
+            (Some(existing), _) => retarget(route, table, existing, context, &mut changes.decisions),
+            (None, Some(propagated)) => report_foreign(route, table, propagated, &mut changes.decisions),
+            (None, None) if is_blocked_by_prefix_list(route, table, context, &mut changes.decisions) => {
                 changes.blocked.insert((table.id.clone(), route.destination));
             }
-            None => missing.push(route),
+            (None, None) => missing.push(route),
         }
     }
+    report_overridden(table, &routed, context, &mut changes.decisions);
     if !routed.is_empty() {
         add(missing, table, context, changes);
     }
+}
+
+/// Reports the routes to gateways that routes over peerings override: propagated ones to the same CIDR block, which a static
+/// route takes precedence over, and wider ones.
+fn report_overridden(
+    table: &RouteTable,
+    routed: &[(IpNet, &VpcRef)],
+    context: &PlanContext<'_>,
+    decisions: &mut Decisions,
+) {
+    let is_foreign = |cidr: &IpNet| {
+        let existing = table.created_route(cidr).or_else(|| table.propagated_route(cidr));
+        existing.is_some_and(|route| !leads_over_managed_peering(route, context))
+    };
+    let placed: Vec<&IpNet> = routed.iter().map(|(cidr, _)| cidr).filter(|cidr| !is_foreign(cidr)).collect();
+    let gateways = table.routes.iter().filter(|route| route.is_propagated() || route.target.is_private_gateway());
+    for Route { destination: cidr, target, is_static, blackhole: _ } in gateways {
+        let overrides = |placed: &IpNet| cidr.contains(placed) && (placed != cidr || !is_static);
+        let by: CidrSet = placed.iter().copied().filter(|placed| overrides(placed)).copied().collect();
+        if cidr.prefix_len() > 0 && !by.is_empty() {
+            let (table, target) = (table.id.clone(), target.to_string());
+            decisions.report(Finding::OverriddenRoute { table, cidr: *cidr, target, by });
+        }
+    }
+}
+
+fn leads_over_managed_peering(route: &Route, context: &PlanContext<'_>) -> bool {
+    let RouteTarget::Peering(id) = &route.target else { return false };
+    context.observed.peerings.get(id).is_some_and(|peering| context.manages(peering))
 }
 
 fn report_overlap(
@@ -215,7 +247,8 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
 }
 
 /// Whether a prefix list in the table routes exactly this CIDR block elsewhere, or may do so: a static route would override
-/// it. Longer and shorter CIDR blocks of the list coexist with the route, as they do with static routes.
+/// it. Longer and shorter CIDR blocks of the list coexist with the route, as they do with static routes. The lists of gateway
+/// endpoints contain public addresses of AWS only.
 fn is_blocked_by_prefix_list(
     route: &DesiredRoute<'_>,
     table: &RouteTable,
@@ -223,8 +256,10 @@ fn is_blocked_by_prefix_list(
     decisions: &mut Decisions,
 ) -> bool {
     let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == route.peering);
-    for PrefixListRoute { list, target } in table.prefix_list_routes.iter().filter(|listed| !leads_here(&listed.target))
-    {
+    let is_irrelevant =
+        |target: &RouteTarget| leads_here(target) || (target.is_endpoint() && is_private(&route.destination));
+    let lists = table.prefix_list_routes.iter().filter(|listed| !is_irrelevant(&listed.target));
+    for PrefixListRoute { list, target } in lists {
         let (table_id, list, cidr) = (table.id.clone(), list.clone(), route.destination);
         match context.observed.inputs.prefix_lists.get(&list) {
             Some(Ok(cidrs)) if !cidrs.contains(&cidr) => continue,
@@ -276,24 +311,26 @@ fn add(mut missing: Vec<&DesiredRoute<'_>>, table: &RouteTable, context: &PlanCo
 fn retarget(
     route: &DesiredRoute<'_>,
     table: &RouteTable,
-    target: &RouteTarget,
+    existing: &Route,
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) {
     let (table_id, cidr, peering) = (table.id.clone(), route.destination, route.peering.clone());
-    let is_managed = |id: &PeeringId| context.observed.peerings.get(id).is_some_and(|p| context.manages(p));
-    match target {
+    match &existing.target {
         RouteTarget::Peering(id) if *id == peering => {}
-        RouteTarget::Peering(id) if is_managed(id) => {
+        RouteTarget::Peering(id) if leads_over_managed_peering(existing, context) => {
             decisions.reasons.add(&route.wanted.pair, StatusReason::ReplacingRoutes);
             let (scope, from) = (table.vpc.scope.clone(), id.clone());
             decisions.act(Action::ReplaceRoute { scope, table: table_id, destination: cidr, from, peering });
         }
-        target => {
-            let reason = StatusReason::ForeignRoute { table: table_id.clone(), cidr, target: target.clone() };
-            decisions.reasons.add(&route.wanted.pair, reason);
-            let target = target.to_string();
-            decisions.report(Finding::ForeignRoute { table: table_id, cidr, target, peering });
-        }
+        _ => report_foreign(route, table, existing, decisions),
     }
+}
+
+fn report_foreign(route: &DesiredRoute<'_>, table: &RouteTable, existing: &Route, decisions: &mut Decisions) {
+    let (id, cidr, peering) = (table.id.clone(), route.destination, route.peering.clone());
+    let reason = StatusReason::ForeignRoute { table: id.clone(), cidr, target: existing.target.clone() };
+    decisions.reasons.add(&route.wanted.pair, reason);
+    let (target, propagated) = (existing.target.to_string(), existing.is_propagated());
+    decisions.report(Finding::ForeignRoute { table: id, cidr, target, propagated, peering });
 }

@@ -111,7 +111,38 @@ fn a_policy_limits_what_is_routed() {
     for cidr in ["100.64.2.0/24", "172.16.2.0/24", "10.2.0.0/16"] {
         assert!(!leads(&world, "a", cidr), "{cidr}");
     }
-    assert!(world.status(&b).unwrap().contains("172.16.2.0/24 is outside the ranges that prod admits"));
+    assert!(world.status(&b).unwrap().contains("172.16.2.0/24 is not in the ranges that prod admits"));
+}
+
+/// By default, peerd routes private addresses and IPv6 addresses that Amazon provided, and reports all others; a policy can
+/// admit them.
+#[test]
+fn public_addresses_of_a_member_are_routed_only_if_the_policy_admits_them() {
+    let (mut world, [_, b, _]) = prod();
+    for cidr in ["8.8.0.0/16", "2a05:d000::/56", "2600:1f18::/56"] {
+        world.associate(&b, &cidr::parse(cidr).unwrap()).unwrap();
+    }
+    world.rest();
+    assert!(leads(&world, "a", "2600:1f18::/56"));
+    assert!(!leads(&world, "a", "8.8.0.0/16") && !leads(&world, "a", "2a05:d000::/56"));
+    assert!(world.status(&b).unwrap().contains("8.8.0.0/16 is not in the ranges that prod admits"));
+    declare(&mut world, "prod", r#"{"admit":{"cidrs":["10.0.0.0/8","8.8.0.0/16"]}}"#);
+    assert!(leads(&world, "a", "8.8.0.0/16") && !leads(&world, "a", "2600:1f18::/56"));
+    declare(&mut world, "prod", "{}");
+    assert!(!leads(&world, "a", "8.8.0.0/16") && leads(&world, "a", "2600:1f18::/56"));
+}
+
+/// peerd adds no route to a CIDR block to which a gateway propagates a route: a static route would override it.
+#[test]
+fn a_propagated_route_is_not_overridden() {
+    let mut world = World::default();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    world.cloud.aws().propagate(&table("a"), &cidr::parse("10.2.0.0/16").unwrap());
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.rest();
+    world.pass(MINUTE);
+    assert!(!leads(&world, "a", "10.2.0.0/16") && leads(&world, "b", "10.1.0.0/16"));
+    assert!(world.status(&a).unwrap().contains("a routes 10.2.0.0/16 to vgw-1"));
 }
 
 /// peerd creates routes in the tables that the policy selects and in tables with `peerd:routes=manage`; in tables with

@@ -19,7 +19,13 @@ impl Aws {
     /// CreateVpc. The first CIDR block is the primary one.
     pub fn create_vpc(&mut self, by: Actor, vpc: &VpcRef, cidrs: &CidrSet, tags: &Tags) {
         let now = self.executor.now();
-        let seen = Vpc { vpc_ref: vpc.clone(), cidrs: cidrs.clone(), cidrs_changing: false, tags: tags.clone() };
+        let seen = Vpc {
+            vpc_ref: vpc.clone(),
+            cidrs: cidrs.clone(),
+            amazon_provided: amazon_provided(cidrs),
+            cidrs_changing: false,
+            tags: tags.clone(),
+        };
         self.vpcs.insert(vpc.clone(), History::new(now, Some(seen)));
         self.enter(now, by, Change::Vpc { vpc: vpc.clone(), cidrs: cidrs.clone(), tags: tags.clone() });
     }
@@ -34,6 +40,7 @@ impl Aws {
         let memory = self.behavior.memory;
         let mut seen = self.vpc(vpc).cloned().ok_or_else(|| not_found(vpc))?;
         change(&mut seen);
+        seen.amazon_provided = amazon_provided(&seen.cidrs);
         let (cidrs, tags) = (seen.cidrs.clone(), seen.tags.clone());
         if let Some(history) = self.vpcs.get_mut(vpc) {
             history.set(at, Some(seen), memory);
@@ -173,6 +180,12 @@ impl Aws {
             RouteTarget::Local | RouteTarget::Other(_) => false,
         }
     }
+}
+
+/// Returns those of the CIDR blocks that Amazon provided: all of 2600::/12, where its pools for VPCs are.
+fn amazon_provided(cidrs: &CidrSet) -> CidrSet {
+    let is_amazons = |cidr: &&IpNet| matches!(cidr, IpNet::V6(cidr) if cidr.network().segments()[0] >> 4 == 0x260);
+    cidrs.iter().filter(is_amazons).copied().collect()
 }
 
 pub(super) fn is_v4(cidr: &IpNet) -> bool {

@@ -163,11 +163,11 @@ impl Aws {
     pub fn propagate(&mut self, id: &RouteTableId, cidr: &IpNet) {
         let target = RouteTarget::Other("vgw-1".to_owned());
         let route = Route { destination: *cidr, target, is_static: false, blackhole: false };
-        self.change_table(id, |table| {
-            if !table.routes.contains(&route) {
-                table.routes.push(route);
-            }
-        });
+        if self.table(id).is_none_or(|table| table.routes.contains(&route)) {
+            return;
+        }
+        self.change_table(id, |table| table.routes.push(route));
+        self.enter(self.executor.now(), Actor::User, Change::Propagated { table: id.clone(), cidr: *cidr });
     }
 
     fn check_target(&self, table: &RouteTable, id: &PeeringId) -> Result<(), CloudError> {

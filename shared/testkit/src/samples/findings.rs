@@ -58,12 +58,27 @@ pub fn samples() -> Vec<Finding> {
             role,
             error: error.clone(),
         },
-        Finding::ForeignRoute { table: Clone::clone(&table), cidr, target: target.clone(), peering: peering() },
-        Finding::PrefixListRoute { table: Clone::clone(&table), list, cidr, target },
+        Finding::OverriddenRoute {
+            table: Clone::clone(&table),
+            cidr,
+            target: target.clone(),
+            by: [other].into_iter().collect(),
+        },
+        Finding::PrefixListRoute { table: Clone::clone(&table), list, cidr, target: target.clone() },
         Finding::OverlapsOwnVpc { table: Clone::clone(&table), vpc: a.clone(), cidr, peer: b.clone() },
-        Finding::RouteOverlap { table, cidr, peer: a.clone(), routed_cidr: other, routed_peer: b.clone() },
+        Finding::RouteOverlap {
+            table: Clone::clone(&table),
+            cidr,
+            peer: a.clone(),
+            routed_cidr: other,
+            routed_peer: b.clone(),
+        },
         Finding::GroupOfNonMember { group, vpc: a.clone(), mesh: prod.clone() },
     ]);
+    for propagated in [false, true] {
+        let (table, target) = (Clone::clone(&table), target.clone());
+        samples.push(Finding::ForeignRoute { table, cidr, target, propagated, peering: peering() });
+    }
     for principal in [None, Some("arn:aws:iam::111111111111:user/terraform".to_owned())] {
         samples.push(Finding::Contention {
             resource: "route to 10.1.0.0/16 in rtb-1".to_owned(),

@@ -25,7 +25,7 @@ const POLICIES: [&str; 15] = [
     r#"{"topology":"hub-and-spoke"}"#,
     r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#,
     r#"{"admit":{"regions":["us-east-1"]}}"#,
-    r#"{"admit":{"cidrs":["10.0.0.0/8"]},"tags":{"team":"red"}}"#,
+    r#"{"admit":{"cidrs":["10.0.0.0/8","8.0.0.0/14"]},"tags":{"team":"red"}}"#,
     r#"{"routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}}"#,
     r#"{"routes":{"tables":"main"},"tags":{"team":"blue"}}"#,
     r#"{"routes":{"tables":"tagged"}}"#,
@@ -128,6 +128,10 @@ impl Actor<'_> {
         }
         if self.rng.chance_per_mille(100) {
             cidrs.push_str(&format!(" 100.64.{number}.0/24"));
+        }
+        if self.rng.chance_per_mille(60) {
+            // Addresses of others: public ones, and IPv6 from a pool of the account's own.
+            cidrs.push_str(&format!(" 8.{number}.0.0/16 2a05:d0{number}::/56"));
         }
         Operation::MakeVpc { scope: self.any(), cidrs, meshes }
     }

@@ -1,6 +1,6 @@
 //! The effects of policies, and of the tags besides `peerd:env`.
 
-use super::world::{World, joined, kinds, mesh, rendered, scope};
+use super::world::{World, joined, kinds, mesh, messages, rendered, scope};
 use crate::finding::FindingKind;
 use crate::observed::RouteTarget;
 use crate::tags;
@@ -107,9 +107,29 @@ fn only_cidrs_in_the_admitted_ranges_are_routed_and_others_are_reported() {
     assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1"]);
     assert_eq!(
         world.status(&a),
-        Some("joined prod. refused prod: 172.16.1.0/24 is outside the ranges that prod admits")
+        Some("joined prod. refused prod: 172.16.1.0/24 is not in the ranges that prod admits")
     );
     assert_eq!(kinds(&findings), [FindingKind::Refused]);
+}
+
+#[test]
+fn without_admitted_ranges_private_addresses_and_amazons_ipv6_are_routed_and_others_are_reported() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "100.65.0.0/16 8.8.0.0/16 2600:1f18::/56 2a05:d000::/56 fd00:1::/56", "prod");
+    let b = world.vpc("b", scope(2, 0), "192.168.2.0/24", "prod");
+    let seen = world.observed.vpcs.get_mut(&a).unwrap();
+    seen.amazon_provided = ["2600:1f18::/56".parse().unwrap()].into_iter().collect();
+    let (_, findings) = world.settle();
+    let routed = ["100.65.0.0/16 pcx-new1", "2600:1f18::/56 pcx-new1", "fd00:1::/56 pcx-new1"];
+    assert_eq!(world.targets("rtb-b"), routed);
+    assert_eq!(
+        messages(&findings),
+        ["2a05:d000::/56", "8.8.0.0/16"].map(|cidr| { format!("{a}: {cidr} is not in the ranges that prod admits") })
+    );
+    assert_eq!(world.status(&b), Some("joined prod"));
+    world.close(&a.scope);
+    world.settle();
+    assert_eq!(world.targets("rtb-b"), routed, "the index knows what Amazon provided");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Routes: to which peers, in which tables, beside foreign routes, and from a dead peering to its successor.
 
-use super::world::{World, joined, kinds, scope};
+use super::world::{World, joined, kinds, messages, scope};
 use crate::cidr;
 use crate::finding::FindingKind;
 use crate::*;
@@ -31,13 +31,48 @@ fn a_foreign_route_is_never_replaced_and_other_tables_are_routed() {
 }
 
 #[test]
-fn a_propagated_route_to_the_same_cidr_does_not_prevent_a_static_one() {
-    let (mut world, ..) = joined();
+fn a_propagated_route_to_the_same_cidr_is_a_conflict_and_no_static_one_overrides_it() {
+    let (mut world, _, b) = joined();
     let table = world.observed.tables.get_mut(&"rtb-b".parse().unwrap()).unwrap();
     table.routes[0].is_static = false;
     table.routes[0].target = RouteTarget::Other("vgw-1".to_owned());
-    world.settle();
-    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 pcx-new1", "10.1.0.0/16 vgw-1"]);
+    let (_, findings) = world.settle();
+    assert_eq!(world.targets("rtb-b"), ["10.1.0.0/16 vgw-1"]);
+    assert_eq!(kinds(&findings), [FindingKind::Conflict]);
+    assert_eq!(world.status(&b), Some("joined prod. refused prod with vpc-a: rtb-b routes 10.1.0.0/16 to vgw-1"));
+}
+
+#[test]
+fn a_route_that_a_gateway_propagates_later_is_reported_and_traffic_stays_on_the_peering() {
+    let (mut world, ..) = joined();
+    world.propagate("rtb-b", "10.1.0.0/16", "vgw-1");
+    let (done, findings) = world.settle();
+    assert_eq!((done, world.targets("rtb-b").len()), (vec![], 2));
+    assert_eq!(
+        messages(&findings),
+        ["rtb-b: 10.1.0.0/16 is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings"]
+    );
+}
+
+#[test]
+fn routes_that_override_a_wider_route_to_a_private_gateway_are_reported_once_for_each_table() {
+    let mut world = World::new();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16 172.16.1.0/24", "prod");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
+    world.route("rtb-b", "10.0.0.0/8", RouteTarget::Other("tgw-1".to_owned()));
+    world.route("rtb-b", "0.0.0.0/0", RouteTarget::Other("tgw-1".to_owned()));
+    world.route("rtb-a", "10.0.0.0/8", RouteTarget::Other("nat-1".to_owned()));
+    world.propagate("rtb-c", "10.0.0.0/15", "vgw-1");
+    let (_, findings) = world.settle();
+    assert_eq!(
+        messages(&findings),
+        [
+            "rtb-b: 10.0.0.0/8 is routed to tgw-1, except 10.1.0.0/16 10.3.0.0/16, which is routed to peerings",
+            "rtb-c: 10.0.0.0/15 is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings",
+        ]
+    );
+    assert_eq!(world.targets("rtb-c").len(), 4, "they are routed all the same");
 }
 
 #[test]

@@ -57,9 +57,12 @@ impl World {
     /// Adds a VPC with a main route table of the same name.
     pub fn vpc(&mut self, name: &str, at: Scope, cidrs: &str, meshes: &str) -> VpcRef {
         let vpc = VpcRef::new(at, format!("vpc-{name}").parse().unwrap());
-        let cidrs = cidrs.split_whitespace().map(|cidr| cidr::parse(cidr).unwrap()).collect();
+        let cidrs: CidrSet = cidrs.split_whitespace().map(|cidr| cidr::parse(cidr).unwrap()).collect();
+        // As if Amazon had provided every IPv6 CIDR block.
+        let amazon_provided = cidrs.iter().filter(|cidr| cidr.addr().is_ipv6()).copied().collect();
         let tags = if meshes.is_empty() { Tags::new() } else { Tags::from([(tags::ENV.into(), meshes.into())]) };
-        self.observed.vpcs.insert(vpc.clone(), Vpc { vpc_ref: vpc.clone(), cidrs, cidrs_changing: false, tags });
+        let (vpc_ref, cidrs_changing) = (vpc.clone(), false);
+        self.observed.vpcs.insert(vpc.clone(), Vpc { vpc_ref, cidrs, amazon_provided, cidrs_changing, tags });
         self.table(name, &vpc);
         vpc
     }
@@ -87,6 +90,13 @@ impl World {
     pub fn route(&mut self, table: &str, cidr: &str, target: RouteTarget) {
         let route = Route { destination: cidr::parse(cidr).unwrap(), target, is_static: true, blackhole: false };
         self.observed.tables.get_mut(&table.parse().unwrap()).unwrap().routes.push(route);
+    }
+
+    /// Adds a route that a gateway propagates.
+    pub fn propagate(&mut self, table: &str, cidr: &str, gateway: &str) {
+        self.route(table, cidr, RouteTarget::Other(gateway.to_owned()));
+        let table = self.observed.tables.get_mut(&table.parse().unwrap()).unwrap();
+        table.routes.last_mut().unwrap().is_static = false;
     }
 
     /// Adds a peering with these tags on both sides.
@@ -181,6 +191,7 @@ impl World {
         Member {
             vpc: vpc.clone(),
             cidrs: seen.cidrs.clone(),
+            amazon_provided: seen.amazon_provided.clone(),
             tags: tags::of_member(&seen.tags),
             meshes: tags::MeshTag::of(&seen.tags).meshes,
             left_meshes: BTreeSet::new(),
@@ -250,6 +261,11 @@ pub fn kinds(findings: &BTreeSet<Rendered>) -> Vec<FindingKind> {
 }
 
 /// Two members of prod that are peered and routed.
+/// The findings as subject and message.
+pub fn messages(findings: &BTreeSet<Rendered>) -> Vec<String> {
+    findings.iter().map(|finding| format!("{}: {}", finding.subject, finding.text)).collect()
+}
+
 pub fn joined() -> (World, VpcRef, VpcRef) {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");

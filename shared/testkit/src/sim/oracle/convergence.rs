@@ -176,7 +176,7 @@ impl Oracle {
                     Some(target) if self.is_foreign(target) => ending.excuse(from, to),
                     _ if self.has_rival(table, cidr, to) => ending.excuse(from, to),
                     _ if self.creations.rests(&contention::route(name, cidr)) => ending.excuse(from, to),
-                    None if table.listed.contains_key(cidr) => ending.excuse(from, to),
+                    None if table.taken_since(cidr).is_some() => ending.excuse(from, to),
                     None if self.has_hindered_rival(table, cidr, to) => ending.excuse(from, to),
                     None if self.has_no_room(table, cidr) => {
                         ending.quota = true;
@@ -214,7 +214,7 @@ impl Oracle {
             let cidrs = expected_state::advertised(self.facts.policies.now(), &meshes, self.facts.end(rival));
             cidrs.iter().any(|claim| {
                 let target = table.routes.get(claim).map(|route| &route.target);
-                let elsewhere = || table.listed.contains_key(claim) && target.is_none();
+                let elsewhere = || table.taken_since(claim).is_some() && target.is_none();
                 share_addresses(claim, cidr) && (target.is_some_and(|target| self.is_foreign(target)) || elsewhere())
             })
         })

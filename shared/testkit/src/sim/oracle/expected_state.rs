@@ -163,6 +163,14 @@ pub fn fewest(cidrs: &[IpNet]) -> BTreeSet<IpNet> {
     joined.into_iter().flat_map(blocks_of).collect()
 }
 
+/// Returns the addresses that a policy admits: without ranges of its own, private ones and those that Amazon provides.
+fn admitted_ranges(policy: &Policy) -> Vec<Range> {
+    let default = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "2600::/12"];
+    let default = default.iter().filter_map(|cidr| cidr.parse::<IpNet>().ok());
+    let named: Vec<Range> = policy.admit.cidrs.iter().map(range).collect();
+    if named.is_empty() { default.map(|cidr| range(&cidr)).collect() } else { named }
+}
+
 /// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.
 pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
     let own = end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
@@ -179,9 +187,8 @@ pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) 
     let mut brought: BTreeSet<IpNet> = BTreeSet::new();
     for policy in meshes.iter().filter_map(|mesh| policies.get(mesh)) {
         let excluded: Vec<Range> = policy.routes.exclude.iter().map(range).collect();
-        let ranges: Vec<Range> = policy.admit.cidrs.iter().map(range).collect();
-        let allowed =
-            |cidr: &&IpNet| ranges.is_empty() || ranges.iter().any(|allowed| is_within(range(cidr), *allowed));
+        let ranges = admitted_ranges(policy);
+        let allowed = |cidr: &&IpNet| ranges.iter().any(|allowed| is_within(range(cidr), *allowed));
         for cidr in advertised.iter().filter(allowed) {
             brought.extend(without(range(cidr), &excluded).into_iter().flat_map(blocks_of));
         }
@@ -193,8 +200,13 @@ pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) 
 /// Whether the status of a VPC may report more than the joined meshes: invalid tags, or CIDR blocks that a mesh does
 /// not admit.
 pub fn has_other_entries(policies: &Policies, end: End<'_>) -> bool {
-    let ranges = |mesh: &String| policies.get(mesh).is_some_and(|policy| !policy.admit.cidrs.is_empty());
-    end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.requested_meshes().iter().any(ranges)
+    let own = end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+    let is_outside = |policy: &Policy| {
+        let ranges = admitted_ranges(policy);
+        own.iter().any(|cidr| !ranges.iter().any(|allowed| is_within(range(cidr), *allowed)))
+    };
+    let rejects = |mesh: &String| policies.get(mesh).is_some_and(is_outside);
+    end.tag("peerd:role").is_some() || end.tag("peerd:cidrs").is_some() || end.requested_meshes().iter().any(rejects)
 }
 
 /// Whether the tags of a table exclude it from management.

@@ -130,6 +130,15 @@ pub struct Table {
     pub deleted_routes: Vec<DeletedRoute>,
     /// CIDR blocks that a prefix list routes elsewhere, and since when.
     pub listed: BTreeMap<IpNet, u64>,
+    /// CIDR blocks to which a gateway propagates a route, and since when.
+    pub propagated: BTreeMap<IpNet, u64>,
+}
+
+impl Table {
+    /// Since when a prefix list or a gateway routes a CIDR block, which a static route would override.
+    pub fn taken_since(&self, cidr: &IpNet) -> Option<u64> {
+        [&self.listed, &self.propagated].into_iter().filter_map(|of| of.get(cidr)).min().copied()
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@ impl Facts {
             | Change::TableTags { .. }
             | Change::TableGone { .. }
             | Change::List { .. }
+            | Change::Propagated { .. }
             | Change::Route { .. } => self.record_table(at, by, change),
             Change::Peering { id, requester, accepter } => {
                 self.record_peering(at, id, [requester, accepter], matches!(by, Actor::Worker(_)));
@@ -52,9 +53,11 @@ impl Facts {
         match change.clone() {
             Change::Table { table, vpc, is_edge_associated, main } => {
                 let (tags, routes, deleted_routes) = (Timeline::new(at, Tags::new()), BTreeMap::new(), Vec::new());
-                let listed = BTreeMap::new();
-                self.tables
-                    .insert(table, Table { vpc, is_edge_associated, main, tags, routes, deleted_routes, listed });
+                let (listed, propagated) = Default::default();
+                self.tables.insert(
+                    table,
+                    Table { vpc, is_edge_associated, main, tags, routes, deleted_routes, listed, propagated },
+                );
             }
             Change::TableTags { table, tags } => {
                 self.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(at, tags.clone()));
@@ -63,6 +66,11 @@ impl Facts {
             Change::List { table, cidr } => {
                 if let Some(table) = self.tables.get_mut(&table) {
                     table.listed.entry(cidr).or_insert(at);
+                }
+            }
+            Change::Propagated { table, cidr } => {
+                if let Some(table) = self.tables.get_mut(&table) {
+                    table.propagated.entry(cidr).or_insert(at);
                 }
             }
             Change::Route { table, cidr, was, now } => {

@@ -32,7 +32,7 @@ impl Oracle {
                 if let Some(was) = was {
                     let raced = from.max(entry.at.saturating_sub(self.staleness + self.flight));
                     self.judge_taking(table, cidr, was, now.is_none(), from, raced)?;
-                } else if self.facts.tables[table].listed.get(cidr).is_some_and(|since| *since < from) {
+                } else if self.facts.tables[table].taken_since(cidr).is_some_and(|since| since < from) {
                     return violation("peerd never takes a route from a foreign target", entry.change.to_string());
                 }
                 now.as_ref().map_or(Ok(()), |target| self.judge_routing(table, cidr, target, from, known))
@@ -47,6 +47,7 @@ impl Oracle {
             | Change::TableTags { .. }
             | Change::TableGone { .. }
             | Change::List { .. }
+            | Change::Propagated { .. }
             | Change::Group { .. }
             | Change::GroupGone { .. }
             | Change::Dns { .. } => violation("peerd changes only what it owns", entry.change.to_string()),
@@ -228,7 +229,8 @@ impl Oracle {
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
         let deleted = table.deleted_routes.iter().filter(|route| route.until >= from).map(|route| &route.cidr);
-        let others: Vec<IpNet> = table.routes.keys().chain(deleted).filter(|other| *other != cidr).copied().collect();
+        let standing = table.routes.keys().chain(table.propagated.keys());
+        let others: Vec<IpNet> = standing.chain(deleted).filter(|other| *other != cidr).copied().collect();
         // All addresses that the peer advertised keep a route, or the table is not managed.
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
