@@ -27,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("permissions")  # one scenario for all test
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
+WEB = {"ports": ["tcp/443"]}
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,15 @@ def deployment(sessions: Sessions, control: Control, peerd: Peerd) -> Iterator[D
 
 
 def _run_scenario(world: World, peerd: Peerd) -> None:
-    peerd.declare("permissions", dns="on", tags={"team": "network"})
-    peerd.declare("other")
+    peerd.declare("permissions", dns="on", tags={"team": "network"}, security_groups=WEB)
+    peerd.declare("other", security_groups=WEB)
     places = ((HUB, HOME), (SECOND, AWAY), (THIRD, HOME))
     one, two, three = (set_dns_hostnames(world, world.vpc(*place, mesh="permissions")) for place in places)
     world.until_connected(one, two, three)
     until_options(world, one, two, [True, True])
     _change_routes(world, one, two)
     _change_rules(world, one, two)
-    peerd.declare("permissions", dns="on", tags={"team": "platform"})
+    peerd.declare("permissions", dns="on", tags={"team": "platform"}, security_groups=WEB)
     world.until_settled(one, two, three)
     world.control.sweep()
     world.until_idle()
@@ -130,7 +131,7 @@ def _change_rules(world: World, one: Vpc, two: Vpc) -> None:
     for vpc in (one, two):
         world.tag(vpc, "permissions,other")
     group.tag("peerd:allow", "permissions,other")
-    rule = f"all {min(world.view(two).blocks)}"
+    rule = f"tcp/443 {min(world.view(two).blocks)}"
     world.eventually(lambda: _mesh_problems(group, rule, {"permissions", "other"}))
     for vpc in (one, two):
         world.tag(vpc, "permissions")

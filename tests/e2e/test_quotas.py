@@ -79,11 +79,12 @@ def test_a_full_route_table_keeps_its_routes_and_the_routes_over_quota_are_repor
     world.sweep_until_connected(one, two, third)
 
 
-def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd) -> None:
-    one, two = world.vpc(HUB, HOME, mesh="prod"), world.vpc(SECOND, AWAY, mesh="prod")
+def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh, security_groups={"ports": ["tcp/1"]})
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
     world.until_connected(one, two)
-    allowing = create_group(world, one, allow="prod", ports="tcp/1")
-    allowing.until_rules(rules_from_peers(world, "tcp/1", two), "prod")
+    allowing = create_group(world, one, allow=mesh)
+    allowing.until_rules(rules_from_peers(world, "tcp/1", two), mesh)
     assert quota_findings(peerd) == {}
 
     allowing.allow(*(f"tcp/{port} 192.0.2.0/24" for port in range(1, 48)))

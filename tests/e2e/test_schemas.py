@@ -210,6 +210,7 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
             "cidrs": ["10.0.0.0/8"],
         },
         "routes": {"tables": "main", "exclude": ["100.64.0.0/10", "fd00::/8"]},
+        "security_groups": {"ports": ["tcp/443", "tcp/8000-8100", "udp/53", "icmp"]},
         "dns": "on",
         "tags": {"team": "network"},
         "deletes": {"count": 0, "percent": 100},

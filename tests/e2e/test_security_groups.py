@@ -1,6 +1,7 @@
 """Security groups: the ingress rules follow the tags of the group and the CIDR blocks of the peers."""
 
 import json
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -16,16 +17,20 @@ HOME, AWAY = REGIONS
 # A documentation block that no test uses: https://datatracker.ietf.org/doc/html/rfc5737
 UNUSED_CIDR = "192.0.2.0/24"
 QUOTA = 60
+# The mesh of the pair that several tests share, and the ports that its policy admits.
+MESH = "opened"
+ADMITTED = {"ports": ["icmp", "tcp/1-2000", "tcp/8000-8100", "udp/53"]}
+WEB = "tcp/443"
 
 
 class Pair(NamedTuple):
-    """The only two members of prod, with CIDR blocks of both families, and their world."""
+    """The only two members of a mesh, with CIDR blocks of both families, and their world."""
 
     world: World
     one: Vpc
     two: Vpc
 
-    def create_group(self, allow: str | None = "prod", ports: str | None = None) -> Group:
+    def create_group(self, allow: str | None = MESH, ports: str | None = WEB) -> Group:
         """Creates a group in the first VPC."""
         return create_group(self.world, self.one, allow, ports)
 
@@ -35,14 +40,23 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair(shared_world: World) -> Pair:
-    """Two connected members of prod that several tests share."""
+def pair(shared_world: World, peerd: Peerd) -> Iterator[Pair]:
+    """Two connected members of a mesh that several tests share."""
+    peerd.declare(MESH, security_groups=ADMITTED)
     one, two = (
-        shared_world.vpc(account, region, mesh="prod", ipv6=True)
+        shared_world.vpc(account, region, mesh=MESH, ipv6=True)
         for account, region in ((HUB, HOME), (SECOND, AWAY))
     )
     shared_world.until_connected(one, two)
-    return Pair(shared_world, one, two)
+    yield Pair(shared_world, one, two)
+    peerd.ok("mesh", "undeclare", MESH)
+
+
+@pytest.fixture
+def opened(mesh: str, peerd: Peerd) -> str:
+    """A mesh whose policy admits ports."""
+    peerd.declare(mesh, security_groups=ADMITTED)
+    return mesh
 
 
 def quota_findings(peerd: Peerd, mesh: str, group: Group) -> list[str]:
@@ -57,43 +71,74 @@ def test_a_group_that_allows_a_mesh_gets_rules_for_its_peers_in_both_families_an
     other = world.vpc(THIRD, HOME)
     untagged, outside, allowing = (
         pair.create_group(allow=None),
-        create_group(world, other, allow="prod"),
+        create_group(world, other, allow=MESH),
         pair.create_group(),
     )
 
-    rules = allowing.until_rules(pair.wanted("all"), "prod")
+    rules = allowing.until_rules(pair.wanted(WEB), MESH)
 
     assert len(rules) == 2
     for rule in rules.values():
-        assert rule.tags == {MANAGED_BY: "peerd", "peerd:env/prod": "", "Name": "peerd"}
+        assert rule.tags == {MANAGED_BY: "peerd", f"peerd:env/{MESH}": "", "Name": "peerd"}
     assert untagged.rules() == outside.rules() == []
 
 
 def test_rules_use_the_ports_of_the_tag_and_follow_it_in_place(pair: Pair) -> None:
     group = pair.create_group(ports="tcp/443 udp/53 icmp")
-    before = group.until_rules(pair.wanted("tcp/443", "udp/53", "icmp"), "prod")
+    before = group.until_rules(pair.wanted("tcp/443", "udp/53", "icmp"), MESH)
 
     group.tag(PORTS, "tcp/443,tcp/8000-8100")
 
-    after = group.until_rules(pair.wanted("tcp/443", "tcp/8000-8100"), "prod")
+    after = group.until_rules(pair.wanted("tcp/443", "tcp/8000-8100"), MESH)
     for text in pair.wanted("tcp/443"):
         assert after[text].id == before[text].id
-    group.tag(PORTS, "tcp")
-    group.until_rules(pair.wanted("tcp"), "prod")
     group.untag(PORTS)
-    group.until_rules(pair.wanted("all"), "prod")
+    group.until_rules(pair.wanted(*ADMITTED["ports"]), MESH)
+
+
+def test_a_group_opens_no_port_that_the_policy_does_not_admit_and_none_without_a_policy(
+    pair: Pair, peerd: Peerd
+) -> None:
+    group = pair.create_group(ports="tcp/22-53 tcp/3306 all")
+    group.until_rules(pair.wanted("tcp/22-53"), MESH)
+    findings = json.loads(peerd.ok("status", MESH, "--json"))["meshes"][0]["findings"]
+    texts = {it["text"] for it in findings if it["subject"] == group.id}
+    assert f"tcp/3306 in peerd:ports is more than the policy of {MESH} allows" in texts
+    assert any("`all` in peerd:ports is invalid" in text for text in texts)
+
+    peerd.declare(MESH)
+    group.until_no_rules()
+
+    peerd.declare(MESH, security_groups=ADMITTED)
+    group.until_rules(pair.wanted("tcp/22-53"), MESH)
+
+
+def test_a_group_is_opened_only_for_what_its_vpc_routes_to_the_peer(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh, security_groups=ADMITTED, routes={"tables": "tagged"})
+    one, two = (world.vpc(account, HOME, mesh=mesh) for account in (HUB, SECOND))
+    group = create_group(world, one, allow=mesh, ports=WEB)
+    world.until_status(two, f"joined {mesh}")
+    world.until_idle()
+    assert group.rules() == []
+
+    tags = [{"Key": "peerd:routes", "Value": "manage"}]
+    world.ec2(one).create_tags(Resources=[world.main_table(one)], Tags=tags)
+
+    group.until_rules(rules_from_peers(world, WEB, two), mesh)
 
 
 def test_a_group_that_no_longer_allows_a_mesh_keeps_its_unmanaged_rules(pair: Pair) -> None:
-    group, wanted = pair.create_group(allow=None), pair.wanted("all")
+    group, wanted = pair.create_group(allow=None), pair.wanted(WEB)
     same, other = min(wanted), f"tcp/22 {UNUSED_CIDR}"
     group.allow(same, other)
-    group.tag(ALLOW, "prod")
-    group.until_rules(wanted - {same}, "prod")
+    group.tag(ALLOW, MESH)
+    group.until_rules(wanted - {same}, MESH)
     assert group.unmanaged_rules() == {same, other}
 
     group.revoke(*(rule for rule in group.rules() if rule.text == same and not rule.managed))
-    group.until_rules(wanted, "prod")
+    group.until_rules(wanted, MESH)
     group.untag(ALLOW)
 
     group.until_no_rules()
@@ -102,16 +147,16 @@ def test_a_group_that_no_longer_allows_a_mesh_keeps_its_unmanaged_rules(pair: Pa
 
 def test_a_manually_revoked_or_modified_rule_is_restored(pair: Pair) -> None:
     group, wanted = pair.create_group(ports="tcp/443"), pair.wanted("tcp/443")
-    rules = group.until_rules(wanted, "prod")
+    rules = group.until_rules(wanted, MESH)
 
     group.revoke(*rules.values())
 
-    again = group.until_rules(wanted, "prod")
+    again = group.until_rules(wanted, MESH)
     assert not {rule.id for rule in rules.values()} & {rule.id for rule in again.values()}
     (v4,) = (rule for text, rule in again.items() if ":" not in text)
     group.modify(v4, f"tcp/22 {UNUSED_CIDR}")
-    assert group.rule_problems(wanted, "prod")
-    group.until_rules(wanted, "prod")
+    assert group.rule_problems(wanted, MESH)
+    group.until_rules(wanted, MESH)
 
 
 def test_rules_over_quota_are_reported_and_added_when_there_is_capacity(pair: Pair, peerd: Peerd) -> None:
@@ -122,7 +167,7 @@ def test_rules_over_quota_are_reported_and_added_when_there_is_capacity(pair: Pa
     unmanaged = [f"tcp/{port} {UNUSED_CIDR}" for port in range(1, QUOTA)]
     group.allow(*unmanaged)
 
-    group.tag(ALLOW, "prod")
+    group.tag(ALLOW, MESH)
 
     v6 = {text for text in wanted if ":" in text}
     pair.world.eventually(
@@ -130,14 +175,14 @@ def test_rules_over_quota_are_reported_and_added_when_there_is_capacity(pair: Pa
             [] if v6 < group.managed_rules().keys() < wanted else [f"its rules are {group.managed_rules()}"]
         )
     )
-    pair.world.eventually(lambda: [] if quota_findings(peerd, "prod", group) else ["no finding"])
+    pair.world.eventually(lambda: [] if quota_findings(peerd, MESH, group) else ["no finding"])
     assert v6 < group.managed_rules().keys() < wanted
     assert group.unmanaged_rules() == set(unmanaged)
 
     group.revoke(*(rule for rule in group.rules() if not rule.managed))
 
-    group.until_rules(wanted, "prod")
-    pair.world.eventually(lambda: quota_findings(peerd, "prod", group))
+    group.until_rules(wanted, MESH)
+    pair.world.eventually(lambda: quota_findings(peerd, MESH, group))
 
 
 def test_a_group_whose_event_was_lost_gets_its_rules_from_a_sweep_and_the_next_one_writes_nothing(
@@ -148,7 +193,7 @@ def test_a_group_whose_event_was_lost_gets_its_rules_from_a_sweep_and_the_next_o
     group = pair.create_group()
     control.drop_events(False)
 
-    pair.world.sweep_until(lambda: group.rule_problems(pair.wanted("all"), "prod"))
+    pair.world.sweep_until(lambda: group.rule_problems(pair.wanted(WEB), MESH))
 
     pair.world.until_idle()
     control.clear_calls()
@@ -159,71 +204,79 @@ def test_a_group_whose_event_was_lost_gets_its_rules_from_a_sweep_and_the_next_o
     assert checks.orphaned_rules(pair.world.groups(pair.one), [pair.one]) == []
 
 
-def test_adjacent_cidr_blocks_share_one_rule_until_one_of_them_leaves(world: World) -> None:
+def test_adjacent_cidr_blocks_share_one_rule_until_one_of_them_leaves(world: World, opened: str) -> None:
     first, second, both = adjacent_cidrs(world)
-    far, one = world.vpc(HUB, AWAY, mesh="staging"), world.vpc(HUB, HOME, mesh="staging")
-    world.vpc(SECOND, HOME, cidr=first, mesh="staging")
-    leaver = world.vpc(THIRD, HOME, cidr=second, mesh="staging")
-    allowing, (from_far,) = create_group(world, one, allow="staging"), rules_from_peers(world, "all", far)
-    rules = allowing.until_rules({f"all {both}", from_far}, "staging")
+    far, one = world.vpc(HUB, AWAY, mesh=opened), world.vpc(HUB, HOME, mesh=opened)
+    world.vpc(SECOND, HOME, cidr=first, mesh=opened)
+    leaver = world.vpc(THIRD, HOME, cidr=second, mesh=opened)
+    allowing, (from_far,) = (
+        create_group(world, one, allow=opened, ports=WEB),
+        rules_from_peers(world, WEB, far),
+    )
+    rules = allowing.until_rules({f"{WEB} {both}", from_far}, opened)
 
     world.untag(leaver)
 
-    left = allowing.until_rules({f"all {first}", from_far}, "staging")
+    left = allowing.until_rules({f"{WEB} {first}", from_far}, opened)
     assert left[from_far].id == rules[from_far].id
 
 
-def test_a_group_gets_rules_when_its_vpc_joins_and_loses_them_when_it_leaves(world: World) -> None:
-    one, two = world.vpc(HUB, HOME), world.vpc(SECOND, HOME, mesh="staging")
-    group = create_group(world, one, allow="staging")
-    world.until_status(two, "joined staging")
+def test_a_group_gets_rules_when_its_vpc_joins_and_loses_them_when_it_leaves(
+    world: World, opened: str
+) -> None:
+    one, two = world.vpc(HUB, HOME), world.vpc(SECOND, HOME, mesh=opened)
+    group = create_group(world, one, allow=opened, ports=WEB)
+    world.until_status(two, f"joined {opened}")
     assert group.rules() == []
 
-    world.tag(one, "staging")
-    group.until_rules(rules_from_peers(world, "all", two), "staging")
+    world.tag(one, opened)
+    group.until_rules(rules_from_peers(world, WEB, two), opened)
 
     world.untag(one)
     group.until_no_rules()
 
 
-def test_a_rule_that_two_meshes_share_is_kept_when_one_mesh_releases_it(world: World) -> None:
-    one, two = (world.vpc(account, HOME, mesh="staging+shared") for account in (HUB, SECOND))
-    allowing, wanted = create_group(world, one, allow="staging, shared"), rules_from_peers(world, "all", two)
-    (rule,) = allowing.until_rules(wanted, "staging", "shared").values()
+def test_a_rule_that_two_meshes_share_is_kept_when_one_mesh_releases_it(
+    world: World, opened: str, peerd: Peerd
+) -> None:
+    peerd.declare("shared", security_groups=ADMITTED)
+    one, two = (world.vpc(account, HOME, mesh=f"{opened}+shared") for account in (HUB, SECOND))
+    allowing = create_group(world, one, allow=f"{opened}, shared", ports=WEB)
+    wanted = rules_from_peers(world, WEB, two)
+    (rule,) = allowing.until_rules(wanted, opened, "shared").values()
 
-    world.tag(two, "staging")
-    (kept,) = allowing.until_rules(wanted, "staging").values()
+    world.tag(two, opened)
+    (kept,) = allowing.until_rules(wanted, opened).values()
     allowing.tag(ALLOW, "shared")
 
     assert kept.id == rule.id
     allowing.until_no_rules()
+    peerd.declare("shared")
 
 
 def test_a_quota_below_the_known_value_is_reported_and_the_rules_within_it_are_kept(
-    world: World, peerd: Peerd
+    world: World, peerd: Peerd, opened: str
 ) -> None:
     world.control.settings(quota_rules=1)
-    one, two = (world.vpc(account, HOME, mesh="staging") for account in (HUB, SECOND))
-    group = create_group(world, one, allow="staging", ports="tcp/1000 tcp/2000")
+    one, two = (world.vpc(account, HOME, mesh=opened) for account in (HUB, SECOND))
+    group = create_group(world, one, allow=opened, ports="tcp/1000 tcp/2000")
     wanted = rules_from_peers(world, "tcp/1000", two) | rules_from_peers(world, "tcp/2000", two)
 
-    world.eventually(lambda: [] if quota_findings(peerd, "staging", group) else ["no finding"])
+    world.eventually(lambda: [] if quota_findings(peerd, opened, group) else ["no finding"])
     assert len(group.managed_rules()) == 1
     assert group.managed_rules().keys() < wanted
 
     world.control.settings(quota_rules=QUOTA)
-    world.sweep_until(
-        lambda: group.rule_problems(wanted, "staging") + quota_findings(peerd, "staging", group)
-    )
+    world.sweep_until(lambda: group.rule_problems(wanted, opened) + quota_findings(peerd, opened, group))
 
 
 def test_a_drain_revokes_the_rules_of_a_mesh_and_a_resume_restores_them(
-    world: World, peerd: Peerd, mesh: str
+    world: World, peerd: Peerd, opened: str
 ) -> None:
+    mesh = opened
     one, two = (world.vpc(account, HOME, mesh=mesh) for account in (HUB, SECOND))
-    allowing = create_group(world, one, allow=mesh)
-    peerd.declare(mesh)
-    wanted = rules_from_peers(world, "all", two)
+    allowing = create_group(world, one, allow=mesh, ports=WEB)
+    wanted = rules_from_peers(world, WEB, two)
     allowing.until_rules(wanted, mesh)
 
     peerd.ok("mesh", "drain", mesh)

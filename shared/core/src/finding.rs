@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::{CidrSet, IpNet};
 use crate::ids::{AccountId, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ingress::Traffic;
 use crate::policy::{DeleteLimits, Denial};
 use crate::quotas::Quota;
 
@@ -78,6 +79,10 @@ pub enum Finding {
     InvalidTag { resource: String, key: String, word: String, expected: Expected },
     /// A security group allows a mesh, and its VPC is not a member of that mesh.
     GroupOfNonMember { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName },
+    /// A security group allows a mesh, and the policy of that mesh allows no security group rules.
+    SecurityGroupsOff { group: SecurityGroupId, mesh: MeshName },
+    /// A security group requests traffic that the policy of the mesh does not allow in full.
+    PortsNotAdmitted { group: SecurityGroupId, mesh: MeshName, ports: BTreeSet<Traffic> },
     /// A peering stays because both VPCs request meshes that are no longer declared.
     UndeclaredMeshes { pair: Pair, peering: PeeringId, meshes: BTreeSet<MeshName> },
     /// A VPC lacks DNS attributes that the mesh's `dns` needs.
@@ -201,6 +206,8 @@ impl Finding {
             | Self::CidrNotAdmitted { .. }
             | Self::InvalidTag { .. }
             | Self::GroupOfNonMember { .. }
+            | Self::SecurityGroupsOff { .. }
+            | Self::PortsNotAdmitted { .. }
             | Self::UndeclaredMeshes { .. } => FindingKind::Refused,
             Self::DnsAttributesOff { .. } => FindingKind::Dns,
             Self::Paused { .. } => FindingKind::Paused,
@@ -254,7 +261,9 @@ impl Finding {
             Self::UnknownRequester { peering, .. } => peering.to_string(),
             Self::UnknownAccount { account } => account.to_string(),
             Self::QuotaExceeded { subject, .. } | Self::QuotaNearLimit { subject, .. } => subject.clone(),
-            Self::GroupOfNonMember { group, .. } => group.to_string(),
+            Self::GroupOfNonMember { group, .. }
+            | Self::SecurityGroupsOff { group, .. }
+            | Self::PortsNotAdmitted { group, .. } => group.to_string(),
         }
     }
 

@@ -135,6 +135,13 @@ impl Finding {
             }
             Self::InvalidTag { key, word, expected, .. } => format!("`{word}` in {key} {}", expected.complaint()),
             Self::GroupOfNonMember { vpc, mesh, .. } => format!("allows {mesh}, and {vpc} is not a member of it"),
+            Self::SecurityGroupsOff { mesh, .. } => {
+                format!("allows {mesh}, whose policy allows no security group rules")
+            }
+            Self::PortsNotAdmitted { mesh, ports, .. } => {
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                format!("{} in peerd:ports is more than the policy of {mesh} allows", ports.join(" "))
+            }
             Self::UndeclaredMeshes { peering, meshes, .. } => {
                 format!("{peering} stays: both VPCs request {}, which is not declared", tags::join_meshes(meshes))
             }
@@ -269,6 +276,13 @@ impl Finding {
             Self::InvalidTag { expected, .. } => expected.remedy().to_owned(),
             Self::GroupOfNonMember { .. } => {
                 "let the VPC join that mesh, or remove the mesh from the group's tag".to_owned()
+            }
+            Self::SecurityGroupsOff { mesh, .. } => format!(
+                "name the ports that the groups may allow in `security_groups` of the policy of {mesh}, or remove {mesh} \
+                 from the group's tag"
+            ),
+            Self::PortsNotAdmitted { mesh, .. } => {
+                format!("correct the tag, or `security_groups` in the policy of {mesh}; until then peerd allows the rest")
             }
             Self::UndeclaredMeshes { meshes, .. } => declare_again(meshes.iter().next(), peerd),
             Self::DnsAttributesOff { .. } => {

@@ -8,7 +8,7 @@ use crate::action::{Action, Plan};
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
 use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
-use crate::ingress::Permission;
+use crate::ingress::{Permission, PortsTag, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
 use crate::planner::PlanContext;
@@ -143,11 +143,34 @@ impl Rules<'_> {
             Some("the group's VPC does not request the mesh")
         } else if !CidrSet::from_iter([permission.from]).without(&theirs).is_empty() {
             Some("no other member has all of these addresses")
+        } else if !self.admits_ports(permission) {
+            Some("the policy of the mesh does not allow these ports")
+        } else if !self.is_routed(&group.vpc, permission) {
+            Some("no table of the VPC routes all of these addresses to peers")
         } else if group.open.contains(permission) {
             Some("the group allows that already")
         } else {
             None
         }
+    }
+
+    fn admits_ports(&self, permission: &Permission) -> bool {
+        let policy = self.desired.declared.get(&self.desired.mesh).and_then(|policy| policy.security_groups.as_ref());
+        let within = |admitted: &Traffic| match (&permission.traffic, admitted) {
+            (Traffic::Tcp(a, b), Traffic::Tcp(first, last)) | (Traffic::Udp(a, b), Traffic::Udp(first, last)) => {
+                first <= a && b <= last
+            }
+            (one, other) => one == other,
+        };
+        policy.is_some_and(|policy| PortsTag::default().within(&policy.ports).iter().any(within))
+    }
+
+    /// Whether static routes of a VPC lead all addresses of a permission over managed peerings.
+    fn is_routed(&self, vpc: &VpcRef, permission: &Permission) -> bool {
+        let routes = self.observed.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.is_static);
+        let over_ours = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if self.managed(id).is_ok());
+        let routed: CidrSet = routes.filter(|route| over_ours(&route.target)).map(|route| route.destination).collect();
+        CidrSet::from_iter([permission.from]).without(&routed).is_empty()
     }
 
     fn own_rule(&self, id: &SecurityGroupRuleId) -> Option<&'static str> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use crate::admission::{Admission, Denial};
 use crate::cidr::CidrSet;
 use crate::ids::PeeringId;
+use crate::ingress::Traffic;
 use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
 
 /// The most tags that a policy may add. EC2 allows 50 on a resource; peerd writes three, and leaves some to other tools
@@ -31,6 +32,8 @@ pub struct Policy {
     pub admit: Admission,
     /// What is routed, and in which tables.
     pub routes: Routing,
+    /// What the security groups of members may allow; without it, peerd adds no rule.
+    pub security_groups: Option<SecurityGroupPolicy>,
     /// Whether members resolve each other's public host names to private addresses.
     pub dns: Dns,
     /// Tags of the mesh's peerings besides peerd's own. A tag that is removed from the policy stays on the peerings.
@@ -68,6 +71,14 @@ pub enum Topology {
     FullMesh,
     /// Members with the tag `peerd:role=hub` with every member; the others with hubs only.
     HubAndSpoke,
+}
+
+/// What the security groups of members may allow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityGroupPolicy {
+    /// The traffic that a group with `peerd:allow` allows at most. The group's own tag `peerd:ports` narrows it.
+    pub ports: BTreeSet<Traffic>,
 }
 
 /// What is routed, and in which tables.
@@ -180,6 +191,9 @@ impl Policy {
         if let Some(all) = self.routes.exclude.iter().find(|range| range.prefix_len() == 0) {
             return wrong("routes.exclude", format!("{all} leaves nothing to route"));
         }
+        if self.security_groups.as_ref().is_some_and(|groups| groups.ports.is_empty()) {
+            return wrong("security_groups.ports", "names no ports: omit `security_groups` to allow none".to_owned());
+        }
         if self.tags.len() > MAX_TAGS {
             return wrong(
                 "tags",
@@ -246,6 +260,7 @@ mod tests {
             "admit":{"accounts":["111111111111"],"units":["ou-a1b2-c3d4e5f6","r-a1b2"],"regions":["eu-west-1"],
                 "vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
             "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},"dns":"on",
+            "security_groups":{"ports":["udp/53","tcp/443"]},
             "tags":{"team":"network"},"deletes":{"count":1,"percent":2},"adopt":["pcx-1"],"release":["pcx-2"]}"#;
         let policy = read(text).unwrap();
         assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
@@ -262,6 +277,14 @@ mod tests {
             (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organizational unit such as"),
             (r#"{"admit":{"cidrs":["10.0.0.0/33"]}}"#, "admit.cidrs", "`10.0.0.0/33` is not a CIDR block"),
             (r#"{"routes":{"exclude":["::/0"]}}"#, "routes.exclude", "leaves nothing to route"),
+            (r#"{"security_groups":{}}"#, "security_groups", "missing field `ports`"),
+            (r#"{"security_groups":{"ports":[]}}"#, "security_groups.ports", "names no ports"),
+            (
+                r#"{"security_groups":{"ports":["tcp/443","all"]}}"#,
+                "security_groups.ports[1]",
+                "`all` is not a protocol",
+            ),
+            (r#"{"security_groups":{"ports":["tcp"]}}"#, "security_groups.ports[0]", "`tcp` is not a protocol"),
             (r#"{"dns":true}"#, "dns", "expected"),
             (r#"{"adopt":["pcx-1"],"release":["pcx-1"]}"#, "release", "pcx-1 is also in `adopt`"),
             (r#"{"adopt":["vpc-1"]}"#, "adopt[0]", "not a peering id"),

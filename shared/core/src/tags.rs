@@ -20,7 +20,8 @@ pub const ROUTES: &str = "peerd:routes";
 pub const ELIGIBLE: &str = "peerd_eligible";
 /// On a security group, read: the meshes whose members it allows.
 pub const ALLOW: &str = "peerd:allow";
-/// On a security group, read: what it allows from them, such as `tcp/443 udp/53 icmp`; absent means all traffic.
+/// On a security group, read: what it allows from them, such as `tcp/443 udp/53 icmp`, of the ports that the policy allows;
+/// absent means all of these.
 pub const PORTS: &str = "peerd:ports";
 /// On an ingress rule, written: the prefix of the tag keys that name the meshes of the rule, one key for each mesh. Two
 /// concurrent runs that add and remove meshes never write the same key.
@@ -47,6 +48,11 @@ pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
 pub const MAX_MESHES: usize = 8;
 /// How much of an invalid word is reported, in characters: as much as a mesh name may have.
 pub const MAX_WORD_LEN: usize = 64;
+
+/// As much of an invalid word as is reported.
+pub(crate) fn shortened(word: &str) -> String {
+    word.chars().take(MAX_WORD_LEN).collect()
+}
 
 /// The meshes that the tag `peerd:env` of a VPC requests, or that `peerd:allow` of a security group names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +84,7 @@ impl MeshTag {
             }
             match name {
                 Ok(mesh) => drop(tag.meshes.insert(mesh)),
-                Err(_) => drop(tag.malformed.insert(word.chars().take(MAX_WORD_LEN).collect())),
+                Err(_) => drop(tag.malformed.insert(shortened(word))),
             }
         }
         tag
@@ -114,7 +120,7 @@ impl Role {
         match tags.get(ROLE).map_or("", |role| role.trim()) {
             "hub" => Ok(Self::Hub),
             "spoke" | "" => Ok(Self::Spoke),
-            other => Err(other.to_owned()),
+            other => Err(shortened(other)),
         }
     }
 }
@@ -137,7 +143,7 @@ impl Advertised {
         for word in words(value) {
             match cidr::parse(word) {
                 Ok(cidr) if own.covers(&cidr) => advertised.cidrs.insert(cidr),
-                _ => drop(advertised.refused.insert(word.to_owned())),
+                _ => drop(advertised.refused.insert(shortened(word))),
             }
         }
         advertised

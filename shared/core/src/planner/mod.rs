@@ -49,6 +49,9 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
     // that this plan moves, or that waits for the routes in its place.
     let teardowns = teardown::find_teardowns(&pairs, &requests, &routes, &context);
 
+    // A rule is added only for what is routed, and stays while its route is moved.
+    let ingress = security_groups::allow(&pairs, &routes, &context);
+
     let decisions: Decisions = [
         unreadable_scopes::report(&context),
         unknown_requesters::report(&context),
@@ -59,7 +62,7 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
         peerings::release(&context),
         routes.decisions,
         dns::resolve(&pairs, &context),
-        security_groups::allow(&pairs, &context),
+        ingress,
         teardown::delete(&teardowns, &context),
         teardowns.decisions,
     ]

@@ -49,6 +49,19 @@ impl RouteChanges {
         let is_added = |action: &Action| matches!(action, Action::AddRoute { table: t, destination, .. } if t == table && destination == cidr);
         self.blocked.contains(&(table.clone(), *cidr)) || self.decisions.actions.iter().any(is_added)
     }
+
+    /// Whether this plan adds or moves a route to a CIDR block that contains this one, or a later plan does so as soon as its
+    /// place is free.
+    pub fn is_part_to_come(&self, table: &RouteTableId, part: &IpNet) -> bool {
+        let leads = |action: &Action| match action {
+            Action::AddRoute { table: t, destination, .. } | Action::ReplaceRoute { table: t, destination, .. } => {
+                t == table && destination.contains(part)
+            }
+            _ => false,
+        };
+        self.blocked.iter().any(|(t, cidr)| t == table && cidr.contains(part))
+            || self.decisions.actions.iter().any(leads)
+    }
 }
 
 /// Adds missing routes, retargets those that lead to another managed peering, and leaves foreign ones alone.

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::context::PlanContext;
 use super::decisions::Decisions;
 use super::quotas::QuotaUsage;
+use super::routes::RouteChanges;
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
 use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
-use crate::ingress::{IngressRule, Permission, SecurityGroup, Traffic};
+use crate::ingress::{IngressRule, Permission, PortsTag, SecurityGroup, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
 use crate::quotas::Quota;
@@ -22,14 +23,15 @@ use crate::tags;
 
 /// Updates this mesh's rules in every group to what the group's tags request: adds and tags rules, and revokes those that are
 /// proven unwanted.
-pub fn allow(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
+pub fn allow(pairs: &[WantedPair<'_>], routes: &RouteChanges, context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
     report_unreadable(context, &mut decisions);
     let (rules, peers) = (rules_by_group(context), peers_by_vpc(pairs, context));
     for group in context.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, context)) {
         report_invalid_tags(group, context, &mut decisions);
         let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
-        let wanted = wanted(group, ours, peers.get(&group.vpc).map_or(&[][..], Vec::as_slice), context);
+        let peers = peers.get(&group.vpc).map_or(&[][..], Vec::as_slice);
+        let wanted = wanted(group, ours, peers, routes, context);
         add_mesh_tag(ours, &wanted, context, &mut decisions);
         let added = add(group, ours, &wanted, context, &mut decisions);
         if may_go(group, context) {
@@ -85,13 +87,31 @@ fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, decisio
     for word in &allows.malformed {
         decisions.report(Finding::invalid_tag(&group.id, tags::ALLOW, word, Expected::MeshNames));
     }
-    for word in Traffic::of(&group.tags).1 {
+    for word in PortsTag::of(&group.tags).invalid {
         decisions.report(Finding::invalid_tag(&group.id, tags::PORTS, word, Expected::Ports));
+    }
+    if allows.meshes.contains(mesh) {
+        report_policy_limits(group, context, decisions);
     }
     for mesh in &allows.meshes {
         if !requested.contains(mesh) || context.denial(&group.vpc, mesh).is_some() {
             let (group, vpc, mesh) = (group.id.clone(), group.vpc.clone(), mesh.clone());
             decisions.report(Finding::GroupOfNonMember { group, vpc, mesh });
+        }
+    }
+}
+
+/// Reports what the policy of this mesh does not let a group allow.
+fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let (id, mesh) = (group.id.clone(), context.desired.mesh.clone());
+    let Some(policy) = context.desired.declared.get(&mesh) else { return };
+    match &policy.security_groups {
+        None => decisions.report(Finding::SecurityGroupsOff { group: id, mesh }),
+        Some(admitted) => {
+            let ports = PortsTag::of(&group.tags).beyond(&admitted.ports);
+            if !ports.is_empty() {
+                decisions.report(Finding::PortsNotAdmitted { group: id, mesh, ports });
+            }
         }
     }
 }
@@ -110,47 +130,116 @@ fn peers_by_vpc<'a>(pairs: &'a [WantedPair<'a>], context: &PlanContext<'_>) -> B
     by_vpc
 }
 
-/// What the group should allow for this mesh: the CIDR blocks that its VPC's peers advertise, aggregated. A CIDR block is
-/// allowed once its peering is active and both VPCs were read; then it stays allowed as long as the pair is wanted.
+/// The traffic that the group may allow for this mesh: what its tags request and the policy admits.
+fn admitted_traffic(group: &SecurityGroup, context: &PlanContext<'_>) -> BTreeSet<Traffic> {
+    let mesh = &context.desired.mesh;
+    let policy = context.desired.declared.get(mesh).and_then(|policy| policy.security_groups.as_ref());
+    let policy = policy.filter(|_| group.allows().meshes.contains(mesh));
+    policy.map(|policy| PortsTag::of(&group.tags).within(&policy.ports)).unwrap_or_default()
+}
+
+/// What the group should allow for this mesh: the CIDR blocks that its VPC's peers advertise and that are routed to them,
+/// aggregated, and the rules that stay because a route is about to return.
 fn wanted(
     group: &SecurityGroup,
     ours: &[&IngressRule],
     peers: &[Peer<'_>],
+    changes: &RouteChanges,
     context: &PlanContext<'_>,
 ) -> BTreeSet<Permission> {
-    let mesh = &context.desired.mesh;
-    if !group.allows().meshes.contains(mesh) {
+    let traffic = admitted_traffic(group, context);
+    if traffic.is_empty() {
         return BTreeSet::new();
     }
-    let only = BTreeSet::from([mesh.clone()]);
-    let allowed: CidrSet = ours.iter().filter(|rule| rule.is_for(mesh)).map(|rule| rule.permission.from).collect();
-    let routes = routes_over_peerings(&group.vpc, context);
-    let mut cidrs = CidrSet::default();
-    for (peer, pair) in peers {
+    let of_mesh = || ours.iter().filter(|rule| rule.is_for(&context.desired.mesh)).map(|rule| &rule.permission);
+    let routed = RoutedPeers {
+        vpc: &group.vpc,
+        routes: routes_over_peerings(&group.vpc, context),
+        allowed: of_mesh().map(|permission| permission.from).collect(),
+        changes,
+        context,
+    };
+    let cidrs: Vec<(IpNet, CidrState)> = peers.iter().flat_map(|peer| routed.cidrs_of(peer)).collect();
+    let open: CidrSet = cidrs.iter().filter(|(_, state)| *state == CidrState::Routed).map(|(cidr, _)| *cidr).collect();
+    let all: CidrSet = cidrs.iter().map(|(cidr, _)| *cidr).collect::<CidrSet>().aggregated();
+    let stays = |permission: &&Permission| {
+        let is_awaited =
+            cidrs.iter().any(|(cidr, state)| *state == CidrState::Awaited && cidr::overlap(cidr, &permission.from));
+        is_awaited && traffic.contains(&permission.traffic) && all.covers(&permission.from)
+    };
+    let mut wanted: BTreeSet<Permission> = of_mesh().filter(stays).cloned().collect();
+    for (traffic, from) in
+        traffic.iter().flat_map(|one| open.aggregated().iter().map(move |cidr| (one, *cidr)).collect::<Vec<_>>())
+    {
+        let covers = |one: &Permission| one.traffic == *traffic && one.from.contains(&from);
+        if !wanted.iter().any(covers) {
+            wanted.insert(Permission { traffic: traffic.clone(), from });
+        }
+    }
+    wanted
+}
+
+/// Whether a CIDR block of a peer is routed to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CidrState {
+    /// A table routes it to the peer, over an active peering: rules for it are added.
+    Routed,
+    /// Its route or its peering is to come (back): rules that allow it already stay.
+    Awaited,
+}
+
+/// What is routed to the peers of a group's VPC, and what the group allows of it already.
+struct RoutedPeers<'a> {
+    vpc: &'a VpcRef,
+    routes: Vec<(&'a IpNet, &'a PeeringId)>,
+    allowed: CidrSet,
+    changes: &'a RouteChanges,
+    context: &'a PlanContext<'a>,
+}
+
+impl RoutedPeers<'_> {
+    /// The CIDR blocks of a peer that are routed or awaited. Of a CIDR block that is to get a wider route, these are the parts
+    /// that the group allows until then.
+    fn cidrs_of(&self, (peer, pair): &Peer<'_>) -> Vec<(IpNet, CidrState)> {
         let peering = match pair.state {
             PairState::Usable(peering) => Some(peering),
             PairState::Missing { .. } | PairState::Foreign(_) => None,
-            PairState::Overlapping(..) | PairState::Failed(_) => continue,
+            PairState::Overlapping(..) | PairState::Failed(_) => return Vec::new(),
         };
-        let is_connected = peering.is_some_and(|p| p.status == PeeringStatus::Active && context.manages(p))
-            && context.is_pair_proven(&pair.pair);
+        let is_connected = peering.is_some_and(|p| p.status == PeeringStatus::Active && self.context.manages(p))
+            && self.context.is_pair_proven(&pair.pair);
         let id = peering.map(|peering| &peering.id);
-        for cidr in context.advertised_cidrs(peer, &only).iter() {
-            let is_allowed = allowed.covers(cidr);
-            // AWS no longer lists the peering, or did not list it yet: no reason to add a rule, and none to revoke one.
-            let is_unlisted = |id: &PeeringId| !is_allowed && !context.observed.peerings.contains_key(id);
-            let is_of_other = |id: &PeeringId| is_unlisted(id) || leads_to_other_peer(id, peer, context);
-            if (is_connected || is_allowed) && !is_routed_elsewhere(cidr, id, &routes, is_of_other) {
-                cidrs.insert(*cidr);
-            }
-        }
+        let is_routed = |cidr: &IpNet| self.routes.iter().any(|(to, via)| to.contains(cidr) && Some(*via) == id);
+        let state = |cidr: &IpNet| match () {
+            () if self.is_routed_elsewhere(cidr, peer, id) => None,
+            () if is_connected && is_routed(cidr) => Some((*cidr, CidrState::Routed)),
+            () if !is_connected || self.is_route_to_come(cidr) => Some((*cidr, CidrState::Awaited)),
+            () => None,
+        };
+        let parts = |cidr: &IpNet| self.allowed.iter().filter(|part| cidr.contains(*part)).filter_map(state).collect();
+        let of_cidr = |cidr: &IpNet| match state(cidr) {
+            Some((_, CidrState::Awaited)) if !self.allowed.covers(cidr) => parts(cidr),
+            None => parts(cidr),
+            Some(found) => vec![found],
+        };
+        let only = BTreeSet::from([self.context.desired.mesh.clone()]);
+        self.context.advertised_cidrs(peer, &only).iter().flat_map(of_cidr).collect()
     }
-    let (traffic, _) = Traffic::of(&group.tags);
-    let permissions = |from: &IpNet| {
-        let from = *from;
-        traffic.iter().map(move |traffic| Permission { traffic: traffic.clone(), from }).collect::<Vec<_>>()
-    };
-    cidrs.aggregated().iter().flat_map(permissions).collect()
+
+    fn is_route_to_come(&self, cidr: &IpNet) -> bool {
+        self.context.observed.tables_of(self.vpc).any(|table| self.changes.is_part_to_come(&table.id, cidr))
+    }
+
+    /// Whether routes lead addresses of a CIDR block to another peer, and none leads the CIDR block to this one over its
+    /// peering: a rule would allow the other peer.
+    fn is_routed_elsewhere(&self, cidr: &IpNet, peer: &VpcRef, peering: Option<&PeeringId>) -> bool {
+        let is_allowed = self.allowed.covers(cidr);
+        // AWS no longer lists the peering, or did not list it yet: no reason to add a rule, and none to revoke one.
+        let is_unlisted = |id: &PeeringId| !is_allowed && !self.context.observed.peerings.contains_key(id);
+        let is_of_other = |id: &PeeringId| is_unlisted(id) || leads_to_other_peer(id, peer, self.context);
+        let is_routed_here = self.routes.iter().any(|(to, id)| *to == cidr && Some(*id) == peering);
+        !is_routed_here && self.routes.iter().any(|(to, id)| cidr::overlap(to, cidr) && is_of_other(id))
+    }
 }
 
 /// The static routes of a VPC that lead over peerings, without those that this run moves or deletes.
@@ -175,18 +264,6 @@ fn is_stale(table: &RouteTable, destination: &IpNet, id: &PeeringId, context: &P
         |peer: &VpcRef, pair: &Pair| context.no_longer_advertises(peer, &context.retaining_meshes(pair), destination);
     !context.is_ignored_table(table)
         && peering.peer_of(&table.vpc).zip(peering.pair()).is_some_and(|(peer, pair)| gave_up(peer, &pair))
-}
-
-/// Whether these routes lead addresses of a CIDR block to another peer, and none leads the CIDR block to this one over its
-/// peering: a rule would allow the other peer.
-fn is_routed_elsewhere(
-    cidr: &IpNet,
-    peering: Option<&PeeringId>,
-    routes: &[(&IpNet, &PeeringId)],
-    is_of_other: impl Fn(&PeeringId) -> bool,
-) -> bool {
-    let is_routed_here = routes.iter().any(|(destination, id)| *destination == cidr && Some(*id) == peering);
-    !is_routed_here && routes.iter().any(|(destination, id)| cidr::overlap(destination, cidr) && is_of_other(id))
 }
 
 /// Whether a peering connects another peer, and its routes stay: those of a managed peering that is dead or that no mesh

@@ -1,14 +1,29 @@
 //! Security group rules.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use peerd_core::tags::{ALLOW, PORTS};
-use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
+use peerd_core::tags::{ALLOW, PORTS, ROUTES};
+use peerd_core::{FindingKind, Permission, Policy, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
 use peerd_testkit::aws::AwsBehavior;
-use peerd_testkit::{MINUTE, World, scope};
+use peerd_testkit::user_actions::table;
+use peerd_testkit::{MINUTE, World, mesh, scope};
+
+/// Lets the security groups of both meshes allow some ports.
+fn with_ports() -> World {
+    let mut world = World::default();
+    for name in ["prod", "staging"] {
+        declare(&mut world, name, r#"{"security_groups":{"ports":["tcp/1-443","udp/53"]}}"#);
+    }
+    world
+}
+
+fn declare(world: &mut World, name: &str, policy: &str) {
+    world.declare(&mesh(name), Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap());
+    world.rest();
+}
 
 /// Creates three members of prod in three accounts, and a security group of the first that allows prod on port 443.
 fn opened() -> (World, [VpcRef; 3], SecurityGroupId) {
-    let mut world = World::default();
+    let mut world = with_ports();
     let vpcs = [(1, "a"), (2, "b"), (3, "c")].map(|(n, name)| {
         let cidr = format!("10.{n}.0.0/16");
         world.vpc(name, scope(n, 0), &cidr, "prod")
@@ -31,8 +46,8 @@ fn rules(world: &World, group: &SecurityGroupId) -> Vec<SecurityGroupRuleId> {
     world.cloud.aws().group(group).unwrap().rules.keys().cloned().collect()
 }
 
-/// A security group allows the members of the meshes that its tags name, on the ports that they name, with as few rules
-/// as possible.
+/// A security group allows the members of the meshes that its tags name, on the ports that the tags and the policy name,
+/// with as few rules as possible.
 #[test]
 fn rules_follow_membership_and_the_tags_of_the_group() {
     let (mut world, [_, b, _], group) = opened();
@@ -47,6 +62,34 @@ fn rules_follow_membership_and_the_tags_of_the_group() {
     world.mark_group(&group, ALLOW, None);
     world.rest();
     assert_eq!(lets_in(&world, &group), Vec::<String>::new());
+}
+
+/// Without `security_groups` in the policy of a mesh, no security group gets a rule for it, whatever its tags say.
+#[test]
+fn a_policy_decides_whether_security_groups_are_opened_and_on_which_ports() {
+    let (mut world, _, group) = opened();
+    declare(&mut world, "prod", "{}");
+    assert_eq!(lets_in(&world, &group), Vec::<String>::new());
+    declare(&mut world, "prod", r#"{"security_groups":{"ports":["udp/53"]}}"#);
+    assert_eq!(lets_in(&world, &group), Vec::<String>::new(), "the group's tag requests another port");
+    world.mark_group(&group, PORTS, None);
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["udp/53 from 10.2.0.0/15"]);
+}
+
+/// A security group allows only CIDR blocks that a route table of its VPC routes to the member that advertises them.
+#[test]
+fn addresses_without_a_route_to_the_member_are_not_opened() {
+    let (mut world, [a, ..], group) = opened();
+    assert_eq!(lets_in(&world, &group), ["tcp/443 from 10.2.0.0/15"]);
+    world.mark_table(&table("a"), ROUTES, Some("ignore"));
+    world.delete_route(&table("a"), &cidr::parse("10.3.0.0/16").unwrap()).unwrap();
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["tcp/443 from 10.2.0.0/16"]);
+    world.mark_table(&table("a"), ROUTES, None);
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["tcp/443 from 10.2.0.0/15"]);
+    assert!(world.status(&a).is_some());
 }
 
 /// peerd never changes security group rules that another principal created, and restores its own rules that another
@@ -85,7 +128,7 @@ fn leaving_one_of_two_meshes_keeps_the_rule() {
 
 #[test]
 fn a_full_security_group_is_reported_and_the_mesh_is_connected() {
-    let mut world = World::default();
+    let mut world = with_ports();
     world.cloud.aws().behavior =
         AwsBehavior { quotas: [(Quota::Rules, 1)].into_iter().collect(), ..AwsBehavior::default() };
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use peerd_core::cidr::IpNet;
 use peerd_core::ids::{MeshName, Pair, PeeringId, VpcRef};
-use peerd_core::{CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding, Limit, Quota, cidr};
+use peerd_core::{CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding, Limit, Quota, Traffic, cidr};
 
 use crate::world::{account, mesh, scope, unit};
 
@@ -73,7 +73,9 @@ pub fn samples() -> Vec<Finding> {
             routed_cidr: other,
             routed_peer: b.clone(),
         },
-        Finding::GroupOfNonMember { group, vpc: a.clone(), mesh: prod.clone() },
+        Finding::GroupOfNonMember { group: Clone::clone(&group), vpc: a.clone(), mesh: prod.clone() },
+        Finding::SecurityGroupsOff { group: Clone::clone(&group), mesh: prod.clone() },
+        Finding::PortsNotAdmitted { group, mesh: prod.clone(), ports: [Traffic::Tcp(22, 22), Traffic::Icmp].into() },
     ]);
     for propagated in [false, true] {
         let (table, target) = (Clone::clone(&table), target.clone());

@@ -19,24 +19,35 @@ const MESHES: [&str; 12] = [
     "prod/$x",
 ];
 
-const POLICIES: [&str; 15] = [
+/// A policy whose security groups may allow the ports that scenarios use, with more fields.
+macro_rules! with_groups {
+    ($rest:literal) => {
+        concat!(r#"{"security_groups":{"ports":["icmp","tcp/443","tcp/8000-8100","udp/53"]}"#, $rest, "}")
+    };
+}
+
+/// The default policy, except that security groups may allow ports.
+const GROUPS: &str = with_groups!("");
+const PAUSED: &str = with_groups!(r#","mode":"paused""#);
+const POLICIES: [&str; 17] = [
     "{}",
-    "{}",
-    r#"{"topology":"hub-and-spoke"}"#,
-    r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#,
-    r#"{"admit":{"regions":["us-east-1"]}}"#,
-    r#"{"admit":{"cidrs":["10.0.0.0/8","8.0.0.0/14"]},"tags":{"team":"red"}}"#,
-    r#"{"routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}}"#,
-    r#"{"routes":{"tables":"main"},"tags":{"team":"blue"}}"#,
-    r#"{"routes":{"tables":"tagged"}}"#,
+    GROUPS,
+    GROUPS,
+    r#"{"security_groups":{"ports":["tcp/443"]}}"#,
+    with_groups!(r#","topology":"hub-and-spoke""#),
+    with_groups!(r#","admit":{"accounts":["111111111111","222222222222"]}"#),
+    with_groups!(r#","admit":{"regions":["us-east-1"]}"#),
+    with_groups!(r#","admit":{"cidrs":["10.0.0.0/8","8.0.0.0/14"]},"tags":{"team":"red"}"#),
+    with_groups!(r#","routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}"#),
+    with_groups!(r#","routes":{"tables":"main"},"tags":{"team":"blue"}"#),
+    with_groups!(r#","routes":{"tables":"tagged"}"#),
     r#"{"dns":"on"}"#,
     r#"{"dns":"on","topology":"hub-and-spoke"}"#,
     r#"{"dns":"off"}"#,
-    r#"{"mode":"draining"}"#,
+    with_groups!(r#","mode":"draining""#),
     PAUSED,
     PAUSED,
 ];
-const PAUSED: &str = r#"{"mode":"paused"}"#;
 
 const OWNERSHIP_KEYS: [(&str, Option<&str>); 6] = [
     ("peerd:routes", Some("manage")),
@@ -61,7 +72,7 @@ const OPENINGS: [(&str, Option<&str>); 7] = [
 
 /// Policies for accounts in an organization.
 const BY_UNIT: [&str; 3] = [
-    r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#,
+    with_groups!(r#","admit":{"units":["ou-ab12-prod0000"]}"#),
     r#"{"admit":{"units":["ou-ab12-prod0000"]},"dns":"on"}"#,
     r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#,
 ];
@@ -73,7 +84,8 @@ pub fn generate(rng: &mut SimRng, fair: bool, organized: bool) -> Vec<Step> {
     let members = rng.within(&crowd);
     let one_mesh = fair && rng.chance_per_mille(500);
     let mut author = Actor { rng, vpcs: 0, is_fair: fair, organized, one_mesh, overlaps: one_mesh || !fair };
-    let mut steps: Vec<Step> = (0..members).map(|_| author.opening()).collect();
+    let mut steps = author.policies_at_start();
+    steps.extend((0..members).map(|_| author.opening()));
     let length = author.rng.log_uniform(&(2..=15));
     steps.extend((0..length).map(|_| author.step(fair)));
     steps
@@ -92,6 +104,15 @@ impl Actor<'_> {
     fn opening(&mut self) -> Step {
         let meshes = if self.rng.chance_per_mille(700) { "prod" } else { self.meshes() };
         Step { after: self.rng.log_uniform(&(1..=5 * SECOND)), operation: self.vpc(meshes) }
+    }
+
+    /// Mostly lets the security groups of both meshes allow ports, as operators who use them do.
+    fn policies_at_start(&mut self) -> Vec<Step> {
+        if self.rng.chance_per_mille(400) {
+            return Vec::new();
+        }
+        let declare = |mesh| Step { after: 1, operation: Operation::Declare { mesh, policy: GROUPS } };
+        ["prod", "staging"].map(declare).into()
     }
 
     fn step(&mut self, fair: bool) -> Step {
@@ -202,7 +223,7 @@ impl Actor<'_> {
     fn policy(&mut self) -> Operation {
         let mesh = if self.one_mesh || self.rng.chance_per_mille(700) { "prod" } else { "staging" };
         let policy = *self.rng.choose(&POLICIES).unwrap_or(&"{}");
-        let policy = if policy == PAUSED && self.is_fair && !self.one_mesh { "{}" } else { policy };
+        let policy = if policy == PAUSED && self.is_fair && !self.one_mesh { GROUPS } else { policy };
         Operation::Declare { mesh, policy }
     }
 

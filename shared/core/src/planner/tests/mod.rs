@@ -20,6 +20,7 @@ mod policies;
 mod quotas;
 mod reachability;
 mod routes;
+mod security_group_policy;
 mod security_groups;
 mod simulator_regressions;
 mod world;

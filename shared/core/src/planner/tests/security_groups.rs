@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{World, joined, kinds, mesh, rendered, scope};
+use super::world::{World, kinds, mesh, rendered, scope};
 use crate::cidr::{self, IpNet};
 use crate::finding::FindingKind;
 use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh, of_rule};
 use crate::*;
 
 impl World {
-    fn group(&mut self, name: &str, vpc: &VpcRef, current: &[(&str, &str)]) {
+    pub fn group(&mut self, name: &str, vpc: &VpcRef, current: &[(&str, &str)]) {
         let id: SecurityGroupId = format!("sg-{name}").parse().unwrap();
         let tags = current.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let group = SecurityGroup { id: id.clone(), vpc: vpc.clone(), tags, open: BTreeSet::new(), others: 0 };
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// What peerd's rules allow, and for which meshes.
-    fn lets_in(&self) -> Vec<String> {
+    pub fn lets_in(&self) -> Vec<String> {
         let rules = self.observed.ingress.rules.values();
         let line = |rule: &IngressRule| {
             let meshes: Vec<&str> = tags::meshes_of_rule(&rule.tags).collect();
@@ -51,13 +51,28 @@ impl World {
         lines
     }
 
-    fn set_group(&mut self, key: &str, value: &str) {
+    pub fn tag_group(&mut self, key: &str, value: &str) {
         self.the_group().tags.insert(key.to_owned(), value.to_owned());
     }
 }
 
+/// A policy whose security groups may allow any port.
+pub const ANY_PORT: &str = r#"{"security_groups":{"ports":["icmp","tcp/0-65535","udp/0-65535"]}}"#;
+
+pub fn with_any_port(rest: &str) -> String {
+    ANY_PORT.replacen('{', &format!("{{{rest},"), 1)
+}
+
+/// Two members of prod, joined; prod and staging let security groups allow any port.
+pub fn joined() -> (World, VpcRef, VpcRef) {
+    let (mut world, a, b) = super::world::joined();
+    world.declare("prod", ANY_PORT);
+    world.declare("staging", ANY_PORT);
+    (world, a, b)
+}
+
 /// Two members of prod, joined, and a group of the first that allows prod.
-fn opened(ports: &str) -> (World, VpcRef, VpcRef) {
+pub fn opened(ports: &str) -> (World, VpcRef, VpcRef) {
     let (mut world, a, b) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, ports)]);
     world.settle();
@@ -85,12 +100,13 @@ fn a_group_allows_the_cidrs_of_the_peers_of_its_vpc_for_each_port_range() {
 }
 
 #[test]
-fn a_group_without_ports_allows_all_traffic_and_one_without_peers_none() {
+fn a_group_without_ports_allows_those_of_the_policy_and_one_without_peers_none() {
     let (mut world, a, b) = joined();
+    world.declare("prod", r#"{"security_groups":{"ports":["tcp/443"]}}"#);
     world.group("a", &a, &[(ALLOW, "prod")]);
     world.group("b", &b, &[(ALLOW, "staging")]);
     let (_, findings) = world.settle();
-    assert_eq!(world.lets_in(), ["all from 10.2.0.0/16 for prod", "all from 2600:1f18:2::/56 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/443 from 10.2.0.0/16 for prod", "tcp/443 from 2600:1f18:2::/56 for prod"]);
     assert_eq!(kinds(&findings), [FindingKind::Refused]);
     let finding = findings.first().unwrap();
     assert_eq!(
@@ -102,19 +118,25 @@ fn a_group_without_ports_allows_all_traffic_and_one_without_peers_none() {
 
 #[test]
 fn adjacent_cidrs_get_one_rule_that_is_added_before_the_narrower_is_revoked() {
-    let (mut world, _, _) = opened("tcp");
+    let (mut world, _, _) = opened("tcp/80");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let (done, _) = world.settle();
     let of_group: Vec<&String> =
         done.iter().filter(|line| line.contains("ingress") && !line.contains("2600")).collect();
     assert_eq!(of_group.len(), 2, "{of_group:?}");
-    assert!(of_group[0].starts_with("+ ingress sg-a") && of_group[0].contains("tcp from 10.2.0.0/15"), "{of_group:?}");
-    assert!(of_group[1].starts_with("- ingress sg-a") && of_group[1].contains("tcp from 10.2.0.0/16"), "{of_group:?}");
+    assert!(
+        of_group[0].starts_with("+ ingress sg-a") && of_group[0].contains("tcp/80 from 10.2.0.0/15"),
+        "{of_group:?}"
+    );
+    assert!(
+        of_group[1].starts_with("- ingress sg-a") && of_group[1].contains("tcp/80 from 10.2.0.0/16"),
+        "{of_group:?}"
+    );
 }
 
 #[test]
 fn rules_for_remaining_peers_are_added_before_those_of_a_leaver_are_revoked() {
-    let (mut world, _, b) = opened("tcp");
+    let (mut world, _, b) = opened("tcp/80");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     world.settle();
     world.set_meshes(&b, "");
@@ -127,13 +149,13 @@ fn rules_for_remaining_peers_are_added_before_those_of_a_leaver_are_revoked() {
     };
     assert!(of_group(&plan).iter().all(|line| line.starts_with("+ ingress")), "{plan}");
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.3.0.0/16 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.3.0.0/16 for prod"]);
 }
 
 #[test]
 fn rules_follow_the_ports_tag_and_a_group_without_the_allow_tag_keeps_none() {
     let (mut world, ..) = opened("tcp/443");
-    world.set_group(PORTS, "udp/53");
+    world.tag_group(PORTS, "udp/53");
     world.settle();
     assert_eq!(world.lets_in(), ["udp/53 from 10.2.0.0/16 for prod", "udp/53 from 2600:1f18:2::/56 for prod"]);
     world.the_group().tags.remove(ALLOW);
@@ -165,18 +187,18 @@ fn a_rule_for_two_meshes_is_revoked_with_the_last_of_them() {
     let (mut world, a, b) = joined();
     world.set_meshes(&a, "prod staging");
     world.set_meshes(&b, "prod staging");
-    world.group("a", &a, &[(ALLOW, "prod staging"), (PORTS, "tcp")]);
+    world.group("a", &a, &[(ALLOW, "prod staging"), (PORTS, "tcp/80")]);
     world.settle();
     world.desired.mesh = mesh("staging");
     let (done, _) = world.settle();
     assert!(done.contains(&"* ingress sgr-new3 in 111111111111/us-east-1 is also for staging".to_owned()), "{done:?}");
     assert_eq!(
         world.lets_in(),
-        ["tcp from 10.2.0.0/16 for prod+staging", "tcp from 2600:1f18:2::/56 for prod+staging"]
+        ["tcp/80 from 10.2.0.0/16 for prod+staging", "tcp/80 from 2600:1f18:2::/56 for prod+staging"]
     );
     world.set_meshes(&b, "prod");
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.2.0.0/16 for prod", "tcp/80 from 2600:1f18:2::/56 for prod"]);
     world.desired.mesh = mesh("prod");
     world.set_meshes(&b, "");
     world.settle();
@@ -185,28 +207,28 @@ fn a_rule_for_two_meshes_is_revoked_with_the_last_of_them() {
 
 #[test]
 fn a_rule_that_lost_its_mesh_tags_is_tagged_again_or_revoked() {
-    let (mut world, ..) = opened("tcp");
+    let (mut world, ..) = opened("tcp/80");
     let bare: Tags = [(MANAGED_BY.to_owned(), "peerd".to_owned())].into();
     world.observed.ingress.rules.values_mut().for_each(|rule| rule.tags = bare.clone());
-    world.rule("sgr-left", "sg-a", "udp", "10.2.0.0/16", bare.clone());
-    world.rule("sgr-gone", "sg-untagged", "udp", "10.2.0.0/16", bare);
+    world.rule("sgr-left", "sg-a", "udp/53", "10.2.0.0/16", bare.clone());
+    world.rule("sgr-gone", "sg-untagged", "udp/53", "10.2.0.0/16", bare);
     world.desired.mesh = mesh("staging");
     let (done, _) = world.settle();
-    assert_eq!(done, ["- ingress sg-untagged in 111111111111/us-east-1 udp from 10.2.0.0/16 by sgr-gone"]);
+    assert_eq!(done, ["- ingress sg-untagged in 111111111111/us-east-1 udp/53 from 10.2.0.0/16 by sgr-gone"]);
     world.desired.mesh = mesh("prod");
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.2.0.0/16 for prod", "tcp/80 from 2600:1f18:2::/56 for prod"]);
 }
 
 #[test]
 fn while_a_peer_is_unreadable_no_ingress_rule_is_revoked() {
-    let (mut world, a, b) = opened("tcp");
-    world.set_group(PORTS, "tcp udp");
+    let (mut world, a, b) = opened("tcp/80");
+    world.tag_group(PORTS, "tcp/80 udp/53");
     world.close(&b.scope);
     let (done, _) = world.settle();
     assert!(done.iter().all(|line| line.contains("status") || line.starts_with("+ ingress")), "{done:?}");
     world.desired.indexed.clear();
-    world.the_group().tags.insert(PORTS.to_owned(), "udp".to_owned());
+    world.the_group().tags.insert(PORTS.to_owned(), "udp/53".to_owned());
     assert!(world.settle().0.iter().all(|line| !line.starts_with("- ingress")), "the index proves nothing");
     world.set_meshes(&a, "");
     world.settle();
@@ -215,7 +237,7 @@ fn while_a_peer_is_unreadable_no_ingress_rule_is_revoked() {
 
 #[test]
 fn unreadable_groups_are_reported_and_not_changed() {
-    let (mut world, a, b) = opened("tcp");
+    let (mut world, a, b) = opened("tcp/80");
     world.observed.unreadable_groups.insert(a.scope.clone(), "DescribeSecurityGroups: denied".to_owned());
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
@@ -241,6 +263,7 @@ fn rules_over_the_quota_of_a_group_are_reported_and_the_others_added() {
 #[test]
 fn near_the_rule_quota_replacements_of_rules_come_before_new_rules() {
     let mut world = World::new();
+    world.declare("prod", ANY_PORT);
     let a = world.vpc("a", scope(1, 0), "10.9.0.0/16", "prod");
     world.vpc("b", scope(2, 0), "10.5.0.0/16", "prod");
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
@@ -286,15 +309,15 @@ fn invalid_tag_values_of_a_group_are_reported_by_the_runs_of_its_meshes() {
 
 #[test]
 fn a_cidr_that_the_vpc_routes_to_another_peer_is_not_allowed() {
-    let (mut world, a, _) = opened("tcp");
+    let (mut world, a, _) = opened("tcp/80");
     world.vpc("c", scope(3, 0), "10.2.0.0/17", "staging");
     world.set_meshes(&a, "prod staging");
-    world.set_group(ALLOW, "staging");
+    world.tag_group(ALLOW, "staging");
     world.desired.mesh = mesh("staging");
     world.settle();
     assert_eq!(
         world.lets_in(),
-        ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"],
+        ["tcp/80 from 10.2.0.0/16 for prod", "tcp/80 from 2600:1f18:2::/56 for prod"],
         "only the run of prod judges them"
     );
     world.desired.mesh = mesh("prod");
@@ -313,22 +336,22 @@ fn a_cidr_routed_to_a_foreign_peering_even_a_dead_one_is_not_allowed() {
             world.peering("pcx-foreign", &a, &c, status, &Tags::new());
         }
         world.vpc("d", scope(2, 0), "10.4.0.0/16 100.64.1.0/24", "prod");
-        world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp")]);
+        world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/80")]);
         world.settle();
         let expected = ["10.2.0.0/16", "100.64.1.0/24", "2600:1f18:2::/56"];
-        assert_eq!(world.lets_in(), expected.map(|cidr| format!("tcp from {cidr} for prod")));
+        assert_eq!(world.lets_in(), expected.map(|cidr| format!("tcp/80 from {cidr} for prod")));
     }
 }
 
 #[test]
 fn a_group_allows_what_its_peers_advertise_and_the_mesh_routes() {
-    let (mut world, _, b) = opened("tcp");
+    let (mut world, _, b) = opened("tcp/80");
     world.tag(&b, CIDRS, "10.2.0.0/17");
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/17 for prod"]);
-    world.declare("prod", r#"{"routes":{"exclude":["10.2.64.0/18"]}}"#);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.2.0.0/17 for prod"]);
+    world.declare("prod", &with_any_port(r#""routes":{"exclude":["10.2.64.0/18"]}"#));
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/18 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.2.0.0/18 for prod"]);
     world.declare("prod", r#"{"mode":"paused","topology":"hub-and-spoke"}"#);
     assert_eq!(world.settle().0, Vec::<String>::new());
     world.declare("prod", r#"{"mode":"draining"}"#);
@@ -338,10 +361,10 @@ fn a_group_allows_what_its_peers_advertise_and_the_mesh_routes() {
 
 #[test]
 fn undeclaring_a_mesh_revokes_no_rule() {
-    let (mut world, ..) = opened("tcp");
+    let (mut world, ..) = opened("tcp/80");
     world.desired.declared.remove(&mesh("prod"));
     world.settle();
-    assert_eq!(world.lets_in(), ["tcp from 10.2.0.0/16 for prod", "tcp from 2600:1f18:2::/56 for prod"]);
+    assert_eq!(world.lets_in(), ["tcp/80 from 10.2.0.0/16 for prod", "tcp/80 from 2600:1f18:2::/56 for prod"]);
     world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
     world.settle();
     assert_eq!(world.lets_in(), Vec::<String>::new());
@@ -352,12 +375,14 @@ fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
     let (mut world, a, _) = joined();
     world.vpc("d", scope(3, 0), "10.7.0.0/16", "staging");
     world.group("a", &a, &[(ALLOW, "prod")]);
-    let authorize = |group: &str, from: &str| Action::AuthorizeIngress {
+    let marks = world.marks(&["prod"]);
+    let authorize_ports = |group: &str, from: &str, traffic: Traffic| Action::AuthorizeIngress {
         scope: a.scope.clone(),
         group: group.parse().unwrap(),
-        permission: Permission { traffic: Traffic::All, from: cidr::parse(from).unwrap() },
-        tags: world.marks(&["prod"]),
+        permission: Permission { traffic, from: cidr::parse(from).unwrap() },
+        tags: marks.clone(),
     };
+    let authorize = |group: &str, from: &str| authorize_ports(group, from, Traffic::Tcp(80, 80));
     let broken = |world: &World, action: Action| {
         let plan = Plan { work: vec![action], labels: Vec::new() };
         lint::lint(&plan, &world.desired, &world.observed)
@@ -370,10 +395,16 @@ fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
     assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
     assert_eq!(broken(&world, unknown).unwrap(), "no other member has all of these addresses");
     assert_eq!(broken(&world, unseen).unwrap(), "the group was not read");
+    let open = authorize_ports("sg-a", "10.2.0.0/16", Traffic::All);
+    assert_eq!(broken(&world, open).unwrap(), "the policy of the mesh does not allow these ports");
+    let table = world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap();
+    let routes = std::mem::take(&mut table.routes);
+    assert_eq!(broken(&world, fine.clone()).unwrap(), "no table of the VPC routes all of these addresses to peers");
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes = routes;
     world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
     assert_eq!(broken(&world, fine).unwrap(), "the group does not allow the mesh");
     let foreign = [(MANAGED_BY.to_owned(), "another".to_owned()), (for_mesh(&mesh("prod")), String::new())];
-    world.rule("sgr-1", "sg-a", "tcp", "10.2.0.0/16", foreign.into());
+    world.rule("sgr-1", "sg-a", "tcp/80", "10.2.0.0/16", foreign.into());
     let rule = world.observed.ingress.rules.values().next().unwrap().clone();
     let IngressRule { id, scope, group, permission, .. } = rule;
     let revoke = Action::RevokeIngress { scope, group, rule: id, permission };
@@ -383,11 +414,11 @@ fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
 
 #[test]
 fn a_rule_stays_while_its_cidr_moves_to_another_member() {
-    let (mut world, a, b) = opened("tcp");
+    let (mut world, a, b) = opened("tcp/80");
     let c = world.vpc("c", scope(3, 0), "10.2.0.0/16", "prod");
     world.settle();
     let open = world.lets_in();
-    assert!(open.contains(&"tcp from 10.2.0.0/16 for prod".to_owned()), "{open:?}");
+    assert!(open.contains(&"tcp/80 from 10.2.0.0/16 for prod".to_owned()), "{open:?}");
     let left = world.observed.vpcs[&b].cidrs.iter().filter(|cidr| !matches!(cidr, IpNet::V4(_))).copied().collect();
     world.observed.vpcs.get_mut(&b).unwrap().cidrs = left;
 

@@ -28,9 +28,18 @@ fn allowed(tags: &Tags) -> BTreeSet<&str> {
     words(tags, "peerd:allow").collect()
 }
 
-/// Returns the traffic that the tags allow, of the values that scenarios use.
-fn traffic(tags: &Tags) -> BTreeSet<Traffic> {
-    let Some(value) = tags.get("peerd:ports") else { return [Traffic::All].into() };
+/// Returns the traffic that the tags request and the policy of a mesh admits. In scenarios, two ranges are the same or have no
+/// port in common.
+fn traffic(policies: &Policies, mesh: &str, tags: &Tags) -> BTreeSet<Traffic> {
+    let groups = policies.get(mesh).and_then(|policy| policy.security_groups.as_ref());
+    let admitted = groups.map(|groups| groups.ports.clone()).unwrap_or_default();
+    match tags.get("peerd:ports") {
+        None => admitted,
+        Some(words) => &requested(words) & &admitted,
+    }
+}
+
+fn requested(value: &str) -> BTreeSet<Traffic> {
     let read = |word| match word {
         "icmp" => Some(Traffic::Icmp),
         "tcp/443" => Some(Traffic::Tcp(443, 443)),
@@ -80,7 +89,11 @@ impl Oracle {
     }
 
     fn was_wanted(&self, group: &Group, made: &GroupRule, mesh: &str, from: u64, known: u64) -> bool {
-        let asked = |tags: &Tags| allowed(tags).contains(mesh) && traffic(tags).contains(&made.permission.traffic);
+        let what = &made.permission.traffic;
+        let asked = |tags: &Tags| {
+            let admits = |policies: &Policies| traffic(policies, mesh, tags).contains(what);
+            allowed(tags).contains(mesh) && self.facts.policies.since(known).any(admits)
+        };
         let only = BTreeSet::from([mesh.to_owned()]);
         let brought = RefCell::new(Vec::new());
         let gather = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
@@ -92,7 +105,20 @@ impl Oracle {
         for peer in self.facts.vpcs.keys().filter(|peer| **peer != group.vpc) {
             self.facts.sometime(&group.vpc, peer, known, gather);
         }
-        group.tags.since(from).any(asked) && expected_state::is_covered(&made.permission.from, &brought.borrow())
+        group.tags.since(from).any(asked)
+            && expected_state::is_covered(&made.permission.from, &brought.borrow())
+            && expected_state::is_covered(&made.permission.from, &self.routed_since(&group.vpc, from))
+    }
+
+    /// Returns the destinations that tables of a VPC routed over peerings at some time from `from` on.
+    fn routed_since(&self, vpc: &VpcRef, from: u64) -> Vec<IpNet> {
+        let over_peering = |target: &RouteTarget| matches!(target, RouteTarget::Peering(_));
+        let of_table = |table: &Table| {
+            let now = table.routes.iter().filter(|(_, route)| over_peering(&route.target)).map(|(cidr, _)| *cidr);
+            let deleted = table.deleted_routes.iter().filter(|r| r.until >= from && over_peering(&r.target));
+            now.chain(deleted.map(|route| route.cidr)).collect::<Vec<_>>()
+        };
+        self.tables_of(vpc).flat_map(of_table).collect()
     }
 
     /// Whether a deleted rule was needed by a VPC that was a member all the time, over a peering that was active all
@@ -108,7 +134,8 @@ impl Oracle {
         let from = age.from;
         let Permission { traffic: what, from: cidr } = &deleted.permission;
         let steady = group.tags.at(from).is_some() && group.tags.since(from).count() == 1;
-        let asked = allowed(group.tags.now()).contains(mesh) && traffic(group.tags.now()).contains(what);
+        let admits = |policies: &Policies| traffic(policies, mesh, group.tags.now()).contains(what);
+        let asked = allowed(group.tags.now()).contains(mesh) && self.facts.policies.since(from).all(admits);
         if !steady || !asked || self.was_crowded(group, cidr, from) {
             return false;
         }
@@ -132,17 +159,28 @@ impl Oracle {
             let mut shared = shared.map(|piece| if piece.contains(cidr) { *cidr } else { *piece });
             shared.any(|piece| {
                 !expected_state::is_covered(&piece, &left)
+                    && self.was_routed(&group.vpc, &piece, peer, from)
                     && !self.led_elsewhere(&group.vpc, &piece, peer, age)
                     && needs(&piece)
             })
         })
     }
 
-    /// Whether a managed peering of two VPCs was active all the time.
+    /// Whether a table of a VPC routed a CIDR block to a peer all the time.
+    fn was_routed(&self, vpc: &VpcRef, cidr: &IpNet, peer: &VpcRef, from: u64) -> bool {
+        self.tables_of(vpc).flat_map(|table| &table.routes).any(|(to, route)| {
+            to.contains(cidr) && route.since < from && self.leads_to(vpc, peer, &route.target) == Some(true)
+        })
+    }
+
+    /// Whether a managed peering of two VPCs, which no policy releases, was active all the time.
     fn carried(&self, a: &VpcRef, b: &VpcRef, from: u64) -> bool {
-        self.facts.peerings_of(a, b).any(|(_, peering)| {
+        self.facts.peerings_of(a, b).any(|(id, peering)| {
             let active = peering.status.since(from).all(|status| *status == PeeringStatus::Active);
-            active && peering.made_at < from && peering.managed.since(from).all(|managed| *managed)
+            active
+                && !self.facts.is_released(id)
+                && peering.made_at < from
+                && peering.managed.since(from).all(|managed| *managed)
         })
     }
 
@@ -214,8 +252,8 @@ impl Oracle {
             let is_right = |mesh: &&str| {
                 let is_allowed = allowed(tags).contains(mesh) && asked.contains(*mesh);
                 let wanted = || {
-                    let brought = self.brought(&group.vpc, mesh, |_| true);
-                    traffic(tags).contains(&permission.traffic)
+                    let brought = self.brought(&group.vpc, mesh, false, |_| true);
+                    traffic(policies, mesh, tags).contains(&permission.traffic)
                         && expected_state::is_covered(&permission.from, &brought)
                 };
                 is_allowed && (!policies.contains_key(*mesh) || wanted())
@@ -241,8 +279,8 @@ impl Oracle {
                     *peering.status.now() == PeeringStatus::Active && self.facts.is_ours(id, peering)
                 })
         };
-        let brought = self.brought(vpc, mesh, is_connected);
-        for what in traffic(group.tags.now()) {
+        let brought = self.brought(vpc, mesh, true, is_connected);
+        for what in traffic(self.facts.policies.now(), mesh, group.tags.now()) {
             let of_traffic = |rule: &&GroupRule| rule.permission.traffic == what;
             let standing: Vec<IpNet> =
                 group.rules.values().filter(of_traffic).map(|rule| rule.permission.from).collect();
@@ -254,8 +292,8 @@ impl Oracle {
                     ending.wrong.push(format!("{id} does not allow {what} from {cidr} for {mesh}"));
                 }
             }
-            // If every peer is connected, the group has as few rules as possible.
-            let everybody = self.brought(vpc, mesh, |_| true) == brought;
+            // If every peer is connected and routed, the group has as few rules as possible.
+            let everybody = self.brought(vpc, mesh, false, |_| true) == brought;
             let fewest = expected_state::fewest(&brought);
             let spare = |rule: &&GroupRule| {
                 let is_its = has_ownership_tag(&rule.tags) && meshes_of(&rule.tags).contains(mesh);
@@ -269,15 +307,20 @@ impl Oracle {
         }
     }
 
-    /// Returns the CIDR blocks that a VPC's peers in a mesh advertise and that its tables do not route to other peers.
-    fn brought(&self, vpc: &VpcRef, mesh: &str, counts: impl Fn(&VpcRef) -> bool) -> Vec<IpNet> {
+    /// Returns the CIDR blocks that a VPC's peers in a mesh advertise and that its tables do not route to other peers: those that
+    /// a table routes to the peer, or, if not `routed`, also those to which some table is to get a route.
+    fn brought(&self, vpc: &VpcRef, mesh: &str, routed: bool, counts: impl Fn(&VpcRef) -> bool) -> Vec<IpNet> {
         let (policies, only) = (self.facts.policies.now(), BTreeSet::from([mesh.to_owned()]));
         let mut brought = Vec::new();
         for peer in self.facts.existing().into_iter().filter(|peer| *peer != vpc && counts(peer)) {
             let overlap = Facts::overlap(self.facts.end(vpc), self.facts.end(peer));
             if !overlap && self.facts.connecting(vpc, peer).contains(mesh) {
-                let cidrs = expected_state::advertised(policies, &only, self.facts.end(peer));
-                brought.extend(cidrs.into_iter().filter(|cidr| !self.leads_elsewhere(vpc, cidr, peer)));
+                let meshes = self.facts.connecting(vpc, peer);
+                let takes = |table: &Table| expected_state::takes(policies, &meshes, table, table.tags.now());
+                let is_to_come = !routed && self.tables_of(vpc).any(takes);
+                let cidrs = expected_state::advertised(policies, &only, self.facts.end(peer)).into_iter();
+                let leads = |cidr: &IpNet| is_to_come || self.was_routed(vpc, cidr, peer, u64::MAX);
+                brought.extend(cidrs.filter(|cidr| leads(cidr) && !self.leads_elsewhere(vpc, cidr, peer)));
             }
         }
         brought
