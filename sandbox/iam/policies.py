@@ -71,6 +71,11 @@ class Policies:
         actions = _listed(self._document(statement))[statement.index]["Action"]
         return [actions] if isinstance(actions, str) else actions
 
+    def conditions(self, statement: Statement) -> list[tuple[str, str]]:
+        """Returns the operator and the key of each condition of a statement."""
+        blocks = _listed(self._document(statement))[statement.index].get("Condition", {})
+        return [(operator, key) for operator, keys in blocks.items() for key in keys]
+
     def without(self, statement: Statement) -> "Policies":
         """Returns these policies without one statement."""
         kept = _listed(self._document(statement))
@@ -82,6 +87,12 @@ class Policies:
         statements = _listed(self._document(statement))
         kept = [it for it in self.actions(statement) if it != action]
         statements[statement.index] |= {"Action": kept or ["none:None"]}
+        return self._with(statement, statements)
+
+    def without_condition(self, statement: Statement, operator: str, key: str) -> "Policies":
+        """Returns these policies without one condition of a statement."""
+        statements = _listed(self._document(statement))
+        del statements[statement.index]["Condition"][operator][key]
         return self._with(statement, statements)
 
     def _document(self, statement: Statement) -> str:

@@ -1,6 +1,7 @@
 """The policies that the templates deploy, in a running sandbox: who may do what, and from when on."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,17 +10,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.client.queues import create_event_queue
-from sandbox.deploy import EXTERNAL_ID, HUB
+from sandbox.deploy import ACCOUNTS, EXTERNAL_ID, HUB, HUB_REGION, REGIONS
 from sandbox.iam.model import Recorded
+from sandbox.iam.policies import Policies
 from sandbox.tests.running import (
     SPOKE_ROLE,
     RunningSandbox,
     assert_only_later_events_arrive,
     eventually,
 )
+from sandbox.tests.templates import Stack, combined
 
 MEMBER = "222222222222"
 FUNCTION_ROLE = f"arn:aws:iam::{HUB}:role/peerd-drift-repair"
+BUS = f"arn:aws:events:{HUB_REGION}:{HUB}:event-bus/peerd"
 FORWARD_ROLE = "peerd-forward-us-east-1"
 
 
@@ -69,6 +73,39 @@ def test_the_policies_are_those_of_the_templates_with_their_parameters(sandbox: 
     trust = json.loads(policies.roles[SPOKE_ROLE].trust)["Statement"][0]
     assert FUNCTION_ROLE in trust["Principal"]["AWS"]
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+
+
+def test_the_policies_of_the_tests_without_a_sandbox_are_those_that_it_deploys(
+    sandbox: RunningSandbox,
+) -> None:
+    deployed = sandbox.control.policies()
+    organization = sandbox.sessions.client("organizations").describe_organization()["Organization"]["Id"]
+    units = re.search(r"\*/(ou-[\w-]+)/", deployed.resources[BUS])
+    assert units is not None
+    given = {"Meshes": "prod", "Accounts": ",".join(ACCOUNTS), "Regions": ",".join(REGIONS)}
+    given |= {"OrganizationalUnits": units[1], "OrganizationId": organization, "ExternalId": EXTERNAL_ID}
+    of_spoke = {"HubAccount": HUB, "HubRegion": HUB_REGION, "ExternalId": EXTERNAL_ID}
+    rendered = combined(
+        Stack("template.yaml", HUB, HUB_REGION, **given),
+        *(Stack("spoke.yaml", account, region, **of_spoke) for account in ACCOUNTS for region in REGIONS),
+    )
+    assert _comparable(rendered) == _comparable(deployed)
+
+
+def _comparable(policies: Policies) -> dict[str, Any]:
+    """Returns the statements by holder, without the roles of the sandbox and the generated parts of names."""
+    text = json.dumps(
+        {
+            **{arn: [role.trust, *role.policies.values()] for arn, role in policies.roles.items()},
+            **{arn: [document] for arn, document in policies.resources.items()},
+        }
+    )
+    named = json.loads(re.sub(r"(peerd-(?:SweepRole|Table))-\w+", r"\1", text))
+    return {
+        arn: sorted(json.dumps(json.loads(document)["Statement"], sort_keys=True) for document in documents)
+        for arn, documents in named.items()
+        if re.search(r"[:/]peerd(-|$)", arn)
+    }
 
 
 def test_a_session_may_do_what_its_role_allows_as_soon_as_it_does(sandbox: RunningSandbox, role: str) -> None:
