@@ -232,7 +232,12 @@ mod tests {
         let error = peerd_core::PolicyError { field: "mode".to_owned(), why: "unknown".to_owned() };
         [
             ("prod", Declaration::Stack(Policy::default())),
-            ("shared", Declaration::Policy(policy(r#"{"mode":"paused","topology":"hub-and-spoke"}"#))),
+            (
+                "shared",
+                Declaration::Policy(policy(
+                    r#"{"mode":"paused","topology":"hub-and-spoke","hubs":{"vpcs":["vpc-1"]}}"#,
+                )),
+            ),
             ("typo", Declaration::None),
             ("wrong", Declaration::Policy(Policy::unreadable(&error))),
         ]

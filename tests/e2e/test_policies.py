@@ -59,12 +59,11 @@ def test_a_mesh_that_an_operator_declares_forms_immediately(world: World, peerd:
     assert (listed[mesh], listed["prod"]) == ("policy", "stack")
 
 
-def test_in_hub_and_spoke_spokes_reach_hubs_only_and_a_new_hub_reaches_every_member(
+def test_in_hub_and_spoke_spokes_reach_hubs_only_and_only_the_policy_makes_hubs(
     world: World, peerd: Peerd, mesh: str
 ) -> None:
     hub, one, other = (world.vpc(account, HOME, mesh=mesh) for account in ACCOUNTS)
-    set_tag(world, hub, hub.id, "peerd:role", "hub")
-    peerd.declare(mesh, topology="hub-and-spoke")
+    peerd.declare(mesh, topology="hub-and-spoke", hubs={"accounts": [hub.account]})
 
     world.until_connected(hub, one)
     world.until_connected(hub, other)
@@ -72,6 +71,12 @@ def test_in_hub_and_spoke_spokes_reach_hubs_only_and_a_new_hub_reaches_every_mem
     assert not checks.isolation_problems(world.snapshot(one, other), one, other)
 
     set_tag(world, one, one.id, "peerd:role", "hub")
+    said = f"refused {mesh}: peerd:role is hub, and the policy of {mesh} does not name it in `hubs`"
+    world.until_status(one, said)
+    world.until_idle()
+    assert not checks.isolation_problems(world.snapshot(one, other), one, other)
+
+    peerd.declare(mesh, topology="hub-and-spoke", hubs={"vpcs": [hub.id, one.id]})
     world.until_connected(hub, one, other)
 
 

@@ -85,13 +85,13 @@ def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd,
     world.until_connected(one, two)
     allowing = create_group(world, one, allow=mesh)
     allowing.until_rules(rules_from_peers(world, "tcp/1", two), mesh)
-    assert quota_findings(peerd) == {}
+    assert quota_findings(peerd, mesh) == {}
 
     allowing.allow(*(f"tcp/{port} 192.0.2.0/24" for port in range(1, 48)))
 
     world.control.sweep()
     text = "80 % used: the quota is 60 ingress rules per security group, for IPv4 and IPv6 each"
-    world.eventually(lambda: _difference(quota_findings(peerd), {allowing.id: text}))
+    world.eventually(lambda: _difference(quota_findings(peerd, mesh), {allowing.id: text}))
 
 
 def test_without_access_to_quotas_the_defaults_are_assumed_and_quota_errors_are_reported(

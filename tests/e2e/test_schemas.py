@@ -202,6 +202,7 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
 ) -> None:
     policy = {
         "topology": "hub-and-spoke",
+        "hubs": {"accounts": [HUB], "units": ["r-ab12"], "vpcs": ["vpc-1"]},
         "admit": {
             "accounts": [HUB],
             "units": ["r-ab12"],

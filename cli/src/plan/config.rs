@@ -89,6 +89,7 @@ mod tests {
 
         [meshes.prod]
         topology = "hub-and-spoke"
+        hubs.accounts = ["111111111111"]
         admit.cidrs = ["10.0.0.0/8"]
         "#;
 

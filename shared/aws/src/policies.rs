@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_stored_policy_round_trips() {
-        let text = r#"{"topology":"hub-and-spoke","admit":{"accounts":["111111111111"],"cidrs":["10.0.0.0/8"]},
+        let text = r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-1"]},"admit":{"accounts":["111111111111"],"cidrs":["10.0.0.0/8"]},
             "routes":{"exclude":["100.64.0.0/10"]},"tags":{"team":"network"},"deletes":{"count":1}}"#;
         let policy = Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
         let (mesh, read) = read(item(serde_dynamo::to_attribute_value(&policy).unwrap())).unwrap();

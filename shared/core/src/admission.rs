@@ -128,12 +128,11 @@ impl Admission {
     }
 
     fn denial_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Denial> {
-        let known: Vec<Option<bool>> = self.units.iter().map(|unit| organization.is_in(account, unit)).collect();
-        let unlisted = self.units.iter().zip(&known).find(|(_, is_in)| is_in.is_none());
-        match unlisted {
-            _ if known.is_empty() || known.contains(&Some(true)) => None,
-            Some((unit, _)) => Some(Denial::UnitNotListed { unit: unit.clone() }),
-            None => Some(Denial::OutsideUnits(account.clone())),
+        match organization.is_in_any(account, &self.units) {
+            _ if self.units.is_empty() => None,
+            Ok(true) => None,
+            Ok(false) => Some(Denial::OutsideUnits(account.clone())),
+            Err(unit) => Some(Denial::UnitNotListed { unit: unit.clone() }),
         }
     }
 }

@@ -75,6 +75,8 @@ pub enum Finding {
     NotAdmitted { vpc: VpcRef, mesh: MeshName, denial: Denial },
     /// A VPC advertises a CIDR block that the mesh does not admit.
     CidrNotAdmitted { vpc: VpcRef, mesh: MeshName, cidr: IpNet },
+    /// A VPC has the tag `peerd:role=hub`, and the policy of the mesh does not name it as a hub.
+    NotAHub { vpc: VpcRef, mesh: MeshName },
     /// A word in a tag is invalid; `expected` is what the tag may contain.
     InvalidTag { resource: String, key: String, word: String, expected: Expected },
     /// A security group allows a mesh, and its VPC is not a member of that mesh.
@@ -204,6 +206,7 @@ impl Finding {
             Self::QuotaExceeded { .. } | Self::QuotaRefused { .. } | Self::QuotaNearLimit { .. } => FindingKind::Quota,
             Self::NotAdmitted { .. }
             | Self::CidrNotAdmitted { .. }
+            | Self::NotAHub { .. }
             | Self::InvalidTag { .. }
             | Self::GroupOfNonMember { .. }
             | Self::SecurityGroupsOff { .. }
@@ -242,6 +245,7 @@ impl Finding {
             Self::UnreadableDnsAttributes { vpc, .. }
             | Self::NotAdmitted { vpc, .. }
             | Self::CidrNotAdmitted { vpc, .. }
+            | Self::NotAHub { vpc, .. }
             | Self::DnsAttributesOff { vpc, .. } => vpc.to_string(),
             Self::UnreadablePrefixList { table, .. }
             | Self::ForeignRoute { table, .. }

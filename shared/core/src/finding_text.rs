@@ -133,6 +133,9 @@ impl Finding {
             Self::CidrNotAdmitted { mesh, cidr, .. } => {
                 format!("{cidr} is not in the ranges that {mesh} admits")
             }
+            Self::NotAHub { mesh, .. } => {
+                format!("peerd:role is hub, and the policy of {mesh} does not name it in `hubs`, so it is a spoke")
+            }
             Self::InvalidTag { key, word, expected, .. } => format!("`{word}` in {key} {}", expected.complaint()),
             Self::GroupOfNonMember { vpc, mesh, .. } => format!("allows {mesh}, and {vpc} is not a member of it"),
             Self::SecurityGroupsOff { mesh, .. } => {
@@ -272,6 +275,9 @@ impl Finding {
             }
             Self::CidrNotAdmitted { mesh, .. } => {
                 format!("if it may be routed, add it to `admit.cidrs` in the policy of {mesh}; else correct `peerd:cidrs`")
+            }
+            Self::NotAHub { mesh, .. } => {
+                format!("name the VPC, its account or its unit in `hubs` of the policy of {mesh}, or remove the tag")
             }
             Self::InvalidTag { expected, .. } => expected.remedy().to_owned(),
             Self::GroupOfNonMember { .. } => {

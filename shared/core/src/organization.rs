@@ -37,6 +37,26 @@ impl Organization {
         self.units.contains_key(unit).then(|| self.path(account).any(|over| over == unit))
     }
 
+    /// Whether an account is in one of these units or below it.
+    ///
+    /// # Errors
+    /// A unit on which it depends, if that was not listed.
+    pub fn is_in_any<'a>(
+        &self,
+        account: &AccountId,
+        units: impl IntoIterator<Item = &'a OrganizationalUnitId>,
+    ) -> Result<bool, &'a OrganizationalUnitId> {
+        let mut unlisted = None;
+        for unit in units {
+            match self.is_in(account, unit) {
+                Some(true) => return Ok(true),
+                Some(false) => {}
+                None => unlisted = unlisted.or(Some(unit)),
+            }
+        }
+        unlisted.map_or(Ok(false), Err)
+    }
+
     /// The listed units above an account, its own first.
     pub fn path<'a>(&'a self, account: &AccountId) -> impl Iterator<Item = &'a OrganizationalUnitId> {
         let own = self.accounts.get(account).map(|placement| &placement.unit);
@@ -89,6 +109,14 @@ mod tests {
         assert_eq!(is_in(2, "ou-ab12-11111111"), Some(false));
         assert_eq!(is_in(3, "r-ab12"), Some(false), "not in the listing");
         assert_eq!(is_in(1, "ou-ab12-99999999"), None);
+        let [eu, root, unlisted] = ["ou-ab12-22222222", "r-ab12", "ou-ab12-99999999"].map(unit);
+        let is_in_any = |number, units: &[&OrganizationalUnitId]| {
+            organization.is_in_any(&account(number), units.iter().copied()).map_err(Clone::clone)
+        };
+        assert_eq!(is_in_any(1, &[&unlisted, &eu]), Ok(true));
+        assert_eq!(is_in_any(2, &[&eu, &unlisted]), Err(unlisted));
+        assert_eq!(is_in_any(2, &[&eu]), Ok(false));
+        assert_eq!((is_in_any(2, &[&root]), is_in_any(2, &[])), (Ok(true), Ok(false)));
     }
 
     #[test]

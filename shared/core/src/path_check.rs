@@ -208,7 +208,7 @@ impl PathCheck {
                 format!("register it: {}", peerd(format!("account add {account}")))
             }
             Self::NotAdmitted { mesh, .. } => format!("see the policy: {}", peerd(format!("mesh show {mesh}"))),
-            Self::NoHub { .. } => format!("tag one of them {}=hub", tags::ROLE),
+            Self::NoHub { mesh, .. } => format!("name one of them in `hubs` of the policy of {mesh}"),
             Self::Paused { mesh } => format!("to resume it, run {}", peerd(format!("mesh resume {mesh}"))),
             Self::InactivePeering { .. } => "wait: the next runs continue".to_owned(),
             Self::NoPeering { mesh } => {

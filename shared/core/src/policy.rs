@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::admission::{Admission, Denial};
 use crate::cidr::CidrSet;
+use crate::hubs::Hubs;
 use crate::ids::PeeringId;
 use crate::ingress::Traffic;
 use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
@@ -28,6 +29,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Which members are connected.
     pub topology: Topology,
+    /// The hubs, for the topology hub-and-spoke.
+    pub hubs: Hubs,
     /// Which VPCs may join, and which CIDR blocks they may advertise.
     pub admit: Admission,
     /// What is routed, and in which tables.
@@ -69,7 +72,7 @@ pub enum Topology {
     /// Every member with every other.
     #[default]
     FullMesh,
-    /// Members with the tag `peerd:role=hub` with every member; the others with hubs only.
+    /// Those that [`Policy::hubs`] names with every member; the others with hubs only.
     HubAndSpoke,
 }
 
@@ -185,6 +188,12 @@ impl Policy {
         if self.admit.members == Some(0) {
             return wrong("admit.members", "a mesh without members is draining: set `mode`".to_owned());
         }
+        if self.topology == Topology::HubAndSpoke && self.hubs.is_empty() {
+            return wrong("hubs", "hub-and-spoke needs hubs: name their accounts, units or vpcs".to_owned());
+        }
+        if self.topology == Topology::FullMesh && !self.hubs.is_empty() {
+            return wrong("hubs", "a full mesh has no hubs: set `topology` to hub-and-spoke".to_owned());
+        }
         if self.deletes.percent > 100 {
             return wrong("deletes.percent", format!("{} is more than 100 %", self.deletes.percent));
         }
@@ -257,6 +266,7 @@ mod tests {
         assert_eq!(policy, Policy::default());
         assert!(policy.connects([Role::Spoke, Role::Spoke]));
         let text = r#"{"mode":"paused","topology":"hub-and-spoke",
+            "hubs":{"accounts":["222222222222"],"units":["ou-a1b2-c3d4e5f6"],"vpcs":["vpc-9"]},
             "admit":{"accounts":["111111111111"],"units":["ou-a1b2-c3d4e5f6","r-a1b2"],"regions":["eu-west-1"],
                 "vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
             "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},"dns":"on",
@@ -272,6 +282,9 @@ mod tests {
         for (text, field, why) in [
             (r#"{"topologie":"x"}"#, "topologie", "unknown field `topologie`"),
             (r#"{"topology":"ring"}"#, "topology", "unknown variant `ring`"),
+            (r#"{"topology":"hub-and-spoke"}"#, "hubs", "needs hubs"),
+            (r#"{"hubs":{"vpcs":["vpc-1"]}}"#, "hubs", "a full mesh has no hubs"),
+            (r#"{"topology":"hub-and-spoke","hubs":{"accounts":["1"]}}"#, "hubs.accounts[0]", "12-digit account id"),
             (r#"{"mode":"Unreadable"}"#, "mode", "unknown variant"),
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
             (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organizational unit such as"),
@@ -327,7 +340,7 @@ mod tests {
     #[test]
     fn spokes_connect_only_with_hubs_and_a_draining_mesh_connects_nothing() {
         let policy = |text| read(text).unwrap();
-        let star = policy(r#"{"topology":"hub-and-spoke"}"#);
+        let star = policy(r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-1"]}}"#);
         assert!(star.connects([Role::Hub, Role::Spoke]) && star.connects([Role::Hub, Role::Hub]));
         assert!(!star.connects([Role::Spoke, Role::Spoke]));
         assert!(!policy(r#"{"mode":"draining"}"#).connects([Role::Hub, Role::Hub]));

@@ -10,7 +10,8 @@ pub type Tags = BTreeMap<String, String>;
 
 /// On a VPC, read: the meshes that it requests. On a peering, written: the meshes that want it, joined by `+`.
 pub const ENV: &str = "peerd:env";
-/// On a VPC, read: `hub` or `spoke`, for policies with the topology hub-and-spoke.
+/// On a VPC, read: `spoke` makes a VPC that the policy names as a hub a spoke; `hub` makes none, but a hub that the policy does
+/// not name is reported.
 pub const ROLE: &str = "peerd:role";
 /// On a VPC, read: the parts of its own CIDR blocks that it advertises; absent means all of them.
 pub const CIDRS: &str = "peerd:cidrs";
@@ -102,24 +103,24 @@ pub fn meshes_of_peering(current: &Tags) -> BTreeSet<MeshName> {
 }
 
 /// The role of a VPC in a hub-and-spoke mesh.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Connected with every member.
+    /// Connected with every member, if the policy of the mesh names the VPC.
     Hub,
-    /// Connected with hubs only. A missing or invalid value also means spoke: a typo connects nothing.
-    #[default]
+    /// Connected with hubs only. An invalid value also means spoke: a typo connects nothing.
     Spoke,
 }
 
 impl Role {
-    /// Parses the tag among a VPC's tags.
+    /// Parses the tag among a VPC's tags; `None` if it is absent or empty.
     ///
     /// # Errors
     /// The value, if it is neither `hub` nor `spoke`.
-    pub fn of(tags: &Tags) -> Result<Self, String> {
+    pub fn requested(tags: &Tags) -> Result<Option<Self>, String> {
         match tags.get(ROLE).map_or("", |role| role.trim()) {
-            "hub" => Ok(Self::Hub),
-            "spoke" | "" => Ok(Self::Spoke),
+            "hub" => Ok(Some(Self::Hub)),
+            "spoke" => Ok(Some(Self::Spoke)),
+            "" => Ok(None),
             other => Err(shortened(other)),
         }
     }
@@ -270,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn a_vpc_is_a_spoke_unless_its_role_tag_is_hub() {
-        assert_eq!(Role::of(&Tags::new()), Ok(Role::Spoke));
-        assert_eq!(Role::of(&tag(ROLE, "spoke")), Ok(Role::Spoke));
-        assert_eq!(Role::of(&tag(ROLE, " hub ")), Ok(Role::Hub));
-        assert_eq!(Role::of(&tag(ROLE, "Hub")), Err("Hub".to_owned()));
+    fn a_vpc_requests_a_role_by_its_tag_and_an_invalid_one_is_kept_for_the_report() {
+        assert_eq!(Role::requested(&Tags::new()), Ok(None));
+        assert_eq!(Role::requested(&tag(ROLE, "spoke")), Ok(Some(Role::Spoke)));
+        assert_eq!(Role::requested(&tag(ROLE, " hub ")), Ok(Some(Role::Hub)));
+        assert_eq!(Role::requested(&tag(ROLE, "Hub")), Err("Hub".to_owned()));
     }
 
     #[test]

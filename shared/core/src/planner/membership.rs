@@ -8,7 +8,7 @@ use crate::finding::{Expected, Finding};
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, RouteTable};
-use crate::policy::{Denial, Dns, Mode, Policy, Tables};
+use crate::policy::{Denial, Dns, Mode, Policy, Tables, Topology};
 use crate::tags::{self, Advertised, Role, TableTag, Tags};
 
 /// What a mesh decides about a pair whose VPCs both request it, from least to most. Each verdict includes those before it:
@@ -116,11 +116,19 @@ impl PlanContext<'_> {
         let Some(policy) = self.desired.declared.get(mesh) else { return false };
         let denials = pair.ends().map(|vpc| self.denial(vpc, mesh));
         let is_denied = denials.iter().flatten().any(Denial::is_certain);
-        !is_denied && policy.connects(self.roles_of(pair))
+        !is_denied && policy.connects(self.roles_of(pair, policy, Role::Hub))
     }
 
-    fn roles_of(&self, pair: &Pair) -> [Role; 2] {
-        pair.ends().map(|vpc| Role::of(self.tags_of(vpc)).unwrap_or_default())
+    /// The roles of the VPCs of a pair in a mesh, with this one for a VPC of which it is unknown whether the policy names it.
+    fn roles_of(&self, pair: &Pair, policy: &Policy, unknown: Role) -> [Role; 2] {
+        pair.ends().map(|vpc| match Role::requested(self.tags_of(vpc)) {
+            Ok(Some(Role::Spoke)) | Err(_) => Role::Spoke,
+            Ok(Some(Role::Hub) | None) => match policy.hubs.name(vpc, &self.desired.organization) {
+                Ok(true) => Role::Hub,
+                Ok(false) => Role::Spoke,
+                Err(_unlisted) => unknown,
+            },
+        })
     }
 
     fn requested_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
@@ -142,7 +150,7 @@ impl PlanContext<'_> {
             // Only the other mesh's own run reads all VPCs that request it, and so knows which of them exceed its limit.
             Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
         };
-        is_admitted && is_within_limit && policy.connects(self.roles_of(pair))
+        is_admitted && is_within_limit && policy.connects(self.roles_of(pair, policy, Role::Spoke))
     }
 
     /// The CIDR blocks that a VPC advertises to meshes: those of its tag, within the ranges that a mesh admits and without
@@ -173,9 +181,26 @@ impl PlanContext<'_> {
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
         let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));
-        let role = Role::of(self.tags_of(vpc)).err();
-        let role = role.map(|word| Finding::invalid_tag(vpc, tags::ROLE, word, Expected::HubOrSpoke));
-        outside.chain(refused).chain(role).collect()
+        outside.chain(refused).chain(self.rejected_role(vpc, mesh, policy)).collect()
+    }
+
+    fn rejected_role(&self, vpc: &VpcRef, mesh: &MeshName, policy: &Policy) -> Option<Finding> {
+        let requested = match Role::requested(self.tags_of(vpc)) {
+            Ok(requested) => requested,
+            Err(word) => return Some(Finding::invalid_tag(vpc, tags::ROLE, word, Expected::HubOrSpoke)),
+        };
+        if policy.topology != Topology::HubAndSpoke || requested == Some(Role::Spoke) {
+            return None;
+        }
+        let (vpc_ref, mesh) = (vpc.clone(), mesh.clone());
+        match policy.hubs.name(vpc, &self.desired.organization) {
+            Ok(false) if requested.is_some() => Some(Finding::NotAHub { vpc: vpc_ref, mesh }),
+            Ok(_) => None,
+            Err(unit) => {
+                let denial = Denial::UnitNotListed { unit: unit.clone() };
+                Some(Finding::NotAdmitted { vpc: vpc_ref, mesh, denial })
+            }
+        }
     }
 
     /// Whether peerd changes nothing in a table, because its tag says so or is invalid.

@@ -167,8 +167,7 @@ fn a_sweep_repairs_lost_events_despite_a_crash_at_any_call() {
 #[test]
 fn a_policy_change_takes_effect_despite_a_crash_at_any_call() {
     let happens = |world: &mut World| {
-        let policy = r#"{"topology":"hub-and-spoke","routes":{"exclude":["10.3.128.0/17"]}}"#;
-        world.mark(&vpc(world, "a"), tags::ROLE, Some("hub")).unwrap();
+        let policy = r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-a"]},"routes":{"exclude":["10.3.128.0/17"]}}"#;
         let policy = peerd_core::Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
         world.declare(&peerd_testkit::mesh("prod"), policy);
     };

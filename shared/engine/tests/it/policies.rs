@@ -50,18 +50,22 @@ fn a_vpc_that_is_no_longer_admitted_is_disconnected_and_gets_the_reason() {
     assert!(world.connected(&a, &b) && world.connected(&b, &c));
 }
 
-/// In a hub-and-spoke mesh, hubs are connected with every member and spokes only with hubs; a VPC with an invalid role
-/// is a spoke.
+/// In a hub-and-spoke mesh, hubs are connected with every member and spokes only with hubs; a hub is a VPC that the policy
+/// names, and a tag alone makes none.
 #[test]
 fn roles_decide_in_a_hub_and_spoke_mesh() {
     let (mut world, [a, b, c]) = prod();
     world.mark(&a, tags::ROLE, Some("hub")).unwrap();
     world.mark(&b, tags::ROLE, Some("Hub")).unwrap();
-    declare(&mut world, "prod", r#"{"topology":"hub-and-spoke"}"#);
-    assert!(world.connected(&a, &b) && world.connected(&a, &c) && !world.connected(&b, &c));
     world.mark(&c, tags::ROLE, Some("hub")).unwrap();
-    world.rest();
+    declare(&mut world, "prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-a","vpc-b"]}}"#);
+    assert!(world.connected(&a, &b) && world.connected(&a, &c) && !world.connected(&b, &c));
+    assert!(world.status(&c).unwrap().contains("the policy of prod does not name it in `hubs`"));
+    declare(&mut world, "prod", r#"{"topology":"hub-and-spoke","hubs":{"accounts":["111111111111","333333333333"]}}"#);
     assert!(world.connected(&b, &c));
+    world.mark(&c, tags::ROLE, Some("spoke")).unwrap();
+    world.rest();
+    assert!(!world.connected(&b, &c));
 }
 
 /// A mesh has at most as many members as its policy allows: the earliest members keep their slots, and the next VPC

@@ -39,6 +39,7 @@ pub fn samples() -> Vec<Finding> {
         Finding::CidrOverlap { pair: pair(), ours: cidr, theirs: other },
         Finding::QuotaRefused { pair: pair(), error: error.clone() },
         Finding::CidrNotAdmitted { vpc: a.clone(), mesh: prod.clone(), cidr },
+        Finding::NotAHub { vpc: a.clone(), mesh: prod.clone() },
         Finding::UndeclaredMeshes { pair: pair(), peering: peering(), meshes: both.clone() },
         Finding::DnsAttributesOff { vpc: a.clone(), hostnames: false, support: true },
         Finding::Paused { mesh: prod.clone(), pending: 3, paused: both.clone() },

@@ -34,7 +34,7 @@ const POLICIES: [&str; 17] = [
     GROUPS,
     GROUPS,
     r#"{"security_groups":{"ports":["tcp/443"]}}"#,
-    with_groups!(r#","topology":"hub-and-spoke""#),
+    with_groups!(r#","topology":"hub-and-spoke","hubs":{"accounts":["111111111111"]}"#),
     with_groups!(r#","admit":{"accounts":["111111111111","222222222222"]}"#),
     with_groups!(r#","admit":{"regions":["us-east-1"]}"#),
     with_groups!(r#","admit":{"cidrs":["10.0.0.0/8","8.0.0.0/14"]},"tags":{"team":"red"}"#),
@@ -42,7 +42,7 @@ const POLICIES: [&str; 17] = [
     with_groups!(r#","routes":{"tables":"main"},"tags":{"team":"blue"}"#),
     with_groups!(r#","routes":{"tables":"tagged"}"#),
     r#"{"dns":"on"}"#,
-    r#"{"dns":"on","topology":"hub-and-spoke"}"#,
+    r#"{"dns":"on","topology":"hub-and-spoke","hubs":{"accounts":["222222222222"],"vpcs":["vpc-1"]}}"#,
     r#"{"dns":"off"}"#,
     with_groups!(r#","mode":"draining""#),
     PAUSED,
@@ -71,7 +71,8 @@ const OPENINGS: [(&str, Option<&str>); 7] = [
 ];
 
 /// Policies for accounts in an organization.
-const BY_UNIT: [&str; 3] = [
+const BY_UNIT: [&str; 4] = [
+    r#"{"topology":"hub-and-spoke","hubs":{"units":["ou-ab12-prod0000"]}}"#,
     with_groups!(r#","admit":{"units":["ou-ab12-prod0000"]}"#),
     r#"{"admit":{"units":["ou-ab12-prod0000"]},"dns":"on"}"#,
     r#"{"admit":{"units":["ou-ab12-dev00000","r-ab12"]}}"#,

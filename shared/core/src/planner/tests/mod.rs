@@ -13,6 +13,7 @@ mod adopt_release;
 mod backoff;
 mod dns;
 mod dry_run;
+mod hubs;
 mod lint;
 mod map;
 mod mutation_survivors;

@@ -7,7 +7,7 @@ use crate::tags;
 use crate::*;
 
 /// Three members of prod in three accounts, converged.
-fn three() -> (World, [VpcRef; 3]) {
+pub fn three() -> (World, [VpcRef; 3]) {
     let mut world = World::new();
     let [a, b, c] = [1, 2, 3].map(|n| {
         let name = ["a", "b", "c"][usize::from(n) - 1];
@@ -17,23 +17,8 @@ fn three() -> (World, [VpcRef; 3]) {
     (world, [a, b, c])
 }
 
-fn removals(done: &[String]) -> Vec<&str> {
+pub fn removals(done: &[String]) -> Vec<&str> {
     done.iter().map(String::as_str).filter(|line| line.starts_with('-') && !line.contains("status")).collect()
-}
-
-#[test]
-fn hub_and_spoke_connects_spokes_with_hubs_and_hubs_with_every_member() {
-    let (mut world, [a, b, c]) = three();
-    world.tag(&b, tags::ROLE, "hub");
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    let (done, findings) = world.settle();
-    assert_eq!(world.peered(), ["a-b", "b-c"]);
-    assert_eq!(removals(&done).len(), 3, "two routes and the peering of a and c: {done:#?}");
-    assert!(findings.is_empty(), "{findings:?}");
-    assert_eq!(world.status(&a), Some("joined prod"));
-    world.tag(&c, tags::ROLE, "hub");
-    world.settle();
-    assert_eq!(world.peered(), ["a-b", "a-c", "b-c"]);
 }
 
 #[test]
@@ -50,29 +35,6 @@ fn a_confirmed_delete_exceeds_the_limit_for_the_confirmed_mesh_only() {
     world.set_meshes(&a, "");
     world.settle();
     assert_eq!(world.peered(), ["a-c"], "the confirmation is of staging");
-}
-
-#[test]
-fn an_invalid_role_counts_as_spoke_and_is_reported() {
-    let (mut world, [a, b, _]) = three();
-    world.tag(&a, tags::ROLE, "hub");
-    world.tag(&b, tags::ROLE, "Hub");
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    let (_, findings) = world.settle();
-    assert_eq!(world.peered(), ["a-b", "a-c"]);
-    assert_eq!(kinds(&findings), [FindingKind::Refused]);
-    assert_eq!(world.status(&b), Some("joined prod. refused prod: `Hub` in peerd:role is neither hub nor spoke"));
-}
-
-#[test]
-fn the_role_of_an_unreadable_hub_comes_from_the_index() {
-    let (mut world, [_, b, _]) = three();
-    world.tag(&b, tags::ROLE, "hub");
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    world.settle();
-    world.close(&b.scope);
-    let (done, _) = world.settle();
-    assert_eq!(removals(&done), Vec::<&str>::new());
 }
 
 #[test]

@@ -115,9 +115,8 @@ fn ipv6_routes_have_their_own_quota() {
 #[test]
 fn a_quota_that_is_80_percent_used_is_reported() {
     let mut world = World::new();
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    let spokes = world.crowd(40);
-    world.tag(&spokes[0], tags::ROLE, "hub");
+    world.declare("prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-p0"]}}"#);
+    world.crowd(40);
     assert!(world.settle().1.is_empty(), "39 of 50");
     world.vpc("z", scope(3, 0), "10.200.0.0/16", "prod");
     let (_, findings) = world.settle();
@@ -140,9 +139,8 @@ fn quotas_are_read_only_if_something_is_to_be_added() {
 #[test]
 fn an_unreadable_quota_counts_as_the_aws_default_and_the_report_says_so() {
     let mut world = World::new();
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
-    let spokes = world.crowd(52);
-    world.tag(&spokes[0], tags::ROLE, "hub");
+    world.declare("prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-p0"]}}"#);
+    world.crowd(52);
     world.observed.inputs.quotas.insert(scope(2, 0), Err("denied".to_owned()));
     let (_, findings) = world.settle();
     let limit = "the default quota is 50 active peerings per VPC; the applied value cannot be read";

@@ -41,7 +41,7 @@ fn checks_before_the_peering_end_at_the_first_failure() {
     world.set_meshes(&b, "staging");
     assert_eq!(last(&world), "Fail: vpc-a requests prod, and vpc-b requests staging");
     world.set_meshes(&b, "prod");
-    world.declare("prod", r#"{"topology":"hub-and-spoke"}"#);
+    world.declare("prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-z"]}}"#);
     assert_eq!(last(&world), "Fail: prod is hub-and-spoke, and neither VPC is a hub");
     world.declare("prod", r#"{"admit":{"accounts":["111111111111"]}}"#);
     assert_eq!(last(&world), "Fail: prod does not admit vpc-b: account 222222222222 is not admitted");

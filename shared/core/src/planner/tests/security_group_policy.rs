@@ -1,9 +1,9 @@
 //! Security groups: what a policy and the routes let them allow.
 
 use super::security_groups::{ANY_PORT, joined, opened, with_any_port};
-use super::world::{World, messages, scope};
+use super::world::{World, mesh, messages, scope};
 use crate::cidr;
-use crate::tags::{ALLOW, CIDRS, PORTS};
+use crate::tags::{ALLOW, CIDRS, ENV, MANAGED_BY, PORTS, for_mesh};
 use crate::*;
 
 #[test]
@@ -94,4 +94,46 @@ fn a_rule_for_two_peers_stays_while_the_route_to_one_of_them_is_added_again() {
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.retain(|route| route.destination != lost);
     let (done, _) = world.settle();
     assert!(!done.iter().any(|line| line.contains("ingress")), "{done:?}");
+}
+
+#[test]
+fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
+    let (mut world, a, _) = joined();
+    world.vpc("d", scope(3, 0), "10.7.0.0/16", "staging");
+    world.group("a", &a, &[(ALLOW, "prod")]);
+    let marks = world.marks(&["prod"]);
+    let authorize_ports = |group: &str, from: &str, traffic: Traffic| Action::AuthorizeIngress {
+        scope: a.scope.clone(),
+        group: group.parse().unwrap(),
+        permission: Permission { traffic, from: cidr::parse(from).unwrap() },
+        tags: marks.clone(),
+    };
+    let authorize = |group: &str, from: &str| authorize_ports(group, from, Traffic::Tcp(80, 80));
+    let broken = |world: &World, action: Action| {
+        let plan = Plan { work: vec![action], labels: Vec::new() };
+        lint::lint(&plan, &world.desired, &world.observed)
+            .pop()
+            .map(|said| said.rsplit(": ").next().unwrap().to_owned())
+    };
+    let (fine, wide) = (authorize("sg-a", "10.2.0.0/17"), authorize("sg-a", "10.2.0.0/15"));
+    let (unseen, unknown) = (authorize("sg-x", "10.2.0.0/16"), authorize("sg-a", "10.7.0.0/16"));
+    assert_eq!(broken(&world, fine.clone()), None);
+    assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, unknown).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, unseen).unwrap(), "the group was not read");
+    let open = authorize_ports("sg-a", "10.2.0.0/16", Traffic::All);
+    assert_eq!(broken(&world, open).unwrap(), "the policy of the mesh does not allow these ports");
+    let table = world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap();
+    let routes = std::mem::take(&mut table.routes);
+    assert_eq!(broken(&world, fine.clone()).unwrap(), "no table of the VPC routes all of these addresses to peers");
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes = routes;
+    world.the_group().tags.insert(ALLOW.to_owned(), "staging".to_owned());
+    assert_eq!(broken(&world, fine).unwrap(), "the group does not allow the mesh");
+    let foreign = [(MANAGED_BY.to_owned(), "another".to_owned()), (for_mesh(&mesh("prod")), String::new())];
+    world.rule("sgr-1", "sg-a", "tcp/80", "10.2.0.0/16", foreign.into());
+    let rule = world.observed.ingress.rules.values().next().unwrap().clone();
+    let IngressRule { id, scope, group, permission, .. } = rule;
+    let revoke = Action::RevokeIngress { scope, group, rule: id, permission };
+    assert_eq!(broken(&world, revoke).unwrap(), "the rule is foreign");
+    assert!(!world.observed.vpcs[&a].tags[ENV].is_empty());
 }

@@ -20,6 +20,12 @@ pub struct Policies {
     pub removed_accounts: BTreeSet<AccountId>,
 }
 
+impl Policies {
+    fn is_in(&self, account: &AccountId, unit: &OrganizationalUnitId) -> bool {
+        self.units.get(account).is_some_and(|units| units.contains(unit))
+    }
+}
+
 /// The organizational units that contain each account.
 pub type Units = BTreeMap<AccountId, BTreeSet<OrganizationalUnitId>>;
 
@@ -47,8 +53,13 @@ impl End<'_> {
         self.seen?.tags.get(key).map(String::as_str)
     }
 
-    fn is_hub(&self) -> bool {
-        self.tag("peerd:role").is_some_and(|role| role.trim() == "hub")
+    fn is_hub(&self, policies: &Policies, mesh: &str) -> bool {
+        let Some(policy) = policies.get(mesh) else { return false };
+        let (account, hubs) = (&self.vpc_ref.scope.account, &policy.hubs);
+        let is_named = hubs.accounts.contains(account)
+            || hubs.vpcs.contains(&self.vpc_ref.id)
+            || hubs.units.iter().any(|unit| policies.is_in(account, unit));
+        is_named && self.tag("peerd:role").is_none_or(|role| role.trim() == "hub")
     }
 }
 
@@ -72,8 +83,7 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
     if !admit.vpcs.is_empty() && !admit.vpcs.contains(id) {
         return Some(format!("{id} is not admitted"));
     }
-    let is_in = |unit: &OrganizationalUnitId| policies.units.get(account).is_some_and(|units| units.contains(unit));
-    (!admit.units.is_empty() && !admit.units.iter().any(is_in))
+    (!admit.units.is_empty() && !admit.units.iter().any(|unit| policies.is_in(account, unit)))
         .then(|| format!("account {account} is in no admitted organizational unit"))
 }
 
@@ -81,7 +91,7 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
 pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<String> {
     let connects = |mesh: &&String| {
         let taken = [a, b].iter().all(|end| refusal(policies, mesh, end.vpc_ref).is_none());
-        taken && (policies[*mesh].topology == Topology::FullMesh || a.is_hub() || b.is_hub())
+        taken && (policies[*mesh].topology == Topology::FullMesh || [a, b].iter().any(|end| end.is_hub(policies, mesh)))
     };
     (&a.requested_meshes() & &b.requested_meshes()).iter().filter(connects).cloned().collect()
 }
