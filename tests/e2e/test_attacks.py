@@ -84,6 +84,25 @@ def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peer
     world.until_status(one, f"joined {mesh}")
 
 
+def test_an_account_that_the_policy_excludes_is_cut_off_without_its_help(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
+    world.until_connected(ours, theirs)
+    world.control.faults(
+        {"service": "sts", "action": "AssumeRole", "account": SECOND, "code": "AccessDenied", "status": 403}
+    )
+
+    peerd.declare(mesh, admit={"accounts": [HUB, THIRD]})
+
+    world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
+    world.eventually(lambda: checks.dangling_routes(world.snapshot(ours)))
+    world.control.faults()
+    world.control.sweep()
+    world.until_status(theirs, f"refused {mesh}", f"account {SECOND} is not admitted")
+
+
 def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(
     world: World, peerd: Peerd, mesh: str, units: Organization
 ) -> None:

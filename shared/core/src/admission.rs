@@ -127,6 +127,12 @@ impl Admission {
         }
     }
 
+    /// Whether no VPC of an account may join, by the id of the account or by its place in the organization.
+    pub fn excludes_account(&self, account: &AccountId, organization: &Organization) -> bool {
+        let is_listed = self.accounts.is_empty() || self.accounts.contains(account);
+        !is_listed || matches!(self.denial_by_unit(account, organization), Some(Denial::OutsideUnits(_)))
+    }
+
     fn denial_by_unit(&self, account: &AccountId, organization: &Organization) -> Option<Denial> {
         match organization.is_in_any(account, &self.units) {
             _ if self.units.is_empty() => None,

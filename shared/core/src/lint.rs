@@ -252,7 +252,8 @@ impl Rules<'_> {
         };
         if self.observed.routes_via(id).next().is_some() {
             Some("routes still target it")
-        } else if !self.context.is_pair_proven(pair) {
+        } else if pair.ends().iter().any(|vpc| !self.context.is_proven(vpc) && !self.context.is_excluded(vpc, peering))
+        {
             Some("a side could not be read")
         } else if !self.context.protecting_meshes(pair, peering).is_empty() && !another && !self.overlapping(pair) {
             Some("a mesh still protects the pair")

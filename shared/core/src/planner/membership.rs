@@ -55,6 +55,27 @@ impl PlanContext<'_> {
         self.denial(vpc, mesh).is_some_and(|denial| !denial.is_certain())
     }
 
+    /// Whether a mesh is declared and admits no VPC of the account of this one. That does not depend on any tag.
+    pub fn excludes_account_of(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
+        let (account, organization) = (&vpc.scope.account, &self.desired.organization);
+        self.desired.declared.get(mesh).is_some_and(|policy| policy.admit.excludes_account(account, organization))
+    }
+
+    /// Whether policies exclude the account of a VPC that was not read from a peering: a mesh that the peering was made for, and
+    /// every mesh that the peer requests, which was read. No tag of the VPC can connect it with the peer then. A mesh that is not
+    /// declared excludes no account.
+    pub fn is_excluded(&self, vpc: &VpcRef, peering: &Peering) -> bool {
+        let made_for = peering.tagged_meshes();
+        let keeps_out = |mesh: &MeshName| match self.desired.declared.contains_key(mesh) {
+            true => self.excludes_account_of(vpc, mesh),
+            false => !made_for.contains(mesh),
+        };
+        let peer = peering.peer_of(vpc).filter(|peer| self.is_proven(peer));
+        !self.is_proven(vpc)
+            && made_for.iter().any(|mesh| self.excludes_account_of(vpc, mesh))
+            && peer.is_some_and(|peer| self.meshes_of(peer).iter().all(keeps_out))
+    }
+
     /// The VPCs that request this run's mesh and exceed its member limit. Connected VPCs keep their slots, then the earliest.
     pub(super) fn find_over_capacity(&self) -> BTreeSet<VpcRef> {
         let mesh = &self.desired.mesh;

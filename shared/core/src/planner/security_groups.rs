@@ -326,8 +326,8 @@ fn add(
     added
 }
 
-/// Whether rules of a group that this mesh does not want may be revoked. They stay while a peer cannot be read, because what it
-/// advertises is unknown, and while the mesh is undeclared or its admission undetermined, because neither proves that a VPC
+/// Whether rules of a group that this mesh does not want may be revoked. They stay while a peer whose account the mesh admits
+/// cannot be read, because what it advertises is unknown, and while the mesh is undeclared or its admission undetermined, because neither proves that a VPC
 /// left.
 fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
     let (vpc, mesh) = (&group.vpc, &context.desired.mesh);
@@ -340,7 +340,8 @@ fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
         // The create call tags the requester's side, and that side has not shown it.
         let may_be =
             !ours && !peering.is_shown_by(requester) && context.desired.accounts.known.contains(&requester.account);
-        peering.ends().into_iter().filter(|end| !context.is_proven(end)).any(|end| {
+        let unread = |end: &&VpcRef| !context.is_proven(end) && !context.excludes_account_of(end, mesh);
+        peering.ends().into_iter().filter(unread).any(|end| {
             let failed = context.observed.scopes.contains_key(&end.scope); // rather than not tried
             made_for_it || may_be || (ours && (failed || context.is_unknown(end)))
         })

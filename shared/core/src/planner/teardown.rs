@@ -102,12 +102,15 @@ fn awaits_successor(
     !peering.status.is_live() && !context.observed.run.quota_refusals.contains_key(&wanted.pair) && successor_comes
 }
 
-/// Proof that no mesh wants a pair any longer: both ends were read and no mesh protects them, or one end was read and
-/// requests no mesh at all. The index is no proof for the other end: its tag may name another mesh by now.
+/// Proof that no mesh wants a pair any longer: both ends were read and no mesh protects them; or one end was read, and requests
+/// no mesh at all or only meshes that exclude the account of the other. The index is no proof for the other end: its tag may
+/// name another mesh by now.
 fn is_proven_unwanted(peering: &Peering, pair: &Pair, context: &PlanContext<'_>) -> bool {
     let has_left = |vpc: &&VpcRef| context.is_proven(vpc) && context.meshes_of(vpc).is_empty();
     context.protecting_meshes(pair, peering).is_empty()
-        && (context.is_pair_proven(pair) || pair.ends().iter().any(has_left))
+        && (context.is_pair_proven(pair)
+            || pair.ends().iter().any(has_left)
+            || pair.ends().iter().any(|vpc| context.is_excluded(vpc, peering)))
 }
 
 fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, decisions: &mut Decisions) {
@@ -212,14 +215,15 @@ fn count_by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<Me
     counts
 }
 
-/// Deletes peerings to which no route leads any longer. That is known only if both sides' tables were read.
+/// Deletes peerings to which no route leads any longer. That is known only if both sides' tables were read; the routes of an
+/// account that the policies exclude do not count.
 ///
 /// Either owner may delete an active peering, only the requester a pending one
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html>).
 pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
     for Teardown { peering, pair, .. } in teardowns.allowed.iter().filter(|one| one.peering.status.is_live()) {
-        let unread = pair.ends().into_iter().find(|vpc| !context.is_proven(vpc));
+        let unread = pair.ends().into_iter().find(|vpc| !context.is_proven(vpc) && !context.is_excluded(vpc, peering));
         if let Some(unread) = unread {
             let (pair, peering, vpc) = (pair.clone(), peering.id.clone(), unread.clone());
             decisions.report(Finding::UnreadableRoutes { pair, peering, vpc });

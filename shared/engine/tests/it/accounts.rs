@@ -23,6 +23,14 @@ fn admit(world: &mut World, units: &str) {
     world.rest();
 }
 
+#[expect(clippy::unwrap_used, reason = "an invalid policy fails the test")]
+fn admit_accounts(world: &mut World, numbers: &[u8]) {
+    let accounts: Vec<String> = numbers.iter().map(|n| account(*n).to_string()).collect();
+    let policy = Policy::read(serde_json::json!({"admit": {"accounts": accounts}})).unwrap();
+    world.declare(&mesh("prod"), policy);
+    world.rest();
+}
+
 fn members(world: &mut World) -> [VpcRef; 3] {
     [1, 2, 3].map(|n| world.vpc(&format!("v{n}"), scope(n, 0), &format!("10.{n}.0.0/16"), "prod"))
 }
@@ -236,4 +244,22 @@ fn unreadable_scopes_are_reported_with_reason_and_start() {
     assert!(world.peering(&a, &b).is_some(), "an unreadable scope proves nothing");
     let opened_at = world.store.kept(&mesh("prod")).open_since(&unreadable[0]).unwrap();
     assert!((HOUR..HOUR + MINUTE).contains(&(opened_at - since)), "the first sweep detects it");
+}
+
+/// A policy that excludes an account by its id, or by a complete listing of units, removes what leads to it, also if
+/// the account cannot be read.
+#[test]
+fn an_account_that_is_excluded_is_disconnected_without_its_help() {
+    let mut world = organized();
+    swept(&mut world);
+    let [a, b, c] = members(&mut world);
+    admit(&mut world, "root");
+    assert!(world.connected(&a, &b) && world.connected(&a, &c));
+    world.cloud.aws().set_account_unreachable(&account(2), true);
+    admit_accounts(&mut world, &[1, 3]);
+    assert!(world.connected(&a, &c));
+    assert_eq!((world.peering(&a, &b), world.peering(&b, &c)), (None, None));
+    world.cloud.aws().set_account_unreachable(&account(3), true);
+    admit(&mut world, "prod");
+    assert_eq!(world.peering(&a, &c), None, "account 3 is in another unit");
 }

@@ -23,8 +23,8 @@ fn disabling_peerings_before_membership_is_detected() {
     assert_noticed(Invariant::PeeringsBeforeMembership);
 }
 
-/// Rule 2: A delete needs proof: the tags of both members, or one member's tags without any mesh. An unreadable scope,
-/// a throttled call, a denied role and the index prove nothing.
+/// Rule 2: A delete needs proof: the tags of both members, one member's tags without any mesh, or policies that exclude
+/// the account of the other. An unreadable scope, a throttled call, a denied role and the index prove nothing.
 #[test]
 fn disabling_proof_before_delete_is_detected() {
     assert_noticed(Invariant::ProofBeforeDelete);

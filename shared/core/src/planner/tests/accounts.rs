@@ -1,6 +1,6 @@
 //! AWS Organizations: which accounts a mesh admits by their units, and which unreadable scopes are reported how.
 
-use super::world::{World, joined, kinds, scope};
+use super::world::{World, joined, kinds, mesh, scope};
 use crate::finding::FindingKind;
 use crate::*;
 
@@ -110,4 +110,71 @@ fn the_remedy_for_an_unreadable_account_names_the_assumed_role() {
         findings.iter().any(|finding| finding.remedy.contains("the role acme-spoke of that account")),
         "{findings:?}"
     );
+}
+
+#[test]
+fn an_unreadable_account_that_a_policy_excludes_by_id_or_unit_is_disconnected() {
+    for policy in
+        [r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#, r#"{"admit":{"units":["ou-ab12-prod0000"]}}"#]
+    {
+        let (mut world, [a, b, c]) = three();
+        world.declare("prod", "{}");
+        world.settle();
+        world.close(&b.scope);
+        world.declare("prod", policy);
+        world.desired.organization = Organization::default();
+        if policy.contains("units") {
+            let (done, _) = world.settle();
+            assert!(done.iter().all(|line| !line.starts_with('-')), "an incomplete listing proves nothing: {done:?}");
+        }
+        world.organize([&[1, 3], &[2]]);
+        world.settle();
+        assert_eq!(world.peered(), ["a-c"], "{policy}");
+        assert!(!world.targets("rtb-a").iter().chain(&world.targets("rtb-c")).any(|route| route.contains("10.2.")));
+        assert_eq!((world.status(&a), world.status(&c)), (Some("joined prod"), Some("joined prod")));
+    }
+}
+
+#[test]
+fn a_mesh_that_admits_an_unreadable_account_or_is_undeclared_protects_its_peerings() {
+    for staging in [Some("{}"), None] {
+        let (mut world, [a, b, c]) = three();
+        for vpc in [&a, &b, &c] {
+            world.set_meshes(vpc, "prod staging");
+        }
+        world.settle();
+        world.close(&b.scope);
+        world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
+        match staging {
+            Some(policy) => world.declare("staging", policy),
+            None => drop(world.desired.declared.remove(&mesh("staging"))),
+        }
+        let (done, _) = world.settle();
+        assert_eq!(world.peered(), ["a-b", "a-c", "b-c"], "{done:#?}");
+    }
+}
+
+#[test]
+fn a_peering_whose_readable_end_left_stays_while_the_other_end_may_route_to_it() {
+    let (mut world, [a, b, _]) = three();
+    world.settle();
+    world.close(&b.scope);
+    world.set_meshes(&a, "");
+    world.settle();
+    assert_eq!(world.peered(), ["a-b"], "no policy excludes the account");
+    world.declare("prod", r#"{"admit":{"accounts":["111111111111"]}}"#);
+    world.settle();
+    assert_eq!(world.peered(), Vec::<String>::new());
+}
+
+#[test]
+fn the_exclusion_of_an_unreadable_account_stays_within_the_delete_limits() {
+    let (mut world, [_, b, _]) = three();
+    world.declare("prod", "{}");
+    world.settle();
+    world.close(&b.scope);
+    world.declare("prod", r#"{"admit":{"accounts":["111111111111"]},"deletes":{"count":0,"percent":0}}"#);
+    let (_, findings) = world.settle();
+    assert_eq!(world.peered(), ["a-b", "a-c", "b-c"]);
+    assert!(kinds(&findings).contains(&FindingKind::Blocked));
 }

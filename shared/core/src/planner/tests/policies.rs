@@ -50,10 +50,10 @@ fn a_vpc_that_is_not_admitted_is_disconnected_and_gets_the_reason() {
 }
 
 #[test]
-fn a_policy_change_removes_nothing_from_an_unreadable_vpc() {
+fn a_policy_that_excludes_a_region_or_a_vpc_removes_nothing_of_an_unreadable_one() {
     let (mut world, [_, b, _]) = three();
     world.close(&b.scope);
-    world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
+    world.declare("prod", r#"{"admit":{"regions":["us-east-1"],"vpcs":["vpc-a","vpc-c"]}}"#);
     let (done, findings) = world.settle();
     assert_eq!(removals(&done), Vec::<&str>::new());
     assert!(kinds(&findings).contains(&FindingKind::Unreadable));

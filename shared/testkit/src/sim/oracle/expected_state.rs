@@ -87,6 +87,11 @@ pub fn refusal(policies: &Policies, mesh: &str, vpc: &VpcRef) -> Option<String> 
         .then(|| format!("account {account} is in no admitted organizational unit"))
 }
 
+/// Whether a mesh admits no VPC of the account of this one.
+pub fn excludes_account(policies: &Policies, mesh: &str, vpc: &VpcRef) -> bool {
+    refusal(policies, mesh, vpc).is_some_and(|why| why.starts_with("account "))
+}
+
 /// Returns the meshes that connect two VPCs.
 pub fn connecting(policies: &Policies, a: End<'_>, b: End<'_>) -> BTreeSet<String> {
     let connects = |mesh: &&String| {

@@ -229,6 +229,15 @@ impl Facts {
         self.policies.since(from).any(|policies| policies.removed_accounts.contains(&vpc.scope.account))
     }
 
+    /// Whether the policies of a peering's meshes excluded the account of a VPC at some time from `from` on: then peerd does not
+    /// wait for the VPC's routes.
+    pub fn was_excluded(&self, vpc: &VpcRef, peering: &Peering, from: u64) -> bool {
+        let meshes = peering.meshes();
+        let excludes =
+            |policies: &Policies| meshes.iter().all(|mesh| expected_state::excludes_account(policies, mesh, vpc));
+        self.policies.since(from).any(excludes)
+    }
+
     /// Whether a VPC had both DNS attributes at some time from `from` on.
     pub fn had_names(&self, vpc: &VpcRef, from: u64) -> bool {
         self.names.get(vpc).is_some_and(|past| past.since(from).any(|has| *has))

@@ -102,7 +102,8 @@ impl Oracle {
         if !self.may_go(id, peering, from) {
             return violation("peerd never interrupts traffic between two members", format!("deleted {id}"));
         }
-        for (table, facts) in self.facts.tables.iter().filter(|(_, table)| !self.facts.was_gone(&table.vpc, from)) {
+        let counts = |vpc: &VpcRef| !self.facts.was_gone(vpc, from) && !self.facts.was_excluded(vpc, peering, from);
+        for (table, facts) in self.facts.tables.iter().filter(|(_, table)| counts(&table.vpc)) {
             let target = RouteTarget::Peering(id.clone());
             if let Some((cidr, _)) = facts.routes.iter().find(|(_, r)| r.target == target && r.since < from) {
                 let by = format!("deleted {id} while {table} still routed {cidr} to it");
