@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.client import checks
 from sandbox.client.control import Control
-from sandbox.client.model import ACCOUNTS, REGIONS
+from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS
 from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
 from tests.e2e.organization import Organization, organization
@@ -82,6 +82,27 @@ def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peer
     assert cost_of_a_sweep() == before
     world.tag(one, mesh)
     world.until_status(one, f"joined {mesh}")
+
+
+def test_the_ownership_tag_of_another_deployment_on_one_side_is_reported(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_connected(one, two)
+    peering, ec2 = world.peering(one, two).id, world.ec2(two)
+    ec2.create_tags(Resources=[peering], Tags=[{"Key": MANAGED_BY, "Value": "other"}])
+
+    world.control.sweep()
+
+    said = f"{peering} has the tag {MANAGED_BY}=other in {SECOND}/{AWAY}"
+    world.eventually(lambda: [] if said in peerd.ok("status", mesh) else ["no finding"])
+    world.until_idle()
+    assert not any(world.dead_letters().values())
+    assert world.peering(one, two).id == peering
+    ec2.delete_tags(Resources=[peering], Tags=[{"Key": MANAGED_BY}])
+    world.control.sweep()
+    world.until_settled(one, two)
 
 
 def test_an_account_that_the_policy_excludes_is_cut_off_without_its_help(

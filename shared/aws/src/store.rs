@@ -6,7 +6,7 @@
 //! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
 //! | `mesh#<mesh>` | `run#<time>` | a run; expires |
 //! | `mesh#<mesh>` | `findings` | its open findings and unsent notifications |
-//! | `vpc#<vpc>` | `vpc` | the same member, by VPC |
+//! | `vpc#<account>#<region>#<vpc>` | `vpc` | the same member, by VPC |
 //! | `accounts` | account | its registered Regions, or that it was removed |
 //! | `organization` | `organization` | the accounts in each of the deployment's organizational units |
 //! | `sweep` | `sweep` | when the last sweep started |
@@ -106,7 +106,7 @@ impl DynamoStore {
             None => ("attribute_not_exists(pk)", HashMap::new()),
         };
         let (condition, values) = (Some(condition.to_owned()), (!values.is_empty()).then_some(values));
-        let (pk, sk) = (by_vpc(&now.vpc), "vpc".to_owned());
+        let (pk, sk) = (of_vpc(&now.vpc), "vpc".to_owned());
         let write = TransactWriteItem::builder();
         Ok(if now.meshes.is_empty() {
             let mut delete = self.delete(pk, sk)?;
@@ -156,7 +156,7 @@ impl MembershipIndex for DynamoStore {
     }
 
     async fn member(&self, vpc: &VpcRef) -> Result<Option<Member>, InfraError> {
-        let pk = by_vpc(vpc);
+        let pk = of_vpc(vpc);
         let request = self.dynamo.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.set_key(Some(key(pk.clone(), "vpc".to_owned()))).send().await;
         let item = answer.map_err(|error| errors::port(format!("GetItem of {pk}"), error))?.item;
@@ -166,7 +166,7 @@ impl MembershipIndex for DynamoStore {
     async fn update_member(&self, before: Option<&Member>, now: &Member) -> Result<bool, InfraError> {
         let none = BTreeSet::new();
         let old = before.map_or(&none, |member| &member.meshes);
-        let sk = in_mesh(&now.vpc);
+        let sk = of_vpc(&now.vpc);
         let mut writes = vec![self.own_row(before, now)?];
         for mesh in &now.meshes {
             let put = self.put_member(of_mesh(mesh), sk.clone(), now)?;
@@ -179,7 +179,7 @@ impl MembershipIndex for DynamoStore {
             let delete = self.delete(of_mesh(&mesh), sk.clone())?;
             writes.push(TransactWriteItem::builder().delete(delete).build());
         }
-        self.transact(writes, &by_vpc(&now.vpc)).await
+        self.transact(writes, &of_vpc(&now.vpc)).await
     }
 
     async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
@@ -313,11 +313,8 @@ fn organization_key() -> Item {
     key(ORGANIZATION.to_owned(), ORGANIZATION.to_owned())
 }
 
-fn by_vpc(vpc: &VpcRef) -> String {
-    format!("vpc#{}", vpc.id)
-}
-
-fn in_mesh(vpc: &VpcRef) -> String {
+/// The key of a VPC, with its scope: an item of one account never replaces that of another.
+fn of_vpc(vpc: &VpcRef) -> String {
     format!("vpc#{}#{}#{}", vpc.scope.account, vpc.scope.region, vpc.id)
 }
 

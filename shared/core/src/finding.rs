@@ -48,6 +48,8 @@ pub enum Finding {
     UnreadableRoutes { pair: Pair, peering: PeeringId, vpc: VpcRef },
     /// A peering that this deployment does not own connects two members.
     ForeignPeering { pair: Pair, peering: PeeringId, mesh: MeshName, deployment: String },
+    /// One side of an owned peering has the ownership tag of another deployment.
+    OtherOwnershipTag { pair: Pair, peering: PeeringId, scope: Scope, deployment: String },
     /// AWS failed an earlier request for the pair.
     FailedPeering { pair: Pair, peering: PeeringId, error: String },
     /// A route to a member's CIDR block has a target that peerd does not own.
@@ -195,6 +197,7 @@ impl Finding {
             | Self::UnprovenPeering { .. }
             | Self::UnreadableRoutes { .. } => FindingKind::Unreadable,
             Self::ForeignPeering { .. }
+            | Self::OtherOwnershipTag { .. }
             | Self::FailedPeering { .. }
             | Self::ForeignRoute { .. }
             | Self::PrefixListRoute { .. }
@@ -256,6 +259,7 @@ impl Finding {
             Self::UnprovenPeering { pair, .. }
             | Self::UnreadableRoutes { pair, .. }
             | Self::ForeignPeering { pair, .. }
+            | Self::OtherOwnershipTag { pair, .. }
             | Self::FailedPeering { pair, .. }
             | Self::CidrOverlap { pair, .. }
             | Self::QuotaRefused { pair, .. }

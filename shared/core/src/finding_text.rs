@@ -93,6 +93,11 @@ impl Finding {
             Self::ForeignPeering { peering, deployment, .. } => {
                 format!("{peering} already connects them, and {deployment} does not own it")
             }
+            Self::OtherOwnershipTag { peering, scope, deployment, .. } => {
+                format!(
+                    "{peering} has the tag peerd:managed-by={deployment} in {scope}, so peerd does not tag that side"
+                )
+            }
             Self::FailedPeering { peering, error, .. } => format!("AWS failed {peering}: {error}"),
             Self::ForeignRoute { cidr, target, propagated: true, .. } => {
                 format!("{target} propagates a route to {cidr}, which a route to the peering would override")
@@ -213,6 +218,10 @@ impl Finding {
             Self::ForeignPeering { peering, mesh, .. } => format!(
                 "adopt it with {}, or delete it, and peerd creates its own",
                 peerd(format!("adopt --mesh {mesh} {peering}"))
+            ),
+            Self::OtherOwnershipTag { peering, scope, .. } => format!(
+                "remove that tag, in {}: `aws ec2 delete-tags --region {} --resources {peering} --tags Key=peerd:managed-by`",
+                scope.account, scope.region
             ),
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()

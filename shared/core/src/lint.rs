@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::action::{Action, Plan};
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
-use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
+use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::{Permission, PortsTag, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
@@ -65,7 +65,11 @@ impl Rules<'_> {
         match action {
             Action::CreatePeering { pair, .. } => self.request(pair),
             Action::AcceptPeering { peering, .. } => self.wanted(peering).or_else(|| self.unproven(peering)),
-            Action::TagPeering { peering, .. } => self.managed(peering).err().filter(|_| !self.adopted(peering)),
+            Action::TagPeering { peering, scope, .. } => self
+                .managed(peering)
+                .err()
+                .filter(|_| !self.adopted(peering))
+                .or_else(|| self.other_mark(peering, scope)),
             Action::ReleasePeering { peering, .. } => self.managed(peering).err(),
             Action::SetDns { peering, on, .. } => self.resolve(peering, *on),
             Action::AddRoute { table, destination, peering, .. } => self
@@ -86,6 +90,11 @@ impl Rules<'_> {
     fn managed(&self, id: &PeeringId) -> Result<&Peering, &'static str> {
         let peering = self.observed.peerings.get(id).ok_or("the peering was not read")?;
         if peering.is_managed_by(&self.desired.deployment) { Ok(peering) } else { Err("the peering is foreign") }
+    }
+
+    fn other_mark(&self, id: &PeeringId, scope: &Scope) -> Option<&'static str> {
+        let mark = self.observed.peerings.get(id)?.tags.get(scope)?.get(tags::MANAGED_BY)?;
+        (mark != self.desired.deployment.as_str()).then_some("the side has the tag of another deployment")
     }
 
     fn adopted(&self, id: &PeeringId) -> bool {

@@ -29,11 +29,27 @@ impl fmt::Display for Ignored {
 /// # Errors
 /// [`Ignored`] with the reason: a failed call, an irrelevant kind of event, or an unknown format.
 pub fn target_of(event: &Value) -> Result<EventTarget, Ignored> {
-    match text(event, "detail-type")? {
-        "Tag Change on Resource" => tag_change(event),
-        "AWS API Call via CloudTrail" => api_call(event),
-        other => Err(Ignored(format!("detail-type `{other}` is not handled"))),
+    match (text(event, "source")?, text(event, "detail-type")?) {
+        ("aws.tag", "Tag Change on Resource") => tag_change(event),
+        ("aws.ec2", "AWS API Call via CloudTrail") => api_call(event),
+        (source, kind) => Err(Ignored(format!("`{kind}` from `{source}` is not handled"))),
     }
+}
+
+/// The account and Region in which the event occurred. Rules that forward it to another bus do not change them
+/// (<https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>).
+fn origin(event: &Value) -> Result<Scope, Ignored> {
+    Ok(Scope::new(parse::<AccountId>(text(event, "account")?)?, parse::<Region>(text(event, "region")?)?))
+}
+
+/// Returns the scope that an event names. An event names only what is in its own account and Region; another one is forged
+/// or broken.
+fn own(event: &Value, named: Scope) -> Result<Scope, Ignored> {
+    let origin = origin(event)?;
+    if named == origin {
+        return Ok(named);
+    }
+    Err(Ignored(format!("the event is from {origin}, and names something in {named}")))
 }
 
 fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
@@ -42,7 +58,7 @@ fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
     let arn = arn.ok_or_else(|| Ignored("`resources` names no ARN".to_owned()));
     match (text(detail, "service")?, text(detail, "resource-type")?) {
         ("ec2", "vpc") => {
-            let (scope, id) = of_arn(arn?, "vpc/")?;
+            let (scope, id) = of_arn(event, arn?, "vpc/")?;
             let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
                 .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
             let (asks, tags) = (MeshTag::of(&tags), tags::of_member(&tags));
@@ -52,11 +68,11 @@ fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
             ))
         }
         ("ec2", "route-table") => {
-            let (scope, id) = of_arn(arn?, "route-table/")?;
+            let (scope, id) = of_arn(event, arn?, "route-table/")?;
             Ok(EventTarget::of_table(scope, id))
         }
         ("ec2", "security-group") => {
-            let (scope, id) = of_arn(arn?, "security-group/")?;
+            let (scope, id) = of_arn(event, arn?, "security-group/")?;
             Ok(EventTarget::of_group(scope, id))
         }
         _ => Err(Ignored("tag change of something other than a VPC, a route table or a security group".to_owned())),
@@ -71,13 +87,16 @@ fn version(detail: &Value) -> u64 {
     number.and_then(Value::as_u64).or_else(|| float().map(|float| float as u64)).unwrap_or_default()
 }
 
-/// Parses an ARN such as `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`. The ARN, not the envelope of the event,
-/// determines the scope.
-fn of_arn<T: FromStr<Err = peerd_core::ids::IdError>>(arn: &str, kind: &str) -> Result<(Scope, T), Ignored> {
+/// Parses an ARN of an event, such as `arn:aws:ec2:us-east-1:111111111111:vpc/vpc-0a`.
+fn of_arn<T: FromStr<Err = peerd_core::ids::IdError>>(
+    event: &Value,
+    arn: &str,
+    kind: &str,
+) -> Result<(Scope, T), Ignored> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
         ["arn", _, "ec2", region, account, resource] if let Some(id) = resource.strip_prefix(kind) => {
-            Ok((Scope::new(parse(account)?, parse(region)?), parse(id)?))
+            Ok((own(event, Scope::new(parse(account)?, parse(region)?))?, parse(id)?))
         }
         _ => Err(Ignored(format!("`{arn}` is not the ARN of a {}", kind.trim_end_matches('/')))),
     }
@@ -118,12 +137,11 @@ fn caller(detail: &Value) -> &str {
     named("arn").or_else(|| named("invokedBy")).or_else(|| named("accountId")).unwrap_or("an unknown principal")
 }
 
-/// The scope of a call: the account and Region of the CloudTrail record, which forwarding between buses does not
-/// change.
+/// The scope of a call: the account and Region of the CloudTrail record.
 fn scope_of(event: &Value, detail: &Value) -> Result<Scope, Ignored> {
     let account = text(detail, "recipientAccountId").or_else(|_| text(event, "account"))?;
     let region = text(detail, "awsRegion").or_else(|_| text(event, "region"))?;
-    Ok(Scope::new(parse::<AccountId>(account)?, parse::<Region>(region)?))
+    own(event, Scope::new(parse::<AccountId>(account)?, parse::<Region>(region)?))
 }
 
 /// The id under `key` in the request, otherwise in the response. CloudTrail writes some calls in camelCase and wraps

@@ -174,6 +174,14 @@ pub fn tag(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
         let tags = context.peering_tags(&wanted.pair, &meshes);
         let is_accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, current) in &peering.tags {
+            if let Some(deployment) =
+                current.get(tags::MANAGED_BY).filter(|by| *by != context.desired.deployment.as_str())
+            {
+                let (pair, peering, scope) = (wanted.pair.clone(), peering.id.clone(), scope.clone());
+                let deployment = tags::shortened(deployment);
+                decisions.report(Finding::OtherOwnershipTag { pair, peering, scope, deployment });
+                continue;
+            }
             let missing = tags::missing(&tags, current);
             if context.observed.was_read(scope)
                 && !missing.is_empty()

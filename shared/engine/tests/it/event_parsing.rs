@@ -65,6 +65,7 @@ event_files! {
     associate_cidr_camel_case
     associate_cidr_capitalized
     authorize_ingress
+    call_of_another_account
     call_with_a_malformed_id
     call_with_an_id_too_deep
     call_without_account
@@ -92,10 +93,12 @@ event_files! {
     tag_added_to_several_meshes
     tag_forwarded_from_another_region
     tag_in_the_china_partition
+    tag_from_another_source
     tag_of_a_hub
     tag_of_a_route_table
     tag_of_a_security_group
     tag_of_a_subnet
+    tag_of_another_account
     tag_policy_notice
     tag_removed
     tag_with_a_malformed_arn

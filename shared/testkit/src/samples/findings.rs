@@ -51,6 +51,12 @@ pub fn samples() -> Vec<Finding> {
             mesh: prod.clone(),
             deployment: "peerd".to_owned(),
         },
+        Finding::OtherOwnershipTag {
+            pair: pair(),
+            peering: peering(),
+            scope: here.clone(),
+            deployment: "other".to_owned(),
+        },
         Finding::UnreadablePrefixList {
             table: Clone::clone(&table),
             list: Clone::clone(&list),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use world::{World, joined, kinds, mesh, rendered, scope};
+use world::{World, joined, kinds, mesh, messages, rendered, scope};
 
 use crate::finding::FindingKind;
 use crate::tags::{self, Tags};
@@ -333,6 +333,19 @@ fn tags_that_another_principal_changed_are_corrected_on_the_affected_side() {
     peering.tags.get_mut(&a.scope).unwrap().insert(tags::NAME.to_owned(), "ours".to_owned());
     let (done, _) = world.settle();
     assert_eq!(done, ["* peering pcx-new1 in 111111111111/us-east-1 tags peerd:managed-by=peerd"]);
+}
+
+#[test]
+fn a_side_with_the_tag_of_another_deployment_is_reported_and_not_tagged() {
+    let (mut world, _, b) = joined();
+    let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
+    peering.tags.get_mut(&b.scope).unwrap().insert(tags::MANAGED_BY.to_owned(), "other".to_owned());
+    let (done, findings) = world.settle();
+    assert_eq!(done, Vec::<String>::new());
+    assert_eq!(
+        messages(&findings)[0].rsplit(": ").next().unwrap(),
+        "pcx-new1 has the tag peerd:managed-by=other in 222222222222/eu-west-1, so peerd does not tag that side"
+    );
 }
 
 #[test]
