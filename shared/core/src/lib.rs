@@ -28,6 +28,7 @@ pub mod organization;
 pub mod path_check;
 pub mod planner;
 pub mod policy;
+pub mod printable;
 pub mod quotas;
 pub mod report;
 pub mod route_table;

@@ -11,6 +11,7 @@ use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
 use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
+use crate::printable::printable;
 use crate::tags;
 
 /// VPCs, pairs and findings, each once, in order.
@@ -133,10 +134,10 @@ fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
         account: vpc.scope.account.clone(),
         region: vpc.scope.region.clone(),
         vpc: vpc.id.clone(),
-        name: current.get(tags::NAME).cloned(),
+        name: current.get(tags::NAME).map(|name| printable(name)),
         cidrs: context.cidrs_of(vpc).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
         meshes: context.meshes_of(vpc),
-        status: current.get(tags::STATUS).cloned(),
+        status: current.get(tags::STATUS).map(|status| printable(status)),
     }
 }
 

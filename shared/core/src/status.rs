@@ -11,6 +11,7 @@ use crate::cidr::IpNet;
 use crate::finding::Finding;
 use crate::ids::{PeeringId, PrefixListId, RouteTableId, Scope, VpcId};
 use crate::observed::{PeeringStatus, RouteTarget};
+use crate::printable::is_printable;
 use crate::tags::MAX_MESHES;
 use crate::tags::MAX_VALUE_LEN;
 
@@ -226,7 +227,7 @@ impl fmt::Display for StatusEntry {
 
 /// The entries of a value that peerd wrote earlier; drops anything else in it.
 pub fn parse(value: &str) -> BTreeSet<StatusEntry> {
-    value.split(SEPARATOR).filter_map(StatusEntry::parse).collect()
+    value.split(SEPARATOR).filter(|entry| is_printable(entry)).filter_map(StatusEntry::parse).collect()
 }
 
 /// As many entries of one mesh as fit into its share of a value for so many meshes, at least one, and the number of the

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cidr::{self, CidrSet};
 use crate::ids::{Deployment, MeshName, Pair};
+use crate::printable::printable;
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -50,9 +51,9 @@ pub const MAX_MESHES: usize = 8;
 /// How much of an invalid word is reported, in characters: as much as a mesh name may have.
 pub const MAX_WORD_LEN: usize = 64;
 
-/// As much of an invalid word as is reported.
+/// As much of an invalid word as is reported, without characters that a terminal would not show as they are.
 pub(crate) fn shortened(word: &str) -> String {
-    word.chars().take(MAX_WORD_LEN).collect()
+    printable(&word.chars().take(MAX_WORD_LEN).collect::<String>())
 }
 
 /// The meshes that the tag `peerd:env` of a VPC requests, or that `peerd:allow` of a security group names.
@@ -200,7 +201,7 @@ impl TableTag {
         match tags.get(ROUTES).map(|value| value.trim()) {
             Some("manage") => Ok(Self::Manage),
             Some("ignore") => Ok(Self::Ignore),
-            Some(other) => Err(other.to_owned()),
+            Some(other) => Err(shortened(other)),
             None if tags.get(ELIGIBLE).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) => {
                 Ok(Self::Eligible)
             }

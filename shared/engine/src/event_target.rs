@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use peerd_core::printable::printable;
 use peerd_core::tags::{self, MeshTag};
 use peerd_core::{Cause, PeeringId, RouteTableId, Scope, SecurityGroupId, Tags, Vpc, VpcRef};
 
@@ -89,7 +90,8 @@ impl EventTarget {
         let peerings = peerings.iter().map(|(_, id)| id.to_string());
         let tables = tables.iter().map(|(_, id)| id.to_string());
         let on = vpcs.chain(peerings).chain(tables).chain(groups.iter().map(|(_, id)| id.to_string()));
-        let causes = on.map(|on| Cause { call: call.to_owned(), on, by: by.to_owned() }).collect();
+        let by = printable(by);
+        let causes = on.map(|on| Cause { call: call.to_owned(), on, by: by.clone() }).collect();
         Self { causes, ..self }
     }
 

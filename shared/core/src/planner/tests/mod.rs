@@ -336,6 +336,22 @@ fn tags_that_another_principal_changed_are_corrected_on_the_affected_side() {
 }
 
 #[test]
+fn characters_that_falsify_output_are_escaped_in_findings_and_status() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod \u{202e}x\u{1b}[2J");
+    world.tag(&a, tags::CIDRS, "10.1.0.0/17 \u{7}");
+    world.tag(&a, tags::STATUS, "joined pr\u{202e}od. waiting prod with \u{1b}[2J: x");
+    world.tag_table("rtb-a", tags::ROUTES, "\u{2066}manage");
+    world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let (done, findings) = world.settle();
+    let said = [done, messages(&findings)].concat().join(" ") + world.status(&a).unwrap();
+    assert!(crate::printable::is_printable(&said), "{said:?}");
+    for word in ["`\\u{7}`", "`\\u{2066}manage`", "\\u{202e}x\\u{1b}[2J"] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+}
+
+#[test]
 fn a_side_with_the_tag_of_another_deployment_is_reported_and_not_tagged() {
     let (mut world, _, b) = joined();
     let peering = world.observed.peerings.get_mut(&"pcx-new1".parse().unwrap()).unwrap();
