@@ -53,7 +53,7 @@ pub const MAX_WORD_LEN: usize = 64;
 
 /// As much of an invalid word as is reported, without characters that a terminal would not show as they are.
 pub(crate) fn shortened(word: &str) -> String {
-    printable(&word.chars().take(MAX_WORD_LEN).collect::<String>())
+    printable(word).chars().take(MAX_WORD_LEN).collect()
 }
 
 /// The meshes that the tag `peerd:env` of a VPC requests, or that `peerd:allow` of a security group names.

@@ -17,8 +17,11 @@ use crate::outcome::Run;
 /// The maximum number of lines of one notification, so that it fits into an EventBridge event. Further lines are
 /// counted.
 const MAX_LINES: usize = 200;
-/// The maximum number of findings of a mesh that are stored and published: a DynamoDB item holds at most 400 KB.
+/// The maximum number of findings of a mesh that are stored and published.
 const MAX_FINDINGS: usize = 300;
+/// The maximum size of these findings, and of the notifications that open them, in bytes. A DynamoDB item holds at most 400 KB:
+/// besides these, it has the notifications that resolve as many earlier findings, and the suppressed changes.
+const MAX_BYTES: usize = 130_000;
 /// Attempts to write the findings record while other workers write it.
 const MAX_TRIES: usize = 8;
 /// Seconds until a notification that the bus did not accept is published again.
@@ -61,7 +64,10 @@ impl Engine<'_> {
             let before = kept.unwrap_or_default();
             let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
             let still: BTreeSet<_> = all.iter().map(identity).collect();
-            let (now, more) = cut(all, run);
+            let (now, more) = cut(all, &self.settings.stack);
+            if !more.is_empty() {
+                tracing::warn!(mesh = %run.mesh, kept = now.len(), "too many findings to store; the log has all");
+            }
             let suppressed: Vec<String> =
                 run.report.suppressed.iter().take(MAX_LINES).map(ToString::to_string).collect();
             let pairs = run.report.pairs.clone();
@@ -124,19 +130,26 @@ fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>
     run.report.findings.iter().chain(before.iter().filter(is_unasked)).cloned().collect()
 }
 
-/// The findings that can be stored, and the number of the others by kind.
-fn cut(mut findings: BTreeSet<Finding>, run: &Run) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
-    let mut more = BTreeMap::new();
-    let found = findings.len();
-    while findings.len() > MAX_FINDINGS {
-        if let Some(least) = findings.pop_last() {
-            *more.entry(least.kind()).or_default() += 1;
+/// The findings that can be stored, most severe first, and the number of the others by kind.
+fn cut(findings: BTreeSet<Finding>, stack: &str) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
+    let (mut kept, mut more) = (BTreeSet::new(), BTreeMap::new());
+    let mut bytes = 0;
+    for finding in findings {
+        bytes += stored_bytes(&finding, stack);
+        if kept.len() < MAX_FINDINGS && bytes <= MAX_BYTES {
+            kept.insert(finding);
+        } else {
+            *more.entry(finding.kind()).or_default() += 1;
         }
     }
-    if !more.is_empty() {
-        tracing::warn!(mesh = %run.mesh, found, kept = MAX_FINDINGS, "too many findings to store; the log has all");
-    }
-    (findings, more)
+    (kept, more)
+}
+
+/// About how many bytes of the item a finding needs: itself, its identity and time, and the notification that opens it.
+fn stored_bytes(finding: &Finding, stack: &str) -> usize {
+    let json = |value: serde_json::Result<String>| value.map_or(MAX_BYTES, |text| text.len());
+    let envelope = 200 + 2 * identity(finding).len();
+    envelope + json(serde_json::to_string(finding)) + json(serde_json::to_string(&Rendered::new(finding, stack)))
 }
 
 fn changed(run: &Run) -> Option<NotificationKind> {
@@ -150,6 +163,29 @@ fn changed(run: &Run) -> Option<NotificationKind> {
 mod tests {
     use super::*;
     use crate::notification::tests::{finding, notification};
+
+    #[test]
+    fn findings_with_long_texts_are_cut_before_they_exceed_an_item_and_the_severe_ones_are_kept() {
+        use peerd_core::{Expected, Severity};
+        let long = |n: usize| {
+            let word = format!("{n}{}", "\u{88fd}".repeat(60));
+            Finding::invalid_tag(format!("sg-{n}"), "peerd:ports", word, Expected::Ports)
+        };
+        let severe = Finding::UnreadablePolicy { mesh: "prod".parse().unwrap(), error: "x".repeat(2000) };
+        let all: BTreeSet<Finding> = (0..400).map(long).chain([severe.clone()]).collect();
+        let (kept, more) = cut(all, "peerd");
+        assert_eq!(severe.severity(), Severity::Error);
+        assert!(kept.contains(&severe) && kept.len() > 50, "{}", kept.len());
+        assert_eq!(kept.len() + more.values().sum::<usize>(), 401);
+        let opened = kept.iter().map(|f| (identity(f), 1_795_000_000_000)).collect();
+        let both = |finding: &Finding| {
+            let rendered = Rendered::new(finding, "peerd");
+            [NotificationKind::Opened(rendered.clone()), NotificationKind::Resolved(rendered)].map(notification)
+        };
+        let unsent = kept.iter().flat_map(both).collect();
+        let record = MeshFindings { findings: kept, more, opened, unsent, ..MeshFindings::default() };
+        assert!(serde_json::to_string(&record).unwrap().len() < 350_000);
+    }
 
     #[test]
     fn only_the_latest_unsent_notification_of_a_finding_is_kept() {
