@@ -144,7 +144,7 @@ type Declarations = BTreeMap<MeshName, Declaration>;
 pub async fn declarations(deployed: &Stack) -> Result<Declarations> {
     let stored = deployed.store.meshes().await?.into_iter();
     let mut declared: Declarations =
-        stored.map(|(mesh, policy)| (mesh, policy.map_or(Declaration::None, Declaration::Policy))).collect();
+        stored.map(|(mesh, record)| (mesh, record.policy().map_or(Declaration::None, Declaration::Policy))).collect();
     for mesh in &deployed.meshes {
         let of_mesh = declared.entry(mesh.clone()).or_insert(Declaration::None);
         if of_mesh.policy().is_none() {

@@ -11,7 +11,7 @@ from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
 from tests.e2e.organization import Organization, organization
 from tests.e2e.waiting import until_idle
-from tests.e2e.world import World
+from tests.e2e.world import World, hub_outputs
 
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
@@ -82,6 +82,29 @@ def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peer
     assert cost_of_a_sweep() == before
     world.tag(one, mesh)
     world.until_status(one, f"joined {mesh}")
+
+
+def test_a_mesh_whose_policy_is_lost_is_frozen_and_not_opened(world: World, peerd: Peerd) -> None:
+    mesh = "shared"  # of the stack's parameter, with a default policy that admits every account
+    peerd.declare(mesh, admit={"accounts": [HUB, SECOND]})
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
+    outside = world.vpc(THIRD, HOME, mesh=mesh)
+    world.until_connected(one, two)
+    world.until_status(outside, f"refused {mesh}")
+
+    world.sessions.client("dynamodb").delete_item(
+        TableName=hub_outputs(world.sessions)["TableName"], Key={"pk": {"S": "meshes"}, "sk": {"S": mesh}}
+    )
+    world.control.sweep()
+
+    said = "the table has no record of this mesh, and peerings of it exist: its policy was lost"
+    world.eventually(lambda: [] if said in peerd.ok("status", mesh) else ["no finding"])
+    world.until_idle()
+    assert not world.view(one).live_peerings(outside)
+    assert world.peering(one, two).managed
+    peerd.declare(mesh)
+    world.until_connected(one, two, outside)
+    peerd.ok("mesh", "undeclare", mesh)
 
 
 def test_the_ownership_tag_of_another_deployment_on_one_side_is_reported(

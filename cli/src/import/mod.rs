@@ -118,7 +118,7 @@ async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Ob
 
 async fn policies(deployed: &Stack) -> Result<BTreeMap<MeshName, Policy>> {
     let stored = deployed.store.meshes().await?.into_iter();
-    Ok(stored.filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
+    Ok(stored.filter_map(|(mesh, record)| Some((mesh, record.policy()?))).collect())
 }
 
 async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {

@@ -89,7 +89,7 @@ mod tests {
 
         [meshes.prod]
         topology = "hub-and-spoke"
-        hubs.accounts = ["111111111111"]
+        hubs.vpcs = ["vpc-1"]
         admit.cidrs = ["10.0.0.0/8"]
         "#;
 

@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{MeshName, Policy, PolicyError};
-use peerd_engine::{InfraError, error::chain};
+use peerd_engine::{InfraError, MeshRecord, error::chain};
 use serde_dynamo::Deserializer;
 
 use crate::store::{DynamoStore, Item, read as read_item};
@@ -27,31 +27,46 @@ impl DynamoStore {
         self.update(PK, mesh.as_str(), "mesh", set).await
     }
 
-    /// Removes the policy of a mesh. Its members stay in the index, and existing peerings and routes stay.
+    /// Removes the policy of a mesh. Its members stay in the index, and existing peerings and routes stay. If the deployment's
+    /// parameters declare the mesh, it has the default policy again.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), InfraError> {
-        self.update(PK, mesh.as_str(), "mesh", |update| update.update_expression("REMOVE policy")).await
+        self.set(mesh, "SET default_policy = :true REMOVE policy").await
+    }
+
+    pub(crate) async fn set_default(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.set(mesh, "SET default_policy = :true").await
+    }
+
+    async fn set(&self, mesh: &MeshName, change: &str) -> Result<(), InfraError> {
+        let set = |update: UpdateItemFluentBuilder| {
+            update.update_expression(change).expression_attribute_values(":true", AttributeValue::Bool(true))
+        };
+        self.update(PK, mesh.as_str(), "mesh", set).await
     }
 }
 
 /// Reads the item of a mesh. A policy that cannot be read becomes one that changes nothing, so that it stops only its
 /// own mesh.
-pub fn read(mut item: Item) -> Result<(MeshName, Option<Policy>), InfraError> {
+pub fn read(mut item: Item) -> Result<(MeshName, MeshRecord), InfraError> {
     #[derive(serde::Deserialize)]
     struct Mesh {
         sk: MeshName,
+        #[serde(default)]
+        default_policy: bool,
     }
     let policy = item.remove("policy").filter(|value| !value.is_null());
-    let Mesh { sk } = read_item(PK, item)?;
+    let Mesh { sk, default_policy } = read_item(PK, item)?;
+    let without = if default_policy { MeshRecord::Default } else { MeshRecord::Requested };
     let policy = policy.map(|value| {
         policy_of(value).unwrap_or_else(|error| {
             tracing::error!(mesh = %sk, error = chain(&error), "policy not read; its mesh is not changed");
             Policy::unreadable(&error)
         })
     });
-    Ok((sk, policy))
+    Ok((sk, policy.map_or(without, MeshRecord::Declared)))
 }
 
 fn policy_of(value: AttributeValue) -> Result<Policy, PolicyError> {
@@ -75,21 +90,23 @@ mod tests {
             "routes":{"exclude":["100.64.0.0/10"]},"tags":{"team":"network"},"deletes":{"count":1}}"#;
         let policy = Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
         let (mesh, read) = read(item(serde_dynamo::to_attribute_value(&policy).unwrap())).unwrap();
-        assert_eq!((mesh.as_str(), read), ("prod", Some(policy)));
+        assert_eq!((mesh.as_str(), read), ("prod", MeshRecord::Declared(policy)));
     }
 
     #[test]
     fn an_invalid_stored_policy_freezes_its_mesh_and_names_the_field() {
         let wrong = [("topology".to_owned(), AttributeValue::S("ring".to_owned()))].into();
-        let (_, policy) = read(item(AttributeValue::M(wrong))).unwrap();
-        let policy = policy.unwrap();
+        let policy = read(item(AttributeValue::M(wrong))).unwrap().1.policy().unwrap();
         assert!(policy.is_frozen());
         assert!(format!("{:?}", policy.mode).contains("policy field `topology`: unknown variant `ring`"), "{policy:?}");
     }
 
     #[test]
-    fn an_undeclared_mesh_has_no_policy() {
-        assert_eq!(read(key(PK.to_owned(), "prod".to_owned())).unwrap().1, None);
-        assert_eq!(read(item(AttributeValue::Null(true))).unwrap().1, None);
+    fn an_undeclared_mesh_has_no_policy_and_the_default_one_is_recorded() {
+        assert_eq!(read(key(PK.to_owned(), "prod".to_owned())).unwrap().1, MeshRecord::Requested);
+        let mut item = item(AttributeValue::Null(true));
+        assert_eq!(read(item.clone()).unwrap().1, MeshRecord::Requested);
+        item.insert("default_policy".to_owned(), AttributeValue::Bool(true));
+        assert_eq!(read(item).unwrap().1, MeshRecord::Default);
     }
 }

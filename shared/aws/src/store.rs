@@ -2,7 +2,7 @@
 //!
 //! | pk | sk | what |
 //! |---|---|---|
-//! | `meshes` | mesh | a declared or requested mesh; `policy` if declared |
+//! | `meshes` | mesh | a declared or requested mesh; `policy` if declared, `default_policy` if it has the default one |
 //! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
 //! | `mesh#<mesh>` | `run#<time>` | a run; expires |
 //! | `mesh#<mesh>` | `findings` | its open findings and unsent notifications |
@@ -23,9 +23,10 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use peerd_core::{AccountId, Member, MeshName, Organization, Policy, RunChanges, Scope, VpcRef};
+use peerd_core::{AccountId, Member, MeshName, Organization, RunChanges, Scope, VpcRef};
 use peerd_engine::{
-    AccountRegistry, FindingStore, InfraError, MembershipIndex, MeshFindings, Registration, Run, RunLog, Timestamp,
+    AccountRegistry, FindingStore, InfraError, MembershipIndex, MeshFindings, MeshRecord, Registration, Run, RunLog,
+    Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -146,8 +147,12 @@ impl DynamoStore {
 
 #[async_trait]
 impl MembershipIndex for DynamoStore {
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, MeshRecord>, InfraError> {
         self.query(policies::PK, "").await?.into_iter().map(policies::read).collect()
+    }
+
+    async fn record_default(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.set_default(mesh).await
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {

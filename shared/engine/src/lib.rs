@@ -39,6 +39,6 @@ pub use outcome::{Outcome, Run};
 pub use peerd_core::Timestamp;
 pub use ports::{
     AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, FindingStore, MembershipIndex,
-    OrganizationsClient, Queue, Registration, RunLog, Store,
+    MeshRecord, OrganizationsClient, Queue, Registration, RunLog, Store,
 };
 pub use settings::{Settings, role_name};

@@ -13,13 +13,15 @@ use peerd_core::{
 use crate::error::InfraError;
 use crate::notification::MeshFindings;
 use crate::outcome::Run;
-use crate::ports::{AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, Registration, RunLog};
+use crate::ports::{
+    AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, MeshRecord, Registration, RunLog,
+};
 
 /// The items of the store.
 #[derive(Debug, Default)]
 pub struct Tables {
     /// Declared and requested meshes.
-    pub meshes: BTreeMap<MeshName, Option<Policy>>,
+    pub meshes: BTreeMap<MeshName, MeshRecord>,
     /// Members by mesh.
     pub by_mesh: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
     /// Members by VPC.
@@ -60,6 +62,14 @@ impl Tables {
         true
     }
 
+    /// As [`MembershipIndex::record_default`].
+    pub fn record_default(&mut self, mesh: &MeshName) {
+        let record = self.meshes.entry(mesh.clone()).or_default();
+        if *record == MeshRecord::Requested {
+            *record = MeshRecord::Default;
+        }
+    }
+
     /// As [`Store::remove_mesh`].
     pub fn remove_mesh(&mut self, mesh: &MeshName) {
         let findings_record = self.findings_record.get(mesh);
@@ -67,7 +77,7 @@ impl Tables {
             .is_none_or(|findings_record| findings_record.findings.is_empty() && findings_record.unsent.is_empty())
         {
             self.findings_record.remove(mesh);
-            self.meshes.retain(|known, policy| known != mesh || policy.is_some());
+            self.meshes.retain(|known, record| known != mesh || matches!(record, MeshRecord::Declared(_)));
         }
     }
 
@@ -158,7 +168,7 @@ pub struct MemoryStore(Mutex<Tables>);
 impl MemoryStore {
     /// Creates a store in which these meshes are declared.
     pub fn of(declared: impl IntoIterator<Item = (MeshName, Policy)>) -> Self {
-        let meshes = declared.into_iter().map(|(mesh, policy)| (mesh, Some(policy))).collect();
+        let meshes = declared.into_iter().map(|(mesh, policy)| (mesh, MeshRecord::Declared(policy))).collect();
         Self(Mutex::new(Tables { meshes, ..Tables::default() }))
     }
 
@@ -169,8 +179,13 @@ impl MemoryStore {
 
 #[async_trait]
 impl MembershipIndex for MemoryStore {
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, MeshRecord>, InfraError> {
         Ok(self.tables().meshes.clone())
+    }
+
+    async fn record_default(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.tables().record_default(mesh);
+        Ok(())
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {

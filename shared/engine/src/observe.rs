@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use peerd_core::cidr::IpNet;
+use peerd_core::observed::Peering;
+use peerd_core::policy::{Mode, Policy};
 use peerd_core::{
     DeleteApproval, Deployment, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName,
     ObservedState, PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, SecurityGroup, Vpc, VpcRef,
@@ -15,7 +17,7 @@ use peerd_core::{
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
-use crate::observer::{KnownAccounts, Observer};
+use crate::observer::{KnownAccounts, Observer, RecordedMeshes};
 
 /// The number of paginated reads of an observation in each scope: peerings, route tables, security group rules, VPCs
 /// and security groups.
@@ -32,6 +34,8 @@ pub struct Snapshot {
     pub observed: ObservedState,
     /// Whether a scope could not be read because of a transient error.
     pub has_transient_failure: bool,
+    /// Whether the mesh is new: a parameter declares it, the store has no record of it, and it has no peerings.
+    pub is_new: bool,
 }
 
 /// The resources of one scope. Its ingress rules may fail separately: a role that may not read them yet, because the
@@ -73,11 +77,29 @@ fn to_input<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, S
 }
 
 impl Observer<'_> {
-    /// Observes a mesh: the scopes of its members, `scopes`, and the scopes of the remote ends of its peerings.
+    /// Observes a mesh: the scopes of its members, `scopes`, and the scopes of the remote ends of its peerings; every known scope
+    /// if the store has no record of the mesh, to determine whether the mesh is new.
     ///
     /// # Errors
     /// When the store cannot be read. An unreadable scope is not an error, but part of the result.
     pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Snapshot, InfraError> {
+        let (mut snapshot, mut unrecorded) = self.observe_scopes(mesh, scopes).await?;
+        if unrecorded.contains(mesh) {
+            let all = scopes | &self.scopes().await?;
+            (snapshot, unrecorded) = self.observe_scopes(mesh, &all).await?;
+        }
+        for lost in &unrecorded {
+            freeze_if_lost(lost, &mut snapshot);
+        }
+        let is_frozen = snapshot.desired.declared.get(mesh).is_some_and(Policy::is_frozen);
+        Ok(Snapshot { is_new: unrecorded.contains(mesh) && !is_frozen, ..snapshot })
+    }
+
+    async fn observe_scopes(
+        &self,
+        mesh: &MeshName,
+        scopes: &BTreeSet<Scope>,
+    ) -> Result<(Snapshot, BTreeSet<MeshName>), InfraError> {
         let mut observed = ObservedState::default();
         let mut has_transient_failure = false;
         let members = self.store.members(mesh).await?;
@@ -111,8 +133,8 @@ impl Observer<'_> {
         for (scope, tags) in tags {
             has_transient_failure |= add_tags(&mut observed, scope, tags);
         }
-        let desired = self.desired(mesh, &observed, known_accounts).await?;
-        Ok(Snapshot { desired, observed, has_transient_failure })
+        let (desired, unrecorded) = self.desired(mesh, &observed, known_accounts).await?;
+        Ok((Snapshot { desired, observed, has_transient_failure, is_new: false }, unrecorded))
     }
 
     /// Reads the resources of these scopes and of the scopes of the remote ends of their peerings. Returns whether a
@@ -223,7 +245,7 @@ impl Observer<'_> {
         mesh: &MeshName,
         observed: &ObservedState,
         known_accounts: KnownAccounts,
-    ) -> Result<DesiredState, InfraError> {
+    ) -> Result<(DesiredState, BTreeSet<MeshName>), InfraError> {
         let mut indexed: BTreeMap<_, _> =
             self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
         for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
@@ -235,8 +257,9 @@ impl Observer<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let declared = self.declared().await?;
-        Ok(DesiredState {
+        let RecordedMeshes { policies, unrecorded } = self.recorded_meshes().await?;
+        let declared = policies.into_iter().filter_map(|(mesh, policy)| Some((mesh, policy?))).collect();
+        let desired = DesiredState {
             deployment,
             role: self.settings.role.clone(),
             mesh,
@@ -245,7 +268,18 @@ impl Observer<'_> {
             accounts: known_accounts.accounts,
             organization: known_accounts.organization,
             indexed,
-        })
+        };
+        Ok((desired, unrecorded))
+    }
+}
+
+/// Freezes a mesh that the store has no record of but that has peerings: its policy was lost, and the default one could connect
+/// what it had closed.
+fn freeze_if_lost(mesh: &MeshName, Snapshot { desired, observed, .. }: &mut Snapshot) {
+    let is_ours = |peering: &&Peering| peering.is_managed_by(&desired.deployment) && peering.status.is_live();
+    if observed.peerings.values().filter(is_ours).any(|peering| peering.tagged_meshes().contains(mesh)) {
+        let why = "the table has no record of this mesh, and peerings of it exist: its policy was lost";
+        desired.declared.insert(mesh.clone(), Policy { mode: Mode::Unreadable(why.to_owned()), ..Policy::default() });
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::{AccountId, Accounts, MeshName, Organization, Policy, Region, Scope};
 
 use crate::error::InfraError;
+use crate::ports::MeshRecord;
 use crate::ports::{Clock, CloudRead, Registration, Store};
 use crate::settings::Settings;
 
@@ -82,6 +83,15 @@ impl KnownAccounts {
     }
 }
 
+/// The meshes of a deployment.
+#[derive(Debug)]
+pub struct RecordedMeshes {
+    /// Every mesh that is declared or that a VPC has requested, with its policy if it is declared.
+    pub policies: BTreeMap<MeshName, Option<Policy>>,
+    /// The meshes of the parameters that the store has no record of: the deployment is new, or the table was lost.
+    pub unrecorded: BTreeSet<MeshName>,
+}
+
 impl Observer<'_> {
     /// Returns every known account and scope: those of the deployment's parameters, those of its organizational units,
     /// and those that an operator registered.
@@ -106,11 +116,23 @@ impl Observer<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
-        let mut meshes = self.store.meshes().await?;
+        Ok(self.recorded_meshes().await?.policies)
+    }
+
+    /// Returns the same, and which of the meshes of the deployment's parameters the store has no record of.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recorded_meshes(&self) -> Result<RecordedMeshes, InfraError> {
+        let records = self.store.meshes().await?;
+        let is_recorded = |mesh: &&MeshName| !matches!(records.get(*mesh), None | Some(MeshRecord::Requested));
+        let unrecorded = self.settings.meshes.iter().filter(|mesh| !is_recorded(mesh)).cloned().collect();
+        let mut policies: BTreeMap<MeshName, Option<Policy>> =
+            records.into_iter().map(|(mesh, record)| (mesh, record.policy())).collect();
         for mesh in &self.settings.meshes {
-            meshes.entry(mesh.clone()).or_default().get_or_insert_default();
+            policies.entry(mesh.clone()).or_default().get_or_insert_default();
         }
-        Ok(meshes)
+        Ok(RecordedMeshes { policies, unrecorded })
     }
 
     /// Returns the declared meshes with their policies.

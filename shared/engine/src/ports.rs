@@ -157,11 +157,36 @@ pub struct Registration {
     pub asked: bool,
 }
 
+/// What the store records of a mesh.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few meshes")]
+pub enum MeshRecord {
+    /// A VPC has requested it; nothing more.
+    #[default]
+    Requested,
+    /// It has the default policy, if the deployment's parameters declare it.
+    Default,
+    /// An operator has declared it with this policy.
+    Declared(Policy),
+}
+
+impl MeshRecord {
+    /// The policy that an operator has declared.
+    pub fn policy(self) -> Option<Policy> {
+        match self {
+            Self::Declared(policy) => Some(policy),
+            Self::Requested | Self::Default => None,
+        }
+    }
+}
+
 /// Which VPC requested which mesh, and the policies of the meshes that are declared in the store.
 #[async_trait]
 pub trait MembershipIndex: Send + Sync {
-    /// Every mesh that is declared in the store or that a VPC has requested, with its policy if it is declared there.
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError>;
+    /// Every mesh that is declared in the store or that a VPC has requested.
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, MeshRecord>, InfraError>;
+    /// Records that a mesh of the deployment's parameters has the default policy. A policy that an operator has declared stays.
+    async fn record_default(&self, mesh: &MeshName) -> Result<(), InfraError>;
     /// The indexed members of a mesh, from a consistent read.
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError>;
     /// The index item of a VPC.

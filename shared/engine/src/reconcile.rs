@@ -95,7 +95,11 @@ impl Engine<'_> {
         delete_approval: DeleteApproval,
         deadline: Timestamp,
     ) -> Result<Run, ReconcileError> {
-        let Snapshot { desired, mut observed, has_transient_failure } = self.observer().observe(mesh, scopes).await?;
+        let Snapshot { desired, mut observed, has_transient_failure, is_new } =
+            self.observer().observe(mesh, scopes).await?;
+        if is_new {
+            self.store.record_default(mesh).await?;
+        }
         let desired = DesiredState { delete_approval, ..desired };
         let owner = format!("{}/{mesh}", self.worker);
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };

@@ -9,8 +9,8 @@ use peerd_core::{
 };
 use peerd_engine::memory_store::Tables;
 use peerd_engine::{
-    AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, MembershipIndex, MeshFindings, Registration, Run,
-    RunLog, Timestamp,
+    AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, MembershipIndex, MeshFindings, MeshRecord,
+    Registration, Run, RunLog, Timestamp,
 };
 
 use crate::transport::Transport;
@@ -72,7 +72,13 @@ impl MemoryStore {
 
     /// Declares a mesh, as an operator does.
     pub fn declare(&self, mesh: &MeshName, policy: Policy) {
-        self.tables().meshes.insert(mesh.clone(), Some(policy));
+        self.tables().meshes.insert(mesh.clone(), MeshRecord::Declared(policy));
+    }
+
+    /// Records that meshes have the default policy, as the first run of each does.
+    pub fn record_defaults<'a>(&self, meshes: impl IntoIterator<Item = &'a MeshName>) {
+        let mut tables = self.tables();
+        meshes.into_iter().for_each(|mesh| tables.record_default(mesh));
     }
 
     /// Returns the index entry of every VPC.
@@ -120,8 +126,12 @@ impl MemoryStore {
 
 #[async_trait]
 impl MembershipIndex for MemoryStore {
-    async fn meshes(&self) -> Result<BTreeMap<MeshName, Option<Policy>>, InfraError> {
+    async fn meshes(&self) -> Result<BTreeMap<MeshName, MeshRecord>, InfraError> {
         self.call("Query", |tables| tables.meshes.clone()).await
+    }
+
+    async fn record_default(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.record_default(mesh)).await
     }
 
     async fn members(&self, mesh: &MeshName) -> Result<Vec<Member>, InfraError> {

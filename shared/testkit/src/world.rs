@@ -140,13 +140,15 @@ impl World {
         };
         let executor = Arc::new(VirtualExecutor::default());
         let transport = Arc::new(Transport::new(executor.clone(), config.faults.clone(), SimRng::new(rng.seed())));
+        let store = MemoryStore::new(transport.clone());
+        store.record_defaults(&settings.meshes);
         let mut aws = Aws::new(executor.clone(), config.behavior.clone(), SimRng::new(rng.seed()));
         if config.organized {
             organize(&mut aws);
         }
         Self {
             cloud: Arc::new(SimCloud::new(transport.clone(), aws)),
-            store: Arc::new(MemoryStore::new(transport.clone())),
+            store: Arc::new(store),
             queue: Arc::new(SimQueue::new(transport.clone())),
             bus: Arc::new(MemoryBus::new(transport.clone())),
             transport,

@@ -329,6 +329,7 @@ impl<'a> SimRun<'a> {
     /// Deletes the data of the table.
     pub(super) fn lose_index(&mut self) {
         self.world.store.lose_everything();
+        self.world.store.record_defaults(self.world.declared()); // as an operator who declares the meshes again
         self.lost = true;
         self.oracle.lose_policies(self.world.now(), self.world.declared());
     }
