@@ -17,21 +17,24 @@ pub struct Confirm {
     mesh: MeshName,
 }
 
-/// `peerd confirm`: one run of the mesh deletes without the delete limits.
+/// `peerd confirm`: one run of the mesh deletes as many peerings as the last run wanted to delete, whatever the limits.
 pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<String> {
     let record = deployed.store.findings_record(&mesh).await?.unwrap_or_default();
-    let blocked = record.findings.iter().find(|finding| matches!(finding, Finding::DeleteLimit { .. }));
-    let Some(blocked) = blocked else {
+    let deletes = |finding: &Finding| match finding {
+        Finding::DeleteLimit { deletes, .. } => Some((finding.message(), *deletes)),
+        _ => None,
+    };
+    let Some((blocked, deletes)) = record.findings.iter().find_map(deletes) else {
         bail!("no deletion of {mesh} waits for confirmation; `peerd status {mesh}` shows the open findings");
     };
     let work = Work::Reconcile {
         mesh: mesh.clone(),
         scopes: BTreeSet::new(),
         everywhere: true,
-        delete_approval: DeleteApproval::Confirmed,
+        delete_approval: DeleteApproval::Confirmed { deletes },
     };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
-    say(&format!("{mesh}: approved ({}); deletion queued", blocked.message()));
+    say(&format!("{mesh}: approved ({blocked}); deletion queued"));
     Ok(String::new())
 }

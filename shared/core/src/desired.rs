@@ -64,8 +64,18 @@ pub enum DeleteApproval {
     /// As many as the delete limits of the policy allow.
     #[default]
     WithinLimits,
-    /// All of them: an operator has confirmed it.
-    Confirmed,
+    /// As many as an operator has confirmed: those that a run reported as blocked.
+    Confirmed {
+        /// The number of peerings.
+        deletes: usize,
+    },
+}
+
+impl DeleteApproval {
+    /// Whether an operator has confirmed so many deletes.
+    pub fn confirms(self, deletes: usize) -> bool {
+        matches!(self, Self::Confirmed { deletes: confirmed } if deletes <= confirmed)
+    }
 }
 
 /// What a deployment knows of accounts.

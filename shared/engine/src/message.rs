@@ -112,7 +112,7 @@ mod tests {
             mesh: "prod".parse().unwrap(),
             scopes: [scope].into(),
             everywhere: false,
-            delete_approval: DeleteApproval::Confirmed,
+            delete_approval: DeleteApproval::Confirmed { deletes: 12 },
         };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));

@@ -234,9 +234,14 @@ impl World {
     }
 
     /// Approves the deletes of a mesh that exceed its limits, as an operator does.
-    pub fn confirm(&mut self, mesh: &MeshName) {
+    pub fn confirm(&mut self, mesh: &MeshName, deletes: usize) {
         let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
-        self.post(Work::Reconcile { mesh, scopes, everywhere: true, delete_approval: DeleteApproval::Confirmed });
+        self.post(Work::Reconcile {
+            mesh,
+            scopes,
+            everywhere: true,
+            delete_approval: DeleteApproval::Confirmed { deletes },
+        });
     }
 
     fn post(&mut self, work: Work) {

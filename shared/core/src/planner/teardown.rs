@@ -9,7 +9,6 @@ use super::routes::RouteChanges;
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
-use crate::desired::DeleteApproval;
 use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::invariants::Invariant;
@@ -186,7 +185,7 @@ fn enforce_delete_limits<'a>(
     for (mesh, deletes) in deletes {
         let limits = context.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
         let live = existing.get(&mesh).copied().unwrap_or_default();
-        let is_confirmed = mesh == context.desired.mesh && context.desired.delete_approval == DeleteApproval::Confirmed;
+        let is_confirmed = mesh == context.desired.mesh && context.desired.delete_approval.confirms(deletes);
         if !context.is_draining(&mesh)
             && !is_confirmed
             && limits.exceeded_by(deletes, live)

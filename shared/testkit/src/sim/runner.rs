@@ -296,12 +296,12 @@ impl<'a> SimRun<'a> {
         for run in self.world.store.take_runs() {
             self.coverage.count_run(&run);
             let limited = run.report.findings.iter().filter_map(|finding| match finding {
-                Finding::DeleteLimit { mesh, .. } => Some(mesh.clone()),
+                Finding::DeleteLimit { mesh, deletes, .. } => Some((mesh.clone(), *deletes)),
                 _ => None,
             });
-            for mesh in limited {
-                self.trace(|now| format!("{:>12}  --- an operator confirms the deletes of {mesh}", clock(now)));
-                self.world.confirm(&mesh);
+            for (mesh, deletes) in limited {
+                self.trace(|now| format!("{:>12}  --- an operator confirms {deletes} deletes of {mesh}", clock(now)));
+                self.world.confirm(&mesh, deletes);
                 self.oracle.confirmed = true;
             }
         }

@@ -22,13 +22,15 @@ pub fn removals(done: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_confirmed_delete_exceeds_the_limit_for_the_confirmed_mesh_only() {
+fn confirmed_deletes_exceed_the_limit_up_to_their_number_and_for_their_mesh_only() {
     let (mut world, [a, b, _]) = three();
     world.declare("prod", r#"{"deletes":{"count":0,"percent":0}}"#);
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
     assert_eq!((removals(&done).len(), kinds(&findings)), (0, vec![FindingKind::Blocked]));
-    world.desired.delete_approval = DeleteApproval::Confirmed;
+    world.desired.delete_approval = DeleteApproval::Confirmed { deletes: 1 };
+    assert_eq!(kinds(&world.settle().1), [FindingKind::Blocked], "two are more than were confirmed");
+    world.desired.delete_approval = DeleteApproval::Confirmed { deletes: 2 };
     world.settle();
     assert_eq!(world.peered(), ["a-c"]);
     world.desired.mesh = mesh("staging");
