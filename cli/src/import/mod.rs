@@ -22,7 +22,7 @@ use peerd_core::{MeshName, ObservedState, Policy, Scope, VpcId};
 use peerd_engine::error::chain;
 use peerd_engine::{AccountRegistry, CloudRead, CloudWrite, KnownAccounts, MembershipIndex, Message, Queue, Work};
 
-use crate::plan::role_arn;
+use crate::plan::{SESSION, role_arn};
 use crate::{input, say};
 use plan::{Import, Known};
 
@@ -80,7 +80,7 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
     let Some(role) = role.or_else(|| old.role.clone()) else {
         bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
-    let cloud = AwsCloud::new(Sessions::load(role_arn(&role)?, None).await);
+    let cloud = AwsCloud::new(Sessions::load(role_arn(&role)?, None, SESSION.to_owned()).await);
     let observed = observe(&cloud, old.vpcs()).await;
     let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };

@@ -88,7 +88,7 @@ impl Backend {
         let text = input::read(file)?;
         let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
-        let sessions = Sessions::load(config::role_arn(&role)?, external_id).await;
+        let sessions = Sessions::load(config::role_arn(&role)?, external_id, config::SESSION.to_owned()).await;
         let settings = Settings {
             deployment,
             meshes: [].into(),
@@ -114,7 +114,7 @@ impl Backend {
         let deployed = Stack::of_stack(&configuration().await, stack).await?;
         let Stack { name, store, queue, bus, meshes, accounts, regions, queues: _, hub: _, stack, stack_arn } =
             deployed;
-        let sessions = Sessions::load(config::role_arn(&role)?, None).await;
+        let sessions = Sessions::load(config::role_arn(&role)?, None, config::SESSION.to_owned()).await;
         let settings = Settings {
             deployment: name,
             meshes,

@@ -63,6 +63,9 @@ pub fn read(text: &str) -> Result<Config> {
     Ok(Config { deployment, accounts, units, regions, role, external_id, meshes: read })
 }
 
+/// The name of the program's sessions in CloudTrail's records of its calls.
+pub const SESSION: &str = "peerd-cli";
+
 /// The ARN of a role in each account, with `{account}` in the place of the account's id.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
 
 use crate::{Answer, color, input, progress, say};
 pub use backend::{Backend, Source};
-pub use config::role_arn;
+pub use config::{SESSION, role_arn};
 use saved::SavedPlan;
 
 /// How many meshes are observed or reconciled concurrently.

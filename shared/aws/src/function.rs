@@ -14,6 +14,13 @@ use crate::{
 /// The time before the timeout that is reserved for calls in progress and for follow-up messages, in milliseconds.
 const MARGIN_MS: Timestamp = 10_000;
 
+/// The variables in which Lambda names the function and its log stream
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
+const FUNCTION: &str = "AWS_LAMBDA_FUNCTION_NAME";
+const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
+/// The longest name of a session.
+const MAX_SESSION_NAME: usize = 64;
+
 /// The system clock.
 pub struct SystemClock;
 
@@ -34,7 +41,8 @@ pub async fn serve() -> Result<(), Error> {
         tracing::error!(error = peerd_engine::error::chain(error), "function not configured");
     })?;
     let Environment { settings, table, queue_url, bus, spoke_role, external_id } = environment;
-    let sessions = Sessions::load(spoke_role, Some(external_id)).await;
+    let sessions =
+        Sessions::load(spoke_role, Some(external_id), session_name(&variable(FUNCTION), &variable(LOG_STREAM))).await;
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let bus = EventBridgeBus::new(sessions.base(), bus);
@@ -84,8 +92,24 @@ enum Answer {
 /// Returns a unique name of this worker. In Lambda, each execution environment has its own log stream and runs one
 /// batch at a time; elsewhere, the process id and the start time distinguish workers.
 fn worker() -> String {
-    let stream = std::env::var("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
-    format!("{stream}#{}@{}", std::process::id(), SystemClock.now())
+    format!("{}#{}@{}", variable(LOG_STREAM), std::process::id(), SystemClock.now())
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+/// Returns a session name that leads from a call in CloudTrail to the log of the run that made it: the function and the id of its
+/// log stream, such as `peerd-vpc-events@0123abcd`. One session serves many requests, so it cannot name the request.
+///
+/// At most 64 letters, digits and `_+=,.@-` (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
+fn session_name(function: &str, log_stream: &str) -> String {
+    let id = log_stream.rsplit(']').next().unwrap_or_default();
+    let is_allowed = |char: &char| char.is_ascii_alphanumeric() || "_+=,.@-".contains(*char);
+    let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(MAX_SESSION_NAME / 2).collect();
+    let function = if function.is_empty() { "peerd" } else { function };
+    let function: String = function.chars().filter(is_allowed).take(MAX_SESSION_NAME - id.len() - 1).collect();
+    if id.is_empty() { function } else { format!("{function}@{id}") }
 }
 
 async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>) -> Result<Answer, Error> {
@@ -116,4 +140,17 @@ async fn handle(engine: &Engine<'_>, batch: SqsEvent, deadline: Timestamp) -> Sq
         })
         .collect();
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_name_has_the_function_and_its_log_stream_and_fits() {
+        let stream = "2026/11/27/peerd-vpc-events[$LATEST]0123456789abcdef0123456789abcdef";
+        assert_eq!(session_name("peerd-vpc-events", stream), "peerd-vpc-events@0123456789abcdef0123456789abcdef");
+        assert_eq!(session_name(&"x".repeat(64), stream).len(), 64);
+        assert_eq!(session_name("", ""), "peerd");
+    }
 }

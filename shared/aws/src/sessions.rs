@@ -26,14 +26,15 @@ pub struct Sessions {
     base: SdkConfig,
     spoke_role: String,
     external_id: Option<String>,
+    session_name: String,
     accounts: Mutex<HashMap<AccountId, SdkConfig>>,
     clients: Mutex<HashMap<Scope, aws_sdk_ec2::Client>>,
 }
 
 impl Sessions {
     /// Loads the configuration of the process: its Region, credentials and endpoints. `spoke_role` is the ARN of the
-    /// role, with `{account}` in place of the account id.
-    pub async fn load(spoke_role: String, external_id: Option<String>) -> Self {
+    /// role, with `{account}` in place of the account id; `session_name` names the process in CloudTrail's records of its calls.
+    pub async fn load(spoke_role: String, external_id: Option<String>, session_name: String) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .operation_attempt_timeout(Duration::from_secs(20))
@@ -43,7 +44,8 @@ impl Sessions {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { base, spoke_role, external_id, accounts: Mutex::default(), clients: Mutex::default() }
+        let (accounts, clients) = Default::default();
+        Self { base, spoke_role, external_id, session_name, accounts, clients }
     }
 
     /// Returns the process's own configuration, for the hub's table and queue.
@@ -82,7 +84,7 @@ impl Sessions {
             return config.clone();
         }
         let role = AssumeRoleProvider::builder(self.spoke_role.replace("{account}", account.as_str()));
-        let mut provider = role.session_name("peerd").configure(&self.base);
+        let mut provider = role.session_name(&self.session_name).configure(&self.base);
         if let Some(external_id) = &self.external_id {
             provider = provider.external_id(external_id);
         }

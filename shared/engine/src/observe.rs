@@ -86,7 +86,9 @@ impl Observer<'_> {
         let (mut snapshot, mut unrecorded) = self.observe_scopes(mesh, scopes).await?;
         if unrecorded.contains(mesh) {
             let all = scopes | &self.scopes().await?;
-            (snapshot, unrecorded) = self.observe_scopes(mesh, &all).await?;
+            if !all.iter().all(|scope| snapshot.observed.scopes.contains_key(scope)) {
+                (snapshot, unrecorded) = self.observe_scopes(mesh, &all).await?;
+            }
         }
         for lost in &unrecorded {
             freeze_if_lost(lost, &mut snapshot);
