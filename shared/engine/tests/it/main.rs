@@ -7,6 +7,7 @@ mod ensure;
 mod event_parsing;
 mod floods;
 mod groups;
+mod lost_table;
 mod notifications;
 mod policies;
 mod quotas;
