@@ -172,7 +172,9 @@ fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &
             checks.push(PathCheck::UnmanagedTable { table: id, vpc });
             continue;
         }
-        let found = |cidr: &IpNet| table.created_route(cidr).map(|route| &route.target);
+        let found = |cidr: &IpNet| {
+            table.created_route(cidr).or_else(|| table.propagated_route(cidr)).map(|route| &route.target)
+        };
         let wrong: Vec<&IpNet> = cidrs.iter().filter(|cidr| found(cidr) != Some(&target)).collect();
         complete += usize::from(wrong.is_empty());
         checks.extend(

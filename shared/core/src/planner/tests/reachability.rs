@@ -88,6 +88,9 @@ fn every_route_table_is_checked_in_both_directions() {
     ] {
         assert!(checks.contains(&line.to_owned()), "{line}: {checks:#?}");
     }
+    world.propagate("rtb-more", "2600:1f18:2::/56", "vgw-1");
+    let elsewhere = "Fail: rtb-more of vpc-a routes 2600:1f18:2::/56 to vgw-1".to_owned();
+    assert!(explained(&world, &a, &b).contains(&elsewhere), "a propagated route is in the way of one");
     world.tag(&b, tags::CIDRS, "");
     assert!(explained(&world, &a, &b).contains(&"Fail: vpc-b advertises no CIDR block to the mesh".to_owned()));
 }
