@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 # Cells that need no test, because they claim nothing.
 UNCLAIMED = {"no", "not yet"}
 
-_LINK = re.compile(r'\[(?P<text>[^\]]+)\]\((?P<file>[^\s)]+)(?:\s+"(?P<test>[^"]*)")?\)')
+LINK = re.compile(r'\[(?P<text>[^\]]+)\]\((?P<file>[^\s)]+)(?:\s+"(?P<test>[^"]*)")?\)')
 _BETWEEN = re.compile(r"(?:[,;\s]|\b(?:and|or|else)\b)*")
 _TEST = {
     ".py": r"^(?:async )?def {}\(",
@@ -42,16 +42,17 @@ def problems(text: str, root: Path = ROOT) -> list[str]:
 def _cell_problems(cell: str, root: Path) -> list[str]:
     if cell in UNCLAIMED:
         return []
-    links = list(_LINK.finditer(cell))
+    links = list(LINK.finditer(cell))
     if not links:
         return [f"`{cell}` has no link to a test"]
-    found = [problem for link in links if (problem := _link_problem(link, root))]
-    if not _BETWEEN.fullmatch(_LINK.sub("", cell)):
+    found = [problem for link in links if (problem := link_problem(link, root))]
+    if not _BETWEEN.fullmatch(LINK.sub("", cell)):
         found.append(f"`{cell}` claims something outside its links")
     return found
 
 
-def _link_problem(link: re.Match[str], root: Path) -> str | None:
+def link_problem(link: re.Match[str], root: Path) -> str | None:
+    """Returns what is wrong with a link to a test, or None."""
     text, file, test = link["text"], link["file"], link["test"]
     if not test:
         return f'the link of `{text}` names no test: [{text}]({file} "name_of_the_test")'

@@ -164,3 +164,46 @@ fn target(route: &SdkRoute) -> Result<RouteTarget, Malformed> {
         None => RouteTarget::Other("a target of a kind unknown to peerd".to_owned()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::VpcCidrBlockState;
+
+    use super::*;
+
+    fn scope() -> Scope {
+        "111111111111/us-east-1".parse().unwrap()
+    }
+
+    #[test]
+    fn a_vpc_and_a_table_of_another_owner_are_left_out() {
+        let shared = SdkVpc::builder().vpc_id("vpc-1").owner_id("222222222222").build();
+        assert_eq!(vpc(&scope(), &shared).unwrap(), None);
+        let table = SdkRouteTable::builder().route_table_id("rtb-1").vpc_id("vpc-1").owner_id("222222222222").build();
+        assert_eq!(route_table(&scope(), &table).unwrap(), None);
+        assert!(vpc(&scope(), &SdkVpc::builder().vpc_id("vpc-1").owner_id("111111111111").build()).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_ipv6_cidrs_from_a_pool_of_amazon_count_as_provided_by_amazon() {
+        let associated = VpcCidrBlockState::builder().state(VpcCidrBlockStateCode::Associated).build();
+        let block = |cidr: &str, pool: &str, source: Option<IpSource>| {
+            VpcIpv6CidrBlockAssociation::builder()
+                .ipv6_cidr_block(cidr)
+                .ipv6_pool(pool)
+                .set_ip_source(source)
+                .ipv6_cidr_block_state(associated.clone())
+                .build()
+        };
+        let built = SdkVpc::builder()
+            .vpc_id("vpc-1")
+            .ipv6_cidr_block_association_set(block("2600:1f18:1::/56", "Amazon", None))
+            .ipv6_cidr_block_association_set(block("2600:1f18:2::/56", "IPAM Managed", Some(IpSource::Amazon)))
+            .ipv6_cidr_block_association_set(block("2a05:d000::/56", "ipv6pool-ec2-0abc", Some(IpSource::Byoip)))
+            .ipv6_cidr_block_association_set(block("3fff:1::/56", "IPAM Managed", Some(IpSource::None)))
+            .build();
+        let read = vpc(&scope(), &built).unwrap().unwrap();
+        assert_eq!(read.cidrs.iter().count(), 4);
+        assert_eq!(read.amazon_provided.to_string(), "2600:1f18:1::/56 2600:1f18:2::/56");
+    }
+}
