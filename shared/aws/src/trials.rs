@@ -3,8 +3,10 @@
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{PeeringConnectionOptionsRequest, ResourceType, Tag, VpcAttributeName};
+use peerd_core::tags::TableTag;
 use peerd_core::{
-    Deployment, IngressRule, PeeringView, Permission, RouteTable, Scope, SecurityGroup, Tags, Traffic, Vpc, tags,
+    Deployment, IngressRule, PeeringView, Permission, RouteTable, Scope, SecurityGroup, Tags, Traffic, Vpc, VpcRef,
+    tags,
 };
 use peerd_engine::CloudError;
 use peerd_engine::error::chain;
@@ -124,7 +126,11 @@ impl AwsCloud {
     }
 
     async fn try_on_table(&self, scope: &Scope, ground: &Ground) -> Vec<Trial> {
-        let (table, peering) = (ground.tables.first(), ground.peerings.first());
+        // With RouteTables=tagged, the role may change no other tables.
+        let is_tagged =
+            |table: &&RouteTable| matches!(TableTag::of(&table.tags), Ok(TableTag::Manage | TableTag::Eligible));
+        let table = ground.tables.iter().find(is_tagged).or(ground.tables.first());
+        let peering = ground.peerings.iter().find(|peering| peering.status.is_live());
         let (Some(table), Some(peering)) = (table, peering) else {
             return ["CreateRoute", "ReplaceRoute", "DeleteRoute"].map(Trial::Untried).into();
         };
@@ -142,12 +148,16 @@ impl AwsCloud {
         ]
     }
 
-    /// Uses peerings that peerd owns: the role may change no others.
+    /// Uses live peerings that peerd owns, and for an acceptance those of a VPC that requests a mesh: the role may change no
+    /// others.
     async fn try_on_peering(&self, scope: &Scope, deployment: &Deployment, ground: &Ground) -> Vec<Trial> {
-        let ours = |peering: &&PeeringView| tags::has_ownership_tag(&peering.tags, deployment);
+        let ours =
+            |peering: &&PeeringView| peering.status.is_live() && tags::has_ownership_tag(&peering.tags, deployment);
+        let requests =
+            |vpc: &VpcRef| ground.vpcs.iter().any(|known| known.vpc_ref == *vpc && known.tags.contains_key(tags::ENV));
         let mut ours = ground.peerings.iter().filter(ours);
         let requested = ours.clone().find(|peering| peering.requester.scope == *scope);
-        let accepted = ours.find(|peering| peering.accepter.scope == *scope);
+        let accepted = ours.find(|peering| peering.accepter.scope == *scope && requests(&peering.accepter));
         let mut trials = Vec::new();
         match requested.map(|peering| peering.id.as_str()) {
             None => {
