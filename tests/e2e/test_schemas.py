@@ -208,7 +208,7 @@ def test_declared_requested_and_pending_state_matches_its_schemas(
             "units": ["r-ab12"],
             "regions": [HOME],
             "members": 9,
-            "cidrs": ["10.0.0.0/8"],
+            "cidrs": ["private", "amazon-ipv6", "8.8.0.0/16"],
         },
         "routes": {"tables": "main", "exclude": ["100.64.0.0/10", "fd00::/8"]},
         "security_groups": {"ports": ["tcp/443", "tcp/8000-8100", "udp/53", "icmp"]},

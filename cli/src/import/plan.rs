@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::admission::{is_private, private_ranges};
+use peerd_core::admission::is_private;
+use peerd_core::admitted_ranges::AdmittedRanges;
 use peerd_core::cidr::IpNet;
 use peerd_core::policy::{Mode, Routing, Tables};
 use peerd_core::tags::{CIDRS, ENV, MeshTag, join_meshes};
@@ -72,8 +73,12 @@ pub fn plan(file: &OldFile, renames: &BTreeMap<String, MeshName>, known: &Known<
         }
     }
     let unread = known.observed.scopes.iter().filter_map(|(scope, read)| Some((scope, read.as_ref().err()?)));
-    let unread = unread
-        .map(|(scope, why)| Note::new(scope, format!("not read, so its CIDR blocks and peerings are unknown: {why}")));
+    let unread = unread.map(|(scope, why)| {
+        Note::new(
+            scope,
+            format!("not read, so its CIDR blocks and peerings are unknown, and public ones are not admitted: {why}"),
+        )
+    });
     import.notes.extend(unread);
     import.tags = tags(&meshes, &shares, known.observed, &mut problems);
     let scopes = meshes.values().flat_map(Mesh::vpcs).map(|vpc| vpc.scope.clone());
@@ -172,11 +177,12 @@ fn shares_by_vpc<'a>(
 }
 
 /// The ranges that a mesh admits: none if its VPCs advertise private addresses only, which is the default. The Python peerd
-/// routes every address.
-fn admitted(mesh: &Mesh<'_>, shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>) -> CidrSet {
+/// routes every address. Adjacent blocks are one range, because the tag `peerd:cidrs` may have them as one.
+fn admitted(mesh: &Mesh<'_>, shares: &BTreeMap<&VpcRef, cidr_overrides::Shared>) -> AdmittedRanges {
     let advertised = mesh.vpcs().into_iter().filter_map(|vpc| shares.get(vpc)).flat_map(|shared| shared.all.iter());
     let public: CidrSet = advertised.filter(|cidr| !is_private(cidr)).copied().collect();
-    if public.is_empty() { public } else { private_ranges().iter().chain(public.iter()).copied().collect() }
+    let names = !public.is_empty();
+    AdmittedRanges { private: names, amazon_ipv6: names, cidrs: public.aggregated() }
 }
 
 /// The IPv4 CIDR blocks of a VPC, if it was observed.

@@ -103,9 +103,13 @@ fn public_addresses_are_admitted_by_the_imported_policy_beside_private_ones() {
     let import = world.import(FULL).unwrap();
     let admitted = |mesh: &str| import.meshes[&mesh.parse::<MeshName>().unwrap()].admit.cidrs.to_string();
     assert_eq!(admitted("production"), "");
-    let private = "10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7";
-    assert_eq!(admitted("shared.services"), format!("8.8.0.0/16 {private}"));
-    assert!(render::plan(&import).contains(&format!("\n    admits the addresses 8.8.0.0/16 {private}\n")));
+    assert_eq!(admitted("shared.services"), "private amazon-ipv6 8.8.0.0/16");
+    assert!(render::plan(&import).contains("\n    admits the addresses private amazon-ipv6 8.8.0.0/16\n"));
+    let halves = FULL
+        .replace("vpc-d, region: us-east-1", "vpc-d, region: us-east-1, cidr_overrides: [8.8.0.0/17, 8.8.128.0/17]");
+    let import = world.import(&halves).unwrap();
+    let policy = &import.meshes[&"shared.services".parse::<MeshName>().unwrap()];
+    assert_eq!(policy.admit.cidrs.to_string(), "private amazon-ipv6 8.8.0.0/16", "the tag may have them as one block");
 }
 
 fn notes(import: &Import) -> Vec<String> {

@@ -63,7 +63,9 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
             _ => {}
         }
     }
-    for block in vpc.ipv6_cidr_block_association_set().iter().filter(|block| is_amazon_provided(block)) {
+    // Until a block is associated, AWS gives an empty text for it.
+    let of_amazon = |block: &&VpcIpv6CidrBlockAssociation| is_associated(block) && is_amazon_provided(block);
+    for block in vpc.ipv6_cidr_block_association_set().iter().filter(of_amazon) {
         amazon_provided.insert(cidr::parse(required(block.ipv6_cidr_block(), "ipv6CidrBlock")?)?);
     }
     let id = required(vpc.vpc_id(), "vpcId")?.parse()?;
@@ -75,6 +77,10 @@ pub fn vpc(scope: &Scope, vpc: &SdkVpc) -> Result<Option<Vpc>, Malformed> {
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcIpv6CidrBlockAssociation.html>).
 fn is_amazon_provided(block: &VpcIpv6CidrBlockAssociation) -> bool {
     block.ip_source() == Some(&IpSource::Amazon) || block.ipv6_pool() == Some("Amazon")
+}
+
+fn is_associated(block: &VpcIpv6CidrBlockAssociation) -> bool {
+    block.ipv6_cidr_block_state().and_then(|state| state.state()) == Some(&VpcCidrBlockStateCode::Associated)
 }
 
 /// Converts a peering as read from the scope `seen_by`.
@@ -195,15 +201,19 @@ mod tests {
                 .ipv6_cidr_block_state(associated.clone())
                 .build()
         };
+        let state = VpcCidrBlockState::builder().state(VpcCidrBlockStateCode::Associating).build();
+        let associating = VpcIpv6CidrBlockAssociation::builder().ipv6_cidr_block("").ipv6_pool("Amazon");
+        let associating = associating.ipv6_cidr_block_state(state).build();
         let built = SdkVpc::builder()
             .vpc_id("vpc-1")
             .ipv6_cidr_block_association_set(block("2600:1f18:1::/56", "Amazon", None))
             .ipv6_cidr_block_association_set(block("2600:1f18:2::/56", "IPAM Managed", Some(IpSource::Amazon)))
             .ipv6_cidr_block_association_set(block("2a05:d000::/56", "ipv6pool-ec2-0abc", Some(IpSource::Byoip)))
             .ipv6_cidr_block_association_set(block("3fff:1::/56", "IPAM Managed", Some(IpSource::None)))
+            .ipv6_cidr_block_association_set(associating)
             .build();
         let read = vpc(&scope(), &built).unwrap().unwrap();
-        assert_eq!(read.cidrs.iter().count(), 4);
+        assert_eq!((read.cidrs.iter().count(), read.cidrs_changing), (4, true));
         assert_eq!(read.amazon_provided.to_string(), "2600:1f18:1::/56 2600:1f18:2::/56");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admitted_ranges::AdmittedRanges;
 use crate::cidr::{CidrSet, IpNet};
 use crate::ids::{AccountId, OrganizationalUnitId, Region, VpcId, VpcRef};
 use crate::organization::Organization;
@@ -24,9 +25,8 @@ pub struct Admission {
     pub vpcs: BTreeSet<VpcId>,
     /// The member limit. The earliest members keep their slots.
     pub members: Option<usize>,
-    /// The ranges that a member may advertise; empty means private addresses ([`private_ranges`]) and IPv6 CIDR blocks that
-    /// Amazon provided. peerd reports a CIDR block outside them and does not route it.
-    pub cidrs: CidrSet,
+    /// The ranges that a member may advertise. peerd reports a CIDR block outside them and does not route it.
+    pub cidrs: AdmittedRanges,
 }
 
 /// The private addresses: RFC 1918 and the shared addresses of RFC 6598, which VPCs use for pods
@@ -106,12 +106,6 @@ impl fmt::Display for Denial {
 }
 
 impl Admission {
-    /// Whether a member may advertise a CIDR block. `amazon_provided` are the member's IPv6 CIDR blocks that Amazon provided,
-    /// so that no one else uses these addresses.
-    pub fn admits_cidr(&self, cidr: &IpNet, amazon_provided: &CidrSet) -> bool {
-        if self.cidrs.is_empty() { is_private(cidr) || amazon_provided.covers(cidr) } else { self.cidrs.covers(cidr) }
-    }
-
     /// Why a VPC may not join; `None` if it may.
     pub fn denial(&self, vpc: &VpcRef, organization: &Organization) -> Option<Denial> {
         let Self { accounts, units: _, regions, vpcs, members: _, cidrs: _ } = self;

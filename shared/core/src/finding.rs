@@ -254,8 +254,9 @@ impl Finding {
             | Self::ForeignRoute { table, .. }
             | Self::PrefixListRoute { table, .. }
             | Self::OverlapsOwnVpc { table, .. }
-            | Self::OverriddenRoute { table, .. }
             | Self::RouteOverlap { table, .. } => table.to_string(),
+            // Apart from conflicts of the table, which are more severe.
+            Self::OverriddenRoute { table, cidr, .. } => format!("{table} {cidr}"),
             Self::UnprovenPeering { pair, .. }
             | Self::UnreadableRoutes { pair, .. }
             | Self::ForeignPeering { pair, .. }

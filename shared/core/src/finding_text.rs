@@ -127,8 +127,8 @@ impl Finding {
                 let others = if *more == 0 { String::new() } else { format!(" and {more} others") };
                 format!("no capacity for {}{others}: {}", left_out.join(", "), because(*quota, limit))
             }
-            Self::OverriddenRoute { cidr, target, by, .. } => {
-                format!("{cidr} is routed to {target}, except {by}, which is routed to peerings")
+            Self::OverriddenRoute { target, by, .. } => {
+                format!("is routed to {target}, except {by}, which is routed to peerings")
             }
             Self::QuotaNearLimit { quota, limit, .. } => {
                 format!("80 % used: {}", because(*quota, limit))
@@ -283,7 +283,10 @@ impl Finding {
                     .to_owned()
             }
             Self::CidrNotAdmitted { mesh, .. } => {
-                format!("if it may be routed, add it to `admit.cidrs` in the policy of {mesh}; else correct `peerd:cidrs`")
+                format!(
+                    "if it may be routed, list it in `admit.cidrs` of the policy of {mesh}, with `private` and \
+                     `amazon-ipv6` if the list is empty now; else leave it out with `peerd:cidrs`"
+                )
             }
             Self::NotAHub { mesh, .. } => {
                 format!("name the VPC, its account or its unit in `hubs` of the policy of {mesh}, or remove the tag")

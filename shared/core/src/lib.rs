@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod admission;
+pub mod admitted_ranges;
 pub mod api_rate_limits;
 pub mod check;
 pub mod cidr;

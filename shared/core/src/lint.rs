@@ -8,7 +8,7 @@ use crate::action::{Action, Plan};
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
-use crate::ingress::{Permission, PortsTag, Traffic};
+use crate::ingress::{Permission, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
 use crate::planner::PlanContext;
@@ -144,14 +144,16 @@ impl Rules<'_> {
         let Some(group) = self.observed.ingress.groups.get(id) else { return Some("the group was not read") };
         let mesh = &self.desired.mesh;
         let members: Vec<&VpcRef> = self.context.requesters_of(mesh).collect();
-        let theirs = members.iter().filter(|vpc| ***vpc != group.vpc).filter_map(|vpc| self.context.cidrs_of(vpc));
-        let theirs: CidrSet = theirs.flat_map(|cidrs| cidrs.iter().copied()).collect();
+        let only = BTreeSet::from([mesh.clone()]);
+        let advertised =
+            members.iter().filter(|vpc| ***vpc != group.vpc).map(|vpc| self.context.advertised_cidrs(vpc, &only));
+        let theirs: CidrSet = advertised.flat_map(|cidrs| cidrs.iter().copied().collect::<Vec<_>>()).collect();
         if !group.allows().meshes.contains(mesh) {
             Some("the group does not allow the mesh")
         } else if !members.contains(&&group.vpc) {
             Some("the group's VPC does not request the mesh")
         } else if !CidrSet::from_iter([permission.from]).without(&theirs).is_empty() {
-            Some("no other member has all of these addresses")
+            Some("no other member advertises all of these addresses")
         } else if !self.admits_ports(permission) {
             Some("the policy of the mesh does not allow these ports")
         } else if !self.is_routed(&group.vpc, permission) {
@@ -163,15 +165,23 @@ impl Rules<'_> {
         }
     }
 
+    /// Whether the policy of the mesh names every port of a permission.
     fn admits_ports(&self, permission: &Permission) -> bool {
         let policy = self.desired.declared.get(&self.desired.mesh).and_then(|policy| policy.security_groups.as_ref());
-        let within = |admitted: &Traffic| match (&permission.traffic, admitted) {
-            (Traffic::Tcp(a, b), Traffic::Tcp(first, last)) | (Traffic::Udp(a, b), Traffic::Udp(first, last)) => {
-                first <= a && b <= last
-            }
-            (one, other) => one == other,
+        let Some(policy) = policy else { return false };
+        let names = |wanted: &Traffic| {
+            policy.ports.iter().any(|named| match (wanted, named) {
+                (Traffic::Tcp(a, b), Traffic::Tcp(first, last)) | (Traffic::Udp(a, b), Traffic::Udp(first, last)) => {
+                    first <= a && b <= last
+                }
+                (one, other) => one == other,
+            })
         };
-        policy.is_some_and(|policy| PortsTag::default().within(&policy.ports).iter().any(within))
+        match &permission.traffic {
+            Traffic::Tcp(first, last) => (*first..=*last).all(|port| names(&Traffic::Tcp(port, port))),
+            Traffic::Udp(first, last) => (*first..=*last).all(|port| names(&Traffic::Udp(port, port))),
+            other => names(other),
+        }
     }
 
     /// Whether static routes of a VPC lead all addresses of a permission over managed peerings.
@@ -211,8 +221,12 @@ impl Rules<'_> {
             Some("the table is ignored")
         } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination)) {
             Some("neither VPC has the CIDR block")
-        } else if !peering.ends().into_iter().any(|vpc| self.has(vpc, destination) && self.admits(vpc, destination)) {
-            Some("no mesh that the VPC requests admits these addresses")
+        } else if !peering
+            .ends()
+            .into_iter()
+            .any(|vpc| self.has(vpc, destination) && self.admits(peering, vpc, destination))
+        {
+            Some("no mesh that connects the pair admits these addresses")
         } else if table.is_edge_associated {
             Some("an edge-associated table cannot have peering routes")
         } else if overlaps_own {
@@ -226,8 +240,8 @@ impl Rules<'_> {
         self.context.cidrs_of(vpc).is_some_and(|own| own.iter().any(|own| own.contains(cidr)))
     }
 
-    fn admits(&self, vpc: &VpcRef, cidr: &IpNet) -> bool {
-        let meshes = self.context.meshes_of(vpc);
+    fn admits(&self, peering: &Peering, vpc: &VpcRef, cidr: &IpNet) -> bool {
+        let meshes = peering.pair().map(|pair| self.context.connecting_meshes(&pair)).unwrap_or_default();
         let mut policies = meshes.iter().filter_map(|mesh| self.desired.declared.get(mesh));
         policies.any(|policy| self.context.admits_cidr(policy, vpc, cidr))
     }

@@ -9,7 +9,7 @@ use crate::check::{Check, CheckResult};
 use crate::cidr::IpNet;
 use crate::finding_text::command;
 use crate::ids::{MeshName, PeeringId, RouteTableId, Scope, VpcId, VpcRef};
-use crate::observed::{PeeringStatus, RouteTarget};
+use crate::observed::{PeeringStatus, Route};
 use crate::tags;
 
 /// One condition on the path between two VPCs, and what was found.
@@ -56,12 +56,14 @@ pub enum PathCheck {
     FailedPeering { peering: PeeringId, error: String },
     /// The peer advertises no CIDR block to the meshes.
     NothingAdvertised { peer: VpcId },
+    /// The meshes do not admit a CIDR block that the peer advertises, so it is not routed.
+    CidrNotAdmitted { peer: VpcId, cidr: IpNet },
     /// A route table that the meshes do not manage.
     UnmanagedTable { table: RouteTableId, vpc: VpcId },
     /// A route table without a route to a CIDR block of the peer.
     NoRoute { table: RouteTableId, vpc: VpcId, cidr: IpNet, mesh: MeshName },
     /// A route table that routes a CIDR block of the peer to something else.
-    RoutedElsewhere { table: RouteTableId, vpc: VpcId, cidr: IpNet, target: String, mesh: MeshName },
+    RoutedElsewhere { table: RouteTableId, vpc: VpcId, cidr: IpNet, target: String, propagated: bool, mesh: MeshName },
     /// How many route tables of a VPC have all routes to the peer.
     CompleteTables { vpc: VpcId, peer: VpcId, complete: usize, tables: usize },
     /// The network ACLs of a VPC cannot be read.
@@ -84,18 +86,11 @@ impl PathCheck {
         }
     }
 
-    /// The check for a route table that does not route a CIDR block to the peering; `target` is where it routes it.
-    pub fn of_route(
-        table: RouteTableId,
-        vpc: VpcId,
-        cidr: IpNet,
-        target: Option<&RouteTarget>,
-        mesh: MeshName,
-    ) -> Self {
-        match target {
-            None => Self::NoRoute { table, vpc, cidr, mesh },
-            Some(target) => Self::RoutedElsewhere { table, vpc, cidr, target: target.to_string(), mesh },
-        }
+    /// The check for a route table that does not route a CIDR block to the peering; `route` is what it has instead.
+    pub fn of_route(table: RouteTableId, vpc: VpcId, cidr: IpNet, route: Option<&Route>, mesh: MeshName) -> Self {
+        let Some(route) = route else { return Self::NoRoute { table, vpc, cidr, mesh } };
+        let (target, propagated) = (route.target.to_string(), route.is_propagated());
+        Self::RoutedElsewhere { table, vpc, cidr, target, propagated, mesh }
     }
 
     /// Whether the condition is met.
@@ -110,6 +105,7 @@ impl PathCheck {
             Self::NotAdmitted { decisive: false, .. }
             | Self::NoHub { decisive: false, .. }
             | Self::Paused { .. }
+            | Self::CidrNotAdmitted { .. }
             | Self::UnmanagedTable { .. }
             | Self::UnreadableNetworkAcls { .. }
             | Self::NetworkAclDenies { all: false, .. }
@@ -163,6 +159,9 @@ impl PathCheck {
             Self::ForeignPeering { peering, .. } => format!("{peering} connects them, and peerd does not own it"),
             Self::FailedPeering { peering, error } => format!("AWS failed {peering}: {error}"),
             Self::NothingAdvertised { peer } => format!("{peer} advertises no CIDR block to the mesh"),
+            Self::CidrNotAdmitted { peer, cidr } => {
+                format!("{cidr} of {peer} is not in the ranges that the mesh admits, so it is not routed")
+            }
             Self::UnmanagedTable { table, vpc } => format!("{table} of {vpc} gets no routes of the mesh"),
             Self::NoRoute { table, vpc, cidr, .. } => format!("{table} of {vpc} has no route to {cidr}"),
             Self::RoutedElsewhere { table, vpc, cidr, target, .. } => {
@@ -226,9 +225,13 @@ impl PathCheck {
             Self::NothingAdvertised { .. } => {
                 format!("check its tag {}, and `admit.cidrs` and `routes.exclude` of the mesh", tags::CIDRS)
             }
+            Self::CidrNotAdmitted { .. } => "if it may be routed, list it in `admit.cidrs` of the policy".to_owned(),
             Self::UnmanagedTable { .. } => format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES),
             Self::NoRoute { mesh, .. } => {
                 format!("wait: the next run adds the route; if it does not, see {}", peerd(format!("status {mesh}")))
+            }
+            Self::RoutedElsewhere { target, propagated: true, .. } => {
+                format!("stop {target} from propagating that route to the table, and peerd adds its own")
             }
             Self::RoutedElsewhere { mesh, .. } => {
                 format!("delete that route, and peerd adds its own; see {}", peerd(format!("status {mesh}")))
@@ -240,7 +243,10 @@ impl PathCheck {
                 "network ACLs are stateless: allow the traffic in both directions".to_owned()
             }
             Self::SecurityGroupsAllow { allowing: 0, .. } => {
-                format!("tag the right one {}=<mesh>, or add a rule", tags::ALLOW)
+                format!(
+                    "add a rule; or tag the right one {}=<mesh>, if the policy of the mesh has `security_groups`",
+                    tags::ALLOW
+                )
             }
             Self::VpcRead { .. }
             | Self::CommonMeshes { .. }

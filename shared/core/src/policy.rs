@@ -268,12 +268,12 @@ mod tests {
         let text = r#"{"mode":"paused","topology":"hub-and-spoke",
             "hubs":{"accounts":["222222222222"],"units":["ou-a1b2-c3d4e5f6"],"vpcs":["vpc-9"]},
             "admit":{"accounts":["111111111111"],"units":["ou-a1b2-c3d4e5f6","r-a1b2"],"regions":["eu-west-1"],
-                "vpcs":["vpc-1"],"cidrs":["10.1.2.3/8"]},
+                "vpcs":["vpc-1"],"cidrs":["10.1.2.3/8","private"]},
             "routes":{"tables":"tagged","exclude":["100.64.0.0/10"]},"dns":"on",
             "security_groups":{"ports":["udp/53","tcp/443"]},
             "tags":{"team":"network"},"deletes":{"count":1,"percent":2},"adopt":["pcx-1"],"release":["pcx-2"]}"#;
         let policy = read(text).unwrap();
-        assert!(policy.admit.cidrs.has(&"10.0.0.0/8".parse().unwrap()));
+        assert_eq!(policy.admit.cidrs.to_string(), "private 10.0.0.0/8");
         assert_eq!(read(&serde_json::to_string(&policy).unwrap()).unwrap(), policy);
     }
 

@@ -198,7 +198,11 @@ impl PlanContext<'_> {
             return Vec::new();
         };
         let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
-        let outside = cidrs.iter().filter(|cidr| !self.admits_cidr(policy, vpc, cidr));
+        if matches!(policy.mode, Mode::Unreadable(_)) {
+            return Vec::new(); // what it admits is unknown
+        }
+        let is_excluded = |cidr: &IpNet| CidrSet::from_iter([*cidr]).without(&policy.routes.exclude).is_empty();
+        let outside = cidrs.iter().filter(|cidr| !self.admits_cidr(policy, vpc, cidr) && !is_excluded(cidr));
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
         let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));

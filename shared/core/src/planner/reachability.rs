@@ -7,6 +7,7 @@ use super::wanted_pairs::{self, PairState, WantedPair};
 use crate::check::CheckResult;
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
+use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::network_acl::{NetworkAcl, Verdict};
 use crate::observed::{ObservedState, Peering, RouteTable, RouteTarget};
@@ -159,11 +160,12 @@ fn check_peering(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> PathChec
 fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &PlanContext<'_>) -> Vec<PathCheck> {
     let PairState::Usable(peering) = wanted.state else { return Vec::new() };
     let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
+    let mut checks = check_admitted_cidrs(peer, &wanted.meshes, &cidrs, context);
     if cidrs.is_empty() {
-        return vec![PathCheck::NothingAdvertised { peer: peer.id.clone() }];
+        checks.push(PathCheck::NothingAdvertised { peer: peer.id.clone() });
+        return checks;
     }
     let target = RouteTarget::Peering(peering.id.clone());
-    let mut checks = Vec::new();
     let mut complete = 0;
     let tables: Vec<&RouteTable> = context.observed.tables_of(vpc).collect();
     for table in &tables {
@@ -172,10 +174,9 @@ fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &
             checks.push(PathCheck::UnmanagedTable { table: id, vpc });
             continue;
         }
-        let found = |cidr: &IpNet| {
-            table.created_route(cidr).or_else(|| table.propagated_route(cidr)).map(|route| &route.target)
-        };
-        let wrong: Vec<&IpNet> = cidrs.iter().filter(|cidr| found(cidr) != Some(&target)).collect();
+        let found = |cidr: &IpNet| table.created_route(cidr).or_else(|| table.propagated_route(cidr));
+        let leads_there = |cidr: &IpNet| found(cidr).is_some_and(|route| route.target == target);
+        let wrong: Vec<&IpNet> = cidrs.iter().filter(|cidr| !leads_there(cidr)).collect();
         complete += usize::from(wrong.is_empty());
         checks.extend(
             wrong.into_iter().map(|cidr| {
@@ -188,6 +189,23 @@ fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &
         checks.push(PathCheck::CompleteTables { vpc, peer, complete, tables });
     }
     checks
+}
+
+/// The CIDR blocks of a peer that none of the meshes admits.
+fn check_admitted_cidrs(
+    peer: &VpcRef,
+    meshes: &BTreeSet<MeshName>,
+    admitted: &CidrSet,
+    context: &PlanContext<'_>,
+) -> Vec<PathCheck> {
+    let rejected = meshes.iter().flat_map(|mesh| context.rejected_advertisements(peer, mesh));
+    let rejected: BTreeSet<IpNet> = rejected
+        .filter_map(|finding| match finding {
+            Finding::CidrNotAdmitted { cidr, .. } if !admitted.covers(&cidr) => Some(cidr),
+            _ => None,
+        })
+        .collect();
+    rejected.into_iter().map(|cidr| PathCheck::CidrNotAdmitted { peer: peer.id.clone(), cidr }).collect()
 }
 
 /// The network ACLs of a VPC, towards the CIDR blocks of a peer.

@@ -32,7 +32,7 @@ struct DesiredRoute<'a> {
 pub struct RouteChanges {
     /// The actions, and what is in the way of other routes.
     pub decisions: Decisions,
-    /// Routes that a table has no capacity for, or whose place a prefix list has.
+    /// Routes that a table has no capacity for, or whose place a prefix list or a propagated route has.
     blocked: BTreeSet<(RouteTableId, IpNet)>,
 }
 
@@ -135,38 +135,37 @@ fn route_table(
         routed.push((route.destination, route.peer));
         match (table.created_route(&route.destination), table.propagated_route(&route.destination)) {
             (Some(existing), _) => retarget(route, table, existing, context, &mut changes.decisions),
-            (None, Some(propagated)) => report_foreign(route, table, propagated, &mut changes.decisions),
+            (None, Some(propagated)) => {
+                report_foreign(route, table, propagated, &mut changes.decisions);
+                changes.blocked.insert((table.id.clone(), route.destination));
+            }
             (None, None) if is_blocked_by_prefix_list(route, table, context, &mut changes.decisions) => {
                 changes.blocked.insert((table.id.clone(), route.destination));
             }
             (None, None) => missing.push(route),
         }
     }
-    report_overridden(table, &routed, context, &mut changes.decisions);
     if !routed.is_empty() {
         add(missing, table, context, changes);
     }
+    report_overridden(table, context, &mut changes.decisions);
 }
 
-/// Reports the routes to gateways that routes over peerings override: propagated ones to the same CIDR block, which a static
-/// route takes precedence over, and wider ones.
-fn report_overridden(
-    table: &RouteTable,
-    routed: &[(IpNet, &VpcRef)],
-    context: &PlanContext<'_>,
-    decisions: &mut Decisions,
-) {
-    let is_foreign = |cidr: &IpNet| {
-        let existing = table.created_route(cidr).or_else(|| table.propagated_route(cidr));
-        existing.is_some_and(|route| !leads_over_managed_peering(route, context))
-    };
-    let placed: Vec<&IpNet> = routed.iter().map(|(cidr, _)| cidr).filter(|cidr| !is_foreign(cidr)).collect();
+/// Reports the routes to gateways that routes over managed peerings override, existing ones and those that this plan adds:
+/// propagated ones to the same CIDR block, over which a static route takes precedence, and wider ones to private gateways.
+fn report_overridden(table: &RouteTable, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let existing = table.routes.iter().filter(|route| route.is_static && leads_over_managed_peering(route, context));
+    let added = decisions.actions.iter().filter_map(|action| match action {
+        Action::AddRoute { table: to, destination, .. } if *to == table.id => Some(*destination),
+        _ => None,
+    });
+    let ours: Vec<IpNet> = existing.map(|route| route.destination).chain(added).collect();
     let gateways = table.routes.iter().filter(|route| route.is_propagated() || route.target.is_private_gateway());
     for Route { destination: cidr, target, is_static, blackhole: _ } in gateways {
-        let overrides = |placed: &IpNet| cidr.contains(placed) && (placed != cidr || !is_static);
-        let by: CidrSet = placed.iter().copied().filter(|placed| overrides(placed)).copied().collect();
+        let overrides = |ours: &&IpNet| cidr.contains(*ours) && (*ours != cidr || !is_static);
+        let by: CidrSet = ours.iter().filter(overrides).copied().collect();
         if cidr.prefix_len() > 0 && !by.is_empty() {
-            let (table, target) = (table.id.clone(), target.to_string());
+            let (table, target, by) = (table.id.clone(), target.to_string(), by.aggregated());
             decisions.report(Finding::OverriddenRoute { table, cidr: *cidr, target, by });
         }
     }
@@ -260,8 +259,8 @@ fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(Ip
 }
 
 /// Whether a prefix list in the table routes exactly this CIDR block elsewhere, or may do so: a static route would override
-/// it. Longer and shorter CIDR blocks of the list coexist with the route, as they do with static routes. The lists of gateway
-/// endpoints contain public addresses of AWS only.
+/// it. Longer and shorter CIDR blocks of the list coexist with the route, as they do with static routes. If a list that leads to
+/// an endpoint cannot be read, it is assumed to be that of a gateway endpoint, with public addresses of AWS only.
 fn is_blocked_by_prefix_list(
     route: &DesiredRoute<'_>,
     table: &RouteTable,
@@ -269,13 +268,12 @@ fn is_blocked_by_prefix_list(
     decisions: &mut Decisions,
 ) -> bool {
     let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == route.peering);
-    let is_irrelevant =
-        |target: &RouteTarget| leads_here(target) || (target.is_endpoint() && is_private(&route.destination));
-    let lists = table.prefix_list_routes.iter().filter(|listed| !is_irrelevant(&listed.target));
+    let lists = table.prefix_list_routes.iter().filter(|listed| !leads_here(&listed.target));
     for PrefixListRoute { list, target } in lists {
         let (table_id, list, cidr) = (table.id.clone(), list.clone(), route.destination);
         match context.observed.inputs.prefix_lists.get(&list) {
             Some(Ok(cidrs)) if !cidrs.contains(&cidr) => continue,
+            Some(Err(_)) if target.is_endpoint() && is_private(&cidr) => continue,
             Some(Ok(_)) => {
                 let reason = StatusReason::ForeignRoute { table: table_id.clone(), cidr, target: target.clone() };
                 decisions.reasons.add(&route.wanted.pair, reason);
@@ -297,7 +295,10 @@ fn is_blocked_by_prefix_list(
 /// Adds routes up to the quota. After AWS has refused a route of a pair in this run, the run adds no further route of the pair's
 /// routes: it has tried every table already.
 fn add(mut missing: Vec<&DesiredRoute<'_>>, table: &RouteTable, context: &PlanContext<'_>, changes: &mut RouteChanges) {
-    missing.retain(|route| !context.observed.run.quota_refusals.contains_key(&route.wanted.pair));
+    let is_refused = |route: &&DesiredRoute<'_>| context.observed.run.quota_refusals.contains_key(&route.wanted.pair);
+    for refused in missing.extract_if(.., |route| is_refused(route)) {
+        changes.blocked.insert((table.id.clone(), refused.destination));
+    }
     missing
         .sort_by_cached_key(|route| (quotas::connectable_since(route.wanted, context), route.peer, route.destination));
     for v4 in [true, false] {

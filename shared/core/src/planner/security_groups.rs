@@ -18,6 +18,7 @@ use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, PortsTag, SecurityGroup, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
+use crate::policy::{Mode, Policy};
 use crate::quotas::Quota;
 use crate::tags;
 
@@ -104,7 +105,8 @@ fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, decisio
 /// Reports what the policy of this mesh does not let a group allow.
 fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
     let (id, mesh) = (group.id.clone(), context.desired.mesh.clone());
-    let Some(policy) = context.desired.declared.get(&mesh) else { return };
+    let readable = |policy: &&Policy| !matches!(policy.mode, Mode::Unreadable(_));
+    let Some(policy) = context.desired.declared.get(&mesh).filter(readable) else { return };
     match &policy.security_groups {
         None => decisions.report(Finding::SecurityGroupsOff { group: id, mesh }),
         Some(admitted) => {
@@ -168,12 +170,13 @@ fn wanted(
         is_awaited && traffic.contains(&permission.traffic) && all.covers(&permission.from)
     };
     let mut wanted: BTreeSet<Permission> = of_mesh().filter(stays).cloned().collect();
-    for (traffic, from) in
-        traffic.iter().flat_map(|one| open.aggregated().iter().map(move |cidr| (one, *cidr)).collect::<Vec<_>>())
-    {
-        let covers = |one: &Permission| one.traffic == *traffic && one.from.contains(&from);
-        if !wanted.iter().any(covers) {
-            wanted.insert(Permission { traffic: traffic.clone(), from });
+    let open = open.aggregated();
+    for traffic in &traffic {
+        for from in open.iter() {
+            let covers = |one: &Permission| one.traffic == *traffic && one.from.contains(from);
+            if !wanted.iter().any(covers) {
+                wanted.insert(Permission { traffic: traffic.clone(), from: *from });
+            }
         }
     }
     wanted

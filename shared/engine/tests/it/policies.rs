@@ -130,8 +130,12 @@ fn public_addresses_of_a_member_are_routed_only_if_the_policy_admits_them() {
     assert!(leads(&world, "a", "2600:1f18::/56"));
     assert!(!leads(&world, "a", "8.8.0.0/16") && !leads(&world, "a", "2a05:d000::/56"));
     assert!(world.status(&b).unwrap().contains("8.8.0.0/16 is not in the ranges that prod admits"));
-    declare(&mut world, "prod", r#"{"admit":{"cidrs":["10.0.0.0/8","8.8.0.0/16"]}}"#);
-    assert!(leads(&world, "a", "8.8.0.0/16") && !leads(&world, "a", "2600:1f18::/56"));
+    declare(&mut world, "prod", r#"{"admit":{"cidrs":["private","amazon-ipv6","8.8.0.0/16"]}}"#);
+    assert!(
+        leads(&world, "a", "8.8.0.0/16") && leads(&world, "a", "2600:1f18::/56") && leads(&world, "a", "10.2.0.0/16")
+    );
+    declare(&mut world, "prod", r#"{"admit":{"cidrs":["10.0.0.0/8"]}}"#);
+    assert!(leads(&world, "a", "10.2.0.0/16") && !leads(&world, "a", "2600:1f18::/56"));
     declare(&mut world, "prod", "{}");
     assert!(!leads(&world, "a", "8.8.0.0/16") && leads(&world, "a", "2600:1f18::/56"));
 }

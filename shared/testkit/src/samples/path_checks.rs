@@ -26,6 +26,14 @@ pub fn samples() -> Vec<PathCheck> {
         egress,
         all,
     };
+    let elsewhere = |target: &str, propagated| PathCheck::RoutedElsewhere {
+        table: table(),
+        vpc: id("a"),
+        cidr,
+        target: target.to_owned(),
+        propagated,
+        mesh: mesh("prod"),
+    };
     let groups = |allowing| PathCheck::SecurityGroupsAllow { vpc: id("a"), peer: id("b"), allowing, groups: 3 };
     let denied = |denial, decisive| PathCheck::NotAdmitted { mesh: mesh("prod"), vpc: id("b"), denial, decisive };
     vec![
@@ -51,8 +59,10 @@ pub fn samples() -> Vec<PathCheck> {
         PathCheck::FailedPeering { peering: peering(), error: error.clone() },
         PathCheck::NothingAdvertised { peer: id("b") },
         PathCheck::UnmanagedTable { table: table(), vpc: id("a") },
-        PathCheck::NoRoute { table: table(), vpc: id("a"), cidr, mesh: prod.clone() },
-        PathCheck::RoutedElsewhere { table: table(), vpc: id("a"), cidr, target: "tgw-1".to_owned(), mesh: prod },
+        PathCheck::NoRoute { table: table(), vpc: id("a"), cidr, mesh: prod },
+        elsewhere("tgw-1", false),
+        elsewhere("vgw-1", true),
+        PathCheck::CidrNotAdmitted { peer: id("b"), cidr },
         PathCheck::CompleteTables { vpc: id("a"), peer: id("b"), complete: 2, tables: 3 },
         PathCheck::UnreadableNetworkAcls { vpc: id("a"), error: error.clone() },
         acl(false, true),

@@ -37,7 +37,7 @@ const POLICIES: [&str; 17] = [
     with_groups!(r#","topology":"hub-and-spoke","hubs":{"accounts":["111111111111"]}"#),
     with_groups!(r#","admit":{"accounts":["111111111111","222222222222"]}"#),
     with_groups!(r#","admit":{"regions":["us-east-1"]}"#),
-    with_groups!(r#","admit":{"cidrs":["10.0.0.0/8","8.0.0.0/14"]},"tags":{"team":"red"}"#),
+    with_groups!(r#","admit":{"cidrs":["private","8.0.0.0/14"]},"tags":{"team":"red"}"#),
     with_groups!(r#","routes":{"exclude":["100.64.0.0/10","10.3.64.0/18"]}"#),
     with_groups!(r#","routes":{"tables":"main"},"tags":{"team":"blue"}"#),
     with_groups!(r#","routes":{"tables":"tagged"}"#),

@@ -178,3 +178,19 @@ fn only_an_observed_vpc_gets_a_status() {
     assert_sound(&world, Action::SetStatus { vpc: a, line: None });
     assert_refused(&world, Action::SetStatus { vpc: missing, line: None }, "the VPC was not read");
 }
+
+#[test]
+fn a_route_that_overrides_a_propagated_one_or_that_no_mesh_of_the_pair_admits_is_refused() {
+    let (mut world, a, b) = joined();
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    world.propagate("rtb-a", "10.2.0.0/16", "vgw-1");
+    let to_b = add("rtb-a", &a, "10.2.0.0/16", MADE);
+    assert_refused(&world, to_b, "a gateway propagates a route to the CIDR block");
+    world.observed.vpcs.get_mut(&b).unwrap().cidrs.insert(cidr::parse("8.8.0.0/16").unwrap());
+    world.set_meshes(&b, "prod staging");
+    world.declare("staging", r#"{"admit":{"cidrs":["8.8.0.0/16"]}}"#);
+    let public = add("rtb-a", &a, "8.8.0.0/16", MADE);
+    assert_refused(&world, public.clone(), "no mesh that connects the pair admits these addresses");
+    world.set_meshes(&a, "prod staging");
+    assert_sound(&world, public);
+}

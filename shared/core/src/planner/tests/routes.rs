@@ -50,7 +50,7 @@ fn a_route_that_a_gateway_propagates_later_is_reported_and_traffic_stays_on_the_
     assert_eq!((done, world.targets("rtb-b").len()), (vec![], 2));
     assert_eq!(
         messages(&findings),
-        ["rtb-b: 10.1.0.0/16 is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings"]
+        ["rtb-b 10.1.0.0/16: is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings"]
     );
 }
 
@@ -68,8 +68,8 @@ fn routes_that_override_a_wider_route_to_a_private_gateway_are_reported_once_for
     assert_eq!(
         messages(&findings),
         [
-            "rtb-b: 10.0.0.0/8 is routed to tgw-1, except 10.1.0.0/16 10.3.0.0/16, which is routed to peerings",
-            "rtb-c: 10.0.0.0/15 is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings",
+            "rtb-b 10.0.0.0/8: is routed to tgw-1, except 10.1.0.0/16 10.3.0.0/16, which is routed to peerings",
+            "rtb-c 10.0.0.0/15: is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings",
         ]
     );
     assert_eq!(world.targets("rtb-c").len(), 4, "they are routed all the same");
@@ -207,6 +207,39 @@ fn a_prefix_list_is_read_only_to_add_routes_and_an_unreadable_one_is_reported() 
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("route")), "{done:?}");
     assert_eq!(kinds(&findings), [FindingKind::Unreadable, FindingKind::Unreadable]);
+}
+
+#[test]
+fn a_list_of_an_endpoint_counts_unless_it_cannot_be_read_and_the_addresses_are_private() {
+    let endpoint = RouteTarget::Other("vpce-1".to_owned());
+    for (list, b, routed) in [
+        (Ok("10.2.0.0/16"), "10.2.0.0/16", false), // of a firewall endpoint
+        (Ok("52.216.0.0/16"), "52.216.0.0/16", false),
+        (Ok("52.216.0.0/16"), "10.2.0.0/16", true),
+        (Err("denied"), "10.2.0.0/16", true),
+        (Err("denied"), "52.216.0.0/16", false),
+    ] {
+        let mut world = World::new();
+        world.declare("prod", r#"{"admit":{"cidrs":["private","52.216.0.0/16"]}}"#);
+        world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+        world.vpc("b", scope(2, 0), b, "prod");
+        listed(&mut world, "rtb-a", "pl-1", endpoint.clone(), list);
+        world.settle();
+        assert_eq!(!world.targets("rtb-a").is_empty(), routed, "{list:?} {b}");
+    }
+}
+
+#[test]
+fn a_part_stays_routed_while_a_propagated_route_has_the_place_of_the_whole_cidr() {
+    let mut world = World::new();
+    world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.tag(&b, tags::CIDRS, "10.2.0.0/17");
+    world.settle();
+    world.propagate("rtb-a", "10.2.0.0/16", "vgw-1");
+    world.observed.vpcs.get_mut(&b).unwrap().tags.remove(tags::CIDRS);
+    world.settle();
+    assert_eq!(world.targets("rtb-a"), ["10.2.0.0/16 vgw-1", "10.2.0.0/17 pcx-new1"]);
 }
 
 #[test]

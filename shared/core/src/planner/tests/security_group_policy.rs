@@ -118,8 +118,8 @@ fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
     let (fine, wide) = (authorize("sg-a", "10.2.0.0/17"), authorize("sg-a", "10.2.0.0/15"));
     let (unseen, unknown) = (authorize("sg-x", "10.2.0.0/16"), authorize("sg-a", "10.7.0.0/16"));
     assert_eq!(broken(&world, fine.clone()), None);
-    assert_eq!(broken(&world, wide).unwrap(), "no other member has all of these addresses");
-    assert_eq!(broken(&world, unknown).unwrap(), "no other member has all of these addresses");
+    assert_eq!(broken(&world, wide).unwrap(), "no other member advertises all of these addresses");
+    assert_eq!(broken(&world, unknown).unwrap(), "no other member advertises all of these addresses");
     assert_eq!(broken(&world, unseen).unwrap(), "the group was not read");
     let open = authorize_ports("sg-a", "10.2.0.0/16", Traffic::All);
     assert_eq!(broken(&world, open).unwrap(), "the policy of the mesh does not allow these ports");

@@ -260,12 +260,12 @@ pub fn kinds(findings: &BTreeSet<Rendered>) -> Vec<FindingKind> {
     findings.iter().map(|finding| finding.kind).collect()
 }
 
-/// Two members of prod that are peered and routed.
 /// The findings as subject and message.
 pub fn messages(findings: &BTreeSet<Rendered>) -> Vec<String> {
     findings.iter().map(|finding| format!("{}: {}", finding.subject, finding.text)).collect()
 }
 
+/// Two members of prod that are peered and routed.
 pub fn joined() -> (World, VpcRef, VpcRef) {
     let mut world = World::new();
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");

@@ -245,7 +245,7 @@ impl Oracle {
             let of_peer = brought.contains(cidr) && expected_state::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
             let in_place = |piece: &IpNet| share_addresses(piece, cidr) && !table.routes.contains_key(piece);
-            if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.listed.contains_key(piece)) {
+            if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.taken_since(piece).is_some()) {
                 ending.excuse(&table.vpc, peer);
                 continue;
             }

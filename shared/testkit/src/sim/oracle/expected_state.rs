@@ -180,10 +180,18 @@ pub fn fewest(cidrs: &[IpNet]) -> BTreeSet<IpNet> {
 
 /// Returns the addresses that a policy admits: without ranges of its own, private ones and those that Amazon provides.
 fn admitted_ranges(policy: &Policy) -> Vec<Range> {
-    let default = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "2600::/12"];
-    let default = default.iter().filter_map(|cidr| cidr.parse::<IpNet>().ok());
-    let named: Vec<Range> = policy.admit.cidrs.iter().map(range).collect();
-    if named.is_empty() { default.map(|cidr| range(&cidr)).collect() } else { named }
+    let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+    let admit = &policy.admit.cidrs;
+    let is_default = !admit.private && !admit.amazon_ipv6 && admit.cidrs.iter().next().is_none();
+    let mut words: Vec<&str> = Vec::new();
+    if admit.private || is_default {
+        words.extend(private);
+    }
+    if admit.amazon_ipv6 || is_default {
+        words.push("2600::/12");
+    }
+    let words = words.into_iter().filter_map(|word| word.parse::<IpNet>().ok());
+    words.chain(admit.cidrs.iter().copied()).map(|cidr| range(&cidr)).collect()
 }
 
 /// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.

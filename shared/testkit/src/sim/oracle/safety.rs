@@ -230,8 +230,7 @@ impl Oracle {
         let table = &self.facts.tables[id];
         let vpc = &table.vpc;
         let deleted = table.deleted_routes.iter().filter(|route| route.until >= from).map(|route| &route.cidr);
-        let standing = table.routes.keys().chain(table.propagated.keys());
-        let others: Vec<IpNet> = standing.chain(deleted).filter(|other| *other != cidr).copied().collect();
+        let others: Vec<IpNet> = table.routes.keys().chain(deleted).filter(|other| *other != cidr).copied().collect();
         // All addresses that the peer advertised keep a route, or the table is not managed.
         let serves = |policies: &Policies, vpc: End<'_>, peer: End<'_>| {
             let meshes = expected_state::connecting(policies, vpc, peer);
