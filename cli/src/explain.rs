@@ -142,7 +142,7 @@ mod tests {
                  blocking: they have no peering\n  fix: {remedy}\n\
                  \x20 pass    vpc-a (111111111111/us-east-1) can be read\n\
                  \x20 warn    no security group of vpc-a allows vpc-b\n\
-                 \x20         fix: tag the right one peerd:allow=<mesh>, or add a rule\n\
+                 \x20         fix: add a rule; or tag the right one peerd:allow=<mesh>, if the policy of the mesh has `security_groups`\n\
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )
         );
