@@ -166,11 +166,15 @@ impl Oracle {
         })
     }
 
-    /// Whether a table of a VPC routed a CIDR block to a peer all the time.
+    /// Whether a table of a VPC routed a CIDR block to a peer all the time, over a peering of peerd that is active.
     fn was_routed(&self, vpc: &VpcRef, cidr: &IpNet, peer: &VpcRef, from: u64) -> bool {
-        self.tables_of(vpc).flat_map(|table| &table.routes).any(|(to, route)| {
-            to.contains(cidr) && route.since < from && self.leads_to(vpc, peer, &route.target) == Some(true)
-        })
+        let leads = |target: &RouteTarget| {
+            let RouteTarget::Peering(id) = target else { return false };
+            let peering = self.facts.peerings.get(id).filter(|peering| self.facts.is_ours(id, peering));
+            peering.is_some_and(|it| it.connects(vpc, peer) && *it.status.now() == PeeringStatus::Active)
+        };
+        let mut routes = self.tables_of(vpc).flat_map(|table| &table.routes);
+        routes.any(|(to, route)| to.contains(cidr) && route.since < from && leads(&route.target))
     }
 
     /// Whether a managed peering of two VPCs, which no policy releases, was active all the time.
