@@ -216,7 +216,9 @@ impl RoutedPeers<'_> {
         let state = |cidr: &IpNet| match () {
             () if self.is_routed_elsewhere(cidr, peer, id) => None,
             () if is_connected && is_routed(cidr) => Some((*cidr, CidrState::Routed)),
-            () if !is_connected || self.is_route_to_come(cidr) => Some((*cidr, CidrState::Awaited)),
+            () if (!is_connected && self.has_managed_table(pair)) || self.is_route_to_come(cidr) => {
+                Some((*cidr, CidrState::Awaited))
+            }
             () => None,
         };
         let parts = |cidr: &IpNet| self.allowed.iter().filter(|part| cidr.contains(*part)).filter_map(state).collect();
@@ -227,6 +229,12 @@ impl RoutedPeers<'_> {
         };
         let only = BTreeSet::from([self.context.desired.mesh.clone()]);
         self.context.advertised_cidrs(peer, &only).iter().flat_map(of_cidr).collect()
+    }
+
+    /// Whether a table of the VPC gets routes of the pair at all.
+    fn has_managed_table(&self, pair: &WantedPair<'_>) -> bool {
+        let mut tables = self.context.observed.tables_of(self.vpc);
+        tables.any(|table| self.context.is_managed_table(table, &pair.meshes))
     }
 
     fn is_route_to_come(&self, cidr: &IpNet) -> bool {

@@ -56,6 +56,18 @@ fn a_group_allows_only_what_a_table_of_its_vpc_routes_to_the_peer() {
 }
 
 #[test]
+fn a_rule_stays_while_its_peering_is_missing_only_if_a_table_can_get_its_route() {
+    let (mut world, ..) = opened("tcp/80");
+    let peering = world.observed.peerings.values_mut().next().unwrap();
+    peering.tags.values_mut().for_each(Tags::clear);
+    world.settle();
+    assert_eq!(world.lets_in().len(), 2, "a foreign peering is in the way for now");
+    world.observed.tables.clear();
+    world.settle();
+    assert_eq!(world.lets_in(), Vec::<String>::new());
+}
+
+#[test]
 fn a_rule_stays_while_its_cidr_gets_a_wider_route() {
     let (mut world, _, b) = opened("tcp/80");
     world.tag(&b, CIDRS, "10.2.0.0/17");
