@@ -173,6 +173,8 @@ pub struct Facts {
     pub policies: Timeline<Policies>,
     pub vpcs: BTreeMap<VpcRef, Timeline<Option<Vpc>>>,
     pub tables: BTreeMap<RouteTableId, Table>,
+    /// Deleted tables, and the times of their deletion.
+    pub deleted_tables: Vec<(Table, u64)>,
     pub peerings: BTreeMap<PeeringId, Peering>,
     pub groups: BTreeMap<SecurityGroupId, Group>,
     /// Whether VPCs have both DNS attributes. A VPC without an entry does not: CreateVpc does not enable host names.
@@ -183,8 +185,9 @@ pub struct Facts {
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, peerings, groups, names, given_up) = Default::default();
-        Self { policies: Timeline::new(0, policies), vpcs, tables, peerings, groups, names, given_up }
+        let (vpcs, tables, deleted_tables, peerings, groups, names, given_up) = Default::default();
+        let policies = Timeline::new(0, policies);
+        Self { policies, vpcs, tables, deleted_tables, peerings, groups, names, given_up }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {

@@ -62,7 +62,9 @@ impl Facts {
             Change::TableTags { table, tags } => {
                 self.tables.get_mut(&table).into_iter().for_each(|table| table.tags.set(at, tags.clone()));
             }
-            Change::TableGone { table } => drop(self.tables.remove(&table)),
+            Change::TableGone { table } => {
+                self.deleted_tables.extend(self.tables.remove(&table).map(|table| (table, at)))
+            }
             Change::List { table, cidr } => {
                 if let Some(table) = self.tables.get_mut(&table) {
                     table.listed.entry(cidr).or_insert(at);

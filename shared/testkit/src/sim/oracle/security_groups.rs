@@ -118,7 +118,8 @@ impl Oracle {
             let deleted = table.deleted_routes.iter().filter(|r| r.until >= from && over_peering(&r.target));
             now.chain(deleted.map(|route| route.cidr)).collect::<Vec<_>>()
         };
-        self.tables_of(vpc).flat_map(of_table).collect()
+        let deleted = self.facts.deleted_tables.iter().filter(|(table, until)| table.vpc == *vpc && *until >= from);
+        self.tables_of(vpc).chain(deleted.map(|(table, _)| table)).flat_map(of_table).collect()
     }
 
     /// Whether a deleted rule was needed by a VPC that was a member all the time, over a peering that was active all
