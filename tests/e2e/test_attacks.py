@@ -135,9 +135,7 @@ def test_an_account_that_the_policy_excludes_is_cut_off_without_its_help(
     peerd.declare(mesh)
     ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
     world.until_connected(ours, theirs)
-    world.control.faults(
-        {"service": "sts", "action": "AssumeRole", "account": SECOND, "code": "AccessDenied", "status": 403}
-    )
+    _deny_role(world, SECOND)
 
     peerd.declare(mesh, admit={"accounts": [HUB, THIRD]})
 
@@ -155,9 +153,7 @@ def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(
     peerd.declare(mesh)
     ours, theirs = world.vpc(HUB, HOME, mesh=mesh), world.vpc(account, HOME, mesh=mesh)
     world.sweep_until_connected(ours, theirs)
-    world.control.faults(
-        {"service": "sts", "action": "AssumeRole", "account": account, "code": "AccessDenied", "status": 403}
-    )
+    _deny_role(world, account)
 
     peerd.ok("account", "block", account)
 
@@ -172,3 +168,9 @@ def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(
     assert refused.code == 1 and f"peerd account unblock {account}" in refused.err
     peerd.ok("account", "unblock", account)
     world.until_connected(ours, theirs)
+
+
+def _deny_role(world: World, account: str) -> None:
+    """Denies the role of an account, as if the account had deleted it."""
+    denied = {"code": "AccessDenied", "status": 403}
+    world.control.faults({"service": "sts", "action": "AssumeRole", "account": account, **denied})

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::admission::is_private;
-use peerd_core::admitted_ranges::AdmittedRanges;
+use peerd_core::admitted_ranges::{AdmittedRanges, is_private};
 use peerd_core::cidr::IpNet;
 use peerd_core::policy::{Mode, Routing, Tables};
 use peerd_core::tags::{CIDRS, ENV, MeshTag, join_meshes};

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::admitted_ranges::AdmittedRanges;
-use crate::cidr::{CidrSet, IpNet};
 use crate::ids::{AccountId, OrganizationalUnitId, Region, VpcId, VpcRef};
 use crate::organization::Organization;
 
@@ -27,29 +25,6 @@ pub struct Admission {
     pub members: Option<usize>,
     /// The ranges that a member may advertise. peerd reports a CIDR block outside them and does not route it.
     pub cidrs: AdmittedRanges,
-}
-
-/// The private addresses: RFC 1918 and the shared addresses of RFC 6598, which VPCs use for pods
-/// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>), and unique local IPv6 (RFC 4193).
-pub fn private_ranges() -> &'static CidrSet {
-    static PRIVATE: LazyLock<CidrSet> = LazyLock::new(|| {
-        [
-            "10.0.0.0/8".parse(),
-            "172.16.0.0/12".parse(),
-            "192.168.0.0/16".parse(),
-            "100.64.0.0/10".parse(),
-            "fc00::/7".parse(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    });
-    &PRIVATE
-}
-
-/// Whether a CIDR block has private addresses only.
-pub fn is_private(cidr: &IpNet) -> bool {
-    private_ranges().covers(cidr)
 }
 
 /// Why a mesh does not admit a VPC.

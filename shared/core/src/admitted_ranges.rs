@@ -1,10 +1,10 @@
 //! The addresses that members of a mesh may advertise.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::admission::is_private;
 use crate::cidr::{self, CidrError, CidrSet, IpNet};
 
 /// The word for all private addresses.
@@ -12,8 +12,18 @@ const PRIVATE: &str = "private";
 /// The word for IPv6 CIDR blocks that Amazon provided.
 const AMAZON_IPV6: &str = "amazon-ipv6";
 
-/// The addresses that a policy admits. An empty list admits private addresses ([`crate::admission::private_ranges`]) and IPv6
-/// CIDR blocks that Amazon provided; a list that names more has to name these as well.
+/// Whether a CIDR block has private addresses only: RFC 1918 and the shared addresses of RFC 6598, which VPCs use for pods
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>), and unique local IPv6 (RFC 4193).
+pub fn is_private(cidr: &IpNet) -> bool {
+    static RANGES: LazyLock<CidrSet> = LazyLock::new(|| {
+        let ranges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+        ranges.into_iter().flat_map(cidr::parse).collect()
+    });
+    RANGES.covers(cidr)
+}
+
+/// The addresses that a policy admits. An empty list admits private addresses ([`is_private`]) and IPv6 CIDR blocks that Amazon
+/// provided; a list that names more has to name these as well.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct AdmittedRanges {
@@ -32,7 +42,7 @@ impl AdmittedRanges {
     }
 
     /// Whether a member may advertise a CIDR block. `amazon_provided` are the member's IPv6 CIDR blocks that Amazon provided.
-    pub fn admit(&self, cidr: &IpNet, amazon_provided: &CidrSet) -> bool {
+    pub fn admits(&self, cidr: &IpNet, amazon_provided: &CidrSet) -> bool {
         let by_default = self.is_empty();
         let is_private = (self.private || by_default) && is_private(cidr);
         let is_amazons = (self.amazon_ipv6 || by_default) && amazon_provided.covers(cidr);
@@ -81,7 +91,7 @@ mod tests {
                 AdmittedRanges::try_from(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap();
             assert_eq!(ranges.to_string(), words.join(" "));
             let all = ["10.1.0.0/16", "fd00::/56", "2600:1f18::/60", "8.8.0.0/16", "2a05:d000::/56"];
-            let is_admitted = |cidr: &&str| ranges.admit(&cidr.parse().unwrap(), &amazons);
+            let is_admitted = |cidr: &&str| ranges.admits(&cidr.parse().unwrap(), &amazons);
             all.into_iter().filter(is_admitted).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(admitted(&[]), "10.1.0.0/16 fd00::/56 2600:1f18::/60");

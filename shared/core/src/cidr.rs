@@ -66,6 +66,11 @@ impl CidrSet {
         self.0.iter().any(|known| known.contains(cidr))
     }
 
+    /// Whether all addresses of a CIDR block are in the set, in one of its CIDR blocks or in several.
+    pub fn spans(&self, cidr: &IpNet) -> bool {
+        rest_of(cidr, self).is_empty()
+    }
+
     /// The addresses of this set that are not in the other, in as few CIDR blocks as possible.
     pub fn without(&self, other: &Self) -> Self {
         self.0.iter().flat_map(|cidr| rest_of(cidr, other)).collect()
@@ -162,6 +167,8 @@ mod tests {
         assert_eq!(without("10.1.0.0/31", "10.1.0.1/32"), "10.1.0.0/32");
         assert_eq!(without("2600:1f18::/56", "10.0.0.0/8"), "2600:1f18::/56");
         assert_eq!(without("10.1.0.0/16", "10.1.0.0/16"), "");
+        assert!(set("10.1.0.0/17 10.1.128.0/17").spans(&parse("10.1.0.0/16").unwrap()));
+        assert!(!set("10.1.0.0/17 10.1.192.0/18").spans(&parse("10.1.0.0/16").unwrap()));
         assert!(set("10.0.0.0/8").covers(&parse("10.1.0.0/16").unwrap()) && set("").is_empty());
     }
 

@@ -31,7 +31,7 @@ impl Hubs {
     ///
     /// # Errors
     /// The unit on which it depends, if the accounts in it are not known.
-    pub fn name<'a>(&'a self, vpc: &VpcRef, organization: &Organization) -> Result<bool, &'a OrganizationalUnitId> {
+    pub fn names<'a>(&'a self, vpc: &VpcRef, organization: &Organization) -> Result<bool, &'a OrganizationalUnitId> {
         if self.accounts.contains(&vpc.scope.account) || self.vpcs.contains(&vpc.id) {
             return Ok(true);
         }

@@ -152,7 +152,7 @@ impl Rules<'_> {
             Some("the group does not allow the mesh")
         } else if !members.contains(&&group.vpc) {
             Some("the group's VPC does not request the mesh")
-        } else if !CidrSet::from_iter([permission.from]).without(&theirs).is_empty() {
+        } else if !theirs.spans(&permission.from) {
             Some("no other member advertises all of these addresses")
         } else if !self.admits_ports(permission) {
             Some("the policy of the mesh does not allow these ports")
@@ -165,23 +165,24 @@ impl Rules<'_> {
         }
     }
 
-    /// Whether the policy of the mesh names every port of a permission.
+    /// Whether the policy of the mesh names every port of a permission, in one of its ranges or in several.
     fn admits_ports(&self, permission: &Permission) -> bool {
         let policy = self.desired.declared.get(&self.desired.mesh).and_then(|policy| policy.security_groups.as_ref());
         let Some(policy) = policy else { return false };
-        let names = |wanted: &Traffic| {
-            policy.ports.iter().any(|named| match (wanted, named) {
-                (Traffic::Tcp(a, b), Traffic::Tcp(first, last)) | (Traffic::Udp(a, b), Traffic::Udp(first, last)) => {
-                    first <= a && b <= last
-                }
-                (one, other) => one == other,
-            })
+        let (first, last) = match permission.traffic {
+            Traffic::Tcp(first, last) | Traffic::Udp(first, last) => (first, last),
+            _ => return policy.ports.contains(&permission.traffic),
         };
-        match &permission.traffic {
-            Traffic::Tcp(first, last) => (*first..=*last).all(|port| names(&Traffic::Tcp(port, port))),
-            Traffic::Udp(first, last) => (*first..=*last).all(|port| names(&Traffic::Udp(port, port))),
-            other => names(other),
-        }
+        let ranges = policy.ports.iter().filter_map(|named| match (&permission.traffic, named) {
+            (Traffic::Tcp(..), Traffic::Tcp(a, b)) | (Traffic::Udp(..), Traffic::Udp(a, b)) => Some((*a, *b)),
+            _ => None,
+        });
+        // The ranges are in order of their first ports.
+        let unnamed = ranges.fold(u32::from(first), |next, (a, b)| match u32::from(a) <= next {
+            true => next.max(u32::from(b) + 1),
+            false => next,
+        });
+        unnamed > u32::from(last)
     }
 
     /// Whether static routes of a VPC lead all addresses of a permission over managed peerings.
@@ -189,7 +190,7 @@ impl Rules<'_> {
         let routes = self.observed.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.is_static);
         let over_ours = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if self.managed(id).is_ok());
         let routed: CidrSet = routes.filter(|route| over_ours(&route.target)).map(|route| route.destination).collect();
-        CidrSet::from_iter([permission.from]).without(&routed).is_empty()
+        routed.spans(&permission.from)
     }
 
     fn own_rule(&self, id: &SecurityGroupRuleId) -> Option<&'static str> {
@@ -275,8 +276,7 @@ impl Rules<'_> {
         };
         if self.observed.routes_via(id).next().is_some() {
             Some("routes still target it")
-        } else if pair.ends().iter().any(|vpc| !self.context.is_proven(vpc) && !self.context.is_excluded(vpc, peering))
-        {
+        } else if pair.ends().into_iter().any(|vpc| self.context.is_missing_side(vpc, peering)) {
             Some("a side could not be read")
         } else if !self.context.protecting_meshes(pair, peering).is_empty() && !another && !self.overlapping(pair) {
             Some("a mesh still protects the pair")

@@ -220,9 +220,14 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether it replaces a stored policy that could not be read, so that nothing else in it is the operator's.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.mode, Mode::Unreadable(_))
+    }
+
     /// Whether peerd changes nothing of the mesh.
     pub fn is_frozen(&self) -> bool {
-        matches!(self.mode, Mode::Paused | Mode::Unreadable(_))
+        self.mode == Mode::Paused || self.is_unreadable()
     }
 
     /// Whether two members with these roles are connected.

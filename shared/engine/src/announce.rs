@@ -135,8 +135,9 @@ fn cut(findings: BTreeSet<Finding>, stack: &str) -> (BTreeSet<Finding>, BTreeMap
     let (mut kept, mut more) = (BTreeSet::new(), BTreeMap::new());
     let mut bytes = 0;
     for finding in findings {
-        bytes += stored_bytes(&finding, stack);
-        if kept.len() < MAX_FINDINGS && bytes <= MAX_BYTES {
+        let may_fit = more.is_empty() && kept.len() < MAX_FINDINGS;
+        bytes += if may_fit { stored_bytes(&finding, stack) } else { 0 };
+        if may_fit && bytes <= MAX_BYTES {
             kept.insert(finding);
         } else {
             *more.entry(finding.kind()).or_default() += 1;

@@ -17,7 +17,7 @@ use peerd_core::{
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
-use crate::observer::{KnownAccounts, Observer, RecordedMeshes};
+use crate::observer::{KnownAccounts, Observer};
 
 /// The number of paginated reads of an observation in each scope: peerings, route tables, security group rules, VPCs
 /// and security groups.
@@ -259,14 +259,14 @@ impl Observer<'_> {
             }
         }
         let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
-        let RecordedMeshes { policies, unrecorded } = self.recorded_meshes().await?;
-        let declared = policies.into_iter().filter_map(|(mesh, policy)| Some((mesh, policy?))).collect();
+        let meshes = self.recorded_meshes().await?;
+        let unrecorded = meshes.unrecorded.clone();
         let desired = DesiredState {
             deployment,
             role: self.settings.role.clone(),
             mesh,
             delete_approval: DeleteApproval::WithinLimits,
-            declared,
+            declared: meshes.declared(),
             accounts: known_accounts.accounts,
             organization: known_accounts.organization,
             indexed,

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::{AccountId, Accounts, MeshName, Organization, Policy, Region, Scope};
 
 use crate::error::InfraError;
-use crate::ports::MeshRecord;
-use crate::ports::{Clock, CloudRead, Registration, Store};
+use crate::ports::{Clock, CloudRead, MeshRecord, Registration, Store};
 use crate::settings::Settings;
 
 /// The ports that an observation needs.
@@ -92,6 +91,13 @@ pub struct RecordedMeshes {
     pub unrecorded: BTreeSet<MeshName>,
 }
 
+impl RecordedMeshes {
+    /// The declared meshes with their policies.
+    pub fn declared(self) -> BTreeMap<MeshName, Policy> {
+        self.policies.into_iter().filter_map(|(mesh, policy)| Some((mesh, policy?))).collect()
+    }
+}
+
 impl Observer<'_> {
     /// Returns every known account and scope: those of the deployment's parameters, those of its organizational units,
     /// and those that an operator registered.
@@ -140,6 +146,6 @@ impl Observer<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn declared(&self) -> Result<BTreeMap<MeshName, Policy>, InfraError> {
-        Ok(self.meshes().await?.into_iter().filter_map(|(mesh, policy)| Some((mesh, policy?))).collect())
+        Ok(self.recorded_meshes().await?.declared())
     }
 }

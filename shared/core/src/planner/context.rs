@@ -83,7 +83,7 @@ impl<'a> PlanContext<'a> {
 
     /// Whether a policy admits a CIDR block of a VPC.
     pub fn admits_cidr(&self, policy: &Policy, vpc: &VpcRef, cidr: &IpNet) -> bool {
-        self.vpcs.get(vpc).is_some_and(|known| policy.admit.cidrs.admit(cidr, known.amazon_provided))
+        self.vpcs.get(vpc).is_some_and(|known| policy.admit.cidrs.admits(cidr, known.amazon_provided))
     }
 
     /// The tags of a VPC, as read or as indexed; the index has only those that determine its role in its meshes.

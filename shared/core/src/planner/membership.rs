@@ -76,6 +76,11 @@ impl PlanContext<'_> {
             && peer.is_some_and(|peer| self.meshes_of(peer).iter().all(keeps_out))
     }
 
+    /// Whether a side of a peering was not read and counts all the same: policies do not exclude its account.
+    pub fn is_missing_side(&self, vpc: &VpcRef, peering: &Peering) -> bool {
+        !self.is_proven(vpc) && !self.is_excluded(vpc, peering)
+    }
+
     /// The VPCs that request this run's mesh and exceed its member limit. Connected VPCs keep their slots, then the earliest.
     pub(super) fn find_over_capacity(&self) -> BTreeSet<VpcRef> {
         let mesh = &self.desired.mesh;
@@ -144,7 +149,7 @@ impl PlanContext<'_> {
     fn roles_of(&self, pair: &Pair, policy: &Policy, unknown: Role) -> [Role; 2] {
         pair.ends().map(|vpc| match Role::requested(self.tags_of(vpc)) {
             Ok(Some(Role::Spoke)) | Err(_) => Role::Spoke,
-            Ok(Some(Role::Hub) | None) => match policy.hubs.name(vpc, &self.desired.organization) {
+            Ok(Some(Role::Hub) | None) => match policy.hubs.names(vpc, &self.desired.organization) {
                 Ok(true) => Role::Hub,
                 Ok(false) => Role::Spoke,
                 Err(_unlisted) => unknown,
@@ -197,12 +202,12 @@ impl PlanContext<'_> {
         let (Some(own), Some(policy)) = (self.cidrs_of(vpc), self.desired.declared.get(mesh)) else {
             return Vec::new();
         };
-        let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
-        if matches!(policy.mode, Mode::Unreadable(_)) {
+        if policy.is_unreadable() {
             return Vec::new(); // what it admits is unknown
         }
-        let is_excluded = |cidr: &IpNet| CidrSet::from_iter([*cidr]).without(&policy.routes.exclude).is_empty();
-        let outside = cidrs.iter().filter(|cidr| !self.admits_cidr(policy, vpc, cidr) && !is_excluded(cidr));
+        let Advertised { cidrs, refused } = Advertised::of(self.tags_of(vpc), own);
+        let is_refused = |cidr: &&IpNet| !self.admits_cidr(policy, vpc, cidr) && !policy.routes.exclude.spans(cidr);
+        let outside = cidrs.iter().filter(is_refused);
         let outside =
             outside.map(|cidr| Finding::CidrNotAdmitted { vpc: vpc.clone(), mesh: mesh.clone(), cidr: *cidr });
         let refused = refused.into_iter().map(|word| Finding::invalid_tag(vpc, tags::CIDRS, word, Expected::OwnCidrs));
@@ -218,7 +223,7 @@ impl PlanContext<'_> {
             return None;
         }
         let (vpc_ref, mesh) = (vpc.clone(), mesh.clone());
-        match policy.hubs.name(vpc, &self.desired.organization) {
+        match policy.hubs.names(vpc, &self.desired.organization) {
             Ok(false) if requested.is_some() => Some(Finding::NotAHub { vpc: vpc_ref, mesh }),
             Ok(_) => None,
             Err(unit) => {

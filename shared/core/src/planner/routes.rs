@@ -8,7 +8,7 @@ use super::decisions::Decisions;
 use super::quotas::{self, QuotaUsage};
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
-use crate::admission::is_private;
+use crate::admitted_ranges::is_private;
 use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
 use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
@@ -154,13 +154,16 @@ fn route_table(
 /// Reports the routes to gateways that routes over managed peerings override, existing ones and those that this plan adds:
 /// propagated ones to the same CIDR block, over which a static route takes precedence, and wider ones to private gateways.
 fn report_overridden(table: &RouteTable, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let mut gateways = table.routes.iter().filter(|r| r.is_propagated() || r.target.is_private_gateway()).peekable();
+    if gateways.peek().is_none() {
+        return;
+    }
     let existing = table.routes.iter().filter(|route| route.is_static && leads_over_managed_peering(route, context));
     let added = decisions.actions.iter().filter_map(|action| match action {
         Action::AddRoute { table: to, destination, .. } if *to == table.id => Some(*destination),
         _ => None,
     });
     let ours: Vec<IpNet> = existing.map(|route| route.destination).chain(added).collect();
-    let gateways = table.routes.iter().filter(|route| route.is_propagated() || route.target.is_private_gateway());
     for Route { destination: cidr, target, is_static, blackhole: _ } in gateways {
         let overrides = |ours: &&IpNet| cidr.contains(*ours) && (*ours != cidr || !is_static);
         let by: CidrSet = ours.iter().filter(overrides).copied().collect();

@@ -18,7 +18,6 @@ use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, PortsTag, SecurityGroup, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
-use crate::policy::{Mode, Policy};
 use crate::quotas::Quota;
 use crate::tags;
 
@@ -105,8 +104,8 @@ fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, decisio
 /// Reports what the policy of this mesh does not let a group allow.
 fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
     let (id, mesh) = (group.id.clone(), context.desired.mesh.clone());
-    let readable = |policy: &&Policy| !matches!(policy.mode, Mode::Unreadable(_));
-    let Some(policy) = context.desired.declared.get(&mesh).filter(readable) else { return };
+    let policy = context.desired.declared.get(&mesh).filter(|policy| !policy.is_unreadable());
+    let Some(policy) = policy else { return };
     match &policy.security_groups {
         None => decisions.report(Finding::SecurityGroupsOff { group: id, mesh }),
         Some(admitted) => {
@@ -213,13 +212,16 @@ impl RoutedPeers<'_> {
             && self.context.is_pair_proven(&pair.pair);
         let id = peering.map(|peering| &peering.id);
         let is_routed = |cidr: &IpNet| self.routes.iter().any(|(to, via)| to.contains(cidr) && Some(*via) == id);
-        let state = |cidr: &IpNet| match () {
-            () if self.is_routed_elsewhere(cidr, peer, id) => None,
-            () if is_connected && is_routed(cidr) => Some((*cidr, CidrState::Routed)),
-            () if (!is_connected && self.has_managed_table(pair)) || self.is_route_to_come(cidr) => {
+        let state = |cidr: &IpNet| {
+            if self.is_routed_elsewhere(cidr, peer, id) {
+                None
+            } else if is_connected && is_routed(cidr) {
+                Some((*cidr, CidrState::Routed))
+            } else if (!is_connected && self.has_managed_table(pair)) || self.is_route_to_come(cidr) {
                 Some((*cidr, CidrState::Awaited))
+            } else {
+                None
             }
-            () => None,
         };
         let parts = |cidr: &IpNet| self.allowed.iter().filter(|part| cidr.contains(*part)).filter_map(state).collect();
         let of_cidr = |cidr: &IpNet| match state(cidr) {
@@ -338,8 +340,8 @@ fn add(
 }
 
 /// Whether rules of a group that this mesh does not want may be revoked. They stay while a peer whose account the mesh admits
-/// cannot be read, because what it advertises is unknown, and while the mesh is undeclared or its admission undetermined, because neither proves that a VPC
-/// left.
+/// cannot be read, because what it advertises is unknown, and while the mesh is undeclared or its admission undetermined,
+/// because neither proves that a VPC left.
 fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
     let (vpc, mesh) = (&group.vpc, &context.desired.mesh);
     if !group.allows().meshes.contains(mesh) || !context.meshes_of(vpc).contains(mesh) {

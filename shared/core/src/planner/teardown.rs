@@ -105,11 +105,10 @@ fn awaits_successor(
 /// no mesh at all or only meshes that exclude the account of the other. The index is no proof for the other end: its tag may
 /// name another mesh by now.
 fn is_proven_unwanted(peering: &Peering, pair: &Pair, context: &PlanContext<'_>) -> bool {
-    let has_left = |vpc: &&VpcRef| context.is_proven(vpc) && context.meshes_of(vpc).is_empty();
+    let has_left = |vpc: &VpcRef| context.is_proven(vpc) && context.meshes_of(vpc).is_empty();
+    let is_out = |vpc: &VpcRef| has_left(vpc) || context.is_excluded(vpc, peering);
     context.protecting_meshes(pair, peering).is_empty()
-        && (context.is_pair_proven(pair)
-            || pair.ends().iter().any(has_left)
-            || pair.ends().iter().any(|vpc| context.is_excluded(vpc, peering)))
+        && (context.is_pair_proven(pair) || pair.ends().into_iter().any(is_out))
 }
 
 fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, decisions: &mut Decisions) {
@@ -222,7 +221,7 @@ fn count_by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<Me
 pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
     for Teardown { peering, pair, .. } in teardowns.allowed.iter().filter(|one| one.peering.status.is_live()) {
-        let unread = pair.ends().into_iter().find(|vpc| !context.is_proven(vpc) && !context.is_excluded(vpc, peering));
+        let unread = pair.ends().into_iter().find(|vpc| context.is_missing_side(vpc, peering));
         if let Some(unread) = unread {
             let (pair, peering, vpc) = (pair.clone(), peering.id.clone(), unread.clone());
             decisions.report(Finding::UnreadableRoutes { pair, peering, vpc });

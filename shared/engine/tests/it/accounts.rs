@@ -1,8 +1,11 @@
 //! Accounts of an organization: found by a sweep, admitted by unit, moved, suspended, removed.
 
-use peerd_core::{Finding, FindingKind, Policy, VpcRef};
+use peerd_core::{Finding, FindingKind, VpcRef};
 use peerd_testkit::world::unit;
 use peerd_testkit::{Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
+use serde_json::json;
+
+use crate::policies::declare;
 
 /// Creates a deployment in an organization. Accounts 1 and 2 are in the unit `prod`; account 3, which only the
 /// organization lists, is in `dev`.
@@ -15,20 +18,8 @@ fn swept(world: &mut World) {
     world.rest();
 }
 
-#[expect(clippy::unwrap_used, reason = "an invalid policy fails the test")]
 fn admit(world: &mut World, units: &str) {
-    let policy = format!(r#"{{"admit":{{"units":["{}"]}}}}"#, unit(units));
-    let policy = Policy::read(&mut serde_json::Deserializer::from_str(&policy)).unwrap();
-    world.declare(&mesh("prod"), policy);
-    world.rest();
-}
-
-#[expect(clippy::unwrap_used, reason = "an invalid policy fails the test")]
-fn admit_accounts(world: &mut World, numbers: &[u8]) {
-    let accounts: Vec<String> = numbers.iter().map(|n| account(*n).to_string()).collect();
-    let policy = Policy::read(serde_json::json!({"admit": {"accounts": accounts}})).unwrap();
-    world.declare(&mesh("prod"), policy);
-    world.rest();
+    declare(world, "prod", &json!({"admit": {"units": [unit(units)]}}).to_string());
 }
 
 fn members(world: &mut World) -> [VpcRef; 3] {
@@ -256,7 +247,7 @@ fn an_account_that_is_excluded_is_disconnected_without_its_help() {
     admit(&mut world, "root");
     assert!(world.connected(&a, &b) && world.connected(&a, &c));
     world.cloud.aws().set_account_unreachable(&account(2), true);
-    admit_accounts(&mut world, &[1, 3]);
+    declare(&mut world, "prod", &json!({"admit": {"accounts": [account(1), account(3)]}}).to_string());
     assert!(world.connected(&a, &c));
     assert_eq!((world.peering(&a, &b), world.peering(&b, &c)), (None, None));
     world.cloud.aws().set_account_unreachable(&account(3), true);

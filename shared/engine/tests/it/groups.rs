@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use peerd_core::tags::{ALLOW, PORTS, ROUTES};
-use peerd_core::{FindingKind, Permission, Policy, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
+use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
 use peerd_testkit::aws::AwsBehavior;
 use peerd_testkit::user_actions::table;
-use peerd_testkit::{MINUTE, World, mesh, scope};
+use peerd_testkit::{MINUTE, World, scope};
+
+use crate::policies::declare;
 
 /// Lets the security groups of both meshes allow some ports.
 fn with_ports() -> World {
@@ -14,11 +16,6 @@ fn with_ports() -> World {
         declare(&mut world, name, r#"{"security_groups":{"ports":["tcp/1-443","udp/53"]}}"#);
     }
     world
-}
-
-fn declare(world: &mut World, name: &str, policy: &str) {
-    world.declare(&mesh(name), Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap());
-    world.rest();
 }
 
 /// Creates three members of prod in three accounts, and a security group of the first that allows prod on port 443.

@@ -1,9 +1,10 @@
 //! The table is lost, or an item of it.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use peerd_core::{Policy, cidr};
+use peerd_core::cidr;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, mesh, scope};
+
+use crate::policies::declare;
 
 /// One sweep rebuilds a lost index, and peerd deletes nothing in the meantime.
 #[test]
@@ -32,8 +33,7 @@ fn a_mesh_whose_record_was_lost_is_not_changed_until_it_is_declared_again() {
     let [a, b] = [(1, "a"), (2, "b")].map(|(n, name)| world.vpc(name, scope(n, 0), &format!("10.{n}.0.0/16"), "prod"));
     world.rest();
     assert!(world.connected(&a, &b));
-    world.declare(&mesh("prod"), policy(r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#));
-    world.rest();
+    declare(&mut world, "prod", r#"{"admit":{"accounts":["111111111111","222222222222"]}}"#);
 
     world.store.lose_everything();
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod"); // reads account 3, which has no peering
@@ -46,11 +46,6 @@ fn a_mesh_whose_record_was_lost_is_not_changed_until_it_is_declared_again() {
     let findings = world.store.kept(&mesh("prod")).findings;
     assert!(findings.iter().any(|finding| finding.message().contains("its policy was lost")), "{findings:?}");
 
-    world.declare(&mesh("prod"), policy("{}"));
-    world.rest();
+    declare(&mut world, "prod", "{}");
     assert!(world.connected(&a, &b) && world.connected(&a, &c) && world.connected(&b, &c));
-}
-
-fn policy(text: &str) -> Policy {
-    Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap()
 }

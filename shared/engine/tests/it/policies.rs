@@ -18,7 +18,8 @@ fn prod() -> (World, [VpcRef; 3]) {
     (world, vpcs)
 }
 
-fn declare(world: &mut World, name: &str, policy: &str) {
+/// Declares a mesh with a policy and runs until nothing is left to do.
+pub fn declare(world: &mut World, name: &str, policy: &str) {
     let policy = Policy::read(&mut serde_json::Deserializer::from_str(policy)).unwrap();
     world.declare(&mesh(name), policy);
     world.rest();
