@@ -23,15 +23,18 @@ EXAMPLES = {
     "AWS::AccountId": "111111111111",
     "AWS::Region": "us-east-1",
     "AWS::StackName": "peerd",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:111111111111:stack/peerd/0a1b-2c-3d-4e-5f",
     "HubAccount": "111111111111",
     "HubRegion": "us-east-1",
     "RolePath": "/",
+    "SealSecretArn": "arn:aws:secretsmanager:us-east-1:111111111111:secret:peerd-seal-0123456789ab",
 }
 # The ARN of a resource by its type; {} is its logical id.
 ARNS = {
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:us-east-1:111111111111:table/{}",
     "AWS::Events::EventBus": "arn:aws:events:us-east-1:111111111111:event-bus/{}",
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:111111111111:log-group:{}:*",
+    "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:us-east-1:111111111111:secret:{}",
     "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:111111111111:{}",
 }
 # parliament reports a resource `*`, which the reads of a whole account need.

@@ -11,6 +11,7 @@ DEPLOYMENT = "peerd"
 
 ENV = "peerd:env"
 MANAGED_BY = "peerd:managed-by"
+SEAL = "peerd:seal"
 STATUS = "peerd:status"
 ALLOW = "peerd:allow"
 PORTS = "peerd:ports"

@@ -90,6 +90,7 @@ ACTIONS: Mapping[str, Mapping[str, Keys]] = {
     },
     "events:DescribeRule": _RULE,
     "events:ListTargetsByRule": _RULE,
+    "secretsmanager:GetSecretValue": {"Secret": ()},  # the name in the reference
     "organizations:ListAccountsForParent": _PARENT,
     "organizations:ListOrganizationalUnitsForParent": _PARENT,
     "servicequotas:ListServiceQuotas": {},

@@ -170,6 +170,11 @@ def _of_stack(call: ServiceCall) -> Iterator[Check]:
     yield call.check(call.arn(f"stack/{name}/*") if name else "*")
 
 
+def _of_secret(call: ServiceCall) -> Iterator[Check]:
+    secret = call.text("SecretId")
+    yield call.check(secret if secret.startswith("arn:") else call.arn(f"secret:{secret}-*"))
+
+
 _QUEUE_CALLS = (
     "SendMessage",
     "SendMessageBatch",
@@ -192,4 +197,5 @@ _BUILDERS: Mapping[str, Build] = {
     "organizations:ListOrganizationalUnitsForParent": _of_parent,
     "lambda:Invoke": _of_function,
     "cloudformation:DescribeStacks": _of_stack,
+    "secretsmanager:GetSecretValue": _of_secret,
 }

@@ -21,6 +21,7 @@ REGION = "us-east-1"
 ACCOUNT, PARTNER, OUTSIDER = "710000000001", "710000000002", "710000000003"
 MARK = {"peerd:managed-by": "peerd", "peerd:env": "prod"}
 OTHERS = {"peerd:managed-by": "other"}
+_OWNED = {"peerd__managed_by": "peerd", "peerd__seal": "0a1b"}
 _PEERING, _RULE = "vpc-peering-connection", "security-group-rule"
 
 Calls = Mapping[str, tuple[Check, ...]]
@@ -109,7 +110,7 @@ class Network:
         self.plain_rule = self._rule("udp", {})
 
     def calls_of_peerd(self) -> Calls:
-        ours, team = _keyed({"peerd__managed_by": "peerd", "peerd__env": "prod", "Name": "peerd"}), "network"
+        ours, team = _keyed({**_OWNED, "peerd__env": "prod", "Name": "peerd"}), "network"
         of_rule = {"peerd:managed-by": "peerd", "Name": "peerd"}
         return {
             "request a peering with a partner": self._create(self.member, PARTNER, ours | {"team": team}),
@@ -128,7 +129,9 @@ class Network:
             "change the tags of an own peering": tagging(
                 self.requested_marked, peerd__env="prod+b", team="b"
             ),
-            "release a peering": untagging(self.accepted_marked, "peerd:managed-by", "peerd:env"),
+            "release a peering": untagging(
+                self.accepted_marked, "peerd:managed-by", "peerd:seal", "peerd:env"
+            ),
             "authorize a marked rule": self._authorize(
                 self.allowing_group, {**of_rule, "peerd:env/prod": ""}
             ),

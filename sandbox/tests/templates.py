@@ -17,6 +17,7 @@ from sandbox.iam.policies import Policies, Role
 
 ROOT = Path(__file__).parents[2]
 _NO_VALUE = object()
+_STACK_UUID = "0a1b2c3d-0000-0000-0000-0123456789ab"
 
 
 @cache
@@ -46,6 +47,7 @@ class Stack:
             "AWS::AccountId": account,
             "AWS::Region": region,
             "AWS::StackName": "peerd",
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/peerd/{_STACK_UUID}",
             "AWS::NoValue": _NO_VALUE,
             **{key: _value(given, parameters.get(key)) for key, given in declared.items()},
         }
@@ -102,6 +104,8 @@ class Stack:
                 return f"arn:aws:events:{where}:rule/{bus}/{named_by('Name')}"
             case "AWS::Events::Rule":
                 return f"arn:aws:events:{where}:rule/{named_by('Name')}"
+            case "AWS::SecretsManager::Secret":
+                return f"arn:aws:secretsmanager:{where}:secret:{named_by('Name')}-GENERATED"
             case "AWS::Logs::LogGroup":
                 return f"arn:aws:logs:{where}:log-group:{named_by('LogGroupName')}:*"
             case other:
@@ -125,6 +129,8 @@ class Stack:
                 return self._resolve(if_true if self._holds({"Condition": condition}) else if_false)
             case "Fn::Join":
                 return argument[0].join(self._resolve(argument[1]))
+            case "Fn::Select":
+                return self._resolve(argument[1])[int(argument[0])]
             case "Fn::Split":
                 return self._resolve(argument[1]).split(argument[0])
             case "Fn::Sub" if isinstance(argument, str):

@@ -115,7 +115,7 @@ def change_of_role(action: str, role: str) -> Check:
 
 
 def test_the_program_has_as_many_tags_as_are_examined() -> None:
-    assert len(KEYS) == 10
+    assert len(KEYS) == 11
 
 
 @pytest.mark.parametrize("kind", CREATE)

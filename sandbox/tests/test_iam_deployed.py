@@ -100,7 +100,7 @@ def _comparable(policies: Policies) -> dict[str, Any]:
             **{arn: [document] for arn, document in policies.resources.items()},
         }
     )
-    named = json.loads(re.sub(r"(peerd-(?:SweepRole|Table))-\w+", r"\1", text))
+    named = json.loads(re.sub(r"(peerd-(?:SweepRole|Table|seal))-[\w-]+", r"\1", text))
     return {
         arn: sorted(json.dumps(json.loads(document)["Statement"], sort_keys=True) for document in documents)
         for arn, documents in named.items()

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("network")  # each worker would make its ow
 READ, APPLY = "peerd-operator-read", "peerd-operator-apply"
 POLICIES = combined(operators(HUB), operators(ACCOUNT))
 TABLE = f"arn:aws:dynamodb:{REGION}:{HUB}:table/peerd-Table-GENERATED"
+SECRET = f"arn:aws:secretsmanager:{REGION}:{HUB}:secret:peerd-seal-0123456789ab-GENERATED"
 _QUEUE = f"arn:aws:sqs:{REGION}:{HUB}:"
 _BUS_RULE = f"arn:aws:events:{REGION}:{HUB}:rule/peerd/peerd-"
 _RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/peerd-"
@@ -49,6 +50,7 @@ READS_OF_HUB = {
     "cloudformation:DescribeStacks": f"arn:aws:cloudformation:{REGION}:{HUB}:stack/peerd/*",
     "dynamodb:GetItem": TABLE,
     "dynamodb:Query": TABLE,
+    "secretsmanager:GetSecretValue": SECRET,
     "sqs:GetQueueAttributes": f"{_QUEUE}peerd-drift-repair-dead-letters",
     "events:DescribeRule": f"{_BUS_RULE}vpc-calls",
     "events:ListTargetsByRule": f"{_BUS_RULE}peering-calls",
@@ -63,6 +65,7 @@ OTHERWISE_NAMED = {"sts:GetCallerIdentity", "dynamodb:TransactWriteItems", "lamb
 NAMED = {
     "the hub's stack": [READS_OF_HUB["cloudformation:DescribeStacks"]],
     "the table": [TABLE],
+    "the secret of the seal": [SECRET],
     "the queues": [f"{_QUEUE}peerd-{it}{end}" for it in FUNCTIONS for end in ("", "-dead-letters")],
     "the three queues": [f"{_QUEUE}peerd-{it}" for it in FUNCTIONS],
     "the drift-repair queue": [f"{_QUEUE}peerd-drift-repair"],

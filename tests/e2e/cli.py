@@ -27,6 +27,14 @@ class CommandResult:
     err: str
 
 
+def write_config(folder: Path, text: str) -> str:
+    """Writes a peerd.toml, with a file of seal keys beside it, and returns its path."""
+    (folder / "peerd.key").write_text("0123456789abcdef" * 4 + "\n")
+    file = folder / "peerd.toml"
+    file.write_text(text)
+    return str(file)
+
+
 @cache
 def schema_for(command: str) -> Draft202012Validator | None:
     """Returns the schema of a command such as `mesh list`, or None if the command prints no JSON."""

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.client import checks
 from sandbox.client.control import Control
-from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS
+from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS, SEAL
 from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
 from tests.e2e.organization import Organization, organization
@@ -127,6 +127,57 @@ def test_the_ownership_tag_of_another_deployment_on_one_side_is_reported(
     ec2.delete_tags(Resources=[peering], Tags=[{"Key": MANAGED_BY}])
     world.control.sweep()
     world.until_settled(one, two)
+
+
+def test_peerds_tags_and_a_copied_seal_on_a_foreign_peering_change_nothing(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_connected(one, two)
+    three, four = world.vpc(HUB, HOME), world.vpc(SECOND, AWAY, cidr=(block := world.cidr()))
+    foreign, table = world.create_peering(three, four), world.main_table(three)
+    world.ec2(three).create_route(
+        RouteTableId=table, DestinationCidrBlock=block, VpcPeeringConnectionId=foreign
+    )
+    tags = [{"Key": key, "Value": value} for key, value in world.peering(one, two).tags.items()]
+    assert SEAL in {tag["Key"] for tag in tags}
+    for side in (three, four):
+        world.ec2(side).create_tags(Resources=[foreign], Tags=tags)
+
+    world.control.sweep()
+
+    said = f"{foreign} has peerd's tags but no valid seal"
+    world.eventually(lambda: [] if said in peerd.ok("status", mesh) else ["no finding"])
+    world.until_idle()
+    assert (world.peering(three, four).id, world.peering(three, four).status) == (foreign, "active")
+    assert world.routes(three)[block] == foreign
+    for side in (three, four):
+        world.ec2(side).delete_tags(Resources=[foreign], Tags=[{"Key": MANAGED_BY}])
+    world.control.sweep()
+    world.eventually(lambda: ["the finding is open"] if said in peerd.ok("status", mesh) else [])
+
+
+def test_a_peering_without_its_ownership_tag_is_recognized_by_its_seal(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_connected(one, two)
+    peering = world.peering(one, two)
+
+    def strip() -> None:
+        for side in (one, two):
+            world.ec2(side).delete_tags(Resources=[peering.id], Tags=[{"Key": MANAGED_BY}])
+
+    strip()
+    world.control.sweep()
+    world.until_settled(one, two)
+    assert world.peering(one, two).id == peering.id and world.peering(two, one).managed
+    strip()
+    for vpc in (one, two):
+        world.untag(vpc)
+    world.until_disconnected(one, two)
 
 
 def test_an_account_that_the_policy_excludes_is_cut_off_without_its_help(

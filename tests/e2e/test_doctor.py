@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.client.model import ACCOUNTS, REGIONS
-from tests.e2e.cli import Peerd
+from tests.e2e.cli import Peerd, write_config
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -154,9 +154,7 @@ def test_dead_letters_are_reported(world: World, peerd: Peerd, run_doctor: RunDo
 def test_without_a_deployment_the_roles_of_a_file_are_checked_and_events_are_not(
     tmp_path: Path, run_doctor: RunDoctor
 ) -> None:
-    file = tmp_path / "peerd.toml"
-    file.write_text(FILE)
-    report = run_doctor("--file", str(file))
+    report = run_doctor("--file", write_config(tmp_path, FILE))
     assert (report["hub"], failed_checks(report)) == ([], [])
     assert [it["account"] for it in report["scopes"]] == [HUB, SECOND]
     assert not any("trail" in check["text"] for it in report["scopes"] for check in it["checks"])

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS
-from tests.e2e.cli import Peerd
+from tests.e2e.cli import Peerd, write_config
 from tests.e2e.world import READS, World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -22,9 +22,8 @@ def eventless_world(world: World) -> World:
     return world
 
 
-def write_config(folder: Path, mesh: str, **policy: object) -> str:
+def write_mesh(folder: Path, mesh: str, **policy: object) -> str:
     """Writes a peerd.toml with one mesh and returns its path."""
-    file = folder / "peerd.toml"
     lines = [
         f"accounts = {json.dumps(ACCOUNTS)}",
         f"regions = {json.dumps(REGIONS)}",
@@ -32,14 +31,13 @@ def write_config(folder: Path, mesh: str, **policy: object) -> str:
         f"[meshes.{mesh}]",
         *(f"{key} = {json.dumps(value)}" for key, value in policy.items()),
     ]
-    file.write_text("\n".join(lines) + "\n")
-    return str(file)
+    return write_config(folder, "\n".join(lines) + "\n")
 
 
 def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
     eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file = write_config(tmp_path, "solo")
+    file = write_mesh(tmp_path, "solo")
     one, two = eventless_world.vpc(HUB, HOME, mesh="solo"), eventless_world.vpc(SECOND, AWAY, mesh="solo")
     three = eventless_world.vpc(THIRD, HOME, mesh="solo")
 
@@ -77,7 +75,7 @@ def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
 def test_a_saved_plan_is_applied_only_while_it_is_current(
     eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file, saved = write_config(tmp_path, "saved"), str(tmp_path / "plan.json")
+    file, saved = write_mesh(tmp_path, "saved"), str(tmp_path / "plan.json")
     one, two = eventless_world.vpc(HUB, HOME, mesh="saved"), eventless_world.vpc(SECOND, AWAY, mesh="saved")
     peerd.ok("plan", "--file", file, "--out", saved)
     eventless_world.untag(two)
@@ -98,7 +96,7 @@ def test_a_saved_plan_is_applied_only_while_it_is_current(
 def test_a_saved_plan_permits_nothing_that_it_does_not_contain(
     eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file, saved = write_config(tmp_path, "bound"), tmp_path / "plan.json"
+    file, saved = write_mesh(tmp_path, "bound"), tmp_path / "plan.json"
     one, two = eventless_world.vpc(HUB, HOME, mesh="bound"), eventless_world.vpc(SECOND, AWAY, mesh="bound")
     peerd.ok("plan", "--file", file, "--out", str(saved))
     plan = json.loads(saved.read_text())
@@ -120,7 +118,7 @@ def test_a_saved_plan_permits_nothing_that_it_does_not_contain(
 
 
 def test_a_role_of_one_account_is_refused_before_anything_is_read(peerd: Peerd, tmp_path: Path) -> None:
-    file = write_config(tmp_path, "solo")
+    file = write_mesh(tmp_path, "solo")
     Path(file).write_text(Path(file).read_text().replace(ROLE, f"arn:aws:iam::{HUB}:role/{ROLE}"))
 
     refused = peerd.run("plan", "--file", file)
@@ -154,7 +152,7 @@ def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_pl
 def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
     eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    invalid = peerd.run("plan", "--file", write_config(tmp_path, "solo", topology="ring"))
+    invalid = peerd.run("plan", "--file", write_mesh(tmp_path, "solo", topology="ring"))
     assert (
         invalid.code == 1 and "[meshes.solo]: policy field `topology`: unknown variant `ring`" in invalid.err
     )
@@ -163,7 +161,7 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
     missing = peerd.run("plan", "--file", str(tmp_path / "nosuch.toml"))
     assert missing.code == 1 and "nosuch.toml not read" in missing.err
 
-    file = write_config(tmp_path, "solo")
+    file = write_mesh(tmp_path, "solo")
     Path(file).write_text(Path(file).read_text().replace(ROLE, "no-such-role"))
     unreadable = peerd.ok("plan", "--file", file)
     assert unreadable.count("! unreadable") == 6 and "no changes" in unreadable

@@ -11,7 +11,15 @@ from jsonschema import Draft202012Validator
 
 from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS
-from tests.e2e.cli import SCHEMAS, Peerd, check_json, command_in, is_json_requested, schema_for
+from tests.e2e.cli import (
+    SCHEMAS,
+    Peerd,
+    check_json,
+    command_in,
+    is_json_requested,
+    schema_for,
+    write_config,
+)
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -24,12 +32,12 @@ CHECK = {"result": "fail", "text": "there is no trail", "remedy": "make one"}
 GOOD = {"healthy": False, "hub": [CHECK], "scopes": [{"account": HUB, "region": HOME, "checks": []}]}
 
 
-def write_config(folder: Path, role: str) -> str:
+def write_role(folder: Path, role: str) -> str:
     """Writes a peerd.toml with the mesh `json` and returns its path."""
-    file = folder / "peerd.toml"
     accounts, regions = json.dumps(ACCOUNTS), json.dumps(REGIONS)
-    file.write_text(f'accounts = {accounts}\nregions = {regions}\nrole = "{role}"\n[meshes.json]\n')
-    return str(file)
+    return write_config(
+        folder, f'accounts = {accounts}\nregions = {regions}\nrole = "{role}"\n[meshes.json]\n'
+    )
 
 
 def parts(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -146,7 +154,7 @@ def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
     world.control.drop_events(True)
-    saved, options = tmp_path / "plan.json", ("--file", write_config(tmp_path, "sandbox-admin"), "--json")
+    saved, options = tmp_path / "plan.json", ("--file", write_role(tmp_path, "sandbox-admin"), "--json")
     block = world.cidr()
     one, two = world.vpc(HUB, HOME, mesh="json"), world.vpc(SECOND, AWAY, cidr=block, mesh="json")
     twin = world.vpc(THIRD, HOME, cidr=block, mesh="json")
@@ -172,7 +180,7 @@ def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
 def test_a_plan_with_unreadable_scopes_and_a_failing_doctor_print_json(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
-    file = write_config(tmp_path, "no-such-role")
+    file = write_role(tmp_path, "no-such-role")
     plan = json.loads(peerd.ok("plan", "--file", file, "--json"))
     assert {it["kind"] for it in plan["meshes"]["json"]["findings"]} == {"unreadable"}
 
@@ -184,7 +192,7 @@ def test_a_plan_with_unreadable_scopes_and_a_failing_doctor_print_json(
 
 def test_a_partial_run_is_printed_with_its_failures(world: World, peerd: Peerd, tmp_path: Path) -> None:
     world.control.drop_events(True)
-    file = write_config(tmp_path, "sandbox-admin")
+    file = write_role(tmp_path, "sandbox-admin")
     one, two = world.vpc(HUB, HOME, mesh="json"), world.vpc(SECOND, AWAY, mesh="json")
     denied = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
     fault = {"service": "ec2", "action": "CreateRoute", "account": SECOND} | denied

@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from tests.e2e import cli
 from tests.e2e.cli import Peerd
 from tests.e2e.world import World
 
@@ -67,13 +69,7 @@ def pair(world: World, mesh: str, peerd: Peerd) -> tuple[Vpc, Vpc]:
 @pytest.fixture
 def write_config(tmp_path: Path) -> Callable[[str], str]:
     """Writes a peerd.toml."""
-
-    def write_config(text: str) -> str:
-        file = tmp_path / "peerd.toml"
-        file.write_text(text)
-        return str(file)
-
-    return write_config
+    return partial(cli.write_config, tmp_path)
 
 
 def backend_config(role: str) -> str:

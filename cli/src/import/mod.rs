@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use futures::{StreamExt, stream};
 use peerd_aws::{AwsCloud, Sessions, Stack};
-use peerd_core::{MeshName, ObservedState, Policy, Scope, VpcId};
+use peerd_core::{Deployment, MeshName, ObservedState, Policy, Scope, SealKeys, Seals, VpcId};
 use peerd_engine::error::chain;
 use peerd_engine::{AccountRegistry, CloudRead, CloudWrite, KnownAccounts, MembershipIndex, Message, Queue, Work};
 
@@ -81,7 +81,7 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
         bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
     let cloud = AwsCloud::new(Sessions::load(role_arn(&role)?, None, SESSION.to_owned()).await);
-    let observed = observe(&cloud, old.vpcs()).await;
+    let observed = observe(&cloud, old.vpcs(), &deployed.name).await;
     let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
@@ -96,7 +96,10 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
 }
 
 /// Reads VPCs and the peerings of their scopes. Records the scopes that cannot be read.
-async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> ObservedState {
+///
+/// It verifies no seal: a peering with an ownership tag is not imported, whichever principal wrote the tag.
+async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>, deployment: &Deployment) -> ObservedState {
+    let seals = Seals::new(deployment.clone(), SealKeys::default());
     let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
         let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
         (scope, vpcs.and_then(|vpcs| Ok((vpcs, peerings?))))
@@ -107,7 +110,7 @@ async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>) -> Ob
         match answer {
             Ok((vpcs, peerings)) => {
                 observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)));
-                peerings.into_iter().for_each(|view| observed.add_peering(&scope, view));
+                peerings.into_iter().for_each(|view| observed.add_peering(&scope, view, &seals));
                 observed.scopes.insert(scope, Ok(()));
             }
             Err(error) => drop(observed.scopes.insert(scope, Err(chain(&error)))),

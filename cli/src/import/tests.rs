@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{MeshName, ObservedState, PeeringStatus, PeeringView, Policy, Scope, Tags, Vpc, VpcRef};
+use peerd_core::{
+    MeshName, ObservedState, PeeringStatus, PeeringView, Policy, Scope, SealKeys, Seals, Tags, Vpc, VpcRef,
+};
 
 use super::plan::{self, Import, Known};
 use super::{legacy_config, render};
@@ -81,7 +83,8 @@ impl World {
         let tags: Tags = current.into_iter().filter(|_| !environment.is_empty()).collect();
         for side in [&requester, &accepter] {
             let view = PeeringView::new(id.parse().unwrap(), [&requester, &accepter], status.clone(), tags.clone());
-            self.observed.add_peering(&side.scope, view);
+            let seals = Seals::new("peerd".parse().unwrap(), SealKeys::default());
+            self.observed.add_peering(&side.scope, view, &seals);
         }
     }
 

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use peerd_aws::{AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration};
+use peerd_aws::{
+    AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration, seal_keys,
+};
 use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::{SealKeys, Seals};
 use peerd_engine::memory_store::MemoryStore;
 use peerd_engine::{
     Bus, Clock, Engine, InfraError, Message, Notification, Observer, OrganizationsClient, Queue, Settings, Store,
@@ -87,9 +90,11 @@ impl Backend {
     async fn of_file(file: &Path) -> Result<Self> {
         let text = input::read(file)?;
         let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
-        let Config { deployment, accounts, units, regions, role, external_id, meshes } = config;
+        let Config { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes } = config;
+        let keys = read_seal_keys(&file.parent().unwrap_or(Path::new("")).join(seal_key_file))?;
         let sessions = Sessions::load(config::role_arn(&role)?, external_id, config::SESSION.to_owned()).await;
         let settings = Settings {
+            seals: Seals::new(deployment.clone(), keys),
             deployment,
             meshes: [].into(),
             accounts,
@@ -111,11 +116,13 @@ impl Backend {
                 "there is no {FILE} here; for the stack {stack}, name the role to assume in each account with --role"
             );
         };
-        let deployed = Stack::of_stack(&configuration().await, stack).await?;
-        let Stack { name, store, queue, bus, meshes, accounts, regions, queues: _, hub: _, stack, stack_arn } =
-            deployed;
+        let configuration = configuration().await;
+        let deployed = Stack::of_stack(&configuration, stack).await?;
+        let keys = seal_keys(&configuration, &deployed.seal_secret).await?;
+        let Stack { name, store, queue, bus, meshes, accounts, regions, stack, stack_arn, .. } = deployed;
         let sessions = Sessions::load(config::role_arn(&role)?, None, config::SESSION.to_owned()).await;
         let settings = Settings {
+            seals: Seals::new(name.clone(), keys),
             deployment: name,
             meshes,
             accounts,
@@ -214,6 +221,19 @@ impl Backend {
             worker: &self.worker,
         }
     }
+}
+
+/// Reads the keys of the seals from a file.
+fn read_seal_keys(file: &Path) -> Result<SealKeys> {
+    let name = input::name(file);
+    let remedy = || {
+        format!(
+            "without the key that sealed them, peerd does not recognize its peerings; for a new deployment, create a key \
+             with `openssl rand -hex 32 > {name}`, and keep it secret and safe"
+        )
+    };
+    let text = input::read(file).with_context(remedy)?;
+    SealKeys::parse(&text).with_context(|| format!("{name} is not a valid key file"))
 }
 
 /// A bus and a queue that do nothing, without a hub: there are no follow-up messages, and the output reports what is

@@ -1,6 +1,7 @@
 //! `peerd.toml`: the settings and policies that a deployment has in its stack and table, for use without a deployment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Policy, Region};
@@ -21,6 +22,8 @@ pub struct Config {
     pub role: String,
     /// The external id that the role's trust policy requires.
     pub external_id: Option<String>,
+    /// The file with the keys of the seals; a relative path begins at the directory of `peerd.toml`.
+    pub seal_key_file: PathBuf,
     /// The meshes with their policies.
     pub meshes: BTreeMap<MeshName, Policy>,
 }
@@ -36,6 +39,7 @@ struct Written {
     regions: BTreeSet<Region>,
     role: String,
     external_id: Option<String>,
+    seal_key_file: Option<PathBuf>,
     #[serde(default)]
     meshes: BTreeMap<String, toml::Table>,
 }
@@ -45,7 +49,8 @@ struct Written {
 /// # Errors
 /// When the file is invalid. The error names the field.
 pub fn read(text: &str) -> Result<Config> {
-    let Written { deployment, accounts, units, regions, role, external_id, meshes } = toml::from_str(text)?;
+    let Written { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes } =
+        toml::from_str(text)?;
     if accounts.is_empty() && units.is_empty() {
         bail!("neither `accounts` nor `units` is set, so there is nothing to scan");
     }
@@ -60,8 +65,12 @@ pub fn read(text: &str) -> Result<Config> {
         Some(deployment) => deployment,
         None => "peerd".parse()?,
     };
-    Ok(Config { deployment, accounts, units, regions, role, external_id, meshes: read })
+    let seal_key_file = seal_key_file.unwrap_or_else(|| SEAL_KEY_FILE.into());
+    Ok(Config { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes: read })
 }
+
+/// The file with the keys of the seals, by default.
+const SEAL_KEY_FILE: &str = "peerd.key";
 
 /// The name of the program's sessions in CloudTrail's records of its calls.
 pub const SESSION: &str = "peerd-cli";

@@ -4,13 +4,26 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use peerd_core::ids::IdError;
+use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region, SealKeys, Seals};
 use peerd_engine::{Settings, role_name};
 
 /// The environment variables of a function, read and checked once at its start.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// The configuration of the engine.
-    pub settings: Settings,
+    /// `PEERD_SEAL_SECRET`: the ARN of the secret with the keys of the seals.
+    pub seal_secret: String,
+    /// `PEERD_DEPLOYMENT`: the name of the deployment.
+    pub deployment: Deployment,
+    /// `PEERD_MESHES`: meshes declared with the default policy.
+    pub meshes: BTreeSet<MeshName>,
+    /// `PEERD_ACCOUNTS`: the configured accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// `PEERD_UNITS`: organizational units and roots.
+    pub units: BTreeSet<OrganizationalUnitId>,
+    /// `PEERD_REGIONS`: the Regions of the accounts.
+    pub regions: BTreeSet<Region>,
+    /// `PEERD_STACK`: the name of the hub's stack.
+    pub stack: String,
     /// `PEERD_TABLE`: the DynamoDB table.
     pub table: String,
     /// `PEERD_QUEUE_URL`: the function's own queue, also for its follow-up messages.
@@ -56,17 +69,27 @@ impl Environment {
         if !spoke_role.contains("{account}") {
             return Err(EnvironmentError::RoleWithoutAccount(spoke_role));
         }
-        let settings = Settings {
+        Ok(Self {
+            seal_secret: required("PEERD_SEAL_SECRET")?,
             deployment: parse("PEERD_DEPLOYMENT", &required("PEERD_DEPLOYMENT")?)?,
             meshes: list("PEERD_MESHES", get("PEERD_MESHES"))?,
             accounts: list("PEERD_ACCOUNTS", get("PEERD_ACCOUNTS"))?,
             units: list("PEERD_UNITS", get("PEERD_UNITS"))?,
             regions: list("PEERD_REGIONS", get("PEERD_REGIONS"))?,
-            role: role_name(&spoke_role).to_owned(),
             stack: required("PEERD_STACK")?,
-        };
-        let (table, queue_url, bus) = (required("PEERD_TABLE")?, required("PEERD_QUEUE_URL")?, required("PEERD_BUS")?);
-        Ok(Self { settings, table, queue_url, bus, spoke_role, external_id: required("PEERD_EXTERNAL_ID")? })
+            table: required("PEERD_TABLE")?,
+            queue_url: required("PEERD_QUEUE_URL")?,
+            bus: required("PEERD_BUS")?,
+            spoke_role,
+            external_id: required("PEERD_EXTERNAL_ID")?,
+        })
+    }
+
+    /// The configuration of the engine, with the keys of the seals.
+    pub fn settings(&self, keys: SealKeys) -> Settings {
+        let Self { deployment, meshes, accounts, units, regions, stack, spoke_role, .. } = self.clone();
+        let (seals, role) = (Seals::new(deployment.clone(), keys), role_name(&spoke_role).to_owned());
+        Settings { deployment, seals, meshes, accounts, units, regions, role, stack }
     }
 }
 
@@ -99,6 +122,7 @@ mod tests {
                 "PEERD_BUS" => "peerd",
                 "PEERD_SPOKE_ROLE" => "arn:aws:iam::{account}:role/peerd-spoke",
                 "PEERD_EXTERNAL_ID" => "secret",
+                "PEERD_SEAL_SECRET" => "arn:aws:secretsmanager:us-east-1:111111111111:secret:peerd-seal",
                 "PEERD_STACK" => "peerd",
                 _ => return None,
             };
@@ -108,8 +132,8 @@ mod tests {
 
     #[test]
     fn lists_are_separated_by_commas_and_may_be_empty() {
-        assert_eq!(read("", "").unwrap().settings.meshes.len(), 2);
-        assert!(read("PEERD_ACCOUNTS", "").unwrap().settings.accounts.is_empty());
+        assert_eq!(read("", "").unwrap().meshes.len(), 2);
+        assert!(read("PEERD_ACCOUNTS", "").unwrap().accounts.is_empty());
     }
 
     #[test]

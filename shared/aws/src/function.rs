@@ -8,7 +8,8 @@ use peerd_engine::{Clock, Delivery, Engine, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AwsCloud, DynamoStore, Environment, EventBridgeBus, Examined, OrganizationsApi, Sessions, SqsQueue, telemetry,
+    AwsCloud, DynamoStore, Environment, EventBridgeBus, Examined, OrganizationsApi, Sessions, SqsQueue, secrets,
+    telemetry,
 };
 
 /// The time before the timeout that is reserved for calls in progress and for follow-up messages, in milliseconds.
@@ -34,15 +35,20 @@ impl Clock for SystemClock {
 /// Runs the function until Lambda ends it.
 ///
 /// # Errors
-/// When the environment is incomplete or wrong, or Lambda's runtime API fails.
+/// When the environment is incomplete or wrong, the seal keys cannot be read, or Lambda's runtime API fails.
 pub async fn serve() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::read(|name| std::env::var(name).ok()).inspect_err(|error| {
         tracing::error!(error = peerd_engine::error::chain(error), "function not configured");
     })?;
-    let Environment { settings, table, queue_url, bus, spoke_role, external_id } = environment;
-    let sessions =
-        Sessions::load(spoke_role, Some(external_id), session_name(&variable(FUNCTION), &variable(LOG_STREAM))).await;
+    let session_name = session_name(&variable(FUNCTION), &variable(LOG_STREAM));
+    let Environment { spoke_role, external_id, .. } = environment.clone();
+    let sessions = Sessions::load(spoke_role, Some(external_id), session_name).await;
+    let keys = secrets::seal_keys(sessions.base(), &environment.seal_secret).await.inspect_err(|error| {
+        tracing::error!(error = peerd_engine::error::chain(error), "seal keys not read");
+    })?;
+    let settings = environment.settings(keys);
+    let Environment { table, queue_url, bus, .. } = environment;
     let store = DynamoStore::new(sessions.base(), table);
     let queue = SqsQueue::new(sessions.base(), queue_url);
     let bus = EventBridgeBus::new(sessions.base(), bus);

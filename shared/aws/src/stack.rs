@@ -20,6 +20,8 @@ pub struct Stack {
     pub stack_arn: String,
     /// The name of the deployment, which is the value of its ownership tags.
     pub name: Deployment,
+    /// The ARN of the secret with the keys of its seals.
+    pub seal_secret: String,
     /// Its table.
     pub store: DynamoStore,
     /// Its bus.
@@ -95,6 +97,7 @@ impl Stack {
             stack: stack.to_owned(),
             stack_arn,
             name: name.ok_or_else(|| foreign("parameter Deployment"))?,
+            seal_secret: output("SealSecretArn")?,
             bus: EventBridgeBus::new(config, bus),
             hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),
             meshes: list(&parameters, "Meshes"),

@@ -179,7 +179,12 @@ impl fmt::Display for Action {
             }
             Self::AcceptPeering { peering, scope } => write!(f, "* peering {peering} accept in {scope}"),
             Self::TagPeering { peering, scope, tags } => {
-                let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                // A seal says nothing to a reader.
+                let line = |(key, value): (&String, &String)| match key.as_str() {
+                    tags::SEAL => key.clone(),
+                    _ => format!("{key}={value}"),
+                };
+                let tags: Vec<String> = tags.iter().map(line).collect();
                 write!(f, "* peering {peering} in {scope} tags {}", tags.join(" "))
             }
             Self::ReleasePeering { peering, scope } => write!(f, "* peering {peering} in {scope} is released"),

@@ -10,6 +10,7 @@ use crate::cidr::CidrSet;
 use crate::ids::{AccountId, Deployment, MeshName, VpcRef};
 use crate::organization::Organization;
 use crate::policy::Policy;
+use crate::seal::Seals;
 use crate::tags::Tags;
 use crate::time::Timestamp;
 
@@ -95,6 +96,8 @@ pub struct Accounts {
 pub struct DesiredState {
     /// The deployment that owns the resources: the value of `peerd:managed-by`.
     pub deployment: Deployment,
+    /// Its seals.
+    pub seals: Seals,
     /// The name of the role that peerd assumes in each account, for remedies.
     pub role: String,
     /// The mesh of this run.

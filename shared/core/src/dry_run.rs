@@ -51,7 +51,7 @@ pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<Plan
         }
         for action in todo {
             let effect = predicted(&action, &mut made);
-            observed.apply_effect(&action, effect);
+            observed.apply_effect(&action, effect, &desired.seals);
             steps.push(Step { pair: action.pair(&observed), action });
         }
     }

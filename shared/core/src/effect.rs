@@ -5,6 +5,7 @@ use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupRuleId};
 use crate::ingress::{Ingress, IngressRule};
 use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
+use crate::seal::Seals;
 use crate::tags;
 
 /// What an applied action changed, as far as the next pass of the planner depends on it.
@@ -44,7 +45,7 @@ impl Action {
 
 impl ObservedState {
     /// Applies what the call of an action returned, so that the next pass need not read everything again.
-    pub fn apply_effect(&mut self, action: &Action, effect: Effect) {
+    pub fn apply_effect(&mut self, action: &Action, effect: Effect, seals: &Seals) {
         match (action, effect) {
             (Action::AuthorizeIngress { group, .. }, Effect::Refused(why)) => {
                 drop(self.run.full_groups.insert(group.clone(), why))
@@ -53,7 +54,7 @@ impl ObservedState {
                 self.run.quota_refusals.extend(action.pair(self).map(|pair| (pair, why)));
             }
             (Action::CreatePeering { pair, .. }, Effect::Peering(view)) => {
-                self.add_peering(&pair.requester().scope, *view);
+                self.add_peering(&pair.requester().scope, *view, seals);
             }
             (
                 Action::AcceptPeering { peering, .. }
@@ -102,10 +103,14 @@ impl ObservedState {
             }
             (Action::TagPeering { scope, tags, .. }, _) => {
                 peering.tags.entry(scope.clone()).or_default().extend(tags.clone());
+                if tags.contains_key(tags::SEAL) {
+                    peering.sealed_in.insert(scope.clone());
+                }
             }
             (Action::ReleasePeering { scope, .. }, _) => {
                 if let Some(current) = peering.tags.get_mut(scope) {
                     current.retain(|key, _| !tags::OWNERSHIP_KEYS.contains(&key.as_str()));
+                    peering.sealed_in.remove(scope);
                 }
             }
             (Action::SetDns { vpc, on, .. }, _) => drop(peering.dns.insert(vpc.clone(), *on)),

@@ -48,6 +48,9 @@ pub enum Finding {
     UnreadableRoutes { pair: Pair, peering: PeeringId, vpc: VpcRef },
     /// A peering that this deployment does not own connects two members.
     ForeignPeering { pair: Pair, peering: PeeringId, mesh: MeshName, deployment: String },
+    /// A peering has the ownership tag of this deployment, in these scopes, but no seal: peerd did not make it, or a principal
+    /// removed the seal.
+    UnsealedPeering { pair: Pair, peering: PeeringId, mesh: MeshName, scopes: BTreeSet<Scope> },
     /// One side of an owned peering has the ownership tag of another deployment.
     OtherOwnershipTag { pair: Pair, peering: PeeringId, scope: Scope, deployment: String },
     /// AWS failed an earlier request for the pair.
@@ -197,6 +200,7 @@ impl Finding {
             | Self::UnprovenPeering { .. }
             | Self::UnreadableRoutes { .. } => FindingKind::Unreadable,
             Self::ForeignPeering { .. }
+            | Self::UnsealedPeering { .. }
             | Self::OtherOwnershipTag { .. }
             | Self::FailedPeering { .. }
             | Self::ForeignRoute { .. }
@@ -260,6 +264,7 @@ impl Finding {
             Self::UnprovenPeering { pair, .. }
             | Self::UnreadableRoutes { pair, .. }
             | Self::ForeignPeering { pair, .. }
+            | Self::UnsealedPeering { pair, .. }
             | Self::OtherOwnershipTag { pair, .. }
             | Self::FailedPeering { pair, .. }
             | Self::CidrOverlap { pair, .. }

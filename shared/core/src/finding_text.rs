@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
-use crate::ids::MeshName;
+use crate::ids::{MeshName, PeeringId, Scope};
 use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
@@ -64,6 +64,11 @@ pub(crate) fn command(stack: &str, line: &str) -> String {
     format!("`peerd {line}{flag}`")
 }
 
+/// The command that removes an ownership tag from one side of a peering.
+fn remove_mark(peering: &PeeringId, Scope { account, region }: &Scope) -> String {
+    format!("in {account}: `aws ec2 delete-tags --region {region} --resources {peering} --tags Key=peerd:managed-by`")
+}
+
 impl Finding {
     /// What is wrong, without the subject.
     pub fn message(&self) -> String {
@@ -92,6 +97,9 @@ impl Finding {
             }
             Self::ForeignPeering { peering, deployment, .. } => {
                 format!("{peering} already connects them, and {deployment} does not own it")
+            }
+            Self::UnsealedPeering { peering, .. } => {
+                format!("{peering} has peerd's tags but no valid seal, so peerd did not make it and does not change it")
             }
             Self::OtherOwnershipTag { peering, scope, deployment, .. } => {
                 format!(
@@ -219,10 +227,12 @@ impl Finding {
                 "adopt it with {}, or delete it, and peerd creates its own",
                 peerd(format!("adopt --mesh {mesh} {peering}"))
             ),
-            Self::OtherOwnershipTag { peering, scope, .. } => format!(
-                "remove that tag, in {}: `aws ec2 delete-tags --region {} --resources {peering} --tags Key=peerd:managed-by`",
-                scope.account, scope.region
-            ),
+            Self::UnsealedPeering { peering, mesh, scopes, .. } => {
+                let adopt = peerd(format!("adopt --mesh {mesh} {peering}"));
+                let commands: Vec<String> = scopes.iter().map(|scope| remove_mark(peering, scope)).collect();
+                format!("if it connects two members, adopt it with {adopt}; else remove the tag, {}", commands.join("; "))
+            }
+            Self::OtherOwnershipTag { peering, scope, .. } => format!("remove that tag, {}", remove_mark(peering, scope)),
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()
             }

@@ -12,7 +12,7 @@ use crate::ingress::{Permission, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
 use crate::planner::PlanContext;
-use crate::tags::{self, TableTag};
+use crate::tags::{self, TableTag, Tags};
 
 /// The violations of a plan, one sentence each; empty for a sound plan.
 pub fn lint(plan: &Plan, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
@@ -70,7 +70,7 @@ impl Rules<'_> {
                 .err()
                 .filter(|_| !self.adopted(peering))
                 .or_else(|| self.other_mark(peering, scope)),
-            Action::ReleasePeering { peering, .. } => self.managed(peering).err(),
+            Action::ReleasePeering { peering, scope } => self.releasable(peering, scope),
             Action::SetDns { peering, on, .. } => self.resolve(peering, *on),
             Action::AddRoute { table, destination, peering, .. } => self
                 .route(table, destination, peering)
@@ -89,18 +89,26 @@ impl Rules<'_> {
 
     fn managed(&self, id: &PeeringId) -> Result<&Peering, &'static str> {
         let peering = self.observed.peerings.get(id).ok_or("the peering was not read")?;
-        if peering.is_managed_by(&self.desired.deployment) { Ok(peering) } else { Err("the peering is foreign") }
+        if peering.is_owned() { Ok(peering) } else { Err("the peering is foreign") }
+    }
+
+    /// A release removes only tags of this deployment.
+    fn releasable(&self, id: &PeeringId, scope: &Scope) -> Option<&'static str> {
+        let is_released = self.desired.declared.values().any(|policy| policy.release.contains(id));
+        let unnamed = || (!is_released).then_some("no policy releases it");
+        self.managed(id).err().or_else(unnamed).or_else(|| self.other_mark(id, scope))
     }
 
     fn other_mark(&self, id: &PeeringId, scope: &Scope) -> Option<&'static str> {
-        let mark = self.observed.peerings.get(id)?.tags.get(scope)?.get(tags::MANAGED_BY)?;
-        (mark != self.desired.deployment.as_str()).then_some("the side has the tag of another deployment")
+        let current = self.observed.peerings.get(id)?.tags.get(scope)?;
+        tags::other_owner(current, &self.desired.deployment).map(|_| "the side has the tag of another deployment")
     }
 
     fn adopted(&self, id: &PeeringId) -> bool {
         let named = self.desired.declared.values().any(|policy| policy.adopt.contains(id));
-        let marked = |peering: &Peering| peering.tags.values().any(|current| current.contains_key(tags::MANAGED_BY));
-        named && self.observed.peerings.get(id).is_some_and(|p| p.status == PeeringStatus::Active && !marked(p))
+        let is_of_other = |current: &Tags| tags::other_owner(current, &self.desired.deployment).is_some();
+        let is_free = |peering: &Peering| !peering.tags.values().any(is_of_other);
+        named && self.observed.peerings.get(id).is_some_and(|p| p.status == PeeringStatus::Active && is_free(p))
     }
 
     fn request(&self, pair: &Pair) -> Option<&'static str> {

@@ -111,7 +111,7 @@ impl Map {
         let wanted = explain_all(&context);
         let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|explained| Some(&explained.peering?.id)).collect();
         let left = observed.peerings.values().filter(|peering| {
-            let ours = peering.status.is_live() && peering.is_managed_by(&desired.deployment);
+            let ours = peering.status.is_live() && peering.is_owned();
             ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
         });
         let mut edges: Vec<Edge> = left.map(|peering| leaving(peering, &mut routes)).collect();

@@ -12,6 +12,7 @@ use crate::ingress::Ingress;
 use crate::quotas::Quotas;
 pub use crate::route_table::{PrefixListRoute, Route, RouteTable, RouteTarget};
 use crate::run_history::RunHistory;
+use crate::seal::Seals;
 use crate::tags::{self, Tags};
 
 /// A VPC as its own scope shows it.
@@ -160,14 +161,21 @@ pub struct Peering {
     pub message: String,
     /// The tags by the scope that shows them; within one account and Region the two sides have one set of tags.
     pub tags: BTreeMap<Scope, Tags>,
+    /// The scopes whose tags have a valid seal of this deployment.
+    pub sealed_in: BTreeSet<Scope>,
     /// Whether the DNS option of an end is enabled, as its own scope reports it.
     pub dns: BTreeMap<VpcRef, bool>,
 }
 
 impl Peering {
-    /// Whether the deployment owns the peering, by the tags of either side.
-    pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
-        self.tags.keys().any(|scope| self.is_owned_in(scope, deployment))
+    /// Whether this deployment owns the peering: a side has its seal.
+    pub fn is_owned(&self) -> bool {
+        !self.sealed_in.is_empty()
+    }
+
+    /// Whether a side has the ownership tag of the deployment, which every principal that may write tags can write.
+    pub fn is_marked(&self, deployment: &Deployment) -> bool {
+        self.tags.keys().any(|scope| self.is_marked_in(scope, deployment))
     }
 
     /// The meshes that it was last tagged for, on either side.
@@ -190,17 +198,21 @@ impl Peering {
         self.ends().into_iter().find(|end| *end != vpc)
     }
 
-    fn merge(&mut self, seen_by: &Scope, view: PeeringView) {
+    fn merge(&mut self, seen_by: &Scope, view: PeeringView, is_sealed: bool) {
         if view.status.progress() < self.status.progress() {
             self.status = view.status;
             self.message = view.message;
         }
         self.tags.insert(seen_by.clone(), view.tags);
+        match is_sealed {
+            true => drop(self.sealed_in.insert(seen_by.clone())),
+            false => drop(self.sealed_in.remove(seen_by)),
+        }
         self.dns.extend(view.dns);
     }
 
     /// Whether the side of a scope has the deployment's ownership tag, so that the role of the scope may change it.
-    pub fn is_owned_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
+    pub fn is_marked_in(&self, scope: &Scope, deployment: &Deployment) -> bool {
         self.tags.get(scope).is_some_and(|current| tags::has_ownership_tag(current, deployment))
     }
 
@@ -263,14 +275,18 @@ impl ObservedState {
         matches!(self.scopes.get(scope), Some(Ok(())))
     }
 
-    /// Adds one scope's view of a peering.
-    pub fn add_peering(&mut self, seen_by: &Scope, view: PeeringView) {
+    /// Adds one scope's view of a peering, and verifies its seal.
+    pub fn add_peering(&mut self, seen_by: &Scope, view: PeeringView, seals: &Seals) {
+        let pair = Pair::of(&view.requester, &view.accepter);
+        let is_sealed = pair.is_some_and(|pair| seals.verify_peering(&pair, &view.tags));
         match self.peerings.get_mut(&view.id) {
-            Some(peering) => peering.merge(seen_by, view),
+            Some(peering) => peering.merge(seen_by, view, is_sealed),
             None => {
                 let tags = BTreeMap::from([(seen_by.clone(), view.tags)]);
+                let sealed_in = is_sealed.then(|| seen_by.clone()).into_iter().collect();
                 let PeeringView { id, requester, accepter, status, message, tags: _, dns } = view;
-                self.peerings.insert(id.clone(), Peering { id, requester, accepter, status, message, tags, dns });
+                let peering = Peering { id: id.clone(), requester, accepter, status, message, tags, sealed_in, dns };
+                self.peerings.insert(id, peering);
             }
         }
     }
@@ -292,6 +308,7 @@ impl ObservedState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::SealKeys;
 
     fn scope(account: &str) -> Scope {
         Scope::new(account.parse().unwrap(), "us-east-1".parse().unwrap())
@@ -305,8 +322,9 @@ mod tests {
 
     fn merged(first: PeeringStatus, second: PeeringStatus) -> PeeringStatus {
         let mut observed = ObservedState::default();
-        observed.add_peering(&scope("111111111111"), view(first));
-        observed.add_peering(&scope("222222222222"), view(second));
+        let seals = Seals::new("peerd".parse().unwrap(), SealKeys::default());
+        observed.add_peering(&scope("111111111111"), view(first), &seals);
+        observed.add_peering(&scope("222222222222"), view(second), &seals);
         observed.peerings.into_values().next().unwrap().status
     }
 

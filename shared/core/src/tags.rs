@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cidr::{self, CidrSet};
 use crate::ids::{Deployment, MeshName, Pair};
 use crate::printable::printable;
+use crate::seal::Seals;
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -28,12 +29,15 @@ pub const PORTS: &str = "peerd:ports";
 /// On an ingress rule, written: the prefix of the tag keys that name the meshes of the rule, one key for each mesh. Two
 /// concurrent runs that add and remove meshes never write the same key.
 pub const FOR_MESH: &str = "peerd:env/";
-/// On a peering or an ingress rule, written: the deployment that owns it. peerd never changes a resource without it.
+/// On a peering or an ingress rule, written: the deployment that owns it. IAM policies require it on what peerd changes; on a
+/// peering, only the seal proves it.
 pub const MANAGED_BY: &str = "peerd:managed-by";
+/// On a peering, written: the proof that the deployment created or adopted it ([`crate::seal`]).
+pub const SEAL: &str = "peerd:seal";
 /// On a VPC, written: joined, waiting, or refused with the reason.
 pub const STATUS: &str = "peerd:status";
-/// The tags that record the owner of a peering, and its meshes.
-pub const OWNERSHIP_KEYS: [&str; 2] = [MANAGED_BY, ENV];
+/// The tags that record the owner of a peering, its proof, and its meshes.
+pub const OWNERSHIP_KEYS: [&str; 3] = [MANAGED_BY, SEAL, ENV];
 /// On a peering, written if absent, so that a name that a user gave stays.
 pub const NAME: &str = "Name";
 
@@ -167,6 +171,11 @@ pub fn has_ownership_tag(current: &Tags, deployment: &Deployment) -> bool {
     current.get(MANAGED_BY).is_some_and(|by| by == deployment.as_str())
 }
 
+/// The deployment whose ownership tag a resource has, if it is another than this one.
+pub fn other_owner<'a>(current: &'a Tags, deployment: &Deployment) -> Option<&'a str> {
+    current.get(MANAGED_BY).map(String::as_str).filter(|by| *by != deployment.as_str())
+}
+
 /// The tags of a new ingress rule.
 pub fn of_rule(deployment: &Deployment, mesh: &MeshName) -> Tags {
     let pairs = [(MANAGED_BY.to_owned(), deployment.to_string()), (NAME.to_owned(), "peerd".to_owned())];
@@ -217,9 +226,10 @@ pub fn join_meshes(meshes: &BTreeSet<MeshName>) -> String {
 
 /// The tags of a managed peering, the same on both sides: within one account and Region they are one set
 /// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>), and two texts would replace each other.
-pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &Pair) -> Tags {
+pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &Pair, seals: &Seals) -> Tags {
     Tags::from([
         (MANAGED_BY.to_owned(), deployment.to_string()),
+        (SEAL.to_owned(), seals.of_peering(pair)),
         (ENV.to_owned(), join_meshes(meshes)),
         (NAME.to_owned(), format!("peerd {} - {}", pair.requester().id, pair.accepter().id)),
     ])

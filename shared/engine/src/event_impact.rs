@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use peerd_core::policy::Mode;
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{AccountId, Invariant, MeshName, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
+use peerd_core::{AccountId, Invariant, MeshName, Pair, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
@@ -193,7 +193,8 @@ impl Engine<'_> {
             }
         };
         let ends = [&view.requester, &view.accepter];
-        let mut meshes = match tags::has_ownership_tag(&view.tags, &self.settings.deployment) {
+        let pair = Pair::of(&view.requester, &view.accepter);
+        let mut meshes = match pair.is_some_and(|pair| self.settings.seals.verify_peering(&pair, &view.tags)) {
             true => tags::meshes_of_peering(&view.tags),
             false => BTreeSet::new(),
         };

@@ -11,9 +11,8 @@ use peerd_core::cidr::IpNet;
 use peerd_core::observed::Peering;
 use peerd_core::policy::{Mode, Policy};
 use peerd_core::{
-    DeleteApproval, Deployment, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName,
-    ObservedState, PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, SecurityGroup, Vpc, VpcRef,
-    contention,
+    DeleteApproval, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName, ObservedState,
+    PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, Seals, SecurityGroup, Vpc, VpcRef, contention,
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
@@ -162,9 +161,9 @@ impl Observer<'_> {
                 if resources.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
                     return Err(InfraError::new(format!("{scope} cannot be read")));
                 }
-                transient |= add_resources(observed, scope, resources);
+                transient |= add_resources(observed, scope, resources, &self.settings.seals);
             }
-            needed.extend(remote_scopes(observed, mesh, &self.settings.deployment, &known_accounts.scopes));
+            needed.extend(remote_scopes(observed, mesh, &known_accounts.scopes));
         }
     }
 
@@ -250,7 +249,7 @@ impl Observer<'_> {
     ) -> Result<(DesiredState, BTreeSet<MeshName>), InfraError> {
         let mut indexed: BTreeMap<_, _> =
             self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
-        for peering in observed.peerings.values().filter(|p| p.is_managed_by(&self.settings.deployment)) {
+        for peering in observed.peerings.values().filter(|p| p.is_owned()) {
             for vpc in peering.ends() {
                 if !observed.was_read(&vpc.scope) && !indexed.contains_key(vpc) {
                     let member = self.store.member(vpc).await?;
@@ -258,11 +257,12 @@ impl Observer<'_> {
                 }
             }
         }
-        let (deployment, mesh) = (self.settings.deployment.clone(), mesh.clone());
+        let (deployment, seals, mesh) = (self.settings.deployment.clone(), self.settings.seals.clone(), mesh.clone());
         let meshes = self.recorded_meshes().await?;
         let unrecorded = meshes.unrecorded.clone();
         let desired = DesiredState {
             deployment,
+            seals,
             role: self.settings.role.clone(),
             mesh,
             delete_approval: DeleteApproval::WithinLimits,
@@ -278,7 +278,7 @@ impl Observer<'_> {
 /// Freezes a mesh that the store has no record of but that has peerings: its policy was lost, and the default one could connect
 /// what it had closed.
 fn freeze_if_lost(mesh: &MeshName, Snapshot { desired, observed, .. }: &mut Snapshot) {
-    let is_ours = |peering: &&Peering| peering.is_managed_by(&desired.deployment) && peering.status.is_live();
+    let is_ours = |peering: &&Peering| peering.is_owned() && peering.status.is_live();
     if observed.peerings.values().filter(is_ours).any(|peering| peering.tagged_meshes().contains(mesh)) {
         let why = "the table has no record of this mesh, and peerings of it exist: its policy was lost";
         desired.declared.insert(mesh.clone(), Policy { mode: Mode::Unreadable(why.to_owned()), ..Policy::default() });
@@ -286,27 +286,27 @@ fn freeze_if_lost(mesh: &MeshName, Snapshot { desired, observed, .. }: &mut Snap
 }
 
 /// The scopes of both ends of every peering that was created for the mesh: both sides may have routes to it. A peering
-/// whose visible side has lost the ownership tag may have it on the other side, so that is included if the deployment
+/// whose visible side has lost the seal may have it on the other side, so that is included if the deployment
 /// knows its scope.
-fn remote_scopes(
-    observed: &ObservedState,
-    mesh: &MeshName,
-    deployment: &Deployment,
-    known: &BTreeSet<Scope>,
-) -> Vec<Scope> {
+fn remote_scopes(observed: &ObservedState, mesh: &MeshName, known: &BTreeSet<Scope>) -> Vec<Scope> {
     let made_for_it = observed.peerings.values().filter(|peering| peering.tagged_meshes().contains(mesh));
     let ends = made_for_it.flat_map(|peering| {
-        let ours = peering.is_managed_by(deployment);
+        let ours = peering.is_owned();
         peering.ends().map(|vpc| &vpc.scope).into_iter().filter(move |scope| ours || known.contains(scope))
     });
     ends.cloned().collect()
 }
 
-fn add_resources(observed: &mut ObservedState, scope: Scope, resources: Result<ScopeResources, ReadFailure>) -> bool {
+fn add_resources(
+    observed: &mut ObservedState,
+    scope: Scope,
+    resources: Result<ScopeResources, ReadFailure>,
+    seals: &Seals,
+) -> bool {
     match resources {
         Ok(ScopeResources { peerings, tables, rules }) => {
             for view in peerings {
-                observed.add_peering(&scope, view);
+                observed.add_peering(&scope, view, seals);
             }
             observed.tables.extend(tables.into_iter().map(|table| (table.id.clone(), table)));
             observed.scopes.insert(scope.clone(), Ok(()));

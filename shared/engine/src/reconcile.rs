@@ -125,7 +125,7 @@ impl Engine<'_> {
             };
             for (action, applied) in applier.apply(todo).await {
                 if let Some(effect) = progress.note(&action, applied) {
-                    observed.apply_effect(&action, effect);
+                    observed.apply_effect(&action, effect, &desired.seals);
                 }
             }
         }

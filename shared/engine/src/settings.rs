@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region};
+use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region, Seals};
 
 /// The configuration of a deployment.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The value of `peerd:managed-by`.
     pub deployment: Deployment,
+    /// Its seals.
+    pub seals: Seals,
     /// Meshes declared with the default policy.
     pub meshes: BTreeSet<MeshName>,
     /// The configured accounts, which peerd reads in all of `regions`.

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use peerd_core::{AccountId, DeleteApproval, MeshName, OrganizationalUnitId, Scope, VpcRef};
+use peerd_core::{
+    AccountId, DeleteApproval, Deployment, MeshName, OrganizationalUnitId, Scope, SealKeys, Seals, VpcRef,
+};
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
@@ -129,8 +131,11 @@ impl World {
     #[expect(clippy::expect_used, reason = "the names are valid")]
     pub fn new(config: &SimConfig) -> Self {
         let mut rng = SimRng::new(config.seed);
+        let deployment: Deployment = "peerd".parse().expect("a deployment");
+        let keys = SealKeys::parse("the-key-of-the-simulated-deployment").expect("a key");
         let settings = Settings {
-            deployment: "peerd".parse().expect("a deployment"),
+            seals: Seals::new(deployment.clone(), keys),
+            deployment,
             meshes: ["prod", "staging"].map(mesh).into(),
             accounts: ACCOUNTS.map(account).into_iter().take(if config.organized { 2 } else { 3 }).collect(),
             units: config.organized.then(|| unit("root")).into_iter().collect(),

@@ -45,9 +45,7 @@ impl<'a> PlanContext<'a> {
         });
         let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
         let released = |peering: &Peering| desired.declared.values().any(|p| p.release.contains(&peering.id));
-        let ours = |peering: &&Peering| {
-            peering.status.is_live() && peering.is_managed_by(&desired.deployment) && !released(peering)
-        };
+        let ours = |peering: &&Peering| peering.status.is_live() && peering.is_owned() && !released(peering);
         for peering in observed.peerings.values().filter(ours) {
             if let Some(pair) = peering.pair() {
                 made_for.entry(pair).or_default().extend(peering.tagged_meshes());
@@ -107,10 +105,9 @@ impl<'a> PlanContext<'a> {
         pair.ends().into_iter().all(|vpc| self.is_proven(vpc))
     }
 
-    /// Whether this deployment may change a peering: it has the ownership tag, and no policy releases it.
+    /// Whether this deployment may change a peering: it owns it, and no policy releases it.
     pub fn manages(&self, peering: &Peering) -> bool {
-        let marked = peering.is_managed_by(&self.desired.deployment) && !self.is_released(peering);
-        marked || !Invariant::OnlyManaged.is_enforced()
+        (peering.is_owned() && !self.is_released(peering)) || !Invariant::OnlyManaged.is_enforced()
     }
 
     /// Whether a policy releases a peering.
@@ -121,8 +118,10 @@ impl<'a> PlanContext<'a> {
     /// Whether a mesh that connects the pair adopts the peering. A peering that another deployment owns cannot be adopted.
     pub fn is_adopted(&self, pair: &Pair, peering: &Peering) -> bool {
         let named = |mesh: &MeshName| self.desired.declared.get(mesh).is_some_and(|p| p.adopt.contains(&peering.id));
-        let free = peering.tags.values().all(|current| !current.contains_key(tags::MANAGED_BY));
-        free && !self.is_released(peering) && self.connecting_meshes(pair).iter().any(named)
+        let is_of_other = |current: &Tags| tags::other_owner(current, &self.desired.deployment).is_some();
+        !peering.tags.values().any(is_of_other)
+            && !self.is_released(peering)
+            && self.connecting_meshes(pair).iter().any(named)
     }
 
     /// Whether a live managed peering of a VPC was made for a mesh.

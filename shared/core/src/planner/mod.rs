@@ -60,6 +60,7 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
         peerings::accept(&pairs, &context),
         peerings::tag(&pairs, &context),
         peerings::release(&context),
+        peerings::report_unsealed(&context),
         routes.decisions,
         dns::resolve(&pairs, &context),
         ingress,

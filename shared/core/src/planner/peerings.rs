@@ -8,10 +8,10 @@ use super::quotas::{self, CapacityError, PeeringCapacity};
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::finding::Finding;
-use crate::ids::{Pair, PeeringId, VpcRef};
-use crate::observed::PeeringStatus;
+use crate::ids::{Pair, PeeringId, Scope, VpcRef};
+use crate::observed::{Peering, PeeringStatus};
 use crate::status::StatusReason;
-use crate::tags;
+use crate::tags::{self, Tags};
 
 /// The end of a pair that cannot be read.
 fn unread_end<'a>(wanted: &'a WantedPair<'_>, context: &PlanContext<'_>) -> Option<&'a VpcRef> {
@@ -94,12 +94,16 @@ fn report_obstacle(
             StatusReason::CidrOverlap(*ours, *theirs)
         }
         PairState::Foreign(peering) if !peering.is_shown_by(&peering.requester.scope) => {
-            // It may be owned: the create call tags the requester's side, and that side has not shown it.
+            // It may be owned: the create call seals the requester's side, and that side has not shown it.
             decisions.wait(&pair, format!("{} is not seen by its requester yet", peering.id));
             match unread_end(wanted, context) {
                 Some(vpc) => StatusReason::UnreadableScope(vpc.scope.clone()),
                 None => StatusReason::PeeringPending,
             }
+        }
+        PairState::Foreign(peering) if peering.is_marked(&context.desired.deployment) => {
+            decisions.report(unsealed(&pair, peering, context));
+            StatusReason::ForeignPeering(peering.id.clone())
         }
         PairState::Foreign(peering) => {
             let (pair, peering, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
@@ -116,18 +120,57 @@ fn report_obstacle(
     decisions.reasons.add(&pair, reason);
 }
 
-/// Removes the ownership tag from peerings that a policy releases.
+/// Reports peerings with the ownership tag of this deployment and the tag of this mesh, but without a seal. They are foreign: any
+/// principal that may write tags may have written these.
+pub fn report_unsealed(context: &PlanContext<'_>) -> Decisions {
+    let mut decisions = Decisions::default();
+    let is_unsealed = |peering: &&Peering| {
+        peering.is_marked(&context.desired.deployment) && !peering.is_owned() && peering.status.is_live()
+    };
+    let of_mesh = |peering: &&Peering| peering.tagged_meshes().contains(&context.desired.mesh);
+    for peering in context.observed.peerings.values().filter(is_unsealed).filter(of_mesh) {
+        let Some(pair) = peering.pair() else { continue };
+        if peering.is_shown_by(&peering.requester.scope) && !context.is_adopted(&pair, peering) {
+            decisions.report(unsealed(&pair, peering, context));
+        }
+    }
+    decisions
+}
+
+fn unsealed(pair: &Pair, peering: &Peering, context: &PlanContext<'_>) -> Finding {
+    let (pair, id, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
+    let is_marked = |scope: &&Scope| peering.is_marked_in(scope, &context.desired.deployment);
+    let scopes = peering.tags.keys().filter(is_marked).cloned().collect();
+    Finding::UnsealedPeering { pair, peering: id, mesh, scopes }
+}
+
+/// Removes the ownership tags and seals from peerings that a policy releases.
 pub fn release(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    for peering in context.observed.peerings.values().filter(|peering| context.is_released(peering)) {
+    for peering in context.observed.peerings.values().filter(|p| p.is_owned() && context.is_released(p)) {
         for scope in peering.tags.keys() {
-            let is_owned = peering.is_owned_in(scope, &context.desired.deployment);
-            if is_owned && peering.status.is_live() && context.observed.was_read(scope) {
+            if !peering.status.is_live() || !context.observed.was_read(scope) {
+                continue;
+            }
+            if peering.is_marked_in(scope, &context.desired.deployment) {
                 decisions.act(Action::ReleasePeering { peering: peering.id.clone(), scope: scope.clone() });
+            } else if peering.sealed_in.contains(scope) {
+                decisions.actions.extend(restore_mark(peering, scope, context));
             }
         }
     }
     decisions
+}
+
+/// Writes the ownership tag again on a side that lost it: IAM policies allow peerd to delete or release nothing without it. None
+/// if the side has the tag of another deployment.
+pub fn restore_mark(peering: &Peering, scope: &Scope, context: &PlanContext<'_>) -> Option<Action> {
+    let deployment = &context.desired.deployment;
+    if tags::other_owner(peering.tags.get(scope)?, deployment).is_some() {
+        return None;
+    }
+    let tags = Tags::from([(tags::MANAGED_BY.to_owned(), deployment.to_string())]);
+    Some(Action::TagPeering { peering: peering.id.clone(), scope: scope.clone(), tags })
 }
 
 /// Accepts pending requests, only of wanted pairs: both VPCs are members by their own tags, and the peering is owned. The
@@ -174,9 +217,7 @@ pub fn tag(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
         let tags = context.peering_tags(&wanted.pair, &meshes);
         let is_accepted = matches!(peering.status, PeeringStatus::Active | PeeringStatus::Provisioning);
         for (scope, current) in &peering.tags {
-            if let Some(deployment) =
-                current.get(tags::MANAGED_BY).filter(|by| *by != context.desired.deployment.as_str())
-            {
+            if let Some(deployment) = tags::other_owner(current, &context.desired.deployment) {
                 let (pair, peering, scope) = (wanted.pair.clone(), peering.id.clone(), scope.clone());
                 let deployment = tags::shortened(deployment);
                 decisions.report(Finding::OtherOwnershipTag { pair, peering, scope, deployment });

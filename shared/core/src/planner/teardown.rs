@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::peerings::Requests;
+use super::peerings::{Requests, restore_mark};
 use super::routes::RouteChanges;
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::Action;
 use crate::cidr::{self, IpNet};
 use crate::finding::Finding;
-use crate::ids::{MeshName, Pair, VpcRef};
+use crate::ids::{MeshName, Pair, Scope, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus};
+use crate::tags;
 
 /// A managed peering that is proven unwanted, or a dead one that still has routes.
 pub struct Teardown<'a> {
@@ -220,7 +221,8 @@ fn count_by_mesh<'a>(peerings: impl Iterator<Item = &'a Peering>) -> BTreeMap<Me
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcPeeringConnection.html>).
 pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    for Teardown { peering, pair, .. } in teardowns.allowed.iter().filter(|one| one.peering.status.is_live()) {
+    for one in teardowns.allowed.iter().filter(|one| one.peering.status.is_live()) {
+        let Teardown { peering, pair, .. } = one;
         let unread = pair.ends().into_iter().find(|vpc| context.is_missing_side(vpc, peering));
         if let Some(unread) = unread {
             let (pair, peering, vpc) = (pair.clone(), peering.id.clone(), unread.clone());
@@ -230,18 +232,37 @@ pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions
         if context.observed.routes_via(&peering.id).next().is_some() {
             continue; // this plan removes them, a later one deletes the peering
         }
-        let is_seen_by_requester = peering.is_shown_by(&peering.requester.scope);
-        let deleter = if is_seen_by_requester { &peering.requester } else { &peering.accepter };
+        let is_shown_by_requester = peering.is_shown_by(&peering.requester.scope);
         match &peering.status {
-            PeeringStatus::PendingAcceptance if deleter.scope != peering.requester.scope => {
+            PeeringStatus::PendingAcceptance if !is_shown_by_requester => {
                 decisions.wait(pair, format!("{} can be deleted by its requester only, or expires", peering.id));
             }
-            PeeringStatus::Active | PeeringStatus::PendingAcceptance => {
-                let (peering, scope) = (peering.id.clone(), deleter.scope.clone());
-                decisions.act(Action::DeletePeering { peering, scope, pair: pair.clone() });
+            PeeringStatus::PendingAcceptance => delete_from(&[&peering.requester.scope], one, context, &mut decisions),
+            PeeringStatus::Active => {
+                let scopes = peering.ends().map(|vpc| &vpc.scope);
+                delete_from(&scopes, one, context, &mut decisions);
             }
             other => decisions.wait(pair, format!("{} is {other} and can be deleted later", peering.id)),
         }
     }
     decisions
+}
+
+/// Deletes a peering from the first of these sides that has the ownership tag, without which IAM policies allow no delete. If
+/// none has it, writes the tag again, and a later plan deletes the peering.
+fn delete_from(scopes: &[&Scope], one: &Teardown<'_>, context: &PlanContext<'_>, decisions: &mut Decisions) {
+    let Teardown { peering, pair, .. } = one;
+    let deployment = &context.desired.deployment;
+    let id = peering.id.clone();
+    if let Some(scope) = scopes.iter().find(|scope| peering.is_marked_in(scope, deployment)) {
+        decisions.act(Action::DeletePeering { peering: id, scope: (*scope).clone(), pair: pair.clone() });
+    } else if let Some(mark) = scopes.iter().find_map(|scope| restore_mark(peering, scope, context)) {
+        decisions.act(mark);
+    } else {
+        let of_other = |scope: &Scope| tags::other_owner(peering.tags.get(scope)?, deployment).map(tags::shortened);
+        for (scope, deployment) in scopes.iter().filter_map(|scope| Some((*scope, of_other(scope)?))) {
+            let (pair, peering, scope) = (pair.clone(), id.clone(), scope.clone());
+            decisions.report(Finding::OtherOwnershipTag { pair, peering, scope, deployment });
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod floods;
 mod groups;
 mod lost_table;
 mod notifications;
+mod ownership;
 mod policies;
 mod quotas;
 mod races;

@@ -266,7 +266,7 @@ fn disagreements_of_meshes_about_a_pair_are_resolved() {
 }
 
 /// After a policy adopts a peering, peerd owns it, without an interruption; after a policy releases it, the peering
-/// loses the ownership tag and keeps its routes.
+/// loses its ownership tag and seal and keeps its routes.
 #[test]
 fn peerings_are_adopted_and_released_without_an_interruption() {
     let mut world = World::default();
@@ -292,7 +292,9 @@ fn peerings_are_adopted_and_released_without_an_interruption() {
     let aws = world.cloud.aws();
     let peering = aws.peerings().find(|peering| peering.id == id).unwrap();
     assert!(peering.status().is_live());
-    assert!([&a, &b].iter().all(|vpc| !peering.tags(&vpc.scope).contains_key(tags::MANAGED_BY)));
+    for key in [tags::MANAGED_BY, tags::SEAL] {
+        assert!([&a, &b].iter().all(|vpc| !peering.tags(&vpc.scope).contains_key(key)));
+    }
 }
 
 /// DNS names resolve across a peering as the policies of its meshes declare, and only if both VPCs support it; peerd

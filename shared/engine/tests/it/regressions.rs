@@ -303,16 +303,16 @@ fn a_stale_index_entry_does_not_remove_a_vpc_that_rejoins() {
     }
 }
 
-/// A user removed the ownership tag from the one side of a peering that a run read, and the index was lost: the run
+/// A user removed the seal from the one side of a peering that a run read, and the index was lost: the run
 /// treated the peering as foreign, did not read its other end, and revoked the rule for it.
 #[test]
-fn a_peering_without_the_ownership_tag_on_one_side_is_read_from_both() {
+fn a_peering_without_the_seal_on_one_side_is_read_from_both() {
     let steps = [
         (196, vpc(at(1, 0), "10.1.0.0/16", "prod")),
         (3, vpc(at(3, 1), "10.2.0.0/16", "prod")),
         (5 * MINUTE, Operation::MakeGroup { vpc: 0, meshes: "prod", ports: Some("tcp/443") }),
         (MINUTE, Operation::LoseIndex),
-        (9, Operation::StripTag { nth: 0, of_accepter: false }),
+        (9, Operation::StripTag { nth: 0, of_accepter: false, key: "peerd:seal" }),
         (MINUTE, Operation::Tag { vpc: 0, meshes: "prod staging" }),
     ];
     play(false, SimConfig { workers: Some(1), batch: Some(1), ..SimConfig::default() }, &steps);

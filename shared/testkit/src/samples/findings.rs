@@ -51,6 +51,12 @@ pub fn samples() -> Vec<Finding> {
             mesh: prod.clone(),
             deployment: "peerd".to_owned(),
         },
+        Finding::UnsealedPeering {
+            pair: pair(),
+            peering: peering(),
+            mesh: prod.clone(),
+            scopes: [here.clone(), b.scope.clone()].into(),
+        },
         Finding::OtherOwnershipTag {
             pair: pair(),
             peering: peering(),

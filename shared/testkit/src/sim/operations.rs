@@ -324,9 +324,17 @@ impl SimRun<'_> {
                 self.world.set_dns_option(&peering.id, end, *on).ok()
             }
             Operation::Phish { vpc } => self.phish(&self.choose(*vpc)?),
-            Operation::StripTag { nth, of_accepter } => {
+            Operation::StripTag { nth, of_accepter, key } => {
                 let (scope, id) = self.side(*nth, *of_accepter)?;
-                self.world.retag_peering(&scope, &id, "peerd:managed-by", None).ok()
+                self.world.retag_peering(&scope, &id, key, None).ok()
+            }
+            Operation::Forge { nth: number, of_accepter, from } => {
+                let ((scope, id), source) = (self.side(*number, *of_accepter)?, nth(&self.peerings(), *from)?);
+                let copied = source.tags(&source.requester.scope);
+                let copied = copied.iter().filter(|(key, _)| key.starts_with("peerd:"));
+                copied
+                    .into_iter()
+                    .try_for_each(|(key, value)| self.world.retag_peering(&scope, &id, key, Some(value)).ok())
             }
             Operation::RetagPeering { nth, of_accepter } => {
                 let (scope, id) = self.side(*nth, *of_accepter)?;

@@ -49,8 +49,10 @@ pub enum Operation {
     PeerByHand { from: u32, to: u32, accept: bool },
     /// An unknown requester requests a peering with a VPC, with the tags of a request of peerd.
     Phish { vpc: u32 },
-    /// A user removes `peerd:managed-by` from one side of a peering.
-    StripTag { nth: u32, of_accepter: bool },
+    /// A user removes a tag of peerd from one side of a peering.
+    StripTag { nth: u32, of_accepter: bool, key: &'static str },
+    /// A user copies the tags of one peering, with its seal, to one side of another.
+    Forge { nth: u32, of_accepter: bool, from: u32 },
     /// A user writes another mesh into the tags of one side of a peering.
     RetagPeering { nth: u32, of_accepter: bool },
     /// The role of an account cannot be assumed for some minutes.

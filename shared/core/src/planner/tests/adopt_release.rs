@@ -29,8 +29,8 @@ fn an_adopted_peering_gets_ownership_tags_and_routes_without_interruption() {
     assert_eq!(
         work,
         [
-            "* peering pcx-hand in 111111111111/us-east-1 tags peerd:env=prod peerd:managed-by=peerd",
-            "* peering pcx-hand in 222222222222/eu-west-1 tags peerd:env=prod peerd:managed-by=peerd",
+            "* peering pcx-hand in 111111111111/us-east-1 tags peerd:env=prod peerd:managed-by=peerd peerd:seal",
+            "* peering pcx-hand in 222222222222/eu-west-1 tags peerd:env=prod peerd:managed-by=peerd peerd:seal",
             "+ route rtb-b in 222222222222/eu-west-1 10.1.0.0/16 -> pcx-hand",
             "- route rtb-b in 222222222222/eu-west-1 10.1.7.0/24 -> pcx-hand",
         ],

@@ -17,6 +17,7 @@ mod hubs;
 mod lint;
 mod map;
 mod mutation_survivors;
+mod ownership;
 mod policies;
 mod quotas;
 mod reachability;
@@ -42,7 +43,7 @@ fn members_are_peered_tagged_on_both_sides_and_routed_to_every_cidr() {
             "* peering pcx-new1 accept in 222222222222/eu-west-1",
             "* vpc vpc-a (111111111111/us-east-1) status waiting prod with vpc-b: peering is pending",
             "* vpc vpc-b (222222222222/eu-west-1) status waiting prod with vpc-a: peering is pending",
-            "* peering pcx-new1 in 222222222222/eu-west-1 tags Name=peerd vpc-a - vpc-b peerd:env=prod peerd:managed-by=peerd",
+            "* peering pcx-new1 in 222222222222/eu-west-1 tags Name=peerd vpc-a - vpc-b peerd:env=prod peerd:managed-by=peerd peerd:seal",
             "+ route rtb-a in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1",
             "+ route rtb-a in 111111111111/us-east-1 2600:1f18:2::/56 -> pcx-new1",
             "+ route rtb-a2 in 111111111111/us-east-1 10.2.0.0/16 -> pcx-new1",
@@ -306,7 +307,11 @@ fn a_refusal_by_a_quota_is_reported_and_all_other_pairs_are_connected() {
     world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
     world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     let create = world.plan().0.work[0].clone();
-    world.observed.apply_effect(&create, Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned()));
+    world.observed.apply_effect(
+        &create,
+        Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned()),
+        &world.desired.seals,
+    );
     let (_, findings) = world.settle();
     assert_eq!(kinds(&findings), [FindingKind::Quota]);
     assert_eq!(world.targets("rtb-a"), ["10.3.0.0/16 pcx-new1"]);

@@ -282,7 +282,11 @@ fn a_rule_that_aws_refuses_is_reported_with_its_message_and_not_retried() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/1")]);
     let (plan, _) = world.plan();
-    world.observed.apply_effect(&plan.work[0], Effect::Refused("the maximum number of rules".to_owned()));
+    world.observed.apply_effect(
+        &plan.work[0],
+        Effect::Refused("the maximum number of rules".to_owned()),
+        &world.desired.seals,
+    );
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty(), "{plan}");
     let findings = rendered(&report.findings);

@@ -27,7 +27,7 @@ fn a_peering_not_yet_visible_to_its_requester_is_waited_for_and_not_foreign() {
     let (mut world, a, b) = two();
     let status = PeeringStatus::PendingAcceptance;
     let view = PeeringView::new("pcx-1".parse().unwrap(), [&a, &b], status, Tags::new());
-    world.observed.add_peering(&b.scope, view.clone());
+    world.observed.add_peering(&b.scope, view.clone(), &world.desired.seals);
     let (plan, report) = world.plan();
     assert!(plan.work.is_empty() && report.findings.is_empty(), "{plan}{report}");
     assert_eq!(report.waits.len(), 1);
@@ -35,7 +35,7 @@ fn a_peering_not_yet_visible_to_its_requester_is_waited_for_and_not_foreign() {
         world.apply(action);
     }
     assert_eq!(world.status(&a), Some("waiting prod with vpc-b: peering is pending"));
-    world.observed.add_peering(&a.scope, view);
+    world.observed.add_peering(&a.scope, view, &world.desired.seals);
     assert_eq!(kinds(&world.settle().1), [FindingKind::Conflict]);
 }
 

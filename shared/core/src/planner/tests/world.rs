@@ -31,8 +31,11 @@ impl World {
     /// Declares the meshes `prod` and `staging`; runs are of `prod`.
     pub fn new() -> Self {
         let declared = ["prod", "staging"].map(|name| (mesh(name), Policy::default())).into();
+        let deployment: Deployment = "peerd".parse().unwrap();
+        let keys = SealKeys::parse(&"k".repeat(seal::MIN_KEY_LEN)).unwrap();
         let desired = DesiredState {
-            deployment: "peerd".parse().unwrap(),
+            seals: Seals::new(deployment.clone(), keys),
+            deployment,
             role: "peerd-spoke".to_owned(),
             mesh: mesh("prod"),
             delete_approval: DeleteApproval::WithinLimits,
@@ -104,14 +107,14 @@ impl World {
         for side in [requester, accepter] {
             let view = PeeringView::new(id.parse().unwrap(), [requester, accepter], status.clone(), tags.clone());
             if self.observed.was_read(&side.scope) {
-                self.observed.add_peering(&side.scope, view);
+                self.observed.add_peering(&side.scope, view, &self.desired.seals);
             }
         }
     }
 
     pub fn managed(&self, pair: [&VpcRef; 2], meshes: &str) -> Tags {
         let pair = Pair::of(pair[0], pair[1]).unwrap();
-        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair)
+        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair, &self.desired.seals)
     }
 
     pub fn declare(&mut self, name: &str, policy: &str) {
@@ -170,6 +173,7 @@ impl World {
         self.observed.tables.retain(|_, table| table.vpc.scope != *scope);
         for peering in self.observed.peerings.values_mut() {
             peering.tags.remove(scope);
+            peering.sealed_in.remove(scope);
         }
         self.observed.peerings.retain(|_, peering| !peering.tags.is_empty());
     }
@@ -210,7 +214,7 @@ impl World {
 
     pub fn apply(&mut self, action: &Action) {
         let effect = crate::dry_run::predicted(action, &mut self.made);
-        self.observed.apply_effect(action, effect);
+        self.observed.apply_effect(action, effect, &self.desired.seals);
     }
 
     /// Applies plans until one is empty. Returns the applied actions, and the findings of the last report.

@@ -128,7 +128,9 @@ impl Oracle {
         for scope in BTreeSet::from([&peering.requester.scope, &peering.accepter.scope]) {
             let tags = peering.tags.get(scope).map(|tags| tags.now());
             let tag = |key| tags.and_then(|tags| tags.get(key)).map(String::as_str);
-            let marked = (tag("peerd:managed-by"), tag("peerd:env")) == (Some("peerd"), Some(&*wanted));
+            let is_sealed = tag("peerd:seal").is_some_and(|seal| self.facts.seals[&peering.pair()].contains(seal));
+            let marked =
+                (tag("peerd:managed-by"), tag("peerd:env"), is_sealed) == (Some("peerd"), Some(&*wanted), true);
             if !marked || tag("Name").is_none() || (team.is_some() && tag("team") != team) {
                 ending.wrong.push(format!("{id} is not tagged for {wanted} in {scope}: {tags:?}"));
             }

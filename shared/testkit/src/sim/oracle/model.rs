@@ -83,6 +83,15 @@ pub struct Peering {
 }
 
 impl Peering {
+    /// Returns its VPCs in order.
+    pub fn pair(&self) -> [VpcRef; 2] {
+        let [mut first, mut second] = [self.requester.clone(), self.accepter.clone()];
+        if second < first {
+            std::mem::swap(&mut first, &mut second);
+        }
+        [first, second]
+    }
+
     pub fn is_live(&self) -> bool {
         is_live(self.status.now())
     }
@@ -179,15 +188,17 @@ pub struct Facts {
     pub groups: BTreeMap<SecurityGroupId, Group>,
     /// Whether VPCs have both DNS attributes. A VPC without an entry does not: CreateVpc does not enable host names.
     pub names: BTreeMap<VpcRef, Timeline<bool>>,
+    /// What peerd wrote as the seal of each pair.
+    pub seals: BTreeMap<[VpcRef; 2], BTreeSet<String>>,
     /// Peerings that were dead while a policy released them.
     pub given_up: BTreeSet<PeeringId>,
 }
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, deleted_tables, peerings, groups, names, given_up) = Default::default();
+        let (vpcs, tables, deleted_tables, peerings, groups, names, seals, given_up) = Default::default();
         let policies = Timeline::new(0, policies);
-        Self { policies, vpcs, tables, deleted_tables, peerings, groups, names, given_up }
+        Self { policies, vpcs, tables, deleted_tables, peerings, groups, names, seals, given_up }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
@@ -217,7 +228,7 @@ impl Facts {
         expected_state::connecting(self.policies.now(), self.end(a), self.end(b))
     }
 
-    /// Whether peerd may change a peering: it has the ownership tag, and no policy releases it.
+    /// Whether peerd may change a peering: it has a seal, and no policy releases it.
     pub fn is_ours(&self, id: &PeeringId, peering: &Peering) -> bool {
         peering.is_managed() && !self.is_released(id)
     }

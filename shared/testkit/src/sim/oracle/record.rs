@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{AccountId, PeeringId, PeeringStatus, Scope, Tags, VpcRef};
 
-use super::model::{DeletedRoute, Facts, Group, Peering, Route, Table, Timeline, Vpc, has_ownership_tag};
+use super::model::{DeletedRoute, Facts, Group, Peering, Route, Table, Timeline, Vpc};
 use crate::change_log::{Actor, Change, Entry};
 
 impl Facts {
@@ -40,7 +40,7 @@ impl Facts {
             Change::Status { id, status } => {
                 self.peerings.get_mut(&id).into_iter().for_each(|peering| peering.status.set(at, status.clone()));
             }
-            Change::Tags { id, scope, tags } => self.record_peering_tags(at, &id, scope, tags),
+            Change::Tags { id, scope, tags } => self.record_peering_tags(at, by, &id, scope, tags),
             Change::Option { id, vpc, on } => {
                 let options = self.peerings.get_mut(&id).map(|peering| &mut peering.dns);
                 options.into_iter().for_each(|options| options.extend([(vpc.clone(), on)]));
@@ -104,13 +104,17 @@ impl Facts {
         self.peerings.insert(id, peering);
     }
 
-    fn record_peering_tags(&mut self, at: u64, id: &PeeringId, scope: Scope, tags: Tags) {
+    /// What a worker writes as the seal of a pair is a seal of that pair, also if a user writes it later.
+    fn record_peering_tags(&mut self, at: u64, by: Actor, id: &PeeringId, scope: Scope, tags: Tags) {
         if let Some(peering) = self.peerings.get_mut(id) {
+            let seals = self.seals.entry(peering.pair()).or_default();
+            seals.extend(tags.get("peerd:seal").filter(|_| by != Actor::User).cloned());
             match peering.tags.get_mut(&scope) {
                 Some(past) => past.set(at, tags),
                 None => drop(peering.tags.insert(scope, Timeline::new(at, tags))),
             }
-            let managed = peering.tags.values().any(|tags| has_ownership_tag(tags.now()));
+            let is_sealed = |tags: &Tags| tags.get("peerd:seal").is_some_and(|seal| seals.contains(seal));
+            let managed = peering.tags.values().any(|tags| is_sealed(tags.now()));
             peering.managed.set(at, managed);
         }
     }
