@@ -108,6 +108,7 @@ class Network:
         self.closed_group = self._group("closed", {})
         self.marked_rule = self._rule("tcp", {"peerd:managed-by": "peerd", "peerd:env/prod": ""})
         self.plain_rule = self._rule("udp", {})
+        self.others_rule = self._rule("icmp", OTHERS)
 
     def calls_of_peerd(self) -> Calls:
         ours, team = _keyed({**_OWNED, "peerd__env": "prod", "Name": "peerd"}), "network"
@@ -137,6 +138,7 @@ class Network:
             ),
             "revoke a rule in any group": request("RevokeSecurityGroupIngress", GroupId=self.closed_group),
             "add a mesh to an own rule": tagging(self.marked_rule, **{"peerd:env/b": ""}),
+            "restore the owner of a rule": tagging(self.plain_rule, peerd__managed_by="peerd"),
             "remove a mesh from an own rule": untagging(self.marked_rule, "peerd:env/prod"),
             "write the status of a VPC": tagging(self.plain, peerd__status="refused"),
             "remove the status of a VPC": untagging(self.plain, "peerd:status"),
@@ -182,7 +184,9 @@ class Network:
                 self.allowing_group, {**ours, "billing": "x"}
             ),
             "authorize a rule with a name and no owner": self._authorize(self.allowing_group, {"Name": "x"}),
-            "mark a rule of another principal": tagging(self.plain_rule, **ours),
+            "take over a rule of another deployment": tagging(self.others_rule, **ours),
+            "mark a rule as one of another deployment": tagging(self.plain_rule, peerd__managed_by="other"),
+            "mark a rule with a mesh": tagging(self.plain_rule, **ours, **{"peerd:env/b": ""}),
             "add a mesh to a rule of another principal": tagging(self.plain_rule, **{"peerd:env/b": ""}),
             "remove the owner of an own rule": untagging(self.marked_rule, "peerd:managed-by"),
             "remove all tags of an own rule": untagging(self.marked_rule),

@@ -324,7 +324,7 @@ def test_the_applying_role_exists_only_on_request() -> None:
         pytest.param(spoke, 30, id="spoke.yaml"),
         pytest.param(
             operators,
-            15,
+            13,
             id="operator.yaml",
         ),
     ],

@@ -1,7 +1,7 @@
 """Security groups of a test: creation, tags, manual changes, and their rules."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -32,6 +32,13 @@ class Group:
         """Adds unmanaged rules such as `tcp/22 192.0.2.0/24`, in one call and without tags."""
         permissions = [_permission(text) for text in texts]
         self._ec2.authorize_security_group_ingress(GroupId=self.id, IpPermissions=permissions)
+
+    def retag(self, rule: IngressRule, tags: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Sets and removes tags of a rule."""
+        if tags:
+            self._ec2.create_tags(Resources=[rule.id], Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
+        if remove:
+            self._ec2.delete_tags(Resources=[rule.id], Tags=[{"Key": key} for key in remove])
 
     def revoke(self, *rules: IngressRule) -> None:
         """Revokes rules."""

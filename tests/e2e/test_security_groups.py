@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from sandbox.client import checks
-from sandbox.client.model import ACCOUNTS, ALLOW, MANAGED_BY, PORTS, REGIONS, Vpc
+from sandbox.client.model import ACCOUNTS, ALLOW, MANAGED_BY, PORTS, REGIONS, IngressRule, Vpc
 from tests.e2e.cli import Peerd
 from tests.e2e.security_groups import Group, adjacent_cidrs, create_group, rules_from_peers
 from tests.e2e.world import World
@@ -145,7 +145,20 @@ def test_a_group_that_no_longer_allows_a_mesh_keeps_its_unmanaged_rules(pair: Pa
     assert group.unmanaged_rules() == {other}
 
 
-def test_a_manually_revoked_or_modified_rule_is_restored(pair: Pair) -> None:
+def until_reported(pair: Pair, peerd: Peerd, rule: IngressRule, reported: bool = True) -> None:
+    """Waits until a rule is reported as unsealed, or no longer is."""
+
+    def problems() -> list[str]:
+        findings = json.loads(peerd.ok("status", MESH, "--json"))["meshes"][0]["findings"]
+        texts = [it["text"] for it in findings if it["subject"] == rule.id]
+        return [] if any("no valid seal" in text for text in texts) is reported else [f"findings: {texts}"]
+
+    pair.world.control.sweep()
+    pair.world.eventually(problems)
+    pair.world.until_idle()
+
+
+def test_a_manually_revoked_or_modified_rule_is_restored(pair: Pair, peerd: Peerd) -> None:
     group, wanted = pair.create_group(ports="tcp/443"), pair.wanted("tcp/443")
     rules = group.until_rules(wanted, MESH)
 
@@ -155,8 +168,44 @@ def test_a_manually_revoked_or_modified_rule_is_restored(pair: Pair) -> None:
     assert not {rule.id for rule in rules.values()} & {rule.id for rule in again.values()}
     (v4,) = (rule for text, rule in again.items() if ":" not in text)
     group.modify(v4, f"tcp/22 {UNUSED_CIDR}")
-    assert group.rule_problems(wanted, MESH)
+    pair.world.eventually(lambda: sorted(wanted - group.managed_rules().keys()))
+    until_reported(pair, peerd, v4)
+    assert group.managed_rules()[f"tcp/22 {UNUSED_CIDR}"].id == v4.id, "peerd did not make this permission"
+    group.revoke(v4)
     group.until_rules(wanted, MESH)
+
+
+def test_a_forged_ownership_tag_on_a_rule_is_reported_and_the_rule_stays(pair: Pair, peerd: Peerd) -> None:
+    group, other = pair.create_group(), f"tcp/22 {UNUSED_CIDR}"
+    group.until_rules(pair.wanted(WEB), MESH)
+    group.allow(other)
+    (forged,) = (rule for rule in group.rules() if rule.text == other)
+
+    group.retag(forged, {MANAGED_BY: "peerd", f"peerd:env/{MESH}": ""})
+
+    until_reported(pair, peerd, forged)
+    assert forged.id in {rule.id for rule in group.rules()}
+    group.retag(forged, {}, remove=[MANAGED_BY])
+    until_reported(pair, peerd, forged, reported=False)
+    assert group.unmanaged_rules() == {other}
+
+
+def test_a_rule_that_lost_its_tags_is_tagged_again_or_revoked(pair: Pair) -> None:
+    group = pair.create_group()
+    rules = group.until_rules(pair.wanted(WEB), MESH)
+
+    def strip() -> None:
+        for rule in rules.values():
+            group.retag(rule, {}, remove=[MANAGED_BY, f"peerd:env/{MESH}"])
+
+    strip()
+    pair.world.control.sweep()
+    again = group.until_rules(pair.wanted(WEB), MESH)
+    assert {rule.id for rule in again.values()} == {rule.id for rule in rules.values()}
+    strip()
+    group.tag(PORTS, "udp/53")
+    group.until_rules(pair.wanted("udp/53"), MESH)
+    pair.world.eventually(lambda: sorted(group.unmanaged_rules()))
 
 
 def test_rules_over_quota_are_reported_and_added_when_there_is_capacity(pair: Pair, peerd: Peerd) -> None:

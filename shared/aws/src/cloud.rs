@@ -63,6 +63,19 @@ impl AwsCloud {
         }
         Ok(vpcs)
     }
+
+    async fn filtered_rules(&self, scope: &Scope, filter: Filter) -> Result<Vec<IngressRule>, CloudError> {
+        let call = format!("DescribeSecurityGroupRules in {scope}");
+        let ec2 = self.ec2(scope, Bucket::Read("DescribeSecurityGroupRules")).await;
+        let mut pages =
+            ec2.describe_security_group_rules().max_results(PAGE).filters(filter).into_paginator().items().send();
+        let mut rules = Vec::new();
+        while let Some(rule) = pages.next().await {
+            let rule = rule.map_err(|error| errors::cloud(&call, error))?;
+            rules.extend(ingress::rule(scope, &rule).map_err(|error| malformed(&call, error))?);
+        }
+        Ok(rules)
+    }
 }
 
 #[async_trait]
@@ -140,15 +153,18 @@ impl CloudRead for AwsCloud {
     }
 
     async fn ingress_rules(&self, scope: &Scope) -> Result<Vec<IngressRule>, CloudError> {
-        let call = format!("DescribeSecurityGroupRules in {scope}");
-        let ec2 = self.ec2(scope, Bucket::Read("DescribeSecurityGroupRules")).await;
-        let marked = filter(&format!("tag:{}", tags::MANAGED_BY), ["*"]);
-        let mut pages =
-            ec2.describe_security_group_rules().max_results(PAGE).filters(marked).into_paginator().items().send();
+        self.filtered_rules(scope, filter(&format!("tag:{}", tags::MANAGED_BY), ["*"])).await
+    }
+
+    async fn ingress_rules_of(
+        &self,
+        scope: &Scope,
+        groups: &BTreeSet<SecurityGroupId>,
+    ) -> Result<Vec<IngressRule>, CloudError> {
+        let ids: Vec<&str> = groups.iter().map(SecurityGroupId::as_str).collect();
         let mut rules = Vec::new();
-        while let Some(rule) = pages.next().await {
-            let rule = rule.map_err(|error| errors::cloud(&call, error))?;
-            rules.extend(ingress::rule(scope, &rule).map_err(|error| malformed(&call, error))?);
+        for some in ids.chunks(VALUES) {
+            rules.extend(self.filtered_rules(scope, filter("group-id", some.iter().copied())).await?);
         }
         Ok(rules)
     }

@@ -137,13 +137,14 @@ impl CloudWrite for AwsCloud {
         scope: &Scope,
         group: &SecurityGroupId,
         permission: &Permission,
+        description: &str,
         tags: &Tags,
     ) -> Result<SecurityGroupRuleId, CloudError> {
         let call = format!("AuthorizeSecurityGroupIngress of {permission} in {group} in {scope}");
         let ec2 = self.ec2(scope, Bucket::Write("AuthorizeSecurityGroupIngress")).await;
         let request = ec2.authorize_security_group_ingress().group_id(group.as_str());
         let request = request
-            .ip_permissions(ingress::permission(permission))
+            .ip_permissions(ingress::permission(permission, description))
             .tag_specifications(convert::tagged(ResourceType::SecurityGroupRule, tags));
         let answer = request.send().await.map_err(|error| errors::cloud(&call, error))?;
         let id = answer.security_group_rules().first().and_then(|rule| rule.security_group_rule_id());
@@ -169,9 +170,9 @@ impl CloudWrite for AwsCloud {
         scope: &Scope,
         rule: &SecurityGroupRuleId,
         key: &str,
-        on: bool,
+        value: Option<&str>,
     ) -> Result<(), CloudError> {
-        self.set_tag(scope, rule.as_str(), key, on.then_some("")).await
+        self.set_tag(scope, rule.as_str(), key, value).await
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {

@@ -1,15 +1,12 @@
 //! Security groups and their ingress rules: conversions from and to the SDK's types.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup as SdkSecurityGroup, SecurityGroupRule};
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::{IngressRule, Permission, Scope, SecurityGroup, Traffic, VpcRef};
 
 use crate::convert::{Malformed, required, tags};
-
-/// The description of a rule in the console.
-const DESCRIPTION: &str = "peerd: peers of the meshes that peerd:allow names";
 
 /// Converts a security group of the scope's own account. Returns none for a group that another account shares with it.
 pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityGroup>, Malformed> {
@@ -23,17 +20,17 @@ pub fn group(scope: &Scope, group: &SdkSecurityGroup) -> Result<Option<SecurityG
     Ok(Some(SecurityGroup { id, vpc, tags: tags(group.tags()), open: open(group)?, others }))
 }
 
-/// Returns the permissions of a group whose source is a CIDR block.
-pub fn open(group: &SdkSecurityGroup) -> Result<BTreeSet<Permission>, Malformed> {
-    let mut open = BTreeSet::new();
+/// Returns the permissions of a group whose source is a CIDR block, with their descriptions.
+pub fn open(group: &SdkSecurityGroup) -> Result<BTreeMap<Permission, String>, Malformed> {
+    let mut open = BTreeMap::new();
     for permission in group.ip_permissions() {
-        let v4 = permission.ip_ranges().iter().map(IpRange::cidr_ip);
-        let v6 = permission.ipv6_ranges().iter().map(Ipv6Range::cidr_ipv6);
-        for cidr in v4.chain(v6) {
+        let v4 = permission.ip_ranges().iter().map(|range| (range.cidr_ip(), range.description()));
+        let v6 = permission.ipv6_ranges().iter().map(|range| (range.cidr_ipv6(), range.description()));
+        for (cidr, description) in v4.chain(v6) {
             let from = cidr::parse(required(cidr, "cidrIp")?)?;
             let protocol = required(permission.ip_protocol(), "ipProtocol")?;
             let traffic = traffic(protocol, permission.from_port(), permission.to_port(), &from);
-            open.insert(Permission { traffic, from });
+            open.insert(Permission { traffic, from }, description.unwrap_or_default().to_owned());
         }
     }
     Ok(open)
@@ -55,6 +52,7 @@ pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRul
         scope: scope.clone(),
         group: required(rule.group_id(), "groupId")?.parse()?,
         permission: Permission { traffic, from },
+        description: rule.description().unwrap_or_default().to_owned(),
         tags: tags(rule.tags()),
     }))
 }
@@ -75,7 +73,7 @@ fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) 
 }
 
 /// Converts a permission into the parameter of a call.
-pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
+pub fn permission(Permission { traffic, from }: &Permission, description: &str) -> IpPermission {
     let v6 = matches!(from, IpNet::V6(_));
     let (protocol, first, last) = match traffic {
         Traffic::All => ("-1", -1, -1),
@@ -86,10 +84,10 @@ pub fn permission(Permission { traffic, from }: &Permission) -> IpPermission {
         Traffic::Other(words) => (words.as_str(), -1, -1), // peerd never requests it; EC2 rejects it
     };
     let permission = IpPermission::builder().ip_protocol(protocol).from_port(first).to_port(last);
-    let (cidr, text) = (from.to_string(), DESCRIPTION);
+    let cidr = from.to_string();
     match v6 {
-        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).description(text).build()).build(),
-        false => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).description(text).build()).build(),
+        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).description(description).build()).build(),
+        false => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).description(description).build()).build(),
     }
 }
 
@@ -101,7 +99,7 @@ mod tests {
     fn an_ip_permission_round_trips() {
         for from in ["10.0.0.0/16", "2600:1f18::/56"].map(|cidr| cidr::parse(cidr).unwrap()) {
             for wanted in [Traffic::All, Traffic::Icmp, Traffic::Tcp(443, 443), Traffic::Udp(0, u16::MAX)] {
-                let asked = permission(&Permission { traffic: wanted.clone(), from });
+                let asked = permission(&Permission { traffic: wanted.clone(), from }, "text");
                 let (v4, v6) = (asked.ip_ranges().first(), asked.ipv6_ranges().first());
                 let cidr = v4.and_then(IpRange::cidr_ip).or(v6.and_then(Ipv6Range::cidr_ipv6)).unwrap();
                 let protocol = asked.ip_protocol().unwrap();

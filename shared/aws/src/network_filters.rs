@@ -44,7 +44,7 @@ impl AwsCloud {
         let mut open = BTreeMap::new();
         for group in &groups {
             let permissions = ingress::open(group).map_err(|error| malformed(&call, error))?;
-            let cidrs = permissions.into_iter().map(|permission| permission.from).collect();
+            let cidrs = permissions.into_keys().map(|permission| permission.from).collect();
             open.insert(group.group_id().unwrap_or_default().to_owned(), cidrs);
         }
         Ok(open)

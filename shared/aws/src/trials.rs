@@ -197,13 +197,13 @@ impl AwsCloud {
                 let ec2 = self.ec2(scope, Bucket::Write("AuthorizeSecurityGroupIngress")).await;
                 let authorize = ec2.authorize_security_group_ingress().group_id(group.id.as_str());
                 let authorize = authorize
-                    .ip_permissions(ingress::permission(&permission))
+                    .ip_permissions(ingress::permission(&permission, "peerd doctor"))
                     .tag_specifications(convert::tagged(ResourceType::SecurityGroupRule, &marks(deployment)));
                 let authorize = authorize.dry_run(true).send().await;
                 trials.push(Trial::of_dry_run("AuthorizeSecurityGroupIngress", authorize));
             }
         }
-        match ground.rules.iter().find(|rule| rule.is_managed_by(deployment)) {
+        match ground.rules.iter().find(|rule| rule.is_marked(deployment)) {
             None => trials.push(Trial::Untried("RevokeSecurityGroupIngress")),
             Some(rule) => {
                 let ec2 = self.ec2(scope, Bucket::Write("RevokeSecurityGroupIngress")).await;

@@ -7,7 +7,9 @@
 use std::fmt;
 
 use crate::cidr::IpNet;
-use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
+use crate::ids::{
+    Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef,
+};
 use crate::ingress::Permission;
 use crate::observed::RouteTable;
 use crate::tags::{self, Tags};
@@ -110,19 +112,19 @@ pub enum Action {
         group: SecurityGroupId,
         /// The traffic and the source that the rule allows.
         permission: Permission,
+        /// The description of the rule, with its seal.
+        description: String,
         /// The tags of the rule.
         tags: Tags,
     },
-    /// Adds the tag of a mesh to an owned rule, or removes it.
+    /// Changes a tag of an owned rule.
     TagIngress {
         /// The scope of the rule.
         scope: Scope,
         /// The rule.
         rule: SecurityGroupRuleId,
-        /// The mesh.
-        mesh: MeshName,
-        /// Whether to add the tag; else it is removed.
-        on: bool,
+        /// The change.
+        change: RuleTagChange,
     },
     /// Revokes an owned rule of a security group.
     RevokeIngress {
@@ -142,6 +144,46 @@ pub enum Action {
         /// The new value of the tag.
         line: Option<String>,
     },
+}
+
+/// A change of a tag of an ingress rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleTagChange {
+    /// Another mesh wants the rule.
+    AddMesh(MeshName),
+    /// A mesh no longer wants the rule.
+    RemoveMesh(MeshName),
+    /// The rule lost its ownership tag.
+    RestoreOwner(Deployment),
+}
+
+impl RuleTagChange {
+    /// The key of the tag.
+    pub fn key(&self) -> String {
+        match self {
+            Self::AddMesh(mesh) | Self::RemoveMesh(mesh) => tags::for_mesh(mesh),
+            Self::RestoreOwner(_) => tags::MANAGED_BY.to_owned(),
+        }
+    }
+
+    /// The value that the tag gets; none if it is removed.
+    pub fn value(&self) -> Option<&str> {
+        match self {
+            Self::AddMesh(_) => Some(""),
+            Self::RemoveMesh(_) => None,
+            Self::RestoreOwner(deployment) => Some(deployment.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for RuleTagChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddMesh(mesh) => write!(f, "is also for {mesh}"),
+            Self::RemoveMesh(mesh) => write!(f, "is no longer for {mesh}"),
+            Self::RestoreOwner(deployment) => write!(f, "tags {}={deployment}", tags::MANAGED_BY),
+        }
+    }
 }
 
 impl Action {
@@ -201,13 +243,11 @@ impl fmt::Display for Action {
                 write!(f, "- route {table} in {scope} {destination} -> {peering}")
             }
             Self::DeletePeering { peering, scope, pair } => write!(f, "- peering {peering} {pair} from {scope}"),
-            Self::AuthorizeIngress { scope, group, permission, tags } => {
+            Self::AuthorizeIngress { scope, group, permission, description: _, tags } => {
                 let meshes: Vec<&str> = tags::meshes_of_rule(tags).collect();
                 write!(f, "+ ingress {group} in {scope} {permission} for {}", meshes.join("+"))
             }
-            Self::TagIngress { scope, rule, mesh, on } => {
-                write!(f, "* ingress {rule} in {scope} is {} for {mesh}", if *on { "also" } else { "no longer" })
-            }
+            Self::TagIngress { scope, rule, change } => write!(f, "* ingress {rule} in {scope} {change}"),
             Self::RevokeIngress { scope, group, rule, permission } => {
                 write!(f, "- ingress {group} in {scope} {permission} by {rule}")
             }

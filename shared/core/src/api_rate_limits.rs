@@ -53,12 +53,9 @@ fn api(action: &Action) -> (&'static str, Rate) {
         Action::DeletePeering { .. } => ("DeleteVpcPeeringConnection", WRITE),
         Action::AuthorizeIngress { .. } => ("AuthorizeSecurityGroupIngress", WRITE),
         Action::RevokeIngress { .. } => ("RevokeSecurityGroupIngress", WRITE),
-        Action::TagPeering { .. } | Action::TagIngress { on: true, .. } | Action::SetStatus { line: Some(_), .. } => {
-            ("CreateTags", TAG)
-        }
-        Action::ReleasePeering { .. } | Action::TagIngress { on: false, .. } | Action::SetStatus { line: None, .. } => {
-            ("DeleteTags", TAG)
-        }
+        Action::TagIngress { change, .. } if change.value().is_none() => ("DeleteTags", TAG),
+        Action::ReleasePeering { .. } | Action::SetStatus { line: None, .. } => ("DeleteTags", TAG),
+        Action::TagPeering { .. } | Action::TagIngress { .. } | Action::SetStatus { .. } => ("CreateTags", TAG),
     }
 }
 

@@ -77,7 +77,7 @@ impl ObservedState {
             }
             (Action::RemoveRoute { table, destination, .. }, _) => self.remove_route(table, destination),
             (Action::AuthorizeIngress { .. } | Action::TagIngress { .. } | Action::RevokeIngress { .. }, effect) => {
-                self.ingress.apply_effect(action, effect);
+                self.ingress.apply_effect(action, effect, seals);
             }
             (Action::SetStatus { vpc, line }, _) => {
                 if let Some(vpc) = self.vpcs.get_mut(vpc) {
@@ -128,28 +128,26 @@ impl ObservedState {
 
 impl Ingress {
     /// Applies what the call of an action returned; actions on other resources change nothing.
-    pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect) {
+    pub(crate) fn apply_effect(&mut self, action: &Action, effect: Effect, seals: &Seals) {
         match action {
-            Action::AuthorizeIngress { scope, group, permission, tags } => {
+            Action::AuthorizeIngress { scope, group, permission, description, tags } => {
                 if let Some(group) = self.groups.get_mut(group) {
-                    group.open.insert(permission.clone());
+                    group.open.entry(permission.clone()).or_insert_with(|| description.clone());
                 }
                 if let Effect::Rule(id) = effect {
                     let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
-                    let rule = IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() };
-                    self.rules.insert(id, rule);
+                    let (description, tags) = (description.clone(), tags.clone());
+                    self.add_rule(IngressRule { id, scope, group, permission, description, tags }, seals);
                 }
             }
-            Action::TagIngress { rule, mesh, on, .. } => {
-                let key = tags::for_mesh(mesh);
-                match (self.rules.get_mut(rule), on) {
-                    (Some(rule), true) => drop(rule.tags.insert(key, String::new())),
-                    (Some(rule), false) => drop(rule.tags.remove(&key)),
-                    (None, _) => {}
-                }
-            }
+            Action::TagIngress { rule, change, .. } => match (self.rules.get_mut(rule), change.value()) {
+                (Some(rule), Some(value)) => drop(rule.tags.insert(change.key(), value.to_owned())),
+                (Some(rule), None) => drop(rule.tags.remove(&change.key())),
+                (None, _) => {}
+            },
             Action::RevokeIngress { group, rule, permission, .. } => {
                 self.rules.remove(rule);
+                self.owned.remove(rule);
                 if let Some(group) = self.groups.get_mut(group) {
                     group.open.remove(permission);
                 }

@@ -7,7 +7,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{AccountId, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{
+    AccountId, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId,
+    VpcRef,
+};
 use crate::ingress::Traffic;
 use crate::policy::{DeleteLimits, Denial};
 use crate::quotas::Quota;
@@ -53,6 +56,11 @@ pub enum Finding {
     UnsealedPeering { pair: Pair, peering: PeeringId, mesh: MeshName, scopes: BTreeSet<Scope> },
     /// One side of an owned peering has the ownership tag of another deployment.
     OtherOwnershipTag { pair: Pair, peering: PeeringId, scope: Scope, deployment: String },
+    /// An ingress rule has the ownership tag of this deployment, but no seal: peerd did not make it, or a principal changed its
+    /// description.
+    UnsealedRule { scope: Scope, group: SecurityGroupId, rule: SecurityGroupRuleId },
+    /// An owned ingress rule has the ownership tag of another deployment.
+    OtherRuleOwner { scope: Scope, group: SecurityGroupId, rule: SecurityGroupRuleId, deployment: String },
     /// AWS failed an earlier request for the pair.
     FailedPeering { pair: Pair, peering: PeeringId, error: String },
     /// A route to a member's CIDR block has a target that peerd does not own.
@@ -202,6 +210,8 @@ impl Finding {
             Self::ForeignPeering { .. }
             | Self::UnsealedPeering { .. }
             | Self::OtherOwnershipTag { .. }
+            | Self::UnsealedRule { .. }
+            | Self::OtherRuleOwner { .. }
             | Self::FailedPeering { .. }
             | Self::ForeignRoute { .. }
             | Self::PrefixListRoute { .. }
@@ -275,6 +285,7 @@ impl Finding {
             Self::UnknownRequester { peering, .. } => peering.to_string(),
             Self::UnknownAccount { account } => account.to_string(),
             Self::QuotaExceeded { subject, .. } | Self::QuotaNearLimit { subject, .. } => subject.clone(),
+            Self::UnsealedRule { rule, .. } | Self::OtherRuleOwner { rule, .. } => rule.to_string(),
             Self::GroupOfNonMember { group, .. }
             | Self::SecurityGroupsOff { group, .. }
             | Self::PortsNotAdmitted { group, .. } => group.to_string(),

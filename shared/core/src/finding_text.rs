@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
-use crate::ids::{MeshName, PeeringId, Scope};
+use crate::ids::{MeshName, Scope};
 use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
@@ -64,9 +64,9 @@ pub(crate) fn command(stack: &str, line: &str) -> String {
     format!("`peerd {line}{flag}`")
 }
 
-/// The command that removes an ownership tag from one side of a peering.
-fn remove_mark(peering: &PeeringId, Scope { account, region }: &Scope) -> String {
-    format!("in {account}: `aws ec2 delete-tags --region {region} --resources {peering} --tags Key=peerd:managed-by`")
+/// The command that removes an ownership tag from a resource.
+fn remove_mark(resource: &impl fmt::Display, Scope { account, region }: &Scope) -> String {
+    format!("in {account}: `aws ec2 delete-tags --region {region} --resources {resource} --tags Key=peerd:managed-by`")
 }
 
 impl Finding {
@@ -105,6 +105,14 @@ impl Finding {
                 format!(
                     "{peering} has the tag peerd:managed-by={deployment} in {scope}, so peerd does not tag that side"
                 )
+            }
+            Self::UnsealedRule { group, .. } => {
+                format!(
+                    "has peerd's tags in {group} but no valid seal, so peerd did not make it and does not revoke it"
+                )
+            }
+            Self::OtherRuleOwner { group, deployment, .. } => {
+                format!("has the tag peerd:managed-by={deployment} in {group}, so peerd does not tag it")
             }
             Self::FailedPeering { peering, error, .. } => format!("AWS failed {peering}: {error}"),
             Self::ForeignRoute { cidr, target, propagated: true, .. } => {
@@ -233,6 +241,13 @@ impl Finding {
                 format!("if it connects two members, adopt it with {adopt}; else remove the tag, {}", commands.join("; "))
             }
             Self::OtherOwnershipTag { peering, scope, .. } => format!("remove that tag, {}", remove_mark(peering, scope)),
+            Self::UnsealedRule { scope, group, rule } => format!(
+                "remove the tag, {}; or revoke the rule, and peerd adds its own if a mesh wants it: `aws ec2 \
+                 revoke-security-group-ingress --region {} --group-id {group} --security-group-rule-ids {rule}`",
+                remove_mark(rule, scope),
+                scope.region
+            ),
+            Self::OtherRuleOwner { scope, rule, .. } => format!("remove that tag, {}", remove_mark(rule, scope)),
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()
             }

@@ -1,6 +1,6 @@
 //! Ingress rules of security groups: what a group's tags allow, and which rules exist.
 //!
-//! The id and the tags of a rule determine its owner, never what the rule allows
+//! The seal in the description of a rule determines its owner: it covers the group and what the rule allows
 //! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::IpNet;
 use crate::ids::{Deployment, MeshName, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
+use crate::seal::Seals;
 use crate::tags::{self, MeshTag, Tags};
 
 /// The traffic that a rule allows, from any source.
@@ -189,8 +190,8 @@ pub struct SecurityGroup {
     pub vpc: VpcRef,
     /// All its tags.
     pub tags: Tags,
-    /// What it allows from CIDR blocks, whichever principal added the rules.
-    pub open: BTreeSet<Permission>,
+    /// What it allows from CIDR blocks, whichever principal added the rules, with their descriptions.
+    pub open: BTreeMap<Permission, String>,
     /// The number of its ingress rules with other sources: groups and prefix lists.
     pub others: usize,
 }
@@ -203,11 +204,11 @@ impl SecurityGroup {
 
     /// The number of its rules for IPv4 or IPv6. As in AWS, a rule whose source is no CIDR block counts in both.
     pub fn count(&self, v4: bool) -> usize {
-        self.others + self.open.iter().filter(|open| open.is_v4() == v4).count()
+        self.others + self.open.keys().filter(|open| open.is_v4() == v4).count()
     }
 }
 
-/// An ingress rule with the ownership tag of some deployment.
+/// An ingress rule with the ownership tag of some deployment, or whose description has a seal of this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressRule {
     /// The id of the rule.
@@ -218,14 +219,21 @@ pub struct IngressRule {
     pub group: SecurityGroupId,
     /// The traffic and the source that the rule allows.
     pub permission: Permission,
+    /// Its description.
+    pub description: String,
     /// All its tags.
     pub tags: Tags,
 }
 
 impl IngressRule {
-    /// Whether the deployment owns the rule, by its tags.
-    pub fn is_managed_by(&self, deployment: &Deployment) -> bool {
+    /// Whether the rule has the ownership tag of the deployment, so that the role of its scope may change its tags.
+    pub fn is_marked(&self, deployment: &Deployment) -> bool {
         tags::has_ownership_tag(&self.tags, deployment)
+    }
+
+    /// Whether its description has a seal of the deployment.
+    pub fn has_seal_of(&self, seals: &Seals) -> bool {
+        seals.verify_rule(&self.scope, &self.group, &self.permission, &self.description)
     }
 
     /// Whether the rule has the tag of a mesh.
@@ -244,8 +252,32 @@ impl IngressRule {
 pub struct Ingress {
     /// The groups with the tag `peerd:allow`.
     pub groups: BTreeMap<SecurityGroupId, SecurityGroup>,
-    /// The rules with the ownership tag of a deployment, in any group.
+    /// The rules with the ownership tag of a deployment, in any group, and those without it that have a seal of this deployment,
+    /// in these groups.
     pub rules: BTreeMap<SecurityGroupRuleId, IngressRule>,
+    /// The rules that this deployment owns: those with its seal.
+    pub owned: BTreeSet<SecurityGroupRuleId>,
+}
+
+impl Ingress {
+    /// The groups that allow something by a rule that has a seal of the deployment and is not among the rules.
+    pub fn groups_with_unmarked_rules<'a>(&'a self, seals: &'a Seals) -> impl Iterator<Item = &'a SecurityGroup> {
+        let known: BTreeSet<_> = self.rules.values().map(|rule| (&rule.group, &rule.permission)).collect();
+        self.groups.values().filter(move |group| {
+            group.open.iter().any(|(permission, description)| {
+                let (scope, id) = (&group.vpc.scope, &group.id);
+                !known.contains(&(id, permission)) && seals.verify_rule(scope, id, permission, description)
+            })
+        })
+    }
+
+    /// Adds a rule, and verifies its seal.
+    pub fn add_rule(&mut self, rule: IngressRule, seals: &Seals) {
+        if rule.has_seal_of(seals) {
+            self.owned.insert(rule.id.clone());
+        }
+        self.rules.insert(rule.id.clone(), rule);
+    }
 }
 
 #[cfg(test)]
@@ -323,6 +355,7 @@ mod tests {
             scope: "111111111111/us-east-1".parse().unwrap(),
             group: "sg-1".parse().unwrap(),
             permission: Permission { traffic: Traffic::All, from: "10.0.0.0/16".parse().unwrap() },
+            description: String::new(),
             tags,
         };
         let both = rule([mark("prod"), mark("staging"), (tags::NAME.to_owned(), "x".to_owned())].into());

@@ -39,7 +39,7 @@ pub mod status;
 pub mod tags;
 pub mod time;
 
-pub use action::{Action, Plan};
+pub use action::{Action, Plan, RuleTagChange};
 pub use check::{Check, CheckResult};
 pub use cidr::CidrSet;
 pub use contention::{Contention, ManagedResource};

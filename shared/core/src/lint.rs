@@ -166,7 +166,7 @@ impl Rules<'_> {
             Some("the policy of the mesh does not allow these ports")
         } else if !self.is_routed(&group.vpc, permission) {
             Some("no table of the VPC routes all of these addresses to peers")
-        } else if group.open.contains(permission) {
+        } else if group.open.contains_key(permission) {
             Some("the group allows that already")
         } else {
             None
@@ -202,8 +202,12 @@ impl Rules<'_> {
     }
 
     fn own_rule(&self, id: &SecurityGroupRuleId) -> Option<&'static str> {
-        let Some(rule) = self.observed.ingress.rules.get(id) else { return Some("the rule was not read") };
-        (!rule.is_managed_by(&self.desired.deployment)).then_some("the rule is foreign")
+        let ingress = &self.observed.ingress;
+        if !ingress.rules.contains_key(id) {
+            Some("the rule was not read")
+        } else {
+            (!ingress.owned.contains(id)).then_some("the rule is foreign")
+        }
     }
 
     fn unproven(&self, id: &PeeringId) -> Option<&'static str> {

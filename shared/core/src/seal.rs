@@ -1,15 +1,17 @@
-//! The seal: a tag value that proves that this deployment created a peering. Every principal that may write tags can write the
-//! ownership tag; only the deployment has the key of the seal (docs/adr/0014-the-seal.md).
+//! The seal: a text that proves that this deployment created a peering or an ingress rule. Every principal that may write tags can
+//! write the ownership tag; only the deployment has the key of the seal (docs/adr/0014-the-seal.md).
 //!
-//! A seal is the HMAC-SHA256 of the deployment and of what peerd knows when it creates the peering: its two VPCs. A copied seal
-//! therefore proves nothing on a peering of another pair.
+//! A seal is the HMAC-SHA256 of the deployment and of what peerd knows in the create call: the two VPCs of a peering, the security
+//! group and the permission of a rule. A copied seal therefore proves nothing on another resource. A peering has its seal in a tag, a
+//! rule in its description, which no principal can change by writing tags.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::ids::{Deployment, Pair};
+use crate::ids::{Deployment, Pair, Scope, SecurityGroupId};
+use crate::ingress::Permission;
 use crate::tags::{self, Tags};
 
 /// The least length of a key, in characters.
@@ -83,6 +85,23 @@ impl Seals {
         current.get(tags::SEAL).is_some_and(|seal| self.verify(&peering_text(pair), seal))
     }
 
+    /// The description of an ingress rule with this permission in a group of the scope; it contains the seal of the rule.
+    pub fn description(&self, scope: &Scope, group: &SecurityGroupId, permission: &Permission) -> String {
+        format!("{RULE}{}", self.seal(&rule_text(scope, group, permission)))
+    }
+
+    /// Whether the description of an ingress rule has a seal of this deployment.
+    pub fn verify_rule(
+        &self,
+        scope: &Scope,
+        group: &SecurityGroupId,
+        permission: &Permission,
+        description: &str,
+    ) -> bool {
+        let seal = description.strip_prefix(RULE);
+        seal.is_some_and(|seal| self.verify(&rule_text(scope, group, permission), seal))
+    }
+
     fn seal(&self, text: &str) -> String {
         let Some(mac) = self.keys.0.first().and_then(|key| self.mac(key, text)) else { return String::new() };
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -99,6 +118,14 @@ impl Seals {
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
         Some(mac.chain_update(format!("peerd\n{}\n{text}", self.deployment)))
     }
+}
+
+/// What comes before the seal in the description of a rule. EC2 allows at most 255 characters in all, of a limited set
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html>).
+const RULE: &str = "peerd: peers of the meshes that peerd:allow names. Seal: ";
+
+fn rule_text(Scope { account, region }: &Scope, group: &SecurityGroupId, permission: &Permission) -> String {
+    format!("rule\n{account}/{region}/{group}\n{permission}")
 }
 
 fn peering_text(pair: &Pair) -> String {
@@ -176,6 +203,27 @@ mod tests {
         let said = SealKeys::parse(&format!("{OLD} secret")).unwrap_err().to_string();
         assert_eq!(said, "key 2 has 6 characters, and 32 are required");
         assert_eq!(format!("{:?}", SealKeys::parse(OLD).unwrap()), "1 seal keys");
+    }
+
+    #[test]
+    fn the_description_of_a_rule_is_valid_for_its_group_and_permission_only() {
+        let (ours, scope): (_, Scope) = (seals("peerd", OLD), "111111111111/us-east-1".parse().unwrap());
+        let permission =
+            |traffic: &str, from: &str| Permission { traffic: traffic.parse().unwrap(), from: from.parse().unwrap() };
+        let group = |id: &str| id.parse::<SecurityGroupId>().unwrap();
+        let https = permission("tcp/443", "10.0.0.0/16");
+        let text = ours.description(&scope, &group("sg-1"), &https);
+        assert!(ours.verify_rule(&scope, &group("sg-1"), &https, &text));
+        assert!(text.len() <= 255, "{text}");
+        let is_allowed = |char: char| char.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(char);
+        assert!(text.chars().all(is_allowed), "{text}");
+        assert!(!ours.verify_rule(&scope, &group("sg-2"), &https, &text));
+        assert!(!ours.verify_rule(&scope, &group("sg-1"), &permission("tcp/22", "10.0.0.0/16"), &text));
+        assert!(!ours.verify_rule(&scope, &group("sg-1"), &permission("tcp/443", "10.0.0.0/8"), &text));
+        assert!(!seals("other", OLD).verify_rule(&scope, &group("sg-1"), &https, &text));
+        for other in ["", "peerd", &text[..text.len() - 2], &text[1..]] {
+            assert!(!ours.verify_rule(&scope, &group("sg-1"), &https, other), "{other}");
+        }
     }
 
     /// A change of this value would make every existing peering foreign. It was computed with another implementation.

@@ -29,8 +29,8 @@ pub const PORTS: &str = "peerd:ports";
 /// On an ingress rule, written: the prefix of the tag keys that name the meshes of the rule, one key for each mesh. Two
 /// concurrent runs that add and remove meshes never write the same key.
 pub const FOR_MESH: &str = "peerd:env/";
-/// On a peering or an ingress rule, written: the deployment that owns it. IAM policies require it on what peerd changes; on a
-/// peering, only the seal proves it.
+/// On a peering or an ingress rule, written: the deployment that owns it. IAM policies require it on what peerd changes;
+/// only the seal proves it.
 pub const MANAGED_BY: &str = "peerd:managed-by";
 /// On a peering, written: the proof that the deployment created or adopted it ([`crate::seal`]).
 pub const SEAL: &str = "peerd:seal";

@@ -111,12 +111,12 @@ impl Applier<'_> {
                 ensure::unrouted(cloud, scope, table, destination).await
             }
             Action::DeletePeering { peering, scope, pair: _ } => ensure::deleted(cloud, scope, peering).await,
-            Action::AuthorizeIngress { scope, group, permission, tags } => {
-                let rule = ensure::authorized(cloud, scope, group, permission, tags).await;
+            Action::AuthorizeIngress { scope, group, permission, description, tags } => {
+                let rule = ensure::authorized(cloud, scope, group, permission, description, tags).await;
                 return rule.map(|id| Some(id.map_or(Effect::Done, Effect::Rule))).map_err(|error| failed(&error));
             }
-            Action::TagIngress { scope, rule, mesh, on } => {
-                cloud.set_rule_tag(scope, rule, &tags::for_mesh(mesh), *on).await
+            Action::TagIngress { scope, rule, change } => {
+                cloud.set_rule_tag(scope, rule, &change.key(), change.value()).await
             }
             Action::RevokeIngress { scope, group, rule, permission: _ } => {
                 ensure::revoked(cloud, scope, group, rule).await

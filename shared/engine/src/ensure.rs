@@ -93,9 +93,10 @@ pub async fn authorized(
     scope: &Scope,
     group: &SecurityGroupId,
     permission: &Permission,
+    description: &str,
     tags: &Tags,
 ) -> Result<Option<SecurityGroupRuleId>, CloudError> {
-    match cloud.authorize_ingress(scope, group, permission, tags).await {
+    match cloud.authorize_ingress(scope, group, permission, description, tags).await {
         Err(error) if error.code == "InvalidPermission.Duplicate" => Ok(None),
         answer => answer.map(Some),
     }

@@ -12,7 +12,8 @@ use peerd_core::observed::Peering;
 use peerd_core::policy::{Mode, Policy};
 use peerd_core::{
     DeleteApproval, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName, ObservedState,
-    PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, Seals, SecurityGroup, Vpc, VpcRef, contention,
+    PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, Seals, SecurityGroup, SecurityGroupId, Vpc,
+    VpcRef, contention, tags,
 };
 
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
@@ -134,6 +135,7 @@ impl Observer<'_> {
         for (scope, tags) in tags {
             has_transient_failure |= add_tags(&mut observed, scope, tags);
         }
+        has_transient_failure |= self.read_unmarked_rules(&mut observed).await;
         let (desired, unrecorded) = self.desired(mesh, &observed, known_accounts).await?;
         Ok((Snapshot { desired, observed, has_transient_failure, is_new: false }, unrecorded))
     }
@@ -196,6 +198,35 @@ impl Observer<'_> {
             (scope, vpcs.map(|vpcs| ScopeTags { vpcs, groups }))
         };
         stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    /// Reads the rules with a seal of this deployment that lost their ownership tag: a group shows what it allows, with the
+    /// descriptions, but not the ids of its rules. Returns whether a read failed with a transient error.
+    ///
+    /// A concurrent run may have added a rule after the rules with the tag were read: what has the tag now is left out, because it is
+    /// newer than what this run knows of the members.
+    async fn read_unmarked_rules(&self, observed: &mut ObservedState) -> bool {
+        let mut groups: BTreeMap<Scope, BTreeSet<SecurityGroupId>> = BTreeMap::new();
+        for group in observed.ingress.groups_with_unmarked_rules(&self.settings.seals) {
+            groups.entry(group.vpc.scope.clone()).or_default().insert(group.id.clone());
+        }
+        let read = |(scope, groups): (Scope, BTreeSet<SecurityGroupId>)| async move {
+            let rules = self.cloud.ingress_rules_of(&scope, &groups).await;
+            (scope, rules)
+        };
+        let answers: Vec<_> = stream::iter(groups).map(read).buffer_unordered(CONCURRENCY).collect().await;
+        let mut transient = false;
+        for (scope, rules) in answers {
+            match rules {
+                Ok(rules) => {
+                    let unmarked = rules.into_iter().filter(|rule| !rule.tags.contains_key(tags::MANAGED_BY));
+                    let sealed = unmarked.filter(|rule| rule.has_seal_of(&self.settings.seals));
+                    sealed.for_each(|rule| observed.ingress.add_rule(rule, &self.settings.seals));
+                }
+                Err(error) => transient |= record_unreadable_groups(observed, scope, &error),
+            }
+        }
+        transient
     }
 
     /// Reads the inputs that a plan for a mesh requested. Returns whether a read failed with a transient error.
@@ -312,7 +343,7 @@ fn add_resources(
             observed.scopes.insert(scope.clone(), Ok(()));
             match rules {
                 Ok(rules) => {
-                    observed.ingress.rules.extend(rules.into_iter().map(|rule| (rule.id.clone(), rule)));
+                    rules.into_iter().for_each(|rule| observed.ingress.add_rule(rule, seals));
                     false
                 }
                 Err(error) => record_unreadable_groups(observed, scope, &error),

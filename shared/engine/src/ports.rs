@@ -34,6 +34,12 @@ pub trait CloudRead: Send + Sync {
     async fn route_table(&self, scope: &Scope, id: &RouteTableId) -> Result<Option<RouteTable>, CloudError>;
     /// The ingress rules of the scope that have an ownership tag, of any deployment.
     async fn ingress_rules(&self, scope: &Scope) -> Result<Vec<IngressRule>, CloudError>;
+    /// The ingress rules of these security groups of the scope, whatever their tags.
+    async fn ingress_rules_of(
+        &self,
+        scope: &Scope,
+        groups: &BTreeSet<SecurityGroupId>,
+    ) -> Result<Vec<IngressRule>, CloudError>;
     /// The security groups of the scope that have the tag `peerd:allow`.
     async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError>;
     /// The VPC of a security group, if the group exists.
@@ -93,13 +99,14 @@ pub trait CloudWrite: Send + Sync {
     ) -> Result<(), CloudError>;
     /// Deletes a route, whatever its target.
     async fn delete_route(&self, scope: &Scope, table: &RouteTableId, destination: &IpNet) -> Result<(), CloudError>;
-    /// Adds an ingress rule with these tags to a security group. An existing rule with the same permission is an error,
-    /// whatever its tags.
+    /// Adds an ingress rule with this description and these tags to a security group. An existing rule with the same permission is
+    /// an error, whatever its description and tags.
     async fn authorize_ingress(
         &self,
         scope: &Scope,
         group: &SecurityGroupId,
         permission: &Permission,
+        description: &str,
         tags: &Tags,
     ) -> Result<SecurityGroupRuleId, CloudError>;
     /// Deletes a rule of a security group.
@@ -109,13 +116,13 @@ pub trait CloudWrite: Send + Sync {
         group: &SecurityGroupId,
         rule: &SecurityGroupRuleId,
     ) -> Result<(), CloudError>;
-    /// Sets a tag with an empty value on a rule, or removes it.
+    /// Sets one tag of a rule, or removes it if there is no value.
     async fn set_rule_tag(
         &self,
         scope: &Scope,
         rule: &SecurityGroupRuleId,
         key: &str,
-        on: bool,
+        value: Option<&str>,
     ) -> Result<(), CloudError>;
     /// Sets one tag of a VPC, or removes it if there is no value.
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;

@@ -216,8 +216,8 @@ impl fmt::Display for Change {
             }
             Self::Group { group, vpc, tags } => write!(f, "{group} of {vpc} has {}", tags_of(tags)),
             Self::GroupGone { group } => write!(f, "{group} is deleted"),
-            Self::Rule { group, rule, was: _, now: Some(GroupRule { permission, tags }) } => {
-                write!(f, "{group} allows {permission} by {rule} with {}", tags_of(tags))
+            Self::Rule { group, rule, was: _, now: Some(GroupRule { permission, description, tags }) } => {
+                write!(f, "{group} allows {permission} by {rule} with {} ({description})", tags_of(tags))
             }
             Self::Rule { group, rule, was: _, now: None } => write!(f, "{group} no longer has {rule}"),
             Self::Route { table, cidr, was, now } => {

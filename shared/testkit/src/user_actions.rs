@@ -134,9 +134,9 @@ impl World {
     ///
     /// # Errors
     /// Returns the error of EC2.
-    pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission) -> Answer {
+    pub fn open_group(&mut self, id: &SecurityGroupId, permission: &Permission, description: &str) -> Answer {
         let Some(vpc) = self.cloud.aws().group(id).map(|group| group.vpc.clone()) else { return Ok(()) };
-        self.cloud.aws().authorize(BY, &vpc.scope, id, permission, &Tags::new())?;
+        self.cloud.aws().authorize(BY, &vpc.scope, id, permission, description, &Tags::new())?;
         self.send_api_event(&vpc, "AuthorizeSecurityGroupIngress", json!({"groupId": id}), Value::Null);
         Ok(())
     }

@@ -15,6 +15,7 @@ mod policy_conflicts;
 mod quotas;
 mod reachability;
 mod routes;
+mod security_group_findings;
 mod security_groups;
 mod status_reasons;
 mod status_tags;

@@ -10,11 +10,11 @@ use super::context::PlanContext;
 use super::decisions::Decisions;
 use super::quotas::QuotaUsage;
 use super::routes::RouteChanges;
+use super::security_group_findings::{report_invalid_tags, report_ownership, report_unreadable};
 use super::wanted_pairs::{PairState, WantedPair};
-use crate::action::Action;
+use crate::action::{Action, RuleTagChange};
 use crate::cidr::{self, CidrSet, IpNet};
-use crate::finding::{Expected, Finding};
-use crate::ids::{MeshName, Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::{IngressRule, Permission, PortsTag, SecurityGroup, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
@@ -27,12 +27,13 @@ pub fn allow(pairs: &[WantedPair<'_>], routes: &RouteChanges, context: &PlanCont
     let mut decisions = Decisions::default();
     report_unreadable(context, &mut decisions);
     let (rules, peers) = (rules_by_group(context), peers_by_vpc(pairs, context));
+    report_ownership(context, &mut decisions);
     for group in context.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, context)) {
         report_invalid_tags(group, context, &mut decisions);
         let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
         let peers = peers.get(&group.vpc).map_or(&[][..], Vec::as_slice);
         let wanted = wanted(group, ours, peers, routes, context);
-        add_mesh_tag(ours, &wanted, context, &mut decisions);
+        tag_wanted(ours, &wanted, context, &mut decisions);
         let added = add(group, ours, &wanted, context, &mut decisions);
         if may_go(group, context) {
             let left =
@@ -53,68 +54,22 @@ pub fn allow(pairs: &[WantedPair<'_>], routes: &RouteChanges, context: &PlanCont
     decisions
 }
 
-fn report_unreadable(context: &PlanContext<'_>, decisions: &mut Decisions) {
-    for (scope, error) in &context.observed.unreadable_groups {
-        let (scope, error) = (scope.clone(), error.clone());
-        decisions.report(Finding::UnreadableSecurityGroups { scope, error });
-    }
-}
-
 /// Whether both the groups and the rules of a scope were read.
-fn is_read(scope: &Scope, context: &PlanContext<'_>) -> bool {
+pub fn is_read(scope: &Scope, context: &PlanContext<'_>) -> bool {
     context.observed.was_read(scope) && !context.observed.unreadable_groups.contains_key(scope)
 }
 
 /// This deployment's rules by group, in scopes that were read.
 fn rules_by_group<'a>(context: &PlanContext<'a>) -> BTreeMap<&'a SecurityGroupId, Vec<&'a IngressRule>> {
     let mut by_group: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for rule in context.observed.ingress.rules.values() {
-        let ours = rule.is_managed_by(&context.desired.deployment) || !Invariant::OnlyManaged.is_enforced();
+    let ingress = &context.observed.ingress;
+    for rule in ingress.rules.values() {
+        let ours = ingress.owned.contains(&rule.id) || !Invariant::OnlyManaged.is_enforced();
         if ours && is_read(&rule.scope, context) {
             by_group.entry(&rule.group).or_default().push(rule);
         }
     }
     by_group
-}
-
-/// Reports tags of a group that have no effect, if the group or its VPC names this mesh.
-fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
-    let (allows, mesh) = (group.allows(), &context.desired.mesh);
-    let requested = context.meshes_of(&group.vpc);
-    if !allows.meshes.contains(mesh) && !requested.contains(mesh) {
-        return;
-    }
-    for word in &allows.malformed {
-        decisions.report(Finding::invalid_tag(&group.id, tags::ALLOW, word, Expected::MeshNames));
-    }
-    for word in PortsTag::of(&group.tags).invalid {
-        decisions.report(Finding::invalid_tag(&group.id, tags::PORTS, word, Expected::Ports));
-    }
-    if allows.meshes.contains(mesh) {
-        report_policy_limits(group, context, decisions);
-    }
-    for mesh in &allows.meshes {
-        if !requested.contains(mesh) || context.denial(&group.vpc, mesh).is_some() {
-            let (group, vpc, mesh) = (group.id.clone(), group.vpc.clone(), mesh.clone());
-            decisions.report(Finding::GroupOfNonMember { group, vpc, mesh });
-        }
-    }
-}
-
-/// Reports what the policy of this mesh does not let a group allow.
-fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
-    let (id, mesh) = (group.id.clone(), context.desired.mesh.clone());
-    let policy = context.desired.declared.get(&mesh).filter(|policy| !policy.is_unreadable());
-    let Some(policy) = policy else { return };
-    match &policy.security_groups {
-        None => decisions.report(Finding::SecurityGroupsOff { group: id, mesh }),
-        Some(admitted) => {
-            let ports = PortsTag::of(&group.tags).beyond(&admitted.ports);
-            if !ports.is_empty() {
-                decisions.report(Finding::PortsNotAdmitted { group: id, mesh, ports });
-            }
-        }
-    }
 }
 
 /// A VPC that this mesh connects with another, and the pair of the two.
@@ -289,20 +244,33 @@ fn leads_to_other_peer(id: &PeeringId, peer: &VpcRef, context: &PlanContext<'_>)
     })
 }
 
-/// Adds the tag of this mesh to wanted rules that other meshes have added, or that have lost their mesh tags.
-fn add_mesh_tag(
+/// Adds the tag of this mesh to wanted rules that other meshes have added, or that have lost their mesh tags. A rule that has
+/// lost its ownership tag gets that first.
+fn tag_wanted(
     ours: &[&IngressRule],
     wanted: &BTreeSet<Permission>,
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) {
-    for rule in ours.iter().filter(|rule| wanted.contains(&rule.permission) && !rule.is_for(&context.desired.mesh)) {
-        decisions.act(mesh_tag(rule, &context.desired.mesh, true));
+    let mesh = &context.desired.mesh;
+    for rule in ours.iter().filter(|rule| wanted.contains(&rule.permission)) {
+        if !rule.is_for(mesh) || !rule.is_marked(&context.desired.deployment) {
+            decisions.actions.extend(change_tag(rule, RuleTagChange::AddMesh(mesh.clone()), context));
+        }
     }
 }
 
-fn mesh_tag(rule: &IngressRule, mesh: &MeshName, on: bool) -> Action {
-    Action::TagIngress { scope: rule.scope.clone(), rule: rule.id.clone(), mesh: mesh.clone(), on }
+/// Changes a tag of a rule; first its ownership tag, if it lost that, because IAM policies allow no other change without it. None
+/// if the rule has the tag of another deployment.
+fn change_tag(rule: &IngressRule, change: RuleTagChange, context: &PlanContext<'_>) -> Option<Action> {
+    let deployment = &context.desired.deployment;
+    let (scope, id) = (rule.scope.clone(), rule.id.clone());
+    if tags::other_owner(&rule.tags, deployment).is_some() {
+        return None;
+    }
+    let is_marked = rule.is_marked(deployment);
+    let change = if is_marked { change } else { RuleTagChange::RestoreOwner(deployment.clone()) };
+    Some(Action::TagIngress { scope, rule: id, change })
 }
 
 /// Adds missing rules up to the quota, first those that replace rules that are about to be revoked. Returns the added CIDR
@@ -314,7 +282,7 @@ fn add(
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
 ) -> BTreeSet<IpNet> {
-    let exists = |one: &&Permission| group.open.contains(one) || ours.iter().any(|rule| rule.permission == **one);
+    let exists = |one: &&Permission| group.open.contains_key(one) || ours.iter().any(|rule| rule.permission == **one);
     let going = || ours.iter().map(|rule| &rule.permission).filter(|permission| !wanted.contains(permission));
     let replaces =
         |new: &Permission| going().any(|old| old.traffic == new.traffic && cidr::overlap(&old.from, &new.from));
@@ -332,8 +300,9 @@ fn add(
         for permission in &missing[..allocated] {
             added.insert(permission.from);
             let tags = tags::of_rule(&context.desired.deployment, &context.desired.mesh);
+            let description = context.desired.seals.description(scope, &group.id, permission);
             let (scope, group, permission) = (scope.clone(), group.id.clone(), (*permission).clone());
-            decisions.act(Action::AuthorizeIngress { scope, group, permission, tags });
+            decisions.act(Action::AuthorizeIngress { scope, group, permission, description, tags });
         }
     }
     added
@@ -377,10 +346,11 @@ fn is_to_judge(rule: &IngressRule, group: &SecurityGroup, context: &PlanContext<
 /// Revokes a rule that this mesh does not want; if it has the tags of other meshes, only removes the tag of this one.
 fn revoke(rule: &IngressRule, context: &PlanContext<'_>, decisions: &mut Decisions) {
     if rule.meshes() > 1 {
-        decisions.act(mesh_tag(rule, &context.desired.mesh, false));
+        let change = RuleTagChange::RemoveMesh(context.desired.mesh.clone());
+        decisions.actions.extend(change_tag(rule, change, context));
         return;
     }
-    let IngressRule { id, scope, group, permission, tags: _ } = rule;
+    let IngressRule { id, scope, group, permission, .. } = rule;
     let (scope, group, rule, permission) = (scope.clone(), group.clone(), id.clone(), permission.clone());
     decisions.act(Action::RevokeIngress { scope, group, rule, permission });
 }

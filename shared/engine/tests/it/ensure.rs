@@ -97,6 +97,9 @@ impl CloudRead for Canned {
     async fn ingress_rules(&self, _: &Scope) -> Result<Vec<IngressRule>, CloudError> {
         Ok(Vec::new())
     }
+    async fn ingress_rules_of(&self, _: &Scope, _: &BTreeSet<SecurityGroupId>) -> Result<Vec<IngressRule>, CloudError> {
+        Ok(Vec::new())
+    }
     async fn security_groups(&self, _: &Scope) -> Result<Vec<SecurityGroup>, CloudError> {
         Ok(Vec::new())
     }
@@ -151,6 +154,7 @@ impl CloudWrite for Canned {
         _: &Scope,
         _: &SecurityGroupId,
         _: &Permission,
+        _: &str,
         _: &Tags,
     ) -> Result<SecurityGroupRuleId, CloudError> {
         self.answer().map(|()| rule())
@@ -158,7 +162,13 @@ impl CloudWrite for Canned {
     async fn revoke_ingress(&self, _: &Scope, _: &SecurityGroupId, _: &SecurityGroupRuleId) -> Result<(), CloudError> {
         self.answer()
     }
-    async fn set_rule_tag(&self, _: &Scope, _: &SecurityGroupRuleId, _: &str, _: bool) -> Result<(), CloudError> {
+    async fn set_rule_tag(
+        &self,
+        _: &Scope,
+        _: &SecurityGroupRuleId,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<(), CloudError> {
         self.answer()
     }
     async fn tag_vpc(&self, _: &VpcRef, _: &str, _: Option<&str>) -> Result<(), CloudError> {
@@ -234,7 +244,8 @@ fn authorizing_an_existing_rule_and_revoking_a_missing_one_succeed() {
     let cloud = |code| Canned { code, ..Canned::default() };
     let permission = Permission { traffic: Traffic::All, from: cidr() };
     let authorized = |code| {
-        outcome(ensure::authorized(&cloud(code), &scope(), &group(), &permission, &Tags::new())).replace('"', "")
+        outcome(ensure::authorized(&cloud(code), &scope(), &group(), &permission, "text", &Tags::new()))
+            .replace('"', "")
     };
     assert_eq!(authorized(""), "Some(SecurityGroupRuleId(sgr-1))");
     assert_eq!(authorized("InvalidPermission.Duplicate"), "None");

@@ -1,9 +1,10 @@
 //! Security group rules.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use peerd_core::tags::{ALLOW, PORTS, ROUTES};
-use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Traffic, VpcRef, cidr};
+use peerd_core::tags::{ALLOW, MANAGED_BY, NAME, PORTS, ROUTES};
+use peerd_core::{FindingKind, Permission, Quota, SecurityGroupId, SecurityGroupRuleId, Tags, Traffic, VpcRef, cidr};
 use peerd_testkit::aws::AwsBehavior;
+use peerd_testkit::change_log::Actor;
 use peerd_testkit::user_actions::table;
 use peerd_testkit::{MINUTE, World, scope};
 
@@ -95,7 +96,7 @@ fn addresses_without_a_route_to_the_member_are_not_opened() {
 fn a_foreign_rule_stays_and_a_revoked_owned_rule_is_restored() {
     let (mut world, [a, ..], group) = opened();
     let by_hand = Permission { traffic: Traffic::All, from: cidr::parse("192.0.2.0/24").unwrap() };
-    world.open_group(&group, &by_hand).unwrap();
+    world.open_group(&group, &by_hand, "by hand").unwrap();
     let ours = rules(&world, &group).into_iter().next().unwrap();
     world.revoke_rule(&group, &ours).unwrap();
     world.rest();
@@ -103,6 +104,37 @@ fn a_foreign_rule_stays_and_a_revoked_owned_rule_is_restored() {
     world.untag(&a).unwrap();
     world.rest();
     assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24"]);
+}
+
+/// peerd revokes only rules whose description has a valid seal, whatever their tags; a sealed rule that lost its tags gets
+/// them again, or is revoked.
+#[test]
+fn a_seal_and_not_a_tag_makes_a_rule_one_of_peerd() {
+    let (mut world, [a, b, _], group) = opened();
+    let by_hand = Permission { traffic: Traffic::All, from: cidr::parse("192.0.2.0/24").unwrap() };
+    world.open_group(&group, &by_hand, "by hand").unwrap();
+    let forged: Tags =
+        [(MANAGED_BY, "peerd"), ("peerd:env/prod", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let ours = |world: &World| {
+        let aws = world.cloud.aws();
+        let found = aws.group(&group).unwrap().rules.clone();
+        found.into_iter().find(|(_, rule)| rule.permission != by_hand).unwrap()
+    };
+    let tags = ours(&world).1.tags;
+    for id in rules(&world, &group) {
+        let is_ours = id == ours(&world).0;
+        let retag = |current: &mut Tags| *current = if is_ours { Tags::new() } else { forged.clone() };
+        world.cloud.aws().tag_rule(Actor::User, &a.scope, &id, retag).unwrap();
+    }
+    world.sweep();
+    world.rest();
+    assert_eq!(ours(&world).1.tags, Tags::from_iter(tags.into_iter().filter(|(key, _)| key != NAME)));
+    assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24", "tcp/443 from 10.2.0.0/15"]);
+    let id = ours(&world).0;
+    world.cloud.aws().tag_rule(Actor::User, &a.scope, &id, Tags::clear).unwrap();
+    world.untag(&b).unwrap();
+    world.rest();
+    assert_eq!(lets_in(&world, &group), ["all from 192.0.2.0/24", "tcp/443 from 10.3.0.0/16"]);
 }
 
 /// A rule that two meshes need has the tags of both, and peerd revokes it when neither needs it any longer.

@@ -185,6 +185,14 @@ impl CloudRead for SimCloud {
         self.read("DescribeSecurityGroupRules", scope, |aws, time| aws.marked_rules(scope, time)).await
     }
 
+    async fn ingress_rules_of(
+        &self,
+        scope: &Scope,
+        groups: &BTreeSet<SecurityGroupId>,
+    ) -> Result<Vec<IngressRule>, CloudError> {
+        self.read("DescribeSecurityGroupRules", scope, |aws, time| aws.rules_of(scope, groups, time)).await
+    }
+
     async fn security_groups(&self, scope: &Scope) -> Result<Vec<SecurityGroup>, CloudError> {
         self.read("DescribeSecurityGroups", scope, |aws, time| aws.allowing_groups(scope, time)).await
     }
@@ -290,9 +298,10 @@ impl CloudWrite for SimCloud {
         scope: &Scope,
         group: &SecurityGroupId,
         permission: &Permission,
+        description: &str,
         tags: &Tags,
     ) -> Result<SecurityGroupRuleId, CloudError> {
-        let authorize = |aws: &mut Aws, by| aws.authorize(by, scope, group, permission, tags);
+        let authorize = |aws: &mut Aws, by| aws.authorize(by, scope, group, permission, description, tags);
         self.write("AuthorizeSecurityGroupIngress", scope, authorize).await
     }
 
@@ -310,15 +319,15 @@ impl CloudWrite for SimCloud {
         scope: &Scope,
         rule: &SecurityGroupRuleId,
         key: &str,
-        on: bool,
+        value: Option<&str>,
     ) -> Result<(), CloudError> {
         let mark = |aws: &mut Aws, by| {
-            aws.tag_rule(by, scope, rule, |current| match on {
-                true => drop(current.insert(key.to_owned(), String::new())),
-                false => drop(current.remove(key)),
+            aws.tag_rule(by, scope, rule, |current| match value {
+                Some(value) => drop(current.insert(key.to_owned(), value.to_owned())),
+                None => drop(current.remove(key)),
             })
         };
-        self.write(if on { "CreateTags" } else { "DeleteTags" }, scope, mark).await
+        self.write(if value.is_some() { "CreateTags" } else { "DeleteTags" }, scope, mark).await
     }
 
     async fn tag_vpc(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError> {

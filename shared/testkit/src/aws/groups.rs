@@ -5,7 +5,7 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> for the codes, and
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html> for the quota.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{
     IngressRule, Permission, Quota, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, VpcRef, tags,
@@ -32,6 +32,8 @@ pub struct Group {
 pub struct GroupRule {
     /// The traffic and the source that it allows.
     pub permission: Permission,
+    /// Its description.
+    pub description: String,
     /// Its tags.
     pub tags: Tags,
 }
@@ -96,6 +98,7 @@ impl Aws {
         scope: &Scope,
         id: &SecurityGroupId,
         permission: &Permission,
+        description: &str,
         tags: &Tags,
     ) -> Result<SecurityGroupRuleId, CloudError> {
         let group = self.writable_group(scope, id)?;
@@ -110,7 +113,8 @@ impl Aws {
         }
         self.made += 1;
         let rule = format!("sgr-{:04}", self.made).parse().map_err(|error| refuse("InternalError", error))?;
-        let made = GroupRule { permission: permission.clone(), tags: tags.clone() };
+        let (permission, description, tags) = (permission.clone(), description.to_owned(), tags.clone());
+        let made = GroupRule { permission, description, tags };
         self.set_rule(by, id, &rule, Some(made));
         Ok(rule)
     }
@@ -178,7 +182,7 @@ impl Aws {
     pub(super) fn allowing_groups(&self, scope: &Scope, time: Timestamp) -> Vec<SecurityGroup> {
         let seen = self.seen_groups(scope, time).filter(|(_, group)| group.tags.contains_key(tags::ALLOW));
         let group = |(id, Group { vpc, tags, rules }): (&SecurityGroupId, &Group)| {
-            let open = rules.values().map(|rule| rule.permission.clone()).collect();
+            let open = rules.values().map(|rule| (rule.permission.clone(), rule.description.clone())).collect();
             let (vpc, tags) = (vpc.clone(), tags.clone());
             SecurityGroup { id: id.clone(), vpc, tags, open, others: 0 }
         };
@@ -187,13 +191,30 @@ impl Aws {
 
     /// Returns the rules of a scope with an ownership tag, likewise.
     pub(super) fn marked_rules(&self, scope: &Scope, time: Timestamp) -> Vec<IngressRule> {
+        self.seen_rules(scope, time).filter(|rule| rule.tags.contains_key(tags::MANAGED_BY)).collect()
+    }
+
+    /// Returns the rules of some groups of a scope, likewise.
+    pub(super) fn rules_of(
+        &self,
+        scope: &Scope,
+        groups: &BTreeSet<SecurityGroupId>,
+        time: Timestamp,
+    ) -> Vec<IngressRule> {
+        self.seen_rules(scope, time).filter(|rule| groups.contains(&rule.group)).collect()
+    }
+
+    fn seen_rules<'a>(&'a self, scope: &'a Scope, time: Timestamp) -> impl Iterator<Item = IngressRule> + 'a {
         let rules = self.seen_groups(scope, time).flat_map(|(group, seen)| {
-            seen.rules.iter().map(move |(id, GroupRule { permission, tags })| {
-                let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
-                IngressRule { id: id.clone(), scope, group, permission, tags: tags.clone() }
+            seen.rules.iter().map(move |(id, GroupRule { permission, description, tags })| {
+                (group, id, permission, description, tags)
             })
         });
-        rules.filter(|rule| rule.tags.contains_key(tags::MANAGED_BY)).collect()
+        rules.map(move |(group, id, permission, description, tags)| {
+            let (scope, group, permission) = (scope.clone(), group.clone(), permission.clone());
+            let (id, description, tags) = (id.clone(), description.clone(), tags.clone());
+            IngressRule { id, scope, group, permission, description, tags }
+        })
     }
 
     /// Returns the VPC of a group, likewise.

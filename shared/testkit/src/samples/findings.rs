@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::cidr::IpNet;
-use peerd_core::ids::{MeshName, Pair, PeeringId, VpcRef};
+use peerd_core::ids::{MeshName, Pair, PeeringId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
 use peerd_core::{CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding, Limit, Quota, Traffic, cidr};
 
 use crate::world::{account, mesh, scope, unit};
@@ -18,7 +18,8 @@ pub fn samples() -> Vec<Finding> {
     let peering = || -> PeeringId { "pcx-1".parse().expect("a peering") };
     let cidr = |text: &str| -> IpNet { cidr::parse(text).expect("a CIDR block") };
     let (table, list, group) = ("rtb-1".parse().expect("a table"), "pl-1".parse().expect("a list"), "sg-1".parse());
-    let group = group.expect("a group");
+    let group: SecurityGroupId = group.expect("a group");
+    let rule: SecurityGroupRuleId = "sgr-1".parse().expect("a rule");
     let (prod, both): (MeshName, BTreeSet<MeshName>) = (mesh("prod"), ["prod", "staging"].map(mesh).into());
     let (role, error, target) = ("peerd-spoke".to_owned(), "denied".to_owned(), "igw-1".to_owned());
     let (cidr, other) = (cidr("10.1.0.0/16"), cidr("10.1.128.0/17"));
@@ -57,6 +58,8 @@ pub fn samples() -> Vec<Finding> {
             mesh: prod.clone(),
             scopes: [here.clone(), b.scope.clone()].into(),
         },
+        Finding::UnsealedRule { scope: here.clone(), group: group.clone(), rule: rule.clone() },
+        Finding::OtherRuleOwner { scope: here.clone(), group: group.clone(), rule, deployment: "other".to_owned() },
         Finding::OtherOwnershipTag {
             pair: pair(),
             peering: peering(),

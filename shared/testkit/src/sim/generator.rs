@@ -251,7 +251,7 @@ impl Actor<'_> {
     /// Generates an operation that only a sweep can detect, or a failure in AWS.
     fn fault_operation(&mut self) -> Operation {
         let (nth, of_accepter) = (self.any(), self.rng.chance_per_mille(500));
-        match self.rng.within(&(0..=28)) {
+        match self.rng.within(&(0..=29)) {
             27 => Operation::DisableRegion { scope: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             26 => Operation::Contention { table: nth, times: 3 + self.any() % 6 },
             25 => Operation::PutListRoute { table: nth, vpc: self.any() },
@@ -273,6 +273,7 @@ impl Actor<'_> {
                 let key = if self.rng.chance_per_mille(500) { "peerd:managed-by" } else { "peerd:seal" };
                 Operation::StripTag { nth, of_accepter, key }
             }
+            29 => Operation::ForgeRule { nth },
             28 => Operation::Forge { nth, of_accepter, from: self.any() },
             12 => Operation::RetagPeering { nth, of_accepter },
             13..=15 => Operation::AccountOutage { account: nth, minutes: self.rng.log_uniform(&(1..=90)) },

@@ -361,11 +361,24 @@ impl SimRun<'_> {
             Operation::OpenGroup { nth: number, vpc } => {
                 let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.choose(*vpc)?);
                 let from = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
-                self.world.open_group(&group, &Permission { traffic: Traffic::All, from }).ok()
+                // With the description of another rule, if there is one.
+                let copied = self.rules().first().and_then(|(group, rule)| {
+                    Some(self.world.cloud.aws().group(group)?.rules.get(rule)?.description.clone())
+                });
+                let permission = Permission { traffic: Traffic::All, from };
+                self.world.open_group(&group, &permission, &copied.unwrap_or_default()).ok()
             }
             Operation::RevokeRule { nth: number } => {
                 let (group, rule) = nth(&self.rules(), *number)?;
                 self.world.revoke_rule(&group, &rule).ok()
+            }
+            Operation::ForgeRule { nth: number } => {
+                let (group, rule) = nth(&self.rules(), *number)?;
+                let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
+                let forged = [(tags::MANAGED_BY, "peerd"), ("peerd:env/prod", "")];
+                let forged = forged.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                let forge = |current: &mut Tags| current.extend(forged);
+                self.world.cloud.aws().tag_rule(Actor::User, &scope, &rule, forge).ok()
             }
             Operation::StripRule { nth: number, mark } => {
                 let (group, rule) = nth(&self.rules(), *number)?;

@@ -87,6 +87,8 @@ pub enum Operation {
     OpenGroup { nth: u32, vpc: u32 },
     /// A user revokes a rule of a security group.
     RevokeRule { nth: u32 },
+    /// A user writes the tags of peerd on a rule of a security group.
+    ForgeRule { nth: u32 },
     /// A user removes a tag of peerd from a rule of a security group.
     StripRule { nth: u32, mark: bool },
     /// A user sets or removes a tag of a route table.

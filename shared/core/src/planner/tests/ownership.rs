@@ -1,5 +1,7 @@
-//! What proves that peerd made a peering: its seal. Every principal that may write tags can write and remove the ownership tag.
+//! What proves that peerd made a peering or a rule: its seal. Every principal that may write tags can write and remove the
+//! ownership tag.
 
+use super::security_groups::opened;
 use super::world::{World, joined, messages, scope};
 use crate::observed::{PeeringStatus, RouteTarget};
 use crate::tags::{self, Tags};
@@ -161,4 +163,77 @@ fn a_released_peering_loses_its_seal() {
     world.settle();
     let peering = &world.observed.peerings[&OURS.parse().unwrap()];
     assert!(!peering.is_owned() && peering.tags.values().all(|tags| !tags.contains_key(tags::SEAL)));
+}
+
+// ---------------------------------------------------------------- ingress rules
+
+fn rule_tags(world: &mut World, change: impl Fn(&mut Tags)) {
+    world.observed.ingress.rules.values_mut().for_each(|rule| change(&mut rule.tags));
+}
+
+#[test]
+fn a_forged_ownership_tag_on_a_rule_makes_it_no_rule_of_peerd() {
+    let (mut world, ..) = opened("tcp/80");
+    let marks = world.marks(&["prod"]);
+    world.described_rule("sgr-hand", "sg-a", ["tcp/22", "10.99.0.0/16"], marks.clone(), false);
+    world.described_rule("sgr-else", "sg-else", ["tcp/22", "10.99.0.0/16"], marks, false);
+    let (done, findings) = world.settle();
+    assert_eq!(done, Vec::<String>::new());
+    let said: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().all(|text| text.contains("no valid seal")), "{said:?}");
+    assert_eq!(
+        findings.last().unwrap().remedy,
+        "remove the tag, in 111111111111: `aws ec2 delete-tags --region us-east-1 --resources sgr-hand --tags \
+         Key=peerd:managed-by`; or revoke the rule, and peerd adds its own if a mesh wants it: `aws ec2 \
+         revoke-security-group-ingress --region us-east-1 --group-id sg-a --security-group-rule-ids sgr-hand`"
+    );
+}
+
+#[test]
+fn a_wanted_rule_that_lost_all_its_tags_is_tagged_again() {
+    let (mut world, ..) = opened("tcp/80");
+    rule_tags(&mut world, Tags::clear);
+    let (done, findings) = world.settle();
+    assert_eq!(done.len(), 4, "first the ownership tag, then the mesh, of two rules: {done:?}");
+    assert!(done[0].ends_with("tags peerd:managed-by=peerd") && done[3].ends_with("is also for prod"), "{done:?}");
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+#[test]
+fn an_unwanted_rule_that_lost_its_tags_is_revoked() {
+    let (mut world, _, b) = opened("tcp/80");
+    rule_tags(&mut world, Tags::clear);
+    world.set_meshes(&b, "");
+    world.settle();
+    assert!(world.observed.ingress.rules.is_empty());
+}
+
+#[test]
+fn a_rule_for_two_meshes_that_lost_its_ownership_tag_gets_it_before_its_mesh_tags_change() {
+    let (mut world, a, b) = opened("tcp/80");
+    let both = world.marks(&["prod", "staging"]);
+    rule_tags(&mut world, |tags| {
+        *tags = both.clone();
+        tags.remove(tags::MANAGED_BY);
+    });
+    world.set_meshes(&a, "prod staging");
+    world.set_meshes(&b, "staging");
+    let (done, _) = world.settle();
+    let changes: Vec<&String> = done.iter().filter(|line| line.contains("* ingress")).collect();
+    assert_eq!(changes.len(), 4, "{done:?}");
+    assert!(changes[0].ends_with("tags peerd:managed-by=peerd"), "{done:?}");
+    assert!(changes[3].ends_with("is no longer for prod"), "{done:?}");
+}
+
+#[test]
+fn a_rule_with_the_ownership_tag_of_another_deployment_is_reported_and_revoked_when_unwanted() {
+    let (mut world, _, b) = opened("tcp/80");
+    rule_tags(&mut world, |tags| drop(tags.insert(tags::MANAGED_BY.to_owned(), "other".to_owned())));
+    let (done, findings) = world.settle();
+    assert_eq!(done, Vec::<String>::new());
+    assert!(messages(&findings)[0].contains("has the tag peerd:managed-by=other in sg-a"), "{findings:?}");
+    world.set_meshes(&b, "");
+    world.settle();
+    assert!(world.observed.ingress.rules.is_empty(), "its seal proves that peerd made it");
 }

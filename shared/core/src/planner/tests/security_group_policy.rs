@@ -118,6 +118,7 @@ fn the_linter_allows_only_members_and_revokes_only_owned_rules() {
         scope: a.scope.clone(),
         group: group.parse().unwrap(),
         permission: Permission { traffic, from: cidr::parse(from).unwrap() },
+        description: String::new(),
         tags: marks.clone(),
     };
     let authorize = |group: &str, from: &str| authorize_ports(group, from, Traffic::Tcp(80, 80));

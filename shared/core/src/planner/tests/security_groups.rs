@@ -1,6 +1,6 @@
 //! Security groups that allow meshes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::world::{World, kinds, mesh, rendered, scope};
 use crate::cidr::{self, IpNet};
@@ -12,7 +12,7 @@ impl World {
     pub fn group(&mut self, name: &str, vpc: &VpcRef, current: &[(&str, &str)]) {
         let id: SecurityGroupId = format!("sg-{name}").parse().unwrap();
         let tags = current.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let group = SecurityGroup { id: id.clone(), vpc: vpc.clone(), tags, open: BTreeSet::new(), others: 0 };
+        let group = SecurityGroup { id: id.clone(), vpc: vpc.clone(), tags, open: BTreeMap::new(), others: 0 };
         self.observed.ingress.groups.insert(id, group);
     }
 
@@ -20,19 +20,27 @@ impl World {
         self.observed.ingress.groups.values_mut().next().unwrap()
     }
 
-    /// Adds an existing rule; its tags determine its owner.
+    /// Adds an existing rule; it has a seal if it has the ownership tag of this deployment.
     pub fn rule(&mut self, id: &str, group: &str, traffic: &str, from: &str, tags: Tags) {
+        let is_sealed = tags::has_ownership_tag(&tags, &self.desired.deployment);
+        self.described_rule(id, group, [traffic, from], tags, is_sealed);
+    }
+
+    /// Adds an existing rule, with or without a seal.
+    pub fn described_rule(&mut self, id: &str, group: &str, [traffic, from]: [&str; 2], tags: Tags, is_sealed: bool) {
         let (id, group): (SecurityGroupRuleId, SecurityGroupId) = (id.parse().unwrap(), group.parse().unwrap());
         let permission = Permission { traffic: traffic.parse().unwrap(), from: cidr::parse(from).unwrap() };
         let scope = match self.observed.ingress.groups.get_mut(&group) {
-            Some(group) => {
-                group.open.insert(permission.clone());
-                group.vpc.scope.clone()
-            }
+            Some(group) => group.vpc.scope.clone(),
             None => scope(1, 0),
         };
-        let rule = IngressRule { id: id.clone(), scope, group, permission, tags };
-        self.observed.ingress.rules.insert(id, rule);
+        let seal = self.desired.seals.description(&scope, &group, &permission);
+        let description = if is_sealed { seal } else { "by hand".to_owned() };
+        if let Some(group) = self.observed.ingress.groups.get_mut(&group) {
+            group.open.insert(permission.clone(), description.clone());
+        }
+        let rule = IngressRule { id, scope, group, permission, description, tags };
+        self.observed.ingress.add_rule(rule, &self.desired.seals);
     }
 
     pub fn marks(&self, meshes: &[&str]) -> Tags {
@@ -172,10 +180,8 @@ fn rules_follow_the_ports_tag_and_a_group_without_the_allow_tag_keeps_none() {
 fn foreign_rules_stay_and_what_they_allow_needs_no_owned_rule() {
     let (mut world, a, _) = joined();
     world.group("a", &a, &[(ALLOW, "prod"), (PORTS, "tcp/443")]);
-    world
-        .the_group()
-        .open
-        .insert(Permission { traffic: Traffic::Tcp(443, 443), from: cidr::parse("10.2.0.0/16").unwrap() });
+    let permission = Permission { traffic: Traffic::Tcp(443, 443), from: cidr::parse("10.2.0.0/16").unwrap() };
+    world.the_group().open.insert(permission, "by hand".to_owned());
     world.rule("sgr-other", "sg-a", "udp/1", "10.9.0.0/16", [(MANAGED_BY.to_owned(), "another".to_owned())].into());
     let (done, _) = world.settle();
     assert_eq!(done.len(), 1, "{done:?}");

@@ -46,7 +46,7 @@ pub fn words<'a>(tags: &'a Tags, key: &str) -> impl Iterator<Item = &'a str> {
     value.split([' ', ',', '+', '/', ':', ';']).filter(|word| !word.is_empty())
 }
 
-/// Whether a resource has the ownership tag of peerd.
+/// Whether a rule has the ownership tag of peerd.
 pub fn has_ownership_tag(tags: &Tags) -> bool {
     tags.get("peerd:managed-by").is_some_and(|by| by == "peerd")
 }
@@ -190,15 +190,18 @@ pub struct Facts {
     pub names: BTreeMap<VpcRef, Timeline<bool>>,
     /// What peerd wrote as the seal of each pair.
     pub seals: BTreeMap<[VpcRef; 2], BTreeSet<String>>,
+    /// What peerd wrote as the description of a rule, for each group and permission.
+    pub descriptions: BTreeMap<(SecurityGroupId, Permission), BTreeSet<String>>,
     /// Peerings that were dead while a policy released them.
     pub given_up: BTreeSet<PeeringId>,
 }
 
 impl Facts {
     pub fn new(policies: Policies) -> Self {
-        let (vpcs, tables, deleted_tables, peerings, groups, names, seals, given_up) = Default::default();
+        let (vpcs, tables, deleted_tables, peerings, groups, names) = Default::default();
+        let (seals, descriptions, given_up) = Default::default();
         let policies = Timeline::new(0, policies);
-        Self { policies, vpcs, tables, deleted_tables, peerings, groups, names, seals, given_up }
+        Self { policies, vpcs, tables, deleted_tables, peerings, groups, names, seals, descriptions, given_up }
     }
 
     pub fn vpc(&self, vpc: &VpcRef) -> Option<&Vpc> {
@@ -231,6 +234,12 @@ impl Facts {
     /// Whether peerd may change a peering: it has a seal, and no policy releases it.
     pub fn is_ours(&self, id: &PeeringId, peering: &Peering) -> bool {
         peering.is_managed() && !self.is_released(id)
+    }
+
+    /// Whether peerd made a rule: it has the description that peerd writes for its group and permission.
+    pub fn is_sealed(&self, group: &SecurityGroupId, rule: &GroupRule) -> bool {
+        let known = self.descriptions.get(&(group.clone(), rule.permission.clone()));
+        known.is_some_and(|known| known.contains(&rule.description))
     }
 
     /// Whether a policy releases a peering.

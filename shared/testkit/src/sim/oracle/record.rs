@@ -130,6 +130,10 @@ impl Facts {
             },
             Change::GroupGone { group } => drop(self.groups.remove(&group)),
             Change::Rule { group, rule, was, now } => {
+                if let (None, Some(made), Actor::Worker(_)) = (&was, &now, by) {
+                    let known = self.descriptions.entry((group.clone(), made.permission.clone())).or_default();
+                    known.insert(made.description.clone());
+                }
                 if let Some(group) = self.groups.get_mut(&group) {
                     if by == Actor::User {
                         group.changed_by_user.insert(rule.clone(), at);

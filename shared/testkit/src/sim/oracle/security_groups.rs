@@ -62,8 +62,7 @@ impl Oracle {
     ) -> Result<(), Violation> {
         let ReadAge { worker: _, from, known } = age;
         let change = || format!("{id} {rule}: {was:?} became {now:?}");
-        let changed_by_user = self.facts.groups[id].changed_by_user.get(rule).is_some_and(|at| *at >= from);
-        if !changed_by_user && [was, now].into_iter().flatten().any(|rule| !has_ownership_tag(&rule.tags)) {
+        if was.is_some_and(|was| !self.facts.is_sealed(id, was)) {
             return violation("peerd changes only what it owns", change());
         }
         let marks = |rule: Option<&GroupRule>| -> BTreeSet<String> {
@@ -250,9 +249,13 @@ impl Oracle {
         for mesh in allowed(tags).into_iter().filter(|mesh| policies.contains_key(*mesh) && asked.contains(*mesh)) {
             self.check_opening(id, group, mesh, outages, ending);
         }
-        for (rule, GroupRule { permission, tags: current }) in
-            group.rules.iter().filter(|(_, rule)| has_ownership_tag(&rule.tags))
+        for (rule, GroupRule { permission, tags: current, .. }) in
+            group.rules.iter().filter(|(_, rule)| self.facts.is_sealed(id, rule))
         {
+            // A rule without the ownership tag is found only in a group that shows its descriptions.
+            if !has_ownership_tag(current) && !tags.contains_key("peerd:allow") {
+                continue;
+            }
             let meshes = meshes_of(current);
             let is_right = |mesh: &&str| {
                 let is_allowed = allowed(tags).contains(mesh) && asked.contains(*mesh);
@@ -263,6 +266,9 @@ impl Oracle {
                 };
                 is_allowed && (!policies.contains_key(*mesh) || wanted())
             };
+            if !outages.is_any() && !has_ownership_tag(current) {
+                ending.wrong.push(format!("{id} has {rule} without its ownership tag"));
+            }
             if !outages.is_any() && (meshes.is_empty() || !meshes.iter().all(is_right)) {
                 ending.wrong.push(format!("{id} still allows {permission} by {rule} for {meshes:?}"));
             }
