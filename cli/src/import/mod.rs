@@ -80,7 +80,7 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
     let Some(role) = role.or_else(|| old.role.clone()) else {
         bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
-    let cloud = AwsCloud::new(Sessions::load(role_arn(&role)?, None, SESSION.to_owned()).await);
+    let cloud = AwsCloud::new(Sessions::load(role_arn(&role, &deployed.stack_arn)?, None, SESSION.to_owned()).await);
     let observed = observe(&cloud, old.vpcs(), &deployed.name).await;
     let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };

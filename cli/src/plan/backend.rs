@@ -92,7 +92,12 @@ impl Backend {
         let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes } = config;
         let keys = read_seal_keys(&file.parent().unwrap_or(Path::new("")).join(seal_key_file))?;
-        let sessions = Sessions::load(config::role_arn(&role)?, external_id, config::SESSION.to_owned()).await;
+        let neighbor = match config::is_arn(&role) {
+            true => String::new(),
+            false => CallerClient::new(&configuration().await).identity().await?.arn,
+        };
+        let role_arn = config::role_arn(&role, &neighbor)?;
+        let sessions = Sessions::load(role_arn, external_id, config::SESSION.to_owned()).await;
         let settings = Settings {
             seals: Seals::new(deployment.clone(), keys),
             deployment,
@@ -119,8 +124,9 @@ impl Backend {
         let configuration = configuration().await;
         let deployed = Stack::of_stack(&configuration, stack).await?;
         let keys = seal_keys(&configuration, &deployed.seal_secret).await?;
+        let sessions =
+            Sessions::load(config::role_arn(&role, &deployed.stack_arn)?, None, config::SESSION.to_owned()).await;
         let Stack { name, store, queue, bus, meshes, accounts, regions, stack, stack_arn, .. } = deployed;
-        let sessions = Sessions::load(config::role_arn(&role)?, None, config::SESSION.to_owned()).await;
         let settings = Settings {
             seals: Seals::new(name.clone(), keys),
             deployment: name,

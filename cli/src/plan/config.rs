@@ -60,7 +60,7 @@ pub fn read(text: &str) -> Result<Config> {
         let policy = Policy::read(policy).with_context(|| format!("[meshes.{name}]"))?;
         read.insert(mesh, policy);
     }
-    role_arn(&role).context("field `role`")?;
+    check_role(&role).context("field `role`")?;
     let deployment = match deployment {
         Some(deployment) => deployment,
         None => "peerd".parse()?,
@@ -75,19 +75,31 @@ const SEAL_KEY_FILE: &str = "peerd.key";
 /// The name of the program's sessions in CloudTrail's records of its calls.
 pub const SESSION: &str = "peerd-cli";
 
-/// The ARN of a role in each account, with `{account}` in the place of the account's id.
+/// The ARN of a role in each account, with `{account}` in the place of the account's id. `neighbor` is any ARN of the role's
+/// partition, such as that of the caller: credentials of one partition are not valid in another
+/// (<https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>).
 ///
 /// # Errors
 /// When an ARN has no `{account}`: it would be the role of one account, in which all others appear to be empty.
-pub fn role_arn(role: &str) -> Result<String> {
-    match role.starts_with("arn:") {
-        true if !role.contains("{account}") => bail!(
+pub fn role_arn(role: &str, neighbor: &str) -> Result<String> {
+    check_role(role)?;
+    let partition = neighbor.split(':').nth(1).unwrap_or("aws");
+    Ok(if is_arn(role) { role.to_owned() } else { format!("arn:{partition}:iam::{{account}}:role/{role}") })
+}
+
+/// Whether a role is given by its ARN; else by its name.
+pub fn is_arn(role: &str) -> bool {
+    role.starts_with("arn:")
+}
+
+fn check_role(role: &str) -> Result<()> {
+    if is_arn(role) && !role.contains("{account}") {
+        bail!(
             "the role {role} belongs to one account; write its name, or its ARN with {{account}} in the place of the \
              account id"
-        ),
-        true => Ok(role.to_owned()),
-        false => Ok(format!("arn:aws:iam::{{account}}:role/{role}")),
+        );
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -115,8 +127,15 @@ mod tests {
         assert_eq!(config.deployment.as_str(), "peerd");
         let policy = &config.meshes[&"prod".parse().unwrap()];
         assert_eq!(policy.admit.cidrs.to_string(), "10.0.0.0/8");
-        assert_eq!(role_arn(&config.role).unwrap(), "arn:aws:iam::{account}:role/operator");
-        assert_eq!(role_arn("arn:aws-cn:iam::{account}:role/x").unwrap(), "arn:aws-cn:iam::{account}:role/x");
+    }
+
+    #[test]
+    fn a_role_given_by_name_is_in_the_partition_of_the_caller() {
+        let caller = "arn:aws-us-gov:sts::111111111111:assumed-role/x/y";
+        assert_eq!(role_arn("operator", caller).unwrap(), "arn:aws-us-gov:iam::{account}:role/operator");
+        assert_eq!(role_arn("operator", "").unwrap(), "arn:aws:iam::{account}:role/operator");
+        let given = "arn:aws-cn:iam::{account}:role/x";
+        assert_eq!(role_arn(given, caller).unwrap(), given);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Sessions {
 
     /// Returns the client that tells whose credentials the process has.
     pub fn caller_client(&self) -> CallerClient {
-        CallerClient(aws_sdk_sts::Client::new(&self.base))
+        CallerClient::new(&self.base)
     }
 
     /// Returns the client of a scope. It sends nothing yet: if the role cannot be assumed, the first call fails.
@@ -109,6 +109,11 @@ pub struct Caller {
 pub struct CallerClient(aws_sdk_sts::Client);
 
 impl CallerClient {
+    /// Creates a client with the credentials of this configuration.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self(aws_sdk_sts::Client::new(config))
+    }
+
     /// Returns the caller (GetCallerIdentity).
     ///
     /// # Errors
