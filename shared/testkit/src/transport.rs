@@ -35,6 +35,8 @@ struct State {
     /// The call, counted from one, at which its worker crashes.
     last_call: Option<(u64, FaultTiming)>,
     made: u64,
+    /// How many of them were calls of the cloud.
+    made_in_cloud: u64,
     calls: Option<Vec<Call>>,
     struck: BTreeMap<InjectedFault, u64>,
     trace: Option<Vec<String>>,
@@ -65,6 +67,7 @@ impl Transport {
             ordered: Vec::new(),
             last_call: None,
             made: 0,
+            made_in_cloud: 0,
             calls: Some(Vec::new()),
             struck: BTreeMap::new(),
             trace: None,
@@ -136,6 +139,11 @@ impl Transport {
         state.last_call = Some((state.made + nth, moment));
     }
 
+    /// Returns the number of calls of the cloud so far.
+    pub fn made_in_cloud(&self) -> u64 {
+        self.state().made_in_cloud
+    }
+
     /// Returns the number of calls so far.
     pub fn made(&self) -> u64 {
         self.state().made
@@ -191,6 +199,7 @@ fn at(scope: Option<&Scope>) -> String {
 impl State {
     fn plan(&mut self, name: &'static str, scope: Option<&Scope>) -> CallPlan {
         self.made += 1;
+        self.made_in_cloud += u64::from(scope.is_some());
         if let Some(calls) = &mut self.calls {
             calls.push(Call { name, scope: scope.cloned() });
         }

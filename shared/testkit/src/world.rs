@@ -181,6 +181,11 @@ impl World {
         ACCOUNTS.map(account).into()
     }
 
+    /// Returns the number of scopes that runs read: those of the accounts, and the one of an unknown requester.
+    pub fn scopes(&self) -> usize {
+        ACCOUNTS.len() * REGIONS.len() + 1
+    }
+
     /// Returns the time when a worker started.
     pub fn since(&self, worker: u32) -> Timestamp {
         let place = (worker as usize).checked_sub(1);

@@ -27,7 +27,8 @@ pub struct Requests {
     pub over_quota: BTreeSet<Pair>,
 }
 
-/// Requests missing peerings, earliest members first, and reports what is in the way of the others.
+/// Requests missing peerings, earliest members first, and reports what is in the way of the others. It requests none for a pair
+/// that only other meshes connect: their runs do, and if the pair is unwanted a moment later, only their runs may delete the peering.
 pub fn request(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Requests {
     let mut decisions = Decisions::default();
     let mut missing: Vec<(&WantedPair<'_>, &[PeeringId])> = Vec::new();
@@ -37,6 +38,7 @@ pub fn request(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Requests 
                 decisions.report(Finding::QuotaRefused { pair: wanted.pair.clone(), error: error.clone() });
                 decisions.reasons.add(&wanted.pair, StatusReason::QuotaRefused);
             }
+            (None, PairState::Missing { .. }) if !wanted.meshes.contains(&context.desired.mesh) => {}
             (None, PairState::Missing { dead }) => match unread_end(wanted, context) {
                 Some(vpc) => decisions.reasons.add(&wanted.pair, StatusReason::UnreadableScope(vpc.scope.clone())),
                 None => missing.push((wanted, dead)),

@@ -382,3 +382,24 @@ fn a_revoked_rule_is_judged_by_the_routes_that_its_run_observed() {
     ];
     play(false, config, &steps);
 }
+
+/// A run of one mesh requested a peering that only another mesh wanted, because a dead peering of the pair was still tagged for the
+/// first. The VPC had left by then, no run of the other mesh followed, and the peering stayed until the next sweep.
+#[test]
+fn a_peering_is_requested_only_by_a_run_of_a_mesh_that_wants_it() {
+    let faults = FaultProfile { latency: 1..=3, staleness: 327, ..FaultProfile::default() };
+    let behavior =
+        AwsBehavior { crossing: 0..=13_603, provisioning: 0..=1956, opening: 0..=1, ..AwsBehavior::default() };
+    for seed in 0..40 {
+        let (faults, behavior) = (faults.clone(), behavior.clone());
+        let config = SimConfig { seed, faults, behavior, workers: Some(1), batch: Some(1), ..SimConfig::default() };
+        let steps = [
+            (4, vpc(at(1, 0), "10.2.0.0/16", "prod")),
+            (5, vpc(at(1, 1), "10.3.0.0/16", "prod")),
+            (20 * MINUTE, Operation::Tag { vpc: 1, meshes: "staging" }),
+            (MINUTE, Operation::Tag { vpc: 0, meshes: "staging,prod" }),
+            (822, Operation::Untag { vpc: 0 }),
+        ];
+        play(true, config, &steps);
+    }
+}

@@ -1,6 +1,6 @@
 //! Generation of a scenario's random steps.
 
-use super::scenario::{Operation, Step};
+use super::scenario::{FloodTarget, Operation, Step};
 use crate::aws::{MINUTE, SECOND};
 use crate::rng::SimRng;
 
@@ -251,7 +251,7 @@ impl Actor<'_> {
     /// Generates an operation that only a sweep can detect, or a failure in AWS.
     fn fault_operation(&mut self) -> Operation {
         let (nth, of_accepter) = (self.any(), self.rng.chance_per_mille(500));
-        match self.rng.within(&(0..=29)) {
+        match self.rng.within(&(0..=30)) {
             27 => Operation::DisableRegion { scope: nth, minutes: self.rng.log_uniform(&(1..=90)) },
             26 => Operation::Contention { table: nth, times: 3 + self.any() % 6 },
             25 => Operation::PutListRoute { table: nth, vpc: self.any() },
@@ -274,6 +274,10 @@ impl Actor<'_> {
                 Operation::StripTag { nth, of_accepter, key }
             }
             29 => Operation::ForgeRule { nth },
+            30 => {
+                let targets = [FloodTarget::Vpc, FloodTarget::Peering, FloodTarget::Group];
+                Operation::Flood { nth, target: *self.rng.choose(&targets).unwrap_or(&FloodTarget::Vpc) }
+            }
             28 => Operation::Forge { nth, of_accepter, from: self.any() },
             12 => Operation::RetagPeering { nth, of_accepter },
             13..=15 => Operation::AccountOutage { account: nth, minutes: self.rng.log_uniform(&(1..=90)) },

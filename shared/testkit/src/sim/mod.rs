@@ -2,9 +2,11 @@
 //!
 //! [`run`] runs one; [`shrink`] reduces a scenario that breaks a promise to what is needed to break it.
 
+mod call_bound;
 mod config_generator;
 mod coverage;
 mod generator;
+mod group_operations;
 mod operations;
 mod oracle;
 mod runner;
@@ -13,7 +15,7 @@ mod shrink;
 
 pub use coverage::Coverage;
 pub use oracle::Violation;
-pub use scenario::{Operation, Step};
+pub use scenario::{FloodTarget, Operation, Step};
 pub use shrink::{Shrunk, shrink};
 
 use crate::rng::SimRng;

@@ -2,20 +2,18 @@
 
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::tags;
-use peerd_core::{
-    DnsSupport, PeeringId, Permission, Policy, Route, RouteTableId, RouteTarget, SecurityGroupId, SecurityGroupRuleId,
-    Tags, Traffic, VpcRef,
-};
+use peerd_core::{DnsSupport, PeeringId, Policy, Route, RouteTableId, RouteTarget, Tags, VpcRef};
 
 use super::oracle::Violation;
 use super::runner::{Outage, SimRun, UNKNOWN_ACCOUNT};
-use super::scenario::Operation;
-use crate::aws::{Group, MINUTE, Peering};
+use super::scenario::{FloodTarget, Operation};
+use crate::aws::{MINUTE, Peering};
 use crate::change_log::Actor;
 use crate::user_actions;
 use crate::world::{account, scope};
 
-fn nth<T: Clone>(of: &[T], number: u32) -> Option<T> {
+/// Returns one of several resources, by a number of any size.
+pub(super) fn nth<T: Clone>(of: &[T], number: u32) -> Option<T> {
     (!of.is_empty()).then(|| of[number as usize % of.len()].clone())
 }
 
@@ -40,6 +38,7 @@ impl SimRun<'_> {
             .or_else(|| self.on_routes(operation))
             .or_else(|| self.on_peerings(operation))
             .or_else(|| self.on_groups(operation))
+            .or_else(|| self.flood(operation))
             .is_some())
     }
 
@@ -47,7 +46,7 @@ impl SimRun<'_> {
         self.world.cloud.aws().vpcs().map(|vpc| vpc.vpc_ref.clone()).collect()
     }
 
-    fn choose(&self, number: u32) -> Option<VpcRef> {
+    pub(super) fn choose(&self, number: u32) -> Option<VpcRef> {
         nth(&self.vpcs(), number)
     }
 
@@ -344,63 +343,23 @@ impl SimRun<'_> {
         }
     }
 
-    fn on_groups(&mut self, operation: &Operation) -> Option<()> {
-        match operation {
-            Operation::MakeGroup { vpc, meshes, ports } => {
-                let (vpc, name) = (self.choose(*vpc)?, self.name());
-                let allow = Some((tags::ALLOW, *meshes));
-                let current: Vec<_> = allow.into_iter().chain(ports.map(|ports| (tags::PORTS, ports))).collect();
-                self.world.group(&name, &vpc, &current);
+    /// Writes the names of 31 meshes into a tag.
+    fn flood(&mut self, operation: &Operation) -> Option<()> {
+        let Operation::Flood { nth: number, target } = *operation else { return None };
+        let names: String = (1..=30).map(|number| format!("+f{number:02}")).collect();
+        let names = format!("prod{names}");
+        match target {
+            FloodTarget::Vpc => self.world.tag(&self.choose(number)?, &names).ok(),
+            FloodTarget::Peering => {
+                let (scope, id) = self.side(number, number % 2 == 0)?;
+                self.world.retag_peering(&scope, &id, tags::ENV, Some(&names)).ok()
+            }
+            FloodTarget::Group => {
+                let (group, _) = nth(&self.groups(), number)?;
+                self.world.mark_group(&group, tags::ALLOW, Some(&names));
                 Some(())
             }
-            Operation::MarkGroup { nth: number, key, value } => {
-                let (group, _) = nth(&self.groups(), *number)?;
-                self.world.mark_group(&group, key, *value);
-                Some(())
-            }
-            Operation::OpenGroup { nth: number, vpc } => {
-                let ((group, _), vpc) = (nth(&self.groups(), *number)?, self.choose(*vpc)?);
-                let from = *self.world.cloud.aws().vpc(&vpc)?.cidrs.iter().next()?;
-                // With the description of another rule, if there is one.
-                let copied = self.rules().first().and_then(|(group, rule)| {
-                    Some(self.world.cloud.aws().group(group)?.rules.get(rule)?.description.clone())
-                });
-                let permission = Permission { traffic: Traffic::All, from };
-                self.world.open_group(&group, &permission, &copied.unwrap_or_default()).ok()
-            }
-            Operation::RevokeRule { nth: number } => {
-                let (group, rule) = nth(&self.rules(), *number)?;
-                self.world.revoke_rule(&group, &rule).ok()
-            }
-            Operation::ForgeRule { nth: number } => {
-                let (group, rule) = nth(&self.rules(), *number)?;
-                let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
-                let forged = [(tags::MANAGED_BY, "peerd"), ("peerd:env/prod", "")];
-                let forged = forged.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                let forge = |current: &mut Tags| current.extend(forged);
-                self.world.cloud.aws().tag_rule(Actor::User, &scope, &rule, forge).ok()
-            }
-            Operation::StripRule { nth: number, mark } => {
-                let (group, rule) = nth(&self.rules(), *number)?;
-                let scope = self.world.cloud.aws().group(&group)?.vpc.scope.clone();
-                let is_it =
-                    |key: &String| if *mark { key == tags::MANAGED_BY } else { key.starts_with(tags::FOR_MESH) };
-                let strip = |current: &mut Tags| current.retain(|key, _| !is_it(key));
-                self.world.cloud.aws().tag_rule(Actor::User, &scope, &rule, strip).ok()
-            }
-            _ => None,
         }
-    }
-
-    fn groups(&self) -> Vec<(SecurityGroupId, Group)> {
-        self.world.cloud.aws().groups().map(|(id, group)| (id.clone(), group.clone())).collect()
-    }
-
-    fn rules(&self) -> Vec<(SecurityGroupId, SecurityGroupRuleId)> {
-        let of_group = |(id, group): (SecurityGroupId, Group)| {
-            group.rules.into_keys().map(move |rule| (id.clone(), rule)).collect::<Vec<_>>()
-        };
-        self.groups().into_iter().flat_map(of_group).collect()
     }
 
     /// Requests a peering from an unknown account: the VPC has the mesh tag, and the requester's side, which that

@@ -6,6 +6,7 @@ use peerd_core::policy::Mode;
 use peerd_core::{AccountId, Finding, MeshName, PeeringId, Policy, Quotas, Region, Scope};
 use peerd_engine::Timestamp;
 
+use super::call_bound;
 use super::coverage::Coverage;
 use super::oracle::{Oracle, Outages, Violation};
 use super::scenario::Step;
@@ -353,10 +354,10 @@ impl<'a> SimRun<'a> {
         }
         for _ in 0..SWEEPS_TO_REST {
             self.sweep();
-            let before = self.coverage.changes();
+            let (before, calls) = (self.coverage.changes(), self.world.transport.made_in_cloud());
             self.run(self.world.now() + SCHEDULE)?;
             if self.coverage.changes() == before {
-                return Ok(());
+                return call_bound::check(&self.world, self.world.transport.made_in_cloud() - calls);
             }
         }
         let by = format!("each of {SWEEPS_TO_REST} more sweeps made changes");

@@ -87,6 +87,8 @@ pub enum Operation {
     OpenGroup { nth: u32, vpc: u32 },
     /// A user revokes a rule of a security group.
     RevokeRule { nth: u32 },
+    /// A user writes the names of many meshes into a tag.
+    Flood { nth: u32, target: FloodTarget },
     /// A user writes the tags of peerd on a rule of a security group.
     ForgeRule { nth: u32 },
     /// A user removes a tag of peerd from a rule of a security group.
@@ -101,6 +103,17 @@ pub enum Operation {
     Sweep,
     /// A week passes without a sweep.
     Week,
+}
+
+/// The resource whose tag gets many names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloodTarget {
+    /// `peerd:env` of a VPC.
+    Vpc,
+    /// `peerd:env` of one side of a peering.
+    Peering,
+    /// `peerd:allow` of a security group.
+    Group,
 }
 
 impl Operation {

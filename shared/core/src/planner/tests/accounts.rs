@@ -142,7 +142,10 @@ fn a_mesh_that_admits_an_unreadable_account_or_is_undeclared_protects_its_peerin
         for vpc in [&a, &b, &c] {
             world.set_meshes(vpc, "prod staging");
         }
-        world.settle();
+        for name in ["staging", "prod"] {
+            world.desired.mesh = mesh(name);
+            world.settle();
+        }
         world.close(&b.scope);
         world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
         match staging {

@@ -8,6 +8,9 @@ use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteT
 use super::model::{Facts, Peering, Table, share_addresses};
 use super::{Oracle, Outages, contention, expected_state};
 
+/// As many words of a tag as peerd reads.
+const MAX_MESHES: usize = 8;
+
 /// The differences from the converged state, and the VPCs that a quota or a foreign resource keeps from being
 /// connected.
 #[derive(Debug, Default)]
@@ -268,7 +271,8 @@ impl Oracle {
     fn check_status(&self, vpc: &VpcRef, ending: &mut ConvergenceReport) {
         let Some(seen) = self.facts.vpc(vpc) else { return };
         let policies = self.facts.policies.now();
-        if expected_state::has_other_entries(policies, self.facts.end(vpc)) {
+        let is_flooded = seen.requested_meshes().len() > MAX_MESHES;
+        if is_flooded || expected_state::has_other_entries(policies, self.facts.end(vpc)) {
             return; // the tests of the planner check what a status reports about tags and CIDR blocks
         }
         let sentences: BTreeMap<String, String> = seen
