@@ -32,7 +32,7 @@ fn set_options(wanted: &WantedPair<'_>, on: bool, context: &PlanContext<'_>, dec
     }
     for vpc in peering.ends() {
         let is_on = peering.dns.get(vpc).copied().unwrap_or_default();
-        if is_on != on && peering.is_marked_in(&vpc.scope, &context.desired.deployment) {
+        if is_on != on && peering.is_owned() && peering.is_marked_in(&vpc.scope, &context.desired.deployment) {
             let (peering, requester) = (peering.id.clone(), *vpc == peering.requester);
             decisions.act(Action::SetDns { peering, vpc: vpc.clone(), requester, on });
         }

@@ -237,3 +237,18 @@ fn a_rule_with_the_ownership_tag_of_another_deployment_is_reported_and_revoked_w
     world.settle();
     assert!(world.observed.ingress.rules.is_empty(), "its seal proves that peerd made it");
 }
+
+/// The linter rejected the whole plan: the DNS option of a peering with a forged tag was to change before its adoption.
+#[test]
+fn the_dns_option_of_a_forged_peering_changes_only_after_its_adoption() {
+    let mut world = World::new();
+    let a = world.vpc("c", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 1), "10.9.0.0/16", "prod");
+    world.set_dns(&[&a, &b], true, true);
+    dressed(&mut world, [&a, &b], &forged(None));
+    let peering = world.observed.peerings.get_mut(&"pcx-hand".parse().unwrap()).unwrap();
+    peering.dns = [(a.clone(), false), (b.clone(), false)].into();
+    world.declare("prod", r#"{"dns":"on","adopt":["pcx-hand"]}"#);
+    world.settle();
+    assert_eq!(world.resolving(), ["c", "b"]);
+}
