@@ -55,14 +55,18 @@ struct Cli {
     command: Command,
 }
 
+/// The exit code for an invalid command line, apart from that of pending changes: `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
 /// The help that applies to all commands.
 const AFTER: &str = "\
 Data goes to stdout, everything else to stderr. Color is used on terminals only, and never with NO_COLOR. Region, profile, \
 credentials and endpoints are those of the AWS CLI (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...).
 
-Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 invalid \
-command line; 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a retry may help. \
-`peerd plan --detailed-exitcode`: 0 no changes, 2 changes pending, 5 no changes, but an account could not be read.";
+Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 changes are \
+pending (`plan --detailed-exitcode`); 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a \
+retry may help; 5 `plan` or `apply` could not read everything; 6 changes are held back by a pause, a confirmation, a back-off or a \
+quota, or AWS has not finished (`apply`, `plan --detailed-exitcode`); 7 some changes of `apply` failed; 64 invalid command line.";
 
 /// The output of a command and its exit code.
 struct Answer {
@@ -97,7 +101,13 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
     let is_data = cli.is_data();
     progress::begin();
     let answer = run(cli).await;

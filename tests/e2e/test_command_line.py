@@ -73,4 +73,4 @@ def test_completions_and_the_man_page_describe_the_commands(peerd: Peerd) -> Non
     assert "complete -F _peerd" in peerd.ok("completions", "bash")
     assert peerd.ok("man").startswith(".ie") and "explain" in peerd.ok("man")
     invalid = peerd.run("completions", "nosuch")
-    assert invalid.code == 2 and "nosuch" in invalid.err
+    assert invalid.code == 64 and "nosuch" in invalid.err

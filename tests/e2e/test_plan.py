@@ -1,6 +1,7 @@
 """`peerd plan` and `peerd apply`: the engine on a laptop, with a file or with the stack's table."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.world import READS, World
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 ROLE = "sandbox-admin"
+STEPS = re.compile(r"^    [+*-] ", re.MULTILINE)
 
 
 @pytest.fixture
@@ -136,7 +138,11 @@ def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_pl
 
     paused = peerd.run("plan", mesh, *options, "--detailed-exitcode")
 
-    assert paused.code == 0 and f"{mesh}: paused; pending changes" in paused.out
+    assert paused.code == 6 and f"{mesh}: paused; pending changes" in paused.out
+    assert paused.out.splitlines()[-2:] == [
+        "Held back:",
+        f"  {mesh}: paused, {len(STEPS.findall(paused.out))} changes are pending",
+    ]
     assert "+ route" in paused.out
     unknown = peerd.run("plan", "nosuch", *options)
     assert unknown.code == 1 and "mesh nosuch is not declared" in unknown.err
@@ -163,5 +169,60 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
 
     file = write_mesh(tmp_path, "solo")
     Path(file).write_text(Path(file).read_text().replace(ROLE, "no-such-role"))
-    unreadable = peerd.ok("plan", "--file", file)
-    assert unreadable.count("! unreadable") == 6 and "no changes" in unreadable
+    unreadable = peerd.run("plan", "--file", file)
+    assert unreadable.code == 5 and unreadable.out.startswith("solo: unknown: not everything could be read\n")
+    assert "\nNot read: 6 of 6 scopes\n" in unreadable.out
+    denied = f"  {HUB}/{HOME}: the role no-such-role cannot be assumed (AccessDenied)"
+    assert denied in unreadable.out.splitlines()
+    applied = peerd.run("apply", "--file", file, "--yes")
+    assert applied.code == 5 and denied in applied.out.splitlines()
+
+
+def test_one_account_that_cannot_be_read_is_never_counted_as_fine(
+    eventless_world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    eventless_world.until_idle()
+    options = (mesh, "--stack", "peerd", "--role", ROLE)
+    fault = {"service": "ec2", "action": "Describe*", "account": SECOND, "code": "UnauthorizedOperation"}
+    with eventless_world.control.injected_faults(fault | {"status": 403}):
+        plan = peerd.run("plan", *options, "--detailed-exitcode")
+    assert plan.code == 5 and plan.out.startswith(f"{mesh}: unknown: not everything could be read\n")
+    assert "\nNot read: 2 of 6 scopes\n" in plan.out
+    assert plan.err.startswith(
+        f"from stack peerd, as arn:aws:iam::{HUB}:user/anybody, with the role {ROLE} in "
+    )
+    assert peerd.run("plan", *options, "--detailed-exitcode").code == 0
+
+
+def test_what_is_held_back_is_listed_and_has_its_own_exit_code(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
+) -> None:
+    file = write_mesh(tmp_path, "held", **{"deletes.count": 0, "deletes.percent": 0})
+    one, two = eventless_world.vpc(HUB, HOME, mesh="held"), eventless_world.vpc(SECOND, AWAY, mesh="held")
+    three = eventless_world.vpc(THIRD, HOME, mesh="held")
+    eventless_world.control.settings(quota_routes=1)
+    full = peerd.run("apply", "--file", file, "--yes")
+    eventless_world.control.settings(quota_routes=500)
+    assert full.code == 6 and "\nHeld back:\n  held: rtb-" in full.out and ": no capacity for " in full.out
+    peerd.ok("apply", "--file", file, "--yes")
+    assert not checks.full_mesh_problems(eventless_world.snapshot(one, two, three), (one, two, three))
+
+    eventless_world.untag(one)
+
+    applied = peerd.run("apply", "--file", file, "--yes")
+    assert applied.code == 6 and "this run would delete 2 of 3" in applied.out.split("\nHeld back:\n")[1]
+    plan = peerd.run("plan", "--file", file, "--detailed-exitcode")
+    assert plan.code == 6 and plan.out.startswith("held: changes are held back\n")
+    assert "  held: this run would delete 2 of 3 peerings" in plan.out.split("\nHeld back:\n")[1]
+    write_mesh(tmp_path, "held")
+    for vpc in (two, three):
+        eventless_world.untag(vpc)
+    peerd.ok("apply", "--file", file, "--yes")
+
+
+def test_a_file_beside_the_name_of_a_deployment_is_no_silent_choice(peerd: Peerd, tmp_path: Path) -> None:
+    write_mesh(tmp_path, "solo")
+    for options in (("--stack", "peerd", "--role", ROLE), ("--role", ROLE)):
+        refused = peerd.run("plan", *options, directory=tmp_path)
+        assert refused.code == 1 and "there is a peerd.toml here" in refused.err

@@ -145,7 +145,7 @@ def test_an_output_that_is_not_json_or_has_no_schema_is_detected(fake_peerd: Pee
         fake_peerd.run("mesh", "pause", "prod", "--json", OUTPUT="{}")
     assert fake_peerd.run("mesh", "pause", "prod", "--json", OUTPUT="").out == ""
     assert fake_peerd.run("map", "--json", "--out", "map.json", OUTPUT="").out == ""
-    assert fake_peerd.run("plan", "--detailed-exitcode", "--json", OUTPUT="", CODE="2").code == 2, (
+    assert fake_peerd.run("plan", "--detailed-exitcode", "--json", OUTPUT="", CODE="64").code == 64, (
         "a wrong option"
     )
 
@@ -174,14 +174,20 @@ def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
         world.untag(vpc)
     assert {it["state"] for it in json.loads(peerd.ok("map", *options))["pairs"]} == {"leaving"}
     peerd.ok("apply", *options, "--yes")
-    assert json.loads(peerd.ok("apply", *options)) == {"runs": []}
+    assert json.loads(peerd.ok("apply", *options)) == {
+        "runs": [],
+        "not_read": [],
+        "held_back": [],
+    }
 
 
 def test_a_plan_with_unreadable_scopes_and_a_failing_doctor_print_json(
     world: World, peerd: Peerd, tmp_path: Path
 ) -> None:
     file = write_role(tmp_path, "no-such-role")
-    plan = json.loads(peerd.ok("plan", "--file", file, "--json"))
+    unread = peerd.run("plan", "--file", file, "--json")
+    plan = json.loads(unread.out)
+    assert unread.code == 5 and len(plan["not_read"]) == 6
     assert {it["kind"] for it in plan["meshes"]["json"]["findings"]} == {"unreadable"}
 
     result = peerd.run("doctor", "--file", file, "--json")
@@ -199,7 +205,7 @@ def test_a_partial_run_is_printed_with_its_failures(world: World, peerd: Peerd, 
     with world.control.injected_faults(fault):
         result = peerd.run("apply", "--file", file, "--yes", "--json")
     (run,) = json.loads(result.out)["runs"]
-    assert (result.code, run["outcome"]) == (1, "partial") and run["failed"]
+    assert (result.code, run["outcome"]) == (7, "partial") and run["failed"]
     for vpc in (one, two):
         world.untag(vpc)
     peerd.ok("apply", "--file", file, "--yes")

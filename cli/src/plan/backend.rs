@@ -19,11 +19,14 @@ use peerd_engine::{
 
 use super::config::{self, Config};
 use super::saved::Origin;
-use crate::input;
+use crate::{input, say};
 use sha2::{Digest, Sha256};
 
 /// The file that is read by default.
 const FILE: &str = "peerd.toml";
+
+/// How many accounts or Regions the first line of the output names.
+const MAX_LISTED: usize = 5;
 
 /// The source of the meshes and accounts.
 #[derive(Args)]
@@ -43,6 +46,18 @@ impl Source {
         self.file.clone().or_else(|| (no_stack && Path::new(FILE).exists()).then(|| FILE.into()))
     }
 
+    /// Refuses a choice between a file of this directory and a deployment that the arguments name.
+    fn check(&self, stack: Option<&str>) -> Result<()> {
+        let names_deployment = stack.is_some() || self.role.is_some();
+        if self.file.is_none() && names_deployment && Path::new(FILE).exists() {
+            bail!(
+                "there is a {FILE} here, and --stack (or PEERD_STACK) or --role names a deployment: pass --file {FILE} without \
+                 them, or run this in another directory"
+            );
+        }
+        Ok(())
+    }
+
     /// Whether a file is used that the arguments do not name.
     pub fn is_implicit(&self, stack: Option<&str>) -> bool {
         self.file.is_none() && self.file(stack).is_some()
@@ -60,7 +75,7 @@ pub struct Backend {
     source_name: String,
     /// The same, as a saved plan recognizes it.
     source: String,
-    caller: CallerClient,
+    caller: Caller,
     settings: Settings,
     /// EC2, in every account.
     pub cloud: AwsCloud,
@@ -77,6 +92,7 @@ impl Backend {
     /// # Errors
     /// When neither a file nor a stack can be read, or the organizational units that the file names cannot be listed.
     pub async fn open(source: Source, stack: Option<&str>) -> Result<Self> {
+        source.check(stack)?;
         let site = match source.file(stack) {
             Some(file) => Self::of_file(&file).await?,
             None => Self::of_stack(stack, source.role).await?,
@@ -84,6 +100,7 @@ impl Backend {
         if !site.settings.units.is_empty() {
             site.engine().refresh_organization().await.context("the organizational units cannot be listed")?;
         }
+        say(&site.summary().await?);
         Ok(site)
     }
 
@@ -92,11 +109,8 @@ impl Backend {
         let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes } = config;
         let keys = read_seal_keys(&file.parent().unwrap_or(Path::new("")).join(seal_key_file))?;
-        let neighbor = match config::is_arn(&role) {
-            true => String::new(),
-            false => CallerClient::new(&configuration().await).identity().await?.arn,
-        };
-        let role_arn = config::role_arn(&role, &neighbor)?;
+        let caller = CallerClient::new(&configuration().await).identity().await?;
+        let role_arn = config::role_arn(&role, &caller.arn)?;
         let sessions = Sessions::load(role_arn, external_id, config::SESSION.to_owned()).await;
         let settings = Settings {
             seals: Seals::new(deployment.clone(), keys),
@@ -111,7 +125,7 @@ impl Backend {
         let store = Box::new(MemoryStore::of(meshes));
         let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let source = (input::name(file).into_owned(), format!("file with SHA-256 {digest}"));
-        Ok(Self::new(source, settings, sessions, store, Box::new(Noop), Box::new(Noop)))
+        Ok(Self::new(source, caller, settings, sessions, store, Box::new(Noop), Box::new(Noop)))
     }
 
     async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
@@ -123,6 +137,7 @@ impl Backend {
         };
         let configuration = configuration().await;
         let deployed = Stack::of_stack(&configuration, stack).await?;
+        let caller = CallerClient::new(&configuration).identity().await?;
         let keys = seal_keys(&configuration, &deployed.seal_secret).await?;
         let sessions =
             Sessions::load(config::role_arn(&role, &deployed.stack_arn)?, None, config::SESSION.to_owned()).await;
@@ -138,11 +153,12 @@ impl Backend {
             stack: stack.clone(),
         };
         let source = (format!("stack {stack}"), stack_arn);
-        Ok(Self::new(source, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
+        Ok(Self::new(source, caller, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
     }
 
     fn new(
         (source_name, source): (String, String),
+        caller: Caller,
         settings: Settings,
         sessions: Sessions,
         store: Box<dyn Store>,
@@ -151,7 +167,6 @@ impl Backend {
     ) -> Self {
         let organizations = OrganizationsApi::new(sessions.base());
         let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
-        let caller = sessions.caller_client();
         Self {
             source_name,
             source,
@@ -171,37 +186,42 @@ impl Backend {
         &self.settings.stack
     }
 
-    /// The principal that runs the command.
-    ///
-    /// # Errors
-    /// When there are no valid credentials, or STS does not respond.
-    pub async fn caller(&self) -> Result<Caller> {
-        Ok(self.caller.identity().await?)
-    }
-
     /// Where a plan comes from: the deployment, the source of its policies, the caller's account and the declared meshes.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn origin(&self, caller: &Caller) -> Result<Origin> {
+    pub async fn origin(&self) -> Result<Origin> {
         let declared = self.observer().declared().await?.into_keys().collect();
         let (deployment, source) = (self.settings.deployment.clone(), self.source.clone());
-        Ok(Origin { deployment, source, account: caller.account.clone(), declared, created_at_ms: SystemClock.now() })
+        Ok(Origin {
+            deployment,
+            source,
+            account: self.caller.account.clone(),
+            declared,
+            created_at_ms: SystemClock.now(),
+        })
     }
 
     /// One line: from what, by which principal, and in which accounts and Regions changes are made.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn summary(&self, caller: &Caller) -> Result<String> {
+    async fn summary(&self) -> Result<String> {
         let scopes = self.observer().scopes().await?;
         let accounts: BTreeSet<String> = scopes.iter().map(|scope| scope.account.to_string()).collect();
         let regions: BTreeSet<String> = scopes.iter().map(|scope| scope.region.to_string()).collect();
-        let list = |items: BTreeSet<String>| items.into_iter().collect::<Vec<_>>().join(", ");
+        let list = |items: BTreeSet<String>| match items.len() {
+            0..=MAX_LISTED => items.into_iter().collect::<Vec<_>>().join(", "),
+            many => format!(
+                "{} and {} others",
+                items.into_iter().take(MAX_LISTED).collect::<Vec<_>>().join(", "),
+                many - MAX_LISTED
+            ),
+        };
         Ok(format!(
             "from {}, as {}, with the role {} in the accounts {} and the Regions {}",
             self.source_name,
-            caller.arn,
+            self.caller.arn,
             self.settings.role,
             list(accounts),
             list(regions)

@@ -4,6 +4,7 @@ mod backend;
 mod config;
 mod render;
 mod saved;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write, stderr, stdin};
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use peerd_aws::SystemClock;
-use peerd_core::{DeleteApproval, FindingKind, MeshName, Scope};
+use peerd_core::{DeleteApproval, MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
 
@@ -22,6 +23,7 @@ use crate::{Answer, color, input, progress, say};
 pub use backend::{Backend, Source};
 pub use config::{SESSION, role_arn};
 use saved::SavedPlan;
+use verdict::Verdict;
 
 /// How many meshes are observed or reconciled concurrently.
 const CONCURRENCY: usize = 8;
@@ -42,7 +44,7 @@ pub struct PlanArguments {
     /// Save the plan to a file, for `peerd apply FILE`
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Exit with 2 if changes are pending, 0 if none are, 5 if none are but an account could not be read
+    /// Exit with 2 if changes are pending, and with 6 if changes are held back
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -65,23 +67,13 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let site = Backend::open(source, stack).await?;
     let only = (!meshes.is_empty()).then_some(meshes);
     let previews = previews(&site.observer(), only).await?;
-    let plan = SavedPlan::of(&previews, site.stack(), site.origin(&site.caller().await?).await?);
+    let (plan, verdict) = (SavedPlan::of(&previews, site.stack(), site.origin().await?), Verdict::of_plan(&previews));
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("saved to {0}; run `peerd apply {0}` to apply it", out.display()));
     }
     let text = if json { plan.to_json()? } else { render::plans(&previews, site.stack()) };
-    let code = match (detailed_exitcode, plan.is_empty(), previews.iter().any(has_gaps)) {
-        (false, ..) | (true, true, false) => 0,
-        (true, false, _) => 2,
-        (true, true, true) => 5,
-    };
-    Ok(Answer { text, code })
-}
-
-/// Whether a scope could not be read.
-fn has_gaps(preview: &DryRun) -> bool {
-    preview.forecast.report.findings.iter().any(|finding| finding.kind() == FindingKind::Unreadable)
+    Ok(Answer { text, code: verdict.code(detailed_exitcode) })
 }
 
 /// `peerd apply`.
@@ -96,28 +88,26 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
         );
     }
     let site = Backend::open(source, stack).await?;
-    let caller = site.caller().await?;
-    say(&site.summary(&caller).await?);
     let engine = site.engine();
     let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes)).await?;
-    let now = SavedPlan::of(&previews, site.stack(), site.origin(&caller).await?);
+    let now = SavedPlan::of(&previews, site.stack(), site.origin().await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
         None => ask(&render::plans(&previews, site.stack()))?,
     }
-    for DryRun { mesh, .. } in previews.iter().filter(|preview| has_gaps(preview)) {
-        say(&format!("{mesh}: a scope could not be read; `peerd plan {mesh}` reports the findings"));
-    }
-    let due = previews.into_iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty());
-    let due: Vec<DryRun> = due.collect();
+    let due: Vec<&DryRun> =
+        previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
     progress::count("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
     let runs = stream::iter(due).map(|preview| work(&engine, preview)).buffer_unordered(CONCURRENCY);
     let mut runs: Vec<Run> = runs.try_collect().await?;
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
-    let done = runs.iter().all(|run| matches!(run.outcome, Outcome::Unchanged | Outcome::Applied));
-    let text = if json { render::runs_as_json(&runs, site.stack()) } else { render::runs(&runs, site.stack()) };
-    Ok(Answer { text, code: u8::from(!done) })
+    let verdict = Verdict::of_runs(&previews, &runs);
+    let text = match json {
+        true => render::runs_as_json(&runs, &verdict, site.stack()),
+        false => render::runs(&runs, &verdict, site.stack()),
+    };
+    Ok(Answer { text, code: verdict.code(true) })
 }
 
 /// The given meshes, even if there are none; or all declared meshes.
@@ -146,13 +136,13 @@ async fn preview(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scop
 }
 
 /// Reconciles a mesh until nothing is left to do, and returns everything that was done.
-async fn work(engine: &Engine<'_>, preview: DryRun) -> Result<Run> {
+async fn work(engine: &Engine<'_>, preview: &DryRun) -> Result<Run> {
     let DryRun { mesh, read_scopes, .. } = preview;
     let mut applied = Vec::new();
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
         let mut run =
-            engine.reconcile(&mesh, &read_scopes, DeleteApproval::WithinLimits, SystemClock.now() + RUN).await?;
+            engine.reconcile(mesh, read_scopes, DeleteApproval::WithinLimits, SystemClock.now() + RUN).await?;
         if run.outcome != Outcome::Unchanged {
             engine.store.record_run(&run, SystemClock.now()).await?;
         }

@@ -8,7 +8,7 @@ use peerd_engine::dry_run::DryRun;
 use peerd_engine::observe::READS_PER_SCOPE;
 use serde_json::json;
 
-use super::has_gaps;
+use super::verdict::Verdict;
 
 /// The pending changes by mesh and pair, the findings, and the number of calls.
 pub fn plans(previews: &[DryRun], stack: &str) -> String {
@@ -19,18 +19,21 @@ pub fn plans(previews: &[DryRun], stack: &str) -> String {
     }
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
     let due: Vec<&Action> = due.map(|step| &step.action).collect();
-    let count = |sign: char| due.iter().filter(|action| action.to_string().starts_with(sign)).count();
+    let [created, updated, deleted] = count(due.iter().copied());
     let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.read_scopes.len()).sum();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
-        "Plan: {} to create, {} to update, {} to delete. {reads} reads and {} writes, \
+        "Plan: {created} to create, {updated} to update, {deleted} to delete. {reads} reads and {} writes, \
          at least {seconds} s at EC2's API rate limits\n",
-        count('+'),
-        count('*'),
-        count('-'),
         due.len(),
     );
-    text
+    text + &Verdict::of_plan(previews).lines()
+}
+
+/// How many actions create, update and delete.
+fn count<'a>(actions: impl Iterator<Item = &'a Action>) -> [usize; 3] {
+    let signs: Vec<Option<char>> = actions.map(|action| action.to_string().chars().next()).collect();
+    ['+', '*', '-'].map(|sign| signs.iter().filter(|it| **it == Some(sign)).count())
 }
 
 fn mesh(preview: &DryRun, stack: &str) -> String {
@@ -40,10 +43,13 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
         let pair = step.pair.as_ref().map(ToString::to_string);
         groups.entry(pair).or_default().push(step.action.to_string());
     }
+    let verdict = Verdict::of_plan(std::slice::from_ref(preview));
     let state = match (forecast.steps.is_empty(), paused) {
-        (true, _) if has_gaps(preview) => "no changes, as far as could be read",
+        (true, _) if !verdict.not_read.is_empty() => "unknown: not everything could be read",
+        (true, _) if !verdict.held_back.is_empty() => "changes are held back",
         (true, _) => "no changes",
         (false, true) => "paused; pending changes",
+        (false, false) if !verdict.not_read.is_empty() => "changes pending, as far as could be read",
         (false, false) => "changes pending",
     };
     let mut text = format!("{mesh}: {state}\n");
@@ -62,19 +68,21 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
 }
 
 /// The outcomes of runs, with failed changes, open findings and waits.
-pub fn runs(runs: &[Run], stack: &str) -> String {
+pub fn runs(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
     let run = |run: &Run| {
-        let mut text = format!("{}: {}, {} changes\n", run.mesh, run.outcome, run.changes().count());
+        let mut text = format!("{}: {}, {} changes\n", run.mesh, run.outcome, run.applied.len());
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
         text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, stack))));
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
         text
     };
-    if runs.is_empty() { "no changes\n".to_owned() } else { runs.iter().map(run).collect() }
+    let text: String = runs.iter().map(run).collect();
+    let [created, updated, deleted] = count(runs.iter().flat_map(|run| &run.applied));
+    format!("{text}Applied: {created} created, {updated} updated, {deleted} deleted\n{}", verdict.lines())
 }
 
 /// The same as JSON.
-pub fn runs_as_json(runs: &[Run], stack: &str) -> String {
+pub fn runs_as_json(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
     let run = |run: &Run| {
         let applied: Vec<String> = run.applied.iter().map(ToString::to_string).collect();
         let findings: Vec<_> = run.report.findings.iter().map(|finding| Rendered::new(finding, stack)).collect();
@@ -82,5 +90,6 @@ pub fn runs_as_json(runs: &[Run], stack: &str) -> String {
             "mesh": run.mesh, "outcome": run.outcome, "applied": applied, "failed": run.failed, "findings": findings
         })
     };
-    format!("{}\n", json!({"runs": runs.iter().map(run).collect::<Vec<_>>()}))
+    let runs: Vec<_> = runs.iter().map(run).collect();
+    format!("{}\n", json!({"runs": runs, "not_read": verdict.not_read, "held_back": verdict.held_back}))
 }

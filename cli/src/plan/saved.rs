@@ -7,8 +7,10 @@ use peerd_core::{AccountId, Deployment, MeshName, Rendered, Timestamp};
 use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
 
+use super::verdict::Verdict;
+
 /// The version of the format. A version may get additional fields; no field changes its meaning.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// How long a saved plan may be applied, in milliseconds: a day.
 const MAX_AGE_MS: Timestamp = 24 * 60 * 60 * 1000;
 
@@ -18,6 +20,10 @@ pub struct SavedPlan {
     version: u8,
     origin: Origin,
     meshes: BTreeMap<MeshName, Mesh>,
+    /// What could not be read, and why, one line each.
+    not_read: BTreeSet<String>,
+    /// What is held back, and why, one line each.
+    held_back: BTreeSet<String>,
 }
 
 /// Where a plan comes from. A plan of another origin is not applied.
@@ -70,7 +76,8 @@ impl SavedPlan {
             }
         };
         let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
-        Self { version: FORMAT, origin, meshes }
+        let Verdict { not_read, held_back, .. } = Verdict::of_plan(previews);
+        Self { version: FORMAT, origin, meshes, not_read, held_back }
     }
 
     /// Reads a file.
@@ -156,7 +163,9 @@ mod tests {
     fn plan(actions: &[&str], paused: bool) -> SavedPlan {
         let steps = actions.iter().map(|action| Line { action: (*action).to_owned(), pair: None }).collect();
         let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new() };
-        SavedPlan { version: FORMAT, origin: origin(), meshes: [("prod".parse().unwrap(), mesh)].into() }
+        let (not_read, held_back) = Default::default();
+        let meshes = [("prod".parse().unwrap(), mesh)].into();
+        SavedPlan { version: FORMAT, origin: origin(), meshes, not_read, held_back }
     }
 
     fn origin() -> Origin {
@@ -204,7 +213,7 @@ mod tests {
     #[test]
     fn an_invalid_plan_file_is_rejected() {
         assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("not a plan"));
-        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 2", "\"version\": 3");
-        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 3"));
+        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 3", "\"version\": 4");
+        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 4"));
     }
 }

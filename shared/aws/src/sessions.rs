@@ -53,11 +53,6 @@ impl Sessions {
         &self.base
     }
 
-    /// Returns the client that tells whose credentials the process has.
-    pub fn caller_client(&self) -> CallerClient {
-        CallerClient::new(&self.base)
-    }
-
     /// Returns the client of a scope. It sends nothing yet: if the role cannot be assumed, the first call fails.
     pub async fn ec2(&self, scope: &Scope) -> aws_sdk_ec2::Client {
         if let Some(client) = lock(&self.clients).get(scope) {

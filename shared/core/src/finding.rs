@@ -292,6 +292,19 @@ impl Finding {
         }
     }
 
+    /// Whether the finding says why changes that the tags request are not made for now.
+    pub fn holds_changes_back(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteLimit { .. }
+                | Self::UnreadablePolicy { .. }
+                | Self::Contention { .. }
+                | Self::QuotaExceeded { .. }
+                | Self::QuotaRefused { .. }
+                | Self::Paused { .. }
+        )
+    }
+
     /// The scope that could not be read, if the finding is about one.
     pub fn unreadable_scope(&self) -> Option<&Scope> {
         match self {

@@ -256,8 +256,11 @@ impl Facts {
     /// wait for the VPC's routes.
     pub fn was_excluded(&self, vpc: &VpcRef, peering: &Peering, from: u64) -> bool {
         let meshes = peering.meshes();
-        let excludes =
-            |policies: &Policies| meshes.iter().all(|mesh| expected_state::excludes_account(policies, mesh, vpc));
+        // Names that no one declared, such as those of a flood, exclude no one and protect nothing.
+        let excludes = |policies: &Policies| {
+            let mut declared = meshes.iter().filter(|mesh| policies.contains_key(*mesh)).peekable();
+            declared.peek().is_some() && declared.all(|mesh| expected_state::excludes_account(policies, mesh, vpc))
+        };
         self.policies.since(from).any(excludes)
     }
 

@@ -1,0 +1,180 @@
+//! How `plan` and `apply` end, for people and for scripts: what could not be read, what is held back, and the exit code.
+
+use std::collections::BTreeSet;
+
+use peerd_core::{Finding, FindingKind, MeshName, Scope};
+use peerd_engine::dry_run::DryRun;
+use peerd_engine::{Outcome, Run};
+
+/// `peerd plan --detailed-exitcode`: changes are pending.
+const PENDING: u8 = 2;
+/// Not everything could be read.
+const NOT_READ: u8 = 5;
+/// Changes are held back: by a pause, a missing confirmation, a back-off or a quota, or AWS has not finished.
+const HELD_BACK: u8 = 6;
+/// Some changes failed.
+const FAILED: u8 = 7;
+
+/// What keeps meshes from being as they are declared.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What could not be read, and why, one line each.
+    pub not_read: BTreeSet<String>,
+    /// What is held back, and why, one line each.
+    pub held_back: BTreeSet<String>,
+    scopes: BTreeSet<Scope>,
+    unread_scopes: BTreeSet<Scope>,
+    pending: bool,
+    failed: bool,
+}
+
+impl Verdict {
+    /// The verdict on a plan.
+    pub fn of_plan(previews: &[DryRun]) -> Self {
+        let mut verdict = Self::default();
+        for preview in previews {
+            verdict.add_preview(preview);
+            verdict.pending |= !preview.paused && !preview.forecast.steps.is_empty();
+        }
+        verdict
+    }
+
+    /// The verdict on what was applied: on the runs, and on the meshes of the plan that needed none.
+    pub fn of_runs(previews: &[DryRun], runs: &[Run]) -> Self {
+        let mut verdict = Self::default();
+        let has_run = |mesh: &MeshName| runs.iter().any(|run| run.mesh == *mesh);
+        for preview in previews.iter().filter(|preview| !has_run(&preview.mesh)) {
+            verdict.add_preview(preview);
+        }
+        for run in runs {
+            verdict.add_findings(&run.mesh, &run.report.findings);
+            verdict.scopes.extend(run.read_scopes.iter().cloned());
+            match run.outcome {
+                Outcome::Partial => verdict.failed = true,
+                Outcome::Waiting | Outcome::Busy => {
+                    let waits: Vec<String> = run.report.waits.iter().map(ToString::to_string).collect();
+                    let why =
+                        if waits.is_empty() { "another run has not finished".to_owned() } else { waits.join("; ") };
+                    verdict.held_back.insert(format!("{}: {why}", run.mesh));
+                }
+                Outcome::Unchanged | Outcome::Applied | Outcome::Blocked | Outcome::Paused => {}
+            }
+        }
+        verdict
+    }
+
+    fn add_preview(&mut self, DryRun { mesh, forecast, paused, read_scopes }: &DryRun) {
+        self.scopes.extend(read_scopes.iter().cloned());
+        self.add_findings(mesh, &forecast.report.findings);
+        if *paused && !forecast.steps.is_empty() {
+            self.held_back.insert(format!("{mesh}: paused, {} changes are pending", forecast.steps.len()));
+        }
+    }
+
+    fn add_findings<'a>(&mut self, mesh: &MeshName, findings: impl IntoIterator<Item = &'a Finding>) {
+        for finding in findings {
+            if finding.kind() == FindingKind::Unreadable {
+                self.unread_scopes.extend(finding.unreadable_scope().cloned());
+                self.not_read.insert(not_read(finding));
+            } else if finding.holds_changes_back() {
+                self.held_back.insert(held_back(mesh, finding));
+            }
+        }
+    }
+
+    /// The exit code. Without `detailed`, pending and held back changes are no failure of a plan.
+    pub fn code(&self, detailed: bool) -> u8 {
+        match self {
+            Self { failed: true, .. } => FAILED,
+            Self { not_read, .. } if !not_read.is_empty() => NOT_READ,
+            Self { pending: true, .. } if detailed => PENDING,
+            Self { held_back, .. } if detailed && !held_back.is_empty() => HELD_BACK,
+            _ => 0,
+        }
+    }
+
+    /// The last lines of the output; empty if everything could be read and nothing is held back.
+    pub fn lines(&self) -> String {
+        let list = |items: &BTreeSet<String>| items.iter().map(|item| format!("  {item}\n")).collect::<String>();
+        let mut text = String::new();
+        if !self.not_read.is_empty() {
+            text += &format!("Not read: {} of {} scopes\n", self.unread_scopes.len(), self.scopes.len());
+            text += &list(&self.not_read);
+        }
+        if !self.held_back.is_empty() {
+            text += &format!("Held back:\n{}", list(&self.held_back));
+        }
+        text
+    }
+}
+
+/// One line about what could not be read. The finding itself has AWS's own text.
+fn not_read(finding: &Finding) -> String {
+    match finding {
+        Finding::UnreadableScope { scope, role, error } => {
+            let cause = error.split_once(&format!("{scope}: ")).map_or(error.as_str(), |(_, cause)| cause);
+            let cause = match cause.split_once('(') {
+                Some((what, code)) => format!("{what}({})", code.split([':', ')']).next().unwrap_or_default()),
+                None => cause.to_owned(),
+            };
+            let named = format!("the role {role}");
+            match cause.contains("its role") {
+                true => format!("{scope}: {}", cause.replace("its role", &named)),
+                false => format!("{scope}: {cause}, with {named}"),
+            }
+        }
+        other => format!("{}: {}", other.subject(), other.message()),
+    }
+}
+
+fn held_back(mesh: &MeshName, finding: &Finding) -> String {
+    match finding.subject() {
+        subject if subject == mesh.as_str() => format!("{mesh}: {}", finding.message()),
+        subject => format!("{mesh}: {subject}: {}", finding.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::{PlannedRun, Report};
+
+    use super::*;
+
+    fn preview(findings: &[Finding]) -> DryRun {
+        let report = Report { findings: findings.iter().cloned().collect(), ..Report::default() };
+        let read_scopes = ["111111111111/us-east-1", "222222222222/us-east-1"].map(|it| it.parse().unwrap()).into();
+        let forecast = PlannedRun { steps: Vec::new(), report };
+        DryRun { mesh: "prod".parse().unwrap(), forecast, paused: false, read_scopes }
+    }
+
+    fn unreadable(error: &str) -> Finding {
+        let scope: Scope = "222222222222/us-east-1".parse().unwrap();
+        Finding::UnreadableScope { scope, role: "operator".to_owned(), error: error.to_owned() }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_one_line_with_the_role_and_never_counts_as_fine() {
+        let error =
+            "DescribeVpcs in 222222222222/us-east-1: its role cannot be assumed (AccessDenied: User: x): denied";
+        let verdict = Verdict::of_plan(&[preview(&[unreadable(error)]), preview(&[unreadable(error)])]);
+        assert_eq!(
+            verdict.lines(),
+            "Not read: 1 of 2 scopes\n  222222222222/us-east-1: the role operator cannot be assumed (AccessDenied)\n"
+        );
+        assert_eq!((verdict.code(false), verdict.code(true)), (NOT_READ, NOT_READ));
+        assert_eq!(Verdict::of_runs(&[preview(&[unreadable(error)])], &[]).code(true), NOT_READ);
+        let plain = Verdict::of_plan(&[preview(&[unreadable("timed out")])]);
+        assert!(plain.lines().ends_with("222222222222/us-east-1: timed out, with the role operator\n"));
+    }
+
+    #[test]
+    fn what_is_held_back_is_listed_and_has_its_own_code() {
+        let limits = peerd_core::DeleteLimits::default();
+        let blocked = Finding::DeleteLimit { mesh: "prod".parse().unwrap(), deletes: 15, live: 15, limits };
+        let verdict = Verdict::of_plan(&[preview(&[blocked])]);
+        assert!(verdict.lines().starts_with("Held back:\n  prod: this run would delete 15 of 15"), "{verdict:?}");
+        assert_eq!((verdict.code(false), verdict.code(true)), (0, HELD_BACK));
+        let fine = Verdict::of_plan(&[preview(&[])]);
+        assert_eq!((fine.code(true), fine.lines().as_str()), (0, ""));
+    }
+}
