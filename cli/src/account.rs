@@ -6,9 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use peerd_aws::Stack;
 use peerd_core::{AccountId, Organization, Region};
+use peerd_engine::what_if::Decision;
 use peerd_engine::{AccountRegistry, Message, Queue, Registration, Work};
 use serde_json::json;
 
+use crate::consent::{Confirms, Consent};
 use crate::say;
 use crate::table::table;
 
@@ -28,6 +30,8 @@ pub enum Command {
     Block {
         /// Id of the account
         account: AccountId,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// End the block of an account, and sweep
     Unblock {
@@ -41,6 +45,8 @@ pub enum Command {
         /// Only stop scanning this registered Region
         #[arg(long = "region", value_name = "REGION")]
         regions: Vec<Region>,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -62,9 +68,11 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
             Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) })
         }
         Command::Add { account, regions } => add(&account, regions.into_iter().collect(), deployed).await,
-        Command::Block { account } => block(&account, deployed).await,
+        Command::Block { account, consent } => block(account, &consent, deployed).await,
         Command::Unblock { account } => unblock(&account, deployed).await,
-        Command::Remove { account, regions } => remove(&account, &regions.into_iter().collect(), deployed).await,
+        Command::Remove { account, regions, consent } => {
+            remove(account, &regions.into_iter().collect(), &consent, deployed).await
+        }
     }
 }
 
@@ -79,9 +87,10 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
     Ok(String::new())
 }
 
-async fn block(account: &AccountId, deployed: &Stack) -> Result<String> {
-    deployed.store.set_blocked(account, true).await?;
-    sweep(account, deployed, "blocked").await?;
+async fn block(account: AccountId, consent: &Consent, deployed: &Stack) -> Result<String> {
+    consent.ask(&Decision::Block { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
+    deployed.store.set_blocked(&account, true).await?;
+    sweep(&account, deployed, "blocked").await?;
     say(&format!("{account}: blocked; deleting the peerings, routes and rules that lead to it"));
     Ok(String::new())
 }
@@ -96,8 +105,12 @@ async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
     Ok(String::new())
 }
 
-async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stack) -> Result<String> {
+async fn remove(account: AccountId, regions: &BTreeSet<Region>, consent: &Consent, deployed: &Stack) -> Result<String> {
+    let account = &account;
     let organization = deployed.store.organization().await?;
+    if !known(deployed, deployed.store.accounts().await?, &organization).contains_key(account) {
+        bail!("{account} is not known; `peerd account list` lists the known accounts");
+    }
     let by_stack = regions.is_empty() || !regions.is_disjoint(&deployed.regions);
     if by_stack && organization.inactive(account).is_none() {
         if deployed.accounts.contains(account) {
@@ -112,6 +125,7 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, deployed: &Stac
         say(&format!("{account}: no longer registered in {}; members there stay", joined(regions)));
         return Ok(String::new());
     }
+    consent.ask(&Decision::Remove { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
     deployed.store.mark_removed(account).await?;
     sweep(account, deployed, "removed").await?;
     say(&format!("{account}: removed; deleting its peerings and routes"));

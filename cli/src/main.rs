@@ -7,6 +7,8 @@ mod checks;
 mod color;
 #[cfg(feature = "aws")]
 mod confirm;
+#[cfg(feature = "aws")]
+mod consent;
 mod demo;
 #[cfg(feature = "aws")]
 mod doctor;

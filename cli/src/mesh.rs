@@ -8,9 +8,11 @@ use clap::{Args, Subcommand};
 use peerd_aws::Stack;
 use peerd_core::policy::Mode;
 use peerd_core::{MeshName, PeeringId, Policy};
+use peerd_engine::what_if::Decision;
 use peerd_engine::{MembershipIndex, Message, Queue, Work};
 use serde_json::json;
 
+use crate::consent::{Confirms, Consent};
 use crate::table::table;
 use crate::{input, say};
 
@@ -33,6 +35,8 @@ pub enum Command {
         /// Declare it paused: `peerd status` shows the pending changes, and `peerd mesh resume` applies them
         #[arg(long)]
         paused: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Pause a mesh: observe and report, and change nothing
     Pause {
@@ -43,16 +47,22 @@ pub enum Command {
     Resume {
         /// Name of the mesh
         mesh: MeshName,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Delete the routes and peerings of a mesh; members keep their tags
     Drain {
         /// Name of the mesh
         mesh: MeshName,
+        #[command(flatten)]
+        consent: Consent,
     },
-    /// Remove a mesh's policy; its peerings and routes stay
+    /// Remove a mesh's policy; a mesh of the stack gets the default one
     Undeclare {
         /// Name of the mesh
         mesh: MeshName,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -81,23 +91,59 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
             Ok(if json { list_as_json(&declared) } else { list(&declared) })
         }
         Command::Show { mesh } => pretty(&policy_of(deployed, &mesh).await?),
-        Command::Declare { mesh, policy, paused } => {
-            let mut policy = policy.map_or_else(|| Ok(Policy::default()), |file| read(&file))?;
-            if paused {
-                policy.mode = Mode::Paused;
-            }
-            declare(deployed, &mesh, &policy, "declared").await
+        Command::Declare { mesh, policy, paused, consent } => {
+            let given = policy.map_or_else(|| Ok(Given::default()), |file| read(&file))?;
+            replace(deployed, mesh, given, paused, &consent).await
         }
         Command::Pause { mesh } => set_mode(deployed, &mesh, Mode::Paused, "paused").await,
-        Command::Resume { mesh } => set_mode(deployed, &mesh, Mode::Active, "resumed").await,
-        Command::Drain { mesh } => set_mode(deployed, &mesh, Mode::Draining, "draining").await,
-        Command::Undeclare { mesh } => {
-            deployed.store.undeclare(&mesh).await?;
-            let by_stack = deployed.meshes.contains(&mesh);
-            let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
-            reconcile(deployed, &mesh, done).await
-        }
+        Command::Resume { mesh, consent } => change_mode(deployed, mesh, Mode::Active, "resumed", &consent).await,
+        Command::Drain { mesh, consent } => change_mode(deployed, mesh, Mode::Draining, "draining", &consent).await,
+        Command::Undeclare { mesh, consent } => undeclare(deployed, mesh, &consent).await,
     }
+}
+
+/// Declares a mesh. A mesh that is declared already keeps its mode, unless one is given: who pauses a mesh and who changes its policy
+/// may be two people.
+async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, consent: &Consent) -> Result<String> {
+    let Given { mut policy, has_mode } = given;
+    let current = declarations(deployed).await?.remove(&mesh).and_then(|declared| declared.policy().cloned());
+    let mode = current.as_ref().map(|policy| policy.mode.clone()).filter(|mode| !matches!(mode, Mode::Unreadable(_)));
+    let mut done = "declared".to_owned();
+    if paused {
+        policy.mode = Mode::Paused;
+    } else if let Some(mode) = mode.filter(|mode| !has_mode && *mode != policy.mode) {
+        done = format!("declared; it stays {}, and `peerd mesh resume {mesh}` ends that", word(&mode));
+        policy.mode = mode;
+    }
+    let confirms = if current.is_some() { Confirms::Everything } else { Confirms::Deletes };
+    let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
+    consent.ask(&decision, confirms, "", deployed).await?;
+    declare(deployed, &mesh, &policy, &done).await
+}
+
+async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<String> {
+    let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
+    let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
+    consent.ask(&decision, Confirms::Deletes, "", deployed).await?;
+    declare(deployed, &mesh, &policy, done).await
+}
+
+async fn undeclare(deployed: &Stack, mesh: MeshName, consent: &Consent) -> Result<String> {
+    if !matches!(declarations(deployed).await?.get(&mesh), Some(Declaration::Policy(_))) {
+        bail!("no operator declared {mesh}; `peerd mesh list` shows who declares which mesh");
+    }
+    let by_stack = deployed.meshes.contains(&mesh);
+    let note = match by_stack {
+        true => format!(
+            "{mesh} is in the stack parameter Meshes: without its policy it is a full mesh of all known accounts; remove it there \
+             first to keep it as it is\n"
+        ),
+        false => String::new(),
+    };
+    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Everything, &note, deployed).await?;
+    deployed.store.undeclare(&mesh).await?;
+    let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
+    reconcile(deployed, &mesh, done).await
 }
 
 /// Who declares a mesh, and with which policy.
@@ -184,12 +230,26 @@ async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<Stri
     Ok(String::new())
 }
 
-fn read(file: &Path) -> Result<Policy> {
+/// A policy as it was given.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Given {
+    policy: Policy,
+    /// Whether it sets the mode.
+    has_mode: bool,
+}
+
+fn read(file: &Path) -> Result<Given> {
     let (name, text) = (input::name(file), input::read(file)?);
+    if text.trim_start().starts_with('[') {
+        bail!(
+            "{name} is not a valid policy: it is a list, and a policy is a JSON object such as {{\"topology\": \"full-mesh\"}}"
+        );
+    }
     let mut json = serde_json::Deserializer::from_str(&text);
     let policy = Policy::read(&mut json).with_context(|| format!("{name} is not a valid policy"))?;
     json.end().with_context(|| format!("{name} contains more than one policy"))?;
-    Ok(policy)
+    let has_mode = serde_json::from_str::<serde_json::Value>(&text)?.get("mode").is_some();
+    Ok(Given { policy, has_mode })
 }
 
 /// The name under which serde serializes a value without fields.
@@ -271,7 +331,9 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             super::read(&file).map_err(|error| format!("{error:#}"))
         };
-        assert_eq!(read("{}").unwrap(), Policy::default());
+        assert_eq!(read("{}").unwrap(), Given::default());
+        assert!(read(r#"{"mode":"active"}"#).unwrap().has_mode);
+        assert!(read(" [\"paused\"]").unwrap_err().contains("is not a valid policy: it is a list"));
         assert!(
             read(r#"{"topology":"ring"}"#)
                 .unwrap_err()

@@ -127,4 +127,4 @@ class Peerd:
 
     def declare(self, mesh: str, **policy: Any) -> None:
         """Declares a mesh with a policy."""
-        self.ok("mesh", "declare", mesh, "--policy", "-", stdin=json.dumps(policy))
+        self.ok("mesh", "declare", mesh, "--yes", "--policy", "-", stdin=json.dumps(policy))

@@ -109,7 +109,7 @@ def mesh(peerd: Peerd, world: World) -> Iterator[str]:
     """The name of an undeclared mesh. The fixture deletes its policy before its VPCs leave."""
     name = f"declared-{next(_numbers)}"
     yield name
-    peerd.ok("mesh", "undeclare", name)
+    peerd.run("mesh", "undeclare", name, "--yes")
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def _remove_registered_accounts(peerd: Peerd, control: Control) -> Iterator[None
     until_idle(control)
     for account in json.loads(peerd.ok("account", "list", "--json"))["accounts"]:
         if account["account"] not in ACCOUNTS and not account["removed"]:
-            peerd.ok("account", "remove", account["account"])
+            peerd.ok("account", "remove", account["account"], "--yes")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_suspended_account_is_reported_as_unreadable_with_its_age_until_it_is_
     assert finding["age_seconds"] <= time.monotonic() - began
     assert world.peering(ours, theirs).id == before
 
-    peerd.ok("account", "remove", account)
+    peerd.ok("account", "remove", account, "--yes")
 
     world.eventually(lambda: [f"{it} is open" for it in unreadable_scopes(peerd, mesh)])
     world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
@@ -178,7 +178,7 @@ def test_a_manually_registered_account_is_scanned_immediately_and_a_configured_a
     assert refused.code == 1 and f"{HUB} is in the stack parameter Accounts" in refused.err
     world.untag(theirs)
     world.sweep_until(lambda: checks.cleanup_problems(world.snapshot(theirs), theirs))
-    peerd.ok("account", "remove", account)
+    peerd.ok("account", "remove", account, "--yes")
     removed = account_entry(peerd, account)
     assert removed is not None and (removed["known_by"], removed["removed"]) == ([], True)
 
@@ -202,5 +202,5 @@ def test_a_region_that_is_not_enabled_is_not_reported_and_an_account_without_a_r
         ]
         assert calls and all(call["error"] == "AuthFailure" for call in calls)
     finally:
-        peerd.ok("account", "remove", roleless)
+        peerd.ok("account", "remove", roleless, "--yes")
         peerd.ok("account", "remove", SECOND, "--region", disabled)

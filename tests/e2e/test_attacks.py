@@ -105,7 +105,7 @@ def test_a_mesh_whose_policy_is_lost_is_frozen_and_not_opened(world: World, peer
     assert world.peering(one, two).managed
     peerd.declare(mesh)
     world.until_connected(one, two, outside)
-    peerd.ok("mesh", "undeclare", mesh)
+    peerd.ok("mesh", "undeclare", mesh, "--yes")
 
 
 def test_the_ownership_tag_of_another_deployment_on_one_side_is_reported(
@@ -206,7 +206,9 @@ def test_a_blocked_account_is_cut_off_without_its_help_and_does_not_come_back(
     world.sweep_until_connected(ours, theirs)
     _deny_role(world, account)
 
-    peerd.ok("account", "block", account)
+    unasked = peerd.run("account", "block", account)
+    assert unasked.code == 1 and f"{mesh}: deletes 1 peering, 1 route" in unasked.err
+    peerd.ok("account", "block", account, "--yes")
 
     world.eventually(lambda: [f"{it} exists" for it in world.view(ours).live_peerings(theirs)])
     world.eventually(lambda: checks.dangling_routes(world.snapshot(ours)))

@@ -86,7 +86,7 @@ def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
         Resources=[world.main_table(three)], Tags=[{"Key": "peerd_eligible", "Value": "true"}]
     )
 
-    peerd.ok("mesh", "resume", mesh)
+    peerd.ok("mesh", "resume", mesh, "--yes")
 
     for vpc in (one, two, three):
         world.until_status(vpc, f"joined {mesh}")

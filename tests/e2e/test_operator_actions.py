@@ -57,3 +57,49 @@ def test_dead_letters_are_redriven_and_processed(world: World, peerd: Peerd) -> 
     world.until_connected(one, two)
     assert not any(world.dead_letters().values())
     assert "drift-repair: 0 messages redriven" in peerd.ok("redrive")
+
+
+def test_what_a_decision_deletes_is_shown_and_needs_consent(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_settled(one, two)
+    closed = json.dumps({"admit": {"accounts": [HUB]}})
+
+    drained = peerd.run("mesh", "drain", mesh)
+    replaced = peerd.run("mesh", "declare", mesh, "--policy", "-", stdin=closed)
+
+    for refused in (drained, replaced):
+        assert refused.code == 1 and f"{mesh}: deletes 1 peering, 2 routes\n  - route " in refused.err
+        assert "nothing was changed; pass --yes" in refused.err
+    world.until_idle()
+    assert world.peering(one, two).live
+    assert peerd.run("mesh", "declare", mesh).code == 0, "it changes nothing"
+
+
+def test_a_mesh_keeps_its_mode_when_its_policy_is_replaced(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+    peerd.ok("mesh", "pause", mesh)
+
+    replaced = peerd.run("mesh", "declare", mesh, "--policy", "-", stdin='{"dns": "on"}')
+
+    assert replaced.code == 0 and f"{mesh}: declared; it stays paused" in replaced.err
+    assert json.loads(peerd.ok("mesh", "show", mesh))["mode"] == "paused"
+    peerd.ok("mesh", "declare", mesh, "--policy", "-", stdin='{"mode": "active"}')
+    assert json.loads(peerd.ok("mesh", "show", mesh))["mode"] == "active"
+
+
+def test_undeclaring_a_mesh_of_the_stack_opens_nothing_by_surprise(world: World, peerd: Peerd) -> None:
+    mesh = "shared"  # of the stack's parameter
+    peerd.declare(mesh, admit={"accounts": [HUB]})
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
+    world.until_status(two, f"refused {mesh}")
+    world.until_idle()
+
+    refused = peerd.run("mesh", "undeclare", mesh)
+
+    assert refused.code == 1 and f"{mesh} is in the stack parameter Meshes" in refused.err
+    assert f"{mesh}: creates 1 peering, 2 routes" in refused.err
+    world.until_idle()
+    assert not world.view(one).live_peerings(two)
+    peerd.ok("mesh", "undeclare", mesh, "--yes")
+    world.until_connected(one, two)

@@ -12,7 +12,7 @@ from functools import reduce
 import pytest
 
 from sandbox.client.control import Control
-from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
+from sandbox.client.model import ACCOUNTS, MANAGED_BY, REGIONS, Vpc
 from sandbox.client.sessions import Sessions
 from sandbox.iam.evaluate import decide
 from sandbox.iam.model import Recorded
@@ -78,7 +78,7 @@ def deployment(sessions: Sessions, control: Control, peerd: Peerd) -> Iterator[D
         world.clean_up()
         world.until_idle()
         for mesh in ("permissions", "other"):
-            peerd.ok("mesh", "undeclare", mesh)
+            peerd.run("mesh", "undeclare", mesh, "--yes")
 
 
 def _run_scenario(world: World, peerd: Peerd) -> None:
@@ -125,7 +125,7 @@ def _change_routes(world: World, one: Vpc, two: Vpc) -> None:
 
 
 def _change_rules(world: World, one: Vpc, two: Vpc) -> None:
-    """A rule is created, marked for a second mesh, and revoked."""
+    """A rule is created, marked for a second mesh, gets its lost owner again, and is revoked."""
     group = create_group(world, one, "permissions")
     world.eventually(lambda: [] if group.managed_rules() else ["no rule"])
     for vpc in (one, two):
@@ -136,6 +136,9 @@ def _change_rules(world: World, one: Vpc, two: Vpc) -> None:
     for vpc in (one, two):
         world.tag(vpc, "permissions")
     world.eventually(lambda: _mesh_problems(group, rule, {"permissions"}))
+    group.retag(group.managed_rules()[rule], {}, remove=[MANAGED_BY])
+    world.control.sweep()
+    world.eventually(lambda: [] if rule in group.managed_rules() else ["its owner is missing"])
     group.untag("peerd:allow")
     world.eventually(lambda: list(group.managed_rules()))
 
@@ -146,7 +149,7 @@ def _scan_disabled_region(world: World, peerd: Peerd) -> None:
     peerd.ok("account", "add", *scope)
     world.control.sweep()
     world.until_idle()
-    peerd.ok("account", "remove", *scope)
+    peerd.ok("account", "remove", *scope, "--yes")
 
 
 def _mesh_problems(group: Group, rule: str, meshes: set[str]) -> list[str]:

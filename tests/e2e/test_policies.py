@@ -219,7 +219,7 @@ def test_a_drain_tears_a_mesh_down_and_keeps_its_tags(world: World, peerd: Peerd
     peerd.declare(mesh)
     world.until_connected(*vpcs)
 
-    peerd.ok("mesh", "drain", mesh)
+    peerd.ok("mesh", "drain", mesh, "--yes")
 
     for vpc in vpcs:
         world.until_status(vpc, f"refused {mesh}", "draining")

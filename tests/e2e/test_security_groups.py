@@ -49,7 +49,7 @@ def pair(shared_world: World, peerd: Peerd) -> Iterator[Pair]:
     )
     shared_world.until_connected(one, two)
     yield Pair(shared_world, one, two)
-    peerd.ok("mesh", "undeclare", MESH)
+    peerd.ok("mesh", "undeclare", MESH, "--yes")
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_a_drain_revokes_the_rules_of_a_mesh_and_a_resume_restores_them(
     wanted = rules_from_peers(world, WEB, two)
     allowing.until_rules(wanted, mesh)
 
-    peerd.ok("mesh", "drain", mesh)
+    peerd.ok("mesh", "drain", mesh, "--yes")
     allowing.until_no_rules()
 
     peerd.ok("mesh", "resume", mesh)

@@ -7,7 +7,6 @@ mod saved;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write, stderr, stdin};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use peerd_core::{DeleteApproval, MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
 
-use crate::{Answer, color, input, progress, say};
+use crate::{Answer, consent, input, progress, say};
 pub use backend::{Backend, Source};
 pub use config::{SESSION, role_arn};
 use saved::SavedPlan;
@@ -94,7 +93,7 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => ask(&render::plans(&previews, site.stack()))?,
+        None => consent::ask(&render::plans(&previews, site.stack()), "Apply these changes?")?,
     }
     let due: Vec<&DryRun> =
         previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
@@ -168,19 +167,4 @@ async fn work(engine: &Engine<'_>, preview: &DryRun) -> Result<Run> {
         tokio::time::sleep(pause).await;
     }
     bail!("{mesh}: not done")
-}
-
-/// Asks for confirmation. Without a terminal, `--yes` or a saved plan is required.
-fn ask(plans: &str) -> Result<()> {
-    if !stdin().is_terminal() {
-        bail!("stdin is not a terminal; pass --yes, or apply a saved plan (`peerd plan --out FILE`)");
-    }
-    let mut answer = String::new();
-    progress::aside(|| {
-        color::to_stderr(plans);
-        drop(write!(stderr(), "Apply these changes? Enter `yes` to continue: "));
-        stdin().read_line(&mut answer)
-    })
-    .context("no answer")?;
-    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was changed") }
 }

@@ -1,9 +1,12 @@
 //! A Lambda function of one queue: creates the clients once, and passes every batch to the engine.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use peerd_core::MeshName;
+use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{Clock, Delivery, Engine, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +79,8 @@ pub async fn serve() -> Result<(), Error> {
 enum Call {
     /// A request to check every scope, from `peerd doctor`.
     Examine { examine: Examine },
+    /// A request to compute what would follow from a decision, from the command that makes it.
+    Foresee { foresee: Decision },
     /// A batch of messages of the function's queue.
     Batch(SqsEvent),
 }
@@ -92,6 +97,7 @@ struct Examine {
 #[serde(untagged)]
 enum Answer {
     Examined(Vec<Examined>),
+    Foreseen(BTreeMap<MeshName, Consequences>),
     Handled(SqsBatchResponse),
 }
 
@@ -125,6 +131,7 @@ async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>)
             let (deployment, scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
             Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
         }
+        Call::Foresee { foresee } => Answer::Foreseen(engine.observer().foresee(&foresee).await?),
         Call::Batch(batch) => Answer::Handled(handle(engine, batch, deadline).await),
     })
 }

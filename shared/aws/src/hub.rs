@@ -1,12 +1,15 @@
 //! The checks of the hub for `peerd doctor`, and the call of the function that checks the spokes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
-use peerd_core::{Check, Deployment};
+use peerd_core::{Check, Deployment, MeshName};
 use peerd_engine::InfraError;
+use peerd_engine::what_if::{Consequences, Decision};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::examine::Examined;
@@ -67,13 +70,25 @@ impl Hub {
     /// # Errors
     /// When the function cannot be called, or fails.
     pub async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError> {
+        self.invoke(&json!({"examine": {"bus": self.bus}})).await
+    }
+
+    /// Invokes the same function, which computes what would follow from a decision.
+    ///
+    /// # Errors
+    /// As [`Self::examine_spokes`].
+    pub async fn foresee(&self, decision: &Decision) -> Result<BTreeMap<MeshName, Consequences>, InfraError> {
+        self.invoke(&json!({"foresee": decision})).await
+    }
+
+    async fn invoke<T: DeserializeOwned>(&self, request: &serde_json::Value) -> Result<T, InfraError> {
         let timeouts = aws_config::timeout::TimeoutConfig::builder().operation_timeout(TIMEOUT).build();
         let with_timeout = self.config.clone().into_builder();
         let with_timeout = with_timeout.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
         let call = format!("Invoke of {}", self.function);
-        let payload = json!({"examine": {"bus": self.bus}}).to_string();
-        let request = aws_sdk_lambda::Client::new(&with_timeout).invoke().function_name(&self.function);
-        let answer = request.payload(Blob::new(payload)).send().await.map_err(|error| errors::port(&call, error))?;
+        let client = aws_sdk_lambda::Client::new(&with_timeout);
+        let invoke = client.invoke().function_name(&self.function).payload(Blob::new(request.to_string()));
+        let answer = invoke.send().await.map_err(|error| errors::port(&call, error))?;
         let body = answer.payload().map(AsRef::as_ref).unwrap_or_default();
         if let Some(error) = answer.function_error() {
             return Err(InfraError::new(format!("{call} ({error}: {})", String::from_utf8_lossy(body))));

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef};
+use crate::ids::{
+    AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef,
+};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
 pub use crate::route_table::{PrefixListRoute, Route, RouteTable, RouteTarget};
@@ -289,6 +291,21 @@ impl ObservedState {
                 self.peerings.insert(id, peering);
             }
         }
+    }
+
+    /// Empties the scopes of an account, as if they had been read without any resources.
+    pub fn empty_account(&mut self, account: &AccountId) {
+        let is_here = |scope: &Scope| scope.account == *account;
+        self.scopes.iter_mut().filter(|(scope, _)| is_here(scope)).for_each(|(_, read)| *read = Ok(()));
+        self.vpcs.retain(|vpc, _| !is_here(&vpc.scope));
+        self.tables.retain(|_, table| !is_here(&table.vpc.scope));
+        self.ingress.groups.retain(|_, group| !is_here(&group.vpc.scope));
+        self.ingress.rules.retain(|_, rule| !is_here(&rule.scope));
+        for peering in self.peerings.values_mut() {
+            peering.tags.retain(|scope, _| !is_here(scope));
+            peering.sealed_in.retain(|scope| !is_here(scope));
+        }
+        self.peerings.retain(|_, peering| !peering.tags.is_empty());
     }
 
     /// The route tables of a VPC that may have peering routes, in order of id.

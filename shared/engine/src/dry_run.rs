@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{MeshName, PlannedRun, Policy, Scope, forecast};
+use peerd_core::{DesiredState, MeshName, ObservedState, PlannedRun, Policy, Scope, forecast};
 
 use crate::observe::Snapshot;
 use crate::observer::Observer;
@@ -35,16 +35,27 @@ impl Observer<'_> {
         let policy = desired.declared.get_mut(mesh).filter(|policy| policy.mode == Mode::Paused);
         let paused = policy.is_some();
         policy.into_iter().for_each(|policy: &mut Policy| policy.mode = Mode::Active);
-        let mut seen = forecast(&desired, &observed).map_err(ReconcileError::UnsoundPlan)?;
+        let seen = self.forecast(mesh, &desired, &mut observed).await?;
+        let read_scopes = observed.scopes.into_keys().collect();
+        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes })
+    }
+
+    /// Computes the steps until a mesh has converged, and reads what the plans ask for.
+    pub(crate) async fn forecast(
+        &self,
+        mesh: &MeshName,
+        desired: &DesiredState,
+        observed: &mut ObservedState,
+    ) -> Result<PlannedRun, ReconcileError> {
+        let mut seen = forecast(desired, observed).map_err(ReconcileError::UnsoundPlan)?;
         for _ in 0..MAX_ROUNDS {
             let questions = std::mem::take(&mut seen.report.questions);
             if questions.is_empty() {
                 break;
             }
-            self.fetch_inputs(mesh, questions, &mut observed).await?;
-            seen = forecast(&desired, &observed).map_err(ReconcileError::UnsoundPlan)?;
+            self.fetch_inputs(mesh, questions, observed).await?;
+            seen = forecast(desired, observed).map_err(ReconcileError::UnsoundPlan)?;
         }
-        let read_scopes = observed.scopes.into_keys().collect();
-        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes })
+        Ok(seen)
     }
 }

@@ -27,6 +27,7 @@ pub mod ports;
 pub mod reconcile;
 pub mod settings;
 pub mod sweep;
+pub mod what_if;
 
 pub use dispatcher::Delivery;
 pub use engine::Engine;

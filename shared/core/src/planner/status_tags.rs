@@ -9,6 +9,7 @@ use crate::admission::Denial;
 use crate::finding::Finding;
 use crate::ids::{MeshName, VpcId};
 use crate::observed::Vpc;
+use crate::policy::Policy;
 use crate::status::{self, StatusEntry, StatusReason, StatusState};
 use crate::tags::{self, MeshTag};
 
@@ -49,15 +50,17 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     entries
 }
 
-/// Whether an entry is for the run of another mesh to rewrite: of a declared mesh that the VPC requests, or that it left, that
-/// still has a peering of the VPC, and that waits for a confirmation.
+/// Whether an entry is for the run of another mesh to rewrite: of a declared mesh that the VPC requests, or that it left and that
+/// is paused, or that still has a peering of the VPC and waits for a confirmation.
 fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
     let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
     let is_held = |mesh: &MeshName| {
         is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.vpc_ref, mesh)
     };
-    let is_due = |mesh: &MeshName| is_named(mesh) && requested.meshes.contains(mesh) || is_held(mesh);
-    !is_named(&context.desired.mesh) && context.desired.declared.keys().any(is_due)
+    let is_due = |(mesh, policy): (&MeshName, &Policy)| {
+        is_named(mesh) && (requested.meshes.contains(mesh) || policy.is_frozen() || is_held(mesh))
+    };
+    !is_named(&context.desired.mesh) && context.desired.declared.iter().any(is_due)
 }
 
 fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {

@@ -375,3 +375,17 @@ fn only_a_mesh_that_was_declared_retains_the_peerings_created_for_it() {
     world.settle();
     assert_eq!(world.peered(), Vec::<String>::new());
 }
+
+#[test]
+fn the_status_of_a_vpc_that_left_a_paused_mesh_is_not_changed_by_the_runs_of_other_meshes() {
+    let (mut world, a, _) = joined();
+    world.declare("prod", r#"{"mode":"paused"}"#);
+    world.set_meshes(&a, "");
+    world.desired.mesh = mesh("staging");
+    world.settle();
+    assert_eq!(world.status(&a), Some("joined prod"));
+    world.desired.mesh = mesh("prod");
+    world.declare("prod", "{}");
+    world.settle();
+    assert_eq!(world.status(&a), None);
+}

@@ -1,0 +1,120 @@
+//! What would follow from a decision of an operator, computed before it is made: the steps that runs would take, and what they
+//! would hold back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerd_core::{AccountId, DesiredState, Finding, FindingKind, MeshName, ObservedState, Policy};
+use serde::{Deserialize, Serialize};
+
+use crate::observe::Snapshot;
+use crate::observer::Observer;
+use crate::reconcile::ReconcileError;
+
+/// How many steps of a mesh are listed; all of them are counted.
+const MAX_LISTED: usize = 100;
+
+/// A decision of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Declaring a mesh, or replacing its policy or mode.
+    Declare {
+        /// The mesh.
+        mesh: MeshName,
+        /// The new policy.
+        policy: Box<Policy>,
+    },
+    /// Removing the policy of a mesh.
+    Undeclare {
+        /// The mesh.
+        mesh: MeshName,
+    },
+    /// Blocking an account.
+    Block {
+        /// The account.
+        account: AccountId,
+    },
+    /// Recording that an account no longer exists.
+    Remove {
+        /// The account.
+        account: AccountId,
+    },
+}
+
+/// What would follow for one mesh.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consequences {
+    /// How many steps there are of each kind, such as `- peering` or `+ route`.
+    pub counts: BTreeMap<String, usize>,
+    /// The first steps, in order.
+    pub steps: Vec<String>,
+    /// What would be held back, and what could not be read.
+    pub findings: BTreeSet<Finding>,
+}
+
+impl Consequences {
+    /// Whether anything is created, or deleted, apart from status tags.
+    pub fn any(&self, sign: char) -> bool {
+        self.counts.keys().any(|kind| kind.starts_with(sign) && !kind.ends_with(" vpc"))
+    }
+}
+
+impl Observer<'_> {
+    /// Computes what would follow from a decision, for each mesh that it concerns.
+    ///
+    /// # Errors
+    /// As [`crate::Engine::reconcile`].
+    pub async fn foresee(&self, decision: &Decision) -> Result<BTreeMap<MeshName, Consequences>, ReconcileError> {
+        let meshes: BTreeSet<MeshName> = match decision {
+            Decision::Declare { mesh, .. } | Decision::Undeclare { mesh } => [mesh.clone()].into(),
+            Decision::Block { .. } | Decision::Remove { .. } => self.declared().await?.into_keys().collect(),
+        };
+        let scopes = self.scopes().await?;
+        let mut foreseen = BTreeMap::new();
+        for mesh in meshes {
+            let Snapshot { mut desired, mut observed, .. } = self.observe(&mesh, &scopes).await?;
+            self.suppose(decision, &mut desired, &mut observed);
+            let consequences = self.follow(&mesh, &desired, &mut observed).await?;
+            foreseen.insert(mesh, consequences);
+        }
+        Ok(foreseen)
+    }
+
+    /// Changes what was read as if the decision had been made.
+    fn suppose(&self, decision: &Decision, desired: &mut DesiredState, observed: &mut ObservedState) {
+        match decision {
+            Decision::Declare { mesh, policy } => drop(desired.declared.insert(mesh.clone(), Policy::clone(policy))),
+            Decision::Undeclare { mesh } if self.settings.meshes.contains(mesh) => {
+                drop(desired.declared.insert(mesh.clone(), Policy::default()));
+            }
+            Decision::Undeclare { mesh } => drop(desired.declared.remove(mesh)),
+            Decision::Block { account } => {
+                desired.accounts.known.remove(account);
+                desired.accounts.blocked.insert(account.clone());
+                observed.empty_account(account);
+            }
+            Decision::Remove { account } => observed.empty_account(account),
+        }
+    }
+
+    async fn follow(
+        &self,
+        mesh: &MeshName,
+        desired: &DesiredState,
+        observed: &mut ObservedState,
+    ) -> Result<Consequences, ReconcileError> {
+        let seen = self.forecast(mesh, desired, observed).await?;
+        let mut consequences = Consequences::default();
+        for step in &seen.steps {
+            let text = step.action.to_string();
+            let kind: Vec<&str> = text.split(' ').take(2).collect();
+            *consequences.counts.entry(kind.join(" ")).or_default() += 1;
+            if consequences.steps.len() < MAX_LISTED {
+                consequences.steps.push(text);
+            }
+        }
+        let matters = |finding: &Finding| finding.holds_changes_back() || finding.kind() == FindingKind::Unreadable;
+        consequences.findings = seen.report.findings.into_iter().filter(matters).collect();
+        Ok(consequences)
+    }
+}
