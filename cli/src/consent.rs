@@ -17,7 +17,7 @@ const MAX_PRINTED: usize = 20;
 /// The argument with which a command does not ask.
 #[derive(Args)]
 pub struct Consent {
-    /// Do not ask, and do not compute what follows
+    /// Do not ask, and do not check what follows
     #[arg(long)]
     yes: bool,
 }
@@ -42,6 +42,10 @@ impl Consent {
         }
         let foreseen = deployed.hub.foresee(decision).await;
         let foreseen = foreseen.context("what follows cannot be computed; nothing was changed. --yes skips this")?;
+        let problems: Vec<&str> = foreseen.values().flat_map(|it| &it.problems).map(String::as_str).collect();
+        if !problems.is_empty() {
+            bail!("nothing was changed:\n  {}", problems.join("\n  "));
+        }
         if !foreseen.values().any(|consequences| has_to_be_confirmed(consequences, confirms)) {
             return Ok(());
         }
@@ -81,7 +85,7 @@ pub fn ask(text: &str, question: &str) -> Result<()> {
 fn render(foreseen: &BTreeMap<MeshName, Consequences>) -> String {
     let mut text = String::new();
     for (mesh, consequences) in foreseen {
-        let Consequences { counts, steps, findings } = consequences;
+        let Consequences { counts, steps, findings, problems: _ } = consequences;
         if counts.is_empty() && findings.is_empty() {
             continue;
         }

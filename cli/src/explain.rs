@@ -13,8 +13,8 @@ use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
-use crate::checks;
 use crate::plan::{Backend, Source};
+use crate::{Answer, checks};
 
 /// How many scopes are searched concurrently.
 const CONCURRENCY: usize = 32;
@@ -28,20 +28,36 @@ pub struct Arguments {
     other: VpcId,
     #[command(flatten)]
     source: Source,
+    /// Exit with 8 if they cannot reach each other, and with 5 if that is unknown
+    #[arg(long)]
+    exit_code: bool,
 }
 
 /// `peerd explain`.
-pub async fn run(Arguments { one, other, source }: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
+pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+    let Arguments { one, other, source, exit_code } = arguments;
     let site = Backend::open(source, stack).await?;
     let observer = site.observer();
     let found = find(&site.cloud, observer.scopes().await?, [&one, &other]).await?;
     let found = [&found[&one], &found[&other]];
     let (pair, mesh) = (found.map(|vpc| &vpc.vpc_ref), mesh(&observer, found).await?);
     let scopes = pair.map(|vpc| vpc.scope.clone()).into();
-    let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
+    let Snapshot { desired, observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
     let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
-    Ok(if json { as_json(pair, &checks, site.stack()) } else { render(pair, &checks, site.stack()) })
+    let text = if json { as_json(pair, &checks, site.stack()) } else { render(pair, &checks, site.stack()) };
+    let code = match Reachable::of(&checks) {
+        _ if !exit_code => 0,
+        Reachable::Yes | Reachable::InPart => 0,
+        Reachable::No | Reachable::NotAllowed => UNREACHABLE,
+        Reachable::Unknown => UNKNOWN,
+    };
+    Ok(Answer { text, code })
 }
+
+/// `--exit-code`: the VPCs cannot reach each other.
+const UNREACHABLE: u8 = 8;
+/// `--exit-code`: whether they can is unknown, as something could not be read.
+const UNKNOWN: u8 = 5;
 
 /// Searches VPCs in every scope that peerd reads.
 async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, Vpc>> {
@@ -89,20 +105,60 @@ async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters
     filters
 }
 
-fn verdict(checks: &[PathCheck]) -> &'static str {
-    let any = |result| checks.iter().any(|check| check.result() == result);
-    if any(CheckResult::Fail) {
-        "cannot reach each other"
-    } else if any(CheckResult::Warn) {
-        "can reach each other, with restrictions"
-    } else {
-        "can reach each other"
+/// Whether two VPCs can reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reachable {
+    /// Nothing prevents it.
+    Yes,
+    /// Something prevents it in part.
+    InPart,
+    /// Something prevents it.
+    No,
+    /// They are routed to each other, and no security group of either lets the other in.
+    NotAllowed,
+    /// Something could not be read.
+    Unknown,
+}
+
+impl Reachable {
+    fn of(checks: &[PathCheck]) -> Self {
+        let fails = |check: &&PathCheck| check.result() == CheckResult::Fail;
+        let allows_nothing = |check: &&PathCheck| matches!(check, PathCheck::SecurityGroupsAllow { allowing: 0, .. });
+        match checks.iter().find(fails) {
+            Some(check) if check.is_unknown() => Self::Unknown,
+            Some(_) => Self::No,
+            None if checks.iter().filter(allows_nothing).count() == 2 => Self::NotAllowed,
+            None if checks.iter().any(PathCheck::is_unknown) => Self::Unknown,
+            None if checks.iter().any(|check| check.result() == CheckResult::Warn) => Self::InPart,
+            None => Self::Yes,
+        }
+    }
+
+    fn sentence(self, one: &VpcRef, other: &VpcRef) -> String {
+        match self {
+            Self::Yes => format!("{one} and {other} can reach each other"),
+            Self::InPart => format!("{one} and {other} can reach each other, with restrictions"),
+            Self::No => format!("{one} and {other} cannot reach each other"),
+            Self::NotAllowed => {
+                format!("{one} and {other} are routed to each other, and no security group of either allows the other")
+            }
+            Self::Unknown => format!("whether {one} and {other} can reach each other is unknown"),
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::InPart => "in-part",
+            Self::No | Self::NotAllowed => "no",
+            Self::Unknown => "unknown",
+        }
     }
 }
 
 /// The verdict with the first failed check, and then every check.
 fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
-    let mut text = format!("{one} and {other} {}\n", verdict(checks));
+    let mut text = Reachable::of(checks).sentence(one, other) + "\n";
     if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
         let remedy = first.remedy(stack).unwrap_or_default();
         text += &format!("blocking: {}\n  fix: {remedy}\n", first.message());
@@ -111,14 +167,14 @@ fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> Stri
 }
 
 fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
-    let reach = !checks.iter().any(|check| check.result() == CheckResult::Fail);
+    let reachable = Reachable::of(checks).word();
     let with_data = |check: &PathCheck| {
         let mut object = json!(check.render(stack));
         object["data"] = json!(check);
         object
     };
     let checks: Vec<_> = checks.iter().map(with_data).collect();
-    format!("{}\n", json!({"vpcs": [one, other], "reach": reach, "checks": checks}))
+    format!("{}\n", json!({"vpcs": [one, other], "reachable": reachable, "checks": checks}))
 }
 
 #[cfg(test)]
@@ -147,7 +203,7 @@ mod tests {
             )
         );
         let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks, "peerd")).unwrap();
-        assert_eq!(json["reach"], json!(false));
+        assert_eq!(json["reachable"], "no");
         let check = &json["checks"][2];
         assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));
     }

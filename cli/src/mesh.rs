@@ -73,11 +73,19 @@ pub struct Handover {
     /// Mesh whose members it connects
     #[arg(long)]
     mesh: MeshName,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// `peerd adopt` and `peerd release`.
-pub async fn set_adoption(Handover { peering, mesh }: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
+pub async fn set_adoption(handover: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
+    let Handover { peering, mesh, consent } = handover;
     let mut policy = policy_of(deployed, &mesh).await?;
+    let decision = match adopt {
+        true => Decision::Adopt { mesh: mesh.clone(), peering: peering.clone() },
+        false => Decision::Release { mesh: mesh.clone(), peering: peering.clone() },
+    };
+    consent.ask(&decision, Confirms::Deletes, "", deployed).await?;
     let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
     policy.set_adoption(peering, adopt);
     declare(deployed, &mesh, &policy, &done).await

@@ -54,7 +54,7 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
     let command = match command {
         Command::Plan(arguments) => return plan::plan(arguments, stack, json).await,
         Command::Apply(arguments) => return plan::apply(arguments, stack, json).await,
-        Command::Explain(arguments) => return explain::run(arguments, stack, json).await.map(Answer::from),
+        Command::Explain(arguments) => return explain::run(arguments, stack, json).await,
         Command::Map(arguments) => return map::run(arguments, stack, json).await.map(Answer::from),
         Command::Doctor(arguments) => return doctor::run(arguments, stack, json).await,
         Command::OfDeployment(command) => command,

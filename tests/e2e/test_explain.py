@@ -1,10 +1,12 @@
 """`peerd explain`: the first problem to fix, and every condition of a connection."""
 
+import ipaddress
 import json
 from typing import Any
 
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
 from tests.e2e.cli import Peerd
+from tests.e2e.security_groups import create_group
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -29,10 +31,15 @@ def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_
     subnet = world.ec2(one).create_subnet(VpcId=one.id, CidrBlock=next(iter(world.view(one).blocks)))
     world.until_settled(one, two)
     result = explain(peerd, one, two)
-    assert result["reach"] is True
+    assert result["reachable"] == "no", "the default security groups allow nothing"
+    assert peerd.run("explain", one.id, two.id, *STACK_OPTIONS, "--exit-code").code == 8
+    for vpc, peer in ((one, two), (two, one)):
+        group = create_group(world, vpc, allow=None)
+        group.allow(*(f"tcp/443 {cidr}" for cidr in world.view(peer).blocks))
+    result = explain(peerd, one, two)
+    assert result["reachable"] == "yes"
+    assert peerd.run("explain", one.id, two.id, *STACK_OPTIONS, "--exit-code").code == 0
     assert f"{world.peering(one, two).id} is active" in [it["text"] for it in result["checks"]]
-    text = f"no security group of {one.id} allows {two.id}"
-    assert text in [it["text"] for it in result["checks"] if it["result"] == "warn"]
 
     (block,) = world.view(two).blocks
     acls = world.ec2(one).describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [one.id]}])
@@ -44,13 +51,42 @@ def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_
     world.ec2(one).delete_network_acl_entry(**rule)
     world.ec2(one).delete_subnet(SubnetId=subnet["Subnet"]["SubnetId"])
 
+    world.until_idle()
     world.control.drop_events(True)
     table = world.main_table(one)
     world.ec2(one).delete_route(RouteTableId=table, DestinationCidrBlock=block)
-    assert failed_checks(peerd, one, two) == [f"{table} of {one.id} has no route to {block}"]
-    output = peerd.ok("explain", one.id, two.id, *STACK_OPTIONS)
-    assert "cannot reach each other\nblocking: " in output
+    result = peerd.run("explain", one.id, two.id, *STACK_OPTIONS, "--exit-code")
+    assert result.code == 8
+    assert f"cannot reach each other\nblocking: {table} of {one.id} has no route to {block}\n" in result.out
     world.sweep_until_connected(one, two)
+
+
+def test_explain_looks_at_longer_routes_and_at_peerings_of_others(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_settled(one, two)
+    (block,), table, gateway = world.view(two).blocks, world.main_table(one), world.internet_gateway(one)
+    part = str(next(ipaddress.ip_network(block).subnets(new_prefix=24)))
+    world.ec2(one).create_route(RouteTableId=table, DestinationCidrBlock=part, GatewayId=gateway)
+    diverted = f"{table} of {one.id} routes {part}, a part of {block}, to {gateway}"
+    checks = explain(peerd, one, two)["checks"]
+    assert diverted in [it["text"] for it in checks if it["result"] == "warn"]
+    world.ec2(one).delete_route(RouteTableId=table, DestinationCidrBlock=part)
+
+    peering = world.peering(one, two).id
+    peerd.ok("release", peering, "--mesh", mesh)
+    for vpc, peer in ((one, two), (two, one)):
+        world.eventually(
+            lambda vpc=vpc, peer=peer: ["it is managed"] if world.peering(vpc, peer).managed else []
+        )
+    world.until_idle()
+
+    assert failed_checks(peerd, one, two) == []
+    assert f"{peering} is active; peerd does not own it" in [
+        it["text"] for it in explain(peerd, one, two)["checks"]
+    ]
 
 
 def test_explain_reports_why_no_mesh_connects_two_vpcs(world: World, peerd: Peerd, mesh: str) -> None:

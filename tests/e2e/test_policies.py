@@ -267,11 +267,15 @@ def test_a_manually_created_peering_is_adopted_and_released_without_an_interrupt
     peerd.declare(mesh)
     world.until_status(one, f"refused {mesh}", f"foreign peering {peering}")
 
+    assert refusal(peerd, "release", peering, mesh) == [
+        f"{peering} is not peerd's own, so there is nothing to release"
+    ]
     result = peerd.run("adopt", peering, "--mesh", mesh)
 
     assert (result.code, result.err) == (0, f"{mesh}: adopts {peering}; it is being reconciled\n")
     world.until_connected(one, other, meshes=mesh)
     assert world.peering(one, other).id == peering
+    assert refusal(peerd, "adopt", peering, mesh) == [f"{peering} is peerd's own already"]
 
     peerd.ok("release", peering, "--mesh", mesh)
     world.eventually(lambda: [f"{peering} is managed"] if world.peering(one, other).managed else [])
@@ -284,6 +288,31 @@ def test_a_manually_created_peering_is_adopted_and_released_without_an_interrupt
     )
     world.ec2(one).delete_route(RouteTableId=world.main_table(one), DestinationCidrBlock=blocks[1])
     world.ec2(other).delete_route(RouteTableId=world.main_table(other), DestinationCidrBlock=blocks[0])
+
+
+def test_an_adoption_or_release_that_would_have_no_effect_is_refused(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    one, other = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY)
+    peering = world.create_peering(one, other)
+    peerd.declare(mesh)
+    nowhere = "pcx-00000000000000000 is in none of the accounts and Regions that could be read"
+
+    for verb in ("adopt", "release"):
+        assert refusal(peerd, verb, "pcx-00000000000000000", mesh) == [nowhere]
+    (problem,) = refusal(peerd, "adopt", peering, mesh)
+    assert problem.startswith(other.id) and problem.endswith(f"does not request {mesh}")
+    assert json.loads(peerd.ok("mesh", "show", mesh)).get("adopt", []) == []
+    peerd.ok("adopt", peering, "--mesh", mesh, "--yes")
+    assert json.loads(peerd.ok("mesh", "show", mesh))["adopt"] == [peering]
+
+
+def refusal(peerd: Peerd, verb: str, peering: str, mesh: str) -> list[str]:
+    """The reasons for which the command changes nothing."""
+    result = peerd.run(verb, peering, "--mesh", mesh)
+    first, *reasons = result.err.splitlines()
+    assert (result.code, first) == (1, "error: nothing was changed:"), result
+    return [reason.strip() for reason in reasons]
 
 
 @pytest.mark.parametrize(

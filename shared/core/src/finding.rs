@@ -151,6 +151,8 @@ pub enum Disagreement {
     Cidrs { vpc: VpcRef, cidrs: CidrSet },
     /// DNS resolution; peerd enables it.
     Dns,
+    /// A peering that one policy adopts and another one releases; peerd releases it.
+    Adoption { peering: PeeringId },
 }
 
 /// The kind of a finding (docs/operations.md).

@@ -187,6 +187,9 @@ impl Finding {
                         format!("{meshes} route different CIDR blocks of {vpc}; all of them are routed: {cidrs}")
                     }
                     Disagreement::Dns => format!("{meshes} disagree about `dns`; it is on"),
+                    Disagreement::Adoption { peering } => {
+                        format!("{meshes} disagree about {peering}: one adopts it, another releases it; it is released")
+                    }
                 }
             }
             Self::Paused { pending, .. } => format!("{pending} changes are pending while it is paused"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::Denial;
 use crate::check::{Check, CheckResult};
 use crate::cidr::IpNet;
+use crate::finding::Finding;
 use crate::finding_text::command;
 use crate::ids::{MeshName, PeeringId, RouteTableId, Scope, VpcId, VpcRef};
 use crate::observed::{PeeringStatus, Route};
@@ -51,7 +52,7 @@ pub enum PathCheck {
     /// CIDR blocks of the two overlap.
     CidrOverlap { ours: IpNet, theirs: IpNet },
     /// A peering that peerd does not own connects them.
-    ForeignPeering { peering: PeeringId, mesh: MeshName },
+    ForeignPeering { peering: PeeringId, mesh: MeshName, is_active: bool },
     /// AWS failed their peering.
     FailedPeering { peering: PeeringId, error: String },
     /// The peer advertises no CIDR block to the meshes.
@@ -60,8 +61,12 @@ pub enum PathCheck {
     CidrNotAdmitted { peer: VpcId, cidr: IpNet },
     /// A route table that the meshes do not manage.
     UnmanagedTable { table: RouteTableId, vpc: VpcId },
-    /// A route table without a route to a CIDR block of the peer.
-    NoRoute { table: RouteTableId, vpc: VpcId, cidr: IpNet, mesh: MeshName },
+    /// A route table without a route to a CIDR block of the peer; `why` is what keeps peerd from adding it.
+    NoRoute { table: RouteTableId, vpc: VpcId, cidr: IpNet, mesh: MeshName, why: Option<Box<Finding>> },
+    /// A route table without a route over a peering that peerd does not own.
+    NoRouteOverForeign { table: RouteTableId, vpc: VpcId, cidr: IpNet, peering: PeeringId },
+    /// A route table that routes a part of a CIDR block of the peer to something else: the longest prefix applies.
+    PartRoutedElsewhere { table: RouteTableId, vpc: VpcId, part: IpNet, cidr: IpNet, target: String },
     /// A route table that routes a CIDR block of the peer to something else.
     RoutedElsewhere { table: RouteTableId, vpc: VpcId, cidr: IpNet, target: String, propagated: bool, mesh: MeshName },
     /// How many route tables of a VPC have all routes to the peer.
@@ -87,8 +92,15 @@ impl PathCheck {
     }
 
     /// The check for a route table that does not route a CIDR block to the peering; `route` is what it has instead.
-    pub fn of_route(table: RouteTableId, vpc: VpcId, cidr: IpNet, route: Option<&Route>, mesh: MeshName) -> Self {
-        let Some(route) = route else { return Self::NoRoute { table, vpc, cidr, mesh } };
+    pub fn of_route(
+        table: RouteTableId,
+        vpc: VpcId,
+        cidr: IpNet,
+        route: Option<&Route>,
+        mesh: MeshName,
+        why: Option<Box<Finding>>,
+    ) -> Self {
+        let Some(route) = route else { return Self::NoRoute { table, vpc, cidr, mesh, why } };
         let (target, propagated) = (route.target.to_string(), route.is_propagated());
         Self::RoutedElsewhere { table, vpc, cidr, target, propagated, mesh }
     }
@@ -100,6 +112,7 @@ impl PathCheck {
             | Self::CommonMeshes { .. }
             | Self::ConnectedBy { .. }
             | Self::ActivePeering { .. }
+            | Self::ForeignPeering { is_active: true, .. }
             | Self::CompleteTables { .. } => CheckResult::Pass,
             Self::SecurityGroupsAllow { allowing, .. } if *allowing > 0 => CheckResult::Pass,
             Self::NotAdmitted { decisive: false, .. }
@@ -107,6 +120,7 @@ impl PathCheck {
             | Self::Paused { .. }
             | Self::CidrNotAdmitted { .. }
             | Self::UnmanagedTable { .. }
+            | Self::PartRoutedElsewhere { .. }
             | Self::UnreadableNetworkAcls { .. }
             | Self::NetworkAclDenies { all: false, .. }
             | Self::UnreadableSecurityGroups { .. }
@@ -126,9 +140,21 @@ impl PathCheck {
             | Self::FailedPeering { .. }
             | Self::NothingAdvertised { .. }
             | Self::NoRoute { .. }
+            | Self::NoRouteOverForeign { .. }
             | Self::RoutedElsewhere { .. }
             | Self::NetworkAclDenies { .. } => CheckResult::Fail,
         }
+    }
+
+    /// Whether something could not be read, so that the condition may or may not be met.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::UnreadableScope { .. }
+                | Self::UnknownScope { .. }
+                | Self::UnreadableNetworkAcls { .. }
+                | Self::UnreadableSecurityGroups { .. }
+        )
     }
 
     /// What was found.
@@ -156,6 +182,9 @@ impl PathCheck {
             Self::InactivePeering { peering, state } => format!("{peering} is {state}"),
             Self::NoPeering { .. } => "they have no peering".to_owned(),
             Self::CidrOverlap { ours, theirs } => format!("{ours} overlaps {theirs}, so AWS does not peer them"),
+            Self::ForeignPeering { peering, is_active: true, .. } => {
+                format!("{peering} is active; peerd does not own it")
+            }
             Self::ForeignPeering { peering, .. } => format!("{peering} connects them, and peerd does not own it"),
             Self::FailedPeering { peering, error } => format!("AWS failed {peering}: {error}"),
             Self::NothingAdvertised { peer } => format!("{peer} advertises no CIDR block to the mesh"),
@@ -163,7 +192,15 @@ impl PathCheck {
                 format!("{cidr} of {peer} is not in the ranges that the mesh admits, so it is not routed")
             }
             Self::UnmanagedTable { table, vpc } => format!("{table} of {vpc} gets no routes of the mesh"),
-            Self::NoRoute { table, vpc, cidr, .. } => format!("{table} of {vpc} has no route to {cidr}"),
+            Self::NoRoute { table, vpc, cidr, why: Some(why), .. } => {
+                format!("{table} of {vpc} has no route to {cidr}: {}", why.message())
+            }
+            Self::NoRoute { table, vpc, cidr, .. } | Self::NoRouteOverForeign { table, vpc, cidr, .. } => {
+                format!("{table} of {vpc} has no route to {cidr}")
+            }
+            Self::PartRoutedElsewhere { table, vpc, part, cidr, target } => {
+                format!("{table} of {vpc} routes {part}, a part of {cidr}, to {target}")
+            }
             Self::RoutedElsewhere { table, vpc, cidr, target, .. } => {
                 format!("{table} of {vpc} routes {cidr} to {target}")
             }
@@ -216,7 +253,7 @@ impl PathCheck {
             Self::CidrOverlap { .. } => {
                 "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
             }
-            Self::ForeignPeering { peering, mesh } => {
+            Self::ForeignPeering { peering, mesh, is_active: false } => {
                 format!("take it over with {}, or delete it", peerd(format!("adopt --mesh {mesh} {peering}")))
             }
             Self::FailedPeering { .. } => {
@@ -227,6 +264,13 @@ impl PathCheck {
             }
             Self::CidrNotAdmitted { .. } => "if it may be routed, list it in `admit.cidrs` of the policy".to_owned(),
             Self::UnmanagedTable { .. } => format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES),
+            Self::NoRoute { why: Some(why), .. } => why.remedy(stack),
+            Self::NoRouteOverForeign { peering, .. } => {
+                format!("add the route yourself: peerd adds no route over {peering}, which it does not own")
+            }
+            Self::PartRoutedElsewhere { part, .. } => {
+                format!("delete the route to {part} if that traffic is for the peer; peerd does not change it")
+            }
             Self::NoRoute { mesh, .. } => {
                 format!("wait: the next run adds the route; if it does not, see {}", peerd(format!("status {mesh}")))
             }
@@ -252,6 +296,7 @@ impl PathCheck {
             | Self::CommonMeshes { .. }
             | Self::ConnectedBy { .. }
             | Self::ActivePeering { .. }
+            | Self::ForeignPeering { is_active: true, .. }
             | Self::CompleteTables { .. }
             | Self::SecurityGroupsAllow { .. } => return None,
         };

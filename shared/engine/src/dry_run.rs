@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::policy::Mode;
-use peerd_core::{DesiredState, MeshName, ObservedState, PlannedRun, Policy, Scope, forecast};
+use peerd_core::{DesiredState, MeshName, ObservedState, PlannedRun, Policy, Scope, forecast, plan};
 
 use crate::observe::Snapshot;
 use crate::observer::Observer;
@@ -38,6 +38,26 @@ impl Observer<'_> {
         let seen = self.forecast(mesh, &desired, &mut observed).await?;
         let read_scopes = observed.scopes.into_keys().collect();
         Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes })
+    }
+
+    /// Observes a mesh, and reads what its first plan asks for.
+    ///
+    /// # Errors
+    /// As [`crate::Engine::reconcile`].
+    pub async fn observe_with_inputs(
+        &self,
+        mesh: &MeshName,
+        scopes: &BTreeSet<Scope>,
+    ) -> Result<Snapshot, ReconcileError> {
+        let mut snapshot = self.observe(mesh, scopes).await?;
+        for _ in 0..MAX_ROUNDS {
+            let questions = plan(&snapshot.desired, &snapshot.observed).1.questions;
+            if questions.is_empty() {
+                break;
+            }
+            self.fetch_inputs(mesh, questions, &mut snapshot.observed).await?;
+        }
+        Ok(snapshot)
     }
 
     /// Computes the steps until a mesh has converged, and reads what the plans ask for.

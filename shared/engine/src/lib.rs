@@ -15,6 +15,7 @@ pub mod event;
 mod event_impact;
 pub mod event_target;
 mod follow_up;
+mod handover;
 pub mod membership_index;
 pub mod memory_store;
 pub mod message;

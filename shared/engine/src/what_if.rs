@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{AccountId, DesiredState, Finding, FindingKind, MeshName, ObservedState, Policy};
+use peerd_core::{AccountId, DesiredState, Finding, FindingKind, MeshName, ObservedState, PeeringId, Policy};
 use serde::{Deserialize, Serialize};
 
+use crate::handover;
 use crate::observe::Snapshot;
 use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
@@ -29,6 +30,20 @@ pub enum Decision {
         /// The mesh.
         mesh: MeshName,
     },
+    /// Adopting a peering.
+    Adopt {
+        /// The mesh.
+        mesh: MeshName,
+        /// The peering.
+        peering: PeeringId,
+    },
+    /// Releasing a peering.
+    Release {
+        /// The mesh.
+        mesh: MeshName,
+        /// The peering.
+        peering: PeeringId,
+    },
     /// Blocking an account.
     Block {
         /// The account.
@@ -50,6 +65,8 @@ pub struct Consequences {
     pub steps: Vec<String>,
     /// What would be held back, and what could not be read.
     pub findings: BTreeSet<Finding>,
+    /// Why the decision would have no effect.
+    pub problems: Vec<String>,
 }
 
 impl Consequences {
@@ -66,15 +83,20 @@ impl Observer<'_> {
     /// As [`crate::Engine::reconcile`].
     pub async fn foresee(&self, decision: &Decision) -> Result<BTreeMap<MeshName, Consequences>, ReconcileError> {
         let meshes: BTreeSet<MeshName> = match decision {
-            Decision::Declare { mesh, .. } | Decision::Undeclare { mesh } => [mesh.clone()].into(),
+            Decision::Declare { mesh, .. }
+            | Decision::Undeclare { mesh }
+            | Decision::Adopt { mesh, .. }
+            | Decision::Release { mesh, .. } => [mesh.clone()].into(),
             Decision::Block { .. } | Decision::Remove { .. } => self.declared().await?.into_keys().collect(),
         };
         let scopes = self.scopes().await?;
         let mut foreseen = BTreeMap::new();
         for mesh in meshes {
             let Snapshot { mut desired, mut observed, .. } = self.observe(&mesh, &scopes).await?;
+            let problems = handover::problems(decision, &desired, &observed);
             self.suppose(decision, &mut desired, &mut observed);
             let consequences = self.follow(&mesh, &desired, &mut observed).await?;
+            let consequences = Consequences { problems, ..consequences };
             foreseen.insert(mesh, consequences);
         }
         Ok(foreseen)
@@ -88,6 +110,11 @@ impl Observer<'_> {
                 drop(desired.declared.insert(mesh.clone(), Policy::default()));
             }
             Decision::Undeclare { mesh } => drop(desired.declared.remove(mesh)),
+            Decision::Adopt { mesh, peering } | Decision::Release { mesh, peering } => {
+                let adopts = matches!(decision, Decision::Adopt { .. });
+                let policy = desired.declared.entry(mesh.clone()).or_default();
+                policy.set_adoption(peering.clone(), adopts);
+            }
             Decision::Block { account } => {
                 desired.accounts.known.remove(account);
                 desired.accounts.blocked.insert(account.clone());

@@ -8,7 +8,8 @@ use super::decisions::Decisions;
 use super::wanted_pairs::WantedPair;
 use crate::cidr::CidrSet;
 use crate::finding::{Disagreement, Finding};
-use crate::ids::MeshName;
+use crate::ids::{MeshName, PeeringId};
+use crate::policy::Policy;
 
 /// Reports tags and DNS options on which the meshes of a pair disagree, and CIDR blocks that only some of them accept.
 pub fn report(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions {
@@ -20,7 +21,32 @@ pub fn report(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> Decisions 
             decisions.report(Finding::PoliciesDisagree { pair, meshes, about });
         }
     }
+    for finding in adoptions(context) {
+        decisions.report(finding);
+    }
     decisions
+}
+
+/// Peerings that this mesh adopts or releases and another mesh does not, whether or not they connect a wanted pair.
+fn adoptions(context: &PlanContext<'_>) -> Vec<Finding> {
+    let declared = &context.desired.declared;
+    let Some(own) = declared.get(&context.desired.mesh) else { return Vec::new() };
+    let disputed = own.adopt.iter().chain(&own.release).filter_map(|id| {
+        let names = |of: fn(&Policy) -> &BTreeSet<PeeringId>| {
+            declared.iter().filter(move |(_, policy)| of(policy).contains(id)).map(|(mesh, _)| mesh.clone())
+        };
+        let (adopting, releasing): (BTreeSet<MeshName>, BTreeSet<MeshName>) =
+            (names(|policy| &policy.adopt).collect(), names(|policy| &policy.release).collect());
+        let pair = context.observed.peerings.get(id)?.pair()?;
+        let is_disputed = !adopting.is_empty() && !releasing.is_empty();
+        let meshes = adopting.union(&releasing).cloned().collect();
+        is_disputed.then(|| Finding::PoliciesDisagree {
+            pair,
+            meshes,
+            about: Disagreement::Adoption { peering: id.clone() },
+        })
+    });
+    disputed.collect()
 }
 
 fn tags(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> Vec<Disagreement> {

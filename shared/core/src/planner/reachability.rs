@@ -10,7 +10,7 @@ use crate::desired::DesiredState;
 use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::network_acl::{NetworkAcl, Verdict};
-use crate::observed::{ObservedState, Peering, RouteTable, RouteTarget};
+use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTable, RouteTarget};
 use crate::path_check::PathCheck;
 use crate::policy::{Mode, Topology};
 use crate::tags::MeshTag;
@@ -34,7 +34,37 @@ pub fn explain(
     let context = PlanContext::new(desired, observed);
     let Some(pair) = Pair::of(a, b) else { return vec![PathCheck::SameVpc] };
     let pairs = wanted_pairs::find_wanted_pairs(&context);
-    explain_pair(&pair, pairs.iter().find(|wanted| wanted.pair == pair), &context, filters)
+    let (_, report) = super::plan(desired, observed);
+    let inputs = Explanation { context: &context, filters, findings: &report.findings };
+    explain_pair(&pair, pairs.iter().find(|wanted| wanted.pair == pair), &inputs)
+}
+
+/// What explains a pair: the context, the network filters, and what the planner reports.
+struct Explanation<'a> {
+    context: &'a PlanContext<'a>,
+    filters: &'a NetworkFilters,
+    findings: &'a BTreeSet<Finding>,
+}
+
+impl Explanation<'_> {
+    /// Why the planner adds no route to a CIDR block in a table.
+    fn why_no_route(&self, table: &RouteTable, to: &IpNet, pair: &Pair) -> Option<Box<Finding>> {
+        let is_it = |finding: &&Finding| match finding {
+            Finding::RouteOverlap { table: of, cidr, .. }
+            | Finding::OverlapsOwnVpc { table: of, cidr, .. }
+            | Finding::ForeignRoute { table: of, cidr, .. }
+            | Finding::PrefixListRoute { table: of, cidr, .. }
+            | Finding::UnreadablePrefixList { table: of, cidr, .. } => *of == table.id && cidr == to,
+            Finding::QuotaExceeded { subject, .. } => subject == table.id.as_str(),
+            Finding::Contention { resource, .. } => {
+                resource.contains(table.id.as_str()) && resource.contains(&to.to_string())
+            }
+            Finding::QuotaRefused { pair: of, .. } => of == pair,
+            Finding::Paused { .. } => !self.context.pausing_meshes(pair).is_empty(),
+            _ => false,
+        };
+        self.findings.iter().find(is_it).cloned().map(Box::new)
+    }
 }
 
 /// A wanted pair with its checks.
@@ -53,21 +83,18 @@ pub struct ExplainedPair<'a> {
 
 /// Explains every pair that this run's mesh wants, without the network filters.
 pub fn explain_all<'a>(context: &PlanContext<'a>) -> Vec<ExplainedPair<'a>> {
-    let filters = NetworkFilters::default();
+    let (filters, findings) = Default::default();
+    let inputs = Explanation { context, filters: &filters, findings: &findings };
     let explained = |wanted: WantedPair<'a>| {
-        let checks = explain_pair(&wanted.pair, Some(&wanted), context, &filters);
+        let checks = explain_pair(&wanted.pair, Some(&wanted), &inputs);
         let peering = if let PairState::Usable(peering) = wanted.state { Some(peering) } else { None };
         ExplainedPair { state: wanted.state.word(), pair: wanted.pair, meshes: wanted.meshes, peering, checks }
     };
     wanted_pairs::find_wanted_pairs(context).into_iter().map(explained).collect()
 }
 
-fn explain_pair(
-    pair: &Pair,
-    wanted: Option<&WantedPair<'_>>,
-    context: &PlanContext<'_>,
-    filters: &NetworkFilters,
-) -> Vec<PathCheck> {
+fn explain_pair(pair: &Pair, wanted: Option<&WantedPair<'_>>, inputs: &Explanation<'_>) -> Vec<PathCheck> {
+    let Explanation { context, filters, .. } = *inputs;
     let mut checks = pair.ends().map(|vpc| check_visible(vpc, context)).to_vec();
     if checks.iter().any(|check| check.result() != CheckResult::Pass) {
         return checks;
@@ -81,7 +108,7 @@ fn explain_pair(
     let Some(wanted) = wanted.filter(|wanted| !wanted.meshes.is_empty()) else { return checks };
     checks.push(check_peering(wanted, context));
     for (vpc, peer) in pair.directions() {
-        checks.extend(check_routes(wanted, vpc, peer, context));
+        checks.extend(check_routes(wanted, vpc, peer, inputs));
     }
     for (vpc, peer) in pair.directions() {
         let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
@@ -149,7 +176,10 @@ fn check_peering(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> PathChec
         PairState::Usable(peering) => PathCheck::of_peering(&peering.id, &peering.status, context.manages(peering)),
         PairState::Missing { .. } => PathCheck::NoPeering { mesh },
         PairState::Overlapping(ours, theirs) => PathCheck::CidrOverlap { ours: *ours, theirs: *theirs },
-        PairState::Foreign(peering) => PathCheck::ForeignPeering { peering: peering.id.clone(), mesh },
+        PairState::Foreign(peering) => {
+            let is_active = peering.status == PeeringStatus::Active;
+            PathCheck::ForeignPeering { peering: peering.id.clone(), mesh, is_active }
+        }
         PairState::Failed(peering) => {
             PathCheck::FailedPeering { peering: peering.id.clone(), error: peering.message.clone() }
         }
@@ -157,8 +187,13 @@ fn check_peering(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> PathChec
 }
 
 /// The route tables of a VPC, towards a peer.
-fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &PlanContext<'_>) -> Vec<PathCheck> {
-    let PairState::Usable(peering) = wanted.state else { return Vec::new() };
+fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, inputs: &Explanation<'_>) -> Vec<PathCheck> {
+    let context = inputs.context;
+    let (peering, is_foreign) = match wanted.state {
+        PairState::Usable(peering) => (peering, false),
+        PairState::Foreign(peering) if peering.status == PeeringStatus::Active => (peering, true),
+        _ => return Vec::new(),
+    };
     let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
     let mut checks = check_admitted_cidrs(peer, &wanted.meshes, &cidrs, context);
     if cidrs.is_empty() {
@@ -170,25 +205,48 @@ fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, context: &
     let tables: Vec<&RouteTable> = context.observed.tables_of(vpc).collect();
     for table in &tables {
         let (id, vpc) = (table.id.clone(), vpc.id.clone());
-        if !context.is_managed_table(table, &wanted.meshes) {
+        if !is_foreign && !context.is_managed_table(table, &wanted.meshes) {
             checks.push(PathCheck::UnmanagedTable { table: id, vpc });
             continue;
         }
         let found = |cidr: &IpNet| table.created_route(cidr).or_else(|| table.propagated_route(cidr));
         let leads_there = |cidr: &IpNet| found(cidr).is_some_and(|route| route.target == target);
         let wrong: Vec<&IpNet> = cidrs.iter().filter(|cidr| !leads_there(cidr)).collect();
-        complete += usize::from(wrong.is_empty());
-        checks.extend(
-            wrong.into_iter().map(|cidr| {
-                PathCheck::of_route(id.clone(), vpc.clone(), *cidr, found(cidr), any_mesh(wanted, context))
-            }),
-        );
+        let diverted = diverted_parts(table, &cidrs, &target);
+        complete += usize::from(wrong.is_empty() && diverted.is_empty());
+        checks.extend(wrong.into_iter().map(|cidr| match found(cidr) {
+            None if is_foreign => {
+                let (table, vpc, peering) = (id.clone(), vpc.clone(), peering.id.clone());
+                PathCheck::NoRouteOverForeign { table, vpc, cidr: *cidr, peering }
+            }
+            route => {
+                let why = inputs.why_no_route(table, cidr, &wanted.pair);
+                PathCheck::of_route(id.clone(), vpc.clone(), *cidr, route, any_mesh(wanted, context), why)
+            }
+        }));
+        checks.extend(diverted.into_iter().map(|(part, cidr, target)| PathCheck::PartRoutedElsewhere {
+            table: id.clone(),
+            vpc: vpc.clone(),
+            part,
+            cidr,
+            target,
+        }));
     }
     if complete > 0 {
         let (vpc, peer, tables) = (vpc.id.clone(), peer.id.clone(), tables.len());
         checks.push(PathCheck::CompleteTables { vpc, peer, complete, tables });
     }
     checks
+}
+
+/// The routes of a table that lead parts of CIDR blocks elsewhere, whatever created them: EC2 uses the route with the longest prefix
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html#route-tables-priority>).
+fn diverted_parts(table: &RouteTable, cidrs: &CidrSet, target: &RouteTarget) -> Vec<(IpNet, IpNet, String)> {
+    let part_of = |part: &IpNet| cidrs.iter().find(|cidr| cidr.contains(part) && *cidr != part).copied();
+    let elsewhere = table.routes.iter().filter(|route| route.target != *target);
+    elsewhere
+        .filter_map(|route| Some((route.destination, part_of(&route.destination)?, route.target.to_string())))
+        .collect()
 }
 
 /// The CIDR blocks of a peer that none of the meshes admits.

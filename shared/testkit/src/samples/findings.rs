@@ -147,6 +147,7 @@ pub fn samples() -> Vec<Finding> {
         Disagreement::Tag { key: "team".to_owned(), value: "network".to_owned() },
         Disagreement::Cidrs { vpc: a.clone(), cidrs: [cidr].into_iter().collect::<CidrSet>() },
         Disagreement::Dns,
+        Disagreement::Adoption { peering: peering() },
     ] {
         samples.push(Finding::PoliciesDisagree { pair: pair(), meshes: both.clone(), about });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use peerd_core::ids::{PeeringId, RouteTableId, VpcId, VpcRef};
-use peerd_core::{Denial, PathCheck, cidr};
+use peerd_core::{Denial, Finding, PathCheck, cidr};
 
 use crate::world::{account, mesh, scope};
 
@@ -12,6 +12,7 @@ use crate::world::{account, mesh, scope};
 pub fn samples() -> Vec<PathCheck> {
     let id = |name: &str| -> VpcId { format!("vpc-{name}").parse().expect("a VPC") };
     let a = VpcRef::new(scope(1, 0), id("a"));
+    let why = Finding::Paused { mesh: mesh("prod"), pending: 3, paused: BTreeSet::from([mesh("prod")]) };
     let peering = || -> PeeringId { "pcx-1".parse().expect("a peering") };
     let table = || -> RouteTableId { "rtb-1".parse().expect("a table") };
     let cidr = cidr::parse("10.2.0.0/16").expect("a CIDR block");
@@ -55,11 +56,15 @@ pub fn samples() -> Vec<PathCheck> {
         PathCheck::InactivePeering { peering: peering(), state: "pending-acceptance".to_owned() },
         PathCheck::NoPeering { mesh: prod.clone() },
         PathCheck::CidrOverlap { ours: cidr, theirs: cidr },
-        PathCheck::ForeignPeering { peering: peering(), mesh: prod.clone() },
+        PathCheck::ForeignPeering { peering: peering(), mesh: prod.clone(), is_active: true },
+        PathCheck::ForeignPeering { peering: peering(), mesh: prod.clone(), is_active: false },
         PathCheck::FailedPeering { peering: peering(), error: error.clone() },
         PathCheck::NothingAdvertised { peer: id("b") },
         PathCheck::UnmanagedTable { table: table(), vpc: id("a") },
-        PathCheck::NoRoute { table: table(), vpc: id("a"), cidr, mesh: prod },
+        PathCheck::NoRoute { table: table(), vpc: id("a"), cidr, mesh: prod.clone(), why: None },
+        PathCheck::NoRoute { table: table(), vpc: id("a"), cidr, mesh: prod, why: Some(Box::new(why)) },
+        PathCheck::NoRouteOverForeign { table: table(), vpc: id("a"), cidr, peering: peering() },
+        PathCheck::PartRoutedElsewhere { table: table(), vpc: id("a"), part: cidr, cidr, target: "igw-1".to_owned() },
         elsewhere("tgw-1", false),
         elsewhere("vgw-1", true),
         PathCheck::CidrNotAdmitted { peer: id("b"), cidr },

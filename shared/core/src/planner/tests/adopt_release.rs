@@ -91,3 +91,14 @@ fn a_released_peering_loses_its_ownership_tags_and_keeps_its_routes() {
     assert_eq!((world.targets("rtb-a"), world.targets("rtb-b")), routes);
     assert_eq!(world.peered(), ["a-b"]);
 }
+
+#[test]
+fn a_peering_that_one_policy_adopts_and_another_releases_is_reported_with_both() {
+    let (mut world, ..) = by_hand();
+    world.declare("prod", r#"{"adopt":["pcx-hand"]}"#);
+    world.declare("staging", r#"{"release":["pcx-hand"]}"#);
+    let (_, findings) = world.settle();
+    let said: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
+    let text = "prod and staging disagree about pcx-hand: one adopts it, another releases it; it is released";
+    assert!(said.contains(&text), "{said:?}");
+}

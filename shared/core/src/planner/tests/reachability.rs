@@ -67,7 +67,7 @@ fn what_prevents_a_peering_is_reported() {
     let c = world.vpc("c", scope(3, 0), "10.3.0.0/16", "prod");
     assert!(explained(&world, &a, &c).contains(&"Fail: they have no peering".to_owned()));
     world.peering("pcx-hand", &a, &c, PeeringStatus::Active, &Tags::new());
-    assert!(explained(&world, &a, &c).contains(&"Fail: pcx-hand connects them, and peerd does not own it".to_owned()));
+    assert!(explained(&world, &a, &c).contains(&"Pass: pcx-hand is active; peerd does not own it".to_owned()));
     world.declare("prod", r#"{"mode":"paused"}"#);
     assert!(explained(&world, &a, &c).contains(&"Warn: prod is paused: peerd changes nothing of it".to_owned()));
 }
@@ -133,4 +133,51 @@ fn network_acls_and_groups_are_checked_as_far_as_they_are_readable() {
             "Pass: 1 of 1 security groups of vpc-b allow vpc-a",
         ]
     );
+}
+
+#[test]
+fn a_longer_route_that_leads_a_part_elsewhere_is_reported() {
+    let (mut world, a, b) = joined();
+    world.route("rtb-a", "10.2.1.0/24", RouteTarget::Other("igw-1".to_owned()));
+    world.propagate("rtb-b", "10.1.0.0/17", "vgw-1");
+    let said = explained(&world, &a, &b);
+    assert_eq!(
+        said[5..],
+        [
+            "Warn: rtb-a of vpc-a routes 10.2.1.0/24, a part of 10.2.0.0/16, to igw-1",
+            "Warn: rtb-b of vpc-b routes 10.1.0.0/17, a part of 10.1.0.0/16, to vgw-1",
+        ]
+    );
+}
+
+#[test]
+fn the_routes_over_a_foreign_peering_are_checked_as_well() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    world.peering("pcx-hand", &a, &b, PeeringStatus::Active, &Tags::new());
+    world.route("rtb-a", "10.2.0.0/16", RouteTarget::Peering("pcx-hand".parse().unwrap()));
+    assert_eq!(
+        explained(&world, &a, &b)[4..],
+        [
+            "Pass: pcx-hand is active; peerd does not own it",
+            "Pass: 1 of 1 route tables of vpc-a have all routes to vpc-b",
+            "Fail: rtb-b of vpc-b has no route to 10.1.0.0/16",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_route_is_explained_with_the_reason_of_the_planner() {
+    let (mut world, a, b) = joined();
+    let c = world.vpc("c", scope(3, 0), "10.2.128.0/17", "prod");
+    world.settle();
+    let said = explained(&world, &a, &c);
+    let overlap = "Fail: rtb-a of vpc-a has no route to 10.2.128.0/17: 10.2.128.0/17 of vpc-c (333333333333/us-east-1) overlaps \
+                   10.2.0.0/16, which is routed to vpc-b (222222222222/eu-west-1)";
+    assert!(said.contains(&overlap.to_owned()), "{said:#?}");
+    world.declare("prod", r#"{"mode":"paused"}"#);
+    world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
+    let said = explained(&world, &a, &b);
+    assert!(said.iter().any(|line| line.contains("pending while it is paused")), "{said:#?}");
 }

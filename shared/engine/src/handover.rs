@@ -1,0 +1,67 @@
+//! Why adopting or releasing a peering would have no effect.
+
+use peerd_core::tags::{self, MeshTag};
+use peerd_core::{DesiredState, MeshName, ObservedState, Peering, PeeringId, PeeringStatus};
+
+use crate::what_if::Decision;
+
+/// The problems of a decision to adopt or to release a peering; none for other decisions.
+pub fn problems(decision: &Decision, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    let (mesh, id) = match decision {
+        Decision::Adopt { mesh, peering } | Decision::Release { mesh, peering } => (mesh, peering),
+        _ => return Vec::new(),
+    };
+    let Some(peering) = observed.peerings.get(id) else {
+        return vec![format!("{id} is in none of the accounts and Regions that could be read")];
+    };
+    match decision {
+        Decision::Adopt { .. } => of_adoption(mesh, peering, desired, observed),
+        _ => of_release(mesh, peering, desired),
+    }
+}
+
+fn of_adoption(mesh: &MeshName, peering: &Peering, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    let id = &peering.id;
+    let mut problems = Vec::new();
+    let takes_a_release_back = desired.declared.get(mesh).is_some_and(|policy| policy.release.contains(id));
+    if peering.is_owned() && !takes_a_release_back {
+        problems.push(format!("{id} is peerd's own already"));
+    }
+    if peering.status != PeeringStatus::Active {
+        problems.push(format!("{id} is {}, and only an active peering can be adopted", peering.status));
+    }
+    for vpc in peering.ends() {
+        let requests = observed.vpcs.get(vpc).is_some_and(|seen| MeshTag::of(&seen.tags).meshes.contains(mesh));
+        if !requests && observed.was_read(&vpc.scope) {
+            problems.push(format!("{vpc} does not request {mesh}"));
+        }
+    }
+    for (scope, current) in &peering.tags {
+        if let Some(other) = tags::other_owner(current, &desired.deployment) {
+            problems.push(format!("{id} has the tag {}={other} in {scope}", tags::MANAGED_BY));
+        }
+    }
+    problems.extend(released_by(mesh, id, desired));
+    problems
+}
+
+/// Other meshes whose policies release the peering: a release takes precedence.
+fn released_by(mesh: &MeshName, id: &PeeringId, desired: &DesiredState) -> Vec<String> {
+    let releasing = desired.declared.iter().filter(|(name, policy)| *name != mesh && policy.release.contains(id));
+    releasing.map(|(name, _)| format!("the policy of {name} releases {id}")).collect()
+}
+
+fn of_release(mesh: &MeshName, peering: &Peering, desired: &DesiredState) -> Vec<String> {
+    let (id, meshes) = (&peering.id, peering.tagged_meshes());
+    let takes_an_adoption_back = desired.declared.get(mesh).is_some_and(|policy| policy.adopt.contains(id));
+    if takes_an_adoption_back {
+        return Vec::new();
+    }
+    if !peering.is_owned() {
+        return vec![format!("{id} is not peerd's own, so there is nothing to release")];
+    }
+    if !meshes.contains(mesh) {
+        return vec![format!("{id} is for {}, not for {mesh}", tags::join_meshes(&meshes))];
+    }
+    Vec::new()
+}
