@@ -63,7 +63,9 @@ const USAGE: u8 = 64;
 /// The help that applies to all commands.
 const AFTER: &str = "\
 Data goes to stdout, everything else to stderr. Color is used on terminals only, and never with NO_COLOR. Region, profile, \
-credentials and endpoints are those of the AWS CLI (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...).
+credentials and endpoints are those of the AWS CLI (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...), also of a profile of IAM Identity \
+Center; for a profile with credential_process or login_session, first run `eval \"$(aws configure export-credentials --format env)\"` \
+and unset AWS_PROFILE.
 
 Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 changes are \
 pending (`plan --detailed-exitcode`); 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a \

@@ -110,14 +110,14 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
 }
 
 /// The given meshes, even if there are none; or all declared meshes.
-pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Result<Vec<MeshName>> {
+pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Result<BTreeSet<MeshName>> {
     let declared: BTreeSet<MeshName> = observer.declared().await?.into_keys().collect();
     if let Some(unknown) = only.iter().flatten().find(|mesh| !declared.contains(*mesh)) {
         bail!(
             "mesh {unknown} is not declared; `peerd mesh declare {unknown}`, or [meshes.{unknown}] in peerd.toml, declares it"
         );
     }
-    Ok(only.unwrap_or_else(|| declared.into_iter().collect()))
+    Ok(only.map_or(declared, |only| only.into_iter().collect()))
 }
 
 /// Computes the forecasts of the given meshes, or of all declared meshes.

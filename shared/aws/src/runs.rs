@@ -122,12 +122,15 @@ impl DynamoStore {
     }
 }
 
-/// Parses the time in `run#<milliseconds since the Unix epoch>`.
+/// Parses the time in `run#<milliseconds since the Unix epoch>`. The result always has milliseconds, so that times sort
+/// as text.
 fn time_of_key<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let key = String::deserialize(from)?;
     let milliseconds = key.strip_prefix("run#").and_then(|digits| digits.parse::<Timestamp>().ok());
-    let time = milliseconds.and_then(|ms| i64::try_from(ms).ok()).map(DateTime::from_millis);
-    let text = time.and_then(|time| time.fmt(DateTimeFormat::DateTime).ok());
+    let text = milliseconds.and_then(|ms| {
+        let seconds = DateTime::from_secs(i64::try_from(ms / 1000).ok()?).fmt(DateTimeFormat::DateTime).ok()?;
+        Some(format!("{}.{:03}Z", seconds.strip_suffix('Z')?, ms % 1000))
+    });
     text.ok_or_else(|| serde::de::Error::custom(format!("`{key}` is not the time of a run")))
 }
 
@@ -144,6 +147,9 @@ mod tests {
         let run: PastRun = serde_json::from_value(item.clone()).unwrap();
         assert_eq!((run.at.as_str(), run.applied.len()), ("2026-11-18T11:06:40.123Z", 1));
         let mut wrong = item;
+        wrong["sk"] = "run#1795000000990".into();
+        let run: PastRun = serde_json::from_value(wrong.clone()).unwrap();
+        assert_eq!(run.at, "2026-11-18T11:06:40.990Z", "trailing zeros are kept");
         wrong["sk"] = "run#x".into();
         assert!(serde_json::from_value::<PastRun>(wrong).unwrap_err().to_string().contains("`run#x` is not the time"));
     }
