@@ -1,5 +1,6 @@
 """peerd reverts manual changes of its peerings and routes, and reports and keeps foreign routes."""
 
+import ipaddress
 import json
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -50,6 +51,27 @@ def mesh(_module_mesh: Mesh) -> Iterator[Mesh]:
     _module_mesh.until_healed()
     yield _module_mesh
     _module_mesh.world.control.faults()
+
+
+def test_a_route_that_a_user_adds_to_peerds_peering_is_deleted_and_is_in_the_history(
+    mesh: Mesh, peerd: Peerd
+) -> None:
+    ec2, table = mesh.world.ec2(mesh.one), mesh.world.main_table(mesh.one)
+    peering = mesh.world.peering(mesh.one, mesh.two).id
+    part = str(next(ipaddress.ip_network(mesh.block(mesh.two)).subnets(new_prefix=24)))
+
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock=part, VpcPeeringConnectionId=peering)
+
+    def missing_in_history() -> list[str]:
+        lines = [
+            f"  triggered by CreateRoute of {table} by arn:aws:",
+            f"  - route {table} in {HUB}/{HOME} {part} -> {peering}\n",
+        ]
+        history = peerd.ok("history", "prod", "--runs", "30")
+        return [line for line in lines if line not in history]
+
+    mesh.world.eventually(missing_in_history)
+    mesh.until_healed()
 
 
 def test_a_deleted_route_is_restored(mesh: Mesh) -> None:
