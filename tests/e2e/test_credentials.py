@@ -123,3 +123,19 @@ def test_a_profile_that_gives_no_credentials_is_reported(
         AWS_SECRET_ACCESS_KEY=None,
     )
     assert (result.code, result.err.splitlines()[0]) == (3, f"error: {error}")
+
+
+def test_no_command_prints_or_stores_the_credentials(peerd: Peerd, tmp_path: Path) -> None:
+    secret = "never-to-be-printed"
+    environment = {"AWS_SECRET_ACCESS_KEY": secret, "RUST_LOG": "trace", "HOME": str(tmp_path)}
+    for command in (
+        ("status",),
+        ("doctor",),
+        ("plan", "--stack", "peerd", "--role", "sandbox-admin"),
+        ("plan", "--stack", "peerd", "--role", "nosuch"),
+        ("status", "--stack", "nosuch"),
+    ):
+        result = peerd.run(*command, directory=tmp_path, **environment)
+        assert result.out or result.err
+        assert secret not in result.out + result.err
+    assert list(tmp_path.iterdir()) == []

@@ -226,3 +226,16 @@ def test_a_file_beside_the_name_of_a_deployment_is_no_silent_choice(peerd: Peerd
     for options in (("--stack", "peerd", "--role", ROLE), ("--role", ROLE)):
         refused = peerd.run("plan", *options, directory=tmp_path)
         assert refused.code == 1 and "there is a peerd.toml here" in refused.err
+
+
+def test_apply_uses_no_file_of_the_current_directory(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
+) -> None:
+    write_mesh(tmp_path, "solo")
+    eventless_world.control.clear_calls()
+
+    refused = peerd.run("apply", "--yes", directory=tmp_path)
+
+    assert refused.code == 1 and "uses no file that it is not given: pass --file peerd.toml" in refused.err
+    operator = [it for it in eventless_world.control.calls() if ":assumed-role/peerd-" not in it["principal"]]
+    assert operator == [], "no role that the file names is assumed"
