@@ -5,10 +5,19 @@ use std::error::Error;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use peerd_core::AccountId;
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, ErrorKind, InfraError};
 
-use crate::sessions::WrongAccount;
+/// STS returned credentials of another account than the one whose role was to be assumed.
+#[derive(Debug, thiserror::Error)]
+#[error("the role of account {expected} was assumed in account {}", .found.as_deref().unwrap_or("unknown"))]
+pub(crate) struct WrongAccount {
+    /// The account whose role was to be assumed.
+    pub expected: AccountId,
+    /// The account that the answer names.
+    pub found: Option<String>,
+}
 
 /// Converts an SDK error of the cloud: its kind, the call, and AWS's error or the reason why AWS did not respond.
 pub fn cloud<E>(call: impl std::fmt::Display, error: SdkError<E, HttpResponse>) -> CloudError

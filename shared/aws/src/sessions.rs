@@ -15,7 +15,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use peerd_core::{AccountId, Scope};
 use peerd_engine::InfraError;
 
-use crate::errors;
+use crate::errors::{self, WrongAccount};
 
 /// Attempts of one call, with the SDK's exponential back-off. They cover throttling and faults of a few seconds; a
 /// follow-up message covers longer ones.
@@ -128,14 +128,6 @@ impl CallerClient {
 struct OfAccount {
     provider: AssumeRoleProvider,
     account: AccountId,
-}
-
-/// STS returned credentials of another account than the one whose role was to be assumed.
-#[derive(Debug, thiserror::Error)]
-#[error("the role of account {expected} was assumed in account {}", .found.as_deref().unwrap_or("unknown"))]
-pub(crate) struct WrongAccount {
-    expected: AccountId,
-    found: Option<String>,
 }
 
 impl ProvideCredentials for OfAccount {

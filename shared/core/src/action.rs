@@ -10,8 +10,8 @@ use crate::cidr::IpNet;
 use crate::ids::{
     Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef,
 };
-use crate::ingress::Permission;
 use crate::observed::RouteTable;
+use crate::permission::Permission;
 use crate::tags::{self, Tags};
 
 /// One change, as an *ensure*: applying it twice has the same effect as applying it once.

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::action::Action;
 use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
-use crate::ingress::Permission;
+use crate::permission::Permission;
 use crate::run_history::{Cause, RunChanges, RunHistory};
 use crate::time::Timestamp;
 

@@ -11,7 +11,7 @@ use crate::ids::{
     AccountId, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId,
     VpcRef,
 };
-use crate::ingress::Traffic;
+use crate::permission::Traffic;
 use crate::policy::{DeleteLimits, Denial};
 use crate::quotas::Quota;
 

@@ -27,6 +27,7 @@ pub mod network_acl;
 pub mod observed;
 pub mod organization;
 pub mod path_check;
+pub mod permission;
 pub mod planner;
 pub mod policy;
 pub mod printable;
@@ -52,7 +53,7 @@ pub use ids::{
     AccountId, Deployment, MeshName, OrganizationalUnitId, Pair, PeeringId, PrefixListId, Region, RouteTableId, Scope,
     SecurityGroupId, SecurityGroupRuleId, VpcId, VpcRef,
 };
-pub use ingress::{Ingress, IngressRule, Permission, SecurityGroup, Traffic};
+pub use ingress::{Ingress, IngressRule, SecurityGroup};
 pub use invariants::Invariant;
 pub use map::Map;
 pub use network_acl::{NetworkAcl, NetworkAclRule};
@@ -62,6 +63,7 @@ pub use observed::{
 };
 pub use organization::{Organization, Placement};
 pub use path_check::PathCheck;
+pub use permission::{Permission, Traffic};
 pub use planner::{NetworkFilters, explain, plan};
 pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};

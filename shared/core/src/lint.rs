@@ -8,9 +8,9 @@ use crate::action::{Action, Plan};
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, SecurityGroupRuleId, VpcRef};
-use crate::ingress::{Permission, Traffic};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
+use crate::permission::{Permission, Traffic};
 use crate::planner::PlanContext;
 use crate::tags::{self, TableTag, Tags};
 

@@ -277,6 +277,11 @@ impl ObservedState {
         matches!(self.scopes.get(scope), Some(Ok(())))
     }
 
+    /// Whether the security groups of the scope and their rules were read too.
+    pub fn has_groups_of(&self, scope: &Scope) -> bool {
+        self.was_read(scope) && !self.unreadable_groups.contains_key(scope)
+    }
+
     /// Adds one scope's view of a peering, and verifies its seal.
     pub fn add_peering(&mut self, seen_by: &Scope, view: PeeringView, seals: &Seals) {
         let pair = Pair::of(&view.requester, &view.accepter);

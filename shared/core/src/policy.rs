@@ -12,7 +12,7 @@ pub use crate::admission::{Admission, Denial};
 use crate::cidr::CidrSet;
 use crate::hubs::Hubs;
 use crate::ids::PeeringId;
-use crate::ingress::Traffic;
+use crate::permission::Traffic;
 use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
 
 /// The most tags that a policy may add. EC2 allows 50 on a resource; peerd writes three, and leaves some to other tools

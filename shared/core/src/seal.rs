@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::ids::{Deployment, Pair, Scope, SecurityGroupId};
-use crate::ingress::Permission;
+use crate::permission::Permission;
 use crate::tags::{self, Tags};
 
 /// The least length of a key, in characters.

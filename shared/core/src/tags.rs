@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cidr::{self, CidrSet};
 use crate::ids::{Deployment, MeshName, Pair};
 use crate::printable::printable;
-use crate::seal::Seals;
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -226,10 +225,10 @@ pub fn join_meshes(meshes: &BTreeSet<MeshName>) -> String {
 
 /// The tags of a managed peering, the same on both sides: within one account and Region they are one set
 /// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html>), and two texts would replace each other.
-pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &Pair, seals: &Seals) -> Tags {
+pub fn of_peering(deployment: &Deployment, meshes: &BTreeSet<MeshName>, pair: &Pair, seal: String) -> Tags {
     Tags::from([
         (MANAGED_BY.to_owned(), deployment.to_string()),
-        (SEAL.to_owned(), seals.of_peering(pair)),
+        (SEAL.to_owned(), seal),
         (ENV.to_owned(), join_meshes(meshes)),
         (NAME.to_owned(), format!("peerd {} - {}", pair.requester().id, pair.accepter().id)),
     ])

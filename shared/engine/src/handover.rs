@@ -1,27 +1,11 @@
 //! Why adopting or releasing a peering would have no effect.
 
 use peerd_core::tags::{self, MeshTag};
-use peerd_core::{DesiredState, MeshName, ObservedState, Peering, PeeringId, PeeringStatus};
+use peerd_core::{DesiredState, MeshName, ObservedState, PeeringId, PeeringStatus};
 
-use crate::what_if::Decision;
-
-/// The problems of a decision to adopt or to release a peering; none for other decisions.
-pub fn problems(decision: &Decision, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
-    let (mesh, id) = match decision {
-        Decision::Adopt { mesh, peering } | Decision::Release { mesh, peering } => (mesh, peering),
-        _ => return Vec::new(),
-    };
-    let Some(peering) = observed.peerings.get(id) else {
-        return vec![format!("{id} is in none of the accounts and Regions that could be read")];
-    };
-    match decision {
-        Decision::Adopt { .. } => of_adoption(mesh, peering, desired, observed),
-        _ => of_release(mesh, peering, desired),
-    }
-}
-
-fn of_adoption(mesh: &MeshName, peering: &Peering, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
-    let id = &peering.id;
+/// The problems of an adoption of a peering.
+pub fn of_adoption(mesh: &MeshName, id: &PeeringId, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    let Some(peering) = observed.peerings.get(id) else { return unknown(id) };
     let mut problems = Vec::new();
     let takes_a_release_back = desired.declared.get(mesh).is_some_and(|policy| policy.release.contains(id));
     if peering.is_owned() && !takes_a_release_back {
@@ -45,14 +29,20 @@ fn of_adoption(mesh: &MeshName, peering: &Peering, desired: &DesiredState, obser
     problems
 }
 
+fn unknown(id: &PeeringId) -> Vec<String> {
+    vec![format!("{id} is in none of the accounts and Regions that could be read")]
+}
+
 /// Other meshes whose policies release the peering: a release takes precedence.
 fn released_by(mesh: &MeshName, id: &PeeringId, desired: &DesiredState) -> Vec<String> {
     let releasing = desired.declared.iter().filter(|(name, policy)| *name != mesh && policy.release.contains(id));
     releasing.map(|(name, _)| format!("the policy of {name} releases {id}")).collect()
 }
 
-fn of_release(mesh: &MeshName, peering: &Peering, desired: &DesiredState) -> Vec<String> {
-    let (id, meshes) = (&peering.id, peering.tagged_meshes());
+/// The problems of a release of a peering.
+pub fn of_release(mesh: &MeshName, id: &PeeringId, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    let Some(peering) = observed.peerings.get(id) else { return unknown(id) };
+    let meshes = peering.tagged_meshes();
     let takes_an_adoption_back = desired.declared.get(mesh).is_some_and(|policy| policy.adopt.contains(id));
     if takes_an_adoption_back {
         return Vec::new();

@@ -93,7 +93,11 @@ impl Observer<'_> {
         let mut foreseen = BTreeMap::new();
         for mesh in meshes {
             let Snapshot { mut desired, mut observed, .. } = self.observe(&mesh, &scopes).await?;
-            let problems = handover::problems(decision, &desired, &observed);
+            let problems = match decision {
+                Decision::Adopt { mesh, peering } => handover::of_adoption(mesh, peering, &desired, &observed),
+                Decision::Release { mesh, peering } => handover::of_release(mesh, peering, &desired, &observed),
+                _ => Vec::new(),
+            };
             self.suppose(decision, &mut desired, &mut observed);
             let consequences = self.follow(&mesh, &desired, &mut observed).await?;
             let consequences = Consequences { problems, ..consequences };

@@ -267,7 +267,8 @@ impl PlanContext<'_> {
     /// The tags of a managed peering of meshes: peerd's own, and those of the policies. If two policies disagree, the one
     /// whose mesh comes first by name applies.
     pub fn peering_tags(&self, pair: &Pair, meshes: &BTreeSet<MeshName>) -> Tags {
-        let mut tags = tags::of_peering(&self.desired.deployment, meshes, pair, &self.desired.seals);
+        let seal = self.desired.seals.of_peering(pair);
+        let mut tags = tags::of_peering(&self.desired.deployment, meshes, pair, seal);
         for (key, value) in self.policies(meshes).flat_map(|policy| &policy.tags) {
             tags.entry(key.clone()).or_insert_with(|| value.clone());
         }

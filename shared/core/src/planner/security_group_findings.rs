@@ -2,9 +2,9 @@
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
-use super::security_groups::is_read;
 use crate::finding::{Expected, Finding};
-use crate::ingress::{IngressRule, PortsTag, SecurityGroup};
+use crate::ingress::{IngressRule, SecurityGroup};
+use crate::permission::PortsTag;
 use crate::tags;
 
 /// Reports scopes whose security groups could not be read.
@@ -59,7 +59,7 @@ fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisi
 pub fn report_ownership(context: &PlanContext<'_>, decisions: &mut Decisions) {
     let (ingress, deployment) = (&context.observed.ingress, &context.desired.deployment);
     let of_mesh = |rule: &&IngressRule| rule.meshes() == 0 || rule.is_for(&context.desired.mesh);
-    for rule in ingress.rules.values().filter(of_mesh).filter(|rule| is_read(&rule.scope, context)) {
+    for rule in ingress.rules.values().filter(of_mesh).filter(|rule| context.observed.has_groups_of(&rule.scope)) {
         let (scope, group, id) = (rule.scope.clone(), rule.group.clone(), rule.id.clone());
         match (ingress.owned.contains(&rule.id), tags::other_owner(&rule.tags, deployment)) {
             (true, Some(other)) => {

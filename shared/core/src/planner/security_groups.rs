@@ -14,10 +14,11 @@ use super::security_group_findings::{report_invalid_tags, report_ownership, repo
 use super::wanted_pairs::{PairState, WantedPair};
 use crate::action::{Action, RuleTagChange};
 use crate::cidr::{self, CidrSet, IpNet};
-use crate::ids::{Pair, PeeringId, Scope, SecurityGroupId, VpcRef};
-use crate::ingress::{IngressRule, Permission, PortsTag, SecurityGroup, Traffic};
+use crate::ids::{Pair, PeeringId, SecurityGroupId, VpcRef};
+use crate::ingress::{IngressRule, SecurityGroup};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, Route, RouteTable, RouteTarget};
+use crate::permission::{Permission, PortsTag, Traffic};
 use crate::quotas::Quota;
 use crate::tags;
 
@@ -28,7 +29,9 @@ pub fn allow(pairs: &[WantedPair<'_>], routes: &RouteChanges, context: &PlanCont
     report_unreadable(context, &mut decisions);
     let (rules, peers) = (rules_by_group(context), peers_by_vpc(pairs, context));
     report_ownership(context, &mut decisions);
-    for group in context.observed.ingress.groups.values().filter(|group| is_read(&group.vpc.scope, context)) {
+    for group in
+        context.observed.ingress.groups.values().filter(|group| context.observed.has_groups_of(&group.vpc.scope))
+    {
         report_invalid_tags(group, context, &mut decisions);
         let ours = rules.get(&group.id).map_or(&[][..], Vec::as_slice);
         let peers = peers.get(&group.vpc).map_or(&[][..], Vec::as_slice);
@@ -54,18 +57,13 @@ pub fn allow(pairs: &[WantedPair<'_>], routes: &RouteChanges, context: &PlanCont
     decisions
 }
 
-/// Whether both the groups and the rules of a scope were read.
-pub fn is_read(scope: &Scope, context: &PlanContext<'_>) -> bool {
-    context.observed.was_read(scope) && !context.observed.unreadable_groups.contains_key(scope)
-}
-
 /// This deployment's rules by group, in scopes that were read.
 fn rules_by_group<'a>(context: &PlanContext<'a>) -> BTreeMap<&'a SecurityGroupId, Vec<&'a IngressRule>> {
     let mut by_group: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let ingress = &context.observed.ingress;
     for rule in ingress.rules.values() {
         let ours = ingress.owned.contains(&rule.id) || !Invariant::OnlyManaged.is_enforced();
-        if ours && is_read(&rule.scope, context) {
+        if ours && context.observed.has_groups_of(&rule.scope) {
             by_group.entry(&rule.group).or_default().push(rule);
         }
     }

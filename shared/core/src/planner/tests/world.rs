@@ -114,7 +114,8 @@ impl World {
 
     pub fn managed(&self, pair: [&VpcRef; 2], meshes: &str) -> Tags {
         let pair = Pair::of(pair[0], pair[1]).unwrap();
-        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair, &self.desired.seals)
+        let seal = self.desired.seals.of_peering(&pair);
+        tags::of_peering(&self.desired.deployment, &tags::MeshTag::parse(meshes).meshes, &pair, seal)
     }
 
     pub fn declare(&mut self, name: &str, policy: &str) {
