@@ -68,10 +68,10 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
             Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) })
         }
         Command::Add { account, regions } => add(&account, regions.into_iter().collect(), deployed).await,
-        Command::Block { account, consent } => block(account, &consent, deployed).await,
+        Command::Block { account, consent } => block(&account, &consent, deployed).await,
         Command::Unblock { account } => unblock(&account, deployed).await,
         Command::Remove { account, regions, consent } => {
-            remove(account, &regions.into_iter().collect(), &consent, deployed).await
+            remove(&account, &regions.into_iter().collect(), &consent, deployed).await
         }
     }
 }
@@ -87,10 +87,10 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
     Ok(String::new())
 }
 
-async fn block(account: AccountId, consent: &Consent, deployed: &Stack) -> Result<String> {
+async fn block(account: &AccountId, consent: &Consent, deployed: &Stack) -> Result<String> {
     consent.ask(&Decision::Block { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
-    deployed.store.set_blocked(&account, true).await?;
-    sweep(&account, deployed, "blocked").await?;
+    deployed.store.set_blocked(account, true).await?;
+    sweep(account, deployed, "blocked").await?;
     say(&format!("{account}: blocked; deleting the peerings, routes and rules that lead to it"));
     Ok(String::new())
 }
@@ -105,8 +105,12 @@ async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
     Ok(String::new())
 }
 
-async fn remove(account: AccountId, regions: &BTreeSet<Region>, consent: &Consent, deployed: &Stack) -> Result<String> {
-    let account = &account;
+async fn remove(
+    account: &AccountId,
+    regions: &BTreeSet<Region>,
+    consent: &Consent,
+    deployed: &Stack,
+) -> Result<String> {
     let organization = deployed.store.organization().await?;
     if !known(deployed, deployed.store.accounts().await?, &organization).contains_key(account) {
         bail!("{account} is not known; `peerd account list` lists the known accounts");

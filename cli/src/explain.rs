@@ -13,7 +13,7 @@ use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
-use crate::plan::{Backend, Source};
+use crate::plan::{Backend, NOT_READ, Source};
 use crate::{Answer, checks};
 
 /// How many scopes are searched concurrently.
@@ -49,15 +49,13 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
         _ if !exit_code => 0,
         Reachable::Yes | Reachable::InPart => 0,
         Reachable::No | Reachable::NotAllowed => UNREACHABLE,
-        Reachable::Unknown => UNKNOWN,
+        Reachable::Unknown => NOT_READ,
     };
     Ok(Answer { text, code })
 }
 
 /// `--exit-code`: the VPCs cannot reach each other.
 const UNREACHABLE: u8 = 8;
-/// `--exit-code`: whether they can is unknown, as something could not be read.
-const UNKNOWN: u8 = 5;
 
 /// Searches VPCs in every scope that peerd reads.
 async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, Vpc>> {

@@ -103,7 +103,10 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
             let given = policy.map_or_else(|| Ok(Given::default()), |file| read(&file))?;
             replace(deployed, mesh, given, paused, &consent).await
         }
-        Command::Pause { mesh } => set_mode(deployed, &mesh, Mode::Paused, "paused").await,
+        Command::Pause { mesh } => {
+            let policy = Policy { mode: Mode::Paused, ..policy_of(deployed, &mesh).await? };
+            declare(deployed, &mesh, &policy, "paused").await
+        }
         Command::Resume { mesh, consent } => change_mode(deployed, mesh, Mode::Active, "resumed", &consent).await,
         Command::Drain { mesh, consent } => change_mode(deployed, mesh, Mode::Draining, "draining", &consent).await,
         Command::Undeclare { mesh, consent } => undeclare(deployed, mesh, &consent).await,
@@ -124,15 +127,24 @@ async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, c
         policy.mode = mode;
     }
     let confirms = if current.is_some() { Confirms::Everything } else { Confirms::Deletes };
-    let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
-    consent.ask(&decision, confirms, "", deployed).await?;
-    declare(deployed, &mesh, &policy, &done).await
+    declare_with_consent(deployed, mesh, policy, &done, confirms, consent).await
 }
 
 async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<String> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
+    declare_with_consent(deployed, mesh, policy, done, Confirms::Deletes, consent).await
+}
+
+async fn declare_with_consent(
+    deployed: &Stack,
+    mesh: MeshName,
+    policy: Policy,
+    done: &str,
+    confirms: Confirms,
+    consent: &Consent,
+) -> Result<String> {
     let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
-    consent.ask(&decision, Confirms::Deletes, "", deployed).await?;
+    consent.ask(&decision, confirms, "", deployed).await?;
     declare(deployed, &mesh, &policy, done).await
 }
 
@@ -216,11 +228,6 @@ async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
         Some(policy) => Ok(policy),
         None => bail!("{mesh} is not declared; `peerd mesh declare {mesh}` declares it"),
     }
-}
-
-async fn set_mode(deployed: &Stack, mesh: &MeshName, mode: Mode, done: &str) -> Result<String> {
-    let policy = Policy { mode, ..policy_of(deployed, mesh).await? };
-    declare(deployed, mesh, &policy, done).await
 }
 
 async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str) -> Result<String> {

@@ -22,6 +22,7 @@ use crate::{Answer, consent, input, progress, say};
 pub use backend::{Backend, Source};
 pub use config::{SESSION, role_arn};
 use saved::SavedPlan;
+pub use verdict::NOT_READ;
 use verdict::Verdict;
 
 /// How many meshes are observed or reconciled concurrently.

@@ -9,7 +9,7 @@ use peerd_engine::{Outcome, Run};
 /// `peerd plan --detailed-exitcode`: changes are pending.
 const PENDING: u8 = 2;
 /// Not everything could be read.
-const NOT_READ: u8 = 5;
+pub const NOT_READ: u8 = 5;
 /// Changes are held back: by a pause, a missing confirmation, a back-off or a quota, or AWS has not finished.
 const HELD_BACK: u8 = 6;
 /// Some changes failed.
