@@ -136,6 +136,8 @@ def _change_rules(world: World, one: Vpc, two: Vpc) -> None:
     for vpc in (one, two):
         world.tag(vpc, "permissions")
     world.eventually(lambda: _mesh_problems(group, rule, {"permissions"}))
+    # Of two runs that remove the same tag, the second would be denied once the rule has no owner.
+    world.until_idle()
     group.retag(group.managed_rules()[rule], {}, remove=[MANAGED_BY])
     world.control.sweep()
     world.eventually(lambda: [] if rule in group.managed_rules() else ["its owner is missing"])
