@@ -9,7 +9,7 @@ use peerd_core::{AccountId, Region, Scope};
 use peerd_engine::InfraError;
 
 use crate::errors;
-use crate::store::{ACCOUNTS, DynamoStore};
+use crate::table::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
     /// Registers an account in some Regions, and clears the record that it was removed. Returns false, and changes

@@ -7,7 +7,7 @@ use peerd_core::{Pair, PeeringId};
 use peerd_engine::{Claim, ClaimStore, InfraError};
 
 use crate::errors;
-use crate::store::{DynamoStore, Item, key, number, text};
+use crate::table::{DynamoStore, Item, key, number, text};
 
 #[async_trait]
 impl ClaimStore for DynamoStore {

@@ -7,10 +7,7 @@ use peerd_core::{MeshName, Policy, PolicyError};
 use peerd_engine::{InfraError, MeshRecord, error::chain};
 use serde_dynamo::Deserializer;
 
-use crate::store::{DynamoStore, Item, read as read_item};
-
-/// The partition key of all meshes.
-pub const PK: &str = "meshes";
+use crate::table::{DynamoStore, Item, MESHES, read as read_item};
 
 impl DynamoStore {
     /// Declares a mesh, or replaces its policy.
@@ -24,7 +21,7 @@ impl DynamoStore {
         let set = |update: UpdateItemFluentBuilder| {
             update.update_expression("SET policy = :policy").expression_attribute_values(":policy", value)
         };
-        self.update(PK, mesh.as_str(), "mesh", set).await
+        self.update(MESHES, mesh.as_str(), "mesh", set).await
     }
 
     /// Removes the policy of a mesh. Its members stay in the index, and existing peerings and routes stay. If the deployment's
@@ -44,7 +41,7 @@ impl DynamoStore {
         let set = |update: UpdateItemFluentBuilder| {
             update.update_expression(change).expression_attribute_values(":true", AttributeValue::Bool(true))
         };
-        self.update(PK, mesh.as_str(), "mesh", set).await
+        self.update(MESHES, mesh.as_str(), "mesh", set).await
     }
 }
 
@@ -58,7 +55,7 @@ pub fn read(mut item: Item) -> Result<(MeshName, MeshRecord), InfraError> {
         default_policy: bool,
     }
     let policy = item.remove("policy").filter(|value| !value.is_null());
-    let Mesh { sk, default_policy } = read_item(PK, item)?;
+    let Mesh { sk, default_policy } = read_item(MESHES, item)?;
     let without = if default_policy { MeshRecord::Default } else { MeshRecord::Requested };
     let policy = policy.map(|value| {
         policy_of(value).unwrap_or_else(|error| {
@@ -76,10 +73,10 @@ fn policy_of(value: AttributeValue) -> Result<Policy, PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::key;
+    use crate::table::key;
 
     fn item(policy: AttributeValue) -> Item {
-        let mut item = key(PK.to_owned(), "prod".to_owned());
+        let mut item = key(MESHES.to_owned(), "prod".to_owned());
         item.insert("policy".to_owned(), policy);
         item
     }
@@ -103,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_undeclared_mesh_has_no_policy_and_the_default_one_is_recorded() {
-        assert_eq!(read(key(PK.to_owned(), "prod".to_owned())).unwrap().1, MeshRecord::Requested);
+        assert_eq!(read(key(MESHES.to_owned(), "prod".to_owned())).unwrap().1, MeshRecord::Requested);
         let mut item = item(AttributeValue::Null(true));
         assert_eq!(read(item.clone()).unwrap().1, MeshRecord::Requested);
         item.insert("default_policy".to_owned(), AttributeValue::Bool(true));

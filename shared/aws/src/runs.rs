@@ -7,7 +7,7 @@ use peerd_engine::{InfraError, Run, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::errors;
-use crate::store::{DynamoStore, key, number, of_mesh, read, text, unreadable};
+use crate::table::{DynamoStore, key, number, of_mesh, read, text, unreadable};
 
 /// How long a run is stored, in seconds.
 const KEPT: u64 = 30 * 24 * 3600;

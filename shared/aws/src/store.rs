@@ -1,27 +1,8 @@
-//! The engine's store in one DynamoDB table.
-//!
-//! | pk | sk | what |
-//! |---|---|---|
-//! | `meshes` | mesh | a declared or requested mesh; `policy` if declared, `default_policy` if it has the default one |
-//! | `mesh#<mesh>` | `vpc#<account>#<region>#<vpc>` | a member |
-//! | `mesh#<mesh>` | `run#<time>` | a run; expires |
-//! | `mesh#<mesh>` | `findings` | its open findings and unsent notifications |
-//! | `vpc#<account>#<region>#<vpc>` | `vpc` | the same member, by VPC |
-//! | `accounts` | account | its registered Regions, or that it was removed |
-//! | `organization` | `organization` | the accounts in each of the deployment's organizational units |
-//! | `sweep` | `sweep` | when the last sweep started |
-//! | `pair#<vpc>#<vpc>` | `claim` | which run may request the peering; expires |
-//!
-//! Only the policies and the accounts must not be lost: one sweep rebuilds the index from the tags.
+//! The engine's ports over the table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use peerd_core::{AccountId, Member, MeshName, Organization, RunChanges, Scope, VpcRef};
 use peerd_engine::{
@@ -29,14 +10,10 @@ use peerd_engine::{
     Timestamp,
 };
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use crate::table::{ACCOUNTS, DynamoStore, Item, MESHES, incomplete, key, number, of_mesh, read, unreadable};
 use crate::{errors, policies};
 
-pub(crate) type Item = HashMap<String, AttributeValue>;
-
-/// The partition key of the accounts.
-pub(crate) const ACCOUNTS: &str = "accounts";
 /// The partition key and sort key of the organization listing.
 const ORGANIZATION: &str = "organization";
 /// The partition key and sort key of the last sweep.
@@ -44,51 +21,7 @@ const SWEEP: &str = "sweep";
 /// The sort key of the findings record of a mesh.
 const FINDINGS_RECORD: &str = "findings";
 
-/// The deployment's table.
-pub struct DynamoStore {
-    pub(crate) dynamo: Client,
-    pub(crate) table: String,
-}
-
 impl DynamoStore {
-    /// Creates a store in the table `table`.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { dynamo: Client::new(config), table }
-    }
-
-    async fn query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, InfraError> {
-        let request = self.dynamo.query().table_name(&self.table).consistent_read(true);
-        let request = if prefix.is_empty() {
-            request.key_condition_expression("pk = :pk")
-        } else {
-            let request = request.expression_attribute_values(":prefix", text(prefix));
-            request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-        };
-        let mut pages = request.expression_attribute_values(":pk", text(pk)).into_paginator().items().send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.push(item.map_err(|error| errors::port(format!("Query of {pk}"), error))?);
-        }
-        Ok(items)
-    }
-
-    /// Updates one item without a condition.
-    pub(crate) async fn update(
-        &self,
-        pk: &str,
-        sk: &str,
-        what: &str,
-        change: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
-    ) -> Result<(), InfraError> {
-        let update = change(self.update_of(pk, sk));
-        update.send().await.map(drop).map_err(|error| errors::port(format!("UpdateItem of {what} {sk}"), error))
-    }
-
-    pub(crate) fn update_of(&self, pk: &str, sk: &str) -> UpdateItemFluentBuilder {
-        let item = Some(key(pk.to_owned(), sk.to_owned()));
-        self.dynamo.update_item().table_name(&self.table).set_key(item)
-    }
-
     fn put_member(&self, pk: String, sk: String, member: &Member) -> Result<Put, InfraError> {
         let mut item: Item = serde_dynamo::to_item(member).map_err(|error| unreadable(&pk, error))?;
         item.extend(key(pk, sk));
@@ -120,24 +53,10 @@ impl DynamoStore {
         })
     }
 
-    /// Makes all of the writes or none, and returns whether their conditions held.
-    async fn transact(&self, writes: Vec<TransactWriteItem>, what: &str) -> Result<bool, InfraError> {
-        let request = self.dynamo.transact_write_items().set_transact_items(Some(writes));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) if overtaken(cancelled) => {
-                    Ok(false)
-                }
-                _ => Err(errors::port(format!("TransactWriteItems of {what}"), error)),
-            },
-        }
-    }
-
     fn know_mesh(&self, mesh: &MeshName) -> Result<TransactWriteItem, InfraError> {
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(key(policies::PK.to_owned(), mesh.to_string())))
+            .set_key(Some(key(MESHES.to_owned(), mesh.to_string())))
             .update_expression("SET known = :true")
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .build();
@@ -148,7 +67,7 @@ impl DynamoStore {
 #[async_trait]
 impl MembershipIndex for DynamoStore {
     async fn meshes(&self) -> Result<BTreeMap<MeshName, MeshRecord>, InfraError> {
-        self.query(policies::PK, "").await?.into_iter().map(policies::read).collect()
+        self.query(MESHES, "").await?.into_iter().map(policies::read).collect()
     }
 
     async fn record_default(&self, mesh: &MeshName) -> Result<(), InfraError> {
@@ -188,7 +107,7 @@ impl MembershipIndex for DynamoStore {
     }
 
     async fn remove_mesh(&self, mesh: &MeshName) -> Result<(), InfraError> {
-        let mut known = self.delete(policies::PK.to_owned(), mesh.to_string())?;
+        let mut known = self.delete(MESHES.to_owned(), mesh.to_string())?;
         known.condition_expression = Some("attribute_not_exists(policy)".to_owned());
         let mut findings_record = self.delete(of_mesh(mesh), FINDINGS_RECORD.to_owned())?;
         findings_record.condition_expression =
@@ -294,16 +213,6 @@ impl FindingStore for DynamoStore {
     }
 }
 
-/// Whether another worker has written in the meantime, or is writing now.
-fn overtaken(cancelled: &TransactionCanceledException) -> bool {
-    let mut reasons = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    reasons.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
-}
-
-pub(crate) fn key(pk: String, sk: String) -> Item {
-    Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
-}
-
 /// When a sweep started, in milliseconds since the Unix epoch.
 #[derive(Deserialize)]
 struct Swept {
@@ -321,30 +230,4 @@ fn organization_key() -> Item {
 /// The key of a VPC, with its scope: an item of one account never replaces that of another.
 fn of_vpc(vpc: &VpcRef) -> String {
     format!("vpc#{}#{}#{}", vpc.scope.account, vpc.scope.region, vpc.id)
-}
-
-/// The partition key of the members, runs and findings of a mesh.
-pub(crate) fn of_mesh(mesh: &MeshName) -> String {
-    format!("mesh#{mesh}")
-}
-
-pub(crate) fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-pub(crate) fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-pub(crate) fn read<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, InfraError> {
-    serde_dynamo::from_item(item).map_err(|error| unreadable(pk, error))
-}
-
-pub(crate) fn unreadable(pk: &str, error: serde_dynamo::Error) -> InfraError {
-    let context = format!("the table's item under {pk} is not what peerd writes");
-    InfraError { context, source: Some(Box::new(error)) }
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> InfraError {
-    InfraError { context: "a write to the table is incomplete".to_owned(), source: Some(Box::new(error)) }
 }
