@@ -6,7 +6,7 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{PeeringStatus, Permission, RouteTableId, SecurityGroupId, VpcRef};
 
 use super::Oracle;
-use super::model::Facts;
+use super::facts::Facts;
 use super::violation::{Violation, violation};
 use crate::aws::{HOUR, MINUTE};
 use crate::change_log::{Actor, Change, Entry};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use peerd_core::cidr::IpNet;
 use peerd_core::{MeshName, PeeringId, PeeringStatus, Quota, RouteTableId, RouteTarget, VpcRef};
 
-use super::model::{Facts, Peering, Table, share_addresses};
+use super::facts::Facts;
+use super::model::{Peering, Table, share_addresses};
 use super::{Oracle, Outages, contention, expected_state};
 
 /// As many words of a tag as peerd reads.

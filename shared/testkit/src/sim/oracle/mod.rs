@@ -7,6 +7,7 @@
 mod contention;
 mod convergence;
 mod expected_state;
+mod facts;
 mod model;
 mod record;
 mod safety;
@@ -20,7 +21,7 @@ use peerd_core::{
     Region, Scope, VpcRef,
 };
 
-pub use model::Facts;
+pub use facts::Facts;
 pub use violation::Violation;
 
 use crate::change_log::{Actor, Entry};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{AccountId, PeeringId, PeeringStatus, Scope, Tags, VpcRef};
 
-use super::model::{DeletedRoute, Facts, Group, Peering, Route, Table, Timeline, Vpc};
+use super::facts::Facts;
+use super::model::{DeletedRoute, Group, Peering, Route, Table, Timeline, Vpc};
 use crate::change_log::{Actor, Change, Entry};
 
 impl Facts {

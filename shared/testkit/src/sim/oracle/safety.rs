@@ -6,7 +6,8 @@ use peerd_core::{PeeringId, PeeringStatus, RouteTableId, RouteTarget, Tags, VpcR
 
 use super::Oracle;
 use super::expected_state::{self, End, Policies};
-use super::model::{self, Facts};
+use super::facts::Facts;
+use super::model;
 use super::violation::{ReadAge, Violation, violation};
 use crate::change_log::{Change, Entry};
 

@@ -11,7 +11,8 @@ use peerd_core::{
 use super::contention;
 use super::convergence::ConvergenceReport;
 use super::expected_state::{self, End, Policies};
-use super::model::{Facts, Group, Table, has_ownership_tag, share_addresses, words};
+use super::facts::Facts;
+use super::model::{Group, Table, has_ownership_tag, share_addresses, words};
 use super::violation::{ReadAge, Violation, violation};
 use super::{Oracle, Outages};
 use crate::aws::GroupRule;
