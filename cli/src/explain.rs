@@ -1,31 +1,35 @@
 //! `peerd explain`: why two VPCs can or cannot reach each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use futures::{StreamExt, stream};
 use peerd_aws::AwsCloud;
 use peerd_core::tags::MeshTag;
-use peerd_core::{CheckResult, MeshName, NetworkFilters, PathCheck, Scope, Vpc, VpcId, VpcRef, explain as checks_of};
+use peerd_core::{
+    CheckResult, MeshName, NetworkFilters, ObservedState, PathCheck, PathQuery, Traffic, Vpc, VpcRef,
+    explain as checks_of,
+};
 use peerd_engine::error::chain;
 use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
+use crate::path_ends::{self, EndArgument};
 use crate::plan::{Backend, NOT_READ, Source};
 use crate::{Answer, checks};
-
-/// How many scopes are searched concurrently.
-const CONCURRENCY: usize = 32;
 
 /// The arguments of `peerd explain`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Id of one VPC
-    one: VpcId,
-    /// Id of the other VPC
-    other: VpcId,
+    /// One end: the id or name of a VPC, an IP address in it, or the id of a network interface
+    one: EndArgument,
+    /// The other end
+    other: EndArgument,
+    /// Only this traffic, from the first end to the second: tcp/443, udp/53 or icmp, for example [default: all traffic, in
+    /// both directions]
+    #[arg(long, value_name = "PROTOCOL/PORT")]
+    port: Option<Traffic>,
     #[command(flatten)]
     source: Source,
     /// Exit with 8 if they cannot reach each other, and with 5 if that is unknown
@@ -35,16 +39,19 @@ pub struct Arguments {
 
 /// `peerd explain`.
 pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
-    let Arguments { one, other, source, exit_code } = arguments;
+    let Arguments { one, other, port, source, exit_code } = arguments;
     let site = Backend::open(source, stack).await?;
     let observer = site.observer();
-    let found = find(&site.cloud, observer.scopes().await?, [&one, &other]).await?;
-    let found = [&found[&one], &found[&other]];
-    let (pair, mesh) = (found.map(|vpc| &vpc.vpc_ref), mesh(&observer, found).await?);
-    let scopes = pair.map(|vpc| vpc.scope.clone()).into();
-    let Snapshot { desired, observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
-    let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, pair).await, pair);
-    let text = if json { as_json(pair, &checks, site.stack()) } else { render(pair, &checks, site.stack()) };
+    let scopes = observer.scopes().await?;
+    let (one, other) =
+        futures::try_join!(path_ends::find(&site.cloud, &scopes, &one), path_ends::find(&site.cloud, &scopes, &other))?;
+    let mesh = mesh(&observer, [&one.vpc, &other.vpc]).await?;
+    let query = PathQuery { ends: [one.end, other.end], traffic: port };
+    let scopes = query.vpcs().map(|vpc| vpc.scope.clone()).into();
+    let Snapshot { desired, mut observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
+    read_prefix_lists(&site.cloud, &mut observed, query.vpcs()).await;
+    let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, query.vpcs()).await, &query);
+    let text = if json { as_json(&query, &checks, site.stack()) } else { render(&query, &checks, site.stack()) };
     let code = match Reachable::of(&checks) {
         _ if !exit_code => 0,
         Reachable::Yes | Reachable::InPart => 0,
@@ -56,30 +63,6 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
 
 /// `--exit-code`: the VPCs cannot reach each other.
 const UNREACHABLE: u8 = 8;
-
-/// Searches VPCs in every scope that peerd reads.
-async fn find(cloud: &AwsCloud, scopes: BTreeSet<Scope>, ids: [&VpcId; 2]) -> Result<BTreeMap<VpcId, Vpc>> {
-    let ids: BTreeSet<VpcId> = ids.into_iter().cloned().collect();
-    let read = |scope: Scope| {
-        let ids = &ids;
-        async move { (cloud.vpcs_by_id(&scope, ids).await, scope) }
-    };
-    let answers: Vec<_> = stream::iter(scopes).map(read).buffered(CONCURRENCY).collect().await;
-    let (mut found, mut unread) = (BTreeMap::new(), Vec::new());
-    for (answer, scope) in answers {
-        match answer {
-            Ok(vpcs) => found.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.id.clone(), vpc))),
-            Err(error) => unread.push(format!("{scope}: {}", chain(&error))),
-        }
-    }
-    match ids.iter().find(|id| !found.contains_key(*id)) {
-        None => Ok(found),
-        Some(id) if unread.is_empty() => {
-            bail!("{id} is in none of the accounts and Regions that peerd reads; `peerd account add ACCOUNT` adds one")
-        }
-        Some(id) => bail!("{id} was not found; these scopes could not be read:\n  {}", unread.join("\n  ")),
-    }
-}
 
 /// A mesh that both VPCs request, or else any mesh: a run reads the policies of all meshes.
 async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
@@ -96,11 +79,26 @@ async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters
     let message = |error: CloudError| chain(&error);
     let mut filters = NetworkFilters::default();
     for vpc in pair {
-        let (acls, groups) = futures::join!(cloud.acls(vpc), cloud.open_groups(vpc));
+        let (subnets, acls, groups) = futures::join!(cloud.subnets(vpc), cloud.acls(vpc), cloud.group_rules(vpc));
+        filters.subnets.insert(vpc.clone(), subnets.map_err(message));
         filters.acls.insert(vpc.clone(), acls.map_err(message));
         filters.groups.insert(vpc.clone(), groups.map_err(message));
     }
     filters
+}
+
+/// Reads the prefix lists that the tables of two VPCs route, except those of gateway endpoints: these are addresses of AWS.
+async fn read_prefix_lists(cloud: &AwsCloud, observed: &mut ObservedState, pair: [&VpcRef; 2]) {
+    let tables = observed.tables.values().filter(|table| pair.contains(&&table.vpc));
+    let routes = tables.flat_map(|table| table.prefix_list_routes.iter().map(|route| (&table.vpc.scope, route)));
+    let lists: BTreeSet<_> = routes
+        .filter(|(_, route)| !route.target.is_endpoint() && !observed.inputs.prefix_lists.contains_key(&route.list))
+        .map(|(scope, route)| (scope.clone(), route.list.clone()))
+        .collect();
+    for (scope, list) in lists {
+        let cidrs = cloud.prefix_list(&scope, &list).await.map_err(|error| chain(&error));
+        observed.inputs.prefix_lists.insert(list, cidrs);
+    }
 }
 
 /// Whether two VPCs can reach each other.
@@ -121,26 +119,41 @@ enum Reachable {
 impl Reachable {
     fn of(checks: &[PathCheck]) -> Self {
         let fails = |check: &&PathCheck| check.result() == CheckResult::Fail;
-        let allows_nothing = |check: &&PathCheck| matches!(check, PathCheck::SecurityGroupsAllow { allowing: 0, .. });
+        let allowing = |check: &PathCheck| match check {
+            PathCheck::SecurityGroupsAllow { allowing, .. } => Some(*allowing),
+            _ => None,
+        };
+        let allowing: Vec<usize> = checks.iter().filter_map(allowing).collect();
         match checks.iter().find(fails) {
             Some(check) if check.is_unknown() => Self::Unknown,
             Some(_) => Self::No,
-            None if checks.iter().filter(allows_nothing).count() == 2 => Self::NotAllowed,
+            None if !allowing.is_empty() && allowing.iter().all(|count| *count == 0) => Self::NotAllowed,
             None if checks.iter().any(PathCheck::is_unknown) => Self::Unknown,
-            None if checks.iter().any(|check| check.result() == CheckResult::Warn) => Self::InPart,
+            None if checks.iter().any(PathCheck::is_restriction) => Self::InPart,
             None => Self::Yes,
         }
     }
 
-    fn sentence(self, one: &VpcRef, other: &VpcRef) -> String {
-        match self {
-            Self::Yes => format!("{one} and {other} can reach each other"),
-            Self::InPart => format!("{one} and {other} can reach each other, with restrictions"),
-            Self::No => format!("{one} and {other} cannot reach each other"),
-            Self::NotAllowed => {
+    fn sentence(self, query: &PathQuery) -> String {
+        let [one, other] = &query.ends;
+        let how = match self {
+            Self::Yes => "can",
+            Self::InPart => "can in part",
+            Self::No => "cannot",
+            Self::NotAllowed | Self::Unknown => "may or may not",
+        };
+        match (&query.traffic, self) {
+            (Some(traffic), Self::NotAllowed) => {
+                format!("{one} is routed to {other}, where no security group allows {traffic}")
+            }
+            (Some(traffic), _) => format!("{one} {how} reach {other} on {traffic}"),
+            (None, Self::Yes) => format!("{one} and {other} can reach each other"),
+            (None, Self::InPart) => format!("{one} and {other} can reach each other, with restrictions"),
+            (None, Self::No) => format!("{one} and {other} cannot reach each other"),
+            (None, Self::NotAllowed) => {
                 format!("{one} and {other} are routed to each other, and no security group of either allows the other")
             }
-            Self::Unknown => format!("whether {one} and {other} can reach each other is unknown"),
+            (None, Self::Unknown) => format!("whether {one} and {other} can reach each other is unknown"),
         }
     }
 
@@ -155,8 +168,8 @@ impl Reachable {
 }
 
 /// The verdict with the first failed check, and then every check.
-fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
-    let mut text = Reachable::of(checks).sentence(one, other) + "\n";
+fn render(query: &PathQuery, checks: &[PathCheck], stack: &str) -> String {
+    let mut text = Reachable::of(checks).sentence(query) + "\n";
     if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
         let remedy = first.remedy(stack).unwrap_or_default();
         text += &format!("blocking: {}\n  fix: {remedy}\n", first.message());
@@ -164,7 +177,7 @@ fn render([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> Stri
     text + &checks::lines(&checks.iter().map(|check| check.render(stack)).collect::<Vec<_>>())
 }
 
-fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> String {
+fn as_json(query: &PathQuery, checks: &[PathCheck], stack: &str) -> String {
     let reachable = Reachable::of(checks).word();
     let with_data = |check: &PathCheck| {
         let mut object = json!(check.render(stack));
@@ -172,7 +185,15 @@ fn as_json([one, other]: [&VpcRef; 2], checks: &[PathCheck], stack: &str) -> Str
         object
     };
     let checks: Vec<_> = checks.iter().map(with_data).collect();
-    format!("{}\n", json!({"vpcs": [one, other], "reachable": reachable, "checks": checks}))
+    let addresses = query.ends.each_ref().map(|end| end.host.as_ref().map(|host| host.address));
+    let answer = json!({
+        "vpcs": query.vpcs(),
+        "addresses": addresses,
+        "traffic": query.traffic,
+        "reachable": reachable,
+        "checks": checks,
+    });
+    format!("{answer}\n")
 }
 
 #[cfg(test)]
@@ -183,14 +204,20 @@ mod tests {
     fn the_first_failed_check_is_shown_before_all_checks() {
         let vpc = |id: &str| VpcRef::new("111111111111/us-east-1".parse().unwrap(), id.parse().unwrap());
         let (a, b) = (vpc("vpc-a"), vpc("vpc-b"));
-        let allow =
-            |allowing| PathCheck::SecurityGroupsAllow { vpc: a.id.clone(), peer: b.id.clone(), allowing, groups: 2 };
-        let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0)];
-        assert!(render([&a, &b], &checks, "peerd").contains("can reach each other, with restrictions"));
+        let query = PathQuery::between([&a, &b]);
+        let allow = |allowing| PathCheck::SecurityGroupsAllow {
+            vpc: a.id.clone(),
+            peer: b.id.clone(),
+            traffic: None,
+            allowing,
+            groups: 2,
+        };
+        let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0), allow(1)];
+        assert!(render(&query, &checks, "peerd").contains("can reach each other, with restrictions"));
         checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap() });
         let remedy = "wait: the next run requests it; see `peerd history prod`";
         assert_eq!(
-            render([&a, &b], &checks, "peerd"),
+            render(&query, &checks, "peerd"),
             format!(
                 "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
                  blocking: they have no peering\n  fix: {remedy}\n\
@@ -200,7 +227,7 @@ mod tests {
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )
         );
-        let json: serde_json::Value = serde_json::from_str(&as_json([&a, &b], &checks, "peerd")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&as_json(&query, &checks, "peerd")).unwrap();
         assert_eq!(json["reachable"], "no");
         let check = &json["checks"][2];
         assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));

@@ -26,6 +26,7 @@ mod mesh;
 #[cfg(feature = "aws")]
 mod online;
 #[cfg(feature = "aws")]
+mod path_ends;
 mod plan;
 mod progress;
 #[cfg(feature = "aws")]

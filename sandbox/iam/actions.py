@@ -32,6 +32,8 @@ EC2_ACTIONS: Mapping[str, Mapping[str, Keys]] = {
     "ec2:DescribeSecurityGroups": _READ,
     "ec2:DescribeSecurityGroupRules": _READ,
     "ec2:DescribeNetworkAcls": _READ,
+    "ec2:DescribeSubnets": _READ,
+    "ec2:DescribeNetworkInterfaces": _READ,
     "ec2:DescribeRegions": _READ,
     "ec2:DescribeVpcAttribute": {"vpc": _VPC, "": ("ec2:Region",)},
     "ec2:GetManagedPrefixListEntries": {"prefix-list": RESOURCE_TAGS, "": ("ec2:Region",)},

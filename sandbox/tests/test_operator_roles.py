@@ -36,6 +36,8 @@ READS = {
     "ec2:DescribeSecurityGroups": "*",
     "ec2:DescribeSecurityGroupRules": "*",
     "ec2:DescribeNetworkAcls": "*",
+    "ec2:DescribeSubnets": "*",
+    "ec2:DescribeNetworkInterfaces": "*",
     "ec2:DescribeRegions": "*",
     "ec2:DescribeVpcAttribute": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1",
     "ec2:GetManagedPrefixListEntries": f"arn:aws:ec2:{REGION}:aws:prefix-list/pl-1",

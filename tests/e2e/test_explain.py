@@ -2,6 +2,8 @@
 
 import ipaddress
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
@@ -46,7 +48,7 @@ def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_
     (acl,) = [it["NetworkAclId"] for it in acls["NetworkAcls"]]
     rule = {"NetworkAclId": acl, "RuleNumber": 1, "Egress": False}
     world.ec2(one).create_network_acl_entry(**rule, CidrBlock=block, Protocol="-1", RuleAction="deny")
-    text = f"{acl} of 1 subnets of {one.id} denies traffic from {block} of {two.id}"
+    text = f"rule 1 of {acl} (1 subnet of {one.id}) denies traffic from {block} of {two.id}"
     assert failed_checks(peerd, one, two) == [text]
     world.ec2(one).delete_network_acl_entry(**rule)
     world.ec2(one).delete_subnet(SubnetId=subnet["Subnet"]["SubnetId"])
@@ -59,6 +61,50 @@ def test_two_members_reach_each_other_until_a_route_is_missing_or_a_network_acl_
     assert result.code == 8
     assert f"cannot reach each other\nblocking: {table} of {one.id} has no route to {block}\n" in result.out
     world.sweep_until_connected(one, two)
+
+
+@contextmanager
+def network_interface(world: World, vpc: Vpc, group: str) -> Iterator[tuple[str, str]]:
+    """Creates a subnet with a network interface, and yields the interface's id and its address."""
+    ec2 = world.ec2(vpc)
+    block = str(next(ipaddress.ip_network(next(iter(world.view(vpc).blocks))).subnets(new_prefix=24)))
+    subnet = ec2.create_subnet(VpcId=vpc.id, CidrBlock=block)["Subnet"]["SubnetId"]
+    made = ec2.create_network_interface(SubnetId=subnet, Groups=[group])["NetworkInterface"]
+    try:
+        yield made["NetworkInterfaceId"], made["PrivateIpAddress"]
+    finally:
+        ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+        ec2.delete_subnet(SubnetId=subnet)
+
+
+def test_explain_follows_a_packet_from_address_to_address(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, AWAY, mesh=mesh)
+    world.until_settled(one, two)
+    ours, theirs = (create_group(world, vpc, allow=None) for vpc in (one, two))
+
+    def ask(*arguments: str) -> dict[str, Any]:
+        return json.loads(peerd.ok("explain", *arguments, *STACK_OPTIONS, "--json"))
+
+    with (
+        network_interface(world, one, ours.id) as (client, source),
+        network_interface(world, two, theirs.id) as (server, target),
+    ):
+        https = ask(source, target, "--port", "tcp/443")
+        refused = f"no security group of {server} ({theirs.id}) allows tcp/443 from {source}"
+        assert [it["text"] for it in https["checks"] if it["result"] == "fail"] == [refused]
+
+        theirs.allow(f"tcp/443 {source}/32")
+        https = ask(client, server, "--port", "tcp/443")
+        assert https["reachable"] == "yes" and https["traffic"] == "tcp/443"
+        assert https["addresses"] == [source, target]
+        assert ask(source, target, "--port", "tcp/22")["reachable"] == "no"
+        assert ask(one.id, target, "--port", "tcp/443")["reachable"] == "yes"
+
+        world.ec2(two).create_tags(Resources=[two.id], Tags=[{"Key": "Name", "Value": f"billing-{mesh}"}])
+        assert ask(source, f"billing-{mesh}")["vpcs"][1]["id"] == two.id
+    nowhere = peerd.run("explain", source, "203.0.113.9", *STACK_OPTIONS)
+    assert nowhere.code == 1 and "203.0.113.9 is in none of the accounts and Regions" in nowhere.err
 
 
 def test_explain_looks_at_longer_routes_and_at_peerings_of_others(

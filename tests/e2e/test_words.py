@@ -233,7 +233,7 @@ def test_errors_of_the_operators_own_making(
         "missing file": ["plan", "--file", str(tmp_path / "none.toml")],
         "bad mesh name": ["mesh", "declare", "pro d"],
         "bad policy": ["mesh", "declare", "prod", "--policy", "-"],
-        "bad VPC": ["explain", "vpc-1", "web"],
+        "bad VPC": ["explain", "vpc-1", "vpc-!"],
         "bad plan": ["apply", "-", *STACK_OPTIONS],
     }.items():
         assert run_command(*command, stdin='{"topology": "ring"}') == snapshot(name=name)

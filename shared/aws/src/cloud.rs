@@ -50,7 +50,7 @@ impl AwsCloud {
         self.sessions.of(scope).await
     }
 
-    async fn filtered_vpcs(&self, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Vpc>, CloudError> {
+    pub(crate) async fn filtered_vpcs(&self, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Vpc>, CloudError> {
         let call = format!("DescribeVpcs in {scope}");
         let ec2 = self.ec2(scope, Bucket::Read("DescribeVpcs")).await;
         let mine = filter("owner-id", [scope.account.as_str()]);

@@ -23,6 +23,9 @@ pub enum Malformed {
     /// A CIDR block is invalid.
     #[error("AWS's answer has an invalid CIDR block")]
     Cidr(#[from] cidr::CidrError),
+    /// An IP address is invalid.
+    #[error("AWS's answer has an invalid IP address")]
+    Address(#[from] std::net::AddrParseError),
 }
 
 /// Returns a field that AWS always provides.
@@ -123,8 +126,10 @@ pub fn route_table(scope: &Scope, table: &SdkRouteTable) -> Result<Option<RouteT
     let prefix_list_routes =
         table.routes().iter().filter_map(|r| list_route(r).transpose()).collect::<Result<_, _>>()?;
     let main = table.associations().iter().any(|association| association.main() == Some(true));
+    let subnets =
+        table.associations().iter().filter_map(|association| association.subnet_id()).map(str::to_owned).collect();
     let (id, tags) = (required(table.route_table_id(), "routeTableId")?.parse()?, tags(table.tags()));
-    Ok(Some(RouteTable { id, vpc, is_edge_associated, main, tags, routes, prefix_list_routes }))
+    Ok(Some(RouteTable { id, vpc, is_edge_associated, main, subnets, tags, routes, prefix_list_routes }))
 }
 
 /// Converts a route to a CIDR block. Returns none for a route to a prefix list.

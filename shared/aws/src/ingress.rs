@@ -59,7 +59,7 @@ pub fn rule(scope: &Scope, rule: &SecurityGroupRule) -> Result<Option<IngressRul
 
 /// Converts a protocol and ports. EC2 returns the well-known protocols by name, ICMP types and codes as ports, and -1
 /// for all of them (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>).
-fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) -> Traffic {
+pub fn traffic(protocol: &str, first: Option<i32>, last: Option<i32>, from: &IpNet) -> Traffic {
     let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
     let every = (first.unwrap_or(-1), last.unwrap_or(-1)) == (-1, -1);
     match (protocol, port(first), port(last)) {

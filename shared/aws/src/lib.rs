@@ -39,6 +39,7 @@ pub use environment::{Environment, EnvironmentError};
 pub use examine::Examined;
 pub use function::SystemClock;
 pub use hub::Hub;
+pub use network_filters::InterfaceAddress;
 pub use organizations::OrganizationsApi;
 pub use queue::{QueueWithDlq, SqsQueue};
 pub use runs::PastRun;

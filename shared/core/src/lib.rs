@@ -24,9 +24,12 @@ pub mod invariants;
 pub mod lint;
 pub mod map;
 pub mod network_acl;
+pub mod network_filters;
 pub mod observed;
 pub mod organization;
 pub mod path_check;
+mod path_check_text;
+pub mod path_query;
 pub mod permission;
 pub mod planner;
 pub mod policy;
@@ -57,14 +60,16 @@ pub use ingress::{Ingress, IngressRule, SecurityGroup};
 pub use invariants::Invariant;
 pub use map::Map;
 pub use network_acl::{NetworkAcl, NetworkAclRule};
+pub use network_filters::{GroupRule, GroupRulePeer, GroupRules, NetworkFilters, Subnet};
 pub use observed::{
     DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PlannerInputs, PrefixListRoute, Route, RouteTable,
     RouteTarget, RunEffects, Vpc,
 };
 pub use organization::{Organization, Placement};
 pub use path_check::PathCheck;
+pub use path_query::{Host, NetworkInterface, PathEnd, PathQuery};
 pub use permission::{Permission, Traffic};
-pub use planner::{NetworkFilters, explain, plan};
+pub use planner::{explain, plan};
 pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
 pub use report::{InputRequest, Report, Wait};

@@ -6,13 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::cidr::{CidrSet, IpNet};
-use crate::ids::{
-    AccountId, Deployment, MeshName, Pair, PeeringId, PrefixListId, RouteTableId, Scope, SecurityGroupId, VpcRef,
-};
+use crate::cidr::CidrSet;
+use crate::ids::{AccountId, Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
 use crate::quotas::Quotas;
-pub use crate::route_table::{PrefixListRoute, Route, RouteTable, RouteTarget};
+pub use crate::route_table::{PrefixListRoute, PrefixLists, Route, RouteTable, RouteTarget};
 use crate::run_history::RunHistory;
 use crate::seal::Seals;
 use crate::tags::{self, Tags};
@@ -255,7 +253,7 @@ pub struct PlannerInputs {
     /// The quotas of scopes, or why they could not be read.
     pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
     /// The CIDR blocks of prefix lists, or why they could not be read.
-    pub prefix_lists: BTreeMap<PrefixListId, Result<BTreeSet<IpNet>, String>>,
+    pub prefix_lists: PrefixLists,
     /// What earlier runs of the mesh created and removed.
     pub run_history: Option<RunHistory>,
 }

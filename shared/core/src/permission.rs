@@ -39,6 +39,27 @@ impl Traffic {
             _ => None,
         }
     }
+
+    /// Whether both include some of the same packets. Of traffic in AWS's words that is not known: then they do.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_unclear = |one: &Self| matches!(one, Self::All | Self::Other(_));
+        is_unclear(self) || is_unclear(other) || self.and(other).is_some()
+    }
+
+    /// Whether it includes every packet of the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        *self == Self::All || self.and(other).as_ref() == Some(other)
+    }
+
+    /// The traffic that answers it: to a port that a client's operating system chose
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html#nacl-ephemeral-ports>).
+    pub fn replies(&self) -> Self {
+        match self {
+            Self::Tcp(..) => Self::Tcp(1024, u16::MAX),
+            Self::Udp(..) => Self::Udp(1024, u16::MAX),
+            other => other.clone(),
+        }
+    }
 }
 
 /// The traffic that the tags of a security group request.

@@ -14,6 +14,8 @@ mod peerings;
 mod policy_conflicts;
 mod quotas;
 mod reachability;
+mod reachable_filters;
+mod reachable_routes;
 mod routes;
 mod security_group_findings;
 mod security_groups;
@@ -27,7 +29,7 @@ mod unreadable_scopes;
 mod wanted_pairs;
 
 pub use context::PlanContext;
-pub use reachability::{ExplainedPair, NetworkFilters, explain, explain_all};
+pub use reachability::{ExplainedPair, explain, explain_all};
 
 use crate::action::Plan;
 use crate::desired::DesiredState;

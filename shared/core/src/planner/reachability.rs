@@ -1,54 +1,48 @@
 //! Why two VPCs can or cannot reach each other: the conditions in the order in which one depends on the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::context::PlanContext;
 use super::wanted_pairs::{self, PairState, WantedPair};
+use super::{reachable_filters, reachable_routes};
 use crate::check::CheckResult;
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::DesiredState;
 use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
-use crate::network_acl::{NetworkAcl, Verdict};
-use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTable, RouteTarget};
+use crate::network_filters::NetworkFilters;
+use crate::observed::{ObservedState, Peering, PeeringStatus, RouteTable};
 use crate::path_check::PathCheck;
+use crate::path_query::{Host, NetworkInterface, PathEnd, PathQuery};
 use crate::policy::{Mode, Topology};
 use crate::tags::MeshTag;
-
-/// The filters in front of the subnets and network interfaces of VPCs. peerd reads them only to explain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NetworkFilters {
-    /// The network ACLs of each VPC, or why they could not be read.
-    pub acls: BTreeMap<VpcRef, Result<Vec<NetworkAcl>, String>>,
-    /// The CIDR blocks that each security group of a VPC allows for any traffic, or why they could not be read.
-    pub groups: BTreeMap<VpcRef, Result<BTreeMap<String, CidrSet>, String>>,
-}
 
 /// Explains a pair. Each check depends on those before it; the first that fails is the first to fix.
 pub fn explain(
     desired: &DesiredState,
     observed: &ObservedState,
     filters: &NetworkFilters,
-    [a, b]: [&VpcRef; 2],
+    query: &PathQuery,
 ) -> Vec<PathCheck> {
     let context = PlanContext::new(desired, observed);
+    let [a, b] = query.vpcs();
     let Some(pair) = Pair::of(a, b) else { return vec![PathCheck::SameVpc] };
     let pairs = wanted_pairs::find_wanted_pairs(&context);
     let (_, report) = super::plan(desired, observed);
     let inputs = Explanation { context: &context, filters, findings: &report.findings };
-    explain_pair(&pair, pairs.iter().find(|wanted| wanted.pair == pair), &inputs)
+    explain_pair(&pair, query, pairs.iter().find(|wanted| wanted.pair == pair), &inputs)
 }
 
 /// What explains a pair: the context, the network filters, and what the planner reports.
-struct Explanation<'a> {
-    context: &'a PlanContext<'a>,
-    filters: &'a NetworkFilters,
-    findings: &'a BTreeSet<Finding>,
+pub(super) struct Explanation<'a> {
+    pub context: &'a PlanContext<'a>,
+    pub filters: &'a NetworkFilters,
+    pub findings: &'a BTreeSet<Finding>,
 }
 
 impl Explanation<'_> {
     /// Why the planner adds no route to a CIDR block in a table.
-    fn why_no_route(&self, table: &RouteTable, to: &IpNet, pair: &Pair) -> Option<Box<Finding>> {
+    pub fn why_no_route(&self, table: &RouteTable, to: &IpNet, pair: &Pair) -> Option<Box<Finding>> {
         let is_it = |finding: &&Finding| match finding {
             Finding::RouteOverlap { table: of, cidr, .. }
             | Finding::OverlapsOwnVpc { table: of, cidr, .. }
@@ -86,43 +80,121 @@ pub fn explain_all<'a>(context: &PlanContext<'a>) -> Vec<ExplainedPair<'a>> {
     let (filters, findings) = Default::default();
     let inputs = Explanation { context, filters: &filters, findings: &findings };
     let explained = |wanted: WantedPair<'a>| {
-        let checks = explain_pair(&wanted.pair, Some(&wanted), &inputs);
+        let query = PathQuery::between(wanted.pair.ends());
+        let checks = explain_pair(&wanted.pair, &query, Some(&wanted), &inputs);
         let peering = if let PairState::Usable(peering) = wanted.state { Some(peering) } else { None };
         ExplainedPair { state: wanted.state.word(), pair: wanted.pair, meshes: wanted.meshes, peering, checks }
     };
     wanted_pairs::find_wanted_pairs(context).into_iter().map(explained).collect()
 }
 
-fn explain_pair(pair: &Pair, wanted: Option<&WantedPair<'_>>, inputs: &Explanation<'_>) -> Vec<PathCheck> {
-    let Explanation { context, filters, .. } = *inputs;
-    let mut checks = pair.ends().map(|vpc| check_visible(vpc, context)).to_vec();
-    if checks.iter().any(|check| check.result() != CheckResult::Pass) {
-        return checks;
+fn explain_pair(
+    pair: &Pair,
+    query: &PathQuery,
+    wanted: Option<&WantedPair<'_>>,
+    inputs: &Explanation<'_>,
+) -> Vec<PathCheck> {
+    let context = inputs.context;
+    let wanted = wanted.filter(|wanted| !wanted.meshes.is_empty());
+    let other = if wanted.is_none() { foreign_peering(pair, context) } else { None };
+    let mut checks = check_meshes(pair, other.is_none(), context);
+    match (wanted, other) {
+        (Some(wanted), _) => checks.push(check_peering(wanted, context)),
+        (None, Some(peering)) => {
+            checks.push(PathCheck::ForeignPeering { peering: peering.id.clone(), mesh: None, is_active: true });
+        }
+        (None, None) => return checks,
     }
-    let common = &context.meshes_of(pair.requester()) & &context.meshes_of(pair.accepter());
-    checks.extend(check_common_mesh(pair, &common, context));
-    if common.is_empty() {
-        return checks;
+    let link = Link::of(wanted, other);
+    let path = Path { query, link: link.as_ref(), meshes: wanted.map(|wanted| &wanted.meshes), inputs };
+    let [a, b] = &query.ends;
+    checks.extend([a, b].into_iter().filter_map(check_interface));
+    for (end, peer) in [(a, b), (b, a)] {
+        checks.extend(reachable_routes::check(&path, end, peer));
     }
-    checks.extend(check_admission(pair, &common, context));
-    let Some(wanted) = wanted.filter(|wanted| !wanted.meshes.is_empty()) else { return checks };
-    checks.push(check_peering(wanted, context));
-    for (vpc, peer) in pair.directions() {
-        checks.extend(check_routes(wanted, vpc, peer, inputs));
-    }
-    for (vpc, peer) in pair.directions() {
-        let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
-        checks.extend(check_network_acls(vpc, &cidrs, peer, filters));
-        checks.extend(check_security_groups(vpc, &cidrs, peer, filters));
+    for (end, peer) in [(a, b), (b, a)] {
+        checks.extend(reachable_filters::check(&path, end, peer));
     }
     checks
 }
 
-fn check_visible(vpc: &VpcRef, context: &PlanContext<'_>) -> PathCheck {
+/// The peering that carries packets, if there is one.
+pub(super) struct Link<'a> {
+    /// The peering.
+    pub peering: &'a Peering,
+    /// The pair that a mesh wants, if peerd manages the peering.
+    pub managed: Option<&'a WantedPair<'a>>,
+}
+
+impl<'a> Link<'a> {
+    fn of(wanted: Option<&'a WantedPair<'a>>, other: Option<&'a Peering>) -> Option<Self> {
+        match wanted.map(|wanted| &wanted.state) {
+            Some(PairState::Usable(peering)) => Some(Self { peering, managed: wanted }),
+            Some(PairState::Foreign(peering)) if peering.status == PeeringStatus::Active => {
+                Some(Self { peering, managed: None })
+            }
+            Some(_) => None,
+            None => other.map(|peering| Self { peering, managed: None }),
+        }
+    }
+}
+
+/// A path, with what its checks need.
+pub(super) struct Path<'a> {
+    pub query: &'a PathQuery,
+    pub link: Option<&'a Link<'a>>,
+    /// The meshes that connect the two VPCs; none if only a peering does that peerd does not own.
+    pub meshes: Option<&'a BTreeSet<MeshName>>,
+    pub inputs: &'a Explanation<'a>,
+}
+
+impl Path<'_> {
+    /// The CIDR blocks of an end that are routed: those that it advertises to the meshes, or all.
+    pub fn cidrs(&self, end: &PathEnd) -> CidrSet {
+        match self.meshes {
+            Some(meshes) => self.inputs.context.advertised_cidrs(&end.vpc, meshes),
+            None => end.cidrs.clone(),
+        }
+    }
+}
+
+/// An active peering of the pair that peerd does not manage.
+fn foreign_peering<'a>(pair: &Pair, context: &PlanContext<'a>) -> Option<&'a Peering> {
+    let connects = |peering: &&Peering| peering.pair().as_ref() == Some(pair) && !context.manages(peering);
+    let mut peerings = context.observed.peerings.values().filter(connects);
+    peerings.find(|peering| peering.status == PeeringStatus::Active)
+}
+
+/// Why meshes connect the pair, or do not. `decisive` if no other peering connects it.
+fn check_meshes(pair: &Pair, decisive: bool, context: &PlanContext<'_>) -> Vec<PathCheck> {
+    let mut checks = pair.ends().map(|vpc| check_visible(vpc, decisive, context)).to_vec();
+    if checks.iter().any(|check| check.result() != CheckResult::Pass) {
+        return checks;
+    }
+    let common = &context.meshes_of(pair.requester()) & &context.meshes_of(pair.accepter());
+    checks.extend(check_common_mesh(pair, &common, decisive, context));
+    if !common.is_empty() {
+        checks.extend(check_admission(pair, &common, decisive, context));
+    }
+    checks
+}
+
+fn check_interface(end: &PathEnd) -> Option<PathCheck> {
+    let Host { address, interface } = end.host.as_ref()?;
+    let (vpc, address) = (end.vpc.id.clone(), *address);
+    Some(match interface {
+        Some(NetworkInterface { id, subnet, .. }) => {
+            PathCheck::InterfaceFound { vpc, address, interface: id.clone(), subnet: subnet.clone() }
+        }
+        None => PathCheck::NoInterface { vpc, address },
+    })
+}
+
+fn check_visible(vpc: &VpcRef, decisive: bool, context: &PlanContext<'_>) -> PathCheck {
     let (vpc, scope) = (vpc.clone(), vpc.scope.clone());
     match context.observed.scopes.get(&scope) {
         Some(Ok(())) if context.is_present(&vpc) => PathCheck::VpcRead { vpc },
-        Some(Ok(())) => PathCheck::VpcNotTagged { vpc },
+        Some(Ok(())) => PathCheck::VpcNotTagged { vpc, decisive },
         Some(Err(error)) => {
             PathCheck::UnreadableScope { scope, role: context.desired.role.clone(), error: error.clone() }
         }
@@ -130,22 +202,32 @@ fn check_visible(vpc: &VpcRef, context: &PlanContext<'_>) -> PathCheck {
     }
 }
 
-fn check_common_mesh(pair: &Pair, common: &BTreeSet<MeshName>, context: &PlanContext<'_>) -> Vec<PathCheck> {
+fn check_common_mesh(
+    pair: &Pair,
+    common: &BTreeSet<MeshName>,
+    decisive: bool,
+    context: &PlanContext<'_>,
+) -> Vec<PathCheck> {
     if !common.is_empty() {
         return vec![PathCheck::CommonMeshes { meshes: common.clone() }];
     }
     let tag = |vpc: &VpcRef| context.observed.vpcs.get(vpc).map(|vpc| MeshTag::of(&vpc.tags)).unwrap_or_default();
     let invalid_names = pair.ends().into_iter().flat_map(|vpc| {
-        tag(vpc).malformed.into_iter().map(|name| PathCheck::InvalidMeshName { vpc: vpc.id.clone(), name })
+        tag(vpc).malformed.into_iter().map(|name| PathCheck::InvalidMeshName { vpc: vpc.id.clone(), name, decisive })
     });
     let (vpcs, requested) = (pair.ends().map(|vpc| vpc.id.clone()), pair.ends().map(|vpc| tag(vpc).meshes));
-    invalid_names.chain([PathCheck::NoCommonMesh { vpcs, requested }]).collect()
+    invalid_names.chain([PathCheck::NoCommonMesh { vpcs, requested, decisive }]).collect()
 }
 
 /// Which of the common meshes connect the pair, and why the others do not.
-fn check_admission(pair: &Pair, common: &BTreeSet<MeshName>, context: &PlanContext<'_>) -> Vec<PathCheck> {
+fn check_admission(
+    pair: &Pair,
+    common: &BTreeSet<MeshName>,
+    decisive: bool,
+    context: &PlanContext<'_>,
+) -> Vec<PathCheck> {
     let connecting = context.connecting_meshes(pair);
-    let decisive = connecting.is_empty();
+    let decisive = decisive && connecting.is_empty();
     let mut checks = Vec::new();
     if !connecting.is_empty() {
         checks.push(PathCheck::ConnectedBy { meshes: connecting.clone() });
@@ -166,7 +248,7 @@ fn check_admission(pair: &Pair, common: &BTreeSet<MeshName>, context: &PlanConte
 }
 
 /// A mesh that wants a pair, for commands that need one.
-fn any_mesh(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> MeshName {
+pub(super) fn any_mesh(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> MeshName {
     wanted.meshes.first().unwrap_or(&context.desired.mesh).clone()
 }
 
@@ -178,131 +260,10 @@ fn check_peering(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> PathChec
         PairState::Overlapping(ours, theirs) => PathCheck::CidrOverlap { ours: *ours, theirs: *theirs },
         PairState::Foreign(peering) => {
             let is_active = peering.status == PeeringStatus::Active;
-            PathCheck::ForeignPeering { peering: peering.id.clone(), mesh, is_active }
+            PathCheck::ForeignPeering { peering: peering.id.clone(), mesh: Some(mesh), is_active }
         }
         PairState::Failed(peering) => {
             PathCheck::FailedPeering { peering: peering.id.clone(), error: peering.message.clone() }
         }
     }
-}
-
-/// The route tables of a VPC, towards a peer.
-fn check_routes(wanted: &WantedPair<'_>, vpc: &VpcRef, peer: &VpcRef, inputs: &Explanation<'_>) -> Vec<PathCheck> {
-    let context = inputs.context;
-    let (peering, is_foreign) = match wanted.state {
-        PairState::Usable(peering) => (peering, false),
-        PairState::Foreign(peering) if peering.status == PeeringStatus::Active => (peering, true),
-        _ => return Vec::new(),
-    };
-    let cidrs = context.advertised_cidrs(peer, &wanted.meshes);
-    let mut checks = check_admitted_cidrs(peer, &wanted.meshes, &cidrs, context);
-    if cidrs.is_empty() {
-        checks.push(PathCheck::NothingAdvertised { peer: peer.id.clone() });
-        return checks;
-    }
-    let target = RouteTarget::Peering(peering.id.clone());
-    let mut complete = 0;
-    let tables: Vec<&RouteTable> = context.observed.tables_of(vpc).collect();
-    for table in &tables {
-        let (id, vpc) = (table.id.clone(), vpc.id.clone());
-        if !is_foreign && !context.is_managed_table(table, &wanted.meshes) {
-            checks.push(PathCheck::UnmanagedTable { table: id, vpc });
-            continue;
-        }
-        let found = |cidr: &IpNet| table.created_route(cidr).or_else(|| table.propagated_route(cidr));
-        let leads_there = |cidr: &IpNet| found(cidr).is_some_and(|route| route.target == target);
-        let wrong: Vec<&IpNet> = cidrs.iter().filter(|cidr| !leads_there(cidr)).collect();
-        let diverted = diverted_parts(table, &cidrs, &target);
-        complete += usize::from(wrong.is_empty() && diverted.is_empty());
-        checks.extend(wrong.into_iter().map(|cidr| match found(cidr) {
-            None if is_foreign => {
-                let (table, vpc, peering) = (id.clone(), vpc.clone(), peering.id.clone());
-                PathCheck::NoRouteOverForeign { table, vpc, cidr: *cidr, peering }
-            }
-            route => {
-                let why = inputs.why_no_route(table, cidr, &wanted.pair);
-                PathCheck::of_route(id.clone(), vpc.clone(), *cidr, route, any_mesh(wanted, context), why)
-            }
-        }));
-        checks.extend(diverted.into_iter().map(|(part, cidr, target)| PathCheck::PartRoutedElsewhere {
-            table: id.clone(),
-            vpc: vpc.clone(),
-            part,
-            cidr,
-            target,
-        }));
-    }
-    if complete > 0 {
-        let (vpc, peer, tables) = (vpc.id.clone(), peer.id.clone(), tables.len());
-        checks.push(PathCheck::CompleteTables { vpc, peer, complete, tables });
-    }
-    checks
-}
-
-/// The routes of a table that lead parts of CIDR blocks elsewhere, whatever created them: EC2 uses the route with the longest prefix
-/// (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html#route-tables-priority>).
-fn diverted_parts(table: &RouteTable, cidrs: &CidrSet, target: &RouteTarget) -> Vec<(IpNet, IpNet, String)> {
-    let part_of = |part: &IpNet| cidrs.iter().find(|cidr| cidr.contains(part) && *cidr != part).copied();
-    let elsewhere = table.routes.iter().filter(|route| route.target != *target);
-    elsewhere
-        .filter_map(|route| Some((route.destination, part_of(&route.destination)?, route.target.to_string())))
-        .collect()
-}
-
-/// The CIDR blocks of a peer that none of the meshes admits.
-fn check_admitted_cidrs(
-    peer: &VpcRef,
-    meshes: &BTreeSet<MeshName>,
-    admitted: &CidrSet,
-    context: &PlanContext<'_>,
-) -> Vec<PathCheck> {
-    let rejected = meshes.iter().flat_map(|mesh| context.rejected_advertisements(peer, mesh));
-    let rejected: BTreeSet<IpNet> = rejected
-        .filter_map(|finding| match finding {
-            Finding::CidrNotAdmitted { cidr, .. } if !admitted.covers(&cidr) => Some(cidr),
-            _ => None,
-        })
-        .collect();
-    rejected.into_iter().map(|cidr| PathCheck::CidrNotAdmitted { peer: peer.id.clone(), cidr }).collect()
-}
-
-/// The network ACLs of a VPC, towards the CIDR blocks of a peer.
-fn check_network_acls(vpc: &VpcRef, cidrs: &CidrSet, peer: &VpcRef, filters: &NetworkFilters) -> Vec<PathCheck> {
-    match filters.acls.get(vpc) {
-        None => Vec::new(),
-        Some(Err(error)) => vec![PathCheck::UnreadableNetworkAcls { vpc: vpc.id.clone(), error: error.clone() }],
-        Some(Ok(acls)) => {
-            let used = acls.iter().filter(|acl| acl.subnets > 0);
-            used.flat_map(|acl| check_network_acl(acl, vpc, cidrs, peer)).collect()
-        }
-    }
-}
-
-fn check_network_acl(acl: &NetworkAcl, vpc: &VpcRef, cidrs: &CidrSet, peer: &VpcRef) -> Vec<PathCheck> {
-    let mut checks = Vec::new();
-    for egress in [false, true] {
-        for cidr in cidrs.iter() {
-            let all = match acl.passage(cidr, egress) {
-                Verdict::Allowed => continue,
-                Verdict::Partial => false,
-                Verdict::Denied => true,
-            };
-            let (acl, subnets, cidr) = (acl.id.clone(), acl.subnets, *cidr);
-            let (vpc, peer) = (vpc.id.clone(), peer.id.clone());
-            checks.push(PathCheck::NetworkAclDenies { acl, subnets, vpc, peer, cidr, egress, all });
-        }
-    }
-    checks
-}
-
-/// The security groups of a VPC, towards the CIDR blocks of a peer.
-fn check_security_groups(vpc: &VpcRef, cidrs: &CidrSet, peer: &VpcRef, filters: &NetworkFilters) -> Option<PathCheck> {
-    let (id, peer) = (vpc.id.clone(), peer.id.clone());
-    Some(match filters.groups.get(vpc)? {
-        Err(error) => PathCheck::UnreadableSecurityGroups { vpc: id, error: error.clone() },
-        Ok(groups) => {
-            let allowing = groups.values().filter(|allowed| allowed.first_overlap(cidrs).is_some()).count();
-            PathCheck::SecurityGroupsAllow { vpc: id, peer, allowing, groups: groups.len() }
-        }
-    })
 }

@@ -89,6 +89,7 @@ impl CloudRead for Canned {
             vpc: vpc(),
             is_edge_associated,
             main,
+            subnets: BTreeSet::new(),
             tags,
             routes,
             prefix_list_routes: Vec::new(),

@@ -21,9 +21,17 @@ impl Aws {
     pub fn create_table(&mut self, by: Actor, id: &RouteTableId, vpc: &VpcRef, is_edge_associated: bool) {
         let now = self.executor.now();
         let main = !self.tables().any(|table| table.vpc == *vpc);
-        let (tags, routes, prefix_list_routes) = Default::default();
-        let table =
-            RouteTable { id: id.clone(), vpc: vpc.clone(), is_edge_associated, main, tags, routes, prefix_list_routes };
+        let (subnets, tags, routes, prefix_list_routes) = Default::default();
+        let table = RouteTable {
+            id: id.clone(),
+            vpc: vpc.clone(),
+            is_edge_associated,
+            main,
+            subnets,
+            tags,
+            routes,
+            prefix_list_routes,
+        };
         self.tables.insert(id.clone(), History::new(now, Some(table)));
         self.enter(now, by, Change::Table { table: id.clone(), vpc: vpc.clone(), is_edge_associated, main });
     }

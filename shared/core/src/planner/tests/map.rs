@@ -35,7 +35,7 @@ fn a_map_has_every_member_pair_route_check_and_finding() {
         first.routes.iter().map(|over| format!("{} {} {}", over.vpc, over.table, over.cidr)).collect();
     assert_eq!(routes, ["vpc-a rtb-a 10.2.0.0/16", "vpc-a rtb-a 2600:1f18:2::/56", "vpc-b rtb-b 10.1.0.0/16"]);
     assert!(map.findings_of(far.id.as_str()).next().is_some(), "{:?}", map.findings);
-    let explained = explain(&world.desired, &world.observed, &NetworkFilters::default(), [&a, &b]);
+    let explained = explain(&world.desired, &world.observed, &NetworkFilters::default(), &PathQuery::between([&a, &b]));
     let explained: Vec<Check> = explained.iter().map(|check| check.render("peerd")).collect();
     assert_eq!(first.checks, explained, "the map shows what explain reports");
     let before = map.clone();

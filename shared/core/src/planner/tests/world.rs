@@ -82,6 +82,7 @@ impl World {
             vpc: vpc.clone(),
             is_edge_associated: false,
             main: name == vpc.id.as_str().trim_start_matches("vpc-"),
+            subnets: [].into(),
             tags: Tags::new(),
             routes: Vec::new(),
             prefix_list_routes: Vec::new(),
