@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
 use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::plural::counted;
 use peerd_core::{Check, CheckResult};
 use peerd_engine::error::chain;
 use peerd_engine::{Clock, RunLog};
@@ -94,14 +95,16 @@ async fn check_queue(queue: &QueueWithDlq) -> Check {
     let name = queue.name;
     match queue.counts().await {
         Ok((_, dead)) if dead > 0 => Check::fail(
-            format!("{dead} messages are in the dead-letter queue of {name}"),
+            format!("the dead-letter queue of {name} has {}", counted(dead, "message")),
             "read its log, fix the cause, then run `peerd redrive`",
         ),
         Ok((waiting, _)) if waiting > BACKLOG => Check::warn(
-            format!("{waiting} messages wait for {name}"),
+            format!("the queue of {name} has {}", counted(waiting, "message")),
             "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => Check::pass(format!("{name} has no dead letters, and {waiting} messages wait for it")),
+        Ok((waiting, _)) => {
+            Check::pass(format!("the queue of {name} has {}, and no dead letters", counted(waiting, "message")))
+        }
         Err(error) => Check::warn(
             format!("the queue of {name} cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
@@ -134,16 +137,24 @@ fn rate(schedule: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.trim().parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
-fn render(hub: &[Check], scopes: &[Examined]) -> String {
-    let hub = if hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(hub)) };
+fn render(of_hub: &[Check], scopes: &[Examined]) -> String {
+    let hub = if of_hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(of_hub)) };
     let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
-    let all = scopes.iter().flat_map(|scope| &scope.checks);
-    let failing = all.filter(|check| check.result == CheckResult::Fail).count();
-    let sum = match failing {
-        0 => format!("{} accounts and Regions are ready\n", scopes.len()),
-        some => format!("{some} checks fail in {} accounts and Regions\n", scopes.len()),
-    };
-    hub + &scopes.iter().map(scope).collect::<String>() + &sum
+    hub + &scopes.iter().map(scope).collect::<String>() + &summary(of_hub, scopes)
+}
+
+/// The last line: how many checks fail, and where.
+fn summary(hub: &[Check], scopes: &[Examined]) -> String {
+    let failed = |checks: &[Check]| checks.iter().filter(|check| check.result == CheckResult::Fail).count();
+    let places = scopes.iter().filter(|scope| failed(&scope.checks) > 0).count();
+    let in_scopes: usize = scopes.iter().map(|scope| failed(&scope.checks)).sum();
+    let of_scopes = format!("in {places} of {}", counted(scopes.len(), "scope"));
+    match (failed(hub), in_scopes) {
+        (0, 0) => format!("no check failed, in {}\n", counted(scopes.len(), "scope")),
+        (some, 0) => format!("{} failed, of the hub\n", counted(some, "check")),
+        (0, some) => format!("{} failed, {of_scopes}\n", counted(some, "check")),
+        (hub, some) => format!("{} failed: {hub} of the hub, {some} {of_scopes}\n", counted(hub + some, "check")),
+    }
 }
 
 fn as_json(hub: &[Check], scopes: &[Examined], healthy: bool) -> String {
@@ -178,8 +189,12 @@ mod tests {
         assert_eq!(
             render(&[Check::pass("stack")], &examined),
             "the hub\n  pass    stack\n222222222222/eu-west-1\n  pass    it reads\n  fail    no trail\n          fix: \
-             make one\n1 checks fail in 1 accounts and Regions\n"
+             make one\n1 check failed, in 1 of 1 scope\n"
         );
+        let failed = || vec![Check::fail("no sweep", "wait")];
+        assert_eq!(summary(&failed(), &[]), "1 check failed, of the hub\n", "the scopes do not hide it");
+        assert_eq!(summary(&failed(), &examined), "2 checks failed: 1 of the hub, 1 in 1 of 1 scope\n");
+        assert_eq!(summary(&[], &[]), "no check failed, in 0 scopes\n");
         let json: serde_json::Value = serde_json::from_str(&as_json(&[], &examined, false)).unwrap();
         assert_eq!((&json["healthy"], &json["scopes"][0]["checks"][1]["result"]), (&json!(false), &json!("fail")));
     }

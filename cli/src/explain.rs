@@ -222,14 +222,15 @@ mod tests {
                 "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
                  blocking: they have no peering\n  fix: {remedy}\n\
                  \x20 pass    vpc-a (111111111111/us-east-1) can be read\n\
-                 \x20 warn    no security group of vpc-a allows vpc-b\n\
+                 \x20 warn    no security group of vpc-a allows traffic from vpc-b\n\
                  \x20         fix: add a rule; or tag the right one peerd:allow=<mesh>, if the policy of the mesh has `security_groups`\n\
+                 \x20 pass    1 of 2 security groups of vpc-a allow traffic from vpc-b\n\
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )
         );
         let json: serde_json::Value = serde_json::from_str(&as_json(&query, &checks, "peerd")).unwrap();
         assert_eq!(json["reachable"], "no");
-        let check = &json["checks"][2];
+        let check = &json["checks"][3];
         assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));
     }
 }

@@ -1,5 +1,6 @@
 //! `peerd redrive`: moves dead letters back to their queues.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -19,7 +20,7 @@ pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
         }
         counts.push((queue.name, count));
     }
-    let lines = counts.iter().map(|(name, count)| format!("{name}: {count} messages redriven\n"));
+    let lines = counts.iter().map(|(name, count)| format!("{name}: {} redriven\n", counted(*count, "message")));
     let as_json = json!({"redriven": counts.iter().map(|(name, count)| (*name, *count)).collect::<BTreeMap<_, _>>()});
     Ok(if json { format!("{as_json}\n") } else { lines.collect() })
 }

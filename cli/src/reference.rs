@@ -89,6 +89,35 @@ mod tests {
         assert!(parsed > 10, "{parsed} commands");
     }
 
+    /// The commands in the code blocks of a document, without comments.
+    fn commands_in_blocks(document: &str) -> Vec<String> {
+        let blocks = document.split("```").skip(1).step_by(2).map(|block| block.replace("\\\n", " "));
+        let command = |line: &str| {
+            let line = line.trim_start().trim_start_matches("$ ");
+            let line =
+                line.strip_prefix("AWS_PROFILE=").map_or(line, |rest| rest.split_once(' ').map_or("", |it| it.1));
+            line.strip_prefix("peerd ").map(|rest| format!("peerd {}", rest.split(" #").next().unwrap_or_default()))
+        };
+        blocks.flat_map(|block| block.lines().filter_map(command).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn every_command_in_a_code_block_of_the_documents_parses() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = ["", "docs", "guardrails"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let files = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+        let mut parsed = 0;
+        for file in files.filter(|file| file.extension().is_some_and(|it| it == "md")) {
+            for command in commands_in_blocks(&std::fs::read_to_string(&file).unwrap()) {
+                if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                    panic!("{}: {command}: {error}", file.display());
+                }
+                parsed += 1;
+            }
+        }
+        assert!(parsed > 40, "{parsed} commands");
+    }
+
     #[test]
     fn completions_and_the_man_page_list_every_command() {
         for text in [completions(Shell::Bash).unwrap(), completions(Shell::Zsh).unwrap(), man().unwrap()] {

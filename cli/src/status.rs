@@ -1,5 +1,6 @@
 //! `peerd status` and `peerd history`: meshes with their members, open findings, and the latest runs.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -138,7 +139,7 @@ pub fn lasting(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
     let unit = units.into_iter().find(|(_, length)| seconds >= 2 * length);
-    unit.map_or_else(|| format!("{seconds} seconds"), |(name, length)| format!("{} {name}", seconds / length))
+    unit.map_or_else(|| counted(seconds, "second"), |(name, length)| format!("{} {name}", seconds / length))
 }
 
 fn render(run: &PastRun) -> String {

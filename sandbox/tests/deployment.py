@@ -50,7 +50,7 @@ def hub(**parameters: str) -> Policies:
 
 def spoke(account: str, **parameters: str) -> Policies:
     """Returns the policies of a spoke; by default with every narrowing parameter."""
-    given = {"HubAccount": HUB, "HubRegion": REGION, "ExternalId": SECRET, **_NARROW}
+    given = {"HubAccount": HUB, "HubRegion": REGION, "HomeRegion": REGION, "ExternalId": SECRET, **_NARROW}
     return Stack("spoke.yaml", account, REGION, **given | parameters).policies()
 
 

@@ -84,7 +84,8 @@ def test_the_policies_of_the_tests_without_a_sandbox_are_those_that_it_deploys(
     assert units is not None
     given = {"Meshes": "prod", "Accounts": ",".join(ACCOUNTS), "Regions": ",".join(REGIONS)}
     given |= {"OrganizationalUnits": units[1], "OrganizationId": organization, "ExternalId": EXTERNAL_ID}
-    of_spoke = {"HubAccount": HUB, "HubRegion": HUB_REGION, "ExternalId": EXTERNAL_ID}
+    of_spoke = {"HubAccount": HUB, "HubRegion": HUB_REGION, "HomeRegion": HUB_REGION}
+    of_spoke["ExternalId"] = EXTERNAL_ID
     rendered = combined(
         Stack("template.yaml", HUB, HUB_REGION, **given),
         *(Stack("spoke.yaml", account, region, **of_spoke) for account in ACCOUNTS for region in REGIONS),

@@ -13,6 +13,7 @@ from sandbox.client.process import SandboxProcess
 from sandbox.client.sessions import Sessions
 from sandbox.ports import free_port
 from tests.e2e.cli import Peerd
+from tests.e2e.organization import Organization, organization
 from tests.e2e.world import World, address_ranges
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,13 @@ def mesh(peerd: Peerd, world: World) -> Iterator[str]:
     name = f"declared-{next(_numbers)}"
     yield name
     peerd.run("mesh", "undeclare", name, "--yes")
+
+
+@pytest.fixture
+def units(sessions: Sessions) -> Iterator[Organization]:
+    """The organization. The accounts of a test leave its units before the VPCs leave their meshes."""
+    with organization(sessions) as units:
+        yield units
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ import pytest
 from sandbox.client import checks
 from sandbox.client.control import Control
 from sandbox.client.model import ACCOUNTS, REGIONS
-from sandbox.client.sessions import Sessions
 from tests.e2e.cli import Peerd
-from tests.e2e.organization import Organization, organization
+from tests.e2e.organization import Organization
 from tests.e2e.waiting import until_idle
 from tests.e2e.world import World
 
@@ -29,13 +28,6 @@ def _remove_registered_accounts(peerd: Peerd, control: Control) -> Iterator[None
     for account in json.loads(peerd.ok("account", "list", "--json"))["accounts"]:
         if account["account"] not in ACCOUNTS and not account["removed"]:
             peerd.ok("account", "remove", account["account"], "--yes")
-
-
-@pytest.fixture
-def units(sessions: Sessions) -> Iterator[Organization]:
-    """The organization. The accounts of a test leave its units before the VPCs leave their meshes."""
-    with organization(sessions) as units:
-        yield units
 
 
 def account_entry(peerd: Peerd, account: str) -> dict[str, Any] | None:

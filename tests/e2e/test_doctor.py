@@ -90,7 +90,7 @@ def test_a_working_deployment_passes_every_check_with_its_own_roles(
     } <= dry_runs
     assert all(call["error"] for call in spokes if call["action"].startswith(("Create", "Delete", "Modify")))
     text = peerd.ok("doctor")
-    assert "the stack peerd is" in text and "6 accounts and Regions are ready" in text
+    assert "the stack peerd is" in text and "no check failed, in 6 scopes" in text
 
 
 def test_a_missing_permission_is_reported_with_the_api_call(world: World, run_doctor: RunDoctor) -> None:
@@ -148,7 +148,7 @@ def test_dead_letters_are_reported(world: World, peerd: Peerd, run_doctor: RunDo
         lambda: sqs.send_message(QueueUrl=queue, MessageBody="{}"), lambda: sqs.purge_queue(QueueUrl=queue)
     ):
         failed = failed_checks(run_doctor())
-    assert ("hub", "", "1 messages are in the dead-letter queue of vpc-events") in failed
+    assert ("hub", "", "the dead-letter queue of vpc-events has 1 message") in failed
 
 
 def test_without_a_deployment_the_roles_of_a_file_are_checked_and_events_are_not(

@@ -6,6 +6,7 @@ from typing import Any
 from sandbox.client import checks
 from sandbox.client.model import ACCOUNTS, REGIONS, Vpc
 from tests.e2e.cli import Peerd
+from tests.e2e.organization import Organization
 from tests.e2e.world import World
 
 HUB, SECOND, THIRD = ACCOUNTS
@@ -71,7 +72,7 @@ def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
     assert plan.code == 0 and "nothing was changed; to make the changes, add --apply" in plan.err
     assert f"it adopts {adopted}" in plan.out
     assert f"+ tags of {three.id} ({THIRD}/{HOME}): peerd:cidrs={half}, peerd:env={mesh}" in plan.out
-    assert "1 meshes, 3 VPCs to tag, 1 peerings to adopt, 0 notes\n" in plan.out
+    assert "1 mesh, 3 VPCs to tag, 1 peering to adopt, 0 notes\n" in plan.out
     assert "peerd:env" not in tags_of(world, one) and mesh not in peerd.ok("mesh", "list")
 
     peerd.ok("import", "-", "--apply", stdin=file)
@@ -98,6 +99,24 @@ def test_a_file_is_planned_first_and_then_imported_without_an_interruption(
     )
     world.until_idle()
     assert "0 meshes, 0 VPCs to tag, 0 peerings to adopt" in peerd.ok("import", "-", stdin=file)
+
+
+def test_an_unknown_account_of_the_file_is_registered(
+    world: World, peerd: Peerd, units: Organization, mesh: str
+) -> None:
+    account = units.account(units.root)
+    ours, theirs = world.vpc(HUB, HOME), world.vpc(account, HOME)
+    file = legacy_config(mesh, legacy_member(ours), legacy_member(theirs))
+    assert f"+ account {account} in {HOME}" in peerd.ok("import", "-", stdin=file)
+
+    peerd.ok("import", "-", "--apply", stdin=file)
+
+    assert account in peerd.ok("account", "list")
+    peerd.ok("mesh", "resume", mesh, "--yes")
+    world.until_status(theirs, f"joined {mesh}")
+    world.untag(theirs)
+    world.sweep_until(lambda: checks.cleanup_problems(world.snapshot(theirs), theirs))
+    peerd.ok("account", "remove", account, "--yes")
 
 
 def test_vpcs_that_the_role_cannot_tag_are_listed_with_the_command_that_tags_them(

@@ -141,7 +141,7 @@ def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_pl
     assert paused.code == 6 and f"{mesh}: paused; pending changes" in paused.out
     assert paused.out.splitlines()[-2:] == [
         "Held back:",
-        f"  {mesh}: paused, {len(STEPS.findall(paused.out))} changes are pending",
+        f"  {mesh}: paused, with {len(STEPS.findall(paused.out))} changes pending",
     ]
     assert "+ route" in paused.out
     unknown = peerd.run("plan", "nosuch", *options)

@@ -22,7 +22,8 @@ HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
 NAMES = re.compile(r"(vpc|pcx|rtb|acl|sg)-[0-9a-f]{8,17}|10\.\d+\.\d+\.0/\d+|(?:declared|e2e)-\d+")
-COUNTS = re.compile(r"\d+(?= reads| seconds ago| minutes ago| of peerd's| messages wait)|(?<=the other )\d+")
+COUNTS = re.compile(r"\d+(?= reads| of peerd's)|(?<=the other )\d+")
+UNITS = re.compile(r"\d+ (second|minute|message)s?(?= ago|, and no dead)")
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
 RunCommand = Callable[..., str]
 
@@ -38,7 +39,8 @@ def normalize() -> Callable[[str], str]:
         return names.setdefault(found[0], f"{kind}-{count + 1}")
 
     def normalize(output: str) -> str:
-        return COUNTS.sub("N", TIMES.sub("TIME", NAMES.sub(name, output)))
+        output = COUNTS.sub("N", TIMES.sub("TIME", NAMES.sub(name, output)))
+        return UNITS.sub(r"N \1s", output)
 
     return normalize
 

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use futures::{StreamExt, stream};
 use peerd_aws::{AwsCloud, Sessions, Stack};
-use peerd_core::{Deployment, MeshName, ObservedState, Policy, Scope, SealKeys, Seals, VpcId};
+use peerd_core::{AccountId, Deployment, MeshName, ObservedState, Policy, Region, Scope, SealKeys, Seals, VpcId};
 use peerd_engine::error::chain;
 use peerd_engine::{AccountRegistry, CloudRead, CloudWrite, KnownAccounts, MembershipIndex, Message, Queue, Work};
 
@@ -131,8 +131,14 @@ async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
 
 /// Registers accounts, declares meshes and tags VPCs, in this order: the mesh of a tagged VPC exists and is paused.
 async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()> {
-    for scope in &import.register {
-        deployed.store.register(scope).await?;
+    let mut accounts: BTreeMap<&AccountId, BTreeSet<Region>> = BTreeMap::new();
+    for Scope { account, region } in &import.register {
+        accounts.entry(account).or_default().insert(region.clone());
+    }
+    for (account, regions) in accounts {
+        if !deployed.store.add_account(account, &regions).await? {
+            bail!("{account} is blocked; `peerd account unblock {account}` ends that");
+        }
     }
     for (mesh, policy) in &import.meshes {
         deployed.store.declare(mesh, policy).await?;

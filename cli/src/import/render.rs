@@ -1,5 +1,6 @@
 //! An import as text and as JSON.
 
+use peerd_core::plural::{counted, counted_as};
 use peerd_core::{Tags, VpcRef};
 use serde_json::{Value, json};
 
@@ -14,7 +15,11 @@ pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
     }
     for (mesh, policy) in meshes {
         let (members, adopted) = (policy.admit.vpcs.len(), policy.adopt.len());
-        line(format!("+ mesh {mesh}, paused, of {members} VPCs; it adopts {adopted} peerings"));
+        line(format!(
+            "+ mesh {mesh}, paused, of {}; it adopts {}",
+            counted(members, "VPC"),
+            counted(adopted, "peering")
+        ));
         line(format!("    routes in tagged tables only, and not to {}", policy.routes.exclude));
         if !policy.admit.cidrs.is_empty() {
             line(format!("    admits the addresses {}", policy.admit.cidrs));
@@ -33,8 +38,13 @@ pub fn plan(Import { meshes, tags, register, notes }: &Import) -> String {
         line(format!("! {note}"));
     }
     let adopted: usize = meshes.values().map(|policy| policy.adopt.len()).sum();
-    let (meshes, tags, notes) = (meshes.len(), tags.len(), notes.len());
-    line(format!("{meshes} meshes, {tags} VPCs to tag, {adopted} peerings to adopt, {notes} notes"));
+    line(format!(
+        "{}, {} to tag, {} to adopt, {}",
+        counted_as(meshes.len(), "mesh", "meshes"),
+        counted(tags.len(), "VPC"),
+        counted(adopted, "peering"),
+        counted(notes.len(), "note")
+    ));
     lines.join("\n") + "\n"
 }
 

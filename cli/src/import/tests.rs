@@ -134,7 +134,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_with_notes() {
         "+ account 111111111111 in us-east-1
 + account 222222222222 in eu-west-1
 + account 333333333333 in us-east-1
-+ mesh production, paused, of 3 VPCs; it adopts 1 peerings
++ mesh production, paused, of 3 VPCs; it adopts 1 peering
     routes in tagged tables only, and not to 10.30.0.0/16 ::/1 8000::/1
     its peerings have the tag business_unit=PaaS
     its peerings have the tag peerd_created=false
@@ -143,7 +143,7 @@ fn a_full_file_becomes_paused_policies_tags_and_adoptions_with_notes() {
     its peerings have the tag service_name=peerd
     its peerings have the tag team=payments
     it adopts pcx-ab
-+ mesh shared.services, paused, of 2 VPCs; it adopts 1 peerings
++ mesh shared.services, paused, of 2 VPCs; it adopts 1 peering
     routes in tagged tables only, and not to ::/1 8000::/1
     its peerings have the tag business_unit=PaaS
     its peerings have the tag peerd_created=false

@@ -1,5 +1,6 @@
 //! Maps for Graphviz and Mermaid: a box for each account and Region with its VPCs, and a line for each pair.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use peerd_core::map::{Edge, Health, Node};
@@ -19,7 +20,7 @@ fn lines(node: &Node, map: &Map) -> Vec<String> {
     let open = map.findings_of(node.vpc.as_str()).count();
     let name = node.name.iter().map(|name| plain(name));
     let id = std::iter::once(node.vpc.to_string());
-    let findings = (open > 0).then(|| format!("{open} findings"));
+    let findings = (open > 0).then(|| counted(open, "finding"));
     name.chain(id).chain(node.cidrs.iter().cloned()).chain(findings).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The ports with which a plan is made and applied: those of a deployment, or a file alone.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -213,9 +214,9 @@ impl Backend {
         let list = |items: BTreeSet<String>| match items.len() {
             0..=MAX_LISTED => items.into_iter().collect::<Vec<_>>().join(", "),
             many => format!(
-                "{} and {} others",
+                "{} and {}",
                 items.into_iter().take(MAX_LISTED).collect::<Vec<_>>().join(", "),
-                many - MAX_LISTED
+                counted(many - MAX_LISTED, "other")
             ),
         };
         Ok(format!(

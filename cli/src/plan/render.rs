@@ -1,5 +1,6 @@
 //! Plans and the results of runs, as text.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use peerd_core::{Action, Rendered, api_rate_limits};
@@ -70,7 +71,7 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
 /// The outcomes of runs, with failed changes, open findings and waits.
 pub fn runs(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
     let run = |run: &Run| {
-        let mut text = format!("{}: {}, {} changes\n", run.mesh, run.outcome, run.applied.len());
+        let mut text = format!("{}: {}, {}\n", run.mesh, run.outcome, counted(run.applied.len(), "change"));
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
         text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, stack))));
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));

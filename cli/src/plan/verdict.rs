@@ -1,5 +1,6 @@
 //! How `plan` and `apply` end, for people and for scripts: what could not be read, what is held back, and the exit code.
 
+use peerd_core::plural::counted;
 use std::collections::BTreeSet;
 
 use peerd_core::{Finding, FindingKind, MeshName, Scope};
@@ -67,7 +68,7 @@ impl Verdict {
         self.scopes.extend(read_scopes.iter().cloned());
         self.add_findings(mesh, &forecast.report.findings);
         if *paused && !forecast.steps.is_empty() {
-            self.held_back.insert(format!("{mesh}: paused, {} changes are pending", forecast.steps.len()));
+            self.held_back.insert(format!("{mesh}: paused, with {} pending", counted(forecast.steps.len(), "change")));
         }
     }
 

@@ -27,8 +27,9 @@ pub struct Examined {
 const CONCURRENCY: usize = 32;
 /// The maximum number of calls that are listed by name.
 const FEW: usize = 4;
-const SPOKE: &str = "deploy spoke.yaml there, with the hub's account, Region and external id";
-const PERMIT: &str = "update the stack of spoke.yaml there; if that does not help, look for a permissions boundary or a \
+const SPOKE: &str = "deploy the template of the role there: spoke.yaml, with the hub's account, Region and external id, or \
+                     operator.yaml for an operator's role";
+const PERMIT: &str = "update the stack of the role there, spoke.yaml or operator.yaml; if that does not help, look for a permissions boundary or a \
                       service control policy";
 
 impl AwsCloud {

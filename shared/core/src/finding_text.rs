@@ -1,5 +1,6 @@
 //! The text of findings: what is wrong, and what to do. No other code words a finding.
 
+use crate::plural::counted;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -140,7 +141,7 @@ impl Finding {
                 format!("{cidr} of {peer} overlaps {routed_cidr}, which is routed to {routed_peer}")
             }
             Self::QuotaExceeded { quota, limit, left_out, more, .. } => {
-                let others = if *more == 0 { String::new() } else { format!(" and {more} others") };
+                let others = if *more == 0 { String::new() } else { format!(" and {}", counted(*more, "other")) };
                 format!("no capacity for {}{others}: {}", left_out.join(", "), because(*quota, limit))
             }
             Self::OverriddenRoute { target, by, .. } => {
@@ -192,7 +193,7 @@ impl Finding {
                     }
                 }
             }
-            Self::Paused { pending, .. } => format!("{pending} changes are pending while it is paused"),
+            Self::Paused { pending, .. } => format!("{} pending while it is paused", counted(*pending, "change")),
         }
     }
 

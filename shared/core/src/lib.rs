@@ -32,6 +32,7 @@ mod path_check_text;
 pub mod path_query;
 pub mod permission;
 pub mod planner;
+pub mod plural;
 pub mod policy;
 pub mod printable;
 pub mod quotas;

@@ -8,6 +8,7 @@ use crate::ids::{MeshName, VpcId};
 use crate::network_acl::LAST_RULE;
 use crate::path_check::PathCheck;
 use crate::permission::Traffic;
+use crate::plural::counted;
 use crate::tags;
 
 impl PathCheck {
@@ -209,8 +210,4 @@ fn direction(egress: bool) -> &'static str {
 /// Traffic as a noun.
 fn words(traffic: Option<&Traffic>) -> String {
     traffic.map_or_else(|| "traffic".to_owned(), ToString::to_string)
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -3,6 +3,7 @@
 //! A run of one mesh rewrites that mesh's entries and keeps those of the VPC's other meshes, so that the runs of two meshes
 //! do not overwrite each other.
 
+use crate::plural::counted;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -202,7 +203,9 @@ impl StatusEntry {
         match peers {
             [] => Self::of_mesh(mesh, reason),
             [only] => Self::new(mesh, &format!(" with {only}"), reason),
-            [first, others @ ..] => Self::new(mesh, &format!(" with {first} and {} others", others.len()), reason),
+            [first, others @ ..] => {
+                Self::new(mesh, &format!(" with {first} and {}", counted(others.len(), "other")), reason)
+            }
         }
     }
 
