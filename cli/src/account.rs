@@ -7,12 +7,12 @@ use clap::Subcommand;
 use peerd_aws::Stack;
 use peerd_core::{AccountId, Organization, Region};
 use peerd_engine::what_if::Decision;
-use peerd_engine::{AccountRegistry, Message, Queue, Registration, Work};
+use peerd_engine::{AccountRegistry, KnownAccounts, Message, Queue, Registration, Work};
 use serde_json::json;
 
 use crate::consent::{Confirms, Consent};
-use crate::say;
 use crate::table::table;
+use crate::{say, warn, warnings};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -76,7 +76,14 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
     }
 }
 
+/// The accounts that a deployment knows, with the scopes that it scans.
+pub async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
+    let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
+    Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
+}
+
 async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -> Result<String> {
+    warn(warnings::of_regions(&regions));
     let regions = if regions.is_empty() { &deployed.regions } else { &regions };
     if !deployed.store.add_account(account, regions).await? {
         bail!("{account} is blocked; to let its VPCs join again, run `peerd account unblock {account}`");

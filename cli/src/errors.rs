@@ -30,7 +30,7 @@ const MET: [Met; 17] = [
     Met {
         words: &["is not a valid peerd.toml", "there is no peerd.toml"],
         says: None,
-        hint: "README.md shows a complete one, and docs/policies.md lists the fields of a mesh",
+        hint: "docs/peerd-toml.md lists the fields, and has a complete example",
         code: OTHER,
     },
     Met {

@@ -14,8 +14,11 @@ pub fn read(file: &Path) -> Result<String> {
         false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.with_context(|| format!("{} not read", name(file)))?;
-    Ok(text)
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
+
+/// What some editors write at the begin of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The name of a file in messages.
 pub fn name(file: &Path) -> Cow<'_, str> {

@@ -36,6 +36,7 @@ mod reference;
 mod status;
 #[cfg(feature = "aws")]
 mod table;
+mod warnings;
 
 use std::io::{ErrorKind, Write, stdout};
 use std::process::ExitCode;
@@ -153,6 +154,13 @@ async fn run(cli: Cli) -> anyhow::Result<Answer> {
 /// Writes a message to stderr. An error while writing is ignored, because the action is already done.
 fn say(line: &str) {
     progress::aside(|| color::to_stderr(line));
+}
+
+/// Writes warnings to stderr.
+fn warn(warnings: impl IntoIterator<Item = String>) {
+    for warning in warnings {
+        say(&format!("warning: {warning}"));
+    }
 }
 
 /// Writes to stdout. A reader that closes the pipe early is not an error.

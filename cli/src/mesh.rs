@@ -12,9 +12,10 @@ use peerd_engine::what_if::Decision;
 use peerd_engine::{MembershipIndex, Message, Queue, Work};
 use serde_json::json;
 
+use crate::account::known_accounts;
 use crate::consent::{Confirms, Consent};
 use crate::table::table;
-use crate::{input, say};
+use crate::{input, say, warn, warnings};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -117,6 +118,8 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
 /// may be two people.
 async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, consent: &Consent) -> Result<String> {
     let Given { mut policy, has_mode } = given;
+    check_size(&mesh, &policy)?;
+    warn(warnings::of_policy(&mesh, &policy, &known_accounts(deployed).await?.scopes));
     let current = declarations(deployed).await?.remove(&mesh).and_then(|declared| declared.policy().cloned());
     let mode = current.as_ref().map(|policy| policy.mode.clone()).filter(|mode| !matches!(mode, Mode::Unreadable(_)));
     let mut done = "declared".to_owned();
@@ -129,6 +132,23 @@ async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, c
     let confirms = if current.is_some() { Confirms::Everything } else { Confirms::Deletes };
     declare_with_consent(deployed, mesh, policy, &done, confirms, consent).await
 }
+
+/// DynamoDB stores items of up to 400 KB, which a policy that lists ten thousands of VPCs exceeds
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+fn check_size(mesh: &MeshName, policy: &Policy) -> Result<()> {
+    let size = serde_json::to_vec(policy)?.len();
+    if size > MAX_POLICY {
+        bail!(
+            "the policy of {mesh} has {} KB, and {} KB fit in the table: admit accounts or organizational units instead of VPCs",
+            size / 1024,
+            MAX_POLICY / 1024
+        );
+    }
+    Ok(())
+}
+
+/// The largest policy, in bytes of its JSON, which has more of them than its item in the table.
+const MAX_POLICY: usize = 380 * 1024;
 
 async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<String> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
@@ -255,11 +275,6 @@ struct Given {
 
 fn read(file: &Path) -> Result<Given> {
     let (name, text) = (input::name(file), input::read(file)?);
-    if text.trim_start().starts_with('[') {
-        bail!(
-            "{name} is not a valid policy: it is a list, and a policy is a JSON object such as {{\"topology\": \"full-mesh\"}}"
-        );
-    }
     let mut json = serde_json::Deserializer::from_str(&text);
     let policy = Policy::read(&mut json).with_context(|| format!("{name} is not a valid policy"))?;
     json.end().with_context(|| format!("{name} contains more than one policy"))?;
@@ -348,7 +363,9 @@ mod tests {
         };
         assert_eq!(read("{}").unwrap(), Given::default());
         assert!(read(r#"{"mode":"active"}"#).unwrap().has_mode);
-        assert!(read(" [\"paused\"]").unwrap_err().contains("is not a valid policy: it is a list"));
+        assert!(
+            read(" [\"paused\"]").unwrap_err().contains("is not a valid policy: the policy: invalid type: sequence")
+        );
         assert!(
             read(r#"{"topology":"ring"}"#)
                 .unwrap_err()

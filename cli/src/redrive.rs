@@ -1,10 +1,10 @@
 //! `peerd redrive`: moves dead letters back to their queues.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use peerd_aws::Stack;
+use peerd_core::plural::counted;
 use serde_json::json;
 
 /// `peerd redrive`: moves every dead letter back to its queue.

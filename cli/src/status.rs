@@ -1,11 +1,11 @@
 //! `peerd status` and `peerd history`: meshes with their members, open findings, and the latest runs.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{PastRun, Stack, SystemClock};
+use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
 use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
 use serde_json::json;

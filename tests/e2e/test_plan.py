@@ -164,6 +164,8 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
     )
     no_role = peerd.run("plan", "--stack", "peerd")
     assert no_role.code == 1 and "name the role to assume in each account with --role" in no_role.err
+    no_mesh = peerd.run("apply", "prod", "--stack", "peerd", "--role", ROLE)
+    assert no_mesh.code == 1 and "`peerd apply` takes a saved plan, and no mesh" in no_mesh.err
     missing = peerd.run("plan", "--file", str(tmp_path / "nosuch.toml"))
     assert missing.code == 1 and "nosuch.toml not read" in missing.err
 

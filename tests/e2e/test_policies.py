@@ -324,7 +324,13 @@ def refusal(peerd: Peerd, verb: str, peering: str, mesh: str) -> list[str]:
             "policy field `admit.accounts[0]`: `12` is not a 12-digit account id",
         ),
         ('{"deletes": {"percent": 200}}', "policy field `deletes.percent`: 200 is more than 100 %"),
-        ("{", "is not a valid policy"),
+        ("{", "stdin is not a valid policy: the policy: EOF"),
+        ("[]", "the policy: invalid type: sequence, expected an object with fields"),
+        ('{"admit": []}', "policy field `admit`: invalid type: sequence, expected an object with fields"),
+        (
+            json.dumps({"admit": {"vpcs": [f"vpc-{n:017x}" for n in range(20_000)]}}),
+            "the policy of never-declared has 469 KB, and 380 KB fit in the table: admit accounts or",
+        ),
     ],
 )
 def test_an_invalid_policy_is_rejected_with_the_name_of_its_field(
@@ -334,6 +340,17 @@ def test_an_invalid_policy_is_rejected_with_the_name_of_its_field(
 
     assert result.code == 1 and error in result.err, result.err
     assert "never-declared" not in peerd.ok("mesh", "list")
+
+
+def test_what_a_policy_names_in_vain_draws_a_warning(peerd: Peerd, mesh: str) -> None:
+    policy = {"admit": {"accounts": [HUB, "999999999999"], "regions": [HOME, "us-esat-1"]}}
+    text = "\ufeff" + json.dumps(policy)  # a byte order mark, as some editors write it
+
+    declared = peerd.run("mesh", "declare", mesh, "--policy", "-", stdin=text)
+
+    assert declared.code == 0
+    for named in ("`admit.accounts` names 999999999999", "`admit.regions` names us-esat-1"):
+        assert f"warning: {mesh}: {named}, which peerd does not scan" in declared.err
 
 
 def halves(block: str) -> tuple[str, str]:

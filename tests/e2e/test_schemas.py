@@ -25,7 +25,9 @@ from tests.e2e.world import World
 HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
-FILES = sorted(SCHEMAS.glob("*.json"))
+POLICY = SCHEMAS / "policy.json"  # the schema of an input
+FILES = sorted(set(SCHEMAS.glob("*.json")) - {POLICY})
+CASES = json.loads((SCHEMAS.parents[1] / "shared/core/tests/policy-cases.json").read_text())
 CLI = (SCHEMAS.parent / "cli.md").read_text()
 COMMANDS = set(re.findall(r"^## `peerd (.+)`$", CLI, re.MULTILINE))
 CHECK = {"result": "fail", "text": "there is no trail", "remedy": "make one"}
@@ -64,6 +66,24 @@ def test_a_schema_is_valid_strict_and_describes_every_field(file: Path) -> None:
         assert not missing, f"{path}: {missing}"
     used = {node["$ref"].removeprefix("#/$defs/") for _, node in parts(schema) if "$ref" in node}
     assert used == set(schema.get("$defs", {}))
+
+
+def test_the_schema_of_a_policy_describes_every_field_and_its_examples_are_valid() -> None:
+    schema = json.loads(POLICY.read_text())
+    Draft202012Validator.check_schema(schema)
+    for path, node in parts(schema):
+        missing = [name for name, field in node.get("properties", {}).items() if "description" not in field]
+        assert not missing or is_condition(path), f"{path}: {missing}"
+        for example in node.get("examples", []):
+            Draft202012Validator(node | {"$defs": schema["$defs"]}).validate(example)
+
+
+def test_the_schema_of_a_policy_accepts_what_peerd_reads_and_nothing_else() -> None:
+    """The test of policy.rs reads the same cases. They have no condition that a schema cannot express."""
+    validator = Draft202012Validator(json.loads(POLICY.read_text()))
+    for policy in CASES["valid"]:
+        validator.validate(policy)
+    assert [case for case in CASES["invalid"] if validator.is_valid(case["policy"])] == []
 
 
 def is_condition(path: str) -> bool:

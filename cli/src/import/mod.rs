@@ -20,8 +20,9 @@ use futures::{StreamExt, stream};
 use peerd_aws::{AwsCloud, Sessions, Stack};
 use peerd_core::{AccountId, Deployment, MeshName, ObservedState, Policy, Region, Scope, SealKeys, Seals, VpcId};
 use peerd_engine::error::chain;
-use peerd_engine::{AccountRegistry, CloudRead, CloudWrite, KnownAccounts, MembershipIndex, Message, Queue, Work};
+use peerd_engine::{CloudRead, CloudWrite, MembershipIndex, Message, Queue, Work};
 
+use crate::account::known_accounts;
 use crate::plan::{SESSION, role_arn};
 use crate::{input, say};
 use plan::{Import, Known};
@@ -122,11 +123,6 @@ async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>, deplo
 async fn policies(deployed: &Stack) -> Result<BTreeMap<MeshName, Policy>> {
     let stored = deployed.store.meshes().await?.into_iter();
     Ok(stored.filter_map(|(mesh, record)| Some((mesh, record.policy()?))).collect())
-}
-
-async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
-    let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
-    Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
 /// Registers accounts, declares meshes and tags VPCs, in this order: the mesh of a tagged VPC exists and is paused.

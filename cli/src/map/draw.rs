@@ -1,9 +1,9 @@
 //! Maps for Graphviz and Mermaid: a box for each account and Region with its VPCs, and a line for each pair.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
 use peerd_core::map::{Edge, Health, Node};
+use peerd_core::plural::counted;
 use peerd_core::{Map, tags};
 
 /// The VPCs by account and Region.

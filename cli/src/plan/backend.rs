@@ -1,6 +1,5 @@
 //! The ports with which a plan is made and applied: those of a deployment, or a file alone.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use peerd_aws::{
     AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration, seal_keys,
 };
 use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::plural::counted;
 use peerd_core::{SealKeys, Seals};
 use peerd_engine::memory_store::MemoryStore;
 use peerd_engine::{
@@ -20,7 +20,7 @@ use peerd_engine::{
 
 use super::config::{self, Config};
 use super::saved::Origin;
-use crate::{input, say};
+use crate::{input, say, warn, warnings};
 use sha2::{Digest, Sha256};
 
 /// The file that is read by default.
@@ -94,7 +94,9 @@ impl Backend {
     /// When neither a file nor a stack can be read, or the organizational units that the file names cannot be listed.
     pub async fn open(source: Source, stack: Option<&str>) -> Result<Self> {
         source.check(stack)?;
-        let site = match source.file(stack) {
+        let file = source.file(stack);
+        let is_file = file.is_some();
+        let site = match file {
             Some(file) => Self::of_file(&file).await?,
             None => Self::of_stack(stack, source.role).await?,
         };
@@ -102,6 +104,9 @@ impl Backend {
             site.engine().refresh_organization().await.context("the organizational units cannot be listed")?;
         }
         say(&site.summary().await?);
+        if is_file {
+            site.warn().await?;
+        }
         Ok(site)
     }
 
@@ -227,6 +232,16 @@ impl Backend {
             list(accounts),
             list(regions)
         ))
+    }
+
+    /// Warns about what a file names and no account or Region has.
+    async fn warn(&self) -> Result<()> {
+        warn(warnings::of_regions(&self.settings.regions));
+        let scopes = self.observer().scopes().await?;
+        for (mesh, policy) in self.observer().declared().await? {
+            warn(warnings::of_policy(&mesh, &policy, &scopes));
+        }
+        Ok(())
     }
 
     /// An observer with these ports; it only reads.

@@ -54,6 +54,9 @@ pub fn read(text: &str) -> Result<Config> {
     if accounts.is_empty() && units.is_empty() {
         bail!("neither `accounts` nor `units` is set, so there is nothing to scan");
     }
+    if regions.is_empty() {
+        bail!("`regions` is empty, so there is nothing to scan");
+    }
     let mut read = BTreeMap::new();
     for (name, policy) in meshes {
         let mesh = name.parse().with_context(|| format!("[meshes.{name}]"))?;
@@ -93,6 +96,9 @@ pub fn is_arn(role: &str) -> bool {
 }
 
 fn check_role(role: &str) -> Result<()> {
+    if role.trim().is_empty() {
+        bail!("it is empty; write the name of the role to assume in each account");
+    }
     if is_arn(role) && !role.contains("{account}") {
         bail!(
             "the role {role} belongs to one account; write its name, or its ARN with {{account}} in the place of the \
@@ -146,6 +152,8 @@ mod tests {
         assert!(refused("meshes.prod", "meshes.\"prod/eu\"").contains("`prod/eu` is not a mesh name"));
         assert!(refused("111111111111", "12").contains("12-digit account id"));
         assert!(refused("regions = [\"us-east-1\"]", "").contains("regions"));
+        assert!(refused("[\"us-east-1\"]", "[]").contains("`regions` is empty"));
+        assert!(refused("\"operator\"", "\"\"").contains("field `role`: it is empty"));
         assert!(refused("accounts = [\"111111111111\"]", "").contains("neither `accounts` nor `units`"));
         assert!(refused("role", "rolle").contains("rolle"));
         let one_account = refused("\"operator\"", "\"arn:aws:iam::111111111111:role/operator\"");

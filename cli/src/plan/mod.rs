@@ -7,7 +7,7 @@ mod saved;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -76,12 +76,20 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })
 }
 
+fn read_plan(file: &Path) -> Result<SavedPlan> {
+    let name = input::name(file);
+    let is_mesh = !file.exists() && name != "stdin" && name.parse::<MeshName>().is_ok();
+    let text = input::read(file).with_context(|| match is_mesh {
+        true => format!("`peerd apply` takes a saved plan, and no mesh: `peerd plan {name} --out plan.json` saves one"),
+        false => "the plan cannot be read".to_owned(),
+    })?;
+    SavedPlan::read(&text).with_context(|| name.into_owned())
+}
+
 /// `peerd apply`.
 pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
     let ApplyArguments { plan, source, yes } = arguments;
-    let kept =
-        plan.as_ref().map(|file| SavedPlan::read(&input::read(file)?).with_context(|| input::name(file).into_owned()));
-    let kept = kept.transpose()?;
+    let kept = plan.as_deref().map(read_plan).transpose()?;
     if source.is_implicit(stack) {
         bail!(
             "`peerd apply` uses no file that it is not given: pass --file peerd.toml, or a deployment with --stack and --role"

@@ -1,8 +1,8 @@
 //! Plans and the results of runs, as text.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeMap;
 
+use peerd_core::plural::counted;
 use peerd_core::{Action, Rendered, api_rate_limits};
 use peerd_engine::Run;
 use peerd_engine::dry_run::DryRun;

@@ -1,8 +1,8 @@
 //! How `plan` and `apply` end, for people and for scripts: what could not be read, what is held back, and the exit code.
 
-use peerd_core::plural::counted;
 use std::collections::BTreeSet;
 
+use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Outcome, Run};

@@ -1,12 +1,12 @@
 //! The text of findings: what is wrong, and what to do. No other code words a finding.
 
-use crate::plural::counted;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
 use crate::ids::{MeshName, Scope};
+use crate::plural::counted;
 use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;

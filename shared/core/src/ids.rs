@@ -78,7 +78,8 @@ ids! {
     PeeringId, "a peering id such as pcx-0a1b2c3d", |t| has_prefix(t, "pcx-");
     /// An AWS Region.
     Region, "a Region such as eu-west-1", |t| {
-        t.len() <= 32 && t.split('-').count() >= 3 && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        t.len() <= 32 && t.split('-').count() >= 3 && t.split('-').all(is_part)
     };
     /// A prefix list.
     PrefixListId, "a prefix list id such as pl-0a1b2c3d", |t| has_prefix(t, "pl-");

@@ -41,6 +41,7 @@ pub mod route_table;
 pub mod run_history;
 pub mod seal;
 pub mod status;
+mod strict;
 pub mod tags;
 pub mod time;
 

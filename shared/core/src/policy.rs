@@ -13,6 +13,7 @@ use crate::cidr::CidrSet;
 use crate::hubs::Hubs;
 use crate::ids::PeeringId;
 use crate::permission::Traffic;
+use crate::strict;
 use crate::tags::{self, MAX_VALUE_LEN, Role, Tags};
 
 /// The most tags that a policy may add. EC2 allows 50 on a resource; peerd writes three, and leaves some to other tools
@@ -26,22 +27,30 @@ const MAX_KEY_LEN: usize = 128;
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Whether peerd changes the mesh, only observes it, or takes it down.
+    #[serde(deserialize_with = "strict::word")]
     pub mode: Mode,
     /// Which members are connected.
+    #[serde(deserialize_with = "strict::word")]
     pub topology: Topology,
     /// The hubs, for the topology hub-and-spoke.
+    #[serde(deserialize_with = "strict::object")]
     pub hubs: Hubs,
     /// Which VPCs may join, and which CIDR blocks they may advertise.
+    #[serde(deserialize_with = "strict::object")]
     pub admit: Admission,
     /// What is routed, and in which tables.
+    #[serde(deserialize_with = "strict::object")]
     pub routes: Routing,
     /// What the security groups of members may allow; without it, peerd adds no rule.
+    #[serde(deserialize_with = "strict::optional_object")]
     pub security_groups: Option<SecurityGroupPolicy>,
     /// Whether members resolve each other's public host names to private addresses.
+    #[serde(deserialize_with = "strict::word")]
     pub dns: Dns,
     /// Tags of the mesh's peerings besides peerd's own. A tag that is removed from the policy stays on the peerings.
     pub tags: Tags,
     /// How many peerings one run may delete without a confirmation.
+    #[serde(deserialize_with = "strict::object")]
     pub deletes: DeleteLimits,
     /// Active peerings between members that another principal created and that peerd is to manage from now on.
     pub adopt: BTreeSet<PeeringId>,
@@ -89,6 +98,7 @@ pub struct SecurityGroupPolicy {
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
     /// The route tables of a member that get routes. A table's own tag `peerd:routes` overrides it.
+    #[serde(deserialize_with = "strict::word")]
     pub tables: Tables,
     /// Addresses to which peerd adds no routes, such as the 100.64.0.0/10 of pod networks.
     pub exclude: CidrSet,
@@ -146,9 +156,21 @@ impl DeleteLimits {
     }
 }
 
+/// A whole policy.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Whole(#[serde(deserialize_with = "strict::object")] Policy);
+
+fn place(field: &str) -> String {
+    match field {
+        "." | "?" => "the policy".to_owned(), // serde_path_to_error's names for the whole, and for an unknown place
+        field => format!("policy field `{field}`"),
+    }
+}
+
 /// An invalid policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy field `{field}`: {why}")]
+#[error("{}: {why}", place(field))]
 pub struct PolicyError {
     /// The path of the field, such as `admit.accounts[0]`.
     pub field: String,
@@ -162,7 +184,7 @@ impl Policy {
     /// # Errors
     /// The first field that is unknown, malformed or out of range.
     pub fn read<'de>(from: impl Deserializer<'de>) -> Result<Self, PolicyError> {
-        let policy: Self = serde_path_to_error::deserialize(from).map_err(|error| {
+        let Whole(policy) = serde_path_to_error::deserialize(from).map_err(|error| {
             let field = error.path().to_string();
             PolicyError { field, why: error.into_inner().to_string() }
         })?;
@@ -282,6 +304,26 @@ mod tests {
         assert_eq!(read(&serde_json::to_string(&policy).unwrap()).unwrap(), policy);
     }
 
+    /// tests/e2e/test_schemas.py checks that docs/schemas/policy.json accepts the same policies.
+    #[test]
+    fn the_policies_that_the_schema_accepts_are_read_and_no_others() {
+        let cases: serde_json::Value = serde_json::from_str(include_str!("../tests/policy-cases.json")).unwrap();
+        let of = |kind: &str| cases[kind].as_array().unwrap().clone();
+        for policy in of("valid") {
+            read(&policy.to_string()).unwrap();
+        }
+        for case in of("invalid") {
+            assert!(read(&case["policy"].to_string()).is_err(), "{case}");
+        }
+        assert!(of("valid").len() >= 20 && of("invalid").len() >= 90);
+    }
+
+    #[test]
+    fn a_list_is_no_policy() {
+        let why = read("[]").unwrap_err();
+        assert!(why.starts_with("the policy: invalid type: sequence, expected an object with fields"), "{why}");
+    }
+
     #[test]
     fn an_invalid_policy_is_rejected_with_the_name_of_the_field() {
         for (text, field, why) in [
@@ -290,6 +332,9 @@ mod tests {
             (r#"{"topology":"hub-and-spoke"}"#, "hubs", "needs hubs"),
             (r#"{"hubs":{"vpcs":["vpc-1"]}}"#, "hubs", "a full mesh has no hubs"),
             (r#"{"topology":"hub-and-spoke","hubs":{"accounts":["1"]}}"#, "hubs.accounts[0]", "12-digit account id"),
+            (r#"{"mode":{"paused":null}}"#, "mode", "expected a string"),
+            (r#"{"admit":[]}"#, "admit", "invalid type: sequence, expected an object with fields"),
+            (r#"{"security_groups":[["tcp/443"]]}"#, "security_groups", "expected an object with fields"),
             (r#"{"mode":"Unreadable"}"#, "mode", "unknown variant"),
             (r#"{"admit":{"accounts":["111111111111","12"]}}"#, "admit.accounts[1]", "12-digit account id"),
             (r#"{"admit":{"units":["ou-a1b2"]}}"#, "admit.units[0]", "not an organizational unit such as"),

@@ -3,7 +3,6 @@
 //! A run of one mesh rewrites that mesh's entries and keeps those of the VPC's other meshes, so that the runs of two meshes
 //! do not overwrite each other.
 
-use crate::plural::counted;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -12,6 +11,7 @@ use crate::cidr::IpNet;
 use crate::finding::Finding;
 use crate::ids::{PeeringId, PrefixListId, RouteTableId, Scope, VpcId};
 use crate::observed::{PeeringStatus, RouteTarget};
+use crate::plural::counted;
 use crate::printable::is_printable;
 use crate::tags::MAX_MESHES;
 use crate::tags::MAX_VALUE_LEN;
