@@ -11,8 +11,9 @@ use peerd_engine::{AccountRegistry, KnownAccounts, Message, Queue, Registration,
 use serde_json::json;
 
 use crate::consent::{Confirms, Consent};
+use crate::done::Done;
 use crate::table::table;
-use crate::{say, warn, warnings};
+use crate::{warn, warnings};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -61,11 +62,11 @@ struct Known {
 
 /// Runs a command and returns its output.
 pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
-    match command {
+    let done = match command {
         Command::List => {
             let organization = deployed.store.organization().await?;
             let known = known(deployed, deployed.store.accounts().await?, &organization);
-            Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) })
+            return Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) });
         }
         Command::Add { account, regions } => add(&account, regions.into_iter().collect(), deployed).await,
         Command::Block { account, consent } => block(&account, &consent, deployed).await,
@@ -73,7 +74,8 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
         Command::Remove { account, regions, consent } => {
             remove(&account, &regions.into_iter().collect(), &consent, deployed).await
         }
-    }
+    };
+    Ok(done?.answer(json))
 }
 
 /// The accounts that a deployment knows, with the scopes that it scans.
@@ -82,7 +84,7 @@ pub async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
     Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
-async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -> Result<String> {
+async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -> Result<Done> {
     warn(warnings::of_regions(&regions));
     let regions = if regions.is_empty() { &deployed.regions } else { &regions };
     if !deployed.store.add_account(account, regions).await? {
@@ -90,34 +92,26 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
     }
     let sent = deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await;
     sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
-    say(&format!("{account}: registered; scan queued"));
-    Ok(String::new())
+    Ok(Done::new(account, "registered; scan queued"))
 }
 
-async fn block(account: &AccountId, consent: &Consent, deployed: &Stack) -> Result<String> {
+async fn block(account: &AccountId, consent: &Consent, deployed: &Stack) -> Result<Done> {
     consent.ask(&Decision::Block { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
     deployed.store.set_blocked(account, true).await?;
     sweep(account, deployed, "blocked").await?;
-    say(&format!("{account}: blocked; deleting the peerings, routes and rules that lead to it"));
-    Ok(String::new())
+    Ok(Done::new(account, "blocked; deleting the peerings, routes and rules that lead to it"))
 }
 
-async fn unblock(account: &AccountId, deployed: &Stack) -> Result<String> {
+async fn unblock(account: &AccountId, deployed: &Stack) -> Result<Done> {
     if !deployed.store.accounts().await?.get(account).is_some_and(|registration| registration.blocked) {
         bail!("{account} is not blocked; `peerd account list` shows the blocked accounts");
     }
     deployed.store.set_blocked(account, false).await?;
     sweep(account, deployed, "unblocked").await?;
-    say(&format!("{account}: unblocked; sweep queued"));
-    Ok(String::new())
+    Ok(Done::new(account, "unblocked; sweep queued"))
 }
 
-async fn remove(
-    account: &AccountId,
-    regions: &BTreeSet<Region>,
-    consent: &Consent,
-    deployed: &Stack,
-) -> Result<String> {
+async fn remove(account: &AccountId, regions: &BTreeSet<Region>, consent: &Consent, deployed: &Stack) -> Result<Done> {
     let organization = deployed.store.organization().await?;
     if !known(deployed, deployed.store.accounts().await?, &organization).contains_key(account) {
         bail!("{account} is not known; `peerd account list` lists the known accounts");
@@ -133,14 +127,13 @@ async fn remove(
     }
     if !regions.is_empty() {
         deployed.store.unregister(account, regions).await?;
-        say(&format!("{account}: no longer registered in {}; members there stay", joined(regions)));
-        return Ok(String::new());
+        let done = format!("no longer registered in {}; members there stay", joined(regions));
+        return Ok(Done::new(account, done));
     }
     consent.ask(&Decision::Remove { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
     deployed.store.mark_removed(account).await?;
     sweep(account, deployed, "removed").await?;
-    say(&format!("{account}: removed; deleting its peerings and routes"));
-    Ok(String::new())
+    Ok(Done::new(account, "removed; deleting its peerings and routes"))
 }
 
 /// Requests a sweep, with which what was done with an account takes effect.

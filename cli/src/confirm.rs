@@ -8,7 +8,7 @@ use peerd_aws::Stack;
 use peerd_core::{DeleteApproval, Finding, MeshName};
 use peerd_engine::{FindingStore, Message, Queue, Work};
 
-use crate::say;
+use crate::done::Done;
 
 /// The arguments of `peerd confirm`.
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub struct Confirm {
 }
 
 /// `peerd confirm`: one run of the mesh deletes as many peerings as the last run wanted to delete, whatever the limits.
-pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<String> {
+pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<Done> {
     let record = deployed.store.findings_record(&mesh).await?.unwrap_or_default();
     let deletes = |finding: &Finding| match finding {
         Finding::DeleteLimit { deletes, .. } => Some((finding.message(), *deletes)),
@@ -35,6 +35,5 @@ pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<Stri
     };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
-    say(&format!("{mesh}: approved ({blocked}); deletion queued"));
-    Ok(String::new())
+    Ok(Done::new(&mesh, format!("approved ({blocked}); deletion queued")))
 }

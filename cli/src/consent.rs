@@ -32,7 +32,8 @@ pub enum Confirms {
 }
 
 impl Consent {
-    /// Asks if what follows from a decision has to be confirmed. The deployment computes it, with its own roles.
+    /// Asks if what follows from a decision has to be confirmed. The deployment computes it, with its own roles. A `note` is
+    /// what the decision permits later: then it is asked in any case.
     ///
     /// # Errors
     /// When the deployment cannot compute it, or the answer is not `yes`.
@@ -46,7 +47,8 @@ impl Consent {
         if !problems.is_empty() {
             bail!("nothing was changed:\n  {}", problems.join("\n  "));
         }
-        if !foreseen.values().any(|consequences| has_to_be_confirmed(consequences, confirms)) {
+        let has_consequences = foreseen.values().any(|consequences| has_to_be_confirmed(consequences, confirms));
+        if note.is_empty() && !has_consequences {
             return Ok(());
         }
         ask(&format!("{note}{}", render(&foreseen)), "Continue?")

@@ -19,14 +19,8 @@ const WHO: u8 = 3;
 /// A retry may help.
 const AGAIN: u8 = 4;
 
-/// The first match is used.
-const MET: [Met; 17] = [
-    Met {
-        words: &["/sso/cache/", "cached SSO token", "SSO token has expired", "Session token not found or invalid"],
-        says: Some("you are not logged in to IAM Identity Center, or the session has expired"),
-        hint: "log in with `aws sso login`",
-        code: WHO,
-    },
+/// Errors of what an operator wrote, by the words of the message.
+const OWN: [Met; 2] = [
     Met {
         words: &["is not a valid peerd.toml", "there is no peerd.toml"],
         says: None,
@@ -38,6 +32,16 @@ const MET: [Met; 17] = [
         says: None,
         hint: "docs/policies.md lists the fields, and `peerd mesh show MESH` prints a complete policy",
         code: OTHER,
+    },
+];
+
+/// Errors of AWS and of the system, by the words of the causes. The first match is used.
+const MET: [Met; 15] = [
+    Met {
+        words: &["/sso/cache/", "cached SSO token", "SSO token has expired", "Session token not found or invalid"],
+        says: Some("you are not logged in to IAM Identity Center, or the session has expired"),
+        hint: "log in with `aws sso login`",
+        code: WHO,
     },
     Met {
         words: &["No such file", "Permission denied (os", "Is a directory", "valid UTF-8"],
@@ -127,28 +131,75 @@ const MET: [Met; 17] = [
     },
 ];
 
-/// The known error that matches a chain of causes; none if the message itself contains the next step.
-pub fn met(chain: &str) -> Option<&'static Met> {
-    MET.iter().find(|met| met.words.iter().any(|word| chain.contains(word)))
+/// The known error that matches an error; none if the message itself contains the next step.
+pub fn met(error: &anyhow::Error) -> Option<&'static Met> {
+    let find =
+        |list: &'static [Met], text: &str| list.iter().find(|met| met.words.iter().any(|word| text.contains(word)));
+    let is_own = is_own(error);
+    let of_own = if is_own { find(&OWN, &error.to_string()) } else { None };
+    of_own.or_else(|| {
+        let causes: Vec<String> = error.chain().skip(usize::from(is_own)).map(ToString::to_string).collect();
+        find(&MET, &causes.join(": "))
+    })
+}
+
+/// Whether the message is this program's own, which may contain any name: only its causes are AWS's or the system's.
+fn is_own(error: &anyhow::Error) -> bool {
+    error.is::<String>() || error.is::<&'static str>()
 }
 
 /// The exit code of an error.
-pub fn code(chain: &str) -> u8 {
-    met(chain).map_or(OTHER, |met| met.code)
+pub fn code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<NotRead>() {
+        Some(_) => NOT_READ,
+        None => met(error).map_or(OTHER, |met| met.code),
+    }
 }
 
+/// What was asked could not be answered, because not everything could be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotRead(pub String);
+
+/// Not everything could be read.
+pub const NOT_READ: u8 = 5;
+
 /// An error as text.
-pub fn render(chain: &str) -> String {
+pub fn render(error: &anyhow::Error) -> String {
+    let chain = format!("{error:#}");
     let chain = chain.trim_end();
-    match met(chain) {
+    match met(error) {
         None => format!("error: {chain}"),
         Some(Met { says: None, hint, .. }) => format!("error: {chain}\nhint: {hint}"),
         Some(Met { says: Some(says), hint, .. }) => format!("error: {says}\nhint: {hint}\ncause: {chain}"),
     }
 }
 
+/// An error as one line of JSON.
+#[cfg(feature = "aws")]
+pub fn as_json(error: &anyhow::Error) -> String {
+    let chain = format!("{error:#}");
+    let known = met(error);
+    let says = known.and_then(|met| met.says).map(str::to_owned);
+    serde_json::json!({
+        "error": says.clone().unwrap_or_else(|| chain.trim_end().to_owned()),
+        "hint": known.map(|met| met.hint),
+        "cause": says.map(|_| chain.trim_end()),
+        "exit_code": code(error),
+    })
+    .to_string()
+}
+
+/// Without AWS, no command prints JSON.
+#[cfg(not(feature = "aws"))]
+pub fn as_json(error: &anyhow::Error) -> String {
+    render(error)
+}
+
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
 
     #[test]
@@ -213,18 +264,36 @@ mod tests {
             ("dispatch failure: timeout: connect", "did not answer in time", "the network", 4),
             ("dispatch failure: io error: Connection refused", "is unreachable", "AWS_ENDPOINT_URL", 4),
         ] {
-            let text = render(chain);
+            let error = anyhow::Error::new(std::io::Error::other(chain));
+            let text = render(&error);
             let lines: Vec<&str> = text.splitn(3, '\n').collect();
             assert!(lines[0].starts_with("error: ") && lines[0].contains(says), "{text}");
             assert!(lines[1].starts_with("hint: ") && lines[1].contains(hint), "{text}");
             assert_eq!(lines[2], format!("cause: {chain}"));
-            assert_eq!(code(chain), exits, "{chain}");
+            assert_eq!(code(&error), exits, "{chain}");
         }
-        let own = "no mesh named `nosuch`; `peerd mesh list` lists the meshes";
-        assert_eq!((render(own), code(own)), (format!("error: {own}"), 1));
-        let text = render("x.json is not a valid policy: policy field `topology`: unknown variant `ring`\n");
-        assert!(text.starts_with(
-            "error: x.json is not a valid policy: policy field `topology`: unknown variant `ring`\nhint: "
-        ));
+        let policy = "x.json is not a valid policy: policy field `topology`: unknown variant `ring`";
+        assert!(render(&anyhow!("{policy}\n")).starts_with(&format!("error: {policy}\nhint: ")));
+    }
+
+    #[test]
+    fn the_names_in_a_message_of_peerd_are_no_errors_of_aws() {
+        let denied = anyhow::Error::new(std::io::Error::other("AccessDenied: no"));
+        let json: serde_json::Value = serde_json::from_str(&as_json(&denied)).unwrap();
+        assert_eq!(json["error"], "your AWS identity lacks a permission");
+        assert_eq!((&json["cause"], &json["exit_code"]), (&"AccessDenied: no".into(), &3.into()));
+        let own = anyhow!("no mesh named `{}`; `peerd mesh list` lists the meshes", "timeout");
+        assert_eq!(
+            (render(&own), code(&own)),
+            ("error: no mesh named `timeout`; `peerd mesh list` lists the meshes".to_owned(), 1)
+        );
+        let asked = anyhow!(
+            "222222222222/us-east-1: AccessDenied\nstdin is not a terminal, so nothing was changed; pass --yes"
+        );
+        assert_eq!(code(&asked), 1);
+        let with_cause = anyhow::Error::new(std::io::Error::other("AccessDenied")).context("AssumeRole not declared");
+        assert_eq!(code(&with_cause), 3);
+        assert!(render(&with_cause).contains("lacks a permission"), "the context is not the cause");
+        assert_eq!(code(&NotRead("vpc-1 was not found".to_owned()).into()), 5);
     }
 }

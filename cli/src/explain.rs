@@ -15,8 +15,9 @@ use peerd_engine::observe::Snapshot;
 use peerd_engine::{CloudError, CloudRead, Observer};
 use serde_json::json;
 
+use crate::errors::NOT_READ;
 use crate::path_ends::{self, EndArgument};
-use crate::plan::{Backend, NOT_READ, Source};
+use crate::plan::{Backend, Source};
 use crate::{Answer, checks};
 
 /// The arguments of `peerd explain`.
@@ -45,6 +46,12 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
     let scopes = observer.scopes().await?;
     let (one, other) =
         futures::try_join!(path_ends::find(&site.cloud, &scopes, &one), path_ends::find(&site.cloud, &scopes, &other))?;
+    if one.end.vpc == other.end.vpc {
+        bail!(
+            "both ends are in {}: its own local route carries that traffic, and peerd has no part in it",
+            one.end.vpc
+        );
+    }
     let mesh = mesh(&observer, [&one.vpc, &other.vpc]).await?;
     let query = PathQuery { ends: [one.end, other.end], traffic: port };
     let scopes = query.vpcs().map(|vpc| vpc.scope.clone()).into();
@@ -121,6 +128,7 @@ impl Reachable {
         let fails = |check: &&PathCheck| check.result() == CheckResult::Fail;
         let allowing = |check: &PathCheck| match check {
             PathCheck::SecurityGroupsAllow { allowing, .. } => Some(*allowing),
+            PathCheck::InterfaceGroups { egress: false, by, .. } => Some(usize::from(by.is_some())),
             _ => None,
         };
         let allowing: Vec<usize> = checks.iter().filter_map(allowing).collect();
@@ -211,10 +219,11 @@ mod tests {
             traffic: None,
             allowing,
             groups: 2,
+            mesh: None,
         };
         let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0), allow(1)];
         assert!(render(&query, &checks, "peerd").contains("can reach each other, with restrictions"));
-        checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap() });
+        checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap(), why: None });
         let remedy = "wait: the next run requests it; see `peerd history prod`";
         assert_eq!(
             render(&query, &checks, "peerd"),
@@ -223,7 +232,7 @@ mod tests {
                  blocking: they have no peering\n  fix: {remedy}\n\
                  \x20 pass    vpc-a (111111111111/us-east-1) can be read\n\
                  \x20 warn    no security group of vpc-a allows traffic from vpc-b\n\
-                 \x20         fix: add a rule; or tag the right one peerd:allow=<mesh>, if the policy of the mesh has `security_groups`\n\
+                 \x20         fix: add an inbound rule to the right one\n\
                  \x20 pass    1 of 2 security groups of vpc-a allow traffic from vpc-b\n\
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )

@@ -12,6 +12,8 @@ mod consent;
 mod demo;
 #[cfg(feature = "aws")]
 mod doctor;
+#[cfg(feature = "aws")]
+mod done;
 mod errors;
 #[cfg(feature = "aws")]
 mod explain;
@@ -27,6 +29,7 @@ mod mesh;
 mod online;
 #[cfg(feature = "aws")]
 mod path_ends;
+#[cfg(feature = "aws")]
 mod plan;
 mod progress;
 #[cfg(feature = "aws")]
@@ -36,6 +39,7 @@ mod reference;
 mod status;
 #[cfg(feature = "aws")]
 mod table;
+#[cfg(feature = "aws")]
 mod warnings;
 
 use std::io::{ErrorKind, Write, stdout};
@@ -71,7 +75,7 @@ and unset AWS_PROFILE.
 
 Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 changes are \
 pending (`plan --detailed-exitcode`); 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a \
-retry may help; 5 `plan` or `apply` could not read everything; 6 changes are held back by a pause, a confirmation, a back-off or a \
+retry may help; 5 not everything could be read (`plan`, `apply`, `explain`); 6 changes are held back by a pause, a confirmation, a back-off or a \
 quota, or AWS has not finished (`apply`, `plan --detailed-exitcode`); 7 some changes of `apply` failed; 8 two VPCs cannot reach each other (`explain --exit-code`, 5: unknown); 64 invalid command line.";
 
 /// The output of a command and its exit code.
@@ -114,21 +118,28 @@ async fn main() -> ExitCode {
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    let is_data = cli.is_data();
+    let (is_data, is_json) = (cli.is_data(), cli.is_json());
     progress::begin();
     let answer = run(cli).await;
     progress::end();
     match answer.and_then(|Answer { text, code }| print(&text, is_data).map(|()| code)) {
         Ok(code) => code.into(),
         Err(error) => {
-            let chain = format!("{error:#}");
-            say(&errors::render(&chain));
-            errors::code(&chain).into()
+            say(&if is_json { errors::as_json(&error) } else { errors::render(&error) });
+            errors::code(&error).into()
         }
     }
 }
 
 impl Cli {
+    /// Whether messages are for programs.
+    fn is_json(&self) -> bool {
+        #[cfg(feature = "aws")]
+        return self.json;
+        #[cfg(not(feature = "aws"))]
+        false
+    }
+
     /// Whether the output is for programs. Such output is printed without colors.
     fn is_data(&self) -> bool {
         #[cfg(feature = "aws")]
@@ -157,6 +168,7 @@ fn say(line: &str) {
 }
 
 /// Writes warnings to stderr.
+#[cfg(feature = "aws")]
 fn warn(warnings: impl IntoIterator<Item = String>) {
     for warning in warnings {
         say(&format!("warning: {warning}"));

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use peerd_aws::Stack;
 use peerd_core::policy::Mode;
+use peerd_core::widening::widening;
 use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::what_if::Decision;
 use peerd_engine::{MembershipIndex, Message, Queue, Work};
@@ -14,8 +15,9 @@ use serde_json::json;
 
 use crate::account::known_accounts;
 use crate::consent::{Confirms, Consent};
+use crate::done::Done;
 use crate::table::table;
-use crate::{input, say, warn, warnings};
+use crate::{input, warn, warnings};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -79,7 +81,7 @@ pub struct Handover {
 }
 
 /// `peerd adopt` and `peerd release`.
-pub async fn set_adoption(handover: Handover, adopt: bool, deployed: &Stack) -> Result<String> {
+pub async fn set_adoption(handover: Handover, adopt: bool, deployed: &Stack) -> Result<Done> {
     let Handover { peering, mesh, consent } = handover;
     let mut policy = policy_of(deployed, &mesh).await?;
     let decision = match adopt {
@@ -94,12 +96,12 @@ pub async fn set_adoption(handover: Handover, adopt: bool, deployed: &Stack) -> 
 
 /// Runs a command and returns its output.
 pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
-    match command {
+    let done = match command {
         Command::List => {
             let declared = declarations(deployed).await?;
-            Ok(if json { list_as_json(&declared) } else { list(&declared) })
+            return Ok(if json { list_as_json(&declared) } else { list(&declared) });
         }
-        Command::Show { mesh } => pretty(&policy_of(deployed, &mesh).await?),
+        Command::Show { mesh } => return pretty(&policy_of(deployed, &mesh).await?),
         Command::Declare { mesh, policy, paused, consent } => {
             let given = policy.map_or_else(|| Ok(Given::default()), |file| read(&file))?;
             replace(deployed, mesh, given, paused, &consent).await
@@ -111,12 +113,13 @@ pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<Strin
         Command::Resume { mesh, consent } => change_mode(deployed, mesh, Mode::Active, "resumed", &consent).await,
         Command::Drain { mesh, consent } => change_mode(deployed, mesh, Mode::Draining, "draining", &consent).await,
         Command::Undeclare { mesh, consent } => undeclare(deployed, mesh, &consent).await,
-    }
+    };
+    Ok(done?.answer(json))
 }
 
 /// Declares a mesh. A mesh that is declared already keeps its mode, unless one is given: who pauses a mesh and who changes its policy
 /// may be two people.
-async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, consent: &Consent) -> Result<String> {
+async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, consent: &Consent) -> Result<Done> {
     let Given { mut policy, has_mode } = given;
     check_size(&mesh, &policy)?;
     warn(warnings::of_policy(&mesh, &policy, &known_accounts(deployed).await?.scopes));
@@ -129,8 +132,20 @@ async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, c
         done = format!("declared; it stays {}, and `peerd mesh resume {mesh}` ends that", word(&mode));
         policy.mode = mode;
     }
-    let confirms = if current.is_some() { Confirms::Everything } else { Confirms::Deletes };
-    declare_with_consent(deployed, mesh, policy, &done, confirms, consent).await
+    let (confirms, note) = match &current {
+        Some(current) => (Confirms::Everything, opens(&mesh, current, &policy)),
+        None => (Confirms::Deletes, String::new()),
+    };
+    declare_with_consent(deployed, mesh, policy, &done, confirms, &note, consent).await
+}
+
+/// What a policy lets in that the current one does not, also if no VPC uses it yet.
+fn opens(mesh: &MeshName, current: &Policy, policy: &Policy) -> String {
+    let wider = widening(current, policy);
+    if wider.is_empty() {
+        return String::new();
+    }
+    format!("{mesh} opens:\n  {}\n", wider.join("\n  "))
 }
 
 /// DynamoDB stores items of up to 400 KB, which a policy that lists ten thousands of VPCs exceeds
@@ -150,9 +165,9 @@ fn check_size(mesh: &MeshName, policy: &Policy) -> Result<()> {
 /// The largest policy, in bytes of its JSON, which has more of them than its item in the table.
 const MAX_POLICY: usize = 380 * 1024;
 
-async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<String> {
+async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<Done> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
-    declare_with_consent(deployed, mesh, policy, done, Confirms::Deletes, consent).await
+    declare_with_consent(deployed, mesh, policy, done, Confirms::Deletes, "", consent).await
 }
 
 async fn declare_with_consent(
@@ -161,22 +176,24 @@ async fn declare_with_consent(
     policy: Policy,
     done: &str,
     confirms: Confirms,
+    note: &str,
     consent: &Consent,
-) -> Result<String> {
+) -> Result<Done> {
     let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
-    consent.ask(&decision, confirms, "", deployed).await?;
+    consent.ask(&decision, confirms, note, deployed).await?;
     declare(deployed, &mesh, &policy, done).await
 }
 
-async fn undeclare(deployed: &Stack, mesh: MeshName, consent: &Consent) -> Result<String> {
-    if !matches!(declarations(deployed).await?.get(&mesh), Some(Declaration::Policy(_))) {
+async fn undeclare(deployed: &Stack, mesh: MeshName, consent: &Consent) -> Result<Done> {
+    let Some(Declaration::Policy(current)) = declarations(deployed).await?.remove(&mesh) else {
         bail!("no operator declared {mesh}; `peerd mesh list` shows who declares which mesh");
-    }
+    };
     let by_stack = deployed.meshes.contains(&mesh);
     let note = match by_stack {
         true => format!(
             "{mesh} is in the stack parameter Meshes: without its policy it is a full mesh of all known accounts; remove it there \
-             first to keep it as it is\n"
+             first to keep it as it is\n{}",
+            opens(&mesh, &current, &Policy::default())
         ),
         false => String::new(),
     };
@@ -250,19 +267,18 @@ async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
     }
 }
 
-async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str) -> Result<String> {
+async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str) -> Result<Done> {
     deployed.store.declare(mesh, policy).await?;
     reconcile(deployed, mesh, done).await
 }
 
 /// Requests an immediate reconcile of the mesh, and reports what was done.
-async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<String> {
+async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<Done> {
     // Everywhere: VPCs that requested the mesh before it was declared are not in the index.
     let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
-    say(&format!("{mesh}: {done}; it is being reconciled"));
-    Ok(String::new())
+    Ok(Done::new(mesh, format!("{done}; it is being reconciled")))
 }
 
 /// A policy as it was given.

@@ -65,11 +65,11 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
         OfDeployment::Account(command) => account::run(command, deployed, json).await?,
         OfDeployment::Status(what) => status::status(what, deployed, json).await?,
         OfDeployment::History(what) => status::history(what, deployed, json).await?,
-        OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, deployed).await?,
+        OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, deployed).await?.answer(json),
         OfDeployment::Import(arguments) => import::run(arguments, deployed, json).await?,
-        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?,
+        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?.answer(json),
         OfDeployment::Redrive => redrive::redrive(deployed, json).await?,
-        OfDeployment::Release(handover) => mesh::set_adoption(handover, false, deployed).await?,
+        OfDeployment::Release(handover) => mesh::set_adoption(handover, false, deployed).await?.answer(json),
     };
     Ok(text.into())
 }

@@ -12,6 +12,8 @@ use peerd_core::{Host, PathEnd, Scope, Vpc, VpcId};
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, CloudRead};
 
+use crate::errors::NotRead;
+
 /// How many scopes are searched concurrently.
 const CONCURRENCY: usize = 32;
 
@@ -109,9 +111,13 @@ fn choose(argument: &EndArgument, mut found: Vec<FoundEnd>, unread: &[String]) -
             bail!("several VPCs have {argument}; pass the id of a VPC or of a network interface: {}", others.join(", "))
         }
         (None, _) if unread.is_empty() => bail!(
-            "{argument} is in none of the accounts and Regions that peerd reads; `peerd account add ACCOUNT` adds one"
+            "{argument} is in none of the accounts and Regions that peerd reads: check it, or `peerd account add ACCOUNT` adds \
+             one; an end is the id or name of a VPC, an IP address, or the id of a network interface"
         ),
-        (None, _) => bail!("{argument} was not found; these scopes could not be read:\n  {}", unread.join("\n  ")),
+        (None, _) => {
+            let unread = unread.join("\n  ");
+            Err(NotRead(format!("{argument} was not found; these scopes could not be read:\n  {unread}")).into())
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub struct History {
     /// Name of the mesh
     mesh: MeshName,
     /// Number of runs to show, newest first
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    runs: usize,
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
 }
 
 /// A mesh as it is in the table.
@@ -75,7 +75,7 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
 
 /// `peerd history`.
 pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bool) -> Result<String> {
-    let past = deployed.store.runs(&mesh, runs).await?;
+    let past = deployed.store.runs(&mesh, runs.into()).await?;
     if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
         return Err(unknown(&mesh));
     }

@@ -15,6 +15,14 @@ from jsonschema import Draft202012Validator
 from sandbox.client.model import HOME_REGION
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+ERROR = Draft202012Validator(json.loads((SCHEMAS / "error.json").read_text()))
+CHANGES = {
+    *(f"mesh {verb}" for verb in ("declare", "pause", "resume", "drain", "undeclare")),
+    *(f"account {verb}" for verb in ("add", "block", "unblock", "remove")),
+    "adopt",
+    "release",
+    "confirm",
+}
 _GROUPS = ("account", "mesh")
 
 
@@ -38,7 +46,8 @@ def write_config(folder: Path, text: str) -> str:
 @cache
 def schema_for(command: str) -> Draft202012Validator | None:
     """Returns the schema of a command such as `mesh list`, or None if the command prints no JSON."""
-    file = SCHEMAS / f"{command.replace(' ', '-')}.json"
+    name = "done" if command in CHANGES else command.replace(" ", "-")
+    file = SCHEMAS / f"{name}.json"
     return Draft202012Validator(json.loads(file.read_text())) if file.exists() else None
 
 
@@ -79,6 +88,11 @@ def check_json(command: str, text: str) -> None:
     assert not violations, f"peerd {command} prints JSON that violates its schema: " + "\n".join(violations)
 
 
+def check_error(text: str) -> None:
+    """Fails unless the last line of stderr is an error that matches its schema."""
+    ERROR.validate(json.loads(text.splitlines()[-1]))
+
+
 class Peerd:
     """Runs the binary `peerd` against one sandbox."""
 
@@ -117,6 +131,8 @@ class Peerd:
         printed = done.stdout or (done.returncode == 0 and not writes_to_file(arguments))
         if printed and is_json_requested(arguments):
             check_json(command_in(arguments), done.stdout)
+        elif done.returncode not in (0, 64) and "--json" in arguments:
+            check_error(done.stderr)
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str, stdin: str = "") -> str:

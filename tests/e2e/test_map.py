@@ -44,7 +44,7 @@ def test_a_mesh_is_drawn_with_its_vpcs_peerings_and_findings(
     graph = tmp_path / "mesh.dot"
     result = peerd.run("map", mesh, *STACK_OPTIONS, "--format", "dot", "--out", str(graph))
     assert result.code == 0 and not result.out and "3 VPCs, 3 pairs" in result.err
-    assert graph.read_text().startswith("graph peerd {") and "1 findings" in graph.read_text()
+    assert graph.read_text().startswith("graph peerd {") and "1 finding" in graph.read_text()
     assert "<svg" in peerd.ok("map", mesh, *STACK_OPTIONS, "--format", "svg")
     assert peerd.ok("map", mesh, *STACK_OPTIONS).startswith("<!doctype html>")
     invalid = tmp_path / "wrong.json"

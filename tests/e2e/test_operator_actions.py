@@ -76,6 +76,20 @@ def test_what_a_decision_deletes_is_shown_and_needs_consent(world: World, peerd:
     assert peerd.run("mesh", "declare", mesh).code == 0, "it changes nothing"
 
 
+def test_what_a_policy_opens_needs_consent_also_if_no_vpc_uses_it_yet(peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh, admit={"accounts": [HUB]}, routes={"tables": "tagged"})
+
+    opened = peerd.run("mesh", "declare", mesh)
+
+    assert (
+        opened.code == 1 and f"{mesh} opens:\n  `admit.accounts` admits any instead of {HUB}\n" in opened.err
+    )
+    assert "nothing was changed; pass --yes" in opened.err
+    assert json.loads(peerd.ok("mesh", "show", mesh))["admit"]["accounts"] == [HUB]
+    closed = json.dumps({"admit": {"accounts": [HUB], "members": 2}, "routes": {"tables": "tagged"}})
+    assert peerd.run("mesh", "declare", mesh, "--policy", "-", stdin=closed).code == 0, "it opens nothing"
+
+
 def test_a_mesh_keeps_its_mode_when_its_policy_is_replaced(world: World, peerd: Peerd, mesh: str) -> None:
     peerd.declare(mesh)
     peerd.ok("mesh", "pause", mesh)

@@ -76,6 +76,8 @@ pub struct Backend {
     source_name: String,
     /// The same, as a saved plan recognizes it.
     source: String,
+    /// The same, as arguments of the command line.
+    arguments: String,
     caller: Caller,
     settings: Settings,
     /// EC2, in every account.
@@ -130,7 +132,8 @@ impl Backend {
         };
         let store = Box::new(MemoryStore::of(meshes));
         let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        let source = (input::name(file).into_owned(), format!("file with SHA-256 {digest}"));
+        let name = input::name(file).into_owned();
+        let source = (name.clone(), format!("file with SHA-256 {digest}"), format!("--file {name}"));
         Ok(Self::new(source, caller, settings, sessions, store, Box::new(Noop), Box::new(Noop)))
     }
 
@@ -158,12 +161,12 @@ impl Backend {
             role: role_name(&role).to_owned(),
             stack: stack.clone(),
         };
-        let source = (format!("stack {stack}"), stack_arn);
+        let source = (format!("stack {stack}"), stack_arn, format!("--stack {stack} --role '{role}'"));
         Ok(Self::new(source, caller, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
     }
 
     fn new(
-        (source_name, source): (String, String),
+        (source_name, source, arguments): (String, String, String),
         caller: Caller,
         settings: Settings,
         sessions: Sessions,
@@ -176,6 +179,7 @@ impl Backend {
         Self {
             source_name,
             source,
+            arguments,
             caller,
             settings,
             cloud: AwsCloud::new(sessions),
@@ -190,6 +194,11 @@ impl Backend {
     /// The name of the hub's stack, for the commands in remedies.
     pub fn stack(&self) -> &str {
         &self.settings.stack
+    }
+
+    /// The arguments with which a command opens the same source.
+    pub fn arguments(&self) -> &str {
+        &self.arguments
     }
 
     /// Where a plan comes from: the deployment, the source of its policies, the caller's account and the declared meshes.
@@ -238,7 +247,11 @@ impl Backend {
     async fn warn(&self) -> Result<()> {
         warn(warnings::of_regions(&self.settings.regions));
         let scopes = self.observer().scopes().await?;
-        for (mesh, policy) in self.observer().declared().await? {
+        let declared = self.observer().declared().await?;
+        if declared.is_empty() {
+            warn([format!("{} declares no mesh: `[meshes.prod]` declares the mesh prod", self.source_name)]);
+        }
+        for (mesh, policy) in declared {
             warn(warnings::of_policy(&mesh, &policy, &scopes));
         }
         Ok(())

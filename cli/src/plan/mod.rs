@@ -22,7 +22,6 @@ use crate::{Answer, consent, input, progress, say};
 pub use backend::{Backend, Source};
 pub use config::{SESSION, role_arn};
 use saved::SavedPlan;
-pub use verdict::NOT_READ;
 use verdict::Verdict;
 
 /// How many meshes are observed or reconciled concurrently.
@@ -70,7 +69,7 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let (plan, verdict) = (SavedPlan::of(&previews, site.stack(), site.origin().await?), Verdict::of_plan(&previews));
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
-        say(&format!("saved to {0}; run `peerd apply {0}` to apply it", out.display()));
+        say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
     }
     let text = if json { plan.to_json()? } else { render::plans(&previews, site.stack()) };
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })

@@ -133,18 +133,29 @@ impl SavedPlan {
         if current.created_at_ms.abs_diff(then.created_at_ms) > MAX_AGE_MS {
             bail!("the saved plan is older than a day; run `peerd plan` again");
         }
+        if now.is_empty() && !self.is_empty() {
+            bail!("nothing is left to do: the changes of the saved plan were made, or are no longer wanted");
+        }
         let mut differences = Vec::new();
         for name in self.meshes.keys().chain(now.meshes.keys()).collect::<BTreeSet<_>>() {
             let (then, now) = (lines(self.meshes.get(name)), lines(now.meshes.get(name)));
             differences.extend(now.iter().filter(|line| !then.contains(line)).map(|line| format!("new: {line}")));
             differences.extend(then.iter().filter(|line| !now.contains(line)).map(|line| format!("no longer: {line}")));
         }
+        let hidden = differences.len().saturating_sub(MAX_DIFFERENCES);
         if !differences.is_empty() {
-            bail!("the saved plan is out of date; the current plan differs:\n  {}", differences.join("\n  "));
+            let shown = differences.iter().take(MAX_DIFFERENCES).cloned().collect::<Vec<_>>().join("\n  ");
+            let more = if hidden == 0 { String::new() } else { format!("\n  and {hidden} more") };
+            bail!(
+                "the saved plan is out of date: run `peerd plan --out FILE` again; the current plan differs:\n  {shown}{more}"
+            );
         }
         Ok(())
     }
 }
+
+/// The most differences that are listed.
+const MAX_DIFFERENCES: usize = 20;
 
 /// The steps of a mesh as text, with the pair that each belongs to.
 fn lines(mesh: Option<&Mesh>) -> Vec<String> {

@@ -108,8 +108,22 @@ pub enum Finding {
     OverriddenRoute { table: RouteTableId, cidr: IpNet, target: String, by: CidrSet },
     /// A quota is nearly used up.
     QuotaNearLimit { subject: String, scope: Scope, quota: Quota, limit: Limit },
+    /// A mesh connects no VPCs, or fewer than its topology suggests.
+    IncompleteMesh { mesh: MeshName, members: usize, lacks: MissingRole },
     /// A pause suppresses changes.
     Paused { mesh: MeshName, pending: usize, paused: BTreeSet<MeshName> },
+}
+
+/// What a mesh lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingRole {
+    /// A second member.
+    Peer,
+    /// A hub.
+    Hub,
+    /// A spoke.
+    Spoke,
 }
 
 /// Where the value of a quota comes from.
@@ -171,6 +185,8 @@ pub enum FindingKind {
     Unreadable,
     /// peerd waits for a decision of an operator.
     Blocked,
+    /// A mesh has one member, or lacks a hub or a spoke.
+    Incomplete,
     /// A pause suppresses changes.
     Paused,
     /// Names of a member cannot resolve to private addresses for its peers.
@@ -232,6 +248,7 @@ impl Finding {
             | Self::PortsNotAdmitted { .. }
             | Self::UndeclaredMeshes { .. } => FindingKind::Refused,
             Self::DnsAttributesOff { .. } => FindingKind::Dns,
+            Self::IncompleteMesh { .. } => FindingKind::Incomplete,
             Self::Paused { .. } => FindingKind::Paused,
         }
     }
@@ -242,6 +259,7 @@ impl Finding {
             Self::PoliciesDisagree { .. }
             | Self::OverriddenRoute { .. }
             | Self::QuotaNearLimit { .. }
+            | Self::IncompleteMesh { .. }
             | Self::Paused { .. } => Severity::Info,
             _ => match self.kind() {
                 FindingKind::Blocked | FindingKind::Unreadable => Severity::Error,
@@ -254,9 +272,10 @@ impl Finding {
     /// mesh with the same kind and subject are the same finding.
     pub fn subject(&self) -> String {
         match self {
-            Self::DeleteLimit { mesh, .. } | Self::UnreadablePolicy { mesh, .. } | Self::Paused { mesh, .. } => {
-                mesh.to_string()
-            }
+            Self::DeleteLimit { mesh, .. }
+            | Self::UnreadablePolicy { mesh, .. }
+            | Self::IncompleteMesh { mesh, .. }
+            | Self::Paused { mesh, .. } => mesh.to_string(),
             Self::UnreadableScope { scope, .. }
             | Self::InactiveAccount { scope, .. }
             | Self::DisabledRegion { scope, .. }
@@ -328,6 +347,7 @@ impl fmt::Display for FindingKind {
             Self::Quota => "quota",
             Self::Unreadable => "unreadable",
             Self::Blocked => "blocked",
+            Self::Incomplete => "incomplete",
             Self::Paused => "paused",
             Self::Dns => "dns",
             Self::UnknownRequester => "unknown-requester",

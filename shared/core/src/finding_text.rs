@@ -1,13 +1,11 @@
-//! The text of findings: what is wrong, and what to do. No other code words a finding.
+//! The text of findings: what is wrong. `finding_remedy.rs` has what to do about it; no other code words a finding.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
-use crate::ids::{MeshName, Scope};
+use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, MissingRole, Severity};
 use crate::plural::counted;
-use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
 
@@ -65,17 +63,12 @@ pub(crate) fn command(stack: &str, line: &str) -> String {
     format!("`peerd {line}{flag}`")
 }
 
-/// The command that removes an ownership tag from a resource.
-fn remove_mark(resource: &impl fmt::Display, Scope { account, region }: &Scope) -> String {
-    format!("in {account}: `aws ec2 delete-tags --region {region} --resources {resource} --tags Key=peerd:managed-by`")
-}
-
 impl Finding {
     /// What is wrong, without the subject.
     pub fn message(&self) -> String {
         match self {
             Self::DeleteLimit { deletes, live, limits, .. } => format!(
-                "this run would delete {deletes} of {live} peerings; the policy allows {} or {} % without confirmation",
+                "this run would delete {deletes} of {live} peerings; more than {} and more than {} % need a confirmation",
                 limits.count, limits.percent
             ),
             Self::UnreadablePolicy { error, .. } | Self::UnreadableScope { error, .. } => error.clone(),
@@ -193,164 +186,14 @@ impl Finding {
                     }
                 }
             }
+            Self::IncompleteMesh { members, lacks, .. } => match lacks {
+                MissingRole::Peer => "it has one member, and so no peering".to_owned(),
+                MissingRole::Hub => format!("it is hub-and-spoke, and none of its {members} members is a hub"),
+                MissingRole::Spoke => format!("it is hub-and-spoke, and all its {members} members are hubs"),
+            },
             Self::Paused { pending, .. } => format!("{} pending while it is paused", counted(*pending, "change")),
         }
     }
-
-    /// What to do, with commands that run as printed for the operator of a stack.
-    pub fn remedy(&self, stack: &str) -> String {
-        let peerd = |line: String| command(stack, &line);
-        match self {
-            Self::DeleteLimit { mesh, .. } => {
-                format!("if that is correct, run {}", peerd(format!("confirm {mesh}")))
-            }
-            Self::UnreadablePolicy { mesh, .. } => {
-                let declare = peerd(format!("mesh declare {mesh} --policy {mesh}.json"));
-                format!("declare it again with its policy, {declare}; until then peerd changes nothing of it")
-            }
-            Self::UnreadableScope { role, .. } => {
-                format!("make the role {role} of that account assumable and readable; the next sweep continues")
-            }
-            Self::InactiveAccount { scope, .. } => format!(
-                "reinstate it; or, if it is closed for good, run {}",
-                peerd(format!("account remove {}", scope.account))
-            ),
-            Self::DisabledRegion { .. } => {
-                "enable the Region again, and remove `peerd:env` from VPCs that are to leave before disabling it".to_owned()
-            }
-            Self::UnreadableSecurityGroups { .. } => {
-                "deploy the current spoke.yaml there; until then peerd changes no rule there".to_owned()
-            }
-            Self::UnreadableDnsAttributes { role, .. } => {
-                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account; the next sweep continues")
-            }
-            Self::UnreadablePrefixList { role, .. } => {
-                format!("allow ec2:GetManagedPrefixListEntries for the role {role}; the next sweep continues")
-            }
-            Self::UnprovenPeering { pair, .. } => {
-                let account = &pair.accepter().scope.account;
-                format!(
-                    "make both accounts readable, and the next sweep decides; or, if one is closed for good, run {}",
-                    peerd(format!("account remove {account}"))
-                )
-            }
-            Self::UnreadableRoutes { .. } => "make that account readable; the next sweep deletes the peering".to_owned(),
-            Self::ForeignPeering { peering, mesh, .. } => format!(
-                "adopt it with {}, or delete it, and peerd creates its own",
-                peerd(format!("adopt --mesh {mesh} {peering}"))
-            ),
-            Self::UnsealedPeering { peering, mesh, scopes, .. } => {
-                let adopt = peerd(format!("adopt --mesh {mesh} {peering}"));
-                let commands: Vec<String> = scopes.iter().map(|scope| remove_mark(peering, scope)).collect();
-                format!("if it connects two members, adopt it with {adopt}; else remove the tag, {}", commands.join("; "))
-            }
-            Self::OtherOwnershipTag { peering, scope, .. } => format!("remove that tag, {}", remove_mark(peering, scope)),
-            Self::UnsealedRule { scope, group, rule } => format!(
-                "remove the tag, {}; or revoke the rule, and peerd adds its own if a mesh wants it: `aws ec2 \
-                 revoke-security-group-ingress --region {} --group-id {group} --security-group-rule-ids {rule}`",
-                remove_mark(rule, scope),
-                scope.region
-            ),
-            Self::OtherRuleOwner { scope, rule, .. } => format!("remove that tag, {}", remove_mark(rule, scope)),
-            Self::FailedPeering { .. } => {
-                "fix the cause that AWS reports; peerd requests it again in 2 hours, when AWS no longer lists the failed request".to_owned()
-            }
-            Self::ForeignRoute { cidr, target, propagated: true, peering, .. } => {
-                format!("stop {target} from propagating it to this table, and peerd routes {cidr} to {peering}")
-            }
-            Self::ForeignRoute { cidr, peering, .. } => {
-                format!("delete that route, and peerd routes {cidr} to {peering}")
-            }
-            Self::PrefixListRoute { cidr, .. } => {
-                format!("remove {cidr} from that list, or the list's route from the table")
-            }
-            Self::Contention { retry_at_ms, .. } => {
-                let minute = retry_at_ms.div_ceil(60_000);
-                let (hour, minute) = (minute / 60 % 24, minute % 60);
-                format!(
-                    "configure that tool to ignore it (docs/terraform.md), or exclude it from peerd: tag the route table \
-                     `peerd:routes=ignore`, or release the peering; peerd tries again at {hour:02}:{minute:02} UTC"
-                )
-            }
-            Self::UnknownAccount { account } => format!(
-                "to let its VPCs join, run {}; to refuse it for good, run {}",
-                peerd(format!("account add {account}")),
-                peerd(format!("account block {account}"))
-            ),
-            Self::UnknownRequester { peering, .. } => {
-                format!("reject {peering}, or accept it manually if you know the requester; peerd never accepts it")
-            }
-            Self::CidrOverlap { .. } => {
-                "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
-            }
-            Self::OverlapsOwnVpc { .. } => "disassociate one of the two CIDR blocks".to_owned(),
-            Self::RouteOverlap { .. } => {
-                "disassociate one of the two CIDR blocks, or remove one of the two VPCs from the mesh".to_owned()
-            }
-            Self::QuotaExceeded { quota, scope, .. } | Self::QuotaNearLimit { quota, scope, .. } => {
-                let or_else = match quota {
-                    Quota::Rules => "name fewer ports, or give the members contiguous CIDR blocks",
-                    _ => "or make the mesh smaller; the earliest members keep their slots",
-                };
-                format!("request an increase of {} for {scope} (Service Quotas), {or_else}", quota.code())
-            }
-            Self::QuotaRefused { .. } => {
-                "request a quota increase (Service Quotas), or make the mesh smaller; every sweep tries again".to_owned()
-            }
-            Self::NotAdmitted { denial: Denial::UnknownAccount(account), .. } => format!(
-                "to let its VPCs join, run {}; to remove what leads to it, run {}",
-                peerd(format!("account add {account}")),
-                peerd(format!("account block {account}"))
-            ),
-            Self::NotAdmitted { denial: Denial::UnitNotListed { .. }, .. } => {
-                "add that unit, or one above it, to the stack parameter OrganizationalUnits; if it is there, the next \
-                 sweep lists it, and existing resources stay until then"
-                    .to_owned()
-            }
-            Self::NotAdmitted { .. } => {
-                "declare the mesh (stack parameter Meshes) or admit the VPC in its policy, or correct `peerd:env`"
-                    .to_owned()
-            }
-            Self::CidrNotAdmitted { mesh, .. } => {
-                format!(
-                    "if it may be routed, list it in `admit.cidrs` of the policy of {mesh}, with `private` and \
-                     `amazon-ipv6` if the list is empty now; else leave it out with `peerd:cidrs`"
-                )
-            }
-            Self::NotAHub { mesh, .. } => {
-                format!("name the VPC, its account or its unit in `hubs` of the policy of {mesh}, or remove the tag")
-            }
-            Self::InvalidTag { expected, .. } => expected.remedy().to_owned(),
-            Self::GroupOfNonMember { .. } => {
-                "let the VPC join that mesh, or remove the mesh from the group's tag".to_owned()
-            }
-            Self::SecurityGroupsOff { mesh, .. } => format!(
-                "name the ports that the groups may allow in `security_groups` of the policy of {mesh}, or remove {mesh} \
-                 from the group's tag"
-            ),
-            Self::PortsNotAdmitted { mesh, .. } => {
-                format!("correct the tag, or `security_groups` in the policy of {mesh}; until then peerd allows the rest")
-            }
-            Self::UndeclaredMeshes { meshes, .. } => declare_again(meshes.iter().next(), peerd),
-            Self::DnsAttributesOff { .. } => {
-                "enable both attributes of the VPC, or declare its meshes without `dns`".to_owned()
-            }
-            Self::PoliciesDisagree { .. } => "make their policies agree".to_owned(),
-            Self::OverriddenRoute { .. } => {
-                "if these addresses belong behind that gateway, limit `admit.cidrs` of the mesh to the ranges of its VPCs"
-                    .to_owned()
-            }
-            Self::Paused { paused, .. } => {
-                let resume: Vec<String> = paused.iter().map(|mesh| peerd(format!("mesh resume {mesh}"))).collect();
-                format!("to make them, run {}", resume.join(" and "))
-            }
-        }
-    }
-}
-
-fn declare_again(mesh: Option<&MeshName>, peerd: impl Fn(String) -> String) -> String {
-    let declare = mesh.map(|mesh| peerd(format!("mesh declare {mesh} --policy {mesh}.json"))).unwrap_or_default();
-    format!("declare it again with its policy, {declare}, or remove `peerd:env` from one of the VPCs")
 }
 
 /// The limit, in words.
@@ -370,14 +213,6 @@ impl Expected {
             Self::ManageOrIgnore => "is neither manage nor ignore",
             Self::HubOrSpoke => "is neither hub nor spoke",
             Self::OwnCidrs => "is not within its own CIDR blocks",
-        }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::MeshNames | Self::HubOrSpoke | Self::OwnCidrs => "correct the tag",
-            Self::Ports => "correct the tag; until then peerd ignores that word",
-            Self::ManageOrIgnore => "correct the tag; until then peerd does not change the table",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod desired;
 pub mod dry_run;
 pub mod effect;
 pub mod finding;
+mod finding_remedy;
 pub mod finding_text;
 pub mod hubs;
 pub mod ids;
@@ -44,6 +45,7 @@ pub mod status;
 mod strict;
 pub mod tags;
 pub mod time;
+pub mod widening;
 
 pub use action::{Action, Plan, RuleTagChange};
 pub use check::{Check, CheckResult};
@@ -52,7 +54,7 @@ pub use contention::{Contention, ManagedResource};
 pub use desired::{Accounts, DeleteApproval, DesiredState, Member};
 pub use dry_run::{PlannedRun, Step, forecast};
 pub use effect::Effect;
-pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, Severity};
+pub use finding::{Disagreement, Expected, Finding, FindingKind, Limit, MissingRole, Severity};
 pub use finding_text::Rendered;
 pub use ids::{
     AccountId, Deployment, MeshName, OrganizationalUnitId, Pair, PeeringId, PrefixListId, Region, RouteTableId, Scope,

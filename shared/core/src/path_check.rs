@@ -48,8 +48,10 @@ pub enum PathCheck {
     ActivePeering { peering: PeeringId },
     /// Their managed peering is in another state, in AWS's word.
     InactivePeering { peering: PeeringId, state: String },
-    /// They have no peering.
-    NoPeering { mesh: MeshName },
+    /// They have no peering; `why` is what keeps peerd from requesting it.
+    NoPeering { mesh: MeshName, why: Option<Box<Finding>> },
+    /// A peering that peerd owns connects them, and no mesh does.
+    UnwantedPeering { peering: PeeringId },
     /// CIDR blocks of the two overlap.
     CidrOverlap { ours: IpNet, theirs: IpNet },
     /// A peering that peerd does not own connects them. `mesh` if a mesh wants to.
@@ -104,7 +106,14 @@ pub enum PathCheck {
     /// The security groups of a VPC cannot be read.
     UnreadableSecurityGroups { vpc: VpcId, error: String },
     /// How many security groups of a VPC allow traffic from the peer.
-    SecurityGroupsAllow { vpc: VpcId, peer: VpcId, traffic: Option<Traffic>, allowing: usize, groups: usize },
+    SecurityGroupsAllow {
+        vpc: VpcId,
+        peer: VpcId,
+        traffic: Option<Traffic>,
+        allowing: usize,
+        groups: usize,
+        mesh: Option<MeshName>,
+    },
     /// Whether the security groups of a network interface allow traffic from the peer or, with `egress`, to it: `by` does.
     InterfaceGroups {
         interface: String,
@@ -113,6 +122,7 @@ pub enum PathCheck {
         peer: String,
         egress: bool,
         by: Option<String>,
+        mesh: Option<MeshName>,
     },
     /// A security group may allow the traffic: a prefix list in it cannot be read.
     UnreadableGroupList { group: String },
@@ -171,6 +181,8 @@ impl PathCheck {
             | Self::NetworkAclDenies { all: false, .. }
             | Self::UnreadableSecurityGroups { .. }
             | Self::UnreadableGroupList { .. }
+            | Self::UnwantedPeering { .. }
+            | Self::InterfaceGroups { traffic: None, .. }
             | Self::SecurityGroupsAllow { .. } => CheckResult::Warn,
             Self::SameVpc
             | Self::VpcNotTagged { .. }
@@ -221,6 +233,7 @@ impl PathCheck {
                 | Self::PartRoutedElsewhere { .. }
                 | Self::NetworkAclDenies { .. }
                 | Self::SecurityGroupsAllow { allowing: 0, .. }
+                | Self::InterfaceGroups { by: None, .. }
         );
         prevents && self.result() == CheckResult::Warn
     }

@@ -35,7 +35,9 @@ impl PathCheck {
             Self::Paused { mesh } => format!("{mesh} is paused: peerd changes nothing of it"),
             Self::ActivePeering { peering } => format!("{peering} is active"),
             Self::InactivePeering { peering, state } => format!("{peering} is {state}"),
+            Self::NoPeering { why: Some(why), .. } => format!("they have no peering: {}", why.message()),
             Self::NoPeering { .. } => "they have no peering".to_owned(),
+            Self::UnwantedPeering { peering } => format!("{peering} is active, and no mesh connects the two VPCs"),
             Self::CidrOverlap { ours, theirs } => format!("{ours} overlaps {theirs}, so AWS does not peer them"),
             Self::ForeignPeering { peering, is_active: true, .. } => {
                 format!("{peering} is active; peerd does not own it")
@@ -96,13 +98,13 @@ impl PathCheck {
             Self::SecurityGroupsAllow { vpc, peer, traffic, allowing: 0, .. } => {
                 format!("no security group of {vpc} allows {} from {peer}", words(traffic.as_ref()))
             }
-            Self::SecurityGroupsAllow { vpc, peer, traffic, allowing, groups } => {
+            Self::SecurityGroupsAllow { vpc, peer, traffic, allowing, groups, .. } => {
                 format!("{allowing} of {groups} security groups of {vpc} allow {} from {peer}", words(traffic.as_ref()))
             }
             Self::InterfaceGroups { interface, traffic, peer, egress, by: Some(group), .. } => {
                 format!("{group} of {interface} allows {} {} {peer}", words(traffic.as_ref()), direction(*egress))
             }
-            Self::InterfaceGroups { interface, groups, traffic, peer, egress, by: None } => {
+            Self::InterfaceGroups { interface, groups, traffic, peer, egress, by: None, .. } => {
                 let groups = groups.iter().cloned().collect::<Vec<_>>().join(", ");
                 let (traffic, way) = (words(traffic.as_ref()), direction(*egress));
                 format!("no security group of {interface} ({groups}) allows {traffic} {way} {peer}")
@@ -115,8 +117,12 @@ impl PathCheck {
     pub fn remedy(&self, stack: &str) -> Option<String> {
         let peerd = |line: String| command(stack, &line);
         let remedy = match self {
-            Self::SameVpc => "pass two different VPC ids".to_owned(),
-            Self::VpcNotTagged { .. } | Self::NoCommonMesh { .. } => format!("tag both VPCs {}=<mesh>", tags::ENV),
+            Self::SameVpc => "pass two different VPCs".to_owned(),
+            Self::VpcNotTagged { .. } => format!("tag both VPCs with the name of one mesh, {}", tags::ENV),
+            Self::NoCommonMesh { requested: [of_a, of_b], .. } => match of_a.first().or(of_b.first()) {
+                Some(mesh) => format!("tag both VPCs with one mesh, such as {}={mesh}", tags::ENV),
+                None => format!("tag both VPCs with the name of one mesh, {}", tags::ENV),
+            },
             Self::UnreadableScope { role, .. } => format!("allow peerd to assume the role {role} there"),
             Self::UnknownScope { scope } => format!("register it: {}", peerd(format!("account add {}", scope.account))),
             Self::InvalidMeshName { .. } => {
@@ -132,7 +138,12 @@ impl PathCheck {
             Self::NoHub { mesh, .. } => format!("name one of them in `hubs` of the policy of {mesh}"),
             Self::Paused { mesh } => format!("to resume it, run {}", peerd(format!("mesh resume {mesh}"))),
             Self::InactivePeering { .. } => "wait: the next runs continue".to_owned(),
-            Self::NoPeering { mesh } => {
+            Self::NoPeering { why: Some(why), .. } => why.remedy(stack),
+            Self::UnwantedPeering { .. } => {
+                "correct what is named above to keep it: without a pause, peerd deletes it if it is for a declared mesh"
+                    .to_owned()
+            }
+            Self::NoPeering { mesh, .. } => {
                 format!("wait: the next run requests it; see {}", peerd(format!("history {mesh}")))
             }
             Self::CidrOverlap { .. } => {
@@ -161,7 +172,7 @@ impl PathCheck {
             Self::UnmanagedTable { .. } => format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES),
             Self::NoRoute { why: Some(why), .. } => why.remedy(stack),
             Self::NoRouteOverForeign { peering, .. } => {
-                format!("add the route yourself: peerd adds no route over {peering}, which it does not own")
+                format!("add the route yourself: peerd adds no route over {peering}")
             }
             Self::PartRoutedElsewhere { part, .. } => {
                 format!("delete the route to {part} if that traffic is for the peer; peerd does not change it")
@@ -182,11 +193,15 @@ impl PathCheck {
                 "network ACLs are stateless: allow the traffic in both directions".to_owned()
             }
             Self::InterfaceGroups { egress: true, by: None, .. } => "add an outbound rule to one of them".to_owned(),
-            Self::InterfaceGroups { by: None, .. } | Self::SecurityGroupsAllow { allowing: 0, .. } => {
+            Self::InterfaceGroups { by: None, mesh: Some(mesh), .. }
+            | Self::SecurityGroupsAllow { allowing: 0, mesh: Some(mesh), .. } => {
                 format!(
-                    "add a rule; or tag the right one {}=<mesh>, if the policy of the mesh has `security_groups`",
+                    "add a rule; or tag the right one {}={mesh}, if the policy of {mesh} has `security_groups`",
                     tags::ALLOW
                 )
+            }
+            Self::InterfaceGroups { by: None, .. } | Self::SecurityGroupsAllow { allowing: 0, .. } => {
+                "add an inbound rule to the right one".to_owned()
             }
             Self::VpcRead { .. }
             | Self::CommonMeshes { .. }

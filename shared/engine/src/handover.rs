@@ -44,14 +44,18 @@ pub fn of_release(mesh: &MeshName, id: &PeeringId, desired: &DesiredState, obser
     let Some(peering) = observed.peerings.get(id) else { return unknown(id) };
     let meshes = peering.tagged_meshes();
     let takes_an_adoption_back = desired.declared.get(mesh).is_some_and(|policy| policy.adopt.contains(id));
-    if takes_an_adoption_back {
-        return Vec::new();
-    }
     if !peering.is_owned() {
-        return vec![format!("{id} is not peerd's own, so there is nothing to release")];
+        return match takes_an_adoption_back {
+            true => Vec::new(),
+            false => vec![format!("{id} is not peerd's own, so there is nothing to release")],
+        };
     }
     if !meshes.contains(mesh) {
-        return vec![format!("{id} is for {}, not for {mesh}", tags::join_meshes(&meshes))];
+        let remedy = match takes_an_adoption_back {
+            true => format!("; to end its adoption by {mesh}, declare {mesh} with a policy that does not name it"),
+            false => String::new(),
+        };
+        return vec![format!("{id} is for {}, not for {mesh}{remedy}", tags::join_meshes(&meshes))];
     }
     Vec::new()
 }

@@ -8,7 +8,8 @@ pub mod assertions;
 pub mod aws;
 pub mod bus;
 pub mod change_log;
-pub mod executor;
+pub mod decisions;
+mod executor;
 pub mod faults;
 
 pub mod queue;

@@ -93,7 +93,7 @@ pub struct World {
     pub executor: Arc<VirtualExecutor>,
     /// Whether all events are lost.
     pub events_lost: bool,
-    settings: Arc<Settings>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) rng: SimRng,
     most_workers: usize,
     batch: usize,

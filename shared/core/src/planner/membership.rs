@@ -147,14 +147,19 @@ impl PlanContext<'_> {
 
     /// The roles of the VPCs of a pair in a mesh, with this one for a VPC of which it is unknown whether the policy names it.
     fn roles_of(&self, pair: &Pair, policy: &Policy, unknown: Role) -> [Role; 2] {
-        pair.ends().map(|vpc| match Role::requested(self.tags_of(vpc)) {
-            Ok(Some(Role::Spoke)) | Err(_) => Role::Spoke,
+        pair.ends().map(|vpc| self.role_of(vpc, policy).unwrap_or(unknown))
+    }
+
+    /// The role of a VPC in a mesh; `None` if it is unknown whether the policy names it as a hub.
+    pub fn role_of(&self, vpc: &VpcRef, policy: &Policy) -> Option<Role> {
+        match Role::requested(self.tags_of(vpc)) {
+            Ok(Some(Role::Spoke)) | Err(_) => Some(Role::Spoke),
             Ok(Some(Role::Hub) | None) => match policy.hubs.names(vpc, &self.desired.organization) {
-                Ok(true) => Role::Hub,
-                Ok(false) => Role::Spoke,
-                Err(_unlisted) => unknown,
+                Ok(true) => Some(Role::Hub),
+                Ok(false) => Some(Role::Spoke),
+                Err(_unlisted) => None,
             },
-        })
+        }
     }
 
     fn requested_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {

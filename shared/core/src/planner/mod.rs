@@ -8,6 +8,7 @@ mod backoff;
 mod context;
 mod decisions;
 mod dns;
+mod incomplete_mesh;
 mod membership;
 mod paused;
 mod peerings;
@@ -59,6 +60,7 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
         unreadable_scopes::report(&context),
         unknown_requesters::report(&context),
         policy_conflicts::report(&pairs, &context),
+        incomplete_mesh::report(&context),
         requests.decisions,
         peerings::accept(&pairs, &context),
         peerings::tag(&pairs, &context),

@@ -7,6 +7,7 @@ use super::wanted_pairs::{self, PairState, WantedPair};
 use super::{reachable_filters, reachable_routes};
 use crate::check::CheckResult;
 use crate::cidr::{CidrSet, IpNet};
+use crate::contention::ManagedResource;
 use crate::desired::DesiredState;
 use crate::finding::Finding;
 use crate::ids::{MeshName, Pair, VpcRef};
@@ -41,6 +42,18 @@ pub(super) struct Explanation<'a> {
 }
 
 impl Explanation<'_> {
+    /// Why the planner requests no peering for a pair.
+    fn why_no_peering(&self, pair: &Pair) -> Option<Box<Finding>> {
+        let is_it = |finding: &&Finding| match finding {
+            Finding::QuotaExceeded { subject, .. } => pair.ends().into_iter().any(|vpc| *subject == vpc.to_string()),
+            Finding::QuotaRefused { pair: of, .. } => of == pair,
+            Finding::Contention { resource, .. } => *resource == ManagedResource::Peering(pair.clone()).to_string(),
+            Finding::Paused { .. } => !self.context.pausing_meshes(pair).is_empty(),
+            _ => false,
+        };
+        self.findings.iter().find(is_it).cloned().map(Box::new)
+    }
+
     /// Why the planner adds no route to a CIDR block in a table.
     pub fn why_no_route(&self, table: &RouteTable, to: &IpNet, pair: &Pair) -> Option<Box<Finding>> {
         let is_it = |finding: &&Finding| match finding {
@@ -96,10 +109,13 @@ fn explain_pair(
 ) -> Vec<PathCheck> {
     let context = inputs.context;
     let wanted = wanted.filter(|wanted| !wanted.meshes.is_empty());
-    let other = if wanted.is_none() { foreign_peering(pair, context) } else { None };
+    let other = if wanted.is_none() { active_peering(pair, context) } else { None };
     let mut checks = check_meshes(pair, other.is_none(), context);
     match (wanted, other) {
-        (Some(wanted), _) => checks.push(check_peering(wanted, context)),
+        (Some(wanted), _) => checks.push(check_peering(wanted, inputs)),
+        (None, Some(peering)) if context.manages(peering) => {
+            checks.push(PathCheck::UnwantedPeering { peering: peering.id.clone() });
+        }
         (None, Some(peering)) => {
             checks.push(PathCheck::ForeignPeering { peering: peering.id.clone(), mesh: None, is_active: true });
         }
@@ -149,19 +165,24 @@ pub(super) struct Path<'a> {
 }
 
 impl Path<'_> {
+    /// A mesh that connects the two VPCs.
+    pub fn mesh(&self) -> Option<MeshName> {
+        self.meshes.and_then(|meshes| meshes.first().cloned())
+    }
+
     /// The CIDR blocks of an end that are routed: those that it advertises to the meshes, or all.
     pub fn cidrs(&self, end: &PathEnd) -> CidrSet {
         match self.meshes {
             Some(meshes) => self.inputs.context.advertised_cidrs(&end.vpc, meshes),
+            None if end.cidrs.is_empty() => self.inputs.context.cidrs_of(&end.vpc).cloned().unwrap_or_default(),
             None => end.cidrs.clone(),
         }
     }
 }
 
-/// An active peering of the pair that peerd does not manage.
-fn foreign_peering<'a>(pair: &Pair, context: &PlanContext<'a>) -> Option<&'a Peering> {
-    let connects = |peering: &&Peering| peering.pair().as_ref() == Some(pair) && !context.manages(peering);
-    let mut peerings = context.observed.peerings.values().filter(connects);
+/// An active peering of the pair, managed by peerd or not: AWS has at most one.
+fn active_peering<'a>(pair: &Pair, context: &PlanContext<'a>) -> Option<&'a Peering> {
+    let mut peerings = context.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
     peerings.find(|peering| peering.status == PeeringStatus::Active)
 }
 
@@ -252,11 +273,12 @@ pub(super) fn any_mesh(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> Me
     wanted.meshes.first().unwrap_or(&context.desired.mesh).clone()
 }
 
-fn check_peering(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> PathCheck {
+fn check_peering(wanted: &WantedPair<'_>, inputs: &Explanation<'_>) -> PathCheck {
+    let context = inputs.context;
     let mesh = any_mesh(wanted, context);
     match &wanted.state {
         PairState::Usable(peering) => PathCheck::of_peering(&peering.id, &peering.status, context.manages(peering)),
-        PairState::Missing { .. } => PathCheck::NoPeering { mesh },
+        PairState::Missing { .. } => PathCheck::NoPeering { mesh, why: inputs.why_no_peering(&wanted.pair) },
         PairState::Overlapping(ours, theirs) => PathCheck::CidrOverlap { ours: *ours, theirs: *theirs },
         PairState::Foreign(peering) => {
             let is_active = peering.status == PeeringStatus::Active;

@@ -91,7 +91,14 @@ fn check_vpc_groups(path: &Path<'_>, end: &PathEnd, peer: &PathEnd, cidrs: &Cidr
             let allows = |group: &&GroupRules| group.verdict(false, &traffic, remote) == GroupVerdict::Allowed;
             let allowing = groups.iter().filter(allows).count();
             let peer = peer.vpc.id.clone();
-            PathCheck::SecurityGroupsAllow { vpc, peer, traffic: named(&traffic), allowing, groups: groups.len() }
+            PathCheck::SecurityGroupsAllow {
+                vpc,
+                peer,
+                traffic: named(&traffic),
+                allowing,
+                groups: groups.len(),
+                mesh: path.mesh(),
+            }
         }
     })
 }
@@ -129,6 +136,7 @@ fn check_interface_groups(
                 peer: address_of(peer),
                 egress,
                 by,
+                mesh: path.mesh(),
             },
         }
     };

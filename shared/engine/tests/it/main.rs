@@ -3,6 +3,7 @@
 mod accounts;
 mod contention;
 mod crash_recovery;
+mod decisions;
 mod ensure;
 mod event_parsing;
 mod floods;

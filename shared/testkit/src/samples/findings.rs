@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use peerd_core::cidr::IpNet;
 use peerd_core::ids::{MeshName, Pair, PeeringId, SecurityGroupId, SecurityGroupRuleId, VpcRef};
-use peerd_core::{CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding, Limit, Quota, Traffic, cidr};
+use peerd_core::{
+    CidrSet, DeleteLimits, Denial, Disagreement, Expected, Finding, Limit, MissingRole, Quota, Traffic, cidr,
+};
 
 use crate::world::{account, mesh, scope, unit};
 
@@ -45,6 +47,10 @@ pub fn samples() -> Vec<Finding> {
         Finding::DnsAttributesOff { vpc: a.clone(), hostnames: false, support: true },
         Finding::Paused { mesh: prod.clone(), pending: 3, paused: both.clone() },
     ];
+    samples.extend([MissingRole::Peer, MissingRole::Hub, MissingRole::Spoke].map(|lacks| {
+        let members = if lacks == MissingRole::Peer { 1 } else { 3 };
+        Finding::IncompleteMesh { mesh: prod.clone(), members, lacks }
+    }));
     samples.extend([
         Finding::ForeignPeering {
             pair: pair(),

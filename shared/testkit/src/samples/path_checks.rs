@@ -46,6 +46,7 @@ pub fn samples() -> Vec<PathCheck> {
         traffic,
         allowing,
         groups: 3,
+        mesh: Some(mesh("prod")),
     };
     let interface = |egress, by: Option<&str>| PathCheck::InterfaceGroups {
         interface: "eni-1".to_owned(),
@@ -54,6 +55,7 @@ pub fn samples() -> Vec<PathCheck> {
         peer: "10.2.0.7".to_owned(),
         egress,
         by: by.map(str::to_owned),
+        mesh: if egress { None } else { Some(mesh("prod")) },
     };
     let address = IpAddr::from([10, 2, 0, 7]);
     let list = "pl-1".parse().expect("a prefix list");
@@ -85,7 +87,9 @@ pub fn samples() -> Vec<PathCheck> {
         PathCheck::Paused { mesh: prod.clone() },
         PathCheck::ActivePeering { peering: peering() },
         PathCheck::InactivePeering { peering: peering(), state: "pending-acceptance".to_owned() },
-        PathCheck::NoPeering { mesh: prod.clone() },
+        PathCheck::NoPeering { mesh: prod.clone(), why: None },
+        PathCheck::NoPeering { mesh: prod.clone(), why: Some(Box::new(why.clone())) },
+        PathCheck::UnwantedPeering { peering: peering() },
         PathCheck::CidrOverlap { ours: cidr, theirs: cidr },
         foreign(Some(prod.clone()), true),
         foreign(Some(prod.clone()), false),

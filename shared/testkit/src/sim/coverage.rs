@@ -54,8 +54,18 @@ const ACTIONS: [&str; 13] = [
     "SetStatus",
 ];
 
-const FINDINGS: [&str; 9] =
-    ["refused", "overlap", "conflict", "quota", "unreadable", "blocked", "paused", "dns", "unknown-requester"];
+const FINDINGS: [&str; 10] = [
+    "refused",
+    "overlap",
+    "conflict",
+    "quota",
+    "unreadable",
+    "blocked",
+    "paused",
+    "dns",
+    "unknown-requester",
+    "incomplete",
+];
 
 /// The error codes that the simulated AWS can return to peerd.
 const ANSWERS: [&str; 19] = [

@@ -1,7 +1,7 @@
 //! Hub-and-spoke meshes: which members are hubs, and which pairs are connected.
 
 use super::policies::{removals, three};
-use super::world::{kinds, messages, scope};
+use super::world::{World, kinds, messages, scope};
 use crate::finding::FindingKind;
 use crate::tags;
 
@@ -68,4 +68,26 @@ fn the_role_of_an_unreadable_hub_comes_from_the_index() {
     world.close(&b.scope);
     let (done, _) = world.settle();
     assert_eq!(removals(&done), Vec::<&str>::new());
+}
+
+#[test]
+fn a_mesh_that_connects_fewer_vpcs_than_its_topology_suggests_is_reported() {
+    let mut world = World::new();
+    let lacks = |world: &mut World| messages(&world.settle().1);
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    assert_eq!(lacks(&mut world), ["prod: it has one member, and so no peering"]);
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    assert_eq!(lacks(&mut world), Vec::<String>::new());
+    world.declare("prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-z"]}}"#);
+    assert_eq!(lacks(&mut world), ["prod: it is hub-and-spoke, and none of its 2 members is a hub"]);
+    world.declare("prod", r#"{"topology":"hub-and-spoke","hubs":{"vpcs":["vpc-a","vpc-b"]}}"#);
+    assert_eq!(lacks(&mut world), ["prod: it is hub-and-spoke, and all its 2 members are hubs"]);
+    world.tag(&b, tags::ROLE, "spoke");
+    assert_eq!(lacks(&mut world), Vec::<String>::new());
+    world.declare("prod", r#"{"admit":{"accounts":["111111111111"]}}"#);
+    assert!(lacks(&mut world).contains(&"prod: it has one member, and so no peering".to_owned()));
+    world.close(&a.scope);
+    assert!(lacks(&mut world).contains(&"prod: it has one member, and so no peering".to_owned()), "indexed");
+    world.declare("prod", r#"{"mode":"draining"}"#);
+    assert!(!lacks(&mut world).iter().any(|line| line.starts_with("prod: it ")));
 }

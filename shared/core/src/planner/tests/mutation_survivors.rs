@@ -92,7 +92,7 @@ fn dead_and_foreign_peerings_do_not_raise_the_delete_limit() {
     }
     let (_, report) = world.plan();
     let said: Vec<String> = report.findings.iter().map(Finding::message).collect();
-    assert_eq!(said, ["this run would delete 15 of 36 peerings; the policy allows 10 or 30 % without confirmation"]);
+    assert_eq!(said, ["this run would delete 15 of 36 peerings; more than 10 and more than 30 % need a confirmation"]);
 }
 
 #[test]

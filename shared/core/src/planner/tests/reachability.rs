@@ -36,6 +36,7 @@ fn every_check_passes_for_two_vpcs_that_reach_each_other() {
 #[test]
 fn checks_before_the_peering_end_at_the_first_failure() {
     let (mut world, a, b) = joined();
+    world.observed.peerings.clear();
     let last = |world: &World| explained(world, &a, &b).pop().unwrap();
     world.set_meshes(&b, "staging");
     assert_eq!(last(&world), "Fail: vpc-a requests prod, and vpc-b requests staging");
@@ -368,4 +369,29 @@ fn a_missing_route_is_explained_with_the_reason_of_the_planner() {
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     let said = explained(&world, &a, &b);
     assert!(said.iter().any(|line| line.contains("pending while it is paused")), "{said:#?}");
+}
+
+#[test]
+fn a_missing_peering_is_explained_with_the_reason_of_the_planner() {
+    let mut world = World::new();
+    let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
+    let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "prod");
+    let why = |world: &World| explained(world, &a, &b).into_iter().find(|line| line.contains("no peering")).unwrap();
+    assert_eq!(why(&world), "Fail: they have no peering");
+    world.declare("prod", r#"{"mode":"paused"}"#);
+    assert_eq!(why(&world), "Fail: they have no peering: 3 changes pending while it is paused");
+    world.declare("prod", "{}");
+    let create = world.plan().0.work[0].clone();
+    let refused = Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned());
+    world.observed.apply_effect(&create, refused, &world.desired.seals);
+    assert_eq!(why(&world), "Fail: they have no peering: VpcPeeringConnectionsPerVpcLimitExceeded");
+}
+
+#[test]
+fn an_own_peering_that_no_mesh_wants_carries_packets_until_it_is_deleted() {
+    let (mut world, a, b) = joined();
+    world.desired.declared.clear();
+    let checks = explained(&world, &a, &b);
+    assert!(checks.contains(&"Warn: pcx-new1 is active, and no mesh connects the two VPCs".to_owned()), "{checks:#?}");
+    assert!(!checks.iter().any(|line| line.starts_with("Fail: prod")), "{checks:#?}");
 }

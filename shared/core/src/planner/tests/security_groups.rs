@@ -248,7 +248,7 @@ fn unreadable_groups_are_reported_and_not_changed() {
     world.set_meshes(&b, "");
     let (done, findings) = world.settle();
     assert!(done.iter().all(|line| !line.contains("ingress")) && !done.is_empty(), "{done:?}");
-    assert_eq!(kinds(&findings), [FindingKind::Unreadable]);
+    assert_eq!(kinds(&findings), [FindingKind::Unreadable, FindingKind::Incomplete]);
     assert_eq!(findings.first().unwrap().subject, "111111111111/us-east-1");
 }
 
