@@ -1,6 +1,6 @@
 //! `peerd demo`: a mesh forms, heals and shrinks, in the simulated AWS of the test kit and in virtual time.
 
-use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::operator::Operator;
 use peerd_core::{Rendered, VpcRef, cidr};
 use peerd_engine::{Clock, Run};
 use peerd_testkit::user_actions::table;
@@ -117,7 +117,7 @@ impl Scenario {
             self.line(&format!("  {line}"));
         }
         for finding in self.world.store.kept(&mesh("prod")).findings {
-            self.line(&format!("  {}", Rendered::new(&finding, DEFAULT_STACK)));
+            self.line(&format!("  {}", Rendered::new(&finding, &Operator::default())));
         }
         if runs.iter().any(|run| run.changed_the_network()) {
             self.line(&format!("  converged after {seconds} seconds of virtual time"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
-use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::operator::DEFAULT_STACK;
 use peerd_core::plural::counted;
 use peerd_core::{Check, CheckResult};
 use peerd_engine::error::chain;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use clap::Args;
 use peerd_aws::AwsCloud;
+use peerd_core::operator::Operator;
 use peerd_core::tags::MeshTag;
 use peerd_core::{
     CheckResult, MeshName, NetworkFilters, ObservedState, PathCheck, PathQuery, Traffic, Vpc, VpcRef,
@@ -58,7 +59,7 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
     let Snapshot { desired, mut observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
     read_prefix_lists(&site.cloud, &mut observed, query.vpcs()).await;
     let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, query.vpcs()).await, &query);
-    let text = if json { as_json(&query, &checks, site.stack()) } else { render(&query, &checks, site.stack()) };
+    let text = if json { as_json(&query, &checks, site.operator()) } else { render(&query, &checks, site.operator()) };
     let code = match Reachable::of(&checks) {
         _ if !exit_code => 0,
         Reachable::Yes | Reachable::InPart => 0,
@@ -176,19 +177,19 @@ impl Reachable {
 }
 
 /// The verdict with the first failed check, and then every check.
-fn render(query: &PathQuery, checks: &[PathCheck], stack: &str) -> String {
+fn render(query: &PathQuery, checks: &[PathCheck], operator: &Operator) -> String {
     let mut text = Reachable::of(checks).sentence(query) + "\n";
     if let Some(first) = checks.iter().find(|check| check.result() == CheckResult::Fail) {
-        let remedy = first.remedy(stack).unwrap_or_default();
+        let remedy = first.remedy(operator).unwrap_or_default();
         text += &format!("blocking: {}\n  fix: {remedy}\n", first.message());
     }
-    text + &checks::lines(&checks.iter().map(|check| check.render(stack)).collect::<Vec<_>>())
+    text + &checks::lines(&checks.iter().map(|check| check.render(operator)).collect::<Vec<_>>())
 }
 
-fn as_json(query: &PathQuery, checks: &[PathCheck], stack: &str) -> String {
+fn as_json(query: &PathQuery, checks: &[PathCheck], operator: &Operator) -> String {
     let reachable = Reachable::of(checks).word();
     let with_data = |check: &PathCheck| {
-        let mut object = json!(check.render(stack));
+        let mut object = json!(check.render(operator));
         object["data"] = json!(check);
         object
     };
@@ -222,11 +223,11 @@ mod tests {
             mesh: None,
         };
         let mut checks = vec![PathCheck::VpcRead { vpc: a.clone() }, allow(0), allow(1)];
-        assert!(render(&query, &checks, "peerd").contains("can reach each other, with restrictions"));
+        assert!(render(&query, &checks, &Operator::default()).contains("can reach each other, with restrictions"));
         checks.push(PathCheck::NoPeering { mesh: "prod".parse().unwrap(), why: None });
-        let remedy = "wait: the next run requests it; see `peerd history prod`";
+        let remedy = "wait: the next run requests it; if it does not, run `peerd status prod`";
         assert_eq!(
-            render(&query, &checks, "peerd"),
+            render(&query, &checks, &Operator::default()),
             format!(
                 "vpc-a (111111111111/us-east-1) and vpc-b (111111111111/us-east-1) cannot reach each other\n\
                  blocking: they have no peering\n  fix: {remedy}\n\
@@ -237,7 +238,7 @@ mod tests {
                  \x20 fail    they have no peering\n          fix: {remedy}\n"
             )
         );
-        let json: serde_json::Value = serde_json::from_str(&as_json(&query, &checks, "peerd")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&as_json(&query, &checks, &Operator::default())).unwrap();
         assert_eq!(json["reachable"], "no");
         let check = &json["checks"][3];
         assert_eq!((&check["result"], &check["data"]["check"]), (&json!("fail"), &json!("no_peering")));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use peerd_aws::{Stack, configuration};
-use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::operator::DEFAULT_STACK;
 
 use crate::{Answer, account, confirm, doctor, explain, import, map, mesh, plan, redrive, status};
 

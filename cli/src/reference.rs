@@ -29,6 +29,7 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use peerd_core::Operator;
     use peerd_testkit::samples::{findings, path_checks};
 
     use super::*;
@@ -74,19 +75,36 @@ mod tests {
     #[test]
     fn every_command_in_a_remedy_parses() {
         let mut parsed = 0;
-        for finding in findings::samples() {
-            for remedy in [finding.remedy("peerd"), finding.remedy("acme")] {
-                parsed += parse_commands(&remedy);
-                for words in commands(&remedy) {
-                    assert_eq!(words.contains(&"acme"), remedy == finding.remedy("acme"), "{remedy}");
-                }
-            }
-        }
-        for remedy in path_checks::samples().iter().filter_map(|check| check.remedy("acme")) {
+        let acme = Operator::Stack("acme".to_owned());
+        for remedy in remedies(&Operator::default()) {
             parsed += parse_commands(&remedy);
+            assert!(commands(&remedy).iter().all(|words| !words.contains(&"--stack")), "{remedy}");
+        }
+        for remedy in remedies(&acme) {
+            parse_commands(&remedy);
             assert!(commands(&remedy).iter().all(|words| words.contains(&"acme")), "{remedy}");
         }
-        assert!(parsed > 10, "{parsed} commands");
+        assert!(parsed > 20, "{parsed} commands");
+    }
+
+    #[test]
+    fn no_remedy_for_a_file_changes_a_deployment() {
+        for remedy in remedies(&Operator::File("peerd.toml".to_owned())) {
+            parse_commands(&remedy);
+            for words in commands(&remedy) {
+                assert!(["plan", "apply"].contains(&words[1]), "{remedy}");
+            }
+            for word in ["sweep", "stack", "peerd mesh", "peerd account"] {
+                assert!(!remedy.contains(word), "{word}: {remedy}");
+            }
+        }
+    }
+
+    /// Every remedy of findings and checks for an operator.
+    fn remedies(operator: &Operator) -> Vec<String> {
+        let of_findings = findings::samples().into_iter().map(|finding| finding.remedy(operator));
+        let of_checks = path_checks::samples().into_iter().filter_map(|check| check.remedy(operator));
+        of_findings.chain(of_checks).collect()
     }
 
     /// The commands in the code blocks of a document, without comments.

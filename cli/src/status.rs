@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 use peerd_aws::{PastRun, Stack, SystemClock};
+use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
 use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
@@ -57,7 +58,8 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
         let age = |finding: &Finding| {
             findings_record.open_since(finding).map(|since| SystemClock.now().saturating_sub(since))
         };
-        let rendered = |finding: &Finding| (Rendered::new(finding, &deployed.stack), age(finding));
+        let operator = Operator::Stack(deployed.stack.clone());
+        let rendered = |finding: &Finding| (Rendered::new(finding, &operator), age(finding));
         let findings = findings_record.findings.iter().map(rendered).collect();
         let MeshFindings { more, suppressed, pairs, .. } = findings_record;
         known.push(Known { mesh: name, declaration, members, findings, more, suppressed, pairs });
@@ -192,7 +194,7 @@ mod tests {
             mesh: "prod".parse().unwrap(),
             declaration: Declaration::Stack(Policy::default()),
             members: vec![serde_json::from_str(member).unwrap()],
-            findings: vec![(Rendered::new(&finding, "acme"), Some(7_500_000))],
+            findings: vec![(Rendered::new(&finding, &Operator::Stack("acme".to_owned())), Some(7_500_000))],
             more: [(FindingKind::Overlap, 240)].into(),
             suppressed: vec!["+ peering".to_owned()],
             pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
@@ -212,7 +214,7 @@ mod tests {
             "prod: active, declared by stack\n\n\
              MEMBER  ACCOUNT       REGION     CIDRS\n\
              vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
-             blocked: prod, for 2 hours\n  no JSON\n  fix: declare it again with its policy, \
+             blocked: prod, for 2 hours\n  no JSON\n  fix: to declare it again, run \
              `peerd mesh declare prod --policy prod.json --stack acme`; until then peerd changes nothing of it\n\
              and 240 more of kind overlap; the functions' logs list all\n\n\
              pending until the mesh is resumed (follow-up steps not shown)\n  + peering\n"

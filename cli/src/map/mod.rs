@@ -104,7 +104,7 @@ async fn observe(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> 
     progress::count("reading meshes", meshes.len());
     for mesh in meshes {
         let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
-        map.add(&desired, &observed, site.stack());
+        map.add(&desired, &observed, site.operator());
         progress::step();
     }
     Ok(map)
@@ -137,7 +137,7 @@ mod tests {
         let finding = |node: &Node| {
             let (resource, key, word) = (node.vpc.to_string(), "peerd:cidrs".to_owned(), "any".to_owned());
             let expected = peerd_core::Expected::OwnCidrs;
-            Rendered::new(&Finding::InvalidTag { resource, key, word, expected }, "peerd")
+            Rendered::new(&Finding::InvalidTag { resource, key, word, expected }, &peerd_core::Operator::default())
         };
         let findings = nodes.first().map(finding).into_iter().collect();
         Map { vpcs: nodes.into_iter().collect(), pairs, findings }

@@ -9,7 +9,8 @@ use clap::Args;
 use peerd_aws::{
     AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration, seal_keys,
 };
-use peerd_core::finding_text::DEFAULT_STACK;
+use peerd_core::operator::DEFAULT_STACK;
+use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
 use peerd_core::{SealKeys, Seals};
 use peerd_engine::memory_store::MemoryStore;
@@ -128,7 +129,7 @@ impl Backend {
             units,
             regions,
             role: role_name(&role).to_owned(),
-            stack: DEFAULT_STACK.to_owned(),
+            operator: Operator::File(input::name(file).into_owned()),
         };
         let store = Box::new(MemoryStore::of(meshes));
         let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -159,7 +160,7 @@ impl Backend {
             units: [].into(),
             regions,
             role: role_name(&role).to_owned(),
-            stack: stack.clone(),
+            operator: Operator::Stack(stack.clone()),
         };
         let source = (format!("stack {stack}"), stack_arn, format!("--stack {stack} --role '{role}'"));
         Ok(Self::new(source, caller, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
@@ -191,9 +192,9 @@ impl Backend {
         }
     }
 
-    /// The name of the hub's stack, for the commands in remedies.
-    pub fn stack(&self) -> &str {
-        &self.settings.stack
+    /// Where the operator makes decisions, for remedies.
+    pub fn operator(&self) -> &Operator {
+        &self.settings.operator
     }
 
     /// The arguments with which a command opens the same source.

@@ -66,12 +66,13 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
     let site = Backend::open(source, stack).await?;
     let only = (!meshes.is_empty()).then_some(meshes);
     let previews = previews(&site.observer(), only).await?;
-    let (plan, verdict) = (SavedPlan::of(&previews, site.stack(), site.origin().await?), Verdict::of_plan(&previews));
+    let (plan, verdict) =
+        (SavedPlan::of(&previews, site.operator(), site.origin().await?), Verdict::of_plan(&previews));
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
     }
-    let text = if json { plan.to_json()? } else { render::plans(&previews, site.stack()) };
+    let text = if json { plan.to_json()? } else { render::plans(&previews, site.operator()) };
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })
 }
 
@@ -97,11 +98,11 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     let site = Backend::open(source, stack).await?;
     let engine = site.engine();
     let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes)).await?;
-    let now = SavedPlan::of(&previews, site.stack(), site.origin().await?);
+    let now = SavedPlan::of(&previews, site.operator(), site.origin().await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => consent::ask(&render::plans(&previews, site.stack()), "Apply these changes?")?,
+        None => consent::ask(&render::plans(&previews, site.operator()), "Apply these changes?")?,
     }
     let due: Vec<&DryRun> =
         previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
@@ -111,8 +112,8 @@ pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
     let verdict = Verdict::of_runs(&previews, &runs);
     let text = match json {
-        true => render::runs_as_json(&runs, &verdict, site.stack()),
-        false => render::runs(&runs, &verdict, site.stack()),
+        true => render::runs_as_json(&runs, &verdict, site.operator()),
+        false => render::runs(&runs, &verdict, site.operator()),
     };
     Ok(Answer { text, code: verdict.code(true) })
 }

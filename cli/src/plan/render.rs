@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
 use peerd_core::{Action, Rendered, api_rate_limits};
 use peerd_engine::Run;
@@ -12,10 +13,10 @@ use serde_json::json;
 use super::verdict::Verdict;
 
 /// The pending changes by mesh and pair, the findings, and the number of calls.
-pub fn plans(previews: &[DryRun], stack: &str) -> String {
+pub fn plans(previews: &[DryRun], operator: &Operator) -> String {
     let mut text = String::new();
     for preview in previews {
-        text += &mesh(preview, stack);
+        text += &mesh(preview, operator);
         text.push('\n');
     }
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
@@ -37,7 +38,7 @@ fn count<'a>(actions: impl Iterator<Item = &'a Action>) -> [usize; 3] {
     ['+', '*', '-'].map(|sign| signs.iter().filter(|it| **it == Some(sign)).count())
 }
 
-fn mesh(preview: &DryRun, stack: &str) -> String {
+fn mesh(preview: &DryRun, operator: &Operator) -> String {
     let DryRun { mesh, forecast, paused, .. } = preview;
     let mut groups: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
     for step in &forecast.steps {
@@ -61,7 +62,7 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
         text.extend(lines.iter().map(|line| format!("    {line}\n")));
     }
     for finding in &forecast.report.findings {
-        let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, stack);
+        let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, operator);
         text += &format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n");
     }
     text.extend(forecast.report.waits.iter().map(|wait| format!("  {wait}\n")));
@@ -69,11 +70,11 @@ fn mesh(preview: &DryRun, stack: &str) -> String {
 }
 
 /// The outcomes of runs, with failed changes, open findings and waits.
-pub fn runs(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
+pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator) -> String {
     let run = |run: &Run| {
         let mut text = format!("{}: {}, {}\n", run.mesh, run.outcome, counted(run.applied.len(), "change"));
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
-        text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, stack))));
+        text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, operator))));
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
         text
     };
@@ -83,10 +84,10 @@ pub fn runs(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
 }
 
 /// The same as JSON.
-pub fn runs_as_json(runs: &[Run], verdict: &Verdict, stack: &str) -> String {
+pub fn runs_as_json(runs: &[Run], verdict: &Verdict, operator: &Operator) -> String {
     let run = |run: &Run| {
         let applied: Vec<String> = run.applied.iter().map(ToString::to_string).collect();
-        let findings: Vec<_> = run.report.findings.iter().map(|finding| Rendered::new(finding, stack)).collect();
+        let findings: Vec<_> = run.report.findings.iter().map(|finding| Rendered::new(finding, operator)).collect();
         json!({
             "mesh": run.mesh, "outcome": run.outcome, "applied": applied, "failed": run.failed, "findings": findings
         })

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
+use peerd_core::operator::Operator;
 use peerd_core::{AccountId, Deployment, MeshName, Rendered, Timestamp};
 use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ struct Line {
 
 impl SavedPlan {
     /// A plan from forecasts.
-    pub fn of(previews: &[DryRun], stack: &str, origin: Origin) -> Self {
+    pub fn of(previews: &[DryRun], operator: &Operator, origin: Origin) -> Self {
         let mesh = |preview: &DryRun| {
             let step = |step: &peerd_core::Step| Line {
                 action: step.action.to_string(),
@@ -71,7 +72,7 @@ impl SavedPlan {
             Mesh {
                 paused: preview.paused,
                 steps: preview.forecast.steps.iter().map(step).collect(),
-                findings: report.findings.iter().map(|finding| Rendered::new(finding, stack)).collect(),
+                findings: report.findings.iter().map(|finding| Rendered::new(finding, operator)).collect(),
                 waits: report.waits.iter().map(ToString::to_string).collect(),
             }
         };

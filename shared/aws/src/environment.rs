@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use peerd_core::ids::IdError;
+use peerd_core::operator::Operator;
 use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region, SealKeys, Seals};
 use peerd_engine::{Settings, role_name};
 
@@ -89,7 +90,8 @@ impl Environment {
     pub fn settings(&self, keys: SealKeys) -> Settings {
         let Self { deployment, meshes, accounts, units, regions, stack, spoke_role, .. } = self.clone();
         let (seals, role) = (Seals::new(deployment.clone(), keys), role_name(&spoke_role).to_owned());
-        Settings { deployment, seals, meshes, accounts, units, regions, role, stack }
+        let operator = Operator::Stack(stack);
+        Settings { deployment, seals, meshes, accounts, units, regions, role, operator }
     }
 }
 

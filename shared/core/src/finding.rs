@@ -54,6 +54,8 @@ pub enum Finding {
     /// A peering has the ownership tag of this deployment, in these scopes, but no seal: peerd did not make it, or a principal
     /// removed the seal.
     UnsealedPeering { pair: Pair, peering: PeeringId, mesh: MeshName, scopes: BTreeSet<Scope> },
+    /// Peerings have the ownership tag of this deployment, and none has a seal of its key: the key is another one.
+    NoValidSeal { mesh: MeshName, peerings: usize },
     /// One side of an owned peering has the ownership tag of another deployment.
     OtherOwnershipTag { pair: Pair, peering: PeeringId, scope: Scope, deployment: String },
     /// An ingress rule has the ownership tag of this deployment, but no seal: peerd did not make it, or a principal changed its
@@ -227,6 +229,7 @@ impl Finding {
             | Self::UnreadableRoutes { .. } => FindingKind::Unreadable,
             Self::ForeignPeering { .. }
             | Self::UnsealedPeering { .. }
+            | Self::NoValidSeal { .. }
             | Self::OtherOwnershipTag { .. }
             | Self::UnsealedRule { .. }
             | Self::OtherRuleOwner { .. }
@@ -275,6 +278,7 @@ impl Finding {
             Self::DeleteLimit { mesh, .. }
             | Self::UnreadablePolicy { mesh, .. }
             | Self::IncompleteMesh { mesh, .. }
+            | Self::NoValidSeal { mesh, .. }
             | Self::Paused { mesh, .. } => mesh.to_string(),
             Self::UnreadableScope { scope, .. }
             | Self::InactiveAccount { scope, .. }

@@ -3,30 +3,26 @@
 use std::fmt;
 
 use crate::finding::{Expected, Finding, MissingRole};
-use crate::finding_text::command;
 use crate::ids::{MeshName, Scope};
+use crate::operator::Operator;
 use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
 
 impl Finding {
-    /// What to do, with commands that run as printed for the operator of a stack.
-    pub fn remedy(&self, stack: &str) -> String {
-        let peerd = |line: String| command(stack, &line);
+    /// What to do, with commands that run as printed.
+    pub fn remedy(&self, operator: &Operator) -> String {
         match self {
-            Self::DeleteLimit { mesh, .. } => {
-                format!("if that is correct, run {}", peerd(format!("confirm {mesh}")))
-            }
+            Self::DeleteLimit { mesh, .. } => format!("if that is correct, {}", operator.confirm(mesh)),
             Self::UnreadablePolicy { mesh, .. } => {
-                let declare = peerd(format!("mesh declare {mesh} --policy {mesh}.json"));
-                format!("declare it again with its policy, {declare}; until then peerd changes nothing of it")
+                format!("to declare it again, {}; until then peerd changes nothing of it", operator.declare(mesh))
             }
             Self::UnreadableScope { role, .. } => {
-                format!("make the role {role} of that account assumable and readable; the next sweep continues")
+                format!("make the role {role} of that account assumable and readable; {} continues", operator.next())
             }
             Self::InactiveAccount { scope, .. } => format!(
-                "reinstate it; or, if it is closed for good, run {}",
-                peerd(format!("account remove {}", scope.account))
+                "reinstate it; or, if it is closed for good, {}",
+                operator.remove(&scope.account)
             ),
             Self::DisabledRegion { .. } => {
                 "enable the Region again, and remove `peerd:env` from VPCs that are to leave before disabling it".to_owned()
@@ -35,28 +31,36 @@ impl Finding {
                 "deploy the current spoke.yaml there; until then peerd changes no rule there".to_owned()
             }
             Self::UnreadableDnsAttributes { role, .. } => {
-                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account; the next sweep continues")
+                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account; {} continues", operator.next())
             }
             Self::UnreadablePrefixList { role, .. } => {
-                format!("allow ec2:GetManagedPrefixListEntries for the role {role}; the next sweep continues")
+                format!("allow ec2:GetManagedPrefixListEntries for the role {role}; {} continues", operator.next())
             }
             Self::UnprovenPeering { pair, .. } => {
                 let account = &pair.accepter().scope.account;
                 format!(
-                    "make both accounts readable, and the next sweep decides; or, if one is closed for good, run {}",
-                    peerd(format!("account remove {account}"))
+                    "make both accounts readable, and {} decides; or, if one is closed for good, {}",
+                    operator.next(),
+                    operator.remove(account)
                 )
             }
-            Self::UnreadableRoutes { .. } => "make that account readable; the next sweep deletes the peering".to_owned(),
+            Self::UnreadableRoutes { .. } => {
+                format!("make that account readable; {} deletes the peering", operator.next())
+            }
             Self::ForeignPeering { peering, mesh, .. } => format!(
-                "adopt it with {}, or delete it, and peerd creates its own",
-                peerd(format!("adopt --mesh {mesh} {peering}"))
+                "to adopt it, {}; or delete it, and peerd creates its own",
+                operator.adopt(mesh, peering)
             ),
             Self::UnsealedPeering { peering, mesh, scopes, .. } => {
-                let adopt = peerd(format!("adopt --mesh {mesh} {peering}"));
+                let adopt = operator.adopt(mesh, peering);
                 let commands: Vec<String> = scopes.iter().map(|scope| remove_mark(peering, scope)).collect();
-                format!("if it connects two members, adopt it with {adopt}; else remove the tag, {}", commands.join("; "))
+                format!("check {} first; then, if it connects two members, {adopt}; else remove the tag, {}", operator.seal_key(), commands.join("; "))
             }
+            Self::NoValidSeal { .. } => format!(
+                "check {}: with another key, or beside another deployment of this name, peerd treats its own peerings as foreign; \
+                 change no tag",
+                operator.seal_key()
+            ),
             Self::OtherOwnershipTag { peering, scope, .. } => format!("remove that tag, {}", remove_mark(peering, scope)),
             Self::UnsealedRule { scope, group, rule } => format!(
                 "remove the tag, {}; or revoke the rule, and peerd adds its own if a mesh wants it: `aws ec2 \
@@ -86,9 +90,9 @@ impl Finding {
                 )
             }
             Self::UnknownAccount { account } => format!(
-                "to let its VPCs join, run {}; to refuse it for good, run {}",
-                peerd(format!("account add {account}")),
-                peerd(format!("account block {account}"))
+                "to let its VPCs join, {}; to refuse it for good, {}",
+                operator.add(account),
+                operator.block(account)
             ),
             Self::UnknownRequester { peering, .. } => {
                 format!("reject {peering}, or accept it manually if you know the requester; peerd never accepts it")
@@ -108,19 +112,18 @@ impl Finding {
                 format!("request an increase of {} for {scope} (Service Quotas), {or_else}", quota.code())
             }
             Self::QuotaRefused { .. } => {
-                "request a quota increase (Service Quotas), or make the mesh smaller; every sweep tries again".to_owned()
+                format!("request a quota increase (Service Quotas), or make the mesh smaller; {} tries again", operator.next())
             }
             Self::NotAdmitted { denial: Denial::UnknownAccount(account), .. } => format!(
-                "to let its VPCs join, run {}; to remove what leads to it, run {}",
-                peerd(format!("account add {account}")),
-                peerd(format!("account block {account}"))
+                "to let its VPCs join, {}; to remove what leads to it, {}",
+                operator.add(account),
+                operator.block(account)
             ),
             Self::NotAdmitted { denial: Denial::UnitNotListed { .. }, .. } => {
-                "add that unit, or one above it, to the stack parameter OrganizationalUnits; if it is there, the next \
-                 sweep lists it, and existing resources stay until then"
-                    .to_owned()
+                let (units, next) = (operator.units(), operator.next());
+                format!("add that unit, or one above it, to {units}; if it is there, {next} lists it, and existing resources stay until then")
             }
-            Self::NotAdmitted { mesh, denial, .. } => admit(mesh, denial, peerd),
+            Self::NotAdmitted { mesh, denial, .. } => admit(mesh, denial, operator),
             Self::CidrNotAdmitted { mesh, .. } => {
                 format!(
                     "if it may be routed, list it in `admit.cidrs` of the policy of {mesh}, with `private` and \
@@ -141,7 +144,7 @@ impl Finding {
             Self::PortsNotAdmitted { mesh, .. } => {
                 format!("correct the tag, or `security_groups` in the policy of {mesh}; until then peerd allows the rest")
             }
-            Self::UndeclaredMeshes { meshes, .. } => declare_again(meshes.iter().next(), peerd),
+            Self::UndeclaredMeshes { meshes, .. } => declare_again(meshes.iter().next(), operator),
             Self::DnsAttributesOff { .. } => {
                 "enable both attributes of the VPC, or declare its meshes without `dns`".to_owned()
             }
@@ -152,12 +155,12 @@ impl Finding {
             }
             Self::IncompleteMesh { mesh, lacks, .. } => match lacks {
                 MissingRole::Peer => format!("tag another VPC {}={mesh}", tags::ENV),
-                MissingRole::Hub => format!("name a member in `hubs` of its policy, {}", peerd(format!("mesh show {mesh}"))),
+                MissingRole::Hub => format!("name a member in `hubs` of its policy: {}", operator.see_policy(mesh)),
                 MissingRole::Spoke => format!("tag a VPC {}={mesh} that `hubs` of its policy does not name", tags::ENV),
             },
             Self::Paused { paused, .. } => {
-                let resume: Vec<String> = paused.iter().map(|mesh| peerd(format!("mesh resume {mesh}"))).collect();
-                format!("to make them, run {}", resume.join(" and "))
+                let resume: Vec<String> = paused.iter().map(|mesh| operator.resume(mesh)).collect();
+                format!("to make them, {}", resume.join(" and "))
             }
         }
     }
@@ -169,15 +172,10 @@ fn remove_mark(resource: &impl fmt::Display, Scope { account, region }: &Scope) 
 }
 
 /// How a mesh admits a VPC that it does not admit.
-fn admit(mesh: &MeshName, denial: &Denial, peerd: impl Fn(String) -> String) -> String {
+fn admit(mesh: &MeshName, denial: &Denial, operator: &Operator) -> String {
     let (field, entry) = match denial {
-        Denial::NotDeclared => {
-            return format!(
-                "declare it, {}, or correct `peerd:env`",
-                peerd(format!("mesh declare {mesh} --policy {mesh}.json"))
-            );
-        }
-        Denial::Draining => return format!("to end that, run {}", peerd(format!("mesh resume {mesh}"))),
+        Denial::NotDeclared => return format!("{}; or correct `peerd:env`", operator.declare(mesh)),
+        Denial::Draining => return format!("to end that, {}", operator.resume(mesh)),
         Denial::Full { .. } => ("admit.members", "a larger number".to_owned()),
         Denial::Region(region) => ("admit.regions", region.to_string()),
         Denial::Vpc(vpc) => ("admit.vpcs", vpc.to_string()),
@@ -185,15 +183,13 @@ fn admit(mesh: &MeshName, denial: &Denial, peerd: impl Fn(String) -> String) -> 
         Denial::OutsideUnits(account) => ("admit.units", format!("a unit of {account}")),
         Denial::UnitNotListed { unit } => ("admit.units", unit.to_string()),
     };
-    format!(
-        "if it may join, put {entry} into `{field}` of the policy, {}; else correct `peerd:env`",
-        peerd(format!("mesh show {mesh}"))
-    )
+    let policy = operator.see_policy(mesh);
+    format!("if it may join, put {entry} into `{field}` of the policy: {policy}; else correct `peerd:env`")
 }
 
-fn declare_again(mesh: Option<&MeshName>, peerd: impl Fn(String) -> String) -> String {
-    let declare = mesh.map(|mesh| peerd(format!("mesh declare {mesh} --policy {mesh}.json"))).unwrap_or_default();
-    format!("declare it again with its policy, {declare}, or remove `peerd:env` from one of the VPCs")
+fn declare_again(mesh: Option<&MeshName>, operator: &Operator) -> String {
+    let declare = mesh.map(|mesh| operator.declare(mesh)).unwrap_or_default();
+    format!("to declare it again, {declare}; or remove `peerd:env` from one of the VPCs")
 }
 
 impl Expected {

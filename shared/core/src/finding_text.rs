@@ -5,12 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, MissingRole, Severity};
+use crate::operator::Operator;
 use crate::plural::counted;
 use crate::quotas::Quota;
 use crate::tags;
-
-/// The default stack of the command line.
-pub const DEFAULT_STACK: &str = "peerd";
 
 /// A finding with its text, as it is printed and serialized.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,15 +28,15 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Renders a finding for the operator of a stack.
-    pub fn new(finding: &Finding, stack: &str) -> Self {
+    /// Renders a finding for an operator.
+    pub fn new(finding: &Finding, operator: &Operator) -> Self {
         let (kind, severity, subject) = (finding.kind(), finding.severity(), finding.subject());
         Self {
             kind,
             severity,
             subject,
             text: finding.message(),
-            remedy: finding.remedy(stack),
+            remedy: finding.remedy(operator),
             data: Box::new(finding.clone()),
         }
     }
@@ -55,12 +53,6 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "! {} {}: {}", self.kind(), self.subject(), self.message())
     }
-}
-
-/// A command for a stack, as the operator types it.
-pub(crate) fn command(stack: &str, line: &str) -> String {
-    let flag = if stack == DEFAULT_STACK { String::new() } else { format!(" --stack {stack}") };
-    format!("`peerd {line}{flag}`")
 }
 
 impl Finding {
@@ -95,6 +87,9 @@ impl Finding {
             Self::UnsealedPeering { peering, .. } => {
                 format!("{peering} has peerd's tags but no valid seal, so peerd did not make it and does not change it")
             }
+            Self::NoValidSeal { peerings, .. } => format!(
+                "none of the {peerings} peerings with the ownership tag of this deployment has a seal of its key"
+            ),
             Self::OtherOwnershipTag { peering, scope, deployment, .. } => {
                 format!(
                     "{peering} has the tag peerd:managed-by={deployment} in {scope}, so peerd does not tag that side"

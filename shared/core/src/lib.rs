@@ -27,6 +27,7 @@ pub mod map;
 pub mod network_acl;
 pub mod network_filters;
 pub mod observed;
+pub mod operator;
 pub mod organization;
 pub mod path_check;
 mod path_check_text;
@@ -69,6 +70,7 @@ pub use observed::{
     DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PlannerInputs, PrefixListRoute, Route, RouteTable,
     RouteTarget, RunEffects, Vpc,
 };
+pub use operator::Operator;
 pub use organization::{Organization, Placement};
 pub use path_check::PathCheck;
 pub use path_query::{Host, NetworkInterface, PathEnd, PathQuery};

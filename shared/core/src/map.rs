@@ -10,6 +10,7 @@ use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
 use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
+use crate::operator::Operator;
 use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
 use crate::printable::printable;
 use crate::tags;
@@ -100,11 +101,11 @@ impl Edge {
 type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
-    /// Adds what was read of one mesh, with findings and checks worded for a stack. What another mesh has added already stays as
+    /// Adds what was read of one mesh, with findings and checks worded for an operator. What another mesh has added already stays as
     /// it is.
-    pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, stack: &str) {
+    pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, operator: &Operator) {
         let (_, report) = plan(desired, observed);
-        self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, stack)));
+        self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, operator)));
         let context = PlanContext::new(desired, observed);
         self.vpcs.extend(context.known_requesters_of(&desired.mesh).map(|vpc| node(vpc, &context)));
         let mut routes = routes_over(observed);
@@ -115,7 +116,7 @@ impl Map {
             ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
         });
         let mut edges: Vec<Edge> = left.map(|peering| leaving(peering, &mut routes)).collect();
-        edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes, stack)));
+        edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes, operator)));
         let key = |edge: &Edge| (edge.between.clone(), edge.peering.clone());
         let known: BTreeSet<_> = self.pairs.iter().map(key).collect();
         self.pairs.extend(edges.into_iter().filter(|edge| !known.contains(&key(edge))));
@@ -156,7 +157,7 @@ fn routes_over(observed: &ObservedState) -> RoutesOver<'_> {
 fn edge(
     ExplainedPair { pair, meshes, peering, state, checks }: ExplainedPair<'_>,
     routes: &mut RoutesOver<'_>,
-    stack: &str,
+    operator: &Operator,
 ) -> Edge {
     let ends = peering.map_or(pair.ends(), Peering::ends);
     Edge {
@@ -165,7 +166,7 @@ fn edge(
         state,
         meshes,
         routes: peering.and_then(|peering| routes.remove(&peering.id)).unwrap_or_default(),
-        checks: checks.iter().map(|check| check.render(stack)).collect(),
+        checks: checks.iter().map(|check| check.render(operator)).collect(),
     }
 }
 

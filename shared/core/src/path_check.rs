@@ -11,6 +11,7 @@ use crate::cidr::IpNet;
 use crate::finding::Finding;
 use crate::ids::{MeshName, PeeringId, PrefixListId, RouteTableId, Scope, VpcId, VpcRef};
 use crate::observed::PeeringStatus;
+use crate::operator::Operator;
 use crate::permission::Traffic;
 use crate::route_table::AppliedRoute;
 
@@ -238,8 +239,8 @@ impl PathCheck {
         prevents && self.result() == CheckResult::Warn
     }
 
-    /// The check as text, for the operator of a stack.
-    pub fn render(&self, stack: &str) -> Check {
-        Check { result: self.result(), text: self.message(), remedy: self.remedy(stack) }
+    /// The check as text, for an operator.
+    pub fn render(&self, operator: &Operator) -> Check {
+        Check { result: self.result(), text: self.message(), remedy: self.remedy(operator) }
     }
 }

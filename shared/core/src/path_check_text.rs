@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::admission::Denial;
-use crate::finding_text::command;
 use crate::ids::{MeshName, VpcId};
 use crate::network_acl::LAST_RULE;
+use crate::operator::Operator;
 use crate::path_check::PathCheck;
 use crate::permission::Traffic;
 use crate::plural::counted;
@@ -113,9 +113,8 @@ impl PathCheck {
         }
     }
 
-    /// What to do, with commands that run as printed for the operator of a stack; none if the condition is met.
-    pub fn remedy(&self, stack: &str) -> Option<String> {
-        let peerd = |line: String| command(stack, &line);
+    /// What to do, with commands that run as printed; none if the condition is met.
+    pub fn remedy(&self, operator: &Operator) -> Option<String> {
         let remedy = match self {
             Self::SameVpc => "pass two different VPCs".to_owned(),
             Self::VpcNotTagged { .. } => format!("tag both VPCs with the name of one mesh, {}", tags::ENV),
@@ -124,33 +123,39 @@ impl PathCheck {
                 None => format!("tag both VPCs with the name of one mesh, {}", tags::ENV),
             },
             Self::UnreadableScope { role, .. } => format!("allow peerd to assume the role {role} there"),
-            Self::UnknownScope { scope } => format!("register it: {}", peerd(format!("account add {}", scope.account))),
+            Self::UnknownScope { scope } => format!("to register it, {}", operator.add(&scope.account)),
             Self::InvalidMeshName { .. } => {
                 "correct the tag: a mesh name has 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()
             }
             Self::NotAdmitted { mesh, denial: Denial::NotDeclared, .. } => {
-                format!("declare it: {}", peerd(format!("mesh declare {mesh}")))
+                format!("to declare it, {}", operator.declare(mesh))
             }
             Self::NotAdmitted { denial: Denial::UnknownAccount(account), .. } => {
-                format!("register it: {}", peerd(format!("account add {account}")))
+                format!("to register it, {}", operator.add(account))
             }
-            Self::NotAdmitted { mesh, .. } => format!("see the policy: {}", peerd(format!("mesh show {mesh}"))),
+            Self::NotAdmitted { mesh, .. } => format!("to see the policy, {}", operator.see_policy(mesh)),
             Self::NoHub { mesh, .. } => format!("name one of them in `hubs` of the policy of {mesh}"),
-            Self::Paused { mesh } => format!("to resume it, run {}", peerd(format!("mesh resume {mesh}"))),
-            Self::InactivePeering { .. } => "wait: the next runs continue".to_owned(),
-            Self::NoPeering { why: Some(why), .. } => why.remedy(stack),
+            Self::Paused { mesh } => format!("to resume it, {}", operator.resume(mesh)),
+            Self::InactivePeering { .. } => match operator {
+                Operator::Stack(_) => "wait: the next runs continue".to_owned(),
+                Operator::File(_) => format!("{} continues", operator.next()),
+            },
+            Self::NoPeering { why: Some(why), .. } => why.remedy(operator),
             Self::UnwantedPeering { .. } => {
                 "correct what is named above to keep it: without a pause, peerd deletes it if it is for a declared mesh"
                     .to_owned()
             }
-            Self::NoPeering { mesh, .. } => {
-                format!("wait: the next run requests it; see {}", peerd(format!("history {mesh}")))
-            }
+            Self::NoPeering { mesh, .. } => match operator {
+                Operator::Stack(_) => {
+                    format!("wait: the next run requests it; if it does not, {}", operator.see_state(mesh))
+                }
+                Operator::File(_) => format!("{} requests it", operator.next()),
+            },
             Self::CidrOverlap { .. } => {
                 "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
             }
             Self::ForeignPeering { peering, mesh: Some(mesh), is_active: false } => {
-                format!("take it over with {}, or delete it", peerd(format!("adopt --mesh {mesh} {peering}")))
+                format!("to take it over, {}; or delete it", operator.adopt(mesh, peering))
             }
             Self::ForeignPeering { is_active: false, .. } => "its owner knows why it is not active".to_owned(),
             Self::FailedPeering { .. } => {
@@ -170,21 +175,24 @@ impl PathCheck {
             }
             Self::UnreadableSubnets { .. } => "grant your role ec2:DescribeSubnets there".to_owned(),
             Self::UnmanagedTable { .. } => format!("tag it {}=manage, or change `routes.tables`", tags::ROUTES),
-            Self::NoRoute { why: Some(why), .. } => why.remedy(stack),
+            Self::NoRoute { why: Some(why), .. } => why.remedy(operator),
             Self::NoRouteOverForeign { peering, .. } => {
                 format!("add the route yourself: peerd adds no route over {peering}")
             }
             Self::PartRoutedElsewhere { part, .. } => {
                 format!("delete the route to {part} if that traffic is for the peer; peerd does not change it")
             }
-            Self::NoRoute { mesh, .. } => {
-                format!("wait: the next run adds the route; if it does not, see {}", peerd(format!("status {mesh}")))
-            }
+            Self::NoRoute { mesh, .. } => match operator {
+                Operator::Stack(_) => {
+                    format!("wait: the next run adds the route; if it does not, {}", operator.see_state(mesh))
+                }
+                Operator::File(_) => format!("{} adds the route", operator.next()),
+            },
             Self::RoutedElsewhere { target, propagated: true, .. } => {
                 format!("stop {target} from propagating that route to the table, and peerd adds its own")
             }
             Self::RoutedElsewhere { mesh, .. } => {
-                format!("delete that route, and peerd adds its own; see {}", peerd(format!("status {mesh}")))
+                format!("delete that route, and peerd adds its own; {}", operator.see_state(mesh))
             }
             Self::UnreadableNetworkAcls { .. } | Self::UnreadableSecurityGroups { .. } => {
                 "grant your role ec2:DescribeNetworkAcls and ec2:DescribeSecurityGroups there".to_owned()

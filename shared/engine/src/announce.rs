@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use peerd_core::operator::Operator;
 use peerd_core::{Finding, FindingKind, MeshName, Rendered, Scope};
 
 use crate::engine::Engine;
@@ -64,7 +65,7 @@ impl Engine<'_> {
             let before = kept.unwrap_or_default();
             let all = findings_now(run, &before.findings, &self.unasked_gaps(run, &before.findings).await?);
             let still: BTreeSet<_> = all.iter().map(identity).collect();
-            let (now, more) = cut(all, &self.settings.stack);
+            let (now, more) = cut(all, &self.settings.operator);
             if !more.is_empty() {
                 tracing::warn!(mesh = %run.mesh, kept = now.len(), "too many findings to store; the log has all");
             }
@@ -77,7 +78,7 @@ impl Engine<'_> {
             }
             let serial = self.clock.now().max(before.version + 1);
             let were: BTreeSet<_> = before.findings.iter().map(identity).collect();
-            let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.stack);
+            let rendered = |finding: &Finding| Rendered::new(finding, &self.settings.operator);
             let opened = now.iter().filter(|finding| !were.contains(&identity(finding)));
             let opened = opened.map(|finding| NotificationKind::Opened(rendered(finding)));
             // A finding that still applies is not resolved, even if it is only counted from now on.
@@ -131,12 +132,12 @@ fn findings_now(run: &Run, before: &BTreeSet<Finding>, unasked: &BTreeSet<Scope>
 }
 
 /// The findings that can be stored, most severe first, and the number of the others by kind.
-fn cut(findings: BTreeSet<Finding>, stack: &str) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
+fn cut(findings: BTreeSet<Finding>, operator: &Operator) -> (BTreeSet<Finding>, BTreeMap<FindingKind, usize>) {
     let (mut kept, mut more) = (BTreeSet::new(), BTreeMap::new());
     let mut bytes = 0;
     for finding in findings {
         let may_fit = more.is_empty() && kept.len() < MAX_FINDINGS;
-        bytes += if may_fit { stored_bytes(&finding, stack) } else { 0 };
+        bytes += if may_fit { stored_bytes(&finding, operator) } else { 0 };
         if may_fit && bytes <= MAX_BYTES {
             kept.insert(finding);
         } else {
@@ -147,10 +148,10 @@ fn cut(findings: BTreeSet<Finding>, stack: &str) -> (BTreeSet<Finding>, BTreeMap
 }
 
 /// About how many bytes of the item a finding needs: itself, its identity and time, and the notification that opens it.
-fn stored_bytes(finding: &Finding, stack: &str) -> usize {
+fn stored_bytes(finding: &Finding, operator: &Operator) -> usize {
     let json = |value: serde_json::Result<String>| value.map_or(MAX_BYTES, |text| text.len());
     let envelope = 200 + 2 * identity(finding).len();
-    envelope + json(serde_json::to_string(finding)) + json(serde_json::to_string(&Rendered::new(finding, stack)))
+    envelope + json(serde_json::to_string(finding)) + json(serde_json::to_string(&Rendered::new(finding, operator)))
 }
 
 fn changed(run: &Run) -> Option<NotificationKind> {
@@ -174,13 +175,13 @@ mod tests {
         };
         let severe = Finding::UnreadablePolicy { mesh: "prod".parse().unwrap(), error: "x".repeat(2000) };
         let all: BTreeSet<Finding> = (0..400).map(long).chain([severe.clone()]).collect();
-        let (kept, more) = cut(all, "peerd");
+        let (kept, more) = cut(all, &Operator::default());
         assert_eq!(severe.severity(), Severity::Error);
         assert!(kept.contains(&severe) && kept.len() > 50, "{}", kept.len());
         assert_eq!(kept.len() + more.values().sum::<usize>(), 401);
         let opened = kept.iter().map(|f| (identity(f), 1_795_000_000_000)).collect();
         let both = |finding: &Finding| {
-            let rendered = Rendered::new(finding, "peerd");
+            let rendered = Rendered::new(finding, &Operator::default());
             [NotificationKind::Opened(rendered.clone()), NotificationKind::Resolved(rendered)].map(notification)
         };
         let unsent = kept.iter().flat_map(both).collect();

@@ -116,7 +116,7 @@ pub(crate) mod tests {
 
     pub(crate) fn finding(mesh: &str, error: &str) -> Rendered {
         let finding = Finding::UnreadablePolicy { mesh: mesh.parse().unwrap(), error: error.to_owned() };
-        Rendered::new(&finding, "peerd")
+        Rendered::new(&finding, &peerd_core::Operator::default())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use peerd_core::operator::Operator;
 use peerd_core::{Action, Cause, ManagedResource, MeshName, Rendered, Report, RunChanges, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -80,10 +81,10 @@ impl Run {
     }
 
     /// Logs what the run found, what it waits for, and its outcome.
-    pub(crate) fn log(&self, stack: &str) {
+    pub(crate) fn log(&self, operator: &Operator) {
         let mesh = &self.mesh;
         for finding in &self.report.findings {
-            let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, stack);
+            let Rendered { kind, subject, text, remedy, .. } = Rendered::new(finding, operator);
             tracing::warn!(%mesh, %kind, subject, text, remedy, "finding");
         }
         for wait in &self.report.waits {

@@ -75,7 +75,7 @@ impl Engine<'_> {
         }
         let mut run = self.reconcile(mesh, &scopes, request.delete_approval, deadline).await?;
         run.causes.clone_from(&request.causes);
-        run.log(&self.settings.stack);
+        run.log(&self.settings.operator);
         if !matches!(run.outcome, Outcome::Unchanged) {
             self.store.record_run(&run, self.clock.now()).await?;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use peerd_core::operator::Operator;
 use peerd_core::{AccountId, Deployment, MeshName, OrganizationalUnitId, Region, Seals};
 
 /// The configuration of a deployment.
@@ -21,8 +22,8 @@ pub struct Settings {
     pub regions: BTreeSet<Region>,
     /// The name of the role that peerd assumes in each account, for remedies.
     pub role: String,
-    /// The name of the hub's stack, for the commands in remedies.
-    pub stack: String,
+    /// Where the operator makes decisions, for remedies.
+    pub operator: Operator,
 }
 
 /// Returns the name of a role from its name or its ARN, with or without a path.

@@ -141,7 +141,7 @@ impl World {
             units: config.organized.then(|| unit("root")).into_iter().collect(),
             regions: REGIONS.map(|region| region.parse().expect("a Region")).into(),
             role: "peerd-spoke".to_owned(),
-            stack: "peerd".to_owned(),
+            operator: peerd_core::Operator::default(),
         };
         let executor = Arc::new(VirtualExecutor::default());
         let transport = Arc::new(Transport::new(executor.clone(), config.faults.clone(), SimRng::new(rng.seed())));

@@ -126,11 +126,8 @@ fn report_obstacle(
 /// principal that may write tags may have written these.
 pub fn report_unsealed(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    let is_unsealed = |peering: &&Peering| {
-        peering.is_marked(&context.desired.deployment) && !peering.is_owned() && peering.status.is_live()
-    };
     let of_mesh = |peering: &&Peering| peering.tagged_meshes().contains(&context.desired.mesh);
-    for peering in context.observed.peerings.values().filter(is_unsealed).filter(of_mesh) {
+    for peering in unsealed_peerings(context).filter(of_mesh) {
         let Some(pair) = peering.pair() else { continue };
         if peering.is_shown_by(&peering.requester.scope) && !context.is_adopted(&pair, peering) {
             decisions.report(unsealed(&pair, peering, context));
@@ -139,8 +136,22 @@ pub fn report_unsealed(context: &PlanContext<'_>) -> Decisions {
     decisions
 }
 
+fn unsealed_peerings<'a>(context: &PlanContext<'a>) -> impl Iterator<Item = &'a Peering> {
+    let deployment = &context.desired.deployment;
+    let is_unsealed =
+        |peering: &&Peering| peering.is_marked(deployment) && !peering.is_owned() && peering.status.is_live();
+    context.observed.peerings.values().filter(is_unsealed)
+}
+
+/// So many peerings without a seal, and none with one, are a sign that the key is not the deployment's.
+const MANY: usize = 2;
+
 fn unsealed(pair: &Pair, peering: &Peering, context: &PlanContext<'_>) -> Finding {
     let (pair, id, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
+    let count = unsealed_peerings(context).count();
+    if count >= MANY && !context.observed.peerings.values().any(Peering::is_owned) {
+        return Finding::NoValidSeal { mesh, peerings: count };
+    }
     let is_marked = |scope: &&Scope| peering.is_marked_in(scope, &context.desired.deployment);
     let scopes = peering.tags.keys().filter(is_marked).cloned().collect();
     Finding::UnsealedPeering { pair, peering: id, mesh, scopes }

@@ -130,7 +130,11 @@ fn an_unknown_account_joins_only_when_an_operator_registers_it() {
     swept(&mut world);
     assert_eq!(world.peering(&a, &outsider), None);
     let [finding] = &open(&world, FindingKind::UnknownRequester)[..] else { panic!("one finding") };
-    assert!(finding.remedy("peerd").contains("`peerd account add 444444444444`"), "{}", finding.remedy("peerd"));
+    assert!(
+        finding.remedy(&peerd_core::Operator::default()).contains("`peerd account add 444444444444`"),
+        "{}",
+        finding.remedy(&peerd_core::Operator::default())
+    );
 
     world.store.add_account(&scope(4, 0));
     swept(&mut world);

@@ -47,6 +47,7 @@ pub fn samples() -> Vec<Finding> {
         Finding::DnsAttributesOff { vpc: a.clone(), hostnames: false, support: true },
         Finding::Paused { mesh: prod.clone(), pending: 3, paused: both.clone() },
     ];
+    samples.push(Finding::NoValidSeal { mesh: prod.clone(), peerings: 15 });
     samples.extend([MissingRole::Peer, MissingRole::Hub, MissingRole::Spoke].map(|lacks| {
         let members = if lacks == MissingRole::Peer { 1 } else { 3 };
         Finding::IncompleteMesh { mesh: prod.clone(), members, lacks }
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn every_finding_has_a_subject_a_message_and_a_remedy() {
         for finding in samples() {
-            for text in [finding.subject(), finding.message(), finding.remedy("peerd")] {
+            for text in [finding.subject(), finding.message(), finding.remedy(&peerd_core::Operator::default())] {
                 assert!(!text.trim().is_empty() && !text.ends_with('.'), "{finding:?}: `{text}`");
             }
         }

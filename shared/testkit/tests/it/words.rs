@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use peerd_core::Operator;
 use peerd_core::finding::FindingVariant;
 use peerd_core::path_check::PathCheckVariant;
 use peerd_core::status::{StatusEntry, StatusReasonVariant};
@@ -28,7 +29,7 @@ fn every_finding_every_check_and_every_reason_has_a_sample() {
 fn findings_and_their_remedies() {
     let lines = findings::samples().into_iter().map(|finding| {
         let (kind, subject, message) = (finding.kind(), finding.subject(), finding.message());
-        format!("{kind} {subject}: {message}\n    {}\n", finding.remedy("peerd"))
+        format!("{kind} {subject}: {message}\n    {}\n", finding.remedy(&Operator::default()))
     });
     insta::assert_snapshot!(lines.collect::<String>());
 }
@@ -41,7 +42,7 @@ fn entries_of_a_status_tag() {
 
 #[test]
 fn checks_of_a_path_and_their_remedies() {
-    let lines = path_checks::samples().into_iter().map(|check| check.render("peerd")).map(|check| {
+    let lines = path_checks::samples().into_iter().map(|check| check.render(&Operator::default())).map(|check| {
         let remedy = check.remedy.map(|remedy| format!("    {remedy}\n")).unwrap_or_default();
         format!("{:?} {}\n{remedy}", check.result, check.text)
     });

@@ -64,7 +64,7 @@ fn a_forged_peering_between_two_members_is_used_for_nothing_until_it_is_adopted(
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(
         findings.first().unwrap().remedy,
-        "if it connects two members, adopt it with `peerd adopt --mesh prod pcx-hand`; else remove the tag, in \
+        "check the key of the seals (stack output SealSecretArn) first; then, if it connects two members, run `peerd adopt --mesh prod pcx-hand`; else remove the tag, in \
          111111111111: `aws ec2 delete-tags --region us-east-1 --resources pcx-hand --tags Key=peerd:managed-by`; in \
          222222222222: `aws ec2 delete-tags --region eu-west-1 --resources pcx-hand --tags Key=peerd:managed-by`"
     );
@@ -251,4 +251,24 @@ fn the_dns_option_of_a_forged_peering_changes_only_after_its_adoption() {
     world.declare("prod", r#"{"dns":"on","adopt":["pcx-hand"]}"#);
     world.settle();
     assert_eq!(world.resolving(), ["c", "b"]);
+}
+
+#[test]
+fn with_the_key_of_another_deployment_the_key_is_reported_and_no_tag_is_to_be_removed() {
+    let mut world = World::new();
+    for (name, n) in [("a", 1), ("b", 2), ("c", 3)] {
+        world.vpc(name, scope(n, 0), &format!("10.{n}.0.0/16"), "prod");
+    }
+    world.settle();
+    let keys = SealKeys::parse("the-key-of-another-deployment-0123456789").unwrap();
+    world.desired.seals = Seals::new(world.desired.deployment.clone(), keys);
+    for id in ["pcx-new1", "pcx-new2", "pcx-new3"] {
+        retag(&mut world, id, |_| {});
+    }
+    let (done, findings) = world.settle();
+    assert!(done.iter().all(|line| line.contains(" status ")), "{done:#?}");
+    let said = "prod: none of the 3 peerings with the ownership tag of this deployment has a seal of its key";
+    assert_eq!(messages(&findings), [said]);
+    let remedy = &findings.first().unwrap().remedy;
+    assert!(remedy.contains("change no tag") && !remedy.contains("delete-tags"), "{remedy}");
 }

@@ -340,7 +340,7 @@ fn an_unreadable_policy_blocks_its_mesh_and_the_reason_is_reported() {
     assert_eq!(
         said,
         [
-            "! blocked prod: policy field `mode`: unknown variant `off`; declare it again with its policy, `peerd mesh declare prod --policy prod.json`; until then peerd changes nothing of it"
+            "! blocked prod: policy field `mode`: unknown variant `off`; to declare it again, run `peerd mesh declare prod --policy prod.json`; until then peerd changes nothing of it"
         ]
     );
 }

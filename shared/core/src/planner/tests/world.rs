@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cidr;
 use crate::finding::{Finding, FindingKind};
-use crate::finding_text::{DEFAULT_STACK, Rendered};
+use crate::finding_text::Rendered;
 use crate::lint::lint;
 use crate::tags::{self, Tags};
 use crate::*;
@@ -259,7 +259,7 @@ impl World {
 
 /// The findings with their text, in the order of their kinds.
 pub fn rendered(findings: &BTreeSet<Finding>) -> BTreeSet<Rendered> {
-    findings.iter().map(|finding| Rendered::new(finding, DEFAULT_STACK)).collect()
+    findings.iter().map(|finding| Rendered::new(finding, &Operator::default())).collect()
 }
 
 pub fn kinds(findings: &BTreeSet<Rendered>) -> Vec<FindingKind> {
