@@ -7,8 +7,9 @@ use clap::Args;
 use peerd_aws::{PastRun, Stack, SystemClock};
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered};
+use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered, Severity, VpcRef};
 use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::mesh::{self, Declaration};
@@ -35,7 +36,7 @@ pub struct History {
 struct Known {
     mesh: MeshName,
     declaration: Declaration,
-    members: Vec<Member>,
+    members: Vec<(Member, MemberState)>,
     /// With their age in milliseconds, if it is known.
     findings: Vec<(Rendered, Option<u64>)>,
     /// How many more findings there are than the table keeps, by kind.
@@ -43,6 +44,50 @@ struct Known {
     suppressed: Vec<String>,
     /// How many pairs are in which state.
     pairs: BTreeMap<String, usize>,
+    /// The time of the last run that changed something.
+    last_change: Option<String>,
+}
+
+/// What is known of a VPC that requests a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum MemberState {
+    /// It is connected with all of its peers, apart from those that findings name.
+    Joined,
+    /// It is not connected with all of its peers yet.
+    Waiting,
+    /// The mesh does not admit it, or is not declared.
+    Refused,
+    /// Its account or Region cannot be read.
+    Unreadable,
+}
+
+impl MemberState {
+    fn of(vpc: &VpcRef, declaration: &Declaration, record: Option<&MeshFindings>) -> Self {
+        let findings = || record.into_iter().flat_map(|record| &record.findings);
+        let is_refused = |finding: &Finding| matches!(finding, Finding::NotAdmitted { vpc: of, .. } if of == vpc);
+        if matches!(declaration, Declaration::None) || findings().any(is_refused) {
+            Self::Refused
+        } else if findings().any(|finding| finding.unreadable_scope() == Some(&vpc.scope)) {
+            Self::Unreadable
+        } else if record.is_none_or(|record| record.waiting.contains(vpc)) {
+            Self::Waiting
+        } else {
+            Self::Joined
+        }
+    }
+}
+
+impl Known {
+    fn count(&self, state: MemberState) -> usize {
+        self.members.iter().filter(|(_, of)| *of == state).count()
+    }
+
+    /// The severity of the worst finding; later if there is none.
+    fn rank(&self) -> (bool, Option<Severity>) {
+        let worst = self.findings.iter().map(|(finding, _)| finding.severity).min();
+        (worst.is_none(), worst)
+    }
 }
 
 /// `peerd status`.
@@ -54,7 +99,15 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
         }
         let mut members = deployed.store.members(&name).await?;
         members.retain(|member| member.requested_meshes().contains(&name));
-        let findings_record = deployed.store.findings_record(&name).await?.unwrap_or_default();
+        let record = deployed.store.findings_record(&name).await?;
+        let state = |member: &Member| MemberState::of(&member.vpc, &declaration, record.as_ref());
+        let members =
+            members.into_iter().map(|member| (state(&member), member)).map(|(state, of)| (of, state)).collect();
+        let last_change = match &mesh {
+            Some(_) => deployed.store.runs(&name, 1).await?.into_iter().next().map(|run| run.at),
+            None => None,
+        };
+        let findings_record = record.unwrap_or_default();
         let age = |finding: &Finding| {
             findings_record.open_since(finding).map(|since| SystemClock.now().saturating_sub(since))
         };
@@ -62,16 +115,17 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
         let rendered = |finding: &Finding| (Rendered::new(finding, &operator), age(finding));
         let findings = findings_record.findings.iter().map(rendered).collect();
         let MeshFindings { more, suppressed, pairs, .. } = findings_record;
-        known.push(Known { mesh: name, declaration, members, findings, more, suppressed, pairs });
+        known.push(Known { mesh: name, declaration, members, findings, more, suppressed, pairs, last_change });
     }
     if let (Some(mesh), []) = (&mesh, &known[..]) {
         return Err(unknown(mesh));
     }
     let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
+    known.sort_by_key(Known::rank);
     Ok(match (json, mesh) {
         (true, _) => as_json(&known, swept),
         (false, None) => overview(&known, swept),
-        (false, Some(_)) => known.iter().map(details).collect(),
+        (false, Some(_)) => known.iter().map(|of| details(of, swept)).collect(),
     })
 }
 
@@ -91,12 +145,19 @@ fn unknown(mesh: &MeshName) -> anyhow::Error {
 fn overview(known: &[Known], swept: Option<u64>) -> String {
     let lines = known.iter().map(|of| {
         let unreadable = of.findings.iter().filter(|(finding, _)| finding.kind == FindingKind::Unreadable).count();
-        let [members, findings, unreadable] =
-            [of.members.len(), of.findings.len(), unreadable].map(|count| count.to_string());
-        [of.mesh.to_string(), of.declaration.mode(), members, of_all_active(&of.pairs), findings, unreadable]
+        let refused = of.count(MemberState::Refused);
+        let [members, waiting, refused, findings, unreadable] =
+            [of.members.len() - refused, of.count(MemberState::Waiting), refused, of.findings.len(), unreadable]
+                .map(|count| count.to_string());
+        let pairs = of_all_active(&of.pairs);
+        [of.mesh.to_string(), of.declaration.mode(), members, waiting, refused, pairs, findings, unreadable]
     });
-    let swept = swept.map_or_else(|| "no sweep yet".to_owned(), |age| format!("last sweep {} ago", lasting(age)));
-    format!("{}\n{swept}\n", table(["MESH", "MODE", "MEMBERS", "PAIRS ACTIVE", "FINDINGS", "UNREADABLE"], lines))
+    let columns = ["MESH", "MODE", "MEMBERS", "WAITING", "REFUSED", "PAIRS ACTIVE", "FINDINGS", "UNREADABLE"];
+    format!("{}\n{}\n", table(columns, lines), last_sweep(swept))
+}
+
+fn last_sweep(age: Option<u64>) -> String {
+    age.map_or_else(|| "no sweep yet".to_owned(), |age| format!("last sweep {} ago", lasting(age)))
 }
 
 /// The number of pairs with an active peering, and of all pairs.
@@ -105,20 +166,21 @@ fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
     format!("{active} of {}", pairs.values().sum::<usize>())
 }
 
-fn details(of: &Known) -> String {
-    let Known { mesh, declaration, members, findings, more, suppressed, pairs } = of;
+fn details(of: &Known, swept: Option<u64>) -> String {
+    let Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
-        ["MEMBER", "ACCOUNT", "REGION", "CIDRS"],
-        members.iter().map(|member| {
+        ["VPC", "STATE", "ACCOUNT", "REGION", "CIDRS"],
+        members.iter().map(|(member, state)| {
             let scope = &member.vpc.scope;
             let (account, region) = (scope.account.to_string(), scope.region.to_string());
-            [member.vpc.id.to_string(), account, region, member.cidrs.to_string()]
+            [member.vpc.id.to_string(), mesh::word(state), account, region, member.cidrs.to_string()]
         }),
     );
     let pairs: Vec<String> = pairs.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let pairs = if pairs.is_empty() { "none".to_owned() } else { pairs.join(", ") };
-    text += &format!("\npairs: {pairs}\n\n");
+    let change = last_change.as_ref().map_or_else(|| "no change recorded".to_owned(), |at| format!("last change {at}"));
+    text += &format!("\npairs: {pairs}\n{change}, {}\n\n", last_sweep(swept));
     if findings.is_empty() {
         text.push_str("no open findings\n");
     }
@@ -154,26 +216,28 @@ fn render(run: &PastRun) -> String {
 }
 
 fn as_json(known: &[Known], swept: Option<u64>) -> String {
-    let meshes = known.iter().map(|Known { mesh, declaration, members, findings, more, suppressed, pairs }| {
-        let members = members.iter().map(|member| {
-            let scope = &member.vpc.scope;
-            json!({"vpc": member.vpc.id, "account": scope.account, "region": scope.region, "cidrs": member.cidrs})
-        });
-        let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
+    let meshes =
+        known.iter().map(|Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change }| {
+            let members = members.iter().map(|(member, state)| {
+                let (id, scope) = (&member.vpc.id, &member.vpc.scope);
+                let (account, region) = (&scope.account, &scope.region);
+                json!({"vpc": id, "state": state, "account": account, "region": region, "cidrs": member.cidrs})
+            });
+            let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
             let age = age.map(|age| age / 1000);
             json!({
                 "kind": kind, "severity": severity, "subject": subject, "text": text, "remedy": remedy, "data": data,
                 "age_seconds": age
             })
         });
-        let findings: Vec<_> = findings.collect();
-        let (mode, by) = (declaration.mode(), declaration.by());
-        let members: Vec<_> = members.collect();
-        json!({
-            "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
-            "more_findings": more, "suppressed": suppressed
-        })
-    });
+            let findings: Vec<_> = findings.collect();
+            let (mode, by) = (declaration.mode(), declaration.by());
+            let members: Vec<_> = members.collect();
+            json!({
+                "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
+                "more_findings": more, "suppressed": suppressed, "last_change_at": last_change
+            })
+        });
     format!(
         "{}\n",
         json!({"meshes": meshes.collect::<Vec<_>>(), "last_sweep_seconds_ago": swept.map(|age| age / 1000)})
@@ -182,7 +246,7 @@ fn as_json(known: &[Known], swept: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use peerd_core::Policy;
+    use peerd_core::{Denial, Policy};
 
     use super::*;
 
@@ -193,11 +257,12 @@ mod tests {
         Known {
             mesh: "prod".parse().unwrap(),
             declaration: Declaration::Stack(Policy::default()),
-            members: vec![serde_json::from_str(member).unwrap()],
+            members: vec![(serde_json::from_str(member).unwrap(), MemberState::Joined)],
             findings: vec![(Rendered::new(&finding, &Operator::Stack("acme".to_owned())), Some(7_500_000))],
             more: [(FindingKind::Overlap, 240)].into(),
             suppressed: vec!["+ peering".to_owned()],
             pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
+            last_change: Some("2026-11-23T07:00:00.000Z".to_owned()),
         }
     }
 
@@ -205,15 +270,17 @@ mod tests {
     fn status_counts_all_meshes_and_shows_one_with_remedies() {
         assert_eq!(
             overview(&[known()], Some(180_000)),
-            "MESH  MODE    MEMBERS  PAIRS ACTIVE  FINDINGS  UNREADABLE\nprod  active  1        2 of 3        1         0\n\n\
+            "MESH  MODE    MEMBERS  WAITING  REFUSED  PAIRS ACTIVE  FINDINGS  UNREADABLE\n\
+             prod  active  1        0        0        2 of 3        1         0\n\n\
              last sweep 3 minutes ago\n"
         );
         assert!(overview(&[], None).ends_with("no sweep yet\n"));
         assert_eq!(
-            details(&known()),
+            details(&known(), Some(180_000)),
             "prod: active, declared by stack\n\n\
-             MEMBER  ACCOUNT       REGION     CIDRS\n\
-             vpc-1   111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\n\
+             VPC    STATE   ACCOUNT       REGION     CIDRS\n\
+             vpc-1  joined  111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\
+             last change 2026-11-23T07:00:00.000Z, last sweep 3 minutes ago\n\n\
              blocked: prod, for 2 hours\n  no JSON\n  fix: to declare it again, run \
              `peerd mesh declare prod --policy prod.json --stack acme`; until then peerd changes nothing of it\n\
              and 240 more of kind overlap; the functions' logs list all\n\n\
@@ -226,6 +293,36 @@ mod tests {
         assert_eq!((&finding["kind"], &finding["age_seconds"]), (&json!("blocked"), &json!(7500)));
         assert_eq!((&finding["severity"], &finding["data"]["error"]), (&json!("error"), &json!("no JSON")));
         assert_eq!(json["meshes"][0]["more_findings"], json!({"overlap": 240}));
+    }
+
+    #[test]
+    fn a_vpc_that_requests_a_mesh_is_joined_waiting_refused_or_unreadable() {
+        let vpc = VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap());
+        let declared = Declaration::Stack(Policy::default());
+        let state = |record: &MeshFindings| MemberState::of(&vpc, &declared, Some(record));
+        let with = |finding: Finding| {
+            let mut record = MeshFindings::default();
+            record.findings.insert(finding);
+            record
+        };
+        let mut waiting = MeshFindings::default();
+        waiting.waiting.insert(vpc.clone());
+        assert_eq!(state(&MeshFindings::default()), MemberState::Joined);
+        assert_eq!(MemberState::of(&vpc, &declared, None), MemberState::Waiting, "no run has seen it");
+        assert_eq!(state(&waiting), MemberState::Waiting);
+        let (mesh, denial) = ("prod".parse().unwrap(), Denial::Draining);
+        assert_eq!(state(&with(Finding::NotAdmitted { vpc: vpc.clone(), mesh, denial })), MemberState::Refused);
+        assert_eq!(MemberState::of(&vpc, &Declaration::None, None), MemberState::Refused);
+        let (scope, role, error) = (vpc.scope.clone(), "r".to_owned(), "denied".to_owned());
+        assert_eq!(state(&with(Finding::UnreadableScope { scope, role, error })), MemberState::Unreadable);
+    }
+
+    #[test]
+    fn the_mesh_with_the_worst_finding_comes_first() {
+        let named = |name: &str, findings| Known { mesh: name.parse().unwrap(), findings, ..known() };
+        let mut meshes = [named("a", Vec::new()), named("b", known().findings)];
+        meshes.sort_by_key(Known::rank);
+        assert_eq!(meshes.map(|of| of.mesh.to_string()), ["b", "a"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ def test_the_status_of_a_mesh_lists_its_members_and_a_remedy_for_each_open_findi
 
     output = peerd.ok("status", "prod")
 
-    assert output.startswith("prod: active, declared by stack\n\nMEMBER")
+    assert output.startswith("prod: active, declared by stack\n\nVPC ")
     assert all(word in output for word in (one.id, twin.id, block, "overlap: ", "fix: disassociate"))
     overview = {it["mesh"]: it for it in json.loads(peerd.ok("status", "--json"))["meshes"]}
     assert {one.id, twin.id} <= {member["vpc"] for member in overview["prod"]["members"]}
@@ -29,7 +29,7 @@ def test_the_status_of_a_mesh_lists_its_members_and_a_remedy_for_each_open_findi
     assert overview["prod"]["pairs"] == {"overlapping": 1}
     heading, *lines = peerd.ok("status").splitlines()
     assert heading.split("  ")[0] == "MESH" and "PAIRS ACTIVE" in heading and "UNREADABLE" in heading
-    assert next(line for line in lines if line.startswith("prod")).split()[3:6] == ["0", "of", "1"]
+    assert next(line for line in lines if line.startswith("prod")).split()[5:8] == ["0", "of", "1"]
     assert "sweep" in lines[-1]
 
 

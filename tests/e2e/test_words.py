@@ -23,7 +23,8 @@ HOME, AWAY = REGIONS
 STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
 NAMES = re.compile(r"(vpc|pcx|rtb|acl|sg)-[0-9a-f]{8,17}|10\.\d+\.\d+\.0/\d+|(?:declared|e2e)-\d+")
 COUNTS = re.compile(r"\d+(?= reads| of peerd's)|(?<=the other )\d+")
-UNITS = re.compile(r"\d+ (second|minute|message)s?(?= ago|, and no dead)")
+MESSAGES = re.compile(r"\d+ messages?(?=, and no dead)")
+SWEEP = re.compile(r"(last sweep(?: was)?) \d+ (?:second|minute)s? ago|no sweep yet")
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
 RunCommand = Callable[..., str]
 
@@ -40,7 +41,8 @@ def normalize() -> Callable[[str], str]:
 
     def normalize(output: str) -> str:
         output = COUNTS.sub("N", TIMES.sub("TIME", NAMES.sub(name, output)))
-        return UNITS.sub(r"N \1s", output)
+        output = MESSAGES.sub("N messages", output)
+        return SWEEP.sub(lambda found: f"{found[1] or 'last sweep'} N seconds ago", output)
 
     return normalize
 

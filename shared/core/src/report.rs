@@ -47,6 +47,8 @@ pub struct Report {
     pub suppressed: BTreeSet<Action>,
     /// The number of wanted pairs in each state: AWS's word for the state, or why there is no peering.
     pub pairs: BTreeMap<String, usize>,
+    /// The members that are not connected with all of their peers yet.
+    pub waiting: BTreeSet<VpcRef>,
     /// The data that the plan lacks.
     pub questions: BTreeSet<InputRequest>,
 }
@@ -65,7 +67,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits, suppressed, pairs: _, questions: _ } = self;
+        let Self { findings, waits, suppressed, pairs: _, waiting: _, questions: _ } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
         waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
         suppressed.iter().try_for_each(|action| writeln!(f, "paused: {action}"))

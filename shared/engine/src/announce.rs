@@ -71,9 +71,9 @@ impl Engine<'_> {
             }
             let suppressed: Vec<String> =
                 run.report.suppressed.iter().take(MAX_LINES).map(ToString::to_string).collect();
-            let pairs = run.report.pairs.clone();
-            let had = (&before.findings, &before.more, &before.suppressed, &before.pairs);
-            if (&now, &more, &suppressed, &pairs) == had {
+            let (pairs, waiting) = (run.report.pairs.clone(), run.report.waiting.clone());
+            let had = (&before.findings, &before.more, &before.suppressed, &before.pairs, &before.waiting);
+            if (&now, &more, &suppressed, &pairs, &waiting) == had {
                 return Ok(before);
             }
             let serial = self.clock.now().max(before.version + 1);
@@ -89,7 +89,7 @@ impl Engine<'_> {
             let (new, opened) = (new.collect(), now.iter().map(since).collect());
             let unsent = merge_unsent(before.unsent, new);
             let findings_record =
-                MeshFindings { version: serial, findings: now, more, opened, suppressed, pairs, unsent };
+                MeshFindings { version: serial, findings: now, more, opened, suppressed, pairs, waiting, unsent };
             if self.store.put_findings_record(&run.mesh, version, &findings_record).await? {
                 return Ok(findings_record);
             }

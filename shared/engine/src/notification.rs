@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Deployment, Finding, FindingKind, MeshName, Rendered, Timestamp};
+use peerd_core::{Deployment, Finding, FindingKind, MeshName, Rendered, Timestamp, VpcRef};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
@@ -89,6 +89,9 @@ pub struct MeshFindings {
     /// The number of pairs in each state, as of the last run.
     #[serde(default)]
     pub pairs: BTreeMap<String, usize>,
+    /// The members that are not connected with all of their peers, as of the last run.
+    #[serde(default)]
+    pub waiting: BTreeSet<VpcRef>,
     /// Notifications whose publication is not confirmed yet.
     pub unsent: Vec<Notification>,
 }

@@ -77,7 +77,8 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
 
     let decisions = backoff::suppress_contended(decisions, &context);
     let (status_updates, decisions) = status_tags::update(decisions, &context);
+    let waiting = decisions.reasons.waiting();
     let (plan, mut report) = paused::suppress_paused(decisions, status_updates, &context);
-    report.pairs = wanted_pairs::count_by_state(&pairs);
+    (report.pairs, report.waiting) = (wanted_pairs::count_by_state(&pairs), waiting);
     (plan, report)
 }

@@ -51,6 +51,14 @@ impl StatusReasons {
         }
     }
 
+    /// The VPCs that wait for a peer.
+    pub fn waiting(&self) -> BTreeSet<VpcRef> {
+        let waits = |reasons: &BTreeMap<(StatusState, VpcRef), StatusReason>| {
+            reasons.keys().any(|(state, _)| *state == StatusState::Waiting)
+        };
+        self.of_peers.iter().filter(|(_, reasons)| waits(reasons)).map(|(vpc, _)| vpc.clone()).collect()
+    }
+
     /// Whether the deletes of peerings of a VPC that left the mesh wait for a confirmation.
     pub(super) fn is_held(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
         self.held.get(vpc).is_some_and(|held| held.contains(mesh))
