@@ -69,7 +69,7 @@ fn has_to_be_confirmed(consequences: &Consequences, confirms: Confirms) -> bool 
 /// When stdin is not a terminal, or another answer is given.
 pub fn ask(text: &str, question: &str) -> Result<()> {
     if !stdin().is_terminal() {
-        bail!("{text}\nstdin is not a terminal, so nothing was changed; pass --yes to do this");
+        bail!("nothing was changed: stdin is not a terminal; pass --yes to do this\n{}", text.trim_end());
     }
     let mut answer = String::new();
     progress::aside(|| {

@@ -49,7 +49,7 @@ use clap::{Parser, Subcommand};
 
 /// Manage meshes of VPC peerings on AWS.
 #[derive(Parser)]
-#[command(name = "peerd", version, arg_required_else_help = true, after_long_help = AFTER)]
+#[command(name = "peerd", version = env!("PEERD_VERSION"), arg_required_else_help = true, after_long_help = AFTER)]
 struct Cli {
     #[cfg(feature = "aws")]
     /// Name of the hub's CloudFormation stack [default: peerd]

@@ -60,6 +60,11 @@ def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: s
     assert json.loads(peerd.ok("history", mesh, "--json")) == {"mesh": mesh, "runs": []}
 
 
+def test_the_version_names_the_commit_and_its_date(peerd: Peerd) -> None:
+    pattern = r"peerd \d+\.\d+\.\d+( \([0-9a-f]{9,} \d{4}-\d\d-\d\d\))?\n"
+    assert re.fullmatch(pattern, peerd.ok("--version"))
+
+
 def test_output_is_colored_only_on_request(peerd: Peerd) -> None:
     plain = peerd.ok("demo")
     assert "\x1b" not in plain and "  + peering" in plain

@@ -70,7 +70,7 @@ def test_what_a_decision_deletes_is_shown_and_needs_consent(world: World, peerd:
 
     for refused in (drained, replaced):
         assert refused.code == 1 and f"{mesh}: deletes 1 peering, 2 routes\n  - route " in refused.err
-        assert "nothing was changed; pass --yes" in refused.err
+        assert "nothing was changed: stdin is not a terminal; pass --yes" in refused.err
     world.until_idle()
     assert world.peering(one, two).live
     assert peerd.run("mesh", "declare", mesh).code == 0, "it changes nothing"
@@ -84,7 +84,7 @@ def test_what_a_policy_opens_needs_consent_also_if_no_vpc_uses_it_yet(peerd: Pee
     assert (
         opened.code == 1 and f"{mesh} opens:\n  `admit.accounts` admits any instead of {HUB}\n" in opened.err
     )
-    assert "nothing was changed; pass --yes" in opened.err
+    assert "nothing was changed: stdin is not a terminal; pass --yes" in opened.err
     assert json.loads(peerd.ok("mesh", "show", mesh))["admit"]["accounts"] == [HUB]
     closed = json.dumps({"admit": {"accounts": [HUB], "members": 2}, "routes": {"tables": "tagged"}})
     assert peerd.run("mesh", "declare", mesh, "--policy", "-", stdin=closed).code == 0, "it opens nothing"

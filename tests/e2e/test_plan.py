@@ -56,7 +56,7 @@ def test_with_a_file_alone_a_mesh_is_planned_applied_and_torn_down(
         "a plan makes no changes"
     )
     refused = peerd.run("apply", "--file", file)
-    assert refused.code == 1 and "stdin is not a terminal, so nothing was changed; pass --yes" in refused.err
+    assert refused.code == 1 and "nothing was changed: stdin is not a terminal; pass --yes" in refused.err
 
     applied = peerd.run("apply", "--file", file, "--yes")
 

@@ -1,6 +1,6 @@
 //! Plans and the results of runs, as text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
@@ -20,8 +20,8 @@ pub fn plans(previews: &[DryRun], operator: &Operator) -> String {
         text.push('\n');
     }
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
-    let due: Vec<&Action> = due.map(|step| &step.action).collect();
-    let [created, updated, deleted] = count(due.iter().copied());
+    let due = distinct(due.map(|step| &step.action));
+    let [created, updated, deleted] = count(&due);
     let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.read_scopes.len()).sum();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
@@ -32,9 +32,15 @@ pub fn plans(previews: &[DryRun], operator: &Operator) -> String {
     text + &Verdict::of_plan(previews).lines()
 }
 
+/// The actions, with each update of a status tag once: every mesh that a VPC left plans to remove its entry.
+fn distinct<'a>(actions: impl Iterator<Item = &'a Action>) -> Vec<&'a Action> {
+    let mut statuses = BTreeSet::new();
+    actions.filter(|action| !matches!(action, Action::SetStatus { .. }) || statuses.insert(*action)).collect()
+}
+
 /// How many actions create, update and delete.
-fn count<'a>(actions: impl Iterator<Item = &'a Action>) -> [usize; 3] {
-    let signs: Vec<Option<char>> = actions.map(|action| action.to_string().chars().next()).collect();
+fn count(actions: &[&Action]) -> [usize; 3] {
+    let signs: Vec<Option<char>> = actions.iter().map(|action| action.to_string().chars().next()).collect();
     ['+', '*', '-'].map(|sign| signs.iter().filter(|it| **it == Some(sign)).count())
 }
 
@@ -79,7 +85,7 @@ pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator) -> String {
         text
     };
     let text: String = runs.iter().map(run).collect();
-    let [created, updated, deleted] = count(runs.iter().flat_map(|run| &run.applied));
+    let [created, updated, deleted] = count(&distinct(runs.iter().flat_map(|run| &run.applied)));
     format!("{text}Applied: {created} created, {updated} updated, {deleted} deleted\n{}", verdict.lines())
 }
 
@@ -94,4 +100,19 @@ pub fn runs_as_json(runs: &[Run], verdict: &Verdict, operator: &Operator) -> Str
     };
     let runs: Vec<_> = runs.iter().map(run).collect();
     format!("{}\n", json!({"runs": runs, "not_read": verdict.not_read, "held_back": verdict.held_back}))
+}
+
+#[cfg(test)]
+mod tests {
+    use peerd_core::VpcRef;
+
+    use super::*;
+
+    #[test]
+    fn an_update_of_a_status_tag_that_several_meshes_plan_counts_once() {
+        let vpc = VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap());
+        let removed = Action::SetStatus { vpc: vpc.clone(), line: None };
+        let joined = Action::SetStatus { vpc, line: Some("joined prod".to_owned()) };
+        assert_eq!(count(&distinct([&removed, &removed, &joined].into_iter())), [0, 1, 1]);
+    }
 }
