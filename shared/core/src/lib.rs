@@ -12,6 +12,7 @@ pub mod api_rate_limits;
 pub mod check;
 pub mod cidr;
 pub mod contention;
+pub mod delete_limits;
 pub mod desired;
 pub mod dry_run;
 pub mod effect;

@@ -10,6 +10,7 @@ mod decisions;
 mod dns;
 mod incomplete_mesh;
 mod membership;
+mod path;
 mod paused;
 mod peerings;
 mod policy_conflicts;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::reachability::Path;
+use super::path::Path;
 use crate::cidr::CidrSet;
 use crate::network_acl::{NetworkAcl, Verdict};
 use crate::network_filters::{GroupRules, GroupVerdict, RemoteSide};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::reachability::{Link, Path, any_mesh};
+use super::path::{Link, Path, any_mesh};
 use crate::cidr::{CidrSet, IpNet};
 use crate::finding::Finding;
 use crate::observed::{RouteTable, RouteTarget};
