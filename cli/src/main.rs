@@ -76,7 +76,7 @@ and unset AWS_PROFILE.
 Exit codes: 0 success; 1 failure (stderr has the reason and the remedy), or a failed check of `peerd doctor`; 2 changes are \
 pending (`plan --detailed-exitcode`); 3 AWS credentials are missing, expired or insufficient; 4 AWS is unreachable or throttles, so a \
 retry may help; 5 not everything could be read (`plan`, `apply`, `explain`); 6 changes are held back by a pause, a confirmation, a back-off or a \
-quota, or AWS has not finished (`apply`, `plan --detailed-exitcode`); 7 some changes of `apply` failed; 8 two VPCs cannot reach each other (`explain --exit-code`, 5: unknown); 64 invalid command line.";
+quota, or AWS has not finished (`apply`, `plan --detailed-exitcode`, `status --wait`); 7 some changes of `apply` failed; 8 two VPCs cannot reach each other (`explain --exit-code`, 5: unknown); 64 invalid command line.";
 
 /// The output of a command and its exit code.
 struct Answer {

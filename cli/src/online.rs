@@ -63,7 +63,7 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
     let text = match command {
         OfDeployment::Mesh(command) => mesh::run(command, deployed, json).await?,
         OfDeployment::Account(command) => account::run(command, deployed, json).await?,
-        OfDeployment::Status(what) => status::status(what, deployed, json).await?,
+        OfDeployment::Status(what) => return status::status(what, deployed, json).await,
         OfDeployment::History(what) => status::history(what, deployed, json).await?,
         OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, deployed).await?.answer(json),
         OfDeployment::Import(arguments) => import::run(arguments, deployed, json).await?,

@@ -1,6 +1,7 @@
 //! `peerd status` and `peerd history`: meshes with their members, open findings, and the latest runs.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,6 +13,8 @@ use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::Answer;
+use crate::errors::HELD_BACK;
 use crate::mesh::{self, Declaration};
 use crate::table::table;
 
@@ -20,7 +23,16 @@ use crate::table::table;
 pub struct Status {
     /// Show only this mesh, with its members, findings and remedies
     mesh: Option<MeshName>,
+    /// Print again whenever it changes, until interrupted
+    #[arg(long, conflicts_with = "wait")]
+    watch: bool,
+    /// Wait until no VPC is waiting, for so many seconds at most; then exit with 6
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
 }
+
+/// How often the table is read.
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The arguments of `peerd history`.
 #[derive(Args)]
@@ -44,6 +56,8 @@ struct Known {
     suppressed: Vec<String>,
     /// How many pairs are in which state.
     pairs: BTreeMap<String, usize>,
+    /// Whether a VPC is waiting: also one that a run has seen and that is not in the index yet.
+    is_waiting: bool,
     /// The time of the last run that changed something.
     last_change: Option<String>,
 }
@@ -91,23 +105,57 @@ impl Known {
 }
 
 /// `peerd status`.
-pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Result<String> {
+pub async fn status(Status { mesh, watch, wait }: Status, deployed: &Stack, json: bool) -> Result<Answer> {
+    let begun = Instant::now();
+    let mut printed = String::new();
+    loop {
+        let known = read(mesh.as_ref(), deployed).await?;
+        let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
+        let is_waiting = known.iter().any(|of| of.is_waiting);
+        let left = wait.and_then(|seconds| Duration::from_secs(seconds).checked_sub(begun.elapsed()));
+        let render = |swept| if json { as_json(&known, swept) } else { render_all(&known, mesh.is_some(), swept) };
+        if watch {
+            let without_age = render(None);
+            if without_age != printed {
+                crate::print(&render(swept), json)?;
+                printed = without_age;
+            }
+        } else if left.is_none() || !is_waiting {
+            let text = render(swept);
+            let code = if wait.is_some() && is_waiting { HELD_BACK } else { 0 };
+            return Ok(Answer { text, code });
+        }
+        tokio::time::sleep(left.unwrap_or(INTERVAL).min(INTERVAL)).await;
+    }
+}
+
+/// All meshes in a table, or one in detail.
+fn render_all(known: &[Known], is_one: bool, swept: Option<u64>) -> String {
+    if is_one { known.iter().map(|of| details(of, swept)).collect() } else { overview(known, swept) }
+}
+
+/// Reads the meshes, those with the worst findings first.
+async fn read(mesh: Option<&MeshName>, deployed: &Stack) -> Result<Vec<Known>> {
     let mut known = Vec::new();
     for (name, declaration) in mesh::declarations(deployed).await? {
-        if mesh.as_ref().is_some_and(|mesh| *mesh != name) {
+        if mesh.is_some_and(|mesh| *mesh != name) {
             continue;
         }
         let mut members = deployed.store.members(&name).await?;
         members.retain(|member| member.requested_meshes().contains(&name));
         let record = deployed.store.findings_record(&name).await?;
-        let state = |member: &Member| MemberState::of(&member.vpc, &declaration, record.as_ref());
-        let members =
-            members.into_iter().map(|member| (state(&member), member)).map(|(state, of)| (of, state)).collect();
-        let last_change = match &mesh {
+        let with_state = |member: Member| {
+            let state = MemberState::of(&member.vpc, &declaration, record.as_ref());
+            (member, state)
+        };
+        let members: Vec<(Member, MemberState)> = members.into_iter().map(with_state).collect();
+        let last_change = match mesh {
             Some(_) => deployed.store.runs(&name, 1).await?.into_iter().next().map(|run| run.at),
             None => None,
         };
         let findings_record = record.unwrap_or_default();
+        let waits = |(_, state): &(Member, MemberState)| *state == MemberState::Waiting;
+        let is_waiting = !findings_record.waiting.is_empty() || members.iter().any(waits);
         let age = |finding: &Finding| {
             findings_record.open_since(finding).map(|since| SystemClock.now().saturating_sub(since))
         };
@@ -115,18 +163,23 @@ pub async fn status(Status { mesh }: Status, deployed: &Stack, json: bool) -> Re
         let rendered = |finding: &Finding| (Rendered::new(finding, &operator), age(finding));
         let findings = findings_record.findings.iter().map(rendered).collect();
         let MeshFindings { more, suppressed, pairs, .. } = findings_record;
-        known.push(Known { mesh: name, declaration, members, findings, more, suppressed, pairs, last_change });
+        known.push(Known {
+            mesh: name,
+            declaration,
+            members,
+            findings,
+            more,
+            suppressed,
+            pairs,
+            is_waiting,
+            last_change,
+        });
     }
-    if let (Some(mesh), []) = (&mesh, &known[..]) {
+    if let (Some(mesh), []) = (mesh, &known[..]) {
         return Err(unknown(mesh));
     }
-    let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
     known.sort_by_key(Known::rank);
-    Ok(match (json, mesh) {
-        (true, _) => as_json(&known, swept),
-        (false, None) => overview(&known, swept),
-        (false, Some(_)) => known.iter().map(|of| details(of, swept)).collect(),
-    })
+    Ok(known)
 }
 
 /// `peerd history`.
@@ -167,7 +220,7 @@ fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
 }
 
 fn details(of: &Known, swept: Option<u64>) -> String {
-    let Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change } = of;
+    let Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change, is_waiting: _ } = of;
     let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
     text += &table(
         ["VPC", "STATE", "ACCOUNT", "REGION", "CIDRS"],
@@ -216,28 +269,28 @@ fn render(run: &PastRun) -> String {
 }
 
 fn as_json(known: &[Known], swept: Option<u64>) -> String {
-    let meshes =
-        known.iter().map(|Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change }| {
-            let members = members.iter().map(|(member, state)| {
-                let (id, scope) = (&member.vpc.id, &member.vpc.scope);
-                let (account, region) = (&scope.account, &scope.region);
-                json!({"vpc": id, "state": state, "account": account, "region": region, "cidrs": member.cidrs})
-            });
-            let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
+    let meshes = known.iter().map(|of| {
+        let Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change, is_waiting: _ } = of;
+        let members = members.iter().map(|(member, state)| {
+            let (id, scope) = (&member.vpc.id, &member.vpc.scope);
+            let (account, region) = (&scope.account, &scope.region);
+            json!({"vpc": id, "state": state, "account": account, "region": region, "cidrs": member.cidrs})
+        });
+        let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
             let age = age.map(|age| age / 1000);
             json!({
                 "kind": kind, "severity": severity, "subject": subject, "text": text, "remedy": remedy, "data": data,
                 "age_seconds": age
             })
         });
-            let findings: Vec<_> = findings.collect();
-            let (mode, by) = (declaration.mode(), declaration.by());
-            let members: Vec<_> = members.collect();
-            json!({
-                "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
-                "more_findings": more, "suppressed": suppressed, "last_change_at": last_change
-            })
-        });
+        let findings: Vec<_> = findings.collect();
+        let (mode, by) = (declaration.mode(), declaration.by());
+        let members: Vec<_> = members.collect();
+        json!({
+            "mesh": mesh, "mode": mode, "declared_by": by, "members": members, "pairs": pairs, "findings": findings,
+            "more_findings": more, "suppressed": suppressed, "last_change_at": last_change
+        })
+    });
     format!(
         "{}\n",
         json!({"meshes": meshes.collect::<Vec<_>>(), "last_sweep_seconds_ago": swept.map(|age| age / 1000)})
@@ -262,6 +315,7 @@ mod tests {
             more: [(FindingKind::Overlap, 240)].into(),
             suppressed: vec!["+ peering".to_owned()],
             pairs: [("active".to_owned(), 2), ("overlapping".to_owned(), 1)].into(),
+            is_waiting: false,
             last_change: Some("2026-11-23T07:00:00.000Z".to_owned()),
         }
     }

@@ -60,6 +60,23 @@ def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: s
     assert json.loads(peerd.ok("history", mesh, "--json")) == {"mesh": mesh, "runs": []}
 
 
+def test_status_waits_until_no_vpc_is_waiting_or_exits_with_6(world: World, peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+    denied = {"service": "ec2", "action": "AcceptVpcPeeringConnection", "account": SECOND, "status": 403}
+    world.control.faults(denied | {"code": "UnauthorizedOperation"})
+    one, two = world.vpc(HUB, HOME, mesh=mesh), world.vpc(SECOND, HOME, mesh=mesh)
+    listed = f"{one.id}  waiting"
+    world.eventually(lambda: [] if listed in peerd.ok("status", mesh) else [f"{one.id} is not listed"])
+
+    waiting = peerd.run("status", mesh, "--wait", "1")
+
+    assert waiting.code == 6 and listed in waiting.out
+    world.control.faults()
+    world.sweep_until_connected(one, two)
+    world.until_idle()
+    assert peerd.run("status", mesh, "--wait", "60").code == 0
+
+
 def test_the_version_names_the_commit_and_its_date(peerd: Peerd) -> None:
     pattern = r"peerd \d+\.\d+\.\d+( \([0-9a-f]{9,} \d{4}-\d\d-\d\d\))?\n"
     assert re.fullmatch(pattern, peerd.ok("--version"))

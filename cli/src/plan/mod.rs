@@ -78,12 +78,12 @@ pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> 
 
 fn read_plan(file: &Path) -> Result<SavedPlan> {
     let name = input::name(file);
-    let is_mesh = !file.exists() && name != "stdin" && name.parse::<MeshName>().is_ok();
-    let text = input::read(file).with_context(|| match is_mesh {
-        true => format!("`peerd apply` takes a saved plan, and no mesh: `peerd plan {name} --out plan.json` saves one"),
-        false => "the plan cannot be read".to_owned(),
-    })?;
-    SavedPlan::read(&text).with_context(|| name.into_owned())
+    if !file.exists() && name != "stdin" && name.parse::<MeshName>().is_ok() {
+        bail!(
+            "there is no file {name}: `peerd apply` takes a saved plan, and no mesh; `peerd plan {name} --out plan.json` saves one"
+        );
+    }
+    SavedPlan::read(&input::read(file)?).with_context(|| name.into_owned())
 }
 
 /// `peerd apply`.

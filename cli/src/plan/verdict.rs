@@ -7,12 +7,10 @@ use peerd_core::{Finding, FindingKind, MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Outcome, Run};
 
-use crate::errors::NOT_READ;
+use crate::errors::{HELD_BACK, NOT_READ};
 
 /// `peerd plan --detailed-exitcode`: changes are pending.
 const PENDING: u8 = 2;
-/// Changes are held back: by a pause, a missing confirmation, a back-off or a quota, or AWS has not finished.
-const HELD_BACK: u8 = 6;
 /// Some changes failed.
 const FAILED: u8 = 7;
 

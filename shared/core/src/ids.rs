@@ -124,6 +124,7 @@ impl SecurityGroupRuleId {
 fn is_name(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && text.bytes().any(|b| b.is_ascii_alphanumeric())
 }
 
 fn has_prefix(text: &str, prefix: &str) -> bool {
@@ -242,7 +243,7 @@ mod tests {
         assert!("11111111111".parse::<AccountId>().is_err());
         assert!("us-east".parse::<Region>().is_err());
         assert!("prod/eu".parse::<MeshName>().is_err());
-        assert!("".parse::<MeshName>().is_err());
+        assert!("".parse::<MeshName>().is_err() && "..".parse::<MeshName>().is_err());
         assert!(format!("vpc-{}", "a".repeat(33)).parse::<VpcId>().is_err());
         assert!("vpc-a b".parse::<VpcId>().is_err());
     }
