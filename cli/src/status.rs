@@ -79,10 +79,14 @@ enum MemberState {
 impl MemberState {
     fn of(vpc: &VpcRef, declaration: &Declaration, record: Option<&MeshFindings>) -> Self {
         let findings = || record.into_iter().flat_map(|record| &record.findings);
+        let is_unreadable = |finding: &Finding| {
+            let is_of_groups = matches!(finding, Finding::UnreadableSecurityGroups { .. });
+            !is_of_groups && finding.unreadable_scope() == Some(&vpc.scope)
+        };
         let is_refused = |finding: &Finding| matches!(finding, Finding::NotAdmitted { vpc: of, .. } if of == vpc);
         if matches!(declaration, Declaration::None) || findings().any(is_refused) {
             Self::Refused
-        } else if findings().any(|finding| finding.unreadable_scope() == Some(&vpc.scope)) {
+        } else if findings().any(is_unreadable) {
             Self::Unreadable
         } else if record.is_none_or(|record| record.waiting.contains(vpc)) {
             Self::Waiting
@@ -368,6 +372,8 @@ mod tests {
         assert_eq!(state(&with(Finding::NotAdmitted { vpc: vpc.clone(), mesh, denial })), MemberState::Refused);
         assert_eq!(MemberState::of(&vpc, &Declaration::None, None), MemberState::Refused);
         let (scope, role, error) = (vpc.scope.clone(), "r".to_owned(), "denied".to_owned());
+        let of_groups = Finding::UnreadableSecurityGroups { scope: scope.clone(), error: error.clone() };
+        assert_eq!(state(&with(of_groups)), MemberState::Joined);
         assert_eq!(state(&with(Finding::UnreadableScope { scope, role, error })), MemberState::Unreadable);
     }
 
