@@ -164,6 +164,7 @@ pub struct NotRead(pub String);
 /// Not everything could be read.
 pub const NOT_READ: u8 = 5;
 /// Changes are held back: by a pause, a missing confirmation, a back-off or a quota, or AWS has not finished.
+#[cfg(feature = "aws")]
 pub const HELD_BACK: u8 = 6;
 
 /// An error as text.
