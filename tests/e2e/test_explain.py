@@ -103,6 +103,8 @@ def test_explain_follows_a_packet_from_address_to_address(world: World, peerd: P
 
         world.ec2(two).create_tags(Resources=[two.id], Tags=[{"Key": "Name", "Value": f"billing-{mesh}"}])
         assert ask(source, f"billing-{mesh}")["vpcs"][1]["id"] == two.id
+    within = peerd.run("explain", one.id, one.id, *STACK_OPTIONS)
+    assert within.code == 1 and f"both ends are in {one.id}" in within.err
     nowhere = peerd.run("explain", source, "203.0.113.9", *STACK_OPTIONS)
     assert nowhere.code == 1 and "203.0.113.9 is in none of the accounts and Regions" in nowhere.err
 

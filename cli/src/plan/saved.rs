@@ -214,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_that_is_done_says_so_and_of_many_differences_some_are_listed() {
+        let kept = plan(&["+ a"], false);
+        let said = kept.still_holds(&plan(&[], false)).unwrap_err().to_string();
+        assert!(said.starts_with("nothing is left to do"), "{said}");
+        let many: Vec<String> = (0..30).map(|n| format!("+ {n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let said = kept.still_holds(&plan(&many, false)).unwrap_err().to_string();
+        assert!(said.ends_with("and 11 more") && said.contains("run `peerd plan --out FILE` again"), "{said}");
+    }
+
+    #[test]
     fn a_saved_plan_is_valid_while_the_current_plan_is_equal() {
         let kept = SavedPlan::read(&plan(&["+ a", "+ b"], false).to_json().unwrap()).unwrap();
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], false)).is_ok());
