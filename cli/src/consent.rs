@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_aws::Stack;
+use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
 
@@ -125,10 +126,6 @@ fn resource(kind: &str) -> Option<&str> {
         "ingress" => Some("security group rule"),
         kind => Some(kind),
     }
-}
-
-fn counted(count: usize, resource: &str) -> String {
-    format!("{count} {resource}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

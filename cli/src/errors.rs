@@ -167,30 +167,38 @@ pub const NOT_READ: u8 = 5;
 #[cfg(feature = "aws")]
 pub const HELD_BACK: u8 = 6;
 
+/// What a user reads of an error: what is wrong, the next step, and the cause if that is not in what is wrong.
+struct Shown {
+    error: String,
+    hint: Option<&'static str>,
+    cause: Option<String>,
+}
+
+impl Shown {
+    fn of(error: &anyhow::Error) -> Self {
+        let chain = format!("{error:#}").trim_end().to_owned();
+        let known = met(error);
+        let hint = known.map(|met| met.hint);
+        match known.and_then(|met| met.says) {
+            Some(says) => Self { error: says.to_owned(), hint, cause: Some(chain) },
+            None => Self { error: chain, hint, cause: None },
+        }
+    }
+}
+
 /// An error as text.
 pub fn render(error: &anyhow::Error) -> String {
-    let chain = format!("{error:#}");
-    let chain = chain.trim_end();
-    match met(error) {
-        None => format!("error: {chain}"),
-        Some(Met { says: None, hint, .. }) => format!("error: {chain}\nhint: {hint}"),
-        Some(Met { says: Some(says), hint, .. }) => format!("error: {says}\nhint: {hint}\ncause: {chain}"),
-    }
+    let Shown { error, hint, cause } = Shown::of(error);
+    let line = |name: &str, text: Option<&str>| text.map(|text| format!("\n{name}: {text}")).unwrap_or_default();
+    format!("error: {error}{}{}", line("hint", hint), line("cause", cause.as_deref()))
 }
 
 /// An error as one line of JSON.
 #[cfg(feature = "aws")]
 pub fn as_json(error: &anyhow::Error) -> String {
-    let chain = format!("{error:#}");
-    let known = met(error);
-    let says = known.and_then(|met| met.says).map(str::to_owned);
-    serde_json::json!({
-        "error": says.clone().unwrap_or_else(|| chain.trim_end().to_owned()),
-        "hint": known.map(|met| met.hint),
-        "cause": says.map(|_| chain.trim_end()),
-        "exit_code": code(error),
-    })
-    .to_string()
+    let exit_code = code(error);
+    let Shown { error, hint, cause } = Shown::of(error);
+    serde_json::json!({"error": error, "hint": hint, "cause": cause, "exit_code": exit_code}).to_string()
 }
 
 /// Without AWS, no command prints JSON.

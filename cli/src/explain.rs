@@ -145,17 +145,14 @@ impl Reachable {
 
     fn sentence(self, query: &PathQuery) -> String {
         let [one, other] = &query.ends;
-        let how = match self {
-            Self::Yes => "can",
-            Self::InPart => "can in part",
-            Self::No => "cannot",
-            Self::NotAllowed | Self::Unknown => "may or may not",
-        };
         match (&query.traffic, self) {
+            (Some(traffic), Self::Yes) => format!("{one} can reach {other} on {traffic}"),
+            (Some(traffic), Self::InPart) => format!("{one} can in part reach {other} on {traffic}"),
+            (Some(traffic), Self::No) => format!("{one} cannot reach {other} on {traffic}"),
             (Some(traffic), Self::NotAllowed) => {
                 format!("{one} is routed to {other}, where no security group allows {traffic}")
             }
-            (Some(traffic), _) => format!("{one} {how} reach {other} on {traffic}"),
+            (Some(traffic), Self::Unknown) => format!("{one} may or may not reach {other} on {traffic}"),
             (None, Self::Yes) => format!("{one} and {other} can reach each other"),
             (None, Self::InPart) => format!("{one} and {other} can reach each other, with restrictions"),
             (None, Self::No) => format!("{one} and {other} cannot reach each other"),

@@ -18,6 +18,8 @@ mod errors;
 #[cfg(feature = "aws")]
 mod explain;
 #[cfg(feature = "aws")]
+mod history;
+#[cfg(feature = "aws")]
 mod import;
 #[cfg(feature = "aws")]
 mod input;

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use peerd_aws::{Stack, configuration};
 use peerd_core::operator::DEFAULT_STACK;
 
-use crate::{Answer, account, confirm, doctor, explain, import, map, mesh, plan, redrive, status};
+use crate::{Answer, account, confirm, doctor, explain, history, import, map, mesh, plan, redrive, status};
 
 /// What they are.
 #[derive(Subcommand)]
@@ -36,7 +36,7 @@ pub enum OfDeployment {
     /// Show meshes, members and open findings
     Status(status::Status),
     /// Show the latest runs of a mesh
-    History(status::History),
+    History(history::History),
     /// Adopt an active peering between two members, in place
     Adopt(mesh::Handover),
     /// Import the configuration file of the Python peerd
@@ -64,7 +64,7 @@ pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<An
         OfDeployment::Mesh(command) => mesh::run(command, deployed, json).await?,
         OfDeployment::Account(command) => account::run(command, deployed, json).await?,
         OfDeployment::Status(what) => return status::status(what, deployed, json).await,
-        OfDeployment::History(what) => status::history(what, deployed, json).await?,
+        OfDeployment::History(what) => history::history(what, deployed, json).await?,
         OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, deployed).await?.answer(json),
         OfDeployment::Import(arguments) => import::run(arguments, deployed, json).await?,
         OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?.answer(json),

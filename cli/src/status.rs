@@ -1,11 +1,11 @@
-//! `peerd status` and `peerd history`: meshes with their members, open findings, and the latest runs.
+//! `peerd status`: meshes with their members and open findings.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{PastRun, Stack, SystemClock};
+use peerd_aws::{Stack, SystemClock};
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered, Severity, VpcRef};
@@ -33,16 +33,6 @@ pub struct Status {
 
 /// How often the table is read.
 const INTERVAL: Duration = Duration::from_secs(2);
-
-/// The arguments of `peerd history`.
-#[derive(Args)]
-pub struct History {
-    /// Name of the mesh
-    mesh: MeshName,
-    /// Number of runs to show, newest first
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
-}
 
 /// A mesh as it is in the table.
 struct Known {
@@ -186,16 +176,8 @@ async fn read(mesh: Option<&MeshName>, deployed: &Stack) -> Result<Vec<Known>> {
     Ok(known)
 }
 
-/// `peerd history`.
-pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bool) -> Result<String> {
-    let past = deployed.store.runs(&mesh, runs.into()).await?;
-    if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
-        return Err(unknown(&mesh));
-    }
-    Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(render).collect() })
-}
-
-fn unknown(mesh: &MeshName) -> anyhow::Error {
+/// The error for a mesh of which nothing is known.
+pub fn unknown(mesh: &MeshName) -> anyhow::Error {
     anyhow::anyhow!("no mesh named `{mesh}`; `peerd mesh list` lists the meshes")
 }
 
@@ -261,15 +243,6 @@ pub fn lasting(milliseconds: u64) -> String {
     let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
     let unit = units.into_iter().find(|(_, length)| seconds >= 2 * length);
     unit.map_or_else(|| counted(seconds, "second"), |(name, length)| format!("{} {name}", seconds / length))
-}
-
-fn render(run: &PastRun) -> String {
-    let PastRun { at, outcome, applied, failed, findings, causes } = run;
-    let causes = causes.iter().map(|cause| format!("triggered by {cause}"));
-    let failed = failed.iter().map(|line| format!("failed: {line}"));
-    let lines = causes.chain(applied.iter().cloned()).chain(failed).chain(findings.iter().cloned());
-    let lines: String = lines.map(|line| format!("  {line}\n")).collect();
-    format!("{at} {outcome}\n{lines}")
 }
 
 fn as_json(known: &[Known], swept: Option<u64>) -> String {
@@ -389,18 +362,5 @@ mod tests {
     fn an_age_is_shown_in_the_largest_unit_that_gives_at_least_two() {
         let shown = [0, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000].map(lasting);
         assert_eq!(shown, ["0 seconds", "119 seconds", "2 minutes", "119 minutes", "2 hours", "2 days"]);
-    }
-
-    #[test]
-    fn a_run_is_shown_with_its_time_causes_and_lines() {
-        let line = |text: &str| vec![text.to_owned()];
-        let (at, outcome) = ("2026-11-23T07:00:00Z".to_owned(), "partial".to_owned());
-        let cause = r#"{"call":"DeleteRoute","on":"rtb-1","by":"arn:aws:iam::1:user/x"}"#;
-        let causes = vec![serde_json::from_str(cause).unwrap()];
-        let run = PastRun { at, outcome, applied: line("+ a"), failed: line("b"), findings: line("! c"), causes };
-        assert_eq!(
-            render(&run),
-            "2026-11-23T07:00:00Z partial\n  triggered by DeleteRoute of rtb-1 by arn:aws:iam::1:user/x\n  + a\n  failed: b\n  ! c\n"
-        );
     }
 }

@@ -83,6 +83,14 @@ impl Operator {
         self.command(&format!("adopt --mesh {mesh} {peering}"), in_file)
     }
 
+    /// To wait until peerd does something of a mesh by itself, such as `adds the route`.
+    pub fn wait(&self, does: &str, mesh: &MeshName) -> String {
+        match self {
+            Self::Stack(_) => format!("wait: the next run {does}; if it does not, {}", self.see_state(mesh)),
+            Self::File(_) => format!("{} {does}", self.next()),
+        }
+    }
+
     /// When peerd looks again.
     pub fn next(&self) -> &str {
         match self {

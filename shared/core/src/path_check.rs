@@ -144,7 +144,7 @@ impl PathCheck {
         table: RouteTableId,
         vpc: VpcId,
         cidr: IpNet,
-        route: Option<&AppliedRoute>,
+        route: Option<AppliedRoute<'_>>,
         mesh: MeshName,
         why: Option<Box<Finding>>,
     ) -> Self {

@@ -145,12 +145,7 @@ impl PathCheck {
                 "correct what is named above to keep it: without a pause, peerd deletes it if it is for a declared mesh"
                     .to_owned()
             }
-            Self::NoPeering { mesh, .. } => match operator {
-                Operator::Stack(_) => {
-                    format!("wait: the next run requests it; if it does not, {}", operator.see_state(mesh))
-                }
-                Operator::File(_) => format!("{} requests it", operator.next()),
-            },
+            Self::NoPeering { mesh, .. } => operator.wait("requests it", mesh),
             Self::CidrOverlap { .. } => {
                 "disassociate one of the two CIDR blocks, or remove one VPC from the mesh".to_owned()
             }
@@ -161,14 +156,11 @@ impl PathCheck {
             Self::FailedPeering { .. } => {
                 "fix the cause that AWS reports; peerd requests it again in 2 hours".to_owned()
             }
-            Self::NothingAdvertised { .. } => {
+            Self::NothingAdvertised { .. } | Self::AddressNotAdvertised { .. } => {
                 format!("check its tag {}, and `admit.cidrs` and `routes.exclude` of the mesh", tags::CIDRS)
             }
             Self::CidrNotAdmitted { .. } => "if it may be routed, list it in `admit.cidrs` of the policy".to_owned(),
             Self::NoInterface { .. } => "check the address: it receives nothing until an interface has it".to_owned(),
-            Self::AddressNotAdvertised { .. } => {
-                format!("check its tag {}, and `admit.cidrs` and `routes.exclude` of the mesh", tags::CIDRS)
-            }
             Self::UnusedTable { .. } => "none is necessary until a subnet is associated with it".to_owned(),
             Self::UnreadablePrefixList { .. } | Self::UnreadableGroupList { .. } => {
                 "grant your role ec2:GetManagedPrefixListEntries there".to_owned()
@@ -182,12 +174,7 @@ impl PathCheck {
             Self::PartRoutedElsewhere { part, .. } => {
                 format!("delete the route to {part} if that traffic is for the peer; peerd does not change it")
             }
-            Self::NoRoute { mesh, .. } => match operator {
-                Operator::Stack(_) => {
-                    format!("wait: the next run adds the route; if it does not, {}", operator.see_state(mesh))
-                }
-                Operator::File(_) => format!("{} adds the route", operator.next()),
-            },
+            Self::NoRoute { mesh, .. } => operator.wait("adds the route", mesh),
             Self::RoutedElsewhere { target, propagated: true, .. } => {
                 format!("stop {target} from propagating that route to the table, and peerd adds its own")
             }

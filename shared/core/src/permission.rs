@@ -97,7 +97,7 @@ impl PortsTag {
     /// What the tag requests and a policy that admits these ports does not admit in full.
     pub fn beyond(&self, admitted: &BTreeSet<Traffic>) -> BTreeSet<Traffic> {
         let admitted = merged(admitted.clone());
-        let is_within = |one: &&Traffic| admitted.iter().any(|other| one.and(other).as_ref() == Some(*one));
+        let is_within = |one: &&Traffic| admitted.iter().any(|other| other.covers(one));
         self.requested.iter().flatten().filter(|one| !is_within(one)).cloned().collect()
     }
 }

@@ -100,14 +100,12 @@ pub struct RouteTable {
 pub type PrefixLists = BTreeMap<PrefixListId, Result<BTreeSet<IpNet>, String>>;
 
 /// A route as EC2 applies it: a route to a prefix list is one route for each CIDR block of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppliedRoute {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedRoute<'a> {
     /// The destination.
     pub destination: IpNet,
     /// The target.
-    pub target: RouteTarget,
-    /// Whether AWS reports it as a blackhole, which drops packets.
-    pub blackhole: bool,
+    pub target: &'a RouteTarget,
     /// Whether a gateway propagates it.
     pub propagated: bool,
     /// Of routes to the same destination, EC2 uses the one with the least rank.
@@ -116,32 +114,26 @@ pub struct AppliedRoute {
 
 impl RouteTable {
     /// Its routes as EC2 applies them, without those to prefix lists that could not be read.
-    pub fn applied_routes(&self, lists: &PrefixLists) -> Vec<AppliedRoute> {
+    pub fn applied_routes<'a>(&'a self, lists: &'a PrefixLists) -> impl Iterator<Item = AppliedRoute<'a>> {
         let routes = self.routes.iter().map(|route| AppliedRoute {
             destination: route.destination,
-            target: route.target.clone(),
-            blackhole: route.blackhole,
+            target: &route.target,
             propagated: route.is_propagated(),
             rank: if route.is_propagated() { 2 } else { 0 },
         });
         let listed = self.prefix_list_routes.iter().flat_map(|route| {
             let cidrs = lists.get(&route.list).and_then(|list| list.as_ref().ok()).into_iter().flatten();
-            cidrs.map(|cidr| AppliedRoute {
-                destination: *cidr,
-                target: route.target.clone(),
-                blackhole: false,
-                propagated: false,
-                rank: 1,
-            })
+            let target = &route.target;
+            cidrs.map(move |cidr| AppliedRoute { destination: *cidr, target, propagated: false, rank: 1 })
         });
-        routes.chain(listed).collect()
+        routes.chain(listed)
     }
 
     /// The route that EC2 uses for all addresses of a CIDR block that have no route of their own: the one with the longest
     /// prefix; of those, a static route, then one to a prefix list, then a propagated one
     /// (<https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>).
-    pub fn longest_route(&self, to: &IpNet, lists: &PrefixLists) -> Option<AppliedRoute> {
-        let routes = self.applied_routes(lists).into_iter().filter(|route| route.destination.contains(to));
+    pub fn longest_route<'a>(&'a self, to: &IpNet, lists: &'a PrefixLists) -> Option<AppliedRoute<'a>> {
+        let routes = self.applied_routes(lists).filter(|route| route.destination.contains(to));
         routes.min_by_key(|route| (u8::MAX - route.destination.prefix_len(), route.rank))
     }
 

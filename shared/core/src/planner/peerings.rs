@@ -148,9 +148,11 @@ const MANY: usize = 2;
 
 fn unsealed(pair: &Pair, peering: &Peering, context: &PlanContext<'_>) -> Finding {
     let (pair, id, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
-    let count = unsealed_peerings(context).count();
-    if count >= MANY && !context.observed.peerings.values().any(Peering::is_owned) {
-        return Finding::NoValidSeal { mesh, peerings: count };
+    if !context.observed.peerings.values().any(Peering::is_owned) {
+        let peerings = unsealed_peerings(context).count();
+        if peerings >= MANY {
+            return Finding::NoValidSeal { mesh, peerings };
+        }
     }
     let is_marked = |scope: &&Scope| peering.is_marked_in(scope, &context.desired.deployment);
     let scopes = peering.tags.keys().filter(is_marked).cloned().collect();

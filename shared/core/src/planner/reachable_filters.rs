@@ -21,7 +21,7 @@ pub fn check(path: &Path<'_>, end: &PathEnd, peer: &PathEnd) -> Vec<PathCheck> {
     checks.extend(match interface {
         Some(Some(interface)) => check_interface_groups(path, end, interface, peer, &cidrs),
         Some(None) => Vec::new(),
-        None => check_vpc_groups(path, end, peer, &cidrs).into_iter().collect(),
+        None => check_vpc_groups(path, end, peer, &cidrs),
     });
     checks
 }
@@ -29,12 +29,10 @@ pub fn check(path: &Path<'_>, end: &PathEnd, peer: &PathEnd) -> Vec<PathCheck> {
 /// The network ACL of the subnet of an address, or those of all subnets of a VPC.
 fn check_network_acls(path: &Path<'_>, end: &PathEnd, peer: &PathEnd, cidrs: &CidrSet) -> Vec<PathCheck> {
     let filters = path.inputs.filters;
-    let acls = match filters.acls.get(&end.vpc) {
-        None => return Vec::new(),
-        Some(Err(error)) => {
-            return vec![PathCheck::UnreadableNetworkAcls { vpc: end.vpc.id.clone(), error: error.clone() }];
-        }
-        Some(Ok(acls)) => acls,
+    let unreadable = |error| PathCheck::UnreadableNetworkAcls { vpc: end.vpc.id.clone(), error };
+    let acls = match read(filters.acls.get(&end.vpc), unreadable) {
+        Ok(acls) => acls,
+        Err(checks) => return checks,
     };
     let subnet = filters.subnet_of(end);
     let applies = |acl: &&NetworkAcl| match subnet {
@@ -78,29 +76,43 @@ fn check_network_acl(
     checks
 }
 
-/// How many security groups of a VPC allow connections from the peer.
-fn check_vpc_groups(path: &Path<'_>, end: &PathEnd, peer: &PathEnd, cidrs: &CidrSet) -> Option<PathCheck> {
-    if !path.query.serves(end) {
-        return None;
+/// What was read of a VPC; else the checks to report: none if it was not tried.
+fn read<T>(
+    answer: Option<&Result<Vec<T>, String>>,
+    unreadable: impl FnOnce(String) -> PathCheck,
+) -> Result<&[T], Vec<PathCheck>> {
+    match answer {
+        None => Err(Vec::new()),
+        Some(Err(error)) => Err(vec![unreadable(error.clone())]),
+        Some(Ok(read)) => Ok(read),
     }
-    let (vpc, traffic) = (end.vpc.id.clone(), path.query.traffic_at(end, false));
-    Some(match path.inputs.filters.groups.get(&end.vpc)? {
-        Err(error) => PathCheck::UnreadableSecurityGroups { vpc, error: error.clone() },
-        Ok(groups) => {
-            let remote = RemoteSide { cidrs, groups: &groups_at(path, peer) };
-            let allows = |group: &&GroupRules| group.verdict(false, &traffic, remote) == GroupVerdict::Allowed;
-            let allowing = groups.iter().filter(allows).count();
-            let peer = peer.vpc.id.clone();
-            PathCheck::SecurityGroupsAllow {
-                vpc,
-                peer,
-                traffic: named(&traffic),
-                allowing,
-                groups: groups.len(),
-                mesh: path.mesh(),
-            }
-        }
-    })
+}
+
+fn groups_of<'a>(path: &Path<'a>, end: &PathEnd) -> Result<&'a [GroupRules], Vec<PathCheck>> {
+    let unreadable = |error| PathCheck::UnreadableSecurityGroups { vpc: end.vpc.id.clone(), error };
+    read(path.inputs.filters.groups.get(&end.vpc), unreadable)
+}
+
+/// How many security groups of a VPC allow connections from the peer.
+fn check_vpc_groups(path: &Path<'_>, end: &PathEnd, peer: &PathEnd, cidrs: &CidrSet) -> Vec<PathCheck> {
+    if !path.query.serves(end) {
+        return Vec::new();
+    }
+    let groups = match groups_of(path, end) {
+        Ok(groups) => groups,
+        Err(checks) => return checks,
+    };
+    let traffic = path.query.traffic_at(end, false);
+    let remote = RemoteSide { cidrs, groups: &groups_at(path, peer) };
+    let allows = |group: &&GroupRules| group.verdict(false, &traffic, remote) == GroupVerdict::Allowed;
+    vec![PathCheck::SecurityGroupsAllow {
+        vpc: end.vpc.id.clone(),
+        peer: peer.vpc.id.clone(),
+        traffic: named(&traffic),
+        allowing: groups.iter().filter(allows).count(),
+        groups: groups.len(),
+        mesh: path.mesh(),
+    }]
 }
 
 /// Whether the security groups of a network interface allow connections from the peer, and to it. They are stateful, so
@@ -112,12 +124,9 @@ fn check_interface_groups(
     peer: &PathEnd,
     cidrs: &CidrSet,
 ) -> Vec<PathCheck> {
-    let groups = match path.inputs.filters.groups.get(&end.vpc) {
-        None => return Vec::new(),
-        Some(Err(error)) => {
-            return vec![PathCheck::UnreadableSecurityGroups { vpc: end.vpc.id.clone(), error: error.clone() }];
-        }
-        Some(Ok(groups)) => groups,
+    let groups = match groups_of(path, end) {
+        Ok(groups) => groups,
+        Err(checks) => return checks,
     };
     let remote = RemoteSide { cidrs, groups: &groups_at(path, peer) };
     let own: Vec<&GroupRules> = groups.iter().filter(|group| interface.groups.contains(&group.id)).collect();

@@ -72,8 +72,7 @@ impl<'a> Towards<'a> {
     /// The table of the subnet of the address; all tables of a VPC.
     fn tables(&self) -> Vec<&'a RouteTable> {
         let observed = self.path.inputs.context.observed;
-        let tables = observed.tables.values().filter(|table| table.vpc == self.end.vpc && !table.is_edge_associated);
-        let tables: Vec<&RouteTable> = tables.collect();
+        let tables: Vec<&RouteTable> = observed.tables_of(&self.end.vpc).collect();
         let Some(subnet) = self.path.inputs.filters.subnet_of(self.end) else { return tables };
         let own = tables.iter().find(|table| table.subnets.contains(subnet));
         match own.or_else(|| tables.iter().find(|table| table.main)) {
@@ -106,32 +105,31 @@ impl<'a> Towards<'a> {
 
     fn check_address(&self, table: &RouteTable, host: &Host) -> Option<PathCheck> {
         let found = table.longest_route(&host.cidr(), self.lists());
-        if found.as_ref().is_some_and(|route| route.target == self.target) {
+        if found.is_some_and(|route| *route.target == self.target) {
             return None;
         }
         let Some(cidr) = self.cidrs.iter().find(|cidr| cidr.contains(&host.cidr())) else {
             return Some(PathCheck::AddressNotAdvertised { peer: self.peer.vpc.id.clone(), address: host.address });
         };
         let within = found.filter(|route| cidr.contains(&route.destination));
-        match &within {
+        match within {
             None if self.is_unmanaged(table) => Some(self.unmanaged(table, true)),
             Some(route) if route.destination != *cidr => Some(self.diverted(table, cidr, route, true)),
-            route => Some(self.missing(table, cidr, route.as_ref())),
+            route => Some(self.missing(table, cidr, route)),
         }
     }
 
     fn check_cidrs(&self, table: &RouteTable) -> Vec<PathCheck> {
-        let routes = table.applied_routes(self.lists());
         let leads_there =
-            |cidr: &&IpNet| table.longest_route(cidr, self.lists()).is_some_and(|route| route.target == self.target);
+            |cidr: &&IpNet| table.longest_route(cidr, self.lists()).is_some_and(|route| *route.target == self.target);
         let wrong: Vec<&IpNet> = self.cidrs.iter().filter(|cidr| !leads_there(cidr)).collect();
         if !wrong.is_empty() && self.is_unmanaged(table) {
             return vec![self.unmanaged(table, false)];
         }
         let instead = |cidr: &IpNet| table.longest_route(cidr, self.lists()).filter(|route| route.destination == *cidr);
-        let missing = wrong.into_iter().map(|cidr| self.missing(table, cidr, instead(cidr).as_ref()));
-        let elsewhere = routes.iter().filter(|route| route.target != self.target);
-        let of_part = |route: &AppliedRoute| {
+        let missing = wrong.into_iter().map(|cidr| self.missing(table, cidr, instead(cidr)));
+        let elsewhere = table.applied_routes(self.lists()).filter(|route| *route.target != self.target);
+        let of_part = |route: AppliedRoute<'_>| {
             let part_of = |cidr: &&IpNet| cidr.contains(&route.destination) && **cidr != route.destination;
             Some(self.diverted(table, self.cidrs.iter().find(part_of)?, route, false))
         };
@@ -147,7 +145,7 @@ impl<'a> Towards<'a> {
     }
 
     /// A table without the route to a CIDR block; `route` is what it has instead.
-    fn missing(&self, table: &RouteTable, cidr: &IpNet, route: Option<&AppliedRoute>) -> PathCheck {
+    fn missing(&self, table: &RouteTable, cidr: &IpNet, route: Option<AppliedRoute<'_>>) -> PathCheck {
         let (id, vpc, cidr) = (table.id.clone(), table.vpc.id.clone(), *cidr);
         let inputs = self.path.inputs;
         match (self.link.managed, route) {
@@ -164,7 +162,7 @@ impl<'a> Towards<'a> {
     }
 
     /// A table that leads addresses of the peer elsewhere, whatever created the route: EC2 uses the longest prefix.
-    fn diverted(&self, table: &RouteTable, cidr: &IpNet, route: &AppliedRoute, decisive: bool) -> PathCheck {
+    fn diverted(&self, table: &RouteTable, cidr: &IpNet, route: AppliedRoute<'_>, decisive: bool) -> PathCheck {
         PathCheck::PartRoutedElsewhere {
             table: table.id.clone(),
             vpc: table.vpc.id.clone(),
@@ -176,7 +174,7 @@ impl<'a> Towards<'a> {
     }
 
     fn address_routed(&self, table: &RouteTable, host: &Host) -> Option<PathCheck> {
-        let route = table.longest_route(&host.cidr(), self.lists()).filter(|route| route.target == self.target)?;
+        let route = table.longest_route(&host.cidr(), self.lists()).filter(|route| *route.target == self.target)?;
         Some(PathCheck::AddressRouted {
             table: table.id.clone(),
             vpc: table.vpc.id.clone(),
