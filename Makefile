@@ -24,6 +24,8 @@ FUNCTIONS := $(CARGO_TARGET_DIR)/debug
 PURE := peerd-core peerd-engine peerd-testkit
 MUTANTS := $(CACHE)/tools/bin/cargo-mutants
 SOURCES := sandbox tests .ci
+# The command line without the AWS SDK, in a directory of its own: in the other one it would replace the program with the SDK.
+WITHOUT_SDK := --locked -p peerd --no-default-features --target-dir "$(CARGO_TARGET_DIR)/demo"
 
 .PHONY: help
 help: ## Show this list
@@ -35,7 +37,7 @@ run: build $(VENV) ## Watch a mesh form, heal and shrink in the sandbox, then st
 	$(BIN)/python -m sandbox.demo --functions "$(FUNCTIONS)"
 
 demo: toolchain ## Watch the same in a simulation; builds no AWS SDK, so the first run takes a minute
-	cargo run --locked --quiet --package peerd --no-default-features --target-dir "$(CARGO_TARGET_DIR)/demo" -- demo
+	cargo run --quiet $(WITHOUT_SDK) -- demo
 
 sandbox: build $(VENV) ## Start the local AWS with peerd deployed in it; Ctrl-C stops it
 	@exec $(BIN)/python -m sandbox --functions "$(FUNCTIONS)"
@@ -51,12 +53,15 @@ docs: toolchain sdk-notice ## Generate docs/cli.md from the help texts of the pr
 .PHONY: check test lint unit
 # The tests of the crates without the AWS SDK. The feature lets a test of the simulator disable an invariant.
 TEST_PURE := cargo test --locked $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches
+TEST_COMMANDS := cargo test $(WITHOUT_SDK)
 CLIPPY := cargo clippy --locked --all-targets
 
 check: toolchain $(VENV) ## After every edit: formatting, lint and tests of everything that needs no AWS SDK (a minute)
 	cargo fmt --all --check
 	$(CLIPPY) $(addprefix -p ,$(PURE)) --features peerd-testkit/invariant-switches -- -D warnings
+	$(CLIPPY) -p peerd --no-default-features -- -D warnings
 	$(TEST_PURE) --quiet
+	$(TEST_COMMANDS) --quiet
 	@$(MAKE) --no-print-directory lint-python lint-terms lint-cfn
 
 test: ## Everything that CI runs: lint, unit, sandbox-test, e2e
@@ -120,7 +125,7 @@ lint-templates: lint-cfn
 lint-rust: toolchain sdk-notice
 	cargo fmt --all --check
 	$(CLIPPY) --workspace -- -D warnings
-	cargo clippy --locked --package peerd --no-default-features -- -D warnings
+	$(CLIPPY) -p peerd --no-default-features -- -D warnings
 
 # Keeps most tests fast and every decision testable: the planner is free of the cloud, the loop of the SDK.
 purity: toolchain

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use peerd_aws::Stack;
 use peerd_core::{AccountId, Organization, Region};
 use peerd_engine::what_if::Decision;
-use peerd_engine::{AccountRegistry, KnownAccounts, Message, Queue, Registration, Work};
+use peerd_engine::{KnownAccounts, Message, Registration, Work};
 use serde_json::json;
 
 use crate::consent::{Confirms, Consent};
 use crate::done::Done;
+use crate::shell::{Deployed, Shell};
 use crate::table::table;
-use crate::{warn, warnings};
+use crate::warnings;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -61,31 +61,31 @@ struct Known {
 }
 
 /// Runs a command and returns its output.
-pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
+pub async fn run(command: Command, shell: &Shell<'_>, deployed: &Deployed) -> Result<String> {
     let done = match command {
         Command::List => {
             let organization = deployed.store.organization().await?;
             let known = known(deployed, deployed.store.accounts().await?, &organization);
-            return Ok(if json { list_as_json(&known, &organization) } else { list(&known, &organization) });
+            return Ok(if shell.json { list_as_json(&known, &organization) } else { list(&known, &organization) });
         }
-        Command::Add { account, regions } => add(&account, regions.into_iter().collect(), deployed).await,
-        Command::Block { account, consent } => block(&account, &consent, deployed).await,
+        Command::Add { account, regions } => add(&account, regions.into_iter().collect(), shell, deployed).await,
+        Command::Block { account, consent } => block(&account, &consent, shell, deployed).await,
         Command::Unblock { account } => unblock(&account, deployed).await,
         Command::Remove { account, regions, consent } => {
-            remove(&account, &regions.into_iter().collect(), &consent, deployed).await
+            remove(&account, &regions.into_iter().collect(), &consent, shell, deployed).await
         }
     };
-    Ok(done?.answer(json))
+    Ok(done?.answer(shell))
 }
 
 /// The accounts that a deployment knows, with the scopes that it scans.
-pub async fn known_accounts(deployed: &Stack) -> Result<KnownAccounts> {
+pub async fn known_accounts(deployed: &Deployed) -> Result<KnownAccounts> {
     let (said, organization) = (deployed.store.accounts().await?, deployed.store.organization().await?);
     Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
-async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -> Result<Done> {
-    warn(warnings::of_regions(&regions));
+async fn add(account: &AccountId, regions: BTreeSet<Region>, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
+    shell.warn(warnings::of_regions(&regions));
     let regions = if regions.is_empty() { &deployed.regions } else { &regions };
     if !deployed.store.add_account(account, regions).await? {
         bail!("{account} is blocked; to let its VPCs join again, run `peerd account unblock {account}`");
@@ -95,14 +95,14 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, deployed: &Stack) -
     Ok(Done::new(account, "registered; scan queued"))
 }
 
-async fn block(account: &AccountId, consent: &Consent, deployed: &Stack) -> Result<Done> {
-    consent.ask(&Decision::Block { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
+async fn block(account: &AccountId, consent: &Consent, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
+    consent.ask(&Decision::Block { account: account.clone() }, Confirms::Deletes, "", shell, deployed).await?;
     deployed.store.set_blocked(account, true).await?;
     sweep(account, deployed, "blocked").await?;
     Ok(Done::new(account, "blocked; deleting the peerings, routes and rules that lead to it"))
 }
 
-async fn unblock(account: &AccountId, deployed: &Stack) -> Result<Done> {
+async fn unblock(account: &AccountId, deployed: &Deployed) -> Result<Done> {
     if !deployed.store.accounts().await?.get(account).is_some_and(|registration| registration.blocked) {
         bail!("{account} is not blocked; `peerd account list` shows the blocked accounts");
     }
@@ -111,7 +111,13 @@ async fn unblock(account: &AccountId, deployed: &Stack) -> Result<Done> {
     Ok(Done::new(account, "unblocked; sweep queued"))
 }
 
-async fn remove(account: &AccountId, regions: &BTreeSet<Region>, consent: &Consent, deployed: &Stack) -> Result<Done> {
+async fn remove(
+    account: &AccountId,
+    regions: &BTreeSet<Region>,
+    consent: &Consent,
+    shell: &Shell<'_>,
+    deployed: &Deployed,
+) -> Result<Done> {
     let organization = deployed.store.organization().await?;
     if !known(deployed, deployed.store.accounts().await?, &organization).contains_key(account) {
         bail!("{account} is not known; `peerd account list` lists the known accounts");
@@ -130,20 +136,20 @@ async fn remove(account: &AccountId, regions: &BTreeSet<Region>, consent: &Conse
         let done = format!("no longer registered in {}; members there stay", joined(regions));
         return Ok(Done::new(account, done));
     }
-    consent.ask(&Decision::Remove { account: account.clone() }, Confirms::Deletes, "", deployed).await?;
+    consent.ask(&Decision::Remove { account: account.clone() }, Confirms::Deletes, "", shell, deployed).await?;
     deployed.store.mark_removed(account).await?;
     sweep(account, deployed, "removed").await?;
     Ok(Done::new(account, "removed; deleting its peerings and routes"))
 }
 
 /// Requests a sweep, with which what was done with an account takes effect.
-async fn sweep(account: &AccountId, deployed: &Stack, done: &str) -> Result<()> {
+async fn sweep(account: &AccountId, deployed: &Deployed, done: &str) -> Result<()> {
     let sent = deployed.queue.send(&Message::new(0, Work::Sweep {}), 0).await;
     sent.with_context(|| format!("{account}: {done}, but that takes effect only with the next sweep"))
 }
 
 fn known(
-    deployed: &Stack,
+    deployed: &Deployed,
     registered: BTreeMap<AccountId, Registration>,
     organization: &Organization,
 ) -> BTreeMap<AccountId, Known> {

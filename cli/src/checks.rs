@@ -2,7 +2,7 @@
 
 use peerd_core::{Check, CheckResult};
 
-use crate::mesh::word;
+use crate::declarations::word;
 
 /// The lines of all checks.
 pub fn lines(checks: &[Check]) -> String {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use peerd_aws::Stack;
 use peerd_core::{DeleteApproval, Finding, MeshName};
-use peerd_engine::{FindingStore, Message, Queue, Work};
+use peerd_engine::{Message, Work};
 
 use crate::done::Done;
+use crate::shell::Deployed;
 
 /// The arguments of `peerd confirm`.
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub struct Confirm {
 }
 
 /// `peerd confirm`: one run of the mesh deletes as many peerings as the last run wanted to delete, whatever the limits.
-pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Stack) -> Result<Done> {
+pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<Done> {
     let record = deployed.store.findings_record(&mesh).await?.unwrap_or_default();
     let deletes = |finding: &Finding| match finding {
         Finding::DeleteLimit { deletes, .. } => Some((finding.message(), *deletes)),

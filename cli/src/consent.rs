@@ -1,16 +1,14 @@
 //! Consent: a decision that deletes or opens something is shown with what follows from it, and confirmed before it is made.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write, stderr, stdin};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use peerd_aws::Stack;
 use peerd_core::plural::counted;
 use peerd_core::{Finding, FindingKind, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
 
-use crate::{color, progress};
+use crate::shell::{Deployed, Shell};
 
 /// How many steps of a mesh are printed.
 const MAX_PRINTED: usize = 20;
@@ -38,7 +36,14 @@ impl Consent {
     ///
     /// # Errors
     /// When the deployment cannot compute it, or the answer is not `yes`.
-    pub async fn ask(&self, decision: &Decision, confirms: Confirms, note: &str, deployed: &Stack) -> Result<()> {
+    pub async fn ask(
+        &self,
+        decision: &Decision,
+        confirms: Confirms,
+        note: &str,
+        shell: &Shell<'_>,
+        deployed: &Deployed,
+    ) -> Result<()> {
         if self.yes {
             return Ok(());
         }
@@ -52,7 +57,7 @@ impl Consent {
         if note.is_empty() && !has_consequences {
             return Ok(());
         }
-        ask(&format!("{note}{}", render(&foreseen)), "Continue?")
+        ask(&format!("{note}{}", render(&foreseen)), "Continue?", shell)
     }
 }
 
@@ -68,17 +73,10 @@ fn has_to_be_confirmed(consequences: &Consequences, confirms: Confirms) -> bool 
 ///
 /// # Errors
 /// When stdin is not a terminal, or another answer is given.
-pub fn ask(text: &str, question: &str) -> Result<()> {
-    if !stdin().is_terminal() {
+pub fn ask(text: &str, question: &str, shell: &Shell<'_>) -> Result<()> {
+    let Some(answer) = shell.terminal.ask(text, &format!("{question} Enter `yes` to continue: "))? else {
         bail!("nothing was changed: stdin is not a terminal; pass --yes to do this\n{}", text.trim_end());
-    }
-    let mut answer = String::new();
-    progress::aside(|| {
-        color::to_stderr(text);
-        drop(write!(stderr(), "{question} Enter `yes` to continue: "));
-        stdin().read_line(&mut answer)
-    })
-    .context("no answer")?;
+    };
     match answer.trim() {
         "yes" => Ok(()),
         other => bail!("nothing was changed: the answer was `{other}`, and only `yes` continues"),

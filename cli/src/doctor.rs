@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Examined, QueueWithDlq, Stack, SystemClock, configuration};
-use peerd_core::operator::DEFAULT_STACK;
 use peerd_core::plural::counted;
-use peerd_core::{Check, CheckResult};
+use peerd_core::{Check, CheckResult, Examined};
+use peerd_engine::RedriveQueue;
 use peerd_engine::error::chain;
-use peerd_engine::{Clock, RunLog};
 use serde_json::json;
 
 use crate::plan::{Backend, Source};
+use crate::shell::{Deployed, Shell};
 use crate::status::lasting;
 use crate::{Answer, checks};
 
@@ -29,15 +28,15 @@ pub struct Arguments {
 }
 
 /// `peerd doctor`. The exit code is 1 if a check fails.
-pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<Answer> {
     let from_here = source.role().is_some();
-    let (mut hub, scopes) = match source.file(stack) {
-        Some(_) => (Vec::new(), examine(source, stack, None).await?),
+    let (mut hub, scopes) = match source.file(shell.stack) {
+        Some(_) => (Vec::new(), examine(source, shell, None).await?),
         None => {
-            let deployed = Stack::of_stack(&configuration().await, stack.unwrap_or(DEFAULT_STACK)).await?;
-            let mut hub = of_hub(&deployed).await;
+            let deployed = shell.deployed().await?;
+            let mut hub = of_hub(&deployed, shell).await;
             let scopes = match from_here {
-                true => examine(source, stack, Some(&deployed.hub.bus)).await?,
+                true => examine(source, shell, Some(deployed.hub.bus())).await?,
                 false => asked_of_hub(&deployed, &mut hub).await,
             };
             (hub, scopes)
@@ -47,20 +46,20 @@ pub async fn run(Arguments { source }: Arguments, stack: Option<&str>, json: boo
         hub.push(Check::fail("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
     let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
-    let text = if json { as_json(&hub, &scopes, !fails) } else { render(&hub, &scopes) };
+    let text = if shell.json { as_json(&hub, &scopes, !fails) } else { render(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
 }
 
 /// Examines every scope from this machine.
-async fn examine(source: Source, stack: Option<&str>, bus: Option<&str>) -> Result<Vec<Examined>> {
-    let site = Backend::open(source, stack).await?;
+async fn examine(source: Source, shell: &Shell<'_>, bus: Option<&str>) -> Result<Vec<Examined>> {
+    let site = Backend::open(source, shell).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
-    Ok(site.cloud.examine_all(scopes, &observer.settings.deployment, bus).await)
+    Ok(site.cloud().examine_all(scopes, &observer.settings.deployment, bus).await)
 }
 
 /// Lets the hub's function examine them, with its own role.
-async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
+async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined> {
     match deployed.hub.examine_spokes().await {
         Ok(examined) => {
             hub.push(Check::pass("the function drift-repair answers"));
@@ -74,15 +73,13 @@ async fn asked_of_hub(deployed: &Stack, hub: &mut Vec<Check>) -> Vec<Examined> {
     }
 }
 
-async fn of_hub(deployed: &Stack) -> Vec<Check> {
-    let mut checks = vec![deployed.hub.check_status()];
-    checks.extend(deployed.hub.rules(&deployed.name).await);
+async fn of_hub(deployed: &Deployed, shell: &Shell<'_>) -> Vec<Check> {
+    let mut checks = deployed.hub.check_stack().await;
     for queue in &deployed.queues {
-        checks.push(check_queue(queue).await);
+        checks.push(check_queue(&**queue).await);
     }
-    let now = SystemClock.now();
     checks.push(match deployed.store.last_sweep().await {
-        Ok(swept) => sweep(swept.map(|at| now.saturating_sub(at)), deployed.hub.schedule.as_deref()),
+        Ok(swept) => sweep(swept.map(|at| shell.now().saturating_sub(at)), deployed.hub.schedule()),
         Err(error) => Check::fail(
             format!("the table cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
@@ -91,8 +88,8 @@ async fn of_hub(deployed: &Stack) -> Vec<Check> {
     checks
 }
 
-async fn check_queue(queue: &QueueWithDlq) -> Check {
-    let name = queue.name;
+async fn check_queue(queue: &dyn RedriveQueue) -> Check {
+    let name = queue.name();
     match queue.counts().await {
         Ok((_, dead)) if dead > 0 => Check::fail(
             format!("the dead-letter queue of {name} has {}", counted(dead, "message")),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use crate::say;
+use crate::shell::Shell;
 
 /// A change that a command made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,12 @@ impl Done {
     }
 
     /// The output of the command.
-    pub fn answer(self, json: bool) -> String {
+    pub fn answer(self, shell: &Shell<'_>) -> String {
         let Self { subject, done } = self;
-        if json {
+        if shell.json {
             return format!("{}\n", json!({"subject": subject, "done": done}));
         }
-        say(&format!("{subject}: {done}"));
+        shell.say(&format!("{subject}: {done}"));
         String::new()
     }
 }

@@ -20,7 +20,7 @@ const WHO: u8 = 3;
 const AGAIN: u8 = 4;
 
 /// Errors of what an operator wrote, by the words of the message.
-const OWN: [Met; 2] = [
+const OWN: [Met; 3] = [
     Met {
         words: &["is not a valid peerd.toml", "there is no peerd.toml"],
         says: None,
@@ -32,6 +32,12 @@ const OWN: [Met; 2] = [
         says: None,
         hint: "docs/policies.md lists the fields, and `peerd mesh show MESH` prints a complete policy",
         code: OTHER,
+    },
+    Met {
+        words: &["these scopes could not be read"],
+        says: None,
+        hint: "`peerd doctor` checks the role of each account, with the same --file, or --stack and --role",
+        code: NOT_READ,
     },
 ];
 
@@ -145,7 +151,7 @@ pub fn met(error: &anyhow::Error) -> Option<&'static Met> {
 
 /// Whether the message is this program's own, which may contain any name: only its causes are AWS's or the system's.
 fn is_own(error: &anyhow::Error) -> bool {
-    error.is::<String>() || error.is::<&'static str>()
+    error.is::<String>() || error.is::<&'static str>() || error.is::<NotRead>()
 }
 
 /// The exit code of an error.
@@ -164,7 +170,6 @@ pub struct NotRead(pub String);
 /// Not everything could be read.
 pub const NOT_READ: u8 = 5;
 /// Changes are held back: by a pause, a missing confirmation, a back-off or a quota, or AWS has not finished.
-#[cfg(feature = "aws")]
 pub const HELD_BACK: u8 = 6;
 
 /// What a user reads of an error: what is wrong, the next step, and the cause if that is not in what is wrong.
@@ -194,17 +199,10 @@ pub fn render(error: &anyhow::Error) -> String {
 }
 
 /// An error as one line of JSON.
-#[cfg(feature = "aws")]
 pub fn as_json(error: &anyhow::Error) -> String {
     let exit_code = code(error);
     let Shown { error, hint, cause } = Shown::of(error);
     serde_json::json!({"error": error, "hint": hint, "cause": cause, "exit_code": exit_code}).to_string()
-}
-
-/// Without AWS, no command prints JSON.
-#[cfg(not(feature = "aws"))]
-pub fn as_json(error: &anyhow::Error) -> String {
-    render(error)
 }
 
 #[cfg(test)]

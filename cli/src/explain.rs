@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use peerd_aws::AwsCloud;
 use peerd_core::operator::Operator;
 use peerd_core::tags::MeshTag;
 use peerd_core::{
@@ -13,12 +12,13 @@ use peerd_core::{
 };
 use peerd_engine::error::chain;
 use peerd_engine::observe::Snapshot;
-use peerd_engine::{CloudError, CloudRead, Observer};
+use peerd_engine::{CloudError, Observer};
 use serde_json::json;
 
 use crate::errors::NOT_READ;
 use crate::path_ends::{self, EndArgument};
 use crate::plan::{Backend, Source};
+use crate::shell::{AccountsCloud, Shell};
 use crate::{Answer, checks};
 
 /// The arguments of `peerd explain`.
@@ -40,13 +40,15 @@ pub struct Arguments {
 }
 
 /// `peerd explain`.
-pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+pub async fn run(arguments: Arguments, shell: &Shell<'_>) -> Result<Answer> {
     let Arguments { one, other, port, source, exit_code } = arguments;
-    let site = Backend::open(source, stack).await?;
+    let site = Backend::open(source, shell).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
-    let (one, other) =
-        futures::try_join!(path_ends::find(&site.cloud, &scopes, &one), path_ends::find(&site.cloud, &scopes, &other))?;
+    let (one, other) = futures::try_join!(
+        path_ends::find(site.cloud(), &scopes, &one),
+        path_ends::find(site.cloud(), &scopes, &other)
+    )?;
     if one.end.vpc == other.end.vpc {
         bail!(
             "both ends are in {}: its own local route carries that traffic, and peerd has no part in it",
@@ -57,9 +59,10 @@ pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Resul
     let query = PathQuery { ends: [one.end, other.end], traffic: port };
     let scopes = query.vpcs().map(|vpc| vpc.scope.clone()).into();
     let Snapshot { desired, mut observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
-    read_prefix_lists(&site.cloud, &mut observed, query.vpcs()).await;
-    let checks = checks_of(&desired, &observed, &network_filters(&site.cloud, query.vpcs()).await, &query);
-    let text = if json { as_json(&query, &checks, site.operator()) } else { render(&query, &checks, site.operator()) };
+    read_prefix_lists(site.cloud(), &mut observed, query.vpcs()).await;
+    let checks = checks_of(&desired, &observed, &network_filters(site.cloud(), query.vpcs()).await, &query);
+    let text =
+        if shell.json { as_json(&query, &checks, site.operator()) } else { render(&query, &checks, site.operator()) };
     let code = match Reachable::of(&checks) {
         _ if !exit_code => 0,
         Reachable::Yes | Reachable::InPart => 0,
@@ -83,7 +86,7 @@ async fn mesh(observer: &Observer<'_>, pair: [&Vpc; 2]) -> Result<MeshName> {
     }
 }
 
-async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
+async fn network_filters(cloud: &dyn AccountsCloud, pair: [&VpcRef; 2]) -> NetworkFilters {
     let message = |error: CloudError| chain(&error);
     let mut filters = NetworkFilters::default();
     for vpc in pair {
@@ -96,7 +99,7 @@ async fn network_filters(cloud: &AwsCloud, pair: [&VpcRef; 2]) -> NetworkFilters
 }
 
 /// Reads the prefix lists that the tables of two VPCs route, except those of gateway endpoints: these are addresses of AWS.
-async fn read_prefix_lists(cloud: &AwsCloud, observed: &mut ObservedState, pair: [&VpcRef; 2]) {
+async fn read_prefix_lists(cloud: &dyn AccountsCloud, observed: &mut ObservedState, pair: [&VpcRef; 2]) {
     let tables = observed.tables.values().filter(|table| pair.contains(&&table.vpc));
     let routes = tables.flat_map(|table| table.prefix_list_routes.iter().map(|route| (&table.vpc.scope, route)));
     let lists: BTreeSet<_> = routes

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{PastRun, Stack};
 use peerd_core::MeshName;
+use peerd_engine::PastRun;
 use serde_json::json;
 
-use crate::mesh;
+use crate::declarations::declarations;
+use crate::shell::Deployed;
 use crate::status::unknown;
 
 /// The arguments of `peerd history`.
@@ -20,9 +21,9 @@ pub struct History {
 }
 
 /// `peerd history`.
-pub async fn history(History { mesh, runs }: History, deployed: &Stack, json: bool) -> Result<String> {
-    let past = deployed.store.runs(&mesh, runs.into()).await?;
-    if past.is_empty() && !mesh::declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
+pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json: bool) -> Result<String> {
+    let past = deployed.store.past_runs(&mesh, runs.into()).await?;
+    if past.is_empty() && !declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
         return Err(unknown(&mesh));
     }
     Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(render).collect() })

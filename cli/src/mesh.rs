@@ -1,23 +1,22 @@
 //! `peerd mesh`: the policies that operators declare.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use peerd_aws::Stack;
 use peerd_core::policy::Mode;
 use peerd_core::widening::widening;
 use peerd_core::{MeshName, PeeringId, Policy};
 use peerd_engine::what_if::Decision;
-use peerd_engine::{MembershipIndex, Message, Queue, Work};
-use serde_json::json;
+use peerd_engine::{Message, Work};
 
 use crate::account::known_accounts;
 use crate::consent::{Confirms, Consent};
+use crate::declarations::{Declaration, declarations, list, list_as_json, word};
 use crate::done::Done;
-use crate::table::table;
-use crate::{input, warn, warnings};
+use crate::shell::{Deployed, Shell};
+use crate::{input, warnings};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -81,48 +80,59 @@ pub struct Handover {
 }
 
 /// `peerd adopt` and `peerd release`.
-pub async fn set_adoption(handover: Handover, adopt: bool, deployed: &Stack) -> Result<Done> {
+pub async fn set_adoption(handover: Handover, adopt: bool, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
     let Handover { peering, mesh, consent } = handover;
     let mut policy = policy_of(deployed, &mesh).await?;
     let decision = match adopt {
         true => Decision::Adopt { mesh: mesh.clone(), peering: peering.clone() },
         false => Decision::Release { mesh: mesh.clone(), peering: peering.clone() },
     };
-    consent.ask(&decision, Confirms::Deletes, "", deployed).await?;
+    consent.ask(&decision, Confirms::Deletes, "", shell, deployed).await?;
     let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
     policy.set_adoption(peering, adopt);
     declare(deployed, &mesh, &policy, &done).await
 }
 
 /// Runs a command and returns its output.
-pub async fn run(command: Command, deployed: &Stack, json: bool) -> Result<String> {
+pub async fn run(command: Command, shell: &Shell<'_>, deployed: &Deployed) -> Result<String> {
     let done = match command {
         Command::List => {
             let declared = declarations(deployed).await?;
-            return Ok(if json { list_as_json(&declared) } else { list(&declared) });
+            return Ok(if shell.json { list_as_json(&declared) } else { list(&declared) });
         }
         Command::Show { mesh } => return pretty(&policy_of(deployed, &mesh).await?),
         Command::Declare { mesh, policy, paused, consent } => {
             let given = policy.map_or_else(|| Ok(Given::default()), |file| read(&file))?;
-            replace(deployed, mesh, given, paused, &consent).await
+            replace(shell, deployed, mesh, given, paused, &consent).await
         }
         Command::Pause { mesh } => {
             let policy = Policy { mode: Mode::Paused, ..policy_of(deployed, &mesh).await? };
             declare(deployed, &mesh, &policy, "paused").await
         }
-        Command::Resume { mesh, consent } => change_mode(deployed, mesh, Mode::Active, "resumed", &consent).await,
-        Command::Drain { mesh, consent } => change_mode(deployed, mesh, Mode::Draining, "draining", &consent).await,
-        Command::Undeclare { mesh, consent } => undeclare(deployed, mesh, &consent).await,
+        Command::Resume { mesh, consent } => {
+            change_mode(shell, deployed, mesh, Mode::Active, "resumed", &consent).await
+        }
+        Command::Drain { mesh, consent } => {
+            change_mode(shell, deployed, mesh, Mode::Draining, "draining", &consent).await
+        }
+        Command::Undeclare { mesh, consent } => undeclare(shell, deployed, mesh, &consent).await,
     };
-    Ok(done?.answer(json))
+    Ok(done?.answer(shell))
 }
 
 /// Declares a mesh. A mesh that is declared already keeps its mode, unless one is given: who pauses a mesh and who changes its policy
 /// may be two people.
-async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, consent: &Consent) -> Result<Done> {
+async fn replace(
+    shell: &Shell<'_>,
+    deployed: &Deployed,
+    mesh: MeshName,
+    given: Given,
+    paused: bool,
+    consent: &Consent,
+) -> Result<Done> {
     let Given { mut policy, has_mode } = given;
     check_size(&mesh, &policy)?;
-    warn(warnings::of_policy(&mesh, &policy, &known_accounts(deployed).await?.scopes));
+    shell.warn(warnings::of_policy(&mesh, &policy, &known_accounts(deployed).await?.scopes));
     let current = declarations(deployed).await?.remove(&mesh).and_then(|declared| declared.policy().cloned());
     let mode = current.as_ref().map(|policy| policy.mode.clone()).filter(|mode| !matches!(mode, Mode::Unreadable(_)));
     let mut done = "declared".to_owned();
@@ -136,7 +146,7 @@ async fn replace(deployed: &Stack, mesh: MeshName, given: Given, paused: bool, c
         Some(current) => (Confirms::Everything, opens(&mesh, current, &policy)),
         None => (Confirms::Deletes, String::new()),
     };
-    declare_with_consent(deployed, mesh, policy, &done, confirms, &note, consent).await
+    declare_with_consent(shell, deployed, mesh, policy, &done, (confirms, &note), consent).await
 }
 
 /// What a policy lets in that the current one does not, also if no VPC uses it yet.
@@ -165,26 +175,33 @@ fn check_size(mesh: &MeshName, policy: &Policy) -> Result<()> {
 /// The largest policy, in bytes of its JSON, which has more of them than its item in the table.
 const MAX_POLICY: usize = 380 * 1024;
 
-async fn change_mode(deployed: &Stack, mesh: MeshName, mode: Mode, done: &str, consent: &Consent) -> Result<Done> {
+async fn change_mode(
+    shell: &Shell<'_>,
+    deployed: &Deployed,
+    mesh: MeshName,
+    mode: Mode,
+    done: &str,
+    consent: &Consent,
+) -> Result<Done> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
-    declare_with_consent(deployed, mesh, policy, done, Confirms::Deletes, "", consent).await
+    declare_with_consent(shell, deployed, mesh, policy, done, (Confirms::Deletes, ""), consent).await
 }
 
 async fn declare_with_consent(
-    deployed: &Stack,
+    shell: &Shell<'_>,
+    deployed: &Deployed,
     mesh: MeshName,
     policy: Policy,
     done: &str,
-    confirms: Confirms,
-    note: &str,
+    (confirms, note): (Confirms, &str),
     consent: &Consent,
 ) -> Result<Done> {
     let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
-    consent.ask(&decision, confirms, note, deployed).await?;
+    consent.ask(&decision, confirms, note, shell, deployed).await?;
     declare(deployed, &mesh, &policy, done).await
 }
 
-async fn undeclare(deployed: &Stack, mesh: MeshName, consent: &Consent) -> Result<Done> {
+async fn undeclare(shell: &Shell<'_>, deployed: &Deployed, mesh: MeshName, consent: &Consent) -> Result<Done> {
     let Some(Declaration::Policy(current)) = declarations(deployed).await?.remove(&mesh) else {
         bail!("no operator declared {mesh}; `peerd mesh list` shows who declares which mesh");
     };
@@ -197,67 +214,13 @@ async fn undeclare(deployed: &Stack, mesh: MeshName, consent: &Consent) -> Resul
         ),
         false => String::new(),
     };
-    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Everything, &note, deployed).await?;
+    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Everything, &note, shell, deployed).await?;
     deployed.store.undeclare(&mesh).await?;
     let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
     reconcile(deployed, &mesh, done).await
 }
 
-/// Who declares a mesh, and with which policy.
-#[derive(Debug, Clone)]
-pub enum Declaration {
-    /// An operator.
-    Policy(Policy),
-    /// The stack, with the default policy.
-    Stack(Policy),
-    /// No one: only a VPC requests it.
-    None,
-}
-
-impl Declaration {
-    /// Its name, for tables and JSON.
-    pub fn by(&self) -> &'static str {
-        match self {
-            Self::Policy(_) => "policy",
-            Self::Stack(_) => "stack",
-            Self::None => "none",
-        }
-    }
-
-    fn policy(&self) -> Option<&Policy> {
-        match self {
-            Self::Policy(policy) | Self::Stack(policy) => Some(policy),
-            Self::None => None,
-        }
-    }
-
-    /// The mode of the mesh; `-` if it is not declared.
-    pub fn mode(&self) -> String {
-        let mode = |policy: &Policy| match &policy.mode {
-            Mode::Unreadable(_) => "unreadable".to_owned(),
-            mode => word(mode),
-        };
-        self.policy().map_or_else(|| "-".to_owned(), mode)
-    }
-}
-
-type Declarations = BTreeMap<MeshName, Declaration>;
-
-/// Every mesh of a deployment, with who declares it.
-pub async fn declarations(deployed: &Stack) -> Result<Declarations> {
-    let stored = deployed.store.meshes().await?.into_iter();
-    let mut declared: Declarations =
-        stored.map(|(mesh, record)| (mesh, record.policy().map_or(Declaration::None, Declaration::Policy))).collect();
-    for mesh in &deployed.meshes {
-        let of_mesh = declared.entry(mesh.clone()).or_insert(Declaration::None);
-        if of_mesh.policy().is_none() {
-            *of_mesh = Declaration::Stack(Policy::default());
-        }
-    }
-    Ok(declared)
-}
-
-async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
+async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
     match declarations(deployed).await?.remove(mesh).and_then(|declared| declared.policy().cloned()) {
         Some(Policy { mode: Mode::Unreadable(why), .. }) => {
             bail!("the stored policy of {mesh} cannot be read: {why}; declare {mesh} again")
@@ -267,13 +230,13 @@ async fn policy_of(deployed: &Stack, mesh: &MeshName) -> Result<Policy> {
     }
 }
 
-async fn declare(deployed: &Stack, mesh: &MeshName, policy: &Policy, done: &str) -> Result<Done> {
+async fn declare(deployed: &Deployed, mesh: &MeshName, policy: &Policy, done: &str) -> Result<Done> {
     deployed.store.declare(mesh, policy).await?;
     reconcile(deployed, mesh, done).await
 }
 
 /// Requests an immediate reconcile of the mesh, and reports what was done.
-async fn reconcile(deployed: &Stack, mesh: &MeshName, done: &str) -> Result<Done> {
+async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<Done> {
     // Everywhere: VPCs that requested the mesh before it was declared are not in the index.
     let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
@@ -298,33 +261,6 @@ fn read(file: &Path) -> Result<Given> {
     Ok(Given { policy, has_mode })
 }
 
-/// The name under which serde serializes a value without fields.
-pub fn word(value: impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn list(declared: &Declarations) -> String {
-    let lines = declared.iter().map(|(mesh, declaration)| {
-        let topology = declaration.policy().map_or_else(|| "-".to_owned(), |policy| word(policy.topology));
-        [mesh.to_string(), declaration.mode(), topology, declaration.by().to_owned()]
-    });
-    table(["MESH", "MODE", "TOPOLOGY", "DECLARED BY"], lines)
-}
-
-fn list_as_json(declared: &Declarations) -> String {
-    let meshes: Vec<_> = declared
-        .iter()
-        .map(|(mesh, declaration)| {
-            let (policy, unreadable) = match declaration.policy() {
-                Some(Policy { mode: Mode::Unreadable(why), .. }) => (None, Some(why)),
-                readable => (readable, None),
-            };
-            json!({"mesh": mesh, "declared_by": declaration.by(), "policy": policy, "unreadable": unreadable})
-        })
-        .collect();
-    format!("{}\n", json!({"meshes": meshes}))
-}
-
 fn pretty(policy: &Policy) -> Result<String> {
     Ok(serde_json::to_string_pretty(policy)? + "\n")
 }
@@ -332,43 +268,6 @@ fn pretty(policy: &Policy) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn declared() -> Declarations {
-        let policy = |text: &str| Policy::read(&mut serde_json::Deserializer::from_str(text)).unwrap();
-        let error = peerd_core::PolicyError { field: "mode".to_owned(), why: "unknown".to_owned() };
-        [
-            ("prod", Declaration::Stack(Policy::default())),
-            (
-                "shared",
-                Declaration::Policy(policy(
-                    r#"{"mode":"paused","topology":"hub-and-spoke","hubs":{"vpcs":["vpc-1"]}}"#,
-                )),
-            ),
-            ("typo", Declaration::None),
-            ("wrong", Declaration::Policy(Policy::unreadable(&error))),
-        ]
-        .map(|(mesh, of_mesh)| (mesh.parse().unwrap(), of_mesh))
-        .into()
-    }
-
-    #[test]
-    fn meshes_are_listed_with_their_source() {
-        assert_eq!(
-            list(&declared()),
-            "MESH    MODE        TOPOLOGY       DECLARED BY\n\
-             prod    active      full-mesh      stack\n\
-             shared  paused      hub-and-spoke  policy\n\
-             typo    -           -              none\n\
-             wrong   unreadable  full-mesh      policy\n"
-        );
-        let json: serde_json::Value = serde_json::from_str(&list_as_json(&declared())).unwrap();
-        assert_eq!(json["meshes"][1]["policy"]["mode"], "paused");
-        assert_eq!(
-            json["meshes"][2],
-            json!({"mesh": "typo", "declared_by": "none", "policy": null, "unreadable": null})
-        );
-        assert_eq!(json["meshes"][3]["unreadable"], "policy field `mode`: unknown");
-    }
 
     #[test]
     fn an_invalid_policy_file_is_rejected_with_the_field() {

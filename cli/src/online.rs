@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use peerd_aws::{Stack, configuration};
-use peerd_core::operator::DEFAULT_STACK;
 
+use crate::shell::Shell;
 use crate::{Answer, account, confirm, doctor, explain, history, import, map, mesh, plan, redrive, status};
 
 /// What they are.
@@ -50,26 +49,26 @@ pub enum OfDeployment {
 }
 
 /// Runs a command.
-pub async fn run(command: Command, stack: Option<&str>, json: bool) -> Result<Answer> {
+pub async fn run(command: Command, shell: &Shell<'_>) -> Result<Answer> {
     let command = match command {
-        Command::Plan(arguments) => return plan::plan(arguments, stack, json).await,
-        Command::Apply(arguments) => return plan::apply(arguments, stack, json).await,
-        Command::Explain(arguments) => return explain::run(arguments, stack, json).await,
-        Command::Map(arguments) => return map::run(arguments, stack, json).await.map(Answer::from),
-        Command::Doctor(arguments) => return doctor::run(arguments, stack, json).await,
+        Command::Plan(arguments) => return plan::plan(arguments, shell).await,
+        Command::Apply(arguments) => return plan::apply(arguments, shell).await,
+        Command::Explain(arguments) => return explain::run(arguments, shell).await,
+        Command::Map(arguments) => return map::run(arguments, shell).await.map(Answer::from),
+        Command::Doctor(arguments) => return doctor::run(arguments, shell).await,
         Command::OfDeployment(command) => command,
     };
-    let deployed = &Stack::of_stack(&configuration().await, stack.unwrap_or(DEFAULT_STACK)).await?;
+    let deployed = &shell.deployed().await?;
     let text = match command {
-        OfDeployment::Mesh(command) => mesh::run(command, deployed, json).await?,
-        OfDeployment::Account(command) => account::run(command, deployed, json).await?,
-        OfDeployment::Status(what) => return status::status(what, deployed, json).await,
-        OfDeployment::History(what) => history::history(what, deployed, json).await?,
-        OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, deployed).await?.answer(json),
-        OfDeployment::Import(arguments) => import::run(arguments, deployed, json).await?,
-        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?.answer(json),
-        OfDeployment::Redrive => redrive::redrive(deployed, json).await?,
-        OfDeployment::Release(handover) => mesh::set_adoption(handover, false, deployed).await?.answer(json),
+        OfDeployment::Mesh(command) => mesh::run(command, shell, deployed).await?,
+        OfDeployment::Account(command) => account::run(command, shell, deployed).await?,
+        OfDeployment::Status(what) => return status::status(what, shell, deployed).await,
+        OfDeployment::History(what) => history::history(what, deployed, shell.json).await?,
+        OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, shell, deployed).await?.answer(shell),
+        OfDeployment::Import(arguments) => import::run(arguments, shell, deployed).await?,
+        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?.answer(shell),
+        OfDeployment::Redrive => redrive::redrive(deployed, shell.json).await?,
+        OfDeployment::Release(handover) => mesh::set_adoption(handover, false, shell, deployed).await?.answer(shell),
     };
     Ok(text.into())
 }

@@ -7,12 +7,12 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use futures::{StreamExt, stream};
-use peerd_aws::{AwsCloud, InterfaceAddress};
-use peerd_core::{Host, PathEnd, Scope, Vpc, VpcId};
+use peerd_core::{Host, InterfaceAddress, PathEnd, Scope, Vpc, VpcId};
+use peerd_engine::CloudError;
 use peerd_engine::error::chain;
-use peerd_engine::{CloudError, CloudRead};
 
 use crate::errors::NotRead;
+use crate::shell::AccountsCloud;
 
 /// How many scopes are searched concurrently.
 const CONCURRENCY: usize = 32;
@@ -84,7 +84,7 @@ impl FoundEnd {
 ///
 /// # Errors
 /// When no VPC or several VPCs have it, or the only scopes that may have it cannot be read.
-pub async fn find(cloud: &AwsCloud, scopes: &BTreeSet<Scope>, argument: &EndArgument) -> Result<FoundEnd> {
+pub async fn find(cloud: &dyn AccountsCloud, scopes: &BTreeSet<Scope>, argument: &EndArgument) -> Result<FoundEnd> {
     let search = |scope: &Scope| {
         let scope = scope.clone();
         async move { (search(cloud, &scope, argument).await, scope) }
@@ -121,7 +121,7 @@ fn choose(argument: &EndArgument, mut found: Vec<FoundEnd>, unread: &[String]) -
     }
 }
 
-async fn search(cloud: &AwsCloud, scope: &Scope, argument: &EndArgument) -> Result<Vec<FoundEnd>, CloudError> {
+async fn search(cloud: &dyn AccountsCloud, scope: &Scope, argument: &EndArgument) -> Result<Vec<FoundEnd>, CloudError> {
     match argument {
         EndArgument::Vpc(id) => {
             let vpcs = cloud.vpcs_by_id(scope, &[id.clone()].into()).await?;
@@ -143,7 +143,11 @@ async fn search(cloud: &AwsCloud, scope: &Scope, argument: &EndArgument) -> Resu
     }
 }
 
-async fn search_address(cloud: &AwsCloud, scope: &Scope, address: IpAddr) -> Result<Vec<FoundEnd>, CloudError> {
+async fn search_address(
+    cloud: &dyn AccountsCloud,
+    scope: &Scope,
+    address: IpAddr,
+) -> Result<Vec<FoundEnd>, CloudError> {
     let mut found = Vec::new();
     for vpc in cloud.vpcs_named(scope, None).await? {
         if !vpc.cidrs.covers(&address.into()) {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use peerd_aws::Stack;
 use peerd_core::plural::counted;
 use serde_json::json;
 
+use crate::shell::Deployed;
+
 /// `peerd redrive`: moves every dead letter back to its queue.
-pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
+pub async fn redrive(deployed: &Deployed, json: bool) -> Result<String> {
     let mut counts = Vec::new();
     for queue in &deployed.queues {
         let mut count = 0;
@@ -18,7 +19,7 @@ pub async fn redrive(deployed: &Stack, json: bool) -> Result<String> {
                 some => count += some,
             }
         }
-        counts.push((queue.name, count));
+        counts.push((queue.name(), count));
     }
     let lines = counts.iter().map(|(name, count)| format!("{name}: {} redriven\n", counted(*count, "message")));
     let as_json = json!({"redriven": counts.iter().map(|(name, count)| (*name, *count)).collect::<BTreeMap<_, _>>()});

@@ -1,21 +1,22 @@
 //! `peerd status`: meshes with their members and open findings.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use peerd_aws::{Stack, SystemClock};
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered, Severity, VpcRef};
-use peerd_engine::{Clock, FindingStore, MembershipIndex, MeshFindings, RunLog};
+use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered, Severity, Timestamp, VpcRef};
+use peerd_engine::MeshFindings;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::Answer;
+use crate::account::known_accounts;
+use crate::declarations::{Declaration, declarations, word};
 use crate::errors::HELD_BACK;
-use crate::mesh::{self, Declaration};
+use crate::shell::{Deployed, Shell};
 use crate::table::table;
 
 /// The arguments of `peerd status`.
@@ -60,7 +61,7 @@ enum MemberState {
     Joined,
     /// It is not connected with all of its peers yet.
     Waiting,
-    /// The mesh does not admit it, or is not declared.
+    /// The mesh does not admit it, or is not declared, or its account is blocked.
     Refused,
     /// Its account or Region cannot be read.
     Unreadable,
@@ -99,19 +100,21 @@ impl Known {
 }
 
 /// `peerd status`.
-pub async fn status(Status { mesh, watch, wait }: Status, deployed: &Stack, json: bool) -> Result<Answer> {
-    let begun = Instant::now();
+pub async fn status(Status { mesh, watch, wait }: Status, shell: &Shell<'_>, deployed: &Deployed) -> Result<Answer> {
+    let begun = shell.now();
     let mut printed = String::new();
     loop {
-        let known = read(mesh.as_ref(), deployed).await?;
-        let swept = deployed.store.last_sweep().await?.map(|at| SystemClock.now().saturating_sub(at));
+        let known = read(mesh.as_ref(), shell.now(), deployed).await?;
+        let swept = deployed.store.last_sweep().await?.map(|at| shell.now().saturating_sub(at));
         let is_waiting = known.iter().any(|of| of.is_waiting);
-        let left = wait.and_then(|seconds| Duration::from_secs(seconds).checked_sub(begun.elapsed()));
-        let render = |swept| if json { as_json(&known, swept) } else { render_all(&known, mesh.is_some(), swept) };
+        let left = wait
+            .and_then(|seconds| Duration::from_secs(seconds).checked_sub(Duration::from_millis(shell.now() - begun)));
+        let render =
+            |swept| if shell.json { as_json(&known, swept) } else { render_all(&known, mesh.is_some(), swept) };
         if watch {
             let without_age = render(None);
             if without_age != printed {
-                crate::print(&render(swept), json)?;
+                shell.terminal.print(&render(swept), shell.json)?;
                 printed = without_age;
             }
         } else if left.is_none() || !is_waiting {
@@ -119,7 +122,7 @@ pub async fn status(Status { mesh, watch, wait }: Status, deployed: &Stack, json
             let code = if wait.is_some() && is_waiting { HELD_BACK } else { 0 };
             return Ok(Answer { text, code });
         }
-        tokio::time::sleep(left.unwrap_or(INTERVAL).min(INTERVAL)).await;
+        shell.timer.sleep(left.unwrap_or(INTERVAL).min(INTERVAL)).await;
     }
 }
 
@@ -129,9 +132,10 @@ fn render_all(known: &[Known], is_one: bool, swept: Option<u64>) -> String {
 }
 
 /// Reads the meshes, those with the worst findings first.
-async fn read(mesh: Option<&MeshName>, deployed: &Stack) -> Result<Vec<Known>> {
+async fn read(mesh: Option<&MeshName>, now: Timestamp, deployed: &Deployed) -> Result<Vec<Known>> {
     let mut known = Vec::new();
-    for (name, declaration) in mesh::declarations(deployed).await? {
+    let blocked_or_removed = known_accounts(deployed).await?.removed;
+    for (name, declaration) in declarations(deployed).await? {
         if mesh.is_some_and(|mesh| *mesh != name) {
             continue;
         }
@@ -139,20 +143,21 @@ async fn read(mesh: Option<&MeshName>, deployed: &Stack) -> Result<Vec<Known>> {
         members.retain(|member| member.requested_meshes().contains(&name));
         let record = deployed.store.findings_record(&name).await?;
         let with_state = |member: Member| {
-            let state = MemberState::of(&member.vpc, &declaration, record.as_ref());
+            let state = match blocked_or_removed.contains(&member.vpc.scope.account) {
+                true => MemberState::Refused,
+                false => MemberState::of(&member.vpc, &declaration, record.as_ref()),
+            };
             (member, state)
         };
         let members: Vec<(Member, MemberState)> = members.into_iter().map(with_state).collect();
         let last_change = match mesh {
-            Some(_) => deployed.store.runs(&name, 1).await?.into_iter().next().map(|run| run.at),
+            Some(_) => deployed.store.past_runs(&name, 1).await?.into_iter().next().map(|run| run.at),
             None => None,
         };
         let findings_record = record.unwrap_or_default();
         let waits = |(_, state): &(Member, MemberState)| *state == MemberState::Waiting;
         let is_waiting = !findings_record.waiting.is_empty() || members.iter().any(waits);
-        let age = |finding: &Finding| {
-            findings_record.open_since(finding).map(|since| SystemClock.now().saturating_sub(since))
-        };
+        let age = |finding: &Finding| findings_record.open_since(finding).map(|since| now.saturating_sub(since));
         let operator = Operator::Stack(deployed.stack.clone());
         let rendered = |finding: &Finding| (Rendered::new(finding, &operator), age(finding));
         let findings = findings_record.findings.iter().map(rendered).collect();
@@ -213,7 +218,7 @@ fn details(of: &Known, swept: Option<u64>) -> String {
         members.iter().map(|(member, state)| {
             let scope = &member.vpc.scope;
             let (account, region) = (scope.account.to_string(), scope.region.to_string());
-            [member.vpc.id.to_string(), mesh::word(state), account, region, member.cidrs.to_string()]
+            [member.vpc.id.to_string(), word(state), account, region, member.cidrs.to_string()]
         }),
     );
     let pairs: Vec<String> = pairs.iter().map(|(state, count)| format!("{count} {state}")).collect();

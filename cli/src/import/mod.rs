@@ -17,14 +17,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use futures::{StreamExt, stream};
-use peerd_aws::{AwsCloud, Sessions, Stack};
 use peerd_core::{AccountId, Deployment, MeshName, ObservedState, Policy, Region, Scope, SealKeys, Seals, VpcId};
 use peerd_engine::error::chain;
-use peerd_engine::{CloudRead, CloudWrite, MembershipIndex, Message, Queue, Work};
+use peerd_engine::{Message, Work};
 
 use crate::account::known_accounts;
-use crate::plan::{SESSION, role_arn};
-use crate::{input, say};
+use crate::input;
+use crate::plan::role_arn;
+use crate::shell::{AccountsCloud, Deployed, Shell};
 use plan::{Import, Known};
 
 /// How many scopes are read concurrently.
@@ -73,7 +73,7 @@ fn rename(text: &str) -> Result<(String, MeshName), String> {
 }
 
 /// Runs the command and returns its output.
-pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<String> {
+pub async fn run(arguments: Arguments, shell: &Shell<'_>, deployed: &Deployed) -> Result<String> {
     let Arguments { file, role, renames, apply } = arguments;
     let name = input::name(&file);
     let old = legacy_config::read(&input::read(&file)?)
@@ -81,17 +81,19 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
     let Some(role) = role.or_else(|| old.role.clone()) else {
         bail!("{name} has no common_principal_name; name the role to assume in each account with --role");
     };
-    let cloud = AwsCloud::new(Sessions::load(role_arn(&role, &deployed.stack_arn)?, None, SESSION.to_owned()).await);
-    let observed = observe(&cloud, old.vpcs(), &deployed.name).await;
+    let cloud = shell.aws.accounts(role_arn(&role, &deployed.stack_arn)?, None).await?.cloud;
+    let observed = observe(&*cloud, old.vpcs(), &deployed.name).await;
     let (declared, scopes) = (policies(deployed).await?, known_accounts(deployed).await?.scopes);
     let known = Known { observed: &observed, declared: &declared, scopes: &scopes };
     let import = plan::plan(&old, &renames.into_iter().collect(), &known)
         .map_err(|problems| anyhow!("{name} cannot be imported:\n  {}", problems.join("\n  ")))?;
-    let text = if json { render::as_json(&import) } else { render::plan(&import) };
+    let text = if shell.json { render::as_json(&import) } else { render::plan(&import) };
     if apply {
-        make(&import, &cloud, deployed).await.with_context(|| format!("partly applied; the plan was:\n{text}"))?;
+        make(&import, &*cloud, shell, deployed)
+            .await
+            .with_context(|| format!("partly applied; the plan was:\n{text}"))?;
     } else {
-        say("this is a plan, and nothing was changed; to make the changes, add --apply");
+        shell.say("this is a plan, and nothing was changed; to make the changes, add --apply");
     }
     Ok(text)
 }
@@ -99,7 +101,11 @@ pub async fn run(arguments: Arguments, deployed: &Stack, json: bool) -> Result<S
 /// Reads VPCs and the peerings of their scopes. Records the scopes that cannot be read.
 ///
 /// It verifies no seal: a peering with an ownership tag is not imported, whichever principal wrote the tag.
-async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>, deployment: &Deployment) -> ObservedState {
+async fn observe(
+    cloud: &dyn AccountsCloud,
+    vpcs: BTreeMap<Scope, BTreeSet<VpcId>>,
+    deployment: &Deployment,
+) -> ObservedState {
     let seals = Seals::new(deployment.clone(), SealKeys::default());
     let read = |(scope, ids): (Scope, BTreeSet<VpcId>)| async move {
         let (vpcs, peerings) = futures::join!(cloud.vpcs_by_id(&scope, &ids), cloud.peerings(&scope));
@@ -120,13 +126,13 @@ async fn observe(cloud: &AwsCloud, vpcs: BTreeMap<Scope, BTreeSet<VpcId>>, deplo
     observed
 }
 
-async fn policies(deployed: &Stack) -> Result<BTreeMap<MeshName, Policy>> {
+async fn policies(deployed: &Deployed) -> Result<BTreeMap<MeshName, Policy>> {
     let stored = deployed.store.meshes().await?.into_iter();
     Ok(stored.filter_map(|(mesh, record)| Some((mesh, record.policy()?))).collect())
 }
 
 /// Registers accounts, declares meshes and tags VPCs, in this order: the mesh of a tagged VPC exists and is paused.
-async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()> {
+async fn make(import: &Import, cloud: &dyn AccountsCloud, shell: &Shell<'_>, deployed: &Deployed) -> Result<()> {
     let mut accounts: BTreeMap<&AccountId, BTreeSet<Region>> = BTreeMap::new();
     for Scope { account, region } in &import.register {
         accounts.entry(account).or_default().insert(region.clone());
@@ -138,7 +144,7 @@ async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()>
     }
     for (mesh, policy) in &import.meshes {
         deployed.store.declare(mesh, policy).await?;
-        say(&format!("{mesh}: declared, paused"));
+        shell.say(&format!("{mesh}: declared, paused"));
     }
     let mut untagged = Vec::new();
     for (vpc, tags) in &import.tags {
@@ -153,6 +159,6 @@ async fn make(import: &Import, cloud: &AwsCloud, deployed: &Stack) -> Result<()>
     if !untagged.is_empty() {
         bail!("{} of {} VPCs are not tagged:\n  {}", untagged.len(), import.tags.len(), untagged.join("\n  "));
     }
-    say("`peerd status MESH` shows the pending changes; `peerd mesh resume MESH` applies them");
+    shell.say("`peerd status MESH` shows the pending changes; `peerd mesh resume MESH` applies them");
     Ok(())
 }

@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 use peerd_core::{Map, MeshName};
 use peerd_engine::observe::Snapshot;
 
+use crate::input;
 use crate::plan::{Backend, Source};
-use crate::{input, progress, say};
+use crate::shell::Shell;
 
 /// The arguments of `peerd map`.
 #[derive(Args)]
@@ -74,17 +75,17 @@ impl Format {
 }
 
 /// `peerd map`.
-pub async fn run(arguments: Arguments, stack: Option<&str>, json: bool) -> Result<String> {
+pub async fn run(arguments: Arguments, shell: &Shell<'_>) -> Result<String> {
     let Arguments { meshes, source, from, format, out } = arguments;
-    let asked = if json { Some(Format::Json) } else { format.or_else(|| out.as_deref().and_then(Format::of)) };
+    let asked = if shell.json { Some(Format::Json) } else { format.or_else(|| out.as_deref().and_then(Format::of)) };
     let map = match from {
         Some(file) => read(&file)?,
-        None => observe(meshes, source, stack).await?,
+        None => observe(meshes, source, shell).await?,
     };
     let text = asked.unwrap_or(Format::Html).draw(&map)?;
     let Some(out) = out else { return Ok(text) };
     std::fs::write(&out, text).with_context(|| format!("{} not written", out.display()))?;
-    say(&format!("{}: {}", out.display(), svg::title(&map)));
+    shell.say(&format!("{}: {}", out.display(), svg::title(&map)));
     Ok(String::new())
 }
 
@@ -95,17 +96,17 @@ fn read(file: &Path) -> Result<Map> {
     })
 }
 
-async fn observe(meshes: Vec<MeshName>, source: Source, stack: Option<&str>) -> Result<Map> {
-    let site = Backend::open(source, stack).await?;
+async fn observe(meshes: Vec<MeshName>, source: Source, shell: &Shell<'_>) -> Result<Map> {
+    let site = Backend::open(source, shell).await?;
     let observer = site.observer();
     let scopes = observer.scopes().await?;
     let mut map = Map::default();
     let meshes = crate::plan::chosen(&observer, (!meshes.is_empty()).then_some(meshes)).await?;
-    progress::count("reading meshes", meshes.len());
+    shell.terminal.stage("reading meshes", meshes.len());
     for mesh in meshes {
         let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
         map.add(&desired, &observed, site.operator());
-        progress::step();
+        shell.terminal.step();
     }
     Ok(map)
 }

@@ -2,26 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use peerd_aws::{
-    AwsCloud, Caller, CallerClient, OrganizationsApi, Sessions, Stack, SystemClock, configuration, seal_keys,
-};
 use peerd_core::operator::DEFAULT_STACK;
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
 use peerd_core::{SealKeys, Seals};
 use peerd_engine::memory_store::MemoryStore;
 use peerd_engine::{
-    Bus, Clock, Engine, InfraError, Message, Notification, Observer, OrganizationsClient, Queue, Settings, Store,
-    role_name,
+    Bus, Caller, Engine, InfraError, Message, Notification, Observer, Queue, Settings, Store, role_name,
 };
 
 use super::config::{self, Config};
 use super::saved::Origin;
-use crate::{input, say, warn, warnings};
+use crate::shell::{Accounts, AccountsCloud, Deployed, Shell};
+use crate::{input, warnings};
 use sha2::{Digest, Sha256};
 
 /// The file that is read by default.
@@ -72,7 +70,8 @@ impl Source {
 }
 
 /// The ports of the engine, on this machine.
-pub struct Backend {
+pub struct Backend<'a> {
+    shell: Shell<'a>,
     /// What defines the meshes and accounts, as the user knows it.
     source_name: String,
     /// The same, as a saved plan recognizes it.
@@ -81,46 +80,44 @@ pub struct Backend {
     arguments: String,
     caller: Caller,
     settings: Settings,
-    /// EC2, in every account.
-    pub cloud: AwsCloud,
-    organizations: OrganizationsApi,
-    store: Box<dyn Store>,
-    queue: Box<dyn Queue>,
-    bus: Box<dyn Bus>,
+    accounts: Accounts,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    bus: Arc<dyn Bus>,
     worker: String,
 }
 
-impl Backend {
+impl<'a> Backend<'a> {
     /// Opens the source that the arguments name.
     ///
     /// # Errors
     /// When neither a file nor a stack can be read, or the organizational units that the file names cannot be listed.
-    pub async fn open(source: Source, stack: Option<&str>) -> Result<Self> {
-        source.check(stack)?;
-        let file = source.file(stack);
+    pub async fn open(source: Source, shell: &Shell<'a>) -> Result<Self> {
+        source.check(shell.stack)?;
+        let file = source.file(shell.stack);
         let is_file = file.is_some();
         let site = match file {
-            Some(file) => Self::of_file(&file).await?,
-            None => Self::of_stack(stack, source.role).await?,
+            Some(file) => Self::of_file(&file, shell).await?,
+            None => Self::of_stack(source.role, shell).await?,
         };
         if !site.settings.units.is_empty() {
             site.engine().refresh_organization().await.context("the organizational units cannot be listed")?;
         }
-        say(&site.summary().await?);
+        shell.say(&site.summary().await?);
         if is_file {
             site.warn().await?;
         }
         Ok(site)
     }
 
-    async fn of_file(file: &Path) -> Result<Self> {
+    async fn of_file(file: &Path, shell: &Shell<'a>) -> Result<Self> {
         let text = input::read(file)?;
         let config = config::read(&text).with_context(|| format!("{} is not a valid peerd.toml", input::name(file)))?;
         let Config { deployment, accounts, units, regions, role, external_id, seal_key_file, meshes } = config;
         let keys = read_seal_keys(&file.parent().unwrap_or(Path::new("")).join(seal_key_file))?;
-        let caller = CallerClient::new(&configuration().await).identity().await?;
+        let caller = shell.aws.caller().await?;
         let role_arn = config::role_arn(&role, &caller.arn)?;
-        let sessions = Sessions::load(role_arn, external_id, config::SESSION.to_owned()).await;
+        let in_accounts = shell.aws.accounts(role_arn, external_id).await?;
         let settings = Settings {
             seals: Seals::new(deployment.clone(), keys),
             deployment,
@@ -131,27 +128,25 @@ impl Backend {
             role: role_name(&role).to_owned(),
             operator: Operator::File(input::name(file).into_owned()),
         };
-        let store = Box::new(MemoryStore::of(meshes));
+        let store = Arc::new(MemoryStore::of(meshes));
         let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let name = input::name(file).into_owned();
         let source = (name.clone(), format!("file with SHA-256 {digest}"), format!("--file {name}"));
-        Ok(Self::new(source, caller, settings, sessions, store, Box::new(Noop), Box::new(Noop)))
+        Ok(Self::new(source, caller, settings, in_accounts, (store, Arc::new(Noop), Arc::new(Noop)), shell))
     }
 
-    async fn of_stack(stack: Option<&str>, role: Option<String>) -> Result<Self> {
-        let stack = stack.unwrap_or(DEFAULT_STACK);
+    async fn of_stack(role: Option<String>, shell: &Shell<'a>) -> Result<Self> {
+        let stack = shell.stack.unwrap_or(DEFAULT_STACK);
         let Some(role) = role else {
             bail!(
                 "there is no {FILE} here; for the stack {stack}, name the role to assume in each account with --role"
             );
         };
-        let configuration = configuration().await;
-        let deployed = Stack::of_stack(&configuration, stack).await?;
-        let caller = CallerClient::new(&configuration).identity().await?;
-        let keys = seal_keys(&configuration, &deployed.seal_secret).await?;
-        let sessions =
-            Sessions::load(config::role_arn(&role, &deployed.stack_arn)?, None, config::SESSION.to_owned()).await;
-        let Stack { name, store, queue, bus, meshes, accounts, regions, stack, stack_arn, .. } = deployed;
+        let deployed = shell.deployed().await?;
+        let caller = shell.aws.caller().await?;
+        let keys = shell.aws.seal_keys(&deployed.seal_secret).await?;
+        let in_accounts = shell.aws.accounts(config::role_arn(&role, &deployed.stack_arn)?, None).await?;
+        let Deployed { name, store, queue, bus, meshes, accounts, regions, stack, stack_arn, .. } = deployed;
         let settings = Settings {
             seals: Seals::new(name.clone(), keys),
             deployment: name,
@@ -163,33 +158,25 @@ impl Backend {
             operator: Operator::Stack(stack.clone()),
         };
         let source = (format!("stack {stack}"), stack_arn, format!("--stack {stack} --role '{role}'"));
-        Ok(Self::new(source, caller, settings, sessions, Box::new(store), Box::new(queue), Box::new(bus)))
+        Ok(Self::new(source, caller, settings, in_accounts, (store, queue, bus), shell))
     }
 
     fn new(
         (source_name, source, arguments): (String, String, String),
         caller: Caller,
         settings: Settings,
-        sessions: Sessions,
-        store: Box<dyn Store>,
-        queue: Box<dyn Queue>,
-        bus: Box<dyn Bus>,
+        accounts: Accounts,
+        (store, queue, bus): (Arc<dyn Store>, Arc<dyn Queue>, Arc<dyn Bus>),
+        shell: &Shell<'a>,
     ) -> Self {
-        let organizations = OrganizationsApi::new(sessions.base());
-        let worker = format!("cli#{}@{}", std::process::id(), SystemClock.now());
-        Self {
-            source_name,
-            source,
-            arguments,
-            caller,
-            settings,
-            cloud: AwsCloud::new(sessions),
-            organizations,
-            store,
-            queue,
-            bus,
-            worker,
-        }
+        let worker = format!("cli#{}@{}", std::process::id(), shell.now());
+        let shell = *shell;
+        Self { shell, source_name, source, arguments, caller, settings, accounts, store, queue, bus, worker }
+    }
+
+    /// EC2, in every account.
+    pub fn cloud(&self) -> &dyn AccountsCloud {
+        &*self.accounts.cloud
     }
 
     /// Where the operator makes decisions, for remedies.
@@ -214,7 +201,7 @@ impl Backend {
             source,
             account: self.caller.account.clone(),
             declared,
-            created_at_ms: SystemClock.now(),
+            created_at_ms: self.shell.now(),
         })
     }
 
@@ -246,33 +233,32 @@ impl Backend {
 
     /// Warns about what a file names and no account or Region has.
     async fn warn(&self) -> Result<()> {
-        warn(warnings::of_regions(&self.settings.regions));
+        self.shell.warn(warnings::of_regions(&self.settings.regions));
         let scopes = self.observer().scopes().await?;
         let declared = self.observer().declared().await?;
         if declared.is_empty() {
-            warn([format!("{} declares no mesh: `[meshes.prod]` declares the mesh prod", self.source_name)]);
+            self.shell.warn([format!("{} declares no mesh: `[meshes.prod]` declares the mesh prod", self.source_name)]);
         }
         for (mesh, policy) in declared {
-            warn(warnings::of_policy(&mesh, &policy, &scopes));
+            self.shell.warn(warnings::of_policy(&mesh, &policy, &scopes));
         }
         Ok(())
     }
 
     /// An observer with these ports; it only reads.
     pub fn observer(&self) -> Observer<'_> {
-        Observer { cloud: &self.cloud, store: &*self.store, clock: &SystemClock, settings: &self.settings }
+        Observer { cloud: self.cloud(), store: &*self.store, clock: self.shell.timer, settings: &self.settings }
     }
 
     /// An engine with these ports.
     pub fn engine(&self) -> Engine<'_> {
-        let organizations: &dyn OrganizationsClient = &self.organizations;
         Engine {
-            cloud: &self.cloud,
-            organizations,
+            cloud: self.cloud(),
+            organizations: &*self.accounts.organizations,
             store: &*self.store,
             queue: &*self.queue,
             bus: &*self.bus,
-            clock: &SystemClock,
+            clock: self.shell.timer,
             settings: &self.settings,
             worker: &self.worker,
         }

@@ -75,9 +75,6 @@ pub fn read(text: &str) -> Result<Config> {
 /// The file with the keys of the seals, by default.
 const SEAL_KEY_FILE: &str = "peerd.key";
 
-/// The name of the program's sessions in CloudTrail's records of its calls.
-pub const SESSION: &str = "peerd-cli";
-
 /// The ARN of a role in each account, with `{account}` in the place of the account's id. `neighbor` is any ARN of the role's
 /// partition, such as that of the caller: credentials of one partition are not valid in another
 /// (<https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>).

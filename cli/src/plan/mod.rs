@@ -13,14 +13,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
-use peerd_aws::SystemClock;
 use peerd_core::{DeleteApproval, MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
-use peerd_engine::{Clock, Engine, Observer, Outcome, Run, Timestamp};
+use peerd_engine::{Engine, Observer, Outcome, Run, Timestamp};
 
-use crate::{Answer, consent, input, progress, say};
+use crate::shell::Shell;
+use crate::{Answer, consent, input};
 pub use backend::{Backend, Source};
-pub use config::{SESSION, role_arn};
+pub use config::role_arn;
 use saved::SavedPlan;
 use verdict::Verdict;
 
@@ -61,18 +61,18 @@ pub struct ApplyArguments {
 }
 
 /// `peerd plan`.
-pub async fn plan(arguments: PlanArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+pub async fn plan(arguments: PlanArguments, shell: &Shell<'_>) -> Result<Answer> {
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
-    let site = Backend::open(source, stack).await?;
+    let site = Backend::open(source, shell).await?;
     let only = (!meshes.is_empty()).then_some(meshes);
-    let previews = previews(&site.observer(), only).await?;
+    let previews = previews(&site.observer(), only, shell).await?;
     let (plan, verdict) =
         (SavedPlan::of(&previews, site.operator(), site.origin().await?), Verdict::of_plan(&previews));
     if let Some(out) = out {
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
-        say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
+        shell.say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
     }
-    let text = if json { plan.to_json()? } else { render::plans(&previews, site.operator()) };
+    let text = if shell.json { plan.to_json()? } else { render::plans(&previews, site.operator()) };
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })
 }
 
@@ -87,31 +87,31 @@ fn read_plan(file: &Path) -> Result<SavedPlan> {
 }
 
 /// `peerd apply`.
-pub async fn apply(arguments: ApplyArguments, stack: Option<&str>, json: bool) -> Result<Answer> {
+pub async fn apply(arguments: ApplyArguments, shell: &Shell<'_>) -> Result<Answer> {
     let ApplyArguments { plan, source, yes } = arguments;
     let kept = plan.as_deref().map(read_plan).transpose()?;
-    if source.is_implicit(stack) {
+    if source.is_implicit(shell.stack) {
         bail!(
             "`peerd apply` uses no file that it is not given: pass --file peerd.toml, or a deployment with --stack and --role"
         );
     }
-    let site = Backend::open(source, stack).await?;
+    let site = Backend::open(source, shell).await?;
     let engine = site.engine();
-    let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes)).await?;
+    let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes), shell).await?;
     let now = SavedPlan::of(&previews, site.operator(), site.origin().await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => consent::ask(&render::plans(&previews, site.operator()), "Apply these changes?")?,
+        None => consent::ask(&render::plans(&previews, site.operator()), "Apply these changes?", shell)?,
     }
     let due: Vec<&DryRun> =
         previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
-    progress::count("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
-    let runs = stream::iter(due).map(|preview| work(&engine, preview)).buffer_unordered(CONCURRENCY);
+    shell.terminal.stage("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
+    let runs = stream::iter(due).map(|preview| work(&engine, preview, shell)).buffer_unordered(CONCURRENCY);
     let mut runs: Vec<Run> = runs.try_collect().await?;
     runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
     let verdict = Verdict::of_runs(&previews, &runs);
-    let text = match json {
+    let text = match shell.json {
         true => render::runs_as_json(&runs, &verdict, site.operator()),
         false => render::runs(&runs, &verdict, site.operator()),
     };
@@ -130,33 +130,37 @@ pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Res
 }
 
 /// Computes the forecasts of the given meshes, or of all declared meshes.
-async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Result<Vec<DryRun>> {
+async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>, shell: &Shell<'_>) -> Result<Vec<DryRun>> {
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
-    progress::count("reading meshes", meshes.len());
-    let runs = stream::iter(meshes).map(|mesh| preview(observer, mesh, &scopes)).buffered(CONCURRENCY);
+    shell.terminal.stage("reading meshes", meshes.len());
+    let runs = stream::iter(meshes).map(|mesh| preview(observer, mesh, &scopes, shell)).buffered(CONCURRENCY);
     runs.try_collect().await
 }
 
-async fn preview(observer: &Observer<'_>, mesh: MeshName, scopes: &BTreeSet<Scope>) -> Result<DryRun> {
+async fn preview(
+    observer: &Observer<'_>,
+    mesh: MeshName,
+    scopes: &BTreeSet<Scope>,
+    shell: &Shell<'_>,
+) -> Result<DryRun> {
     let preview = observer.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
-    progress::step();
+    shell.terminal.step();
     preview
 }
 
 /// Reconciles a mesh until nothing is left to do, and returns everything that was done.
-async fn work(engine: &Engine<'_>, preview: &DryRun) -> Result<Run> {
+async fn work(engine: &Engine<'_>, preview: &DryRun, shell: &Shell<'_>) -> Result<Run> {
     let DryRun { mesh, read_scopes, .. } = preview;
     let mut applied = Vec::new();
     let mut pause = Duration::from_secs(1);
     for runs in 1.. {
-        let mut run =
-            engine.reconcile(mesh, read_scopes, DeleteApproval::WithinLimits, SystemClock.now() + RUN).await?;
+        let mut run = engine.reconcile(mesh, read_scopes, DeleteApproval::WithinLimits, shell.now() + RUN).await?;
         if run.outcome != Outcome::Unchanged {
-            engine.store.record_run(&run, SystemClock.now()).await?;
+            engine.store.record_run(&run, shell.now()).await?;
         }
         for action in &run.applied {
-            say(&format!("{mesh}: {action}"));
-            progress::step();
+            shell.say(&format!("{mesh}: {action}"));
+            shell.terminal.step();
         }
         let progress = !run.applied.is_empty();
         applied.append(&mut run.applied);
@@ -173,7 +177,7 @@ async fn work(engine: &Engine<'_>, preview: &DryRun) -> Result<Run> {
             return Ok(Run { applied, outcome, ..run });
         }
         pause = if progress { Duration::from_secs(1) } else { (pause * 2).min(MAX_PAUSE) };
-        tokio::time::sleep(pause).await;
+        shell.timer.sleep(pause).await;
     }
     bail!("{mesh}: not done")
 }

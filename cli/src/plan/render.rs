@@ -25,9 +25,10 @@ pub fn plans(previews: &[DryRun], operator: &Operator) -> String {
     let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.read_scopes.len()).sum();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
-        "Plan: {created} to create, {updated} to update, {deleted} to delete. {reads} reads and {} writes, \
+        "Plan: {created} to create, {updated} to update, {deleted} to delete. {} and {}, \
          at least {seconds} s at EC2's API rate limits\n",
-        due.len(),
+        counted(reads, "read"),
+        counted(due.len(), "write"),
     );
     text + &Verdict::of_plan(previews).lines()
 }

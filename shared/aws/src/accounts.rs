@@ -12,12 +12,11 @@ use crate::errors;
 use crate::table::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
-    /// Registers an account in some Regions, and clears the record that it was removed. Returns false, and changes
-    /// nothing, if the account is blocked.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn add_account(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<bool, InfraError> {
+    pub(crate) async fn register_account(
+        &self,
+        account: &AccountId,
+        regions: &BTreeSet<Region>,
+    ) -> Result<bool, InfraError> {
         self.update_unblocked(account, regions, |update| {
             update
                 .update_expression("SET added = :true ADD regions :regions REMOVE removed")
@@ -54,11 +53,7 @@ impl DynamoStore {
         }
     }
 
-    /// Blocks an account, or ends the block.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn set_blocked(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {
+    pub(crate) async fn record_block(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {
         let (set, remove) = ("SET blocked = :true REMOVE asked", "REMOVE blocked");
         self.update_flag(account, if blocked { set } else { remove }, blocked).await
     }
@@ -76,11 +71,11 @@ impl DynamoStore {
         .await
     }
 
-    /// Removes some Regions from the registration of an account.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn unregister(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<(), InfraError> {
+    pub(crate) async fn remove_regions(
+        &self,
+        account: &AccountId,
+        regions: &BTreeSet<Region>,
+    ) -> Result<(), InfraError> {
         let regions = AttributeValue::Ss(regions.iter().map(ToString::to_string).collect());
         self.update(ACCOUNTS, account.as_str(), "account", |update| {
             update.update_expression("DELETE regions :regions").expression_attribute_values(":regions", regions)
@@ -88,11 +83,7 @@ impl DynamoStore {
         .await
     }
 
-    /// Records that an account was permanently removed, with all its resources.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn mark_removed(&self, account: &AccountId) -> Result<(), InfraError> {
+    pub(crate) async fn record_removal(&self, account: &AccountId) -> Result<(), InfraError> {
         self.update_flag(account, "SET removed = :true REMOVE regions, added", true).await
     }
 }

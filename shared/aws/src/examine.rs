@@ -4,24 +4,15 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use futures::{StreamExt, join, stream};
-use peerd_core::{Check, Deployment, Scope};
+use peerd_core::{Check, Deployment, Examined, Scope};
 use peerd_engine::error::chain;
-use peerd_engine::{CloudError, CloudRead, ErrorKind};
-use serde::{Deserialize, Serialize};
+use peerd_engine::{CloudError, CloudRead, ErrorKind, Examine};
 
 use crate::cloud::AwsCloud;
 use crate::trials::{Ground, Trial};
 use crate::{rules, trails};
-
-/// The checks of one scope.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Examined {
-    /// The scope.
-    pub scope: Scope,
-    /// The results of the checks.
-    pub checks: Vec<Check>,
-}
 
 /// The number of scopes that are checked concurrently.
 const CONCURRENCY: usize = 32;
@@ -32,10 +23,18 @@ const SPOKE: &str = "deploy the template of the role there: spoke.yaml, with the
 const PERMIT: &str = "update the stack of the role there, spoke.yaml or operator.yaml; if that does not help, look for a permissions boundary or a \
                       service control policy";
 
+#[async_trait]
+impl Examine for AwsCloud {
+    async fn examine_all(&self, scopes: BTreeSet<Scope>, deployment: &Deployment, bus: Option<&str>) -> Vec<Examined> {
+        let examine = |scope: Scope| async move { self.examine(&scope, deployment, bus).await };
+        stream::iter(scopes).map(examine).buffered(CONCURRENCY).collect().await
+    }
+}
+
 impl AwsCloud {
     /// Checks a scope. `bus` is the ARN of the hub's bus, to which the scope must forward its events; none without a
     /// hub, which needs no events.
-    pub async fn examine(&self, scope: &Scope, deployment: &Deployment, bus: Option<&str>) -> Examined {
+    async fn examine(&self, scope: &Scope, deployment: &Deployment, bus: Option<&str>) -> Examined {
         let vpcs = match self.vpcs(scope).await {
             Ok(vpcs) => vpcs,
             Err(error) => return Examined { scope: scope.clone(), checks: vec![self.closed(scope, &error).await] },
@@ -53,17 +52,6 @@ impl AwsCloud {
             checks.extend(rules);
         }
         Examined { scope: scope.clone(), checks }
-    }
-
-    /// Checks all scopes concurrently.
-    pub async fn examine_all(
-        &self,
-        scopes: BTreeSet<Scope>,
-        deployment: &Deployment,
-        bus: Option<&str>,
-    ) -> Vec<Examined> {
-        let examine = |scope: Scope| async move { self.examine(&scope, deployment, bus).await };
-        stream::iter(scopes).map(examine).buffered(CONCURRENCY).collect().await
     }
 
     /// Reports why a scope cannot be read.

@@ -1,18 +1,16 @@
 //! A Lambda function of one queue: creates the clients once, and passes every batch to the engine.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use peerd_core::MeshName;
+use peerd_core::{Examined, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
-use peerd_engine::{Clock, Delivery, Engine, Timestamp};
+use peerd_engine::{Clock, Delivery, Engine, Examine, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AwsCloud, DynamoStore, Environment, EventBridgeBus, Examined, OrganizationsApi, Sessions, SqsQueue, secrets,
-    telemetry,
+    AwsCloud, DynamoStore, Environment, EventBridgeBus, OrganizationsApi, Sessions, SqsQueue, secrets, telemetry,
 };
 
 /// The time before the timeout that is reserved for calls in progress and for follow-up messages, in milliseconds.
@@ -24,16 +22,6 @@ const FUNCTION: &str = "AWS_LAMBDA_FUNCTION_NAME";
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 /// The longest name of a session.
 const MAX_SESSION_NAME: usize = 64;
-
-/// The system clock.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::try_from(since.as_millis()).unwrap_or(Timestamp::MAX)
-    }
-}
 
 /// Runs the function until Lambda ends it.
 ///
@@ -78,7 +66,7 @@ pub async fn serve() -> Result<(), Error> {
 #[serde(untagged)]
 enum Call {
     /// A request to check every scope, from `peerd doctor`.
-    Examine { examine: Examine },
+    Examine { examine: ExaminedFor },
     /// A request to compute what would follow from a decision, from the command that makes it.
     Foresee { foresee: Decision },
     /// A batch of messages of the function's queue.
@@ -87,7 +75,7 @@ enum Call {
 
 /// The parameters of the checks.
 #[derive(Deserialize)]
-struct Examine {
+struct ExaminedFor {
     /// The ARN of the hub's bus.
     bus: String,
 }
@@ -127,7 +115,7 @@ fn session_name(function: &str, log_stream: &str) -> String {
 async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>) -> Result<Answer, Error> {
     let deadline = event.context.deadline.saturating_sub(MARGIN_MS);
     Ok(match event.payload {
-        Call::Examine { examine: Examine { bus } } => {
+        Call::Examine { examine: ExaminedFor { bus } } => {
             let (deployment, scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
             Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
         }

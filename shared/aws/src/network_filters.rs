@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use aws_sdk_ec2::types::{self, NetworkAclEntry, RuleAction};
 use peerd_core::cidr::{self, IpNet};
 use peerd_core::{
-    GroupRule, GroupRulePeer, GroupRules, NetworkAcl, NetworkAclRule, NetworkInterface, PrefixListId, Scope, Subnet,
-    Traffic, Vpc, VpcId, VpcRef,
+    GroupRule, GroupRulePeer, GroupRules, InterfaceAddress, NetworkAcl, NetworkAclRule, NetworkInterface, PrefixListId,
+    Scope, Subnet, Traffic, Vpc, VpcRef,
 };
-use peerd_engine::{CloudError, CloudRead};
+use peerd_engine::{CloudError, CloudRead, NetworkRead};
 
 use crate::cloud::{AwsCloud, filter, malformed};
 use crate::convert::{Malformed, required};
@@ -17,46 +18,54 @@ use crate::errors;
 use crate::ingress;
 use crate::rate_limiter::Bucket;
 
-/// A network interface of a VPC with one of its addresses.
-#[derive(Debug, Clone)]
-pub struct InterfaceAddress {
-    /// The VPC of the network interface.
-    pub vpc: VpcId,
-    /// The address: the one that was searched, or else its primary private address.
-    pub address: IpAddr,
-    /// The network interface.
-    pub interface: NetworkInterface,
-}
-
-impl AwsCloud {
-    /// Reads all VPCs of a scope's own account, or those with a value of the tag `Name`.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn vpcs_named(&self, scope: &Scope, name: Option<&str>) -> Result<Vec<Vpc>, CloudError> {
+#[async_trait]
+impl NetworkRead for AwsCloud {
+    async fn vpcs_named(&self, scope: &Scope, name: Option<&str>) -> Result<Vec<Vpc>, CloudError> {
         let by_name = name.map(|name| filter("tag:Name", [name])).into_iter().collect();
         self.filtered_vpcs(scope, by_name).await
     }
 
-    /// Reads the network interfaces of a VPC that have an address.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn interfaces_with(&self, vpc: &VpcRef, address: IpAddr) -> Result<Vec<InterfaceAddress>, CloudError> {
+    async fn interfaces_with(&self, vpc: &VpcRef, address: IpAddr) -> Result<Vec<InterfaceAddress>, CloudError> {
         let name = if address.is_ipv4() { "addresses.private-ip-address" } else { "ipv6-addresses.ipv6-address" };
         let filters = vec![filter("vpc-id", [vpc.id.as_str()]), filter(name, [address.to_string().as_str()])];
         self.interfaces(&vpc.scope, filters, Some(address)).await
     }
 
-    /// Reads a network interface by its id.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn interface(&self, scope: &Scope, id: &str) -> Result<Option<InterfaceAddress>, CloudError> {
+    async fn interface(&self, scope: &Scope, id: &str) -> Result<Option<InterfaceAddress>, CloudError> {
         let found = self.interfaces(scope, vec![filter("network-interface-id", [id])], None).await?;
         Ok(found.into_iter().next())
     }
 
+    async fn subnets(&self, vpc: &VpcRef) -> Result<Vec<Subnet>, CloudError> {
+        let call = format!("DescribeSubnets of {vpc}");
+        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSubnets")).await;
+        let request = ec2.describe_subnets().filters(filter("vpc-id", [vpc.id.as_str()]));
+        let subnets = request.into_paginator().items().send().try_collect().await;
+        let subnets = subnets.map_err(|error| errors::cloud(&call, error))?;
+        subnets.iter().map(|one| subnet(one).map_err(|error| malformed(&call, error))).collect()
+    }
+
+    async fn acls(&self, vpc: &VpcRef) -> Result<Vec<NetworkAcl>, CloudError> {
+        let call = format!("DescribeNetworkAcls of {vpc}");
+        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeNetworkAcls")).await;
+        let request = ec2.describe_network_acls().filters(filter("vpc-id", [vpc.id.as_str()]));
+        let acls = request.into_paginator().items().send().try_collect().await;
+        let acls: Vec<types::NetworkAcl> = acls.map_err(|error| errors::cloud(&call, error))?;
+        acls.iter().map(|one| acl(one).map_err(|error| malformed(&call, error))).collect()
+    }
+
+    async fn group_rules(&self, vpc: &VpcRef) -> Result<Vec<GroupRules>, CloudError> {
+        let call = format!("DescribeSecurityGroups of {vpc}");
+        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSecurityGroups")).await;
+        let request = ec2.describe_security_groups().filters(filter("vpc-id", [vpc.id.as_str()]));
+        let groups = request.into_paginator().items().send().try_collect().await;
+        let groups: Vec<types::SecurityGroup> = groups.map_err(|error| errors::cloud(&call, error))?;
+        let lists = self.lists_of(&vpc.scope, &groups).await;
+        groups.iter().map(|one| group(one, &lists).map_err(|error| malformed(&call, error))).collect()
+    }
+}
+
+impl AwsCloud {
     async fn interfaces(
         &self,
         scope: &Scope,
@@ -69,47 +78,6 @@ impl AwsCloud {
         let interfaces = request.into_paginator().items().send().try_collect().await;
         let interfaces = interfaces.map_err(|error| errors::cloud(&call, error))?;
         interfaces.iter().map(|one| interface(one, address).map_err(|error| malformed(&call, error))).collect()
-    }
-
-    /// Reads the subnets of a VPC.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn subnets(&self, vpc: &VpcRef) -> Result<Vec<Subnet>, CloudError> {
-        let call = format!("DescribeSubnets of {vpc}");
-        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSubnets")).await;
-        let request = ec2.describe_subnets().filters(filter("vpc-id", [vpc.id.as_str()]));
-        let subnets = request.into_paginator().items().send().try_collect().await;
-        let subnets = subnets.map_err(|error| errors::cloud(&call, error))?;
-        subnets.iter().map(|one| subnet(one).map_err(|error| malformed(&call, error))).collect()
-    }
-
-    /// Reads the network ACLs of a VPC.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn acls(&self, vpc: &VpcRef) -> Result<Vec<NetworkAcl>, CloudError> {
-        let call = format!("DescribeNetworkAcls of {vpc}");
-        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeNetworkAcls")).await;
-        let request = ec2.describe_network_acls().filters(filter("vpc-id", [vpc.id.as_str()]));
-        let acls = request.into_paginator().items().send().try_collect().await;
-        let acls: Vec<types::NetworkAcl> = acls.map_err(|error| errors::cloud(&call, error))?;
-        acls.iter().map(|one| acl(one).map_err(|error| malformed(&call, error))).collect()
-    }
-
-    /// Reads the security groups of a VPC with their rules. A rule for a prefix list becomes one for each of its CIDR
-    /// blocks.
-    ///
-    /// # Errors
-    /// AWS's error, or a malformed response.
-    pub async fn group_rules(&self, vpc: &VpcRef) -> Result<Vec<GroupRules>, CloudError> {
-        let call = format!("DescribeSecurityGroups of {vpc}");
-        let ec2 = self.ec2(&vpc.scope, Bucket::Read("DescribeSecurityGroups")).await;
-        let request = ec2.describe_security_groups().filters(filter("vpc-id", [vpc.id.as_str()]));
-        let groups = request.into_paginator().items().send().try_collect().await;
-        let groups: Vec<types::SecurityGroup> = groups.map_err(|error| errors::cloud(&call, error))?;
-        let lists = self.lists_of(&vpc.scope, &groups).await;
-        groups.iter().map(|one| group(one, &lists).map_err(|error| malformed(&call, error))).collect()
     }
 
     /// Reads the CIDR blocks of the prefix lists that rules name, without the lists that cannot be read.

@@ -10,11 +10,7 @@ use serde_dynamo::Deserializer;
 use crate::table::{DynamoStore, Item, MESHES, read as read_item};
 
 impl DynamoStore {
-    /// Declares a mesh, or replaces its policy.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn declare(&self, mesh: &MeshName, policy: &Policy) -> Result<(), InfraError> {
+    pub(crate) async fn put_policy(&self, mesh: &MeshName, policy: &Policy) -> Result<(), InfraError> {
         let unwritable = |error| InfraError { context: format!("policy of {mesh} not written"), source: Some(error) };
         let value: AttributeValue =
             serde_dynamo::to_attribute_value(policy).map_err(|error| unwritable(Box::new(error)))?;
@@ -24,12 +20,7 @@ impl DynamoStore {
         self.update(MESHES, mesh.as_str(), "mesh", set).await
     }
 
-    /// Removes the policy of a mesh. Its members stay in the index, and existing peerings and routes stay. If the deployment's
-    /// parameters declare the mesh, it has the default policy again.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn undeclare(&self, mesh: &MeshName) -> Result<(), InfraError> {
+    pub(crate) async fn remove_policy(&self, mesh: &MeshName) -> Result<(), InfraError> {
         self.set(mesh, "SET default_policy = :true REMOVE policy").await
     }
 

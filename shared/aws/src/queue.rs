@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
-use peerd_engine::{InfraError, Message, Queue};
+use peerd_engine::{InfraError, Message, Queue, RedriveQueue};
 
 use crate::errors;
 
@@ -26,7 +26,7 @@ impl SqsQueue {
 /// The queue of a function and its dead-message queue.
 pub struct QueueWithDlq {
     /// The queue's name: vpc-events, peering-events or drift-repair.
-    pub name: &'static str,
+    name: &'static str,
     sqs: aws_sdk_sqs::Client,
     queue: String,
     dead: String,
@@ -38,14 +38,6 @@ impl QueueWithDlq {
         Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
     }
 
-    /// Returns the numbers of waiting messages and of dead letters, as approximated by SQS.
-    ///
-    /// # Errors
-    /// When SQS fails.
-    pub async fn counts(&self) -> Result<(u64, u64), InfraError> {
-        Ok((self.count(&self.queue).await?, self.count(&self.dead).await?))
-    }
-
     async fn count(&self, url: &str) -> Result<u64, InfraError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let request = self.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());
@@ -54,13 +46,20 @@ impl QueueWithDlq {
         let count = answer.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
         count.ok_or_else(|| InfraError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
     }
+}
 
-    /// Moves up to ten dead letters back to the queue, and returns how many. Each is deleted only after it was sent, so
-    /// that none is lost; one may be delivered twice.
-    ///
-    /// # Errors
-    /// When SQS fails.
-    pub async fn redrive(&self) -> Result<usize, InfraError> {
+#[async_trait]
+impl RedriveQueue for QueueWithDlq {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn counts(&self) -> Result<(u64, u64), InfraError> {
+        Ok((self.count(&self.queue).await?, self.count(&self.dead).await?))
+    }
+
+    /// Moves up to ten dead letters. Each is deleted only after it was sent.
+    async fn redrive(&self) -> Result<usize, InfraError> {
         let failed = |call: &str| format!("{call} of the dead letters of {}", self.name);
         let request = self.sqs.receive_message().queue_url(&self.dead).max_number_of_messages(10).wait_time_seconds(1);
         let answer = request.send().await.map_err(|error| errors::port(failed("ReceiveMessage"), error))?;

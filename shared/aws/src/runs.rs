@@ -1,10 +1,9 @@
 //! The run history of a mesh, in the table.
 
-use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_dynamodb::types::AttributeValue;
-use peerd_core::{Cause, MeshName, RunChanges};
-use peerd_engine::{InfraError, Run, Timestamp};
-use serde::{Deserialize, Serialize};
+use peerd_core::{Cause, MeshName, RunChanges, rfc3339};
+use peerd_engine::{InfraError, PastRun, Run, Timestamp};
+use serde::Deserialize;
 
 use crate::errors;
 use crate::table::{DynamoStore, key, number, of_mesh, read, text, unreadable};
@@ -22,23 +21,23 @@ fn sort_key(at: Timestamp) -> String {
     format!("{PREFIX}{at:013}")
 }
 
-/// A run with an outcome other than `unchanged`, as the table stores it for 30 days.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PastRun {
-    /// When it ended, in UTC (RFC 3339).
-    #[serde(rename(deserialize = "sk"), deserialize_with = "time_of_key")]
-    pub at: String,
-    /// The outcome.
-    pub outcome: String,
-    /// The applied actions, one line each.
-    pub applied: Vec<String>,
-    /// The failed actions, one line each.
-    pub failed: Vec<String>,
-    /// The findings, one line each.
-    pub findings: Vec<String>,
-    /// The API calls that triggered it, as far as events reported them.
+/// A run for operators, as an item stores it for 30 days.
+#[derive(Deserialize)]
+struct KeptLines {
+    sk: String,
+    outcome: String,
+    applied: Vec<String>,
+    failed: Vec<String>,
+    findings: Vec<String>,
     #[serde(default)]
-    pub causes: Vec<Cause>,
+    causes: Vec<Cause>,
+}
+
+impl KeptLines {
+    fn run(self) -> PastRun {
+        let Self { sk, outcome, applied, failed, findings, causes } = self;
+        PastRun { at: rfc3339(time_of(&sk)), outcome, applied, failed, findings, causes }
+    }
 }
 
 /// The created and removed resources of a run, as an item stores them.
@@ -95,17 +94,12 @@ impl DynamoStore {
         while let Some(item) = items.next().await {
             let item = item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?;
             let Kept { sk, created, removed, causes } = read(&pk, item)?;
-            let at = sk.trim_start_matches(PREFIX).parse().unwrap_or_default();
-            changes.push(RunChanges { at, created, removed, causes });
+            changes.push(RunChanges { at: time_of(&sk), created, removed, causes });
         }
         Ok(changes)
     }
 
-    /// Returns the latest runs of a mesh, newest first.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, InfraError> {
+    pub(crate) async fn latest_runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, InfraError> {
         let pk = of_mesh(mesh);
         let request = self.dynamo.query().table_name(&self.table).scan_index_forward(false);
         let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :run)");
@@ -116,22 +110,16 @@ impl DynamoStore {
         while runs.len() < most
             && let Some(item) = items.next().await
         {
-            runs.push(read(&pk, item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?)?);
+            let item = item.map_err(|error| errors::port(format!("Query of the runs of {mesh}"), error))?;
+            runs.push(read::<KeptLines>(&pk, item)?.run());
         }
         Ok(runs)
     }
 }
 
-/// Parses the time in `run#<milliseconds since the Unix epoch>`. The result always has milliseconds, so that times sort
-/// as text.
-fn time_of_key<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let key = String::deserialize(from)?;
-    let milliseconds = key.strip_prefix("run#").and_then(|digits| digits.parse::<Timestamp>().ok());
-    let text = milliseconds.and_then(|ms| {
-        let seconds = DateTime::from_secs(i64::try_from(ms / 1000).ok()?).fmt(DateTimeFormat::DateTime).ok()?;
-        Some(format!("{}.{:03}Z", seconds.strip_suffix('Z')?, ms % 1000))
-    });
-    text.ok_or_else(|| serde::de::Error::custom(format!("`{key}` is not the time of a run")))
+/// The time in the sort key `run#<milliseconds since the Unix epoch>`.
+fn time_of(sort_key: &str) -> Timestamp {
+    sort_key.trim_start_matches(PREFIX).parse().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -141,16 +129,10 @@ mod tests {
     #[test]
     fn a_stored_run_has_the_time_of_its_sort_key() {
         let item = serde_json::json!({
-            "sk": "run#1795000000123", "pk": "mesh#prod", "expires": 1, "outcome": "applied",
+            "sk": sort_key(1_795_000_000_990), "pk": "mesh#prod", "expires": 1, "outcome": "applied",
             "applied": ["+ peering"], "failed": [], "findings": []
         });
-        let run: PastRun = serde_json::from_value(item.clone()).unwrap();
-        assert_eq!((run.at.as_str(), run.applied.len()), ("2026-11-18T11:06:40.123Z", 1));
-        let mut wrong = item;
-        wrong["sk"] = "run#1795000000990".into();
-        let run: PastRun = serde_json::from_value(wrong.clone()).unwrap();
-        assert_eq!(run.at, "2026-11-18T11:06:40.990Z", "trailing zeros are kept");
-        wrong["sk"] = "run#x".into();
-        assert!(serde_json::from_value::<PastRun>(wrong).unwrap_err().to_string().contains("`run#x` is not the time"));
+        let run = serde_json::from_value::<KeptLines>(item).unwrap().run();
+        assert_eq!((run.at.as_str(), run.applied.len()), ("2026-11-18T11:06:40.990Z", 1));
     }
 }

@@ -13,7 +13,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use peerd_core::{AccountId, Scope};
-use peerd_engine::InfraError;
+use peerd_engine::{Caller, InfraError};
 
 use crate::errors::{self, WrongAccount};
 
@@ -89,15 +89,6 @@ impl Sessions {
         let config = self.base.clone().into_builder().credentials_provider(provider).identity_cache(cache).build();
         lock(&self.accounts).entry(account.clone()).or_insert(config).clone()
     }
-}
-
-/// The principal whose credentials the process has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Its account.
-    pub account: AccountId,
-    /// Its ARN.
-    pub arn: String,
 }
 
 /// The client that tells whose credentials the process has.

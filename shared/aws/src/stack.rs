@@ -30,7 +30,7 @@ pub struct Stack {
     pub queue: SqsQueue,
     /// Every queue with its dead-letter queue.
     pub queues: Vec<QueueWithDlq>,
-    /// The hub, for `peerd doctor`.
+    /// Its stack and its function.
     pub hub: Hub,
     /// The meshes that its parameter `Meshes` declares.
     pub meshes: BTreeSet<MeshName>,
@@ -92,14 +92,22 @@ impl Stack {
         let stack_arn = answer.stacks().first().and_then(|stack| stack.stack_id()).unwrap_or(stack).to_owned();
         let arn = output("BusArn")?;
         let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
-        let function = output("DriftRepairFunctionName")?;
+        let name: Deployment = name.ok_or_else(|| foreign("parameter Deployment"))?;
         Ok(Self {
             stack: stack.to_owned(),
             stack_arn,
-            name: name.ok_or_else(|| foreign("parameter Deployment"))?,
+            hub: Hub {
+                config: config.clone(),
+                deployment: name.clone(),
+                stack: stack.to_owned(),
+                status: status.unwrap_or_default(),
+                bus: arn,
+                schedule,
+                function: output("DriftRepairFunctionName")?,
+            },
+            name,
             seal_secret: output("SealSecretArn")?,
             bus: EventBridgeBus::new(config, bus),
-            hub: Hub::new(config, stack, status.unwrap_or_default(), arn, schedule, function),
             meshes: list(&parameters, "Meshes"),
             accounts: list(&parameters, "Accounts"),
             regions: list(&parameters, "Regions"),

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Scope;
+
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,4 +43,13 @@ impl Check {
     pub fn warn(text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { result: CheckResult::Warn, text: text.into(), remedy: Some(remedy.into()) }
     }
+}
+
+/// The checks of one scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// The scope.
+    pub scope: Scope,
+    /// The results of the checks.
+    pub checks: Vec<Check>,
 }

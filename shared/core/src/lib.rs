@@ -50,7 +50,7 @@ pub mod time;
 pub mod widening;
 
 pub use action::{Action, Plan, RuleTagChange};
-pub use check::{Check, CheckResult};
+pub use check::{Check, CheckResult, Examined};
 pub use cidr::CidrSet;
 pub use contention::{Contention, ManagedResource};
 pub use desired::{Accounts, DeleteApproval, DesiredState, Member};
@@ -66,7 +66,7 @@ pub use ingress::{Ingress, IngressRule, SecurityGroup};
 pub use invariants::Invariant;
 pub use map::Map;
 pub use network_acl::{NetworkAcl, NetworkAclRule};
-pub use network_filters::{GroupRule, GroupRulePeer, GroupRules, NetworkFilters, Subnet};
+pub use network_filters::{GroupRule, GroupRulePeer, GroupRules, InterfaceAddress, NetworkFilters, Subnet};
 pub use observed::{
     DnsSupport, ObservedState, Peering, PeeringStatus, PeeringView, PlannerInputs, PrefixListRoute, Route, RouteTable,
     RouteTarget, RunEffects, Vpc,
@@ -83,4 +83,4 @@ pub use report::{InputRequest, Report, Wait};
 pub use run_history::{Cause, RunChanges, RunHistory};
 pub use seal::{SealKeyError, SealKeys, Seals};
 pub use tags::Tags;
-pub use time::Timestamp;
+pub use time::{Timestamp, rfc3339};

@@ -2,11 +2,12 @@
 //! only to explain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::cidr::{self, CidrSet, IpNet};
-use crate::ids::VpcRef;
+use crate::ids::{VpcId, VpcRef};
 use crate::network_acl::NetworkAcl;
-use crate::path_query::PathEnd;
+use crate::path_query::{NetworkInterface, PathEnd};
 use crate::permission::Traffic;
 
 /// The filters of some VPCs, or why they could not be read.
@@ -30,6 +31,17 @@ impl NetworkFilters {
         let subnets = self.subnets.get(&end.vpc)?.as_ref().ok()?;
         subnets.iter().find(|subnet| subnet.cidrs.covers(&host.cidr())).map(|subnet| subnet.id.as_str())
     }
+}
+
+/// A network interface of a VPC with one of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The VPC of the network interface.
+    pub vpc: VpcId,
+    /// The address: the one that was searched, or else its primary private address.
+    pub address: IpAddr,
+    /// The network interface.
+    pub interface: NetworkInterface,
 }
 
 /// A subnet.

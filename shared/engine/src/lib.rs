@@ -22,12 +22,14 @@ pub mod message;
 pub mod notification;
 pub mod observe;
 pub mod observer;
+pub mod operator_ports;
 pub mod organization;
 pub mod outcome;
 pub mod ports;
 pub mod reconcile;
 pub mod settings;
 pub mod sweep;
+pub mod system_clock;
 pub mod what_if;
 
 pub use dispatcher::Delivery;
@@ -37,6 +39,7 @@ pub use event_target::{EventTarget, ExpectedState};
 pub use message::{Message, Work};
 pub use notification::{MeshFindings, Notification, NotificationKind};
 pub use observer::{KnownAccounts, Observer};
+pub use operator_ports::{Caller, Examine, HubControl, NetworkRead, OperatorStore, PastRun, RedriveQueue};
 pub use outcome::{Outcome, Run};
 pub use peerd_core::Timestamp;
 pub use ports::{
@@ -44,3 +47,4 @@ pub use ports::{
     MeshRecord, OrganizationsClient, Queue, Registration, RunLog, Store,
 };
 pub use settings::{Settings, role_name};
+pub use system_clock::SystemClock;

@@ -2,16 +2,18 @@
 //!
 //! It lasts as long as its process: enough for a run from a laptop, which reads all tags again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, Invariant, Member, MeshName, Organization, Pair, PeeringId, Policy, RunChanges, Scope, Timestamp, VpcRef,
+    AccountId, Invariant, Member, MeshName, Organization, Pair, PeeringId, Policy, Region, RunChanges, Scope,
+    Timestamp, VpcRef,
 };
 
 use crate::error::InfraError;
 use crate::notification::MeshFindings;
+use crate::operator_ports::PastRun;
 use crate::outcome::Run;
 use crate::ports::{
     AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, MeshRecord, Registration, RunLog,
@@ -34,8 +36,8 @@ pub struct Tables {
     pub swept: Option<Timestamp>,
     /// The findings records.
     pub findings_record: BTreeMap<MeshName, MeshFindings>,
-    /// The recorded runs.
-    pub runs: Vec<Run>,
+    /// The recorded runs, each with the time when it ended.
+    pub runs: Vec<(Timestamp, Run)>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
     past: BTreeMap<MeshName, Vec<RunChanges>>,
 }
@@ -152,7 +154,48 @@ impl Tables {
     /// As [`Store::record_run`].
     pub fn record_run(&mut self, run: &Run, now: Timestamp) {
         self.past.entry(run.mesh.clone()).or_default().push(run.record_changes(now));
-        self.runs.push(run.clone());
+        self.runs.push((now, run.clone()));
+    }
+
+    /// As [`OperatorStore::past_runs`].
+    pub fn past_runs(&self, mesh: &MeshName, most: usize) -> Vec<PastRun> {
+        let runs = self.runs.iter().rev().filter(|(_, run)| run.mesh == *mesh).take(most);
+        runs.map(|(at, run)| PastRun::new(*at, run)).collect()
+    }
+
+    /// As [`OperatorStore::undeclare`].
+    pub fn undeclare(&mut self, mesh: &MeshName) {
+        self.meshes.insert(mesh.clone(), MeshRecord::Default);
+    }
+
+    /// As [`OperatorStore::add_account`].
+    pub fn add_account(&mut self, account: &AccountId, regions: &BTreeSet<Region>) -> bool {
+        let registration = self.accounts.entry(account.clone()).or_default();
+        if !registration.blocked {
+            registration.regions.extend(regions.iter().cloned());
+            (registration.added, registration.removed) = (true, false);
+        }
+        !registration.blocked
+    }
+
+    /// As [`OperatorStore::set_blocked`].
+    pub fn set_blocked(&mut self, account: &AccountId, blocked: bool) {
+        let registration = self.accounts.entry(account.clone()).or_default();
+        registration.blocked = blocked;
+        registration.asked &= !blocked;
+    }
+
+    /// As [`OperatorStore::unregister`].
+    pub fn unregister(&mut self, account: &AccountId, regions: &BTreeSet<Region>) {
+        let registration = self.accounts.entry(account.clone()).or_default();
+        registration.regions.retain(|region| !regions.contains(region));
+    }
+
+    /// As [`OperatorStore::mark_removed`].
+    pub fn mark_removed(&mut self, account: &AccountId) {
+        let registration = self.accounts.entry(account.clone()).or_default();
+        registration.regions.clear();
+        (registration.added, registration.removed) = (false, true);
     }
 
     /// As [`Store::past`].

@@ -1,37 +1,53 @@
-//! What a simulated deployment foresees of an operator's decision.
+//! What operators do with a simulated deployment while its workers run: commands, and forecasts of decisions.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
 
 use peerd_core::MeshName;
-use peerd_engine::Observer;
 use peerd_engine::what_if::{Consequences, Decision};
+use peerd_engine::{Observer, Settings, Timestamp};
 
 use crate::executor::{Turn, Worker};
 use crate::world::World;
 
 impl World {
-    /// Computes what would follow from a decision, while no worker runs.
+    /// Returns the settings of the deployment.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    /// Completes some work in virtual time. While it waits, the deployment runs.
     ///
     /// # Panics
-    /// When it cannot be computed.
-    #[expect(clippy::panic, reason = "a failed forecast fails the test")]
-    pub fn foresee(&mut self, decision: &Decision) -> BTreeMap<MeshName, Consequences> {
-        let (cloud, store, executor) = (self.cloud.clone(), self.store.clone(), self.executor.clone());
-        let (settings, decision) = (self.settings.clone(), decision.clone());
-        let mut worker = Worker::new(0, async move {
-            let (cloud, store, clock, settings) = (&*cloud, &*store, &*executor, &*settings);
-            Observer { cloud, store, clock, settings }.foresee(&decision).await
-        });
+    /// When it waits for something that does not happen.
+    #[expect(clippy::panic, reason = "work that hangs fails the test")]
+    pub fn complete<T>(&mut self, work: impl Future<Output = T> + 'static) -> T {
+        let mut worker = Worker::new(0, work);
         loop {
-            if let Some(next) = self.executor.next_wake().filter(|_| !worker.is_awake()) {
-                self.executor.advance(next);
+            if !worker.is_awake() && !self.step(Timestamp::MAX) {
+                panic!("the work waits for something that does not happen");
             }
             match worker.act(&self.executor) {
                 Turn::Waits => {}
-                Turn::Done(Ok(consequences)) => return consequences,
-                Turn::Done(Err(error)) => panic!("{error}"),
-                Turn::Died => panic!("the forecast crashed"),
+                Turn::Done(done) => return done,
+                Turn::Died => panic!("the work crashed"),
             }
         }
+    }
+
+    /// Computes what would follow from a decision.
+    ///
+    /// # Panics
+    /// When it cannot be computed.
+    #[expect(clippy::expect_used, reason = "a failed forecast fails the test")]
+    pub fn foresee(&mut self, decision: &Decision) -> BTreeMap<MeshName, Consequences> {
+        let (cloud, store, executor) = (self.cloud.clone(), self.store.clone(), self.executor.clone());
+        let (settings, decision) = (self.settings.clone(), decision.clone());
+        let foresee = async move {
+            let (cloud, store, clock, settings) = (&*cloud, &*store, &*executor, &*settings);
+            Observer { cloud, store, clock, settings }.foresee(&decision).await
+        };
+        self.complete(foresee).expect("the forecast is computed")
     }
 }

@@ -23,6 +23,7 @@ pub mod user_actions;
 pub mod world;
 
 pub use aws::{AwsBehavior, DAY, HOUR, MINUTE, SECOND, SimCloud};
+pub use executor::VirtualExecutor;
 pub use faults::{Fault, FaultProfile, FaultTiming};
 pub use store::MemoryStore;
 pub use test_binary::files_without_a_module;

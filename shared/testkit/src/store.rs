@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, FindingKind, Member, MeshName, Organization, PeeringId, Policy, RunChanges, Scope, VpcRef,
+    AccountId, FindingKind, Member, MeshName, Organization, PeeringId, Policy, Region, RunChanges, Scope, VpcRef,
 };
 use peerd_engine::memory_store::Tables;
 use peerd_engine::{
     AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, MembershipIndex, MeshFindings, MeshRecord,
-    Registration, Run, RunLog, Timestamp,
+    OperatorStore, PastRun, Registration, Run, RunLog, Timestamp,
 };
 
 use crate::transport::Transport;
@@ -48,15 +48,12 @@ impl MemoryStore {
 
     /// Blocks an account, or ends the block.
     pub fn set_blocked(&self, account: &AccountId, blocked: bool) {
-        self.tables().accounts.entry(account.clone()).or_default().blocked = blocked;
+        self.tables().set_blocked(account, blocked);
     }
 
     /// Registers an account in a Region, as an operator does.
     pub fn add_account(&self, Scope { account, region }: &Scope) {
-        let mut tables = self.tables();
-        let registration = tables.accounts.entry(account.clone()).or_default();
-        registration.regions.insert(region.clone());
-        (registration.added, registration.removed) = (true, false);
+        self.tables().add_account(account, &[region.clone()].into());
     }
 
     /// Returns the accounts that an operator removed for good.
@@ -116,7 +113,7 @@ impl MemoryStore {
 
     /// Returns the runs that were recorded since the previous call.
     pub fn take_runs(&self) -> Vec<Run> {
-        std::mem::take(&mut self.tables().runs)
+        std::mem::take(&mut self.tables().runs).into_iter().map(|(_, run)| run).collect()
     }
 
     async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Tables) -> T) -> Result<T, InfraError> {
@@ -221,5 +218,37 @@ impl FindingStore for MemoryStore {
         now: &MeshFindings,
     ) -> Result<bool, InfraError> {
         self.call("PutItem", |tables| tables.put_findings_record(mesh, before, now)).await
+    }
+}
+
+#[async_trait]
+impl OperatorStore for MemoryStore {
+    async fn declare(&self, mesh: &MeshName, policy: &Policy) -> Result<(), InfraError> {
+        let record = MeshRecord::Declared(policy.clone());
+        self.call("UpdateItem", |tables| drop(tables.meshes.insert(mesh.clone(), record))).await
+    }
+
+    async fn undeclare(&self, mesh: &MeshName) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.undeclare(mesh)).await
+    }
+
+    async fn add_account(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<bool, InfraError> {
+        self.call("UpdateItem", |tables| tables.add_account(account, regions)).await
+    }
+
+    async fn set_blocked(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.set_blocked(account, blocked)).await
+    }
+
+    async fn unregister(&self, account: &AccountId, regions: &BTreeSet<Region>) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.unregister(account, regions)).await
+    }
+
+    async fn mark_removed(&self, account: &AccountId) -> Result<(), InfraError> {
+        self.call("UpdateItem", |tables| tables.mark_removed(account)).await
+    }
+
+    async fn past_runs(&self, mesh: &MeshName, most: usize) -> Result<Vec<PastRun>, InfraError> {
+        self.call("Query", |tables| tables.past_runs(mesh, most)).await
     }
 }

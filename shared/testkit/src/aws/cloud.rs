@@ -46,7 +46,7 @@ impl SimCloud {
         error
     }
 
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         name: &'static str,
         scope: &Scope,

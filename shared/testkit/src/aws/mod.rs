@@ -9,6 +9,7 @@ mod cloud;
 mod dns;
 mod groups;
 mod history;
+mod network_filters;
 mod networks;
 mod organization;
 mod peerings;

@@ -1,0 +1,98 @@
+//! The terminal of the process: colors, questions, and the progress of a command on stderr, after the first second.
+
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use peerd_engine::SystemClock;
+
+use crate::color;
+use crate::shell::{Terminal, Timer};
+
+/// How long a command runs before its progress is shown.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(120);
+
+/// The terminal of the process.
+pub struct Console {
+    bar: ProgressBar,
+}
+
+impl Default for Console {
+    /// A terminal that shows the progress, beginning in a second. Nothing is shown if stderr is not a terminal.
+    fn default() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_message("calling AWS");
+        bar.set_style(style("{spinner} {elapsed} {msg}"));
+        let shown = bar.clone();
+        drop(tokio::spawn(async move {
+            tokio::time::sleep(SHOW_AFTER).await;
+            if !shown.is_finished() {
+                shown.set_draw_target(ProgressDrawTarget::stderr());
+                shown.enable_steady_tick(TICK);
+            }
+        }));
+        Self { bar }
+    }
+}
+
+impl Terminal for Console {
+    fn print(&self, text: &str, is_data: bool) -> Result<()> {
+        let written = self.bar.suspend(|| match is_data {
+            true => stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()),
+            false => color::to_stdout(text),
+        });
+        match written {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        self.bar.suspend(|| color::to_stderr(line));
+    }
+
+    fn ask(&self, text: &str, question: &str) -> Result<Option<String>> {
+        if !stdin().is_terminal() {
+            return Ok(None);
+        }
+        let mut answer = String::new();
+        self.bar
+            .suspend(|| {
+                color::to_stderr(text);
+                drop(write!(stderr(), "{question}"));
+                stdin().read_line(&mut answer)
+            })
+            .context("no answer")?;
+        Ok(Some(answer))
+    }
+
+    fn stage(&self, name: &'static str, steps: usize) {
+        self.bar.set_style(style("{spinner} {elapsed} {msg} {wide_bar} {pos}/{len}"));
+        self.bar.set_message(name);
+        self.bar.set_position(0);
+        self.bar.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
+    }
+
+    fn step(&self) {
+        self.bar.inc(1);
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[async_trait]
+impl Timer for SystemClock {
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}

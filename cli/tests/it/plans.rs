@@ -1,0 +1,100 @@
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use peerd_core::cidr;
+use peerd_testkit::account;
+use peerd_testkit::user_actions::table;
+
+use crate::simulated_aws::Site;
+
+const STACK: [&str; 4] = ["--stack", "peerd", "--role", "operator"];
+
+/// Two members whose routes a user has deleted, without an event.
+fn without_routes() -> Site {
+    let (mut site, _) = Site::with_pair();
+    site.world.events_lost = true;
+    for (of, to) in [("web", "10.2.0.0/16"), ("data", "10.1.0.0/16")] {
+        site.world.delete_route(&table(of), &cidr::parse(to).unwrap()).unwrap();
+    }
+    site
+}
+
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("peerd-{}-{name}", std::process::id()))
+}
+
+/// Runs a command on the deployment.
+fn run(site: &mut Site, words: &[&str]) -> String {
+    site.run_words(&[words, &STACK].concat())
+}
+
+#[test]
+fn what_is_pending_is_planned_and_applied() {
+    let mut site = without_routes();
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    run(&mut site, &["apply"]);
+    site.answers = Some(vec!["yes"]);
+    run(&mut site, &["apply"]);
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn a_saved_plan_is_applied_once() {
+    let mut site = without_routes();
+    let file = file("plan.json");
+    run(&mut site, &["plan", "--out", file.to_str().unwrap()]);
+    run(&mut site, &["apply", file.to_str().unwrap()]);
+    run(&mut site, &["apply", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    run(&mut site, &["apply", "prod"]);
+    assert_snapshot!(site.session.replace(file.to_str().unwrap(), "plan.json"));
+}
+
+#[test]
+fn what_could_not_be_read_is_not_planned_as_fine() {
+    let mut site = without_routes();
+    site.world.set_denied(&account(2), true);
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    run(&mut site, &["apply", "--yes"]);
+    run(&mut site, &["explain", "vpc-web", "vpc-data"]);
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn a_pause_holds_changes_back() {
+    let mut site = without_routes();
+    site.run("mesh pause prod");
+    site.world.rest();
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    run(&mut site, &["apply", "--yes"]);
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn a_file_alone_makes_a_mesh() {
+    let mut site = Site::new();
+    let key = file("key");
+    let config = file("peerd.toml");
+    std::fs::write(&key, "the-key-of-the-simulated-deployment").unwrap();
+    std::fs::write(
+        &config,
+        format!(
+            "accounts = [\"111111111111\", \"222222222222\"]\nregions = [\"us-east-1\"]\nrole = \"operator\"\nseal_key_file = \"{}\"\n\
+             \n[meshes.laptop]\n",
+            key.display()
+        ),
+    )
+    .unwrap();
+    site.world.events_lost = true;
+    let [web, data] = [(1, "web"), (2, "data")]
+        .map(|(n, name)| site.world.vpc(name, peerd_testkit::scope(n, 0), &format!("10.{n}.0.0/16"), "laptop"));
+    let at = ["--file", config.to_str().unwrap()];
+    site.run_words(&[&["plan", "--detailed-exitcode"][..], &at].concat());
+    site.run_words(&[&["apply", "--yes"][..], &at].concat());
+    assert!(site.world.connected(&web, &data));
+    site.run_words(&[&["explain", "web", "10.2.0.7", "--port", "tcp/443"][..], &at].concat());
+    assert_snapshot!(site.session.replace(config.to_str().unwrap(), "peerd.toml"));
+    std::fs::remove_file(key).unwrap();
+    std::fs::remove_file(config).unwrap();
+}
