@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use peerd_core::{AccountId, Organization, Region};
+use peerd_core::{AccountId, Check, CheckResult, Examined, Finding, Organization, Region};
+use peerd_engine::error::chain;
 use peerd_engine::what_if::Decision;
 use peerd_engine::{KnownAccounts, Message, Registration, Work};
 use serde_json::json;
 
 use crate::consent::{Confirms, Consent};
+use crate::declarations::declarations;
 use crate::done::Done;
 use crate::shell::{Deployed, Shell};
 use crate::table::table;
@@ -58,6 +60,8 @@ struct Known {
     regions: BTreeSet<Region>,
     removed: bool,
     blocked: bool,
+    /// Whether the last run of a mesh could not read one of its Regions.
+    unreadable: bool,
 }
 
 /// Runs a command and returns its output.
@@ -65,7 +69,10 @@ pub async fn run(command: Command, shell: &Shell<'_>, deployed: &Deployed) -> Re
     let done = match command {
         Command::List => {
             let organization = deployed.store.organization().await?;
-            let known = known(deployed, deployed.store.accounts().await?, &organization);
+            let mut known = known(deployed, deployed.store.accounts().await?, &organization);
+            for account in unreadable(deployed).await? {
+                known.entry(account).and_modify(|of| of.unreadable = true);
+            }
             return Ok(if shell.json { list_as_json(&known, &organization) } else { list(&known, &organization) });
         }
         Command::Add { account, regions } => add(&account, regions.into_iter().collect(), shell, deployed).await,
@@ -84,6 +91,17 @@ pub async fn known_accounts(deployed: &Deployed) -> Result<KnownAccounts> {
     Ok(KnownAccounts::of(&deployed.accounts, &deployed.regions, &said, organization))
 }
 
+/// The accounts of which runs could not read a Region.
+async fn unreadable(deployed: &Deployed) -> Result<BTreeSet<AccountId>> {
+    let mut unreadable = BTreeSet::new();
+    for mesh in declarations(deployed).await?.into_keys() {
+        let record = deployed.store.findings_record(&mesh).await?.unwrap_or_default();
+        let scopes = record.findings.iter().filter_map(Finding::unreadable_scope);
+        unreadable.extend(scopes.map(|scope| scope.account.clone()));
+    }
+    Ok(unreadable)
+}
+
 async fn add(account: &AccountId, regions: BTreeSet<Region>, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
     shell.warn(warnings::of_regions(&regions));
     let regions = if regions.is_empty() { &deployed.regions } else { &regions };
@@ -92,7 +110,26 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, shell: &Shell<'_>, 
     }
     let sent = deployed.queue.send(&Message::new(0, Work::ScanAccount { account: account.clone() }), 0).await;
     sent.with_context(|| format!("{account}: registered, but scanned only by the next sweep"))?;
+    warn_if_unready(account, shell, deployed).await;
     Ok(Done::new(account, "registered; scan queued"))
+}
+
+/// Warns about the checks of `peerd doctor` that fail in the account: without a role there, nothing of it joins.
+async fn warn_if_unready(account: &AccountId, shell: &Shell<'_>, deployed: &Deployed) {
+    shell.terminal.stage("checking the account", 1);
+    match deployed.hub.examine_spokes(&[account.clone()].into()).await {
+        Ok(examined) => {
+            let of_scope = |Examined { scope, checks }: Examined| {
+                let failed = checks.into_iter().filter(|check| check.result == CheckResult::Fail);
+                failed.map(move |Check { text, remedy, .. }| match remedy {
+                    Some(remedy) => format!("{scope}: {text}\n  fix: {remedy}"),
+                    None => format!("{scope}: {text}"),
+                })
+            };
+            shell.warn(examined.into_iter().flat_map(of_scope));
+        }
+        Err(error) => shell.warn([format!("the roles in {account} could not be checked: {}", chain(&error))]),
+    }
 }
 
 async fn block(account: &AccountId, consent: &Consent, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
@@ -119,8 +156,12 @@ async fn remove(
     deployed: &Deployed,
 ) -> Result<Done> {
     let organization = deployed.store.organization().await?;
-    if !known(deployed, deployed.store.accounts().await?, &organization).contains_key(account) {
-        bail!("{account} is not known; `peerd account list` lists the known accounts");
+    match known(deployed, deployed.store.accounts().await?, &organization).get(account) {
+        None => bail!("{account} is not known; `peerd account list` lists the known accounts"),
+        Some(Known { removed: true, .. }) if regions.is_empty() => {
+            bail!("{account} is removed already; `peerd account add {account}` registers it again")
+        }
+        Some(_) => {}
     }
     let by_stack = regions.is_empty() || !regions.is_disjoint(&deployed.regions);
     if by_stack && organization.inactive(account).is_none() {
@@ -177,12 +218,12 @@ fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let lines = known.iter().map(|(account, Known { by, regions, removed, blocked })| {
+    let lines = known.iter().map(|(account, Known { by, regions, removed, blocked, unreadable })| {
         let unit = joined(organization.path(account).next());
         let state = match (*blocked, *removed) {
             (true, _) => "blocked",
             (false, true) => "removed",
-            (false, false) => organization.inactive(account).unwrap_or("-"),
+            (false, false) => organization.inactive(account).unwrap_or(if *unreadable { "unreadable" } else { "-" }),
         }
         .to_owned();
         [account.to_string(), joined(by), joined(regions), unit, state]
@@ -192,12 +233,12 @@ fn list(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> Stri
 
 /// Includes the whole path of units, the account's own first, because a policy may admit by any of them.
 fn list_as_json(known: &BTreeMap<AccountId, Known>, organization: &Organization) -> String {
-    let accounts = known.iter().map(|(account, Known { by, regions, removed, blocked })| {
+    let accounts = known.iter().map(|(account, Known { by, regions, removed, blocked, unreadable })| {
         let units: Vec<_> = organization.path(account).collect();
         let state = organization.inactive(account);
         json!({
             "account": account, "known_by": by, "regions": regions, "units": units, "state": state, "removed": removed,
-            "blocked": blocked
+            "blocked": blocked, "unreadable": unreadable
         })
     });
     format!("{}\n", json!({"accounts": accounts.collect::<Vec<_>>()}))
@@ -219,6 +260,7 @@ mod tests {
             regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
             removed: false,
             blocked: false,
+            unreadable: false,
         };
         let known = BTreeMap::from([
             ("111111111111".parse().unwrap(), of(&["stack", "registration"], &["us-east-1", "eu-west-1"])),

@@ -5,20 +5,24 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_core::{DeleteApproval, Finding, MeshName};
+use peerd_engine::what_if::Decision;
 use peerd_engine::{Message, Work};
 
+use crate::consent::{Confirms, Consent};
 use crate::done::Done;
-use crate::shell::Deployed;
+use crate::shell::{Deployed, Shell};
 
 /// The arguments of `peerd confirm`.
 #[derive(Args)]
 pub struct Confirm {
     /// Name of the mesh
     mesh: MeshName,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// `peerd confirm`: one run of the mesh deletes as many peerings as the last run wanted to delete, whatever the limits.
-pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<Done> {
+pub async fn confirm(Confirm { mesh, consent }: Confirm, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
     let record = deployed.store.findings_record(&mesh).await?.unwrap_or_default();
     let deletes = |finding: &Finding| match finding {
         Finding::DeleteLimit { deletes, .. } => Some((finding.message(), *deletes)),
@@ -27,11 +31,14 @@ pub async fn confirm(Confirm { mesh }: Confirm, deployed: &Deployed) -> Result<D
     let Some((blocked, deletes)) = record.findings.iter().find_map(deletes) else {
         bail!("no deletion of {mesh} waits for confirmation; `peerd status {mesh}` shows the open findings");
     };
+    let decision = Decision::Confirm { mesh: mesh.clone(), deletes };
+    consent.ask(&decision, Confirms::Deletes, "", shell, deployed).await?;
     let work = Work::Reconcile {
         mesh: mesh.clone(),
         scopes: BTreeSet::new(),
         everywhere: true,
         delete_approval: DeleteApproval::Confirmed { deletes },
+        requested_by: Some(shell.cause("confirm", &mesh).await?),
     };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;

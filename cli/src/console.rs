@@ -1,15 +1,18 @@
 //! The terminal of the process: colors, questions, and the progress of a command on stderr, after the first second.
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use peerd_engine::SystemClock;
+use terminal_size::Width;
 
 use crate::color;
 use crate::shell::{Terminal, Timer};
+use crate::wrap::wrap;
 
 /// How long a command runs before its progress is shown.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
@@ -41,7 +44,7 @@ impl Terminal for Console {
     fn print(&self, text: &str, is_data: bool) -> Result<()> {
         let written = self.bar.suspend(|| match is_data {
             true => stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()),
-            false => color::to_stdout(text),
+            false => color::to_stdout(&wrapped(text, stdout())),
         });
         match written {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -50,7 +53,7 @@ impl Terminal for Console {
     }
 
     fn say(&self, line: &str) {
-        self.bar.suspend(|| color::to_stderr(line));
+        self.bar.suspend(|| color::to_stderr(&wrapped(line, stderr())));
     }
 
     fn ask(&self, text: &str, question: &str) -> Result<Option<String>> {
@@ -60,7 +63,7 @@ impl Terminal for Console {
         let mut answer = String::new();
         self.bar
             .suspend(|| {
-                color::to_stderr(text);
+                color::to_stderr(&wrapped(text, stderr()));
                 drop(write!(stderr(), "{question}"));
                 stdin().read_line(&mut answer)
             })
@@ -83,6 +86,14 @@ impl Terminal for Console {
 impl Drop for Console {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// The text as a stream shows it: wrapped if the stream is a terminal.
+fn wrapped(text: &str, stream: impl AsFd) -> String {
+    match terminal_size::terminal_size_of(stream) {
+        Some((Width(width), _)) => wrap(text, width.into()),
+        None => text.to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `peerd doctor`: checks everything that peerd needs, with a remedy for each check that fails.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -60,7 +61,7 @@ async fn examine(source: Source, shell: &Shell<'_>, bus: Option<&str>) -> Result
 
 /// Lets the hub's function examine them, with its own role.
 async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined> {
-    match deployed.hub.examine_spokes().await {
+    match deployed.hub.examine_spokes(&BTreeSet::new()).await {
         Ok(examined) => {
             hub.push(Check::pass("the function drift-repair answers"));
             examined

@@ -1,5 +1,7 @@
 //! Errors that users see: each has its own message and the next step. The error of AWS follows as the cause.
 
+use peerd_core::aws_error::brief;
+
 /// An error that users see.
 pub struct Met {
     /// The error matches if the chain of causes contains one of these texts.
@@ -114,7 +116,7 @@ const MET: [Met; 15] = [
     Met {
         words: &["AccessDenied", "UnauthorizedOperation", "not authorized"],
         says: Some("your AWS identity lacks a permission"),
-        hint: "grant the permission that the cause names; docs/policies.md lists what each command needs",
+        hint: "grant the permission that the cause names (`--verbose` has AWS's own text); docs/policies.md lists what each command needs",
         code: WHO,
     },
     Met {
@@ -191,9 +193,10 @@ impl Shown {
     }
 }
 
-/// An error as text.
-pub fn render(error: &anyhow::Error) -> String {
+/// An error as text; `verbose` with AWS's own text.
+pub fn render(error: &anyhow::Error, verbose: bool) -> String {
     let Shown { error, hint, cause } = Shown::of(error);
+    let cause = cause.map(|cause| if verbose { cause } else { brief(&cause) });
     let line = |name: &str, text: Option<&str>| text.map(|text| format!("\n{name}: {text}")).unwrap_or_default();
     format!("error: {error}{}{}", line("hint", hint), line("cause", cause.as_deref()))
 }
@@ -274,7 +277,7 @@ mod tests {
             ("dispatch failure: io error: Connection refused", "is unreachable", "AWS_ENDPOINT_URL", 4),
         ] {
             let error = anyhow::Error::new(std::io::Error::other(chain));
-            let text = render(&error);
+            let text = render(&error, true);
             let lines: Vec<&str> = text.splitn(3, '\n').collect();
             assert!(lines[0].starts_with("error: ") && lines[0].contains(says), "{text}");
             assert!(lines[1].starts_with("hint: ") && lines[1].contains(hint), "{text}");
@@ -282,7 +285,7 @@ mod tests {
             assert_eq!(code(&error), exits, "{chain}");
         }
         let policy = "x.json is not a valid policy: policy field `topology`: unknown variant `ring`";
-        assert!(render(&anyhow!("{policy}\n")).starts_with(&format!("error: {policy}\nhint: ")));
+        assert!(render(&anyhow!("{policy}\n"), true).starts_with(&format!("error: {policy}\nhint: ")));
     }
 
     #[test]
@@ -293,7 +296,7 @@ mod tests {
         assert_eq!((&json["cause"], &json["exit_code"]), (&"AccessDenied: no".into(), &3.into()));
         let own = anyhow!("no mesh named `{}`; `peerd mesh list` lists the meshes", "timeout");
         assert_eq!(
-            (render(&own), code(&own)),
+            (render(&own, true), code(&own)),
             ("error: no mesh named `timeout`; `peerd mesh list` lists the meshes".to_owned(), 1)
         );
         let asked = anyhow!(
@@ -302,7 +305,7 @@ mod tests {
         assert_eq!(code(&asked), 1);
         let with_cause = anyhow::Error::new(std::io::Error::other("AccessDenied")).context("AssumeRole not declared");
         assert_eq!(code(&with_cause), 3);
-        assert!(render(&with_cause).contains("lacks a permission"), "the context is not the cause");
+        assert!(render(&with_cause, true).contains("lacks a permission"), "the context is not the cause");
         assert_eq!(code(&NotRead("vpc-1 was not found".to_owned()).into()), 5);
     }
 }

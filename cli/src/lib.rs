@@ -30,6 +30,7 @@ pub mod shell;
 mod status;
 mod table;
 mod warnings;
+mod wrap;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +46,9 @@ pub struct Cli {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Print AWS's own texts of errors too
+    #[arg(long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,13 +97,13 @@ enum Command {
 
 /// Runs a command, and returns its exit code.
 pub async fn run(cli: Cli, aws: &dyn Connect, terminal: &dyn Terminal, timer: &dyn Timer) -> u8 {
-    let (is_data, json) = (cli.is_data(), cli.json);
-    let shell = Shell { aws, terminal, timer, stack: cli.stack.as_deref(), json };
+    let (is_data, json, verbose) = (cli.is_data(), cli.json, cli.verbose);
+    let shell = Shell { aws, terminal, timer, stack: cli.stack.as_deref(), json, verbose };
     let answer = dispatch(cli.command, &shell).await;
     match answer.and_then(|Answer { text, code }| terminal.print(&text, is_data).map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
-            terminal.say(&if json { errors::as_json(&error) } else { errors::render(&error) });
+            terminal.say(&if json { errors::as_json(&error) } else { errors::render(&error, verbose) });
             errors::code(&error)
         }
     }

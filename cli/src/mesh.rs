@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use peerd_core::policy::Mode;
 use peerd_core::widening::widening;
-use peerd_core::{MeshName, PeeringId, Policy};
+use peerd_core::{DeleteApproval, MeshName, PeeringId, Policy};
 use peerd_engine::what_if::Decision;
 use peerd_engine::{Message, Work};
 
@@ -88,9 +88,22 @@ pub async fn set_adoption(handover: Handover, adopt: bool, shell: &Shell<'_>, de
         false => Decision::Release { mesh: mesh.clone(), peering: peering.clone() },
     };
     consent.ask(&decision, Confirms::Deletes, "", shell, deployed).await?;
-    let done = format!("{} {peering}", if adopt { "adopts" } else { "releases" });
-    policy.set_adoption(peering, adopt);
-    declare(deployed, &mesh, &policy, &done).await
+    let (call, does) = if adopt { ("adopt", "adopts") } else { ("release", "releases") };
+    let done = format!("{does} {peering}");
+    policy.set_adoption(peering.clone(), adopt);
+    for other in meshes_with(deployed, &peering).await? {
+        if other != mesh {
+            reconcile(shell, deployed, &other, call, &done).await?;
+        }
+    }
+    declare(shell, deployed, &mesh, &policy, (call, &done)).await
+}
+
+/// The meshes whose policies adopt or release a peering.
+async fn meshes_with(deployed: &Deployed, peering: &PeeringId) -> Result<Vec<MeshName>> {
+    let names = |policy: &Policy| policy.adopt.contains(peering) || policy.release.contains(peering);
+    let declared = declarations(deployed).await?.into_iter();
+    Ok(declared.filter(|(_, declaration)| declaration.policy().is_some_and(names)).map(|(mesh, _)| mesh).collect())
 }
 
 /// Runs a command and returns its output.
@@ -107,13 +120,13 @@ pub async fn run(command: Command, shell: &Shell<'_>, deployed: &Deployed) -> Re
         }
         Command::Pause { mesh } => {
             let policy = Policy { mode: Mode::Paused, ..policy_of(deployed, &mesh).await? };
-            declare(deployed, &mesh, &policy, "paused").await
+            declare(shell, deployed, &mesh, &policy, ("mesh pause", "paused")).await
         }
         Command::Resume { mesh, consent } => {
-            change_mode(shell, deployed, mesh, Mode::Active, "resumed", &consent).await
+            change_mode(shell, deployed, mesh, Mode::Active, ("mesh resume", "resumed"), &consent).await
         }
         Command::Drain { mesh, consent } => {
-            change_mode(shell, deployed, mesh, Mode::Draining, "draining", &consent).await
+            change_mode(shell, deployed, mesh, Mode::Draining, ("mesh drain", "draining"), &consent).await
         }
         Command::Undeclare { mesh, consent } => undeclare(shell, deployed, mesh, &consent).await,
     };
@@ -146,7 +159,7 @@ async fn replace(
         Some(current) => (Confirms::Everything, opens(&mesh, current, &policy)),
         None => (Confirms::Deletes, String::new()),
     };
-    declare_with_consent(shell, deployed, mesh, policy, &done, (confirms, &note), consent).await
+    declare_with_consent(shell, deployed, mesh, policy, ("mesh declare", &done), (confirms, &note), consent).await
 }
 
 /// What a policy lets in that the current one does not, also if no VPC uses it yet.
@@ -180,7 +193,7 @@ async fn change_mode(
     deployed: &Deployed,
     mesh: MeshName,
     mode: Mode,
-    done: &str,
+    done: (&str, &str),
     consent: &Consent,
 ) -> Result<Done> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
@@ -192,13 +205,13 @@ async fn declare_with_consent(
     deployed: &Deployed,
     mesh: MeshName,
     policy: Policy,
-    done: &str,
+    done: (&str, &str),
     (confirms, note): (Confirms, &str),
     consent: &Consent,
 ) -> Result<Done> {
     let decision = Decision::Declare { mesh: mesh.clone(), policy: Box::new(policy.clone()) };
     consent.ask(&decision, confirms, note, shell, deployed).await?;
-    declare(deployed, &mesh, &policy, done).await
+    declare(shell, deployed, &mesh, &policy, done).await
 }
 
 async fn undeclare(shell: &Shell<'_>, deployed: &Deployed, mesh: MeshName, consent: &Consent) -> Result<Done> {
@@ -217,7 +230,7 @@ async fn undeclare(shell: &Shell<'_>, deployed: &Deployed, mesh: MeshName, conse
     consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Everything, &note, shell, deployed).await?;
     deployed.store.undeclare(&mesh).await?;
     let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
-    reconcile(deployed, &mesh, done).await
+    reconcile(shell, deployed, &mesh, "mesh undeclare", done).await
 }
 
 async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
@@ -230,17 +243,32 @@ async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
     }
 }
 
-async fn declare(deployed: &Deployed, mesh: &MeshName, policy: &Policy, done: &str) -> Result<Done> {
-    deployed.store.declare(mesh, policy).await?;
-    reconcile(deployed, mesh, done).await
+/// Stores a policy, with the command and what it did. The default policy of a mesh of the stack needs no record.
+async fn declare(
+    shell: &Shell<'_>,
+    deployed: &Deployed,
+    mesh: &MeshName,
+    policy: &Policy,
+    (call, done): (&str, &str),
+) -> Result<Done> {
+    match deployed.meshes.contains(mesh) && *policy == Policy::default() {
+        true => deployed.store.undeclare(mesh).await?,
+        false => deployed.store.declare(mesh, policy).await?,
+    }
+    reconcile(shell, deployed, mesh, call, done).await
 }
 
-/// Requests an immediate reconcile of the mesh, and reports what was done.
-async fn reconcile(deployed: &Deployed, mesh: &MeshName, done: &str) -> Result<Done> {
-    // Everywhere: VPCs that requested the mesh before it was declared are not in the index.
-    let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
-    let sent = deployed.queue.send(&Message::new(0, work), 0).await;
-    sent.with_context(|| format!("{mesh}: {done}, but that takes effect only with the next sweep"))?;
+/// Requests an immediate reconcile of the mesh for a command, and reports what was done.
+async fn reconcile(shell: &Shell<'_>, deployed: &Deployed, mesh: &MeshName, call: &str, done: &str) -> Result<Done> {
+    let late = || format!("{mesh}: {done}, but that takes effect only with the next sweep");
+    let work = Work::Reconcile {
+        mesh: mesh.clone(),
+        scopes: BTreeSet::new(),
+        everywhere: true, // VPCs that requested the mesh before it was declared are not in the index
+        delete_approval: DeleteApproval::WithinLimits,
+        requested_by: Some(shell.cause(call, mesh).await.with_context(late)?),
+    };
+    deployed.queue.send(&Message::new(0, work), 0).await.with_context(late)?;
     Ok(Done::new(mesh, format!("{done}; it is being reconciled")))
 }
 

@@ -66,7 +66,7 @@ pub async fn run(command: Command, shell: &Shell<'_>) -> Result<Answer> {
         OfDeployment::History(what) => history::history(what, deployed, shell.json).await?,
         OfDeployment::Adopt(handover) => mesh::set_adoption(handover, true, shell, deployed).await?.answer(shell),
         OfDeployment::Import(arguments) => import::run(arguments, shell, deployed).await?,
-        OfDeployment::Confirm(what) => confirm::confirm(what, deployed).await?.answer(shell),
+        OfDeployment::Confirm(what) => confirm::confirm(what, shell, deployed).await?.answer(shell),
         OfDeployment::Redrive => redrive::redrive(deployed, shell.json).await?,
         OfDeployment::Release(handover) => mesh::set_adoption(handover, false, shell, deployed).await?.answer(shell),
     };

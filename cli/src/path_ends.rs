@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use futures::{StreamExt, stream};
+use peerd_core::aws_error::brief;
 use peerd_core::{Host, InterfaceAddress, PathEnd, Scope, Vpc, VpcId};
 use peerd_engine::CloudError;
 use peerd_engine::error::chain;
@@ -94,7 +95,7 @@ pub async fn find(cloud: &dyn AccountsCloud, scopes: &BTreeSet<Scope>, argument:
     for (answer, scope) in answers {
         match answer {
             Ok(ends) => found.extend(ends),
-            Err(error) => unread.push(format!("{scope}: {}", chain(&error))),
+            Err(error) => unread.push(format!("{scope}: {}", brief(&chain(&error)))),
         }
     }
     choose(argument, found, &unread)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use async_trait::async_trait;
 use peerd_core::operator::DEFAULT_STACK;
-use peerd_core::{AccountId, Deployment, MeshName, Region, SealKeys, Timestamp};
+use peerd_core::{AccountId, Cause, Deployment, MeshName, Region, SealKeys, Timestamp};
 use peerd_engine::{
     Bus, Caller, Clock, Cloud, Examine, HubControl, NetworkRead, OperatorStore, OrganizationsClient, Queue,
     RedriveQueue,
@@ -26,6 +26,8 @@ pub struct Shell<'a> {
     pub stack: Option<&'a str>,
     /// Whether the output is JSON.
     pub json: bool,
+    /// Whether AWS's own texts of errors are printed too.
+    pub verbose: bool,
 }
 
 impl Shell<'_> {
@@ -42,6 +44,14 @@ impl Shell<'_> {
     /// The current time.
     pub fn now(&self) -> Timestamp {
         self.timer.now()
+    }
+
+    /// The user's command, as the run history shows it.
+    ///
+    /// # Errors
+    /// When STS does not answer.
+    pub async fn cause(&self, call: &str, on: &impl std::fmt::Display) -> Result<Cause> {
+        Ok(Cause { call: call.to_owned(), on: on.to_string(), by: self.aws.caller().await?.arn })
     }
 
     /// The deployment that the command line names, or the default one.

@@ -16,6 +16,7 @@ use crate::Answer;
 use crate::account::known_accounts;
 use crate::declarations::{Declaration, declarations, word};
 use crate::errors::HELD_BACK;
+use crate::plan::aws_text;
 use crate::shell::{Deployed, Shell};
 use crate::table::table;
 
@@ -109,8 +110,9 @@ pub async fn status(Status { mesh, watch, wait }: Status, shell: &Shell<'_>, dep
         let is_waiting = known.iter().any(|of| of.is_waiting);
         let left = wait
             .and_then(|seconds| Duration::from_secs(seconds).checked_sub(Duration::from_millis(shell.now() - begun)));
-        let render =
-            |swept| if shell.json { as_json(&known, swept) } else { render_all(&known, mesh.is_some(), swept) };
+        let render = |swept| {
+            if shell.json { as_json(&known, swept) } else { render_all(&known, mesh.is_some(), swept, shell.verbose) }
+        };
         if watch {
             let without_age = render(None);
             if without_age != printed {
@@ -127,8 +129,8 @@ pub async fn status(Status { mesh, watch, wait }: Status, shell: &Shell<'_>, dep
 }
 
 /// All meshes in a table, or one in detail.
-fn render_all(known: &[Known], is_one: bool, swept: Option<u64>) -> String {
-    if is_one { known.iter().map(|of| details(of, swept)).collect() } else { overview(known, swept) }
+fn render_all(known: &[Known], is_one: bool, swept: Option<u64>, verbose: bool) -> String {
+    if is_one { known.iter().map(|of| details(of, swept, verbose)).collect() } else { overview(known, swept) }
 }
 
 /// Reads the meshes, those with the worst findings first.
@@ -210,15 +212,19 @@ fn of_all_active(pairs: &BTreeMap<String, usize>) -> String {
     format!("{active} of {}", pairs.values().sum::<usize>())
 }
 
-fn details(of: &Known, swept: Option<u64>) -> String {
+fn details(of: &Known, swept: Option<u64>, verbose: bool) -> String {
     let Known { mesh, declaration, members, findings, more, suppressed, pairs, last_change, is_waiting: _ } = of;
-    let mut text = format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by());
+    let mut text = match declaration {
+        Declaration::None => format!("{mesh}: not declared\n\n"),
+        _ => format!("{mesh}: {}, declared by {}\n\n", declaration.mode(), declaration.by()),
+    };
     text += &table(
-        ["VPC", "STATE", "ACCOUNT", "REGION", "CIDRS"],
+        ["VPC", "NAME", "STATE", "ACCOUNT", "REGION", "CIDRS"],
         members.iter().map(|(member, state)| {
             let scope = &member.vpc.scope;
             let (account, region) = (scope.account.to_string(), scope.region.to_string());
-            [member.vpc.id.to_string(), word(state), account, region, member.cidrs.to_string()]
+            let name = member.name().unwrap_or_else(|| "-".to_owned());
+            [member.vpc.id.to_string(), name, word(state), account, region, member.cidrs.to_string()]
         }),
     );
     let pairs: Vec<String> = pairs.iter().map(|(state, count)| format!("{count} {state}")).collect();
@@ -228,9 +234,10 @@ fn details(of: &Known, swept: Option<u64>) -> String {
     if findings.is_empty() {
         text.push_str("no open findings\n");
     }
-    for (Rendered { kind, subject, text: what, remedy, .. }, age) in findings {
+    for (Rendered { kind, subject, text: what, remedy, data, .. }, age) in findings {
         let age = age.map(|age| format!(", for {}", lasting(age))).unwrap_or_default();
         text += &format!("{kind}: {subject}{age}\n  {what}\n  fix: {remedy}\n");
+        text += &aws_text(data, verbose);
     }
     text.extend(
         more.iter().map(|(kind, count)| format!("and {count} more of kind {kind}; the functions' logs list all\n")),
@@ -256,7 +263,7 @@ fn as_json(known: &[Known], swept: Option<u64>) -> String {
         let members = members.iter().map(|(member, state)| {
             let (id, scope) = (&member.vpc.id, &member.vpc.scope);
             let (account, region) = (&scope.account, &scope.region);
-            json!({"vpc": id, "state": state, "account": account, "region": region, "cidrs": member.cidrs})
+            json!({"vpc": id, "name": member.name(), "state": state, "account": account, "region": region, "cidrs": member.cidrs})
         });
         let findings = findings.iter().map(|(Rendered { kind, severity, subject, text, remedy, data }, age)| {
             let age = age.map(|age| age / 1000);
@@ -287,7 +294,7 @@ mod tests {
 
     fn known() -> Known {
         let member = r#"{"vpc":{"scope":{"account":"111111111111","region":"us-east-1"},"id":"vpc-1"},
-            "cidrs":["10.1.0.0/16"],"meshes":["prod"]}"#;
+            "cidrs":["10.1.0.0/16"],"meshes":["prod"],"tags":{"Name":"web"}}"#;
         let finding = Finding::UnreadablePolicy { mesh: "prod".parse().unwrap(), error: "no JSON".to_owned() };
         Known {
             mesh: "prod".parse().unwrap(),
@@ -312,10 +319,10 @@ mod tests {
         );
         assert!(overview(&[], None).ends_with("no sweep yet\n"));
         assert_eq!(
-            details(&known(), Some(180_000)),
+            details(&known(), Some(180_000), false),
             "prod: active, declared by stack\n\n\
-             VPC    STATE   ACCOUNT       REGION     CIDRS\n\
-             vpc-1  joined  111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\
+             VPC    NAME  STATE   ACCOUNT       REGION     CIDRS\n\
+             vpc-1  web   joined  111111111111  us-east-1  10.1.0.0/16\n\npairs: 2 active, 1 overlapping\n\
              last change 2026-11-23T07:00:00.000Z, last sweep 3 minutes ago\n\n\
              blocked: prod, for 2 hours\n  no JSON\n  fix: to declare it again, run \
              `peerd mesh declare prod --policy prod.json --stack acme`; until then peerd changes nothing of it\n\

@@ -60,6 +60,7 @@ def test_a_new_account_of_the_organization_is_found_by_the_sweep_and_its_vpc_joi
         "state": None,
         "removed": False,
         "blocked": False,
+        "unreadable": False,
     }
 
 

@@ -32,7 +32,7 @@ def test_a_mass_delete_waits_until_it_is_confirmed_and_the_next_one_waits_again(
         )
     )
     assert len(world.view(three).live_peerings(one)) == 1
-    peerd.ok("confirm", mesh)
+    peerd.ok("confirm", mesh, "--yes")
     world.until_clean(three)
     world.until_idle()
     assert not checks.connection_problems(world.snapshot(one, two), one, two)
@@ -40,7 +40,8 @@ def test_a_mass_delete_waits_until_it_is_confirmed_and_the_next_one_waits_again(
     world.untag(two)
 
     world.until_status(two, f"waiting {mesh}", "removal needs confirmation")
-    world.eventually(lambda: [] if peerd.run("confirm", mesh).code == 0 else ["nothing to confirm yet"])
+    confirm = ("confirm", mesh, "--yes")
+    world.eventually(lambda: [] if peerd.run(*confirm).code == 0 else ["nothing to confirm yet"])
     world.until_clean(two)
 
 
@@ -69,7 +70,7 @@ def test_what_a_decision_deletes_is_shown_and_needs_consent(world: World, peerd:
     replaced = peerd.run("mesh", "declare", mesh, "--policy", "-", stdin=closed)
 
     for refused in (drained, replaced):
-        assert refused.code == 1 and f"{mesh}: deletes 1 peering, 2 routes\n  - route " in refused.err
+        assert refused.code == 1 and f"{mesh}: deletes 1 peering, 2 routes\n  - peering " in refused.err
         assert "nothing was changed: stdin is not a terminal; pass --yes" in refused.err
     world.until_idle()
     assert world.peering(one, two).live

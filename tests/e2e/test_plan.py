@@ -152,7 +152,7 @@ def test_with_a_stack_its_table_defines_the_meshes_and_a_pause_applies_to_the_pl
     eventless_world.until_idle()
     assert peerd.run("plan", mesh, *options, "--detailed-exitcode").code == 0
     plan = json.loads(peerd.ok("plan", mesh, *options, "--json"))
-    assert plan["meshes"][mesh] == {"paused": False, "steps": [], "findings": [], "waits": []}
+    assert plan["meshes"][mesh] == {"paused": False, "steps": [], "findings": [], "waits": [], "held": []}
 
 
 def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
@@ -174,7 +174,7 @@ def test_an_error_in_the_file_or_the_role_is_reported_with_a_remedy(
     unreadable = peerd.run("plan", "--file", file)
     assert unreadable.code == 5 and unreadable.out.startswith("solo: unknown: not everything could be read\n")
     assert "\nNot read: 6 of 6 scopes\n" in unreadable.out
-    denied = f"  {HUB}/{HOME}: the role no-such-role cannot be assumed (AccessDenied)"
+    denied = f"  {HUB}/{HOME}: the role no-such-role cannot be assumed (AccessDenied: sts:AssumeRole)"
     assert denied in unreadable.out.splitlines()
     applied = peerd.run("apply", "--file", file, "--yes")
     assert applied.code == 5 and denied in applied.out.splitlines()

@@ -21,6 +21,7 @@ use crate::shell::Shell;
 use crate::{Answer, consent, input};
 pub use backend::{Backend, Source};
 pub use config::role_arn;
+pub use render::aws_text;
 use saved::SavedPlan;
 use verdict::Verdict;
 
@@ -72,7 +73,7 @@ pub async fn plan(arguments: PlanArguments, shell: &Shell<'_>) -> Result<Answer>
         std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
         shell.say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
     }
-    let text = if shell.json { plan.to_json()? } else { render::plans(&previews, site.operator()) };
+    let text = if shell.json { plan.to_json()? } else { render::plans(&previews, site.operator(), shell.verbose) };
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })
 }
 
@@ -102,7 +103,7 @@ pub async fn apply(arguments: ApplyArguments, shell: &Shell<'_>) -> Result<Answe
     match kept {
         Some(kept) => kept.still_holds(&now)?,
         None if now.is_empty() || yes => {}
-        None => consent::ask(&render::plans(&previews, site.operator()), "Apply these changes?", shell)?,
+        None => consent::ask(&render::plans(&previews, site.operator(), shell.verbose), "Apply these changes?", shell)?,
     }
     let due: Vec<&DryRun> =
         previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
@@ -113,7 +114,7 @@ pub async fn apply(arguments: ApplyArguments, shell: &Shell<'_>) -> Result<Answe
     let verdict = Verdict::of_runs(&previews, &runs);
     let text = match shell.json {
         true => render::runs_as_json(&runs, &verdict, site.operator()),
-        false => render::runs(&runs, &verdict, site.operator()),
+        false => render::runs(&runs, &verdict, site.operator(), shell.verbose),
     };
     Ok(Answer { text, code: verdict.code(true) })
 }
@@ -129,12 +130,21 @@ pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Res
     Ok(only.map_or(declared, |only| only.into_iter().collect()))
 }
 
-/// Computes the forecasts of the given meshes, or of all declared meshes.
+/// Computes the forecasts of the given meshes, or of all declared meshes and of those whose peerings were left in place.
 async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>, shell: &Shell<'_>) -> Result<Vec<DryRun>> {
+    let is_all = only.is_none();
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
     shell.terminal.stage("reading meshes", meshes.len());
-    let runs = stream::iter(meshes).map(|mesh| preview(observer, mesh, &scopes, shell)).buffered(CONCURRENCY);
-    runs.try_collect().await
+    let preview = |mesh| preview(observer, mesh, &scopes, shell);
+    let mut previews: Vec<DryRun> = stream::iter(meshes).map(preview).buffered(CONCURRENCY).try_collect().await?;
+    let undeclared: BTreeSet<MeshName> = match is_all {
+        true => previews.iter().flat_map(|preview| preview.undeclared.clone()).collect(),
+        false => BTreeSet::new(),
+    };
+    for mesh in undeclared {
+        previews.push(preview(mesh).await?);
+    }
+    Ok(previews)
 }
 
 async fn preview(

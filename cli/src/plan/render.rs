@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Action, Rendered, api_rate_limits};
+use peerd_core::{Action, Finding, Rendered, VpcRef, api_rate_limits};
 use peerd_engine::Run;
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::observe::READS_PER_SCOPE;
@@ -13,10 +13,10 @@ use serde_json::json;
 use super::verdict::Verdict;
 
 /// The pending changes by mesh and pair, the findings, and the number of calls.
-pub fn plans(previews: &[DryRun], operator: &Operator) -> String {
+pub fn plans(previews: &[DryRun], operator: &Operator, verbose: bool) -> String {
     let mut text = String::new();
     for preview in previews {
-        text += &mesh(preview, operator);
+        text += &mesh(preview, operator, verbose);
         text.push('\n');
     }
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
@@ -45,11 +45,11 @@ fn count(actions: &[&Action]) -> [usize; 3] {
     ['+', '*', '-'].map(|sign| signs.iter().filter(|it| **it == Some(sign)).count())
 }
 
-fn mesh(preview: &DryRun, operator: &Operator) -> String {
-    let DryRun { mesh, forecast, paused, .. } = preview;
+fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
+    let DryRun { mesh, forecast, paused, names, .. } = preview;
     let mut groups: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
     for step in &forecast.steps {
-        let pair = step.pair.as_ref().map(ToString::to_string);
+        let pair = step.pair.as_ref().map(|pair| pair.ends().map(|vpc| with_name(vpc, names)).join(" - "));
         groups.entry(pair).or_default().push(step.action.to_string());
     }
     let verdict = Verdict::of_plan(std::slice::from_ref(preview));
@@ -71,17 +71,35 @@ fn mesh(preview: &DryRun, operator: &Operator) -> String {
     for finding in &forecast.report.findings {
         let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, operator);
         text += &format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n");
+        text += &aws_text(finding, verbose);
     }
     text.extend(forecast.report.waits.iter().map(|wait| format!("  {wait}\n")));
+    if !forecast.report.held.is_empty() {
+        text += "  held back until a confirmation\n";
+        text.extend(forecast.report.held.iter().map(|action| format!("    {action}\n")));
+    }
     text
 }
 
+/// A VPC with its name: `web vpc-1 (111111111111/us-east-1)`.
+fn with_name(vpc: &VpcRef, names: &BTreeMap<VpcRef, String>) -> String {
+    names.get(vpc).map_or_else(|| vpc.to_string(), |name| format!("{name} {vpc}"))
+}
+
+/// With `verbose`, AWS's own text of the error that a finding is about, as a line; else nothing.
+pub fn aws_text(finding: &Finding, verbose: bool) -> String {
+    let error = finding.aws_error().filter(|_| verbose);
+    error.map(|error| format!("    aws: {error}\n")).unwrap_or_default()
+}
+
 /// The outcomes of runs, with failed changes, open findings and waits.
-pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator) -> String {
+pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator, verbose: bool) -> String {
     let run = |run: &Run| {
         let mut text = format!("{}: {}, {}\n", run.mesh, run.outcome, counted(run.applied.len(), "change"));
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
-        text.extend(run.report.findings.iter().map(|finding| format!("  {}\n", Rendered::new(finding, operator))));
+        for finding in &run.report.findings {
+            text += &format!("  {}\n{}", Rendered::new(finding, operator), aws_text(finding, verbose));
+        }
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
         text
     };
@@ -105,8 +123,6 @@ pub fn runs_as_json(runs: &[Run], verdict: &Verdict, operator: &Operator) -> Str
 
 #[cfg(test)]
 mod tests {
-    use peerd_core::VpcRef;
-
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::Verdict;
 
 /// The version of the format. A version may get additional fields; no field changes its meaning.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// How long a saved plan may be applied, in milliseconds: a day.
 const MAX_AGE_MS: Timestamp = 24 * 60 * 60 * 1000;
 
@@ -50,6 +50,8 @@ struct Mesh {
     findings: Vec<Rendered>,
     /// What AWS or another run has not finished yet.
     waits: Vec<String>,
+    /// The deletes that wait for a confirmation.
+    held: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +76,7 @@ impl SavedPlan {
                 steps: preview.forecast.steps.iter().map(step).collect(),
                 findings: report.findings.iter().map(|finding| Rendered::new(finding, operator)).collect(),
                 waits: report.waits.iter().map(ToString::to_string).collect(),
+                held: report.held.iter().map(ToString::to_string).collect(),
             }
         };
         let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
@@ -174,7 +177,7 @@ mod tests {
 
     fn plan(actions: &[&str], paused: bool) -> SavedPlan {
         let steps = actions.iter().map(|action| Line { action: (*action).to_owned(), pair: None }).collect();
-        let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new() };
+        let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new(), held: Vec::new() };
         let (not_read, held_back) = Default::default();
         let meshes = [("prod".parse().unwrap(), mesh)].into();
         SavedPlan { version: FORMAT, origin: origin(), meshes, not_read, held_back }
@@ -236,7 +239,7 @@ mod tests {
     #[test]
     fn an_invalid_plan_file_is_rejected() {
         assert!(SavedPlan::read("{}").unwrap_err().to_string().contains("not a plan"));
-        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 3", "\"version\": 4");
-        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 4"));
+        let newer = plan(&[], false).to_json().unwrap().replace("\"version\": 4", "\"version\": 5");
+        assert!(SavedPlan::read(&newer).unwrap_err().to_string().contains("version 5"));
     }
 }

@@ -62,7 +62,7 @@ impl Verdict {
         verdict
     }
 
-    fn add_preview(&mut self, DryRun { mesh, forecast, paused, read_scopes }: &DryRun) {
+    fn add_preview(&mut self, DryRun { mesh, forecast, paused, read_scopes, names: _, undeclared: _ }: &DryRun) {
         self.scopes.extend(read_scopes.iter().cloned());
         self.add_findings(mesh, &forecast.report.findings);
         if *paused && !forecast.steps.is_empty() {
@@ -74,7 +74,7 @@ impl Verdict {
         for finding in findings {
             if finding.kind() == FindingKind::Unreadable {
                 self.unread_scopes.extend(finding.unreadable_scope().cloned());
-                self.not_read.insert(not_read(finding));
+                self.not_read.insert(format!("{}: {}", finding.subject(), finding.message()));
             } else if finding.holds_changes_back() {
                 self.held_back.insert(held_back(mesh, finding));
             }
@@ -107,25 +107,6 @@ impl Verdict {
     }
 }
 
-/// One line about what could not be read. The finding itself has AWS's own text.
-fn not_read(finding: &Finding) -> String {
-    match finding {
-        Finding::UnreadableScope { scope, role, error } => {
-            let cause = error.split_once(&format!("{scope}: ")).map_or(error.as_str(), |(_, cause)| cause);
-            let cause = match cause.split_once('(') {
-                Some((what, code)) => format!("{what}({})", code.split([':', ')']).next().unwrap_or_default()),
-                None => cause.to_owned(),
-            };
-            let named = format!("the role {role}");
-            match cause.contains("its role") {
-                true => format!("{scope}: {}", cause.replace("its role", &named)),
-                false => format!("{scope}: {cause}, with {named}"),
-            }
-        }
-        other => format!("{}: {}", other.subject(), other.message()),
-    }
-}
-
 fn held_back(mesh: &MeshName, finding: &Finding) -> String {
     match finding.subject() {
         subject if subject == mesh.as_str() => format!("{mesh}: {}", finding.message()),
@@ -143,7 +124,14 @@ mod tests {
         let report = Report { findings: findings.iter().cloned().collect(), ..Report::default() };
         let read_scopes = ["111111111111/us-east-1", "222222222222/us-east-1"].map(|it| it.parse().unwrap()).into();
         let forecast = PlannedRun { steps: Vec::new(), report };
-        DryRun { mesh: "prod".parse().unwrap(), forecast, paused: false, read_scopes }
+        DryRun {
+            mesh: "prod".parse().unwrap(),
+            forecast,
+            paused: false,
+            read_scopes,
+            names: [].into(),
+            undeclared: BTreeSet::new(),
+        }
     }
 
     fn unreadable(error: &str) -> Finding {

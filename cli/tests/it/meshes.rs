@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use insta::assert_snapshot;
-use peerd_testkit::{AwsBehavior, MINUTE, SimConfig, World, mesh};
+use peerd_testkit::{AwsBehavior, MINUTE, SimConfig, World, mesh, scope};
 
 use crate::simulated_aws::Site;
 
@@ -74,9 +74,7 @@ fn undeclaring_a_mesh_of_the_stack_asks_before_it_opens() {
 fn a_mass_delete_waits_for_a_confirmation() {
     let mut site = Site::new();
     let vpcs: Vec<_> = (0..8)
-        .map(|n| {
-            site.world.vpc(&format!("v{n}"), peerd_testkit::scope(1 + n % 3, 0), &format!("10.{n}.0.0/16"), "prod")
-        })
+        .map(|n| site.world.vpc(&format!("v{n}"), scope(1 + n % 3, 0), &format!("10.{n}.0.0/16"), "prod"))
         .collect();
     site.world.rest();
     site.run("confirm prod");
@@ -87,8 +85,37 @@ fn a_mass_delete_waits_for_a_confirmation() {
     site.run("status prod");
     site.run("plan prod --stack peerd --role operator --detailed-exitcode");
     site.run_and_rest("confirm prod");
+    site.answers = Some(vec!["yes"]);
+    site.run_and_rest("confirm prod");
     site.run("status prod");
     assert!(site.world.store.kept(&mesh("prod")).findings.is_empty());
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn who_decided_is_in_the_history_and_resuming_leaves_no_policy_behind() {
+    let (mut site, _) = Site::with_pair();
+    site.run_and_rest("mesh pause prod");
+    site.run("mesh list");
+    site.run_and_rest("mesh resume prod");
+    site.run("mesh list");
+    site.run_and_rest("mesh drain prod --yes");
+    site.run("history prod --runs 1");
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn policies_that_disagree_about_a_peering_are_a_finding_of_both_meshes() {
+    let mut site = Site::new();
+    for (n, name) in [(1, "web"), (2, "data")] {
+        site.world.vpc(name, scope(n, 0), &format!("10.{n}.0.0/16"), "prod+staging");
+    }
+    site.world.rest();
+    let peering = site.world.cloud.aws().peerings().next().unwrap().id.clone();
+    site.run_and_rest(&format!("adopt --mesh prod {peering} --yes"));
+    site.run_and_rest(&format!("release --mesh staging {peering} --yes"));
+    site.run("status prod");
+    site.run("status staging");
     assert_snapshot!(site.session);
 }
 

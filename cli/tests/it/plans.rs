@@ -58,6 +58,7 @@ fn what_could_not_be_read_is_not_planned_as_fine() {
     run(&mut site, &["plan", "--detailed-exitcode"]);
     run(&mut site, &["apply", "--yes"]);
     run(&mut site, &["explain", "vpc-web", "vpc-data"]);
+    run(&mut site, &["plan", "staging", "--verbose"]);
     assert_snapshot!(site.session);
 }
 
@@ -68,6 +69,31 @@ fn a_pause_holds_changes_back() {
     site.world.rest();
     run(&mut site, &["plan", "--detailed-exitcode"]);
     run(&mut site, &["apply", "--yes"]);
+    assert_snapshot!(site.session);
+}
+
+#[test]
+fn a_mesh_that_is_no_longer_declared_is_planned_once_for_what_stays() {
+    let (mut site, _) = Site::with_pair();
+    site.run("mesh declare lab");
+    for name in ["web", "data"] {
+        let vpc = site
+            .world
+            .cloud
+            .aws()
+            .vpcs()
+            .find(|vpc| vpc.vpc_ref.id.as_str() == format!("vpc-{name}"))
+            .unwrap()
+            .vpc_ref
+            .clone();
+        site.world.tag(&vpc, "lab").unwrap();
+    }
+    site.world.rest();
+    site.run_and_rest("mesh undeclare lab --yes");
+    site.session.clear();
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    site.run("status");
+    site.run("status lab");
     assert_snapshot!(site.session);
 }
 

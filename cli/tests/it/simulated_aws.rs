@@ -1,6 +1,6 @@
 //! A deployment in memory, as the commands reach it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use clap::Parser;
 use peerd_cli::Cli;
 use peerd_cli::shell::{Accounts, Connect, Deployed, Timer};
-use peerd_core::{Check, Examined, MeshName, SealKeys, Timestamp, VpcRef};
+use peerd_core::{AccountId, Check, Examined, MeshName, SealKeys, Timestamp, VpcRef};
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{Caller, Clock, Examine, HubControl, InfraError, Observer, RedriveQueue, Settings};
 use peerd_testkit::{MemoryStore, SimCloud, VirtualExecutor, World, account, scope};
@@ -46,7 +46,9 @@ impl Site {
 
     /// A VPC of an account that requests `prod`.
     pub fn member(&mut self, name: &str, account: u8) -> VpcRef {
-        self.world.vpc(name, scope(account, 0), &format!("10.{account}.0.0/16"), "prod")
+        let vpc = self.world.vpc(name, scope(account, 0), &format!("10.{account}.0.0/16"), "prod");
+        self.world.mark(&vpc, "Name", Some(&format!("{name} of {account}"))).unwrap();
+        vpc
     }
 
     /// Runs a command and returns its exit code, stdout and stderr.
@@ -170,8 +172,9 @@ impl HubControl for Hub {
         self.observer().foresee(decision).await.map_err(|error| InfraError::new(error.to_string()))
     }
 
-    async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError> {
-        let scopes = self.observer().scopes().await?;
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError> {
+        let mut scopes = self.observer().scopes().await?;
+        scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
         Ok(self.cloud.examine_all(scopes, &self.settings.deployment, Some(self.bus())).await)
     }
 

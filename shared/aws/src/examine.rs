@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use futures::{StreamExt, join, stream};
+use peerd_core::aws_error::brief;
 use peerd_core::{Check, Deployment, Examined, Scope};
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, CloudRead, ErrorKind, Examine};
@@ -63,9 +64,9 @@ impl AwsCloud {
                 "no action is needed; to use the Region, enable it and deploy spoke.yaml",
             ),
             false if error.kind.is_transient() => {
-                Check::fail(format!("unreachable: {}", chain(error)), "try again in a minute")
+                Check::fail(format!("unreachable: {}", brief(&chain(error))), "try again in a minute")
             }
-            false => Check::fail(format!("cannot be read: {}", chain(error)), SPOKE),
+            false => Check::fail(format!("cannot be read: {}", brief(&chain(error))), SPOKE),
         }
     }
 

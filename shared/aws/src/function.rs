@@ -1,10 +1,10 @@
 //! A Lambda function of one queue: creates the clients once, and passes every batch to the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use peerd_core::{Examined, MeshName};
+use peerd_core::{AccountId, Examined, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{Clock, Delivery, Engine, Examine, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,9 @@ enum Call {
 struct ExaminedFor {
     /// The ARN of the hub's bus.
     bus: String,
+    /// The accounts to check; all if there are none.
+    #[serde(default)]
+    accounts: BTreeSet<AccountId>,
 }
 
 /// The response of the function.
@@ -115,8 +118,9 @@ fn session_name(function: &str, log_stream: &str) -> String {
 async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>) -> Result<Answer, Error> {
     let deadline = event.context.deadline.saturating_sub(MARGIN_MS);
     Ok(match event.payload {
-        Call::Examine { examine: ExaminedFor { bus } } => {
-            let (deployment, scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
+        Call::Examine { examine: ExaminedFor { bus, accounts } } => {
+            let (deployment, mut scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
+            scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
             Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
         }
         Call::Foresee { foresee } => Answer::Foreseen(engine.observer().foresee(&foresee).await?),

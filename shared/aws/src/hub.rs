@@ -1,13 +1,13 @@
 //! The checks of the hub for `peerd doctor`, and the call of the function that checks the spokes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
-use peerd_core::{Check, Deployment, Examined, MeshName};
+use peerd_core::{AccountId, Check, Deployment, Examined, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{HubControl, InfraError};
 use serde::de::DeserializeOwned;
@@ -59,8 +59,8 @@ impl HubControl for Hub {
         self.invoke(&json!({"foresee": decision})).await
     }
 
-    async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError> {
-        self.invoke(&json!({"examine": {"bus": self.bus}})).await
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError> {
+        self.invoke(&json!({"examine": {"bus": self.bus, "accounts": accounts}})).await
     }
 
     async fn check_stack(&self) -> Vec<Check> {

@@ -37,6 +37,8 @@ pub enum ManagedResource {
     Route(RouteTableId, IpNet),
     /// A permission of a security group.
     Rule(SecurityGroupId, Permission),
+    /// The value of the tag `peerd:status` of a VPC; empty if it has none.
+    Status(VpcRef, String),
 }
 
 impl ManagedResource {
@@ -50,13 +52,13 @@ impl ManagedResource {
                 Some(Self::Route(table.clone(), *destination))
             }
             Action::AuthorizeIngress { group, permission, .. } => Some(Self::Rule(group.clone(), permission.clone())),
+            Action::SetStatus { vpc, line } => Some(Self::Status(vpc.clone(), line.clone().unwrap_or_default())),
             Action::AcceptPeering { .. }
             | Action::ReleasePeering { .. }
             | Action::RemoveRoute { .. }
             | Action::DeletePeering { .. }
             | Action::TagIngress { .. }
-            | Action::RevokeIngress { .. }
-            | Action::SetStatus { .. } => None,
+            | Action::RevokeIngress { .. } => None,
         }
     }
 
@@ -67,6 +69,14 @@ impl ManagedResource {
             Action::RemoveRoute { table, destination, .. } => Some(Self::Route(table.clone(), *destination)),
             Action::RevokeIngress { group, permission, .. } => Some(Self::Rule(group.clone(), permission.clone())),
             _ => None,
+        }
+    }
+
+    /// Whether a resource with this name takes the place of this one: another value of the same tag.
+    fn is_replaced_by(&self, name: &str) -> bool {
+        match self {
+            Self::Status(vpc, _) => name.starts_with(&status_of(vpc)) && name != self.to_string(),
+            _ => false,
         }
     }
 
@@ -82,6 +92,7 @@ impl ManagedResource {
                 let calls = ["RevokeSecurityGroupIngress", "ModifySecurityGroupRules"];
                 calls.contains(&&**call) && on == group.as_str()
             }
+            Self::Status(vpc, _) => ["CreateTags", "DeleteTags"].contains(&&**call) && on == vpc.id.as_str(),
         }
     }
 }
@@ -94,8 +105,13 @@ impl fmt::Display for ManagedResource {
             Self::Dns(peering, vpc) => write!(f, "dns of {vpc} over {peering}"),
             Self::Route(table, cidr) => write!(f, "route to {cidr} in {table}"),
             Self::Rule(group, permission) => write!(f, "{permission} into {group}"),
+            Self::Status(vpc, line) => write!(f, "{}{line}", status_of(vpc)),
         }
     }
+}
+
+fn status_of(vpc: &VpcRef) -> String {
+    format!("status of {vpc}: ")
 }
 
 /// A resource that peerd does not create again until its back-off ends.
@@ -116,7 +132,7 @@ impl RunHistory {
         let mut times: Vec<Timestamp> = Vec::new();
         let mut reverted_by = None;
         for RunChanges { at, created, removed, causes } in self.runs.iter().filter(|run| run.at + WINDOW > self.now) {
-            if removed.contains(&name) {
+            if removed.contains(&name) || created.iter().any(|other| resource.is_replaced_by(other)) {
                 times.clear();
             }
             if created.contains(&name) {
@@ -187,6 +203,22 @@ mod tests {
     fn removals_by_peerd_and_old_creations_are_no_contention() {
         assert_eq!(until(vec![put(0), put(1), put(2), taken(3), put(4)], 5), None);
         assert_eq!(until(vec![put(0), put(1), put(2), put(119)], 121), None, "two of them are out of the window");
+    }
+
+    #[test]
+    fn a_status_that_is_written_again_and_again_is_contended_and_one_that_changes_is_not() {
+        let vpc = VpcRef::new("111111111111/us-east-1".parse().unwrap(), "vpc-1".parse().unwrap());
+        let status = |line: &str| ManagedResource::Status(vpc.clone(), line.to_owned());
+        let written = |minute: u64, line: &str| RunChanges { created: vec![status(line).to_string()], ..put(minute) };
+        let contention = |runs: Vec<RunChanges>| {
+            RunHistory { now: 60 * MINUTE, runs }.contention(&status("joined prod")).map(|contention| contention.times)
+        };
+        let sweeps = [10, 25, 40, 55].map(|minute| written(minute, "joined prod"));
+        assert_eq!(contention(sweeps.to_vec()), None, "the back-off of 4 minutes has ended");
+        assert_eq!(contention([&sweeps[..], &[written(58, "joined prod")]].concat()), Some(5));
+        let flapping =
+            [10, 20, 30, 40, 50, 58].map(|n| written(n, if n % 20 == 0 { "waiting prod" } else { "joined prod" }));
+        assert_eq!(contention(flapping.to_vec()), None);
     }
 
     #[test]

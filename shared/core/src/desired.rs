@@ -10,8 +10,9 @@ use crate::cidr::CidrSet;
 use crate::ids::{AccountId, Deployment, MeshName, VpcRef};
 use crate::organization::Organization;
 use crate::policy::Policy;
+use crate::printable::printable;
 use crate::seal::Seals;
-use crate::tags::Tags;
+use crate::tags::{self, Tags};
 use crate::time::Timestamp;
 
 /// The index record of a VPC that has, or had, a mesh tag.
@@ -24,7 +25,7 @@ pub struct Member {
     /// Those of its IPv6 CIDR blocks that Amazon provided.
     #[serde(default, skip_serializing_if = "CidrSet::is_empty")]
     pub amazon_provided: CidrSet,
-    /// The tags that determine its role in its meshes: `peerd:role` and `peerd:cidrs`.
+    /// The tags that determine its role in its meshes, `peerd:role` and `peerd:cidrs`, and its name.
     #[serde(default)]
     pub tags: Tags,
     /// The meshes that its tag names, and those that it left and whose resources may still have to be removed.
@@ -50,6 +51,11 @@ impl Member {
     /// The meshes that it requested when it was last read.
     pub fn requested_meshes(&self) -> BTreeSet<MeshName> {
         &self.meshes - &self.left_meshes
+    }
+
+    /// The value of its tag `Name` when it was last read.
+    pub fn name(&self) -> Option<String> {
+        self.tags.get(tags::NAME).map(|name| printable(name))
     }
 
     /// When it began to request a mesh.

@@ -72,6 +72,8 @@ pub enum Finding {
     PrefixListRoute { table: RouteTableId, list: PrefixListId, cidr: IpNet, target: String },
     /// Another principal keeps reverting a change; peerd backs off until `retry_at_ms` (since the Unix epoch).
     Contention { resource: String, times: usize, principal: Option<String>, retry_at_ms: u64 },
+    /// Another principal keeps rewriting the status tag of a VPC; peerd backs off until `retry_at_ms` (since the Unix epoch).
+    StatusContention { vpc: VpcRef, times: usize, principal: Option<String>, retry_at_ms: u64 },
     /// An account that peerd does not know requests a peering with a member.
     UnknownRequester { peering: PeeringId, requester: VpcRef, accepter: VpcRef },
     /// A VPC of an account that peerd does not know requests a mesh.
@@ -237,6 +239,7 @@ impl Finding {
             | Self::ForeignRoute { .. }
             | Self::PrefixListRoute { .. }
             | Self::Contention { .. }
+            | Self::StatusContention { .. }
             | Self::OverriddenRoute { .. }
             | Self::PoliciesDisagree { .. } => FindingKind::Conflict,
             Self::UnknownRequester { .. } | Self::UnknownAccount { .. } => FindingKind::UnknownRequester,
@@ -288,6 +291,7 @@ impl Finding {
             | Self::NotAdmitted { vpc, .. }
             | Self::CidrNotAdmitted { vpc, .. }
             | Self::NotAHub { vpc, .. }
+            | Self::StatusContention { vpc, .. }
             | Self::DnsAttributesOff { vpc, .. } => vpc.to_string(),
             Self::UnreadablePrefixList { table, .. }
             | Self::ForeignRoute { table, .. }
@@ -328,6 +332,19 @@ impl Finding {
                 | Self::QuotaRefused { .. }
                 | Self::Paused { .. }
         )
+    }
+
+    /// AWS's own text of the error that the finding is about.
+    pub fn aws_error(&self) -> Option<&str> {
+        match self {
+            Self::UnreadableScope { error, .. }
+            | Self::InactiveAccount { error, .. }
+            | Self::DisabledRegion { error, .. }
+            | Self::UnreadableSecurityGroups { error, .. }
+            | Self::UnreadableDnsAttributes { error, .. }
+            | Self::UnreadablePrefixList { error, .. } => Some(error),
+            _ => None,
+        }
     }
 
     /// The scope that could not be read, if the finding is about one.

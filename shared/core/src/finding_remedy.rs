@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use crate::finding::{Expected, Finding, MissingRole};
+use crate::finding::{Disagreement, Expected, Finding, MissingRole};
 use crate::ids::{MeshName, Scope};
 use crate::operator::Operator;
 use crate::policy::Denial;
 use crate::quotas::Quota;
 use crate::tags;
+use crate::time::Timestamp;
 
 impl Finding {
     /// What to do, with commands that run as printed.
@@ -81,14 +82,16 @@ impl Finding {
             Self::PrefixListRoute { cidr, .. } => {
                 format!("remove {cidr} from that list, or the list's route from the table")
             }
-            Self::Contention { retry_at_ms, .. } => {
-                let minute = retry_at_ms.div_ceil(60_000);
-                let (hour, minute) = (minute / 60 % 24, minute % 60);
-                format!(
-                    "configure that tool to ignore it (docs/terraform.md), or exclude it from peerd: tag the route table \
-                     `peerd:routes=ignore`, or release the peering; peerd tries again at {hour:02}:{minute:02} UTC"
-                )
-            }
+            Self::Contention { retry_at_ms, .. } => format!(
+                "configure that tool to ignore it (docs/terraform.md), or exclude it from peerd: tag the route table \
+                 `peerd:routes=ignore`, or release the peering; peerd tries again at {}",
+                time_of_day(*retry_at_ms)
+            ),
+            Self::StatusContention { vpc, retry_at_ms, .. } => format!(
+                "let only one deployment scan {}; until then peerd leaves the tag as it is, and tries again at {}",
+                vpc.scope.account,
+                time_of_day(*retry_at_ms)
+            ),
             Self::UnknownAccount { account } => format!(
                 "to let its VPCs join, {}; to refuse it for good, {}",
                 operator.add(account),
@@ -148,7 +151,16 @@ impl Finding {
             Self::DnsAttributesOff { .. } => {
                 "enable both attributes of the VPC, or declare its meshes without `dns`".to_owned()
             }
-            Self::PoliciesDisagree { .. } => "make their policies agree".to_owned(),
+            Self::PoliciesDisagree { meshes, about, .. } => {
+                let agree = match about {
+                    Disagreement::Adoption { peering } => {
+                        format!("take {peering} out of `adopt` of the one or out of `release` of the other")
+                    }
+                    _ => "make their policies agree".to_owned(),
+                };
+                let edit = |mesh| format!("to change {mesh}, {}", operator.edit_policy(mesh));
+                format!("{agree}: {}", meshes.iter().map(edit).collect::<Vec<_>>().join("; "))
+            }
             Self::OverriddenRoute { .. } => {
                 "if these addresses belong behind that gateway, limit `admit.cidrs` of the mesh to the ranges of its VPCs"
                     .to_owned()
@@ -164,6 +176,12 @@ impl Finding {
             }
         }
     }
+}
+
+/// The time of day in UTC, rounded up to minutes.
+fn time_of_day(at_ms: Timestamp) -> String {
+    let minute = at_ms.div_ceil(60_000);
+    format!("{:02}:{:02} UTC", minute / 60 % 24, minute % 60)
 }
 
 /// The command that removes an ownership tag from a resource.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aws_error::brief;
 use crate::finding::{Disagreement, Expected, Finding, FindingKind, Limit, MissingRole, Severity};
+use crate::ids::Scope;
 use crate::operator::Operator;
 use crate::plural::counted;
 use crate::quotas::Quota;
@@ -63,17 +65,22 @@ impl Finding {
                 "this run would delete {deletes} of {live} peerings; more than {} and more than {} % need a confirmation",
                 limits.count, limits.percent
             ),
-            Self::UnreadablePolicy { error, .. } | Self::UnreadableScope { error, .. } => error.clone(),
+            Self::UnreadablePolicy { error, .. } => error.clone(),
+            Self::UnreadableScope { scope, role, error } => unreadable(scope, role, error),
             Self::InactiveAccount { scope, state, error } => {
-                format!("{} is {state} in its organization: {error}", scope.account)
+                format!("{} is {state} in its organization: {}", scope.account, brief(error))
             }
             Self::DisabledRegion { scope, error } => {
-                format!("{} is disabled in {}, which has members there: {error}", scope.region, scope.account)
+                format!("{} is disabled in {}, which has members there: {}", scope.region, scope.account, brief(error))
             }
-            Self::UnreadableSecurityGroups { error, .. } => format!("its security groups cannot be read: {error}"),
-            Self::UnreadableDnsAttributes { error, .. } => format!("its DNS attributes cannot be read: {error}"),
+            Self::UnreadableSecurityGroups { error, .. } => {
+                format!("its security groups cannot be read: {}", brief(error))
+            }
+            Self::UnreadableDnsAttributes { error, .. } => {
+                format!("its DNS attributes cannot be read: {}", brief(error))
+            }
             Self::UnreadablePrefixList { list, cidr, target, error, .. } => {
-                format!("whether {list} routes {cidr} to {target} cannot be read: {error}")
+                format!("whether {list} routes {cidr} to {target} cannot be read: {}", brief(error))
             }
             Self::UnprovenPeering { peering, .. } => {
                 format!("{peering} seems unwanted, but neither VPC's tags prove it")
@@ -116,6 +123,12 @@ impl Finding {
             Self::Contention { times, principal, .. } => {
                 let by = principal.as_deref().unwrap_or("an unknown principal (no CloudTrail event)");
                 format!("reverted {times} times within 2 hours, most recently by {by}")
+            }
+            Self::StatusContention { times, principal, .. } => {
+                let by = principal.as_deref().unwrap_or("another principal");
+                format!(
+                    "{by} changed its tag `peerd:status` {times} times within 2 hours: is it also in another deployment, or in a peerd.toml?"
+                )
             }
             Self::UnknownAccount { .. } => {
                 "a VPC of this account requests a mesh, and the account is not registered".to_owned()
@@ -186,8 +199,19 @@ impl Finding {
                 MissingRole::Hub => format!("it is hub-and-spoke, and none of its {members} members is a hub"),
                 MissingRole::Spoke => format!("it is hub-and-spoke, and all its {members} members are hubs"),
             },
-            Self::Paused { pending, .. } => format!("{} pending while it is paused", counted(*pending, "change")),
+            Self::Paused { pending, .. } => {
+                format!("{} pending while it is paused, and others may follow from them", counted(*pending, "change"))
+            }
         }
+    }
+}
+
+/// Why a scope cannot be read: the role that cannot be assumed there, or the call that failed.
+pub fn unreadable(scope: &Scope, role: &str, error: &str) -> String {
+    let short = brief(error);
+    match short.split_once(&format!("{scope}: its role ")) {
+        Some((_, cause)) => format!("the role {role} {cause}"),
+        None => format!("{short}, with the role {role}"),
     }
 }
 

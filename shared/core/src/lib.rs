@@ -9,6 +9,7 @@ pub mod action;
 pub mod admission;
 pub mod admitted_ranges;
 pub mod api_rate_limits;
+pub mod aws_error;
 pub mod check;
 pub mod cidr;
 pub mod contention;

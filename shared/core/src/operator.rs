@@ -56,6 +56,14 @@ impl Operator {
         self.command(&format!("mesh show {mesh}"), |file| format!("see [meshes.{mesh}] in {file}"))
     }
 
+    /// To change the policy of a mesh.
+    pub fn edit_policy(&self, mesh: &MeshName) -> String {
+        match self {
+            Self::Stack(_) => format!("{}, edit what it prints, and {}", self.see_policy(mesh), self.declare(mesh)),
+            Self::File(file) => format!("edit [meshes.{mesh}] in {file}"),
+        }
+    }
+
     /// To see the state of a mesh.
     pub fn see_state(&self, mesh: &MeshName) -> String {
         self.command(&format!("status {mesh}"), |file| format!("run `peerd plan {mesh} --file {file}`"))

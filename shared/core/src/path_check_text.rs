@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::admission::Denial;
+use crate::aws_error::brief;
+use crate::finding_text::unreadable;
 use crate::ids::{MeshName, VpcId};
 use crate::network_acl::LAST_RULE;
 use crate::operator::Operator;
@@ -22,7 +24,9 @@ impl PathCheck {
             Self::SameVpc => "both arguments are the same VPC".to_owned(),
             Self::VpcRead { vpc } => format!("{vpc} can be read"),
             Self::VpcNotTagged { vpc, .. } => format!("{vpc} has no {} tag, or does not exist", tags::ENV),
-            Self::UnreadableScope { scope, error, .. } => format!("{scope} cannot be read: {error}"),
+            Self::UnreadableScope { scope, role, error } => {
+                format!("{scope} cannot be read: {}", unreadable(scope, role, error))
+            }
             Self::UnknownScope { scope } => format!("peerd does not know {scope}"),
             Self::CommonMeshes { meshes } => format!("both request {}", tags::join_meshes(meshes)),
             Self::InvalidMeshName { vpc, name, .. } => format!("`{name}` in {} of {vpc} is not a mesh name", tags::ENV),
@@ -52,14 +56,14 @@ impl PathCheck {
                 format!("{interface} in {subnet} of {vpc} has {address}")
             }
             Self::NoInterface { vpc, address } => format!("no network interface of {vpc} has {address}"),
-            Self::UnreadableSubnets { vpc, error } => format!("the subnets of {vpc} cannot be read: {error}"),
+            Self::UnreadableSubnets { vpc, error } => format!("the subnets of {vpc} cannot be read: {}", brief(error)),
             Self::AddressNotAdvertised { peer, address } => format!("{peer} does not advertise {address} to the mesh"),
             Self::UnmanagedTable { table, vpc, .. } => format!("{table} of {vpc} gets no routes of the mesh"),
             Self::UnusedTable { table, vpc } => {
                 format!("{table} of {vpc} does not have all routes, and applies to no subnet")
             }
             Self::UnreadablePrefixList { table, list, error } => {
-                format!("the entries of {list}, to which {table} has a route, cannot be read: {error}")
+                format!("the entries of {list}, to which {table} has a route, cannot be read: {}", brief(error))
             }
             Self::AddressRouted { table, vpc, address, destination, peering } => {
                 format!("{table} of {vpc} routes {address} to {peering} ({destination})")
@@ -83,7 +87,7 @@ impl PathCheck {
                 format!("{complete} of {tables} route tables of {vpc} have all routes to {peer}")
             }
             Self::UnreadableNetworkAcls { vpc, error } => {
-                format!("the network ACLs of {vpc} cannot be read: {error}")
+                format!("the network ACLs of {vpc} cannot be read: {}", brief(error))
             }
             Self::NetworkAclDenies { acl, rule, subnets, vpc, peer, traffic, cidr, egress, all } => {
                 let what = if *all { "denies" } else { "denies some of" };
@@ -93,7 +97,7 @@ impl PathCheck {
                 format!("rule {rule} of {acl} ({subnets} of {vpc}) {what} {traffic} {way} {cidr} of {peer}")
             }
             Self::UnreadableSecurityGroups { vpc, error } => {
-                format!("the security groups of {vpc} cannot be read: {error}")
+                format!("the security groups of {vpc} cannot be read: {}", brief(error))
             }
             Self::SecurityGroupsAllow { vpc, peer, traffic, allowing: 0, .. } => {
                 format!("no security group of {vpc} allows {} from {peer}", words(traffic.as_ref()))

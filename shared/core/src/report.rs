@@ -45,7 +45,10 @@ pub struct Report {
     pub waits: BTreeSet<Wait>,
     /// The actions that a pause suppresses.
     pub suppressed: BTreeSet<Action>,
-    /// The number of wanted pairs in each state: AWS's word for the state, or why there is no peering.
+    /// The deletes that wait for a confirmation.
+    pub held: BTreeSet<Action>,
+    /// The number of pairs in each state: AWS's word for the state, or why there is no peering; or `leaving`, if the pair has a
+    /// peering that no mesh wants.
     pub pairs: BTreeMap<String, usize>,
     /// The members that are not connected with all of their peers yet.
     pub waiting: BTreeSet<VpcRef>,
@@ -67,10 +70,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { findings, waits, suppressed, pairs: _, waiting: _, questions: _ } = self;
+        let Self { findings, waits, suppressed, held, pairs: _, waiting: _, questions: _ } = self;
         findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
         waits.iter().try_for_each(|wait| writeln!(f, "{wait}"))?;
-        suppressed.iter().try_for_each(|action| writeln!(f, "paused: {action}"))
+        suppressed.iter().try_for_each(|action| writeln!(f, "paused: {action}"))?;
+        held.iter().try_for_each(|action| writeln!(f, "held: {action}"))
     }
 }
 

@@ -182,8 +182,17 @@ pub fn of_rule(deployment: &Deployment, mesh: &MeshName) -> Tags {
 }
 
 /// Those tags of a VPC that determine its role in its meshes.
+pub fn of_role(tags: &Tags) -> Tags {
+    with_keys(tags, &[ROLE, CIDRS])
+}
+
+/// The same, with its name.
 pub fn of_member(tags: &Tags) -> Tags {
-    let kept = [ROLE, CIDRS].into_iter().filter_map(|key| tags.get_key_value(key));
+    with_keys(tags, &[NAME, ROLE, CIDRS])
+}
+
+fn with_keys(tags: &Tags, keys: &[&str]) -> Tags {
+    let kept = keys.iter().filter_map(|key| tags.get_key_value(*key));
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
@@ -310,10 +319,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_role_and_cidrs_tags_of_a_member_are_indexed() {
-        let current = [(ENV, "prod"), (ROLE, "hub"), (STATUS, "joined prod")];
+    fn only_the_name_role_and_cidrs_tags_of_a_member_are_indexed() {
+        let current = [(ENV, "prod"), (NAME, "web"), (ROLE, "hub"), (STATUS, "joined prod")];
         let current: Tags = current.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        assert_eq!(of_member(&current), tag(ROLE, "hub"));
+        assert_eq!((of_role(&current), of_member(&current).len()), (tag(ROLE, "hub"), 2));
     }
 
     #[test]

@@ -141,10 +141,11 @@ impl Engine<'_> {
             Work::Sweep {} => Ok(self.sweep().await?),
             Work::ListOrganization {} => self.refresh_organization().await,
             Work::ScanAccount { account } => self.scan_and_enqueue(&account).await,
-            Work::Reconcile { mesh, scopes, everywhere, delete_approval } => {
+            Work::Reconcile { mesh, scopes, everywhere, delete_approval, requested_by } => {
                 let request = batch.request(mesh, place, attempt);
                 request.scopes.extend(scopes);
                 request.everywhere |= everywhere;
+                request.causes.extend(requested_by);
                 request.delete_approval = request.delete_approval.max(delete_approval);
                 Ok(())
             }

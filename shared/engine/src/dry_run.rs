@@ -1,9 +1,12 @@
 //! What runs of a mesh would do, computed without changing anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::policy::Mode;
-use peerd_core::{DesiredState, MeshName, ObservedState, PlannedRun, Policy, Scope, forecast, plan};
+use peerd_core::printable::printable;
+use peerd_core::{
+    DesiredState, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, Vpc, VpcRef, forecast, plan, tags,
+};
 
 use crate::observe::Snapshot;
 use crate::observer::Observer;
@@ -23,6 +26,10 @@ pub struct DryRun {
     pub paused: bool,
     /// The scopes that were read, with or without success.
     pub read_scopes: BTreeSet<Scope>,
+    /// The values of the tags `Name` of the VPCs.
+    pub names: BTreeMap<VpcRef, String>,
+    /// The meshes of this deployment's peerings that are not declared.
+    pub undeclared: BTreeSet<MeshName>,
 }
 
 impl Observer<'_> {
@@ -36,8 +43,13 @@ impl Observer<'_> {
         let paused = policy.is_some();
         policy.into_iter().for_each(|policy: &mut Policy| policy.mode = Mode::Active);
         let seen = self.forecast(mesh, &desired, &mut observed).await?;
+        let live = observed.peerings.values().filter(|peering| peering.is_owned() && peering.status.is_live());
+        let is_undeclared = |mesh: &MeshName| !desired.declared.contains_key(mesh);
+        let undeclared = live.flat_map(Peering::tagged_meshes).filter(is_undeclared).collect();
+        let name = |vpc: &Vpc| Some((vpc.vpc_ref.clone(), printable(vpc.tags.get(tags::NAME)?)));
+        let names = observed.vpcs.values().filter_map(name).collect();
         let read_scopes = observed.scopes.into_keys().collect();
-        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes })
+        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes, names, undeclared })
     }
 
     /// Observes a mesh, and reads what its first plan asks for.

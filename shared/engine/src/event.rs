@@ -61,7 +61,7 @@ fn tag_change(event: &Value) -> Result<EventTarget, Ignored> {
             let (scope, id) = of_arn(event, arn?, "vpc/")?;
             let tags: Tags = serde_json::from_value(member(detail, "tags")?.clone())
                 .map_err(|error| Ignored(format!("`detail.tags` is not a map of texts: {error}")))?;
-            let (asks, tags) = (MeshTag::of(&tags), tags::of_member(&tags));
+            let (asks, tags) = (MeshTag::of(&tags), tags::of_role(&tags));
             Ok(EventTarget::of_vpc(
                 VpcRef::new(scope, id),
                 ExpectedState::Tagged { asks, tags, version: version(detail) },

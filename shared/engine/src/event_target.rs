@@ -44,7 +44,7 @@ impl ExpectedState {
             (Self::Anything, _) | (Self::Exists, Some(_)) | (Self::Gone, None) => true,
             (Self::Exists, None) | (Self::Gone, Some(_)) => false,
             (Self::Tagged { asks, tags, .. }, Some(vpc)) => {
-                MeshTag::of(&vpc.tags) == *asks && tags::of_member(&vpc.tags) == *tags
+                MeshTag::of(&vpc.tags) == *asks && tags::of_role(&vpc.tags) == *tags
             }
             // A VPC without a mesh may have been untagged because it is about to be deleted.
             (Self::Tagged { asks, .. }, None) => asks.meshes.is_empty(),
@@ -123,8 +123,7 @@ mod tests {
             tags: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         };
         let hub = read(&[(tags::ENV, "prod"), (tags::ROLE, "hub"), ("team", "red")]);
-        let expect =
-            ExpectedState::Tagged { asks: MeshTag::parse("prod"), tags: tags::of_member(&hub.tags), version: 1 };
+        let expect = ExpectedState::Tagged { asks: MeshTag::parse("prod"), tags: tags::of_role(&hub.tags), version: 1 };
         assert!(expect.allows(Some(&hub)));
         assert!(!expect.allows(Some(&read(&[(tags::ENV, "prod")]))), "the role tag is not visible yet");
         assert!(!expect.allows(Some(&read(&[(tags::ROLE, "hub")]))));

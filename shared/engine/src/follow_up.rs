@@ -35,7 +35,13 @@ impl Engine<'_> {
         // A confirmation applies until the confirmed deletes are done, and not to later ones.
         let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
         let delete_approval = if goes_on { request.delete_approval } else { DeleteApproval::WithinLimits };
-        let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere: request.everywhere, delete_approval };
+        let work = Work::Reconcile {
+            mesh: mesh.clone(),
+            scopes,
+            everywhere: request.everywhere,
+            delete_approval,
+            requested_by: None,
+        };
         self.queue.send(&Message::new(attempt, work), delay(attempt)).await
     }
 }

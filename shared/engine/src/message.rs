@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peerd_core::{AccountId, DeleteApproval, MeshName, Scope};
+use peerd_core::{AccountId, Cause, DeleteApproval, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,6 +50,9 @@ pub enum Work {
         /// Which deletes are approved.
         #[serde(default)]
         delete_approval: DeleteApproval,
+        /// The command of an operator that requests it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_by: Option<Cause>,
     },
     /// Publish a notification that the bus did not accept.
     Publish {
@@ -66,7 +69,8 @@ pub enum Work {
 impl Work {
     /// A reconcile with deletes within the limits of the mesh's policy.
     pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
-        Self::Reconcile { mesh, scopes, everywhere, delete_approval: DeleteApproval::WithinLimits }
+        let delete_approval = DeleteApproval::WithinLimits;
+        Self::Reconcile { mesh, scopes, everywhere, delete_approval, requested_by: None }
     }
 }
 
@@ -113,6 +117,7 @@ mod tests {
             scopes: [scope].into(),
             everywhere: false,
             delete_approval: DeleteApproval::Confirmed { deletes: 12 },
+            requested_by: Some(Cause { call: "confirm".into(), on: "prod".into(), by: "arn".into() }),
         };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));

@@ -107,8 +107,8 @@ pub trait Examine: Send + Sync {
 pub trait HubControl: Send + Sync {
     /// Computes what would follow from a decision.
     async fn foresee(&self, decision: &Decision) -> Result<BTreeMap<MeshName, Consequences>, InfraError>;
-    /// Checks every scope.
-    async fn examine_spokes(&self) -> Result<Vec<Examined>, InfraError>;
+    /// Checks the scopes of these accounts, or of all accounts if there are none.
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError>;
     /// Checks the stack, and the rules that route the events of spokes to its queues.
     async fn check_stack(&self) -> Vec<Check>;
     /// The ARN of the bus.

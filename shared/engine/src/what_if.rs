@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{AccountId, DesiredState, Finding, FindingKind, MeshName, ObservedState, PeeringId, Policy};
+use peerd_core::{
+    AccountId, DeleteApproval, DesiredState, Finding, FindingKind, MeshName, ObservedState, PeeringId, Policy,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::handover;
@@ -44,6 +46,13 @@ pub enum Decision {
         /// The peering.
         peering: PeeringId,
     },
+    /// Approving deletes that exceed the limits of a mesh.
+    Confirm {
+        /// The mesh.
+        mesh: MeshName,
+        /// How many deletes.
+        deletes: usize,
+    },
     /// Blocking an account.
     Block {
         /// The account.
@@ -61,7 +70,7 @@ pub enum Decision {
 pub struct Consequences {
     /// How many steps there are of each kind, such as `- peering` or `+ route`.
     pub counts: BTreeMap<String, usize>,
-    /// The first steps, in order.
+    /// The first steps: those of peerings before the others, each in order.
     pub steps: Vec<String>,
     /// What would be held back, and what could not be read.
     pub findings: BTreeSet<Finding>,
@@ -86,7 +95,8 @@ impl Observer<'_> {
             Decision::Declare { mesh, .. }
             | Decision::Undeclare { mesh }
             | Decision::Adopt { mesh, .. }
-            | Decision::Release { mesh, .. } => [mesh.clone()].into(),
+            | Decision::Release { mesh, .. }
+            | Decision::Confirm { mesh, .. } => [mesh.clone()].into(),
             Decision::Block { .. } | Decision::Remove { .. } => self.declared().await?.into_keys().collect(),
         };
         let scopes = self.scopes().await?;
@@ -119,6 +129,9 @@ impl Observer<'_> {
                 let policy = desired.declared.entry(mesh.clone()).or_default();
                 policy.set_adoption(peering.clone(), adopts);
             }
+            Decision::Confirm { deletes, .. } => {
+                desired.delete_approval = DeleteApproval::Confirmed { deletes: *deletes };
+            }
             Decision::Block { account } => {
                 desired.accounts.known.remove(account);
                 desired.accounts.blocked.insert(account.clone());
@@ -136,14 +149,14 @@ impl Observer<'_> {
     ) -> Result<Consequences, ReconcileError> {
         let seen = self.forecast(mesh, desired, observed).await?;
         let mut consequences = Consequences::default();
-        for step in &seen.steps {
-            let text = step.action.to_string();
-            let kind: Vec<&str> = text.split(' ').take(2).collect();
+        let mut steps: Vec<String> = seen.steps.iter().map(|step| step.action.to_string()).collect();
+        for step in &steps {
+            let kind: Vec<&str> = step.split(' ').take(2).collect();
             *consequences.counts.entry(kind.join(" ")).or_default() += 1;
-            if consequences.steps.len() < MAX_LISTED {
-                consequences.steps.push(text);
-            }
         }
+        steps.sort_by_key(|step| !step.contains(" peering ")); // peerings first: a list that is cut has no room for their routes
+        steps.truncate(MAX_LISTED);
+        consequences.steps = steps;
         let matters = |finding: &Finding| finding.holds_changes_back() || finding.kind() == FindingKind::Unreadable;
         consequences.findings = seen.report.findings.into_iter().filter(matters).collect();
         Ok(consequences)

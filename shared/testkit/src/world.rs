@@ -251,6 +251,7 @@ impl World {
             scopes,
             everywhere: true,
             delete_approval: DeleteApproval::Confirmed { deletes },
+            requested_by: None,
         });
     }
 

@@ -29,6 +29,32 @@ pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -
     Decisions { actions: kept, ..decisions }
 }
 
+/// Removes the updates of status tags that another principal rewrites again and again. Without the run history, requests it if
+/// there are updates.
+pub fn suppress_contended_status(
+    updates: BTreeSet<Action>,
+    mut decisions: Decisions,
+    context: &PlanContext<'_>,
+) -> (BTreeSet<Action>, Decisions) {
+    let Some(past) = &context.observed.inputs.run_history else {
+        if !updates.is_empty() {
+            decisions.ask(InputRequest::RunHistory);
+        }
+        return (updates, decisions);
+    };
+    let mut kept = BTreeSet::new();
+    for action in updates {
+        match find_contention(&action, past) {
+            Some((ManagedResource::Status(vpc, _), contention)) => {
+                let Contention { times, reverted_by: principal, until: retry_at_ms } = contention;
+                decisions.report(Finding::StatusContention { vpc, times, principal, retry_at_ms });
+            }
+            _ => drop(kept.insert(action)),
+        }
+    }
+    (kept, decisions)
+}
+
 fn find_contention(action: &Action, past: &RunHistory) -> Option<(ManagedResource, Contention)> {
     let resource = ManagedResource::created_by(action)?;
     past.contention(&resource).map(|contention| (resource, contention))

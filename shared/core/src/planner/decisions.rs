@@ -13,6 +13,8 @@ use crate::report::{InputRequest, Wait};
 pub struct Decisions {
     /// Changes of peerings, routes, security group rules and ownership tags.
     pub actions: BTreeSet<Action>,
+    /// Deletes that wait for a confirmation.
+    pub held: BTreeSet<Action>,
     /// What the operator should know.
     pub findings: BTreeSet<Finding>,
     /// What the next run may find done.
@@ -55,8 +57,9 @@ impl FromIterator<Decisions> for Decisions {
     fn from_iter<I: IntoIterator<Item = Decisions>>(steps: I) -> Self {
         let mut all = Self::default();
         for step in steps {
-            let Decisions { actions, findings, waits, questions, reasons } = step;
+            let Decisions { actions, held, findings, waits, questions, reasons } = step;
             all.actions.extend(actions);
+            all.held.extend(held);
             all.findings.extend(findings);
             all.waits.extend(waits);
             all.questions.extend(questions);

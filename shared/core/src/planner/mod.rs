@@ -57,6 +57,7 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
     // A rule is added only for what is routed, and stays while its route is moved.
     let ingress = security_groups::allow(&pairs, &routes, &context);
 
+    let leaving = teardowns.leaving(&desired.mesh);
     let decisions: Decisions = [
         unreadable_scopes::report(&context),
         unknown_requesters::report(&context),
@@ -78,8 +79,9 @@ pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) 
 
     let decisions = backoff::suppress_contended(decisions, &context);
     let (status_updates, decisions) = status_tags::update(decisions, &context);
+    let (status_updates, decisions) = backoff::suppress_contended_status(status_updates, decisions, &context);
     let waiting = decisions.reasons.waiting();
     let (plan, mut report) = paused::suppress_paused(decisions, status_updates, &context);
-    (report.pairs, report.waiting) = (wanted_pairs::count_by_state(&pairs), waiting);
+    (report.pairs, report.waiting) = (wanted_pairs::count_by_state(&pairs, leaving), waiting);
     (plan, report)
 }

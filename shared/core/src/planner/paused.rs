@@ -30,7 +30,7 @@ pub fn suppress_paused(
         pausing_meshes.extend(of_pair);
         is_suppressed
     };
-    let Decisions { actions, findings, mut waits, questions, reasons: _ } = decisions;
+    let Decisions { actions, held, findings, mut waits, questions, reasons: _ } = decisions;
     let (mut suppressed, work): (BTreeSet<Action>, BTreeSet<Action>) =
         actions.into_iter().partition(&mut is_suppressed);
     let mut labels = status_updates;
@@ -38,7 +38,7 @@ pub fn suppress_paused(
         suppressed.append(&mut labels);
         waits.clear();
     }
-    let mut report = Report { findings, waits, suppressed, questions, ..Report::default() };
+    let mut report = Report { findings, waits, suppressed, held, questions, ..Report::default() };
     if let Some(Mode::Unreadable(error)) = policy.map(|policy| &policy.mode) {
         report.add_finding(Finding::UnreadablePolicy { mesh: mesh.clone(), error: error.clone() });
     } else if !report.suppressed.is_empty() {

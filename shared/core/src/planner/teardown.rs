@@ -27,8 +27,18 @@ pub struct Teardown<'a> {
 pub struct Teardowns<'a> {
     /// Those within the delete limits.
     allowed: Vec<Teardown<'a>>,
+    /// Those that wait for a confirmation.
+    held: Vec<Teardown<'a>>,
     /// Removed routes, and findings about what stays.
     pub decisions: Decisions,
+}
+
+impl Teardowns<'_> {
+    /// The number of live peerings of a mesh that no mesh wants.
+    pub fn leaving(&self, mesh: &MeshName) -> usize {
+        let of_mesh = |one: &&Teardown<'_>| one.peering.status.is_live() && one.peering.tagged_meshes().contains(mesh);
+        self.allowed.iter().chain(&self.held).filter(of_mesh).count()
+    }
 }
 
 /// Finds the managed peerings to delete, and removes their routes and the stale routes of peerings that stay.
@@ -64,9 +74,11 @@ pub fn find_teardowns<'a>(
             report_retained(peering, &pair, context, &mut decisions);
         }
     }
-    let allowed = enforce_delete_limits(unwanted, context, &mut decisions);
+    let (held, allowed) = enforce_delete_limits(unwanted, context, &mut decisions);
     decisions.actions.extend(allowed.iter().flat_map(|one| &one.route_removals).cloned());
-    Teardowns { allowed, decisions }
+    decisions.held.extend(held.iter().flat_map(|one| &one.route_removals).cloned());
+    decisions.held.extend(held.iter().map(|one| delete_peering(one, &one.peering.requester.scope)));
+    Teardowns { allowed, held, decisions }
 }
 
 fn is_in_use(peering: &Peering, wanted: &WantedPair<'_>) -> bool {
@@ -118,7 +130,7 @@ fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, de
     let (pair, peering) = (pair.clone(), peering.id.clone());
     if protecting.is_empty() {
         decisions.report(Finding::UnprovenPeering { pair, peering });
-    } else if !undeclared.is_empty() {
+    } else if undeclared.contains(&context.desired.mesh) {
         decisions.report(Finding::UndeclaredMeshes { pair, peering, meshes: undeclared });
     }
 }
@@ -165,13 +177,13 @@ fn remove_stale_routes(
 }
 
 /// Holds back all deletes of a mesh that together exceed what its policy allows one run to delete without a confirmation:
-/// those of this plan and those that the run has made already. Returns the others. The limits do not apply to peerings of
-/// blocked accounts, which an operator named.
+/// those of this plan and those that the run has made already. Returns these and the others. The limits do not apply to peerings
+/// of blocked accounts, which an operator named.
 fn enforce_delete_limits<'a>(
     unwanted: Vec<Teardown<'a>>,
     context: &PlanContext<'_>,
     decisions: &mut Decisions,
-) -> Vec<Teardown<'a>> {
+) -> (Vec<Teardown<'a>>, Vec<Teardown<'a>>) {
     let is_blocked = |peering: &Peering| {
         peering.ends().into_iter().any(|vpc| context.desired.accounts.blocked.contains(&vpc.scope.account))
     };
@@ -197,12 +209,12 @@ fn enforce_delete_limits<'a>(
     }
     let is_held = |one: &Teardown<'_>| limited(&one.peering) && !one.peering.tagged_meshes().is_disjoint(&held);
     let (kept, allowed): (Vec<_>, Vec<_>) = unwanted.into_iter().partition(is_held);
-    for one in kept {
+    for one in &kept {
         for mesh in &one.peering.tagged_meshes() & &held {
             decisions.reasons.hold(&one.pair, &mesh);
         }
     }
-    allowed
+    (kept, allowed)
 }
 
 /// How many of the peerings were made for each mesh.
@@ -248,6 +260,10 @@ pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions
     decisions
 }
 
+fn delete_peering(one: &Teardown<'_>, scope: &Scope) -> Action {
+    Action::DeletePeering { peering: one.peering.id.clone(), scope: scope.clone(), pair: one.pair.clone() }
+}
+
 /// Deletes a peering from the first of these sides that has the ownership tag, without which IAM policies allow no delete. If
 /// none has it, writes the tag again, and a later plan deletes the peering.
 fn delete_from(scopes: &[&Scope], one: &Teardown<'_>, context: &PlanContext<'_>, decisions: &mut Decisions) {
@@ -255,7 +271,7 @@ fn delete_from(scopes: &[&Scope], one: &Teardown<'_>, context: &PlanContext<'_>,
     let deployment = &context.desired.deployment;
     let id = peering.id.clone();
     if let Some(scope) = scopes.iter().find(|scope| peering.is_marked_in(scope, deployment)) {
-        decisions.act(Action::DeletePeering { peering: id, scope: (*scope).clone(), pair: pair.clone() });
+        decisions.act(delete_peering(one, scope));
     } else if let Some(mark) = scopes.iter().find_map(|scope| restore_mark(peering, scope, context)) {
         decisions.act(mark);
     } else {

@@ -45,9 +45,12 @@ impl PairState<'_> {
     }
 }
 
-/// How many of the pairs are in which state.
-pub fn count_by_state(pairs: &[WantedPair<'_>]) -> BTreeMap<String, usize> {
+/// How many of the pairs are in which state, with those that leave.
+pub fn count_by_state(pairs: &[WantedPair<'_>], leaving: usize) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
+    if leaving > 0 {
+        counts.insert("leaving".to_owned(), leaving);
+    }
     for wanted in pairs {
         *counts.entry(wanted.state.word()).or_default() += 1;
     }

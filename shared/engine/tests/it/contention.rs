@@ -3,7 +3,7 @@
 
 use peerd_core::{FindingKind, cidr};
 use peerd_testkit::user_actions::table;
-use peerd_testkit::{MINUTE, World};
+use peerd_testkit::{MINUTE, World, mesh};
 
 fn is_routed(world: &World) -> bool {
     world.target("a", "10.2.0.0/16").is_some()
@@ -51,4 +51,33 @@ fn repeated_joins_and_leaves_are_no_contention() {
         world.rest();
         assert!(world.connected(&a, &b));
     }
+}
+
+/// Another deployment that sees the same VPC writes its own status, and this one writes its status again. After some
+/// turns it reports that and writes less and less often.
+#[test]
+fn a_status_tag_that_another_deployment_rewrites_is_reported_and_left_as_it_is() {
+    let (mut world, a, _) = World::of_two();
+    let rewrite = |world: &mut World| {
+        world.pass(MINUTE);
+        world.mark(&a, "peerd:status", Some("refused prod: mesh is not declared")).unwrap();
+        world.sweep();
+        world.rest();
+    };
+    for _ in 0..3 {
+        rewrite(&mut world);
+        assert_eq!(world.status(&a).as_deref(), Some("joined prod"));
+    }
+    for _ in 0..3 {
+        rewrite(&mut world);
+        assert_eq!(world.status(&a).as_deref(), Some("refused prod: mesh is not declared"));
+    }
+    let open: Vec<String> = world.store.kept(&mesh("prod")).findings.iter().map(ToString::to_string).collect();
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(open[0].contains("changed its tag `peerd:status` 4 times"), "{open:?}");
+    world.pass(30 * MINUTE);
+    world.sweep();
+    world.rest();
+    assert_eq!(world.status(&a).as_deref(), Some("joined prod"), "the other deployment is gone");
+    assert!(world.store.kept(&mesh("prod")).findings.is_empty());
 }

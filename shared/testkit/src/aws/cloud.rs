@@ -87,7 +87,11 @@ impl SimCloud {
 impl Aws {
     fn check_reachable(&self, scope: &Scope) -> Result<(), CloudError> {
         if self.dark_accounts.contains(&scope.account) {
-            let context = format!("AssumeRole in {}", scope.account);
+            let context = format!(
+                "DescribeVpcs in {scope}: its role cannot be assumed (AccessDenied: User: arn:aws:iam::111111111111:user/operator is not \
+                 authorized to perform: sts:AssumeRole on resource: arn:aws:iam::{}:role/peerd-spoke)",
+                scope.account
+            );
             return Err(CloudError { code: "AccessDenied".to_owned(), ..CloudError::new(ErrorKind::Denied, context) });
         }
         if self.dark_regions.contains(&scope.region) {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use peerd_core::aws_error::brief;
 use peerd_core::cidr::IpNet;
 use peerd_core::network_filters::{GroupRule, GroupRulePeer};
 use peerd_core::{
@@ -80,7 +81,7 @@ impl Examine for SimCloud {
         for scope in scopes {
             let check = match self.vpcs(&scope).await {
                 Ok(_) => Check::pass("the role is assumed and reads VPCs"),
-                Err(error) => Check::fail(chain(&error), "deploy spoke.yaml there"),
+                Err(error) => Check::fail(brief(&chain(&error)), "deploy spoke.yaml there"),
             };
             examined.push(Examined { scope, checks: vec![check] });
         }

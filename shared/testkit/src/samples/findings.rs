@@ -105,6 +105,7 @@ pub fn samples() -> Vec<Finding> {
         samples.push(Finding::ForeignRoute { table, cidr, target, propagated, peering: peering() });
     }
     for principal in [None, Some("arn:aws:iam::111111111111:user/terraform".to_owned())] {
+        samples.push(Finding::StatusContention { vpc: a.clone(), times: 5, principal: principal.clone(), retry_at_ms });
         samples.push(Finding::Contention {
             resource: "route to 10.1.0.0/16 in rtb-1".to_owned(),
             times: 4,

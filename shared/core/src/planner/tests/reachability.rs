@@ -46,7 +46,10 @@ fn checks_before_the_peering_end_at_the_first_failure() {
     world.declare("prod", r#"{"admit":{"accounts":["111111111111"]}}"#);
     assert_eq!(last(&world), "Fail: prod does not admit vpc-b: account 222222222222 is not admitted");
     world.close(&b.scope);
-    assert_eq!(last(&world), "Fail: 222222222222/eu-west-1 cannot be read: AssumeRole: denied");
+    assert_eq!(
+        last(&world),
+        "Fail: 222222222222/eu-west-1 cannot be read: AssumeRole: denied, with the role peerd-spoke"
+    );
     let missing = VpcRef::new(scope(1, 0), "vpc-missing".parse().unwrap());
     assert_eq!(
         explained(&world, &a, &missing)[1],
@@ -368,7 +371,10 @@ fn a_missing_route_is_explained_with_the_reason_of_the_planner() {
     world.declare("prod", r#"{"mode":"paused"}"#);
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     let said = explained(&world, &a, &b);
-    assert!(said.iter().any(|line| line.contains("pending while it is paused")), "{said:#?}");
+    assert!(
+        said.iter().any(|line| line.contains("pending while it is paused, and others may follow from them")),
+        "{said:#?}"
+    );
 }
 
 #[test]
@@ -379,7 +385,10 @@ fn a_missing_peering_is_explained_with_the_reason_of_the_planner() {
     let why = |world: &World| explained(world, &a, &b).into_iter().find(|line| line.contains("no peering")).unwrap();
     assert_eq!(why(&world), "Fail: they have no peering");
     world.declare("prod", r#"{"mode":"paused"}"#);
-    assert_eq!(why(&world), "Fail: they have no peering: 3 changes pending while it is paused");
+    assert_eq!(
+        why(&world),
+        "Fail: they have no peering: 3 changes pending while it is paused, and others may follow from them"
+    );
     world.declare("prod", "{}");
     let create = world.plan().0.work[0].clone();
     let refused = Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned());
