@@ -75,6 +75,8 @@ fn label(edge: &Edge) -> String {
 
 #[cfg(test)]
 mod tests {
+    use peerd_core::map::NodeState;
+
     use super::*;
 
     fn map() -> Map {
@@ -86,6 +88,7 @@ mod tests {
             cidrs: vec!["10.1.0.0/16".to_owned()],
             meshes: ["prod".parse().unwrap()].into(),
             status: None,
+            state: NodeState::NoStatus,
         };
         let edge = |id: &str, state: &str| Edge {
             peering: Some(id.parse().unwrap()),

@@ -2,6 +2,7 @@
 
 mod draw;
 mod layout;
+mod pack;
 mod page;
 mod svg;
 
@@ -113,7 +114,7 @@ async fn observe(meshes: Vec<MeshName>, source: Source, shell: &Shell<'_>) -> Re
 
 #[cfg(test)]
 mod tests {
-    use peerd_core::map::{Edge, Node};
+    use peerd_core::map::{Edge, Node, NodeState};
     use peerd_core::{Check, CheckResult, Finding, Rendered};
 
     use super::*;
@@ -128,6 +129,7 @@ mod tests {
             cidrs: vec![format!("10.{}.{}.0/24", n / 256, n % 256)],
             meshes: ["prod".parse().unwrap()].into(),
             status: None,
+            state: NodeState::NoStatus,
         };
         let nodes: Vec<Node> = (0..vpcs).map(node).collect();
         let mut pairs: Vec<Edge> = nodes.windows(2).map(edge).collect();

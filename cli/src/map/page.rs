@@ -4,18 +4,25 @@ use anyhow::Result;
 use maud::Render;
 use peerd_core::Map;
 
-use super::svg;
+use super::{pack, svg};
 
 const PAGE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
-/// The script: first the texts, then the interaction.
-const SCRIPT: &str = concat!(include_str!("page/details.js"), "\n", include_str!("page/page.js"));
+const STYLE: &str =
+    concat!(include_str!("page/page.css"), include_str!("page/views.css"), include_str!("page/print.css"));
+/// The script: first the data, last what begins.
+const SCRIPT: &str = concat!(
+    include_str!("page/data.js"),
+    include_str!("page/details.js"),
+    include_str!("page/filters.js"),
+    include_str!("page/tables.js"),
+    include_str!("page/matrix.js"),
+    include_str!("page/picture.js"),
+    include_str!("page/page.js"),
+);
 
 /// The page as one file.
 pub fn page(map: &Map) -> Result<String> {
     let picture = svg::picture(map, None).into_string();
-    // Inside of `script` nothing is escaped, and `</script>` would end it.
-    let data = serde_json::to_string(map)?.replace('<', "\\u003c");
     Ok(fill(
         PAGE,
         &[
@@ -23,7 +30,7 @@ pub fn page(map: &Map) -> Result<String> {
             ("picture-style", svg::STYLE),
             ("style", STYLE),
             ("picture", &picture),
-            ("data", &data),
+            ("data", &pack::pack(map)?),
             ("script", SCRIPT),
         ],
     ))
@@ -67,6 +74,7 @@ mod tests {
         node.name = Some("{{script}}</script>".to_owned());
         map.vpcs.insert(node);
         let page = page(&map).unwrap();
-        assert_eq!(page.matches("\"name\":\"{{script}}\\u003c/script>\"").count(), 1, "{page}");
+        assert!(page.contains("{{script}}&lt;/scrip…") && !page.contains("{{script}}</script"), "{page}");
+        assert_eq!(page.matches("</script>").count(), 2, "{page}");
     }
 }

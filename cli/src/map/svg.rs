@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use peerd_core::map::{Edge, Health, Node};
+use peerd_core::map::{Edge, Health, Node, NodeState};
 use peerd_core::{Map, MeshName, tags};
 
 use super::layout::{Area, CHIP, Layout, Point};
@@ -21,7 +21,7 @@ pub fn document(map: &Map) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", picture.into_string())
 }
 
-/// The element `svg`, with a style of its own in a standalone picture.
+/// The element `svg`: standalone with a style of its own; else part of a page, whose script draws the lines of [`curves`].
 pub fn picture(map: &Map, style: Option<&str>) -> Markup {
     let layout = Layout::of(map);
     let colors = colors(map);
@@ -35,7 +35,9 @@ pub fn picture(map: &Map, style: Option<&str>) -> Markup {
                 @for region in &layout.regions { (area(region, "region")) }
             }
             g class="pairs" {
-                @for (n, edge) in map.pairs.iter().enumerate() { (pair(n, edge, &layout, &colors)) }
+                @if style.is_some() {
+                    @for (n, edge) in map.pairs.iter().enumerate() { (pair(n, edge, &layout, &colors)) }
+                }
             }
             g class="vpcs" {
                 @for node in &map.vpcs {
@@ -81,9 +83,20 @@ fn area(Area { name, at, size }: &Area, class: &str) -> Markup {
     }
 }
 
+/// The line of each pair, if both VPCs are in the picture.
+pub fn curves(map: &Map) -> Vec<Option<String>> {
+    let layout = Layout::of(map);
+    map.pairs.iter().map(|edge| curve(edge, &layout)).collect()
+}
+
+fn curve(edge: &Edge, layout: &Layout<'_>) -> Option<String> {
+    let [one, other] = &edge.between;
+    Some(line(*layout.chips.get(one)?, *layout.chips.get(other)?))
+}
+
 fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colors: &BTreeMap<&MeshName, usize>) -> Markup {
     let [one, other] = &edge.between;
-    let (Some(from), Some(to)) = (layout.chips.get(one), layout.chips.get(other)) else { return html! {} };
+    let Some(curve) = curve(edge, layout) else { return html! {} };
     let health = match edge.health() {
         Health::Active => "active",
         Health::Waiting => "waiting",
@@ -91,7 +104,7 @@ fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colors: &BTreeMap<&MeshName,
     };
     let many = if edge.meshes.len() > 1 { " many" } else { "" };
     html! {
-        path class=(format!("pair {} {health}{many}", color(&edge.meshes, colors))) data-pair=(n) d=(line(*from, *to)) {
+        path class=(format!("pair {} {health}{many}", color(&edge.meshes, colors))) data-pair=(n) d=(curve) {
             title { (tags::join_meshes(&edge.meshes)) ": " (one) " – " (other) ", " (edge.state) }
         }
     }
@@ -108,7 +121,7 @@ fn line(from: Point, to: Point) -> String {
 
 fn chip(node: &Node, at: Point, map: &Map, colors: &BTreeMap<&MeshName, usize>) -> Markup {
     let open = map.findings_of(node.vpc.as_str()).next().is_some();
-    let class = format!("vpc {}{}", color(&node.meshes, colors), if open { " open" } else { "" });
+    let class = format!("vpc {} {}{}", color(&node.meshes, colors), node.state, if open { " open" } else { "" });
     let (name, id) = (node.name.as_deref().filter(|name| !name.trim().is_empty()), node.vpc.as_str());
     html! {
         g class=(class) data-vpc=(id) transform=(format!("translate({},{})", at.x, at.y)) {
@@ -116,12 +129,26 @@ fn chip(node: &Node, at: Point, map: &Map, colors: &BTreeMap<&MeshName, usize>) 
             text class="name" x="12" y="19" { (name.map_or_else(|| end_of(id), |name| short(name, NAME))) }
             text class="id" x="12" y="33" { (id) }
             text class="cidrs" x="12" y="48" { (cidrs(&node.cidrs)) }
+            @if node.state.is_apart() { (state(node.state)) }
             @if open {
                 g class="badge" {
                     circle cx=(CHIP.width) cy="0" r="9" {}
                     text x=(CHIP.width) y="4" { "!" }
                 }
             }
+        }
+    }
+}
+
+/// The state of a VPC that a mesh does not connect, on the lower edge of its chip.
+fn state(state: NodeState) -> Markup {
+    let word = state.to_string();
+    let wide = 7 * word.len() + 12;
+    let right = usize::try_from(CHIP.width).unwrap_or_default() - 8;
+    html! {
+        g class="state" {
+            rect x=(right - wide) y=(CHIP.height - 7) width=(wide) height="16" rx="8" {}
+            text x=(right - wide / 2) y=(CHIP.height + 5) { (word) }
         }
     }
 }
@@ -160,6 +187,17 @@ mod tests {
         assert!(svg.contains("pair mesh-0 active") && svg.contains("pair mesh-0 broken"));
         assert!(svg.contains("Map of prod: 10 VPCs, 9 pairs, 1 finding"), "{svg}");
         assert_eq!(svg.matches("class=\"badge\"").count(), 1);
+    }
+
+    #[test]
+    fn a_vpc_that_a_mesh_refuses_is_marked() {
+        let mut map = map_of(2);
+        let mut node = map.vpcs.pop_first().unwrap();
+        node.state = NodeState::Refused;
+        map.vpcs.insert(node);
+        let svg = document(&map);
+        assert!(svg.contains("class=\"vpc mesh-0 refused open\"") && svg.contains(">refused</text>"), "{svg}");
+        assert_eq!(svg.matches("class=\"state\"").count(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The map of meshes: their VPCs, the peerings and routes between them, and the open findings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::observed::{ObservedState, Peering, RouteTarget};
 use crate::operator::Operator;
 use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
 use crate::printable::printable;
+use crate::status::{self, StatusState};
 use crate::tags;
 
 /// VPCs, pairs and findings, each once, in order.
@@ -43,6 +45,8 @@ pub struct Node {
     pub meshes: BTreeSet<MeshName>,
     /// The value of its tag `peerd:status`.
     pub status: Option<String>,
+    /// How far its meshes connect it.
+    pub state: NodeState,
 }
 
 /// Two VPCs with the peering and the routes between them.
@@ -98,6 +102,63 @@ impl Edge {
     }
 }
 
+/// How far its meshes connect a VPC: the worst state in one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    /// Its account or Region cannot be read.
+    Unreadable,
+    /// It is not connected until an operator or its owner acts.
+    Refused,
+    /// It is not connected with all members yet.
+    Waiting,
+    /// It is connected, except with what findings name.
+    JoinedInPart,
+    /// It is connected with all members.
+    Joined,
+    /// It has no status yet.
+    NoStatus,
+}
+
+impl NodeState {
+    /// The state that the tag `peerd:status` has.
+    fn of_status(status: &str) -> Self {
+        let mut of_mesh: BTreeMap<String, BTreeSet<StatusState>> = BTreeMap::new();
+        for entry in status::parse(status) {
+            of_mesh.entry(entry.mesh).or_default().insert(entry.state);
+        }
+        let state = |states: &BTreeSet<StatusState>| {
+            let is = |state| states.contains(&state);
+            match (is(StatusState::Joined), is(StatusState::Refused), is(StatusState::Waiting)) {
+                (true, true, _) => Self::JoinedInPart,
+                (true, false, _) => Self::Joined,
+                (false, _, true) => Self::Waiting,
+                (false, true, false) => Self::Refused,
+                (false, false, false) => Self::NoStatus,
+            }
+        };
+        of_mesh.values().map(state).min().unwrap_or(Self::NoStatus)
+    }
+
+    /// Whether a mesh does not connect the VPC.
+    pub fn is_apart(self) -> bool {
+        self <= Self::Waiting
+    }
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
+            Self::Waiting => "waiting",
+            Self::JoinedInPart => "joined-in-part",
+            Self::Joined => "joined",
+            Self::NoStatus => "no-status",
+        })
+    }
+}
+
 type RoutesOver<'a> = BTreeMap<&'a PeeringId, BTreeSet<RouteOver>>;
 
 impl Map {
@@ -131,6 +192,12 @@ impl Map {
 
 fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
     let current = context.tags_of(vpc);
+    let status = current.get(tags::STATUS).map(|status| printable(status));
+    let state = match &status {
+        _ if !context.observed.was_read(&vpc.scope) => NodeState::Unreadable,
+        Some(status) => NodeState::of_status(status),
+        None => NodeState::NoStatus,
+    };
     Node {
         account: vpc.scope.account.clone(),
         region: vpc.scope.region.clone(),
@@ -138,7 +205,8 @@ fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
         name: current.get(tags::NAME).map(|name| printable(name)),
         cidrs: context.cidrs_of(vpc).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
         meshes: context.meshes_of(vpc),
-        status: current.get(tags::STATUS).map(|status| printable(status)),
+        status,
+        state,
     }
 }
 
@@ -179,5 +247,25 @@ fn leaving(peering: &Peering, routes: &mut RoutesOver<'_>) -> Edge {
         meshes: peering.tagged_meshes(),
         routes: routes.remove(&peering.id).unwrap_or_default(),
         checks: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_vpc_is_the_worst_in_one_of_its_meshes() {
+        for (status, state) in [
+            ("joined prod", NodeState::Joined),
+            ("joined prod. refused prod with vpc-2: CIDRs overlap", NodeState::JoinedInPart),
+            ("waiting prod with vpc-2: routes are being added", NodeState::Waiting),
+            ("joined prod. refused lab: mesh is not declared", NodeState::Refused),
+            ("refused lab: mesh is not declared. waiting prod with vpc-2: x", NodeState::Refused),
+            ("something else", NodeState::NoStatus),
+        ] {
+            assert_eq!(NodeState::of_status(status), state, "{status}");
+        }
+        assert!(NodeState::Refused.is_apart() && !NodeState::JoinedInPart.is_apart());
     }
 }

@@ -3,10 +3,31 @@
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.e2e.map_page.locators import OpenMap, box, chip, chips, count, focused, info, line, rows
-from tests.e2e.map_page.sample_maps import ACTIVE, MISSING, PARTLY, sample_map, vpc_id
+from tests.e2e.map_page.locators import (
+    OpenMap,
+    Render,
+    box,
+    chip,
+    chips,
+    count,
+    focused,
+    info,
+    line,
+    rows,
+    show,
+)
+from tests.e2e.map_page.sample_maps import (
+    ACTIVE,
+    MISSING,
+    PARTLY,
+    as_explained,
+    sample_map,
+    troubled_map,
+    vpc_id,
+)
 
 
 def test_the_keyboard_alone_focuses_moves_selects_and_deselects(open_map: OpenMap) -> None:
@@ -78,11 +99,12 @@ LOW_CONTRAST_TEXTS = """
     const ground = getComputedStyle(it).backgroundColor;
     return clear(ground) && it.parentElement ? background(it.parentElement) : ground;
   };
-  const area = (it) => document.querySelector(`.areas .${it.parentElement.getAttribute("class")}`);
+  const area = (it) => document.querySelector(`.areas .${it.closest("g").getAttribute("class")}`);
   const shape = (it) => it.closest(".badge") ? it.parentElement.querySelector("circle")
-    : (it.closest(".vpc") ?? area(it)).querySelector("rect");
-  const colors = (it) => it.closest("#stage svg")
-    ? [getComputedStyle(it).fill, getComputedStyle(shape(it)).fill]
+    : (it.closest(".state, .vpc") ?? area(it)).querySelector("rect");
+  const ground = (it) => it.closest("#stage") ? getComputedStyle(shape(it)).fill : background(it);
+  const colors = (it) => it.closest("svg")
+    ? [getComputedStyle(it).fill, ground(it)]
     : [getComputedStyle(it).color, background(it)];
   const contrast = (it) => {
     const [a, b] = colors(it).map(light).sort((x, y) => y - x);
@@ -99,7 +121,7 @@ LOW_CONTRAST_TEXTS = """
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast_in_light_and_dark_mode(open_map: OpenMap, scheme: str) -> None:
-    page = open_map(sample_map(10), scheme)
+    page = open_map(troubled_map(), scheme)
     for selector in ("body", "#stage svg.map"):
         ground = page.locator(selector).evaluate("it => getComputedStyle(it).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", ground))) > 600) is (scheme == "light"), selector
@@ -108,8 +130,22 @@ def test_text_has_enough_contrast_in_light_and_dark_mode(open_map: OpenMap, sche
             line(page, number).dispatch_event("click")
         texts, faint = page.evaluate(LOW_CONTRAST_TEXTS)
         assert texts > 60 and not faint
-    page.get_by_role("button", name="Tables").click()
-    assert not page.evaluate(LOW_CONTRAST_TEXTS)[1]
+    for view in ("Matrix", "Tables"):
+        show(page, view)
+        assert not page.evaluate(LOW_CONTRAST_TEXTS)[1]
+
+
+@pytest.mark.parametrize("width", [1500, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_in_any_view(open_map: OpenMap, scheme: str, width: int) -> None:
+    page = open_map(troubled_map(), scheme, width)
+    for view in ("Map", "Matrix", "Tables"):
+        show(page, view)
+        for number in (None, ACTIVE, MISSING):
+            if number is not None:
+                line(page, number).dispatch_event("click")
+            result = Axe().run(page)
+            assert result.response["passes"] and not result.violations_count, result.generate_report()
 
 
 def test_meshes_have_distinct_colors_and_states_distinct_dashes(open_map: OpenMap) -> None:
@@ -125,6 +161,45 @@ def test_meshes_have_distinct_colors_and_states_distinct_dashes(open_map: OpenMa
         for name in ("active", "waiting", "broken")
     }
     assert len(set(dashes.values())) == 3 and dashes["active"] == "none"
+
+
+def test_a_page_of_five_hundred_vpcs_is_smaller_than_two_megabytes(render: Render) -> None:
+    assert render(as_explained(sample_map(500, meshes=10))).stat().st_size < 2_000_000
+
+
+def test_paper_shows_the_view_the_details_and_the_legend_without_controls(open_map: OpenMap) -> None:
+    page = open_map(troubled_map(), "dark")
+    line(page, MISSING).dispatch_event("click")
+    page.emulate_media(media="print", color_scheme="dark")
+    for role in ("searchbox", "link"):
+        expect(page.get_by_role(role)).to_have_count(0)
+    expect(page.get_by_role("button", name="Tables")).to_have_count(0)
+    expect(page.get_by_text("They cannot reach each other")).to_be_visible()
+    expect(box(page, "mesh-1")).to_be_visible()
+    ground = page.locator("#stage svg.map").evaluate("it => getComputedStyle(it).backgroundColor")
+    assert ground == "rgb(255, 255, 255)", "dark mode wastes ink"
+    assert chip(page, 4).bounding_box(), "the picture is shown"
+    assert page.locator("#info").evaluate("it => it.scrollHeight <= it.clientHeight"), "nothing is cut off"
+
+
+def test_paper_shows_every_row_and_the_whole_matrix(open_map: OpenMap) -> None:
+    page = open_map(sample_map(50, meshes=1))
+    show(page, "Tables")
+    expect(rows(page, "Pairs")).to_have_count(100)
+    page.emulate_media(media="print")
+    expect(rows(page, "Pairs")).to_have_count(1225)
+    page.emulate_media(media="screen")
+    show(page, "Matrix")
+    for _ in range(8):
+        page.keyboard.press("+")
+    assert page.locator("#cells").bounding_box()["width"] > 1900
+    page.emulate_media(media="print")
+    page.wait_for_function("""() => {
+      const { width, height } = document.querySelector("#cells").getBoundingClientRect();
+      return width > 200 && width < 1046 && height < 718;
+    }""")
+    page.emulate_media(media="screen")
+    expect(page.get_by_role("searchbox")).to_be_visible()
 
 
 OVERLAPPING_CHIPS = """
@@ -147,7 +222,7 @@ def test_five_hundred_vpcs_load_filter_and_do_not_overlap(open_map: OpenMap) -> 
     page.get_by_role("searchbox").fill("service-499")
     expect(count(page)).to_contain_text("1 of 500 VPCs · 49 of 12,250 pairs")
     page.get_by_role("button", name="Show all").click()
-    page.get_by_role("button", name="Tables").click()
+    show(page, "Tables")
     expect(rows(page, "Pairs")).to_have_count(100)
     page.get_by_role("button", name="Show more Pairs").click()
     expect(rows(page, "Pairs")).to_have_count(200)

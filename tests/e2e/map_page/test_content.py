@@ -1,19 +1,41 @@
 """What the page shows of a map: VPCs, pairs, findings, filters, search, details, tables."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.map_page.locators import OpenMap, box, chip, chips, count, focused, info, line, lines, rows
+from tests.e2e.map_page.locators import (
+    OpenMap,
+    box,
+    chip,
+    chips,
+    count,
+    focused,
+    info,
+    line,
+    lines,
+    marks,
+    notes,
+    rows,
+    show,
+)
 from tests.e2e.map_page.sample_maps import (
     ACCOUNTS,
     ACTIVE,
     BLOCKED,
     HOSTILE,
+    IN_PART,
     MISSING,
     OVERLAPPING,
     PARTLY,
+    REFUSED,
     REGIONS,
+    UNREAD,
+    UNTAGGED,
+    WAITING,
     sample_map,
+    troubled_map,
     vpc_id,
 )
 
@@ -68,6 +90,78 @@ def test_a_search_finds_a_vpc_by_name_id_and_cidr_with_its_peers(open_map: OpenM
     expect(count(page)).to_contain_text("1 of 10 VPCs · 4 of 20 pairs")
     page.keyboard.press("Enter")
     assert focused(page) == vpc_id(4)
+
+
+def test_a_search_for_a_peering_finds_its_two_vpcs(open_map: OpenMap) -> None:
+    page = open_map(sample_map(10))
+    page.get_by_role("searchbox").fill(f"pcx-{BLOCKED:017x}")
+    assert chips(page) == {vpc_id(1), vpc_id(2)}
+    expect(count(page)).to_contain_text("2 of 10 VPCs · 1 of 20 pairs")
+
+
+def test_a_vpc_that_is_refused_waiting_or_unreadable_is_marked_as_such(open_map: OpenMap) -> None:
+    page = open_map(troubled_map())
+    apart = {REFUSED: "refused", WAITING: "waiting", UNREAD: "unreadable"}
+    assert marks(page) == {vpc_id(number): word for number, word in apart.items()}
+    style = "it => getComputedStyle(it.querySelector('rect')).strokeDasharray"
+    dashes = [chip(page, number).evaluate(style) for number in (*apart, UNTAGGED)]
+    assert dashes[0] == dashes[3] == "none" and len(set(dashes)) == 3
+    for number, word in (*apart.items(), (IN_PART, "joined in part"), (UNTAGGED, "no status"), (2, "joined")):
+        expect(chip(page, number)).to_have_accessible_name(re.compile(f", {word}(, . findings?)?$"))
+        chip(page, number).dispatch_event("click")
+        assert f"State {word}" in info(page)
+    show(page, "Tables")
+    for number, word in apart.items():
+        expect(rows(page, "VPCs").filter(has_text=vpc_id(number)).first).to_contain_text(word)
+
+
+def test_filters_by_the_state_of_vpcs_and_by_finding(open_map: OpenMap) -> None:
+    page = open_map(troubled_map())
+    page.get_by_role("button", name="State of VPCs: all or none").click()
+    assert not chips(page)
+    box(page, "refused", "State of VPCs").check()
+    box(page, "waiting", "State of VPCs").check()
+    assert chips(page) == {vpc_id(REFUSED), vpc_id(WAITING)} and lines(page) == 0
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Finding: all or none").click()
+    box(page, "overlap", "Finding").check()
+    assert chips(page) == {vpc_id(0), vpc_id(4)} and lines(page) == 1
+    expect(count(page)).to_have_text("2 of 10 VPCs · 1 of 16 pairs · 1 of 6 findings")
+    box(page, "overlap", "Finding").uncheck()
+    box(page, "paused", "Finding").check()
+    assert chips(page) == {vpc_id(number) for number in range(5, 10)} and lines(page) == 0
+    box(page, "paused", "Finding").uncheck()
+    box(page, "no finding", "Finding").check()
+    assert chips(page) == {vpc_id(3)} and lines(page) == 0
+
+
+def test_findings_are_marked_where_they_are(open_map: OpenMap) -> None:
+    page = open_map(troubled_map())
+    with_badge = "all => all.map(it => it.closest('[data-vpc]').dataset.vpc)"
+    badges = page.locator("#stage .vpc .badge").evaluate_all(with_badge)
+    assert set(badges) == {vpc_id(number) for number in (0, 4, 1, 2, REFUSED)}
+    assert set(notes(page)) == {str(OVERLAPPING), str(BLOCKED)}
+    page.locator(f"#stage .notes [data-pair='{BLOCKED}']").click()
+    assert "10.0.1.0/24 is routed to igw-1 rtb" in info(page)
+    region = page.locator("#stage .titles").get_by_text("! unreadable")
+    region.click()
+    assert "Finding: unreadable" in info(page) and "VPCs (1) service-5" in info(page)
+    page.get_by_role("button", name="Finding about mesh-1: paused").click()
+    assert "Fix: resolve: 2 changes pending" in info(page) and "VPCs (5)" in info(page)
+    assert page.locator("#stage .self").count() == 5
+    page.keyboard.press("Escape")
+    page.locator("#info").get_by_role("button", name="unknown-requester").click()
+    assert "Finding: unknown-requester" in info(page) and "VPCs" not in info(page)
+
+
+def test_the_details_of_a_vpc_and_of_a_pair_have_the_remedies_of_their_findings(open_map: OpenMap) -> None:
+    page = open_map(troubled_map())
+    chip(page, REFUSED).click()
+    assert "! refused requests mesh-1: mesh is not declared" in info(page)
+    assert "Fix: resolve: requests mesh-1: mesh is not declared" in info(page)
+    line(page, OVERLAPPING).dispatch_event("click")
+    findings = page.locator("#info").get_by_role("button", name="they overlap")
+    expect(findings).to_contain_text("Fix: renumber one of them")
 
 
 def test_a_click_on_a_line_shows_the_routes_both_ways_and_the_checks_of_explain(open_map: OpenMap) -> None:
@@ -133,7 +227,7 @@ def test_a_click_near_a_thin_line_selects_it_and_a_drag_does_not(open_map: OpenM
 
 def test_tables_show_the_same_data_and_follow_the_filters(open_map: OpenMap) -> None:
     page = open_map(sample_map(10))
-    page.get_by_role("button", name="Tables").click()
+    show(page, "Tables")
     tables = ("VPCs", "Pairs", "Findings")
     assert [rows(page, name).count() for name in tables] == [10, 20, 1]
     assert chips(page) == set()
@@ -143,7 +237,7 @@ def test_tables_show_the_same_data_and_follow_the_filters(open_map: OpenMap) -> 
     assert [rows(page, name).count() for name in tables] == [1, 4, 0]
     rows(page, "Pairs").first.get_by_role("button").click()
     assert "Routes of" in info(page)
-    page.get_by_role("button", name="Map", exact=True).click()
+    show(page, "Map")
     assert len(chips(page)) == 5
 
 
@@ -163,8 +257,10 @@ def test_the_url_keeps_the_search_the_filters_and_the_selection(open_map: OpenMa
 def test_a_malicious_name_is_rendered_as_text(open_map: OpenMap) -> None:
     page = open_map(sample_map(10))
     chip(page, 0).click()
-    page.get_by_role("button", name="Tables").click()
+    show(page, "Tables")
     assert HOSTILE in info(page) and HOSTILE in page.locator("#tables").inner_text()
+    show(page, "Matrix")
+    assert HOSTILE[:15] in page.locator("#rows").text_content()
     assert page.locator("img").count() == 0 and page.locator("script").count() == 2
     assert page.evaluate("window.pwned") is None
 

@@ -1,75 +1,17 @@
-"use strict";
-
-const map = JSON.parse(document.getElementById("map").textContent);
-const byId = (id) => document.getElementById(id);
-const [stage, info, tables] = ["stage", "info", "tables"].map(byId);
-const svg = stage.querySelector("svg.map");
-const chips = new Map([...svg.querySelectorAll("[data-vpc]")].map((chip) => [chip.dataset.vpc, chip]));
-const lines = new Map([...svg.querySelectorAll("[data-pair]")].map((line) => [Number(line.dataset.pair), line]));
-const vpcs = new Map(map.vpcs.map((vpc) => [vpc.vpc, vpc]));
-const sorted = (values) => [...new Set(values)].sort();
-const meshes = sorted([...map.vpcs, ...map.pairs].flatMap((it) => it.meshes));
-const [PORTION, CROWD] = [100, 1000];
-
-// ---------------------------------------------------------------- data
-const HEALTH = ["broken", "waiting", "active"];
-const STATES = {
-  missing: "missing: not peered",
-  overlapping: "overlapping: not peered, because their CIDRs overlap",
-  foreign: "foreign: a peering that peerd does not manage",
-  leaving: "leaving: no mesh needs it any longer",
-};
-const healths = map.pairs.map(({ state, checks }) => {
-  if (state === "active") return checks.some((check) => check.result === "fail") ? "broken" : "active";
-  return ["missing", "overlapping", "foreign", "failed"].includes(state) ? "broken" : "waiting";
-});
-const stateOf = (n) => (map.pairs[n].state === "active" && healths[n] === "broken" ? "active, but blocked" : map.pairs[n].state);
-const worstFirst = (numbers) => numbers.sort((a, b) => HEALTH.indexOf(healths[a]) - HEALTH.indexOf(healths[b]) || a - b);
-
-const pairsOf = new Map();
-map.pairs.forEach(({ between }, n) => between.forEach((id) => pairsOf.set(id, [...(pairsOf.get(id) ?? []), n])));
-
-// The VPCs and pairs of each finding.
-const concerns = map.findings.map(({ subject }) => {
-  const named = map.vpcs.map(({ vpc }) => vpc).filter((id) => subject.includes(id));
-  const near = subject.includes("pcx-") ? map.pairs.keys() : named.flatMap((id) => pairsOf.get(id) ?? []);
-  const about = ({ peering, between }) => (peering && subject.includes(peering)) || between.every((id) => subject.includes(id));
-  const pairs = [...new Set(near)].filter((n) => about(map.pairs[n]));
-  return { vpcs: [...new Set([...named, ...pairs.flatMap((n) => map.pairs[n].between)])], pairs };
-});
-const findingsOfVpc = (id) => concerns.flatMap((about, n) => (about.vpcs.includes(id) ? [n] : []));
-const findingsOfPair = (pair) => concerns.flatMap((about, n) => (about.pairs.includes(pair) ? [n] : []));
-
-const nameOf = (id) => vpcs.get(id)?.name?.trim() || id;
-const fullName = (id) => (nameOf(id) === id ? id : `${nameOf(id)} (${id})`);
-const pairName = (n) => map.pairs[n].between.map(nameOf).join(" – ");
-const digits = (number) => number.toLocaleString("en-US");
-const count = (number, noun) => `${digits(number)} ${noun}${number === 1 ? "" : "s"}`;
-
-// ---------------------------------------------------------------- elements
-// Names come from the tags of VPCs: they are only ever added as text.
-function fill(made, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.filter(Boolean));
-  return made;
-}
-const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
-const draw = (tag, attributes, ...children) => fill(document.createElementNS(svg.namespaceURI, tag), attributes, children);
-const button = (attributes, ...children) => make("button", { type: "button", ...attributes }, ...children);
-const sample = (health) =>
-  draw("svg", { class: "map sample", "aria-hidden": "true" }, draw("path", { class: `pair ${health}`, d: "M1 6H30" }));
+// ---------------------------------------------------------------- lists and tables
+const PORTION = 100;
 
 // Shows many things a portion at a time.
 function portions(parent, items, noun, row) {
   const more = button({ class: "more" });
   let next = 0;
-  const show = () => {
-    parent.append(...items.slice(next, next + PORTION).map(row));
-    next += PORTION;
+  const show = (most = PORTION) => {
+    parent.append(...items.slice(next, next + most).map(row));
+    next += most;
     more.hidden = next >= items.length;
     more.textContent = `Show more ${noun} (${items.length - next} left)`;
   };
-  more.addEventListener("click", show);
+  listen(more, { click: () => show(), all: () => show(items.length) });
   show();
   return [parent, more];
 }
@@ -82,16 +24,18 @@ function listed(title, items, row) {
 
 // A VPC by its name, if it has one, and its id.
 const twoLines = (id) => [make("b", {}, nameOf(id)), nameOf(id) !== id && make("span", { class: "code faint" }, id)];
-const vpcButton = (id) => button({ class: "item", "data-vpc": id }, make("span", {}, ...twoLines(id)));
+const word = (state) => make("i", { class: state === "waiting" ? "warn" : isApart(state) ? "fail" : "faint" }, state);
+const vpcButton = (id) =>
+  button({ class: "item", "data-vpc": id }, make("span", {}, ...twoLines(id)), word(vpcStates.get(id)));
 function pairButton(n, from) {
   const text = from ? twoLines(map.pairs[n].between.find((id) => id !== from)) : [make("b", {}, pairName(n))];
   const state = make("i", { class: healths[n] === "broken" ? "fail" : "faint" }, stateOf(n));
   return button({ class: "item", "data-pair": n }, sample(healths[n]), make("span", {}, ...text), state);
 }
 function findingButton(n) {
-  const { kind, text, subject } = map.findings[n];
+  const { kind, text, subject, remedy } = map.findings[n];
   return button({ class: "item", "data-finding": n },
-    make("span", {}, make("b", { class: "kind" }, `! ${kind}`), text, make("span", { class: "code faint" }, subject)));
+    make("span", {}, make("b", { class: "kind" }, `! ${kind}`), text, make("span", { class: "code faint" }, subject), fix(remedy)));
 }
 
 function facts(entries) {
@@ -108,7 +52,13 @@ function table(title, heads, items, row) {
 
 // ---------------------------------------------------------------- details
 const SIGNS = { pass: "✓ pass", warn: "◐ warn", fail: "✕ fail" };
-const fix = (remedy) => remedy && make("p", { class: "faint" }, `Fix: ${remedy}`);
+const STATES = {
+  missing: "missing: not peered",
+  overlapping: "overlapping: not peered, because their CIDRs overlap",
+  foreign: "foreign: a peering that peerd does not manage",
+  leaving: "leaving: no mesh needs it any longer",
+};
+const fix = (remedy) => remedy && make("span", { class: "faint fix" }, `Fix: ${remedy}`);
 
 function heading(text, closes = true) {
   const close = closes && button({ id: "close", "aria-label": "Close the details", title: "Close (Esc)" }, "✕");
@@ -120,9 +70,9 @@ function describeVpc(id) {
   return [
     heading(nameOf(id)),
     facts([["Id", make("span", { class: "code" }, id)], ["Account", account], ["Region", region], ["CIDRs", cidrs.join(", ")],
-      ["Meshes", meshes.join(", ")], ["Status", status]]),
+      ["Meshes", meshes.join(", ")], ["State", word(vpcStates.get(id))], ["Status", status]]),
     ...listed("Findings", findingsOfVpc(id), findingButton),
-    ...listed("Pairs", worstFirst(pairsOf.get(id) ?? []), (n) => pairButton(n, id)),
+    ...listed("Pairs", worstFirst(pairsOf(id)), (n) => pairButton(n, id)),
   ];
 }
 
@@ -142,8 +92,7 @@ function explained({ checks, between }) {
     first && make("div", { class: "first" }, make("b", {}, "Blocking: "), first.text, fix(first.remedy)),
     make("h3", {}, `Checks (${checks.length})`),
     make("ul", { class: "checks" }, ...checks.map(shown)),
-    make("p", { class: "faint" }, "Not checked here: network ACLs and security groups. For these: ",
-      make("span", { class: "code" }, `peerd explain ${between.join(" ")}`)),
+    make("p", { class: "faint" }, "Not checked here: network ACLs and security groups. For these: ", command(between)),
   ];
 }
 
@@ -164,6 +113,24 @@ function describePair(n) {
     ...explained(pair),
     ...listed("Findings", findingsOfPair(n), findingButton),
     ...pair.between.flatMap((id) => routesOf(pair, id)),
+  ];
+}
+
+const command = (ends) => make("span", { class: "code" }, `peerd explain ${ends.join(" ")}`);
+
+// Two VPCs without a pair.
+function describeApart(ends) {
+  const [ours, theirs] = ends.map((id) => vpcs.get(id).meshes);
+  const common = ours.filter((mesh) => theirs.includes(mesh));
+  const why = common.length ? `Both request ${common.join(", ")}, which does not connect them: a VPC is refused, or neither is a hub.`
+    : "They have no mesh in common.";
+  const of = (id) => facts([["Meshes", vpcs.get(id).meshes.join(", ")], ["Status", vpcs.get(id).status]]);
+  return [
+    heading(ends.map(nameOf).join(" – ")),
+    make("p", { class: "verdict" }, "No mesh connects them"),
+    make("p", {}, why),
+    ...ends.flatMap((id) => [vpcButton(id), of(id)]),
+    make("p", { class: "faint last" }, "Another peering can connect them. To see: ", command(ends)),
   ];
 }
 
