@@ -37,6 +37,7 @@ EXTERNAL_ID = "peerd-sandbox"
 UNIT = "meshes"
 HUB_STACK = "peerd"
 SPOKE_STACK = "peerd-spoke"
+_GUARDRAILS = Path(__file__).resolve().parent.parent / "guardrails" / "scp.json"
 _BUCKET = "peerd-sandbox-code"
 _DEPLOY_WITHIN_S = 600
 
@@ -94,6 +95,21 @@ def organize(organizations: Any) -> tuple[str, str]:
     return organization, created["OrganizationalUnit"]["Id"]
 
 
+def attach_guardrails(organizations: Any) -> str:
+    """Attaches the service control policy to the root, as an administrator does, and returns its id.
+
+    The sandbox does not evaluate it.
+    """
+    root, kind = organizations.list_roots()["Roots"][0]["Id"], "SERVICE_CONTROL_POLICY"
+    organizations.enable_policy_type(RootId=root, PolicyType=kind)
+    created = organizations.create_policy(
+        Name=DEPLOYMENT, Description="Who may write peerd's tags", Type=kind, Content=_GUARDRAILS.read_text()
+    )
+    policy_id = created["Policy"]["PolicySummary"]["Id"]
+    organizations.attach_policy(PolicyId=policy_id, TargetId=root)
+    return policy_id
+
+
 def deploy_all(endpoint: str, private: str, project: Project, work: Path, progress: Progress) -> None:
     """Deploys the hub, then six spokes in parallel, and verifies that the functions receive events.
 
@@ -102,7 +118,9 @@ def deploy_all(endpoint: str, private: str, project: Project, work: Path, progre
     clients = Clients(private)
     build = write_build_directory(project, work / "build")
     started = time.monotonic()
-    organization, unit = organize(Clients(endpoint).client("organizations"))
+    organizations = Clients(endpoint).client("organizations")
+    organization, unit = organize(organizations)
+    attach_guardrails(organizations)
     sam_deploy(endpoint, clients, build, organization, unit, work)
     progress(f"hub stack deployed in {time.monotonic() - started:.1f} s")
     started = time.monotonic()

@@ -25,7 +25,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
-from sandbox import ministack_activity, ministack_policies
+from sandbox import ministack_activity, ministack_policies, ministack_resources
 from sandbox.ministack_host import ACTIVITY_PATH, ADVANCE_FAILED_PATH, ADVANCE_PATH, KILL_PATH
 
 EMITTER_FIELD = "SandboxEmitter"
@@ -49,6 +49,7 @@ def install() -> None:
     """Patches ministack. Raises AttributeError if a patched name does not exist."""
     _patch(eventbridge, "_put_events", _permit_gateway_events(eventbridge._put_events))
     _patch(eventbridge, "_dispatch_to_event_bus", _deliver_to_bus)
+    ministack_resources.install()  # before the policies: a changed policy is published
     ministack_policies.install()
     for call, field in _RULE_CALLS.items():
         _patch(eventbridge, call, _requiring_rule(getattr(eventbridge, call), field))

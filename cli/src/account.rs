@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use peerd_core::{AccountId, Check, CheckResult, Examined, Finding, Organization, Region};
+use peerd_core::{AccountId, Check, CheckResult, Examination, Examined, Finding, Organization, Region};
 use peerd_engine::error::chain;
 use peerd_engine::what_if::Decision;
 use peerd_engine::{KnownAccounts, Message, Registration, Work};
@@ -118,7 +118,7 @@ async fn add(account: &AccountId, regions: BTreeSet<Region>, shell: &Shell<'_>, 
 async fn warn_if_unready(account: &AccountId, shell: &Shell<'_>, deployed: &Deployed) {
     shell.terminal.stage("checking the account", 1);
     match deployed.hub.examine_spokes(&[account.clone()].into()).await {
-        Ok(examined) => {
+        Ok(Examination { scopes, .. }) => {
             let of_scope = |Examined { scope, checks }: Examined| {
                 let failed = checks.into_iter().filter(|check| check.result == CheckResult::Fail);
                 failed.map(move |Check { text, remedy, .. }| match remedy {
@@ -126,7 +126,7 @@ async fn warn_if_unready(account: &AccountId, shell: &Shell<'_>, deployed: &Depl
                     None => format!("{scope}: {text}"),
                 })
             };
-            shell.warn(examined.into_iter().flat_map(of_scope));
+            shell.warn(scopes.into_iter().flat_map(of_scope));
         }
         Err(error) => shell.warn([format!("the roles in {account} could not be checked: {}", chain(&error))]),
     }

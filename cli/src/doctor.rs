@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use peerd_core::plural::counted;
-use peerd_core::{Check, CheckResult, Examined};
-use peerd_engine::RedriveQueue;
+use peerd_core::{Check, CheckResult, Deployment, Examination, Examined};
 use peerd_engine::error::chain;
+use peerd_engine::{QueueState, RedriveQueue};
 use serde_json::json;
 
+use crate::account::known_accounts;
 use crate::plan::{Backend, Source};
 use crate::shell::{Deployed, Shell};
 use crate::status::lasting;
@@ -32,20 +33,21 @@ pub struct Arguments {
 pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<Answer> {
     let from_here = source.role().is_some();
     let (mut hub, scopes) = match source.file(shell.stack) {
-        Some(_) => (Vec::new(), examine(source, shell, None).await?),
+        Some(_) => (Vec::new(), Some(examine(source, shell, None).await?)),
         None => {
             let deployed = shell.deployed().await?;
             let mut hub = of_hub(&deployed, shell).await;
             let scopes = match from_here {
-                true => examine(source, shell, Some(deployed.hub.bus())).await?,
+                true => Some(examine(source, shell, Some(deployed.hub.bus())).await?),
                 false => asked_of_hub(&deployed, &mut hub).await,
             };
             (hub, scopes)
         }
     };
-    if scopes.is_empty() {
+    if scopes.as_ref().is_some_and(Vec::is_empty) {
         hub.push(Check::fail("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
+    let scopes = scopes.unwrap_or_default();
     let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
     let text = if shell.json { as_json(&hub, &scopes, !fails) } else { render(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
@@ -59,28 +61,50 @@ async fn examine(source: Source, shell: &Shell<'_>, bus: Option<&str>) -> Result
     Ok(site.cloud().examine_all(scopes, &observer.settings.deployment, bus).await)
 }
 
-/// Lets the hub's function examine them, with its own role.
-async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Vec<Examined> {
+/// Lets the hub's function examine them, with its own role. None if it does not answer.
+async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Option<Vec<Examined>> {
     match deployed.hub.examine_spokes(&BTreeSet::new()).await {
-        Ok(examined) => {
-            hub.push(Check::pass("the function drift-repair answers"));
-            examined
+        Ok(Examination { version, hub: of_hub, scopes }) => {
+            hub.push(check_version(&version));
+            hub.extend(of_hub);
+            Some(scopes)
         }
         Err(error) => {
-            let remedy = "read its log; you need lambda:InvokeFunction, or check from here with --role";
+            let remedy = format!(
+                "read its log, `aws logs tail /aws/lambda/{}-drift-repair --since 1h`; you need lambda:InvokeFunction, or check from here \
+                 with --role",
+                deployed.name
+            );
             hub.push(Check::fail(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
-            Vec::new()
+            None
         }
     }
 }
 
+/// Checks that the function has the version of this program.
+fn check_version(version: &str) -> Check {
+    let ours = env!("CARGO_PKG_VERSION");
+    match version == ours {
+        true => Check::pass("the function drift-repair answers"),
+        false => Check::fail(
+            format!("the function drift-repair has version {version}, this command line {ours}"),
+            format!(
+                "run `make deploy` in a checkout of {ours}, or `cargo install --locked --path cli` in one of {version}"
+            ),
+        ),
+    }
+}
+
 async fn of_hub(deployed: &Deployed, shell: &Shell<'_>) -> Vec<Check> {
-    let mut checks = deployed.hub.check_stack().await;
+    let mut checks = match known_accounts(deployed).await {
+        Ok(known) => deployed.hub.check(&known).await,
+        Err(_) => Vec::new(), // the check of the sweep reports that the table cannot be read
+    };
     for queue in &deployed.queues {
         checks.push(check_queue(&**queue).await);
     }
     checks.push(match deployed.store.last_sweep().await {
-        Ok(swept) => sweep(swept.map(|at| shell.now().saturating_sub(at)), deployed.hub.schedule()),
+        Ok(swept) => sweep(swept.map(|at| shell.now().saturating_sub(at)), deployed.hub.schedule(), &deployed.name),
         Err(error) => Check::fail(
             format!("the table cannot be read: {}", chain(&error)),
             "docs/policies.md lists the permissions that you need",
@@ -91,16 +115,20 @@ async fn of_hub(deployed: &Deployed, shell: &Shell<'_>) -> Vec<Check> {
 
 async fn check_queue(queue: &dyn RedriveQueue) -> Check {
     let name = queue.name();
-    match queue.counts().await {
-        Ok((_, dead)) if dead > 0 => Check::fail(
+    match queue.state().await {
+        Ok(QueueState { has_dead_letters: false, .. }) => Check::fail(
+            format!("the queue of {name} has no dead-letter queue"),
+            format!("run `{}`", queue.restore_dead_letters()),
+        ),
+        Ok(QueueState { dead, .. }) if dead > 0 => Check::fail(
             format!("the dead-letter queue of {name} has {}", counted(dead, "message")),
             "read its log, fix the cause, then run `peerd redrive`",
         ),
-        Ok((waiting, _)) if waiting > BACKLOG => Check::warn(
+        Ok(QueueState { waiting, .. }) if waiting > BACKLOG => Check::warn(
             format!("the queue of {name} has {}", counted(waiting, "message")),
             "read its log; check whether its event source mapping is enabled",
         ),
-        Ok((waiting, _)) => {
+        Ok(QueueState { waiting, .. }) => {
             Check::pass(format!("the queue of {name} has {}, and no dead letters", counted(waiting, "message")))
         }
         Err(error) => Check::warn(
@@ -111,9 +139,11 @@ async fn check_queue(queue: &dyn RedriveQueue) -> Check {
 }
 
 /// Whether the last sweep is at most twice as old as the interval of its schedule.
-fn sweep(age: Option<u64>, schedule: Option<&str>) -> Check {
+fn sweep(age: Option<u64>, schedule: Option<&str>, deployment: &Deployment) -> Check {
     let most = schedule.and_then(rate).map_or(A_DAY_AND_AN_HOUR, |rate| rate * 2);
-    let remedy = "check whether the schedule <deployment>-sweep is enabled, and read the log of drift-repair";
+    let remedy = format!(
+        "read why: `aws logs tail /aws/lambda/{deployment}-drift-repair --since 1h`; the schedule {deployment}-sweep starts it"
+    );
     match age {
         None => Check::fail("there was no sweep yet", remedy),
         Some(age) if Duration::from_millis(age) > most => {
@@ -170,7 +200,7 @@ mod tests {
     #[test]
     fn a_sweep_may_be_twice_as_old_as_its_schedule() {
         let minutes = |minutes: u64| Some(minutes * 60_000);
-        let result = |age, schedule| sweep(age, schedule).result;
+        let result = |age, schedule| sweep(age, schedule, &"peerd".parse().unwrap()).result;
         assert_eq!(result(minutes(30), Some("rate(15 minutes)")), CheckResult::Pass);
         assert_eq!(result(minutes(31), Some("rate(15 minutes)")), CheckResult::Fail);
         assert_eq!(result(minutes(61), Some("rate(1 hour)")), CheckResult::Pass);

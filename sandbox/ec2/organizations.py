@@ -1,7 +1,7 @@
 """Organizations and Service Quotas, from the point of view of one account.
 
-Only the management account (or a delegated administrator) may list accounts. AWS has a separate error for
-accounts outside an organization: https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
+Only the management account (or a delegated administrator) may list accounts, units and policies. AWS has a
+separate error for accounts outside an organization: https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
 """
 
 import json
@@ -16,10 +16,21 @@ from moto.servicequotas.responses import ServiceQuotasResponse
 
 from sandbox.settings import SETTINGS
 
+_OF_THE_MANAGEMENT_ACCOUNT = (
+    "list_accounts",
+    "list_accounts_for_parent",
+    "list_organizational_units_for_parent",
+    "list_parents",
+    "list_policies",
+    "list_policies_for_target",
+    "list_targets_for_policy",
+    "describe_policy",
+)
+
 
 def install() -> None:
     """Patches the two services of moto."""
-    for name in ("list_accounts", "list_accounts_for_parent"):
+    for name in _OF_THE_MANAGEMENT_ACCOUNT:
         setattr(OrganizationsResponse, name, _management_account_only(getattr(OrganizationsResponse, name)))
     ServiceQuotasResponse.list_service_quotas = _list_service_quotas
     ServiceQuotasBackend.get_service_quota = _enforced(ServiceQuotasBackend.get_service_quota)

@@ -92,6 +92,13 @@ ACTIONS: Mapping[str, Mapping[str, Keys]] = {
     },
     "events:DescribeRule": _RULE,
     "events:ListTargetsByRule": _RULE,
+    "events:DescribeEventBus": {"event-bus": ()},
+    "scheduler:GetSchedule": {"schedule": ()},
+    "dynamodb:DescribeTable": {"table": ()},
+    "dynamodb:DescribeContinuousBackups": {"table": ()},
+    "lambda:GetFunctionConcurrency": {"function": ()},
+    "lambda:ListEventSourceMappings": {},
+    "lambda:GetAccountSettings": {},
     "secretsmanager:GetSecretValue": {"Secret": ()},  # the name in the reference
     "organizations:ListAccountsForParent": _PARENT,
     "organizations:ListOrganizationalUnitsForParent": _PARENT,

@@ -118,6 +118,10 @@ def _partition_key(item: Mapping[str, Any]) -> str | None:
     return value.get("S")
 
 
+def _on_table(call: ServiceCall) -> Iterator[Check]:
+    yield call.check(call.arn(f"table/{call.text('TableName').rpartition('/')[2]}"))
+
+
 # ---------------------------------------------------------------- SQS and EventBridge
 
 
@@ -142,7 +146,21 @@ def _of_rule(call: ServiceCall) -> Iterator[Check]:
     yield call.check(call.arn(f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}"))
 
 
+def _of_bus(call: ServiceCall) -> Iterator[Check]:
+    bus = call.text("Name") or "default"
+    yield call.check(bus if bus.startswith("arn:") else call.arn(f"event-bus/{bus}"))
+
+
 # ---------------------------------------------------------------- the other services
+
+
+def _of_schedule(call: ServiceCall) -> Iterator[Check]:
+    """The group is part of the ARN, and a parameter of the query string.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
+    """
+    name = call.path.rpartition("/")[2]
+    yield call.check(call.arn(f"schedule/{call.text('groupName') or 'default'}/{name}"))
 
 
 def _of_trail(call: ServiceCall) -> Iterator[Check]:
@@ -188,7 +206,9 @@ _BUILDERS: Mapping[str, Build] = {
     "dynamodb:TransactWriteItems": _in_transaction,
     **{f"dynamodb:{name}": _on_item for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")},
     **{f"sqs:{name}": _of_queue for name in _QUEUE_CALLS},
+    **{f"dynamodb:{name}": _on_table for name in ("DescribeTable", "DescribeContinuousBackups")},
     "events:PutEvents": _put_events,
+    "events:DescribeEventBus": _of_bus,
     "events:DescribeRule": _of_rule,
     "events:ListTargetsByRule": _of_rule,
     "cloudtrail:GetTrailStatus": _of_trail,
@@ -196,6 +216,9 @@ _BUILDERS: Mapping[str, Build] = {
     "organizations:ListAccountsForParent": _of_parent,
     "organizations:ListOrganizationalUnitsForParent": _of_parent,
     "lambda:Invoke": _of_function,
+    "lambda:GetFunctionConcurrency": _of_function,
+    "lambda:GetFunctionConfiguration": _of_function,
+    "scheduler:GetSchedule": _of_schedule,
     "cloudformation:DescribeStacks": _of_stack,
     "secretsmanager:GetSecretValue": _of_secret,
 }

@@ -19,7 +19,7 @@ GLOBAL = {"--region", "--profile", "--output", "--query", "--no-cli-pager", "--n
 # Commands that are not operations of an API, and the parameters that the documents use.
 CUSTOM = {
     "cloudformation deploy": {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
-    "logs tail": {"--follow"},
+    "logs tail": {"--follow", "--since"},
     "configure export-credentials": {"--format"},
     "sso login": set(),
 }

@@ -129,8 +129,33 @@ def test_the_other_calls_need_the_resource_that_they_name() -> None:
     invoked = needed(signed("lambda", b"{}", "/2015-03-31/functions/peerd-drift-repair/invocations"))
     function = f"arn:aws:lambda:us-east-1:{HUB}:function:peerd-drift-repair"
     assert invoked == [("lambda:InvokeFunction", function, {})]
+    for operation in ("DescribeTable", "DescribeContinuousBackups"):
+        table = of_json("dynamodb", f"DynamoDB_20120810.{operation}", TableName="index")
+        assert table == [(f"dynamodb:{operation}", TABLE, {})]
+    bus = of_json("events", "AWSEvents.DescribeEventBus", Name="peerd")
+    assert bus == [("events:DescribeEventBus", f"arn:aws:events:us-east-1:{HUB}:event-bus/peerd", {})]
     stack = of_query("cloudformation", Action="DescribeStacks", StackName="peerd")
     assert stack[0][1] == f"arn:aws:cloudformation:us-east-1:{HUB}:stack/peerd/*"
+
+
+@pytest.mark.parametrize("group", ["default", "other"])
+def test_a_schedule_is_named_with_its_group(group: str) -> None:
+    query = "" if group == "default" else f"?groupName={group}"
+    found = needed(signed("scheduler", b"", f"/schedules/peerd-sweep{query}", "GET"))
+    schedule = f"arn:aws:scheduler:us-east-1:{HUB}:schedule/{group}/peerd-sweep"
+    assert found == [("scheduler:GetSchedule", schedule, {})]
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        ("GetFunctionConcurrency", "/2019-09-30/functions/peerd-drift-repair/concurrency"),
+        ("GetFunctionConfiguration", "/2015-03-31/functions/peerd-drift-repair/configuration"),
+    ],
+)
+def test_a_setting_of_a_function_needs_the_function(operation: str, path: str) -> None:
+    function = f"arn:aws:lambda:us-east-1:{HUB}:function:peerd-drift-repair"
+    assert needed(signed("lambda", b"", path, "GET")) == [(f"lambda:{operation}", function, {})]
 
 
 def test_any_other_call_needs_the_action_on_any_resource() -> None:

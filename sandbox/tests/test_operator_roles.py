@@ -24,10 +24,14 @@ TABLE = f"arn:aws:dynamodb:{REGION}:{HUB}:table/peerd-Table-GENERATED"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{HUB}:secret:peerd-seal-0123456789ab-GENERATED"
 _QUEUE = f"arn:aws:sqs:{REGION}:{HUB}:"
 _BUS_RULE = f"arn:aws:events:{REGION}:{HUB}:rule/peerd/peerd-"
+_SCHEDULE = f"arn:aws:scheduler:{REGION}:{HUB}:schedule/default/peerd-sweep"
+_FUNCTION = f"arn:aws:lambda:{REGION}:{HUB}:function:peerd-"
 _RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/peerd-"
 _TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/t"
 # IAM counts no white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MAX_INLINE = 10_240
+# Policies that the roles share, which count apart.
+MANAGED = {"ExaminePolicy"}
 
 READS = {
     "ec2:DescribeVpcs": "*",
@@ -56,6 +60,13 @@ READS_OF_HUB = {
     "sqs:GetQueueAttributes": f"{_QUEUE}peerd-drift-repair-dead-letters",
     "events:DescribeRule": f"{_BUS_RULE}vpc-calls",
     "events:ListTargetsByRule": f"{_BUS_RULE}peering-calls",
+    "dynamodb:DescribeTable": TABLE,
+    "dynamodb:DescribeContinuousBackups": TABLE,
+    "events:DescribeEventBus": BUS,
+    "scheduler:GetSchedule": _SCHEDULE,
+    "lambda:GetFunctionConcurrency": f"{_FUNCTION}vpc-events",
+    "lambda:ListEventSourceMappings": "*",
+    "lambda:GetAccountSettings": "*",
 }
 # docs/policies.md: only `plan` with `units` in a peerd.toml makes these, which neither role may.
 OF_ORGANIZATION = {
@@ -75,6 +86,9 @@ NAMED = {
     "the rules of the bus": [f"{_BUS_RULE}{it}" for it in ("vpc-tags", "vpc-calls", "peering-calls")],
     "the role of the same name in each account": [f"arn:aws:iam::{it}:role/%s" for it in (HUB, ACCOUNT)],
     "the bus": [BUS],
+    "the schedule": [_SCHEDULE],
+    "the functions": [f"{_FUNCTION}{it}" for it in FUNCTIONS],
+    "everything in the Region of the hub": ["*"],
     "the function drift-repair": [f"arn:aws:lambda:{REGION}:{HUB}:function:peerd-drift-repair"],
 }
 
@@ -335,5 +349,6 @@ def test_the_applying_role_exists_only_on_request() -> None:
 def test_as_many_peers_fit_as_the_parameter_says(policies_of: type[Policies], peers: int) -> None:
     listed = ",".join(str(100_000_000_000 + number) for number in range(peers))
     for role in policies_of(HUB, Peers=listed, RouteTables="tagged", PolicyTags="*").roles.values():
-        size = sum(len(re.sub(r"\s", "", document)) for document in role.policies.values())
+        inline = [it for name, it in role.policies.items() if name not in MANAGED]
+        size = sum(len(re.sub(r"\s", "", document)) for document in inline)
         assert size <= _MAX_INLINE

@@ -24,6 +24,7 @@ STACK_OPTIONS = ("--stack", "peerd", "--role", "sandbox-admin")
 NAMES = re.compile(r"(vpc|pcx|rtb|acl|sg)-[0-9a-f]{8,17}|10\.\d+\.\d+\.0/\d+|(?:declared|e2e)-\d+")
 COUNTS = re.compile(r"\d+(?= reads| of peerd's)|(?<=the other )\d+")
 MESSAGES = re.compile(r"\d+ messages?(?=, and no dead)")
+TABLE = re.compile(r"(?<=peerd-Table-)[0-9A-Z]+")
 SWEEP = re.compile(r"(last sweep(?: was)?) \d+ (?:second|minute)s? ago|no sweep yet")
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
 RunCommand = Callable[..., str]
@@ -41,7 +42,7 @@ def normalize() -> Callable[[str], str]:
 
     def normalize(output: str) -> str:
         output = COUNTS.sub("N", TIMES.sub("TIME", NAMES.sub(name, output)))
-        output = MESSAGES.sub("N messages", output)
+        output = TABLE.sub("GENERATED", MESSAGES.sub("N messages", output))
         return SWEEP.sub(lambda found: f"{found[1] or 'last sweep'} N seconds ago", output)
 
     return normalize

@@ -10,9 +10,11 @@ use async_trait::async_trait;
 use clap::Parser;
 use peerd_cli::Cli;
 use peerd_cli::shell::{Accounts, Connect, Deployed, Timer};
-use peerd_core::{AccountId, Check, Examined, MeshName, SealKeys, Timestamp, VpcRef};
+use peerd_core::{AccountId, Check, Examination, MeshName, SealKeys, Timestamp, VpcRef};
 use peerd_engine::what_if::{Consequences, Decision};
-use peerd_engine::{Caller, Clock, Examine, HubControl, InfraError, Observer, RedriveQueue, Settings};
+use peerd_engine::{
+    Caller, Clock, Examine, HubControl, InfraError, KnownAccounts, Observer, QueueState, RedriveQueue, Settings,
+};
 use peerd_testkit::{MemoryStore, SimCloud, VirtualExecutor, World, account, scope};
 
 use crate::terminal::Transcript;
@@ -172,13 +174,14 @@ impl HubControl for Hub {
         self.observer().foresee(decision).await.map_err(|error| InfraError::new(error.to_string()))
     }
 
-    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError> {
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Examination, InfraError> {
         let mut scopes = self.observer().scopes().await?;
         scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
-        Ok(self.cloud.examine_all(scopes, &self.settings.deployment, Some(self.bus())).await)
+        let scopes = self.cloud.examine_all(scopes, &self.settings.deployment, Some(self.bus())).await;
+        Ok(Examination { version: env!("CARGO_PKG_VERSION").to_owned(), hub: Vec::new(), scopes })
     }
 
-    async fn check_stack(&self) -> Vec<Check> {
+    async fn check(&self, _: &KnownAccounts) -> Vec<Check> {
         vec![Check::pass("the stack peerd is CREATE_COMPLETE")]
     }
 
@@ -200,8 +203,13 @@ impl RedriveQueue for DeadLetters {
         "vpc-events"
     }
 
-    async fn counts(&self) -> Result<(u64, u64), InfraError> {
-        Ok((0, u64::try_from(self.0.load(Ordering::Relaxed)).unwrap()))
+    async fn state(&self) -> Result<QueueState, InfraError> {
+        let dead = u64::try_from(self.0.load(Ordering::Relaxed)).unwrap();
+        Ok(QueueState { waiting: 0, dead, has_dead_letters: true })
+    }
+
+    fn restore_dead_letters(&self) -> String {
+        unreachable!("it has one")
     }
 
     async fn redrive(&self) -> Result<usize, InfraError> {

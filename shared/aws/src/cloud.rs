@@ -31,7 +31,7 @@ const VALUES: usize = 200;
 
 /// EC2 in every scope, within EC2's rate limits.
 pub struct AwsCloud {
-    sessions: Sessions,
+    pub(crate) sessions: Sessions,
     rate_limiter: ApiRateLimiter,
 }
 

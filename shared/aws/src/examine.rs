@@ -7,23 +7,18 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use futures::{StreamExt, join, stream};
 use peerd_core::aws_error::brief;
-use peerd_core::{Check, Deployment, Examined, Scope};
+use peerd_core::{Check, Deployment, Examined, Quotas, Scope};
 use peerd_engine::error::chain;
 use peerd_engine::{CloudError, CloudRead, ErrorKind, Examine};
 
 use crate::cloud::AwsCloud;
 use crate::trials::{Ground, Trial};
-use crate::{rules, trails};
+use crate::{quota_checks, rules, trails};
 
 /// The number of scopes that are checked concurrently.
 const CONCURRENCY: usize = 32;
 /// The maximum number of calls that are listed by name.
 const FEW: usize = 4;
-const SPOKE: &str = "deploy the template of the role there: spoke.yaml, with the hub's account, Region and external id, or \
-                     operator.yaml for an operator's role";
-const PERMIT: &str = "update the stack of the role there, spoke.yaml or operator.yaml; if that does not help, look for a permissions boundary or a \
-                      service control policy";
-
 #[async_trait]
 impl Examine for AwsCloud {
     async fn examine_all(&self, scopes: BTreeSet<Scope>, deployment: &Deployment, bus: Option<&str>) -> Vec<Examined> {
@@ -38,17 +33,20 @@ impl AwsCloud {
     async fn examine(&self, scope: &Scope, deployment: &Deployment, bus: Option<&str>) -> Examined {
         let vpcs = match self.vpcs(scope).await {
             Ok(vpcs) => vpcs,
-            Err(error) => return Examined { scope: scope.clone(), checks: vec![self.closed(scope, &error).await] },
+            Err(error) => {
+                return Examined { scope: scope.clone(), checks: vec![self.closed(scope, deployment, &error).await] };
+            }
         };
         let mut checks = vec![Check::pass("the role is assumed and reads VPCs")];
-        let (reads, ground) = self.reads(scope, vpcs).await;
+        checks.extend(self.without_external_id(scope).await);
+        let (reads, ground, quotas) = self.reads(scope, vpcs).await;
         let mut trials = reads;
         trials.extend(self.writes(scope, deployment, &ground).await);
-        checks.extend(permissions(&trials));
+        checks.extend(permissions(&trials, deployment));
+        checks.extend(quotas.iter().flat_map(|quotas| quota_checks::check(scope, &ground, quotas)));
         if let Some(bus) = bus {
             let config = self.config(scope).await;
-            let (trail, rules) =
-                join!(trails::check(&config, scope), rules::check(&config, deployment, &rules::OF_A_SPOKE, None, bus));
+            let (trail, rules) = join!(trails::check(&config, scope), rules::of_spoke(&config, scope, deployment, bus));
             checks.push(trail);
             checks.extend(rules);
         }
@@ -56,7 +54,7 @@ impl AwsCloud {
     }
 
     /// Reports why a scope cannot be read.
-    async fn closed(&self, scope: &Scope, error: &CloudError) -> Check {
+    async fn closed(&self, scope: &Scope, deployment: &Deployment, error: &CloudError) -> Check {
         let off = error.kind == ErrorKind::Denied && self.is_region_off(scope).await.unwrap_or_default();
         match off {
             true => Check::warn(
@@ -66,12 +64,25 @@ impl AwsCloud {
             false if error.kind.is_transient() => {
                 Check::fail(format!("unreachable: {}", brief(&chain(error))), "try again in a minute")
             }
-            false => Check::fail(format!("cannot be read: {}", brief(&chain(error))), SPOKE),
+            false => Check::fail(format!("cannot be read: {}", brief(&chain(error))), role_remedy(scope, deployment)),
         }
     }
 
-    /// Makes the calls that only read, and returns the resources on which the writes are tried.
-    async fn reads(&self, scope: &Scope, vpcs: Vec<peerd_core::Vpc>) -> (Vec<Trial>, Ground) {
+    /// Tries to assume the role of the account without the external id, which must fail
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>).
+    async fn without_external_id(&self, Scope { account, .. }: &Scope) -> Option<Check> {
+        let role = self.sessions.opens_without_external_id(account).await?;
+        Some(Check::fail(
+            format!("the role {role} can be assumed without the external id"),
+            format!(
+                "in account {account}, run `aws iam update-assume-role-policy --role-name {role} --policy-document file://trust.json`, with \
+                 the trust policy of spoke.yaml"
+            ),
+        ))
+    }
+
+    /// Makes the calls that only read, and returns the resources on which the writes are tried, and the quotas.
+    async fn reads(&self, scope: &Scope, vpcs: Vec<peerd_core::Vpc>) -> (Vec<Trial>, Ground, Option<Quotas>) {
         let (peerings, tables, groups, rules, quotas) = join!(
             self.peerings(scope),
             self.route_tables(scope),
@@ -93,12 +104,25 @@ impl AwsCloud {
             groups: groups.unwrap_or_default(),
             rules: rules.unwrap_or_default(),
         };
-        (trials, ground)
+        (trials, ground, quotas.ok())
     }
 }
 
+/// STS has one error for a role that does not exist, for another external id, and for a principal that was deleted.
+fn role_remedy(Scope { account, .. }: &Scope, deployment: &Deployment) -> String {
+    format!(
+        "in account {account}, look at `aws iam get-role --role-name {deployment}-spoke --query Role.AssumeRolePolicyDocument`. No such role: \
+         deploy spoke.yaml in its home Region (an operator's role: operator.yaml). Another external id, or a principal such as AROA...: \
+         deploy it again"
+    )
+}
+
 /// Summarizes the trials: a check for each call that is denied or unclear, and one for the rest.
-fn permissions(trials: &[Trial]) -> Vec<Check> {
+fn permissions(trials: &[Trial], deployment: &Deployment) -> Vec<Check> {
+    let permit = format!(
+        "compare `aws iam get-role-policy --role-name {deployment}-spoke --policy-name mesh` with spoke.yaml (an operator's role: with \
+         operator.yaml), and deploy it again; if it is the same, look for a permissions boundary or a service control policy"
+    );
     let names = |of: fn(&Trial) -> Option<&'static str>| trials.iter().filter_map(of).collect::<BTreeSet<_>>();
     let permitted = names(|trial| matches!(trial, Trial::Permitted(_)).then(|| trial.call()));
     let untried = names(|trial| matches!(trial, Trial::Untried(_)).then(|| trial.call()));
@@ -112,7 +136,9 @@ fn permissions(trials: &[Trial]) -> Vec<Check> {
     let mut checks = Vec::new();
     for trial in trials {
         match trial {
-            Trial::Refused(call, why) => checks.push(Check::fail(format!("{call} is not permitted: {why}"), PERMIT)),
+            Trial::Refused(call, why) => {
+                checks.push(Check::fail(format!("{call} is not permitted: {why}"), permit.as_str()))
+            }
             Trial::Unclear(call, why) => {
                 checks.push(Check::warn(
                     format!("whether {call} is permitted is unknown: {why}"),
@@ -140,7 +166,7 @@ mod tests {
             Trial::Untried("AcceptVpcPeeringConnection"),
             Trial::Unclear("ReplaceRoute", "timeout".to_owned()),
         ];
-        let checks = permissions(&trials);
+        let checks = permissions(&trials, &"peerd".parse().unwrap());
         let shown: Vec<(CheckResult, &str)> = checks.iter().map(|check| (check.result, check.text.as_str())).collect();
         assert_eq!(
             shown,

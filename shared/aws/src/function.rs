@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use futures::join;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use peerd_core::{AccountId, Examined, MeshName};
+use peerd_core::plural::counted;
+use peerd_core::{AccountId, Check, Examination, MeshName};
+use peerd_engine::error::chain;
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{Clock, Delivery, Engine, Examine, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -87,7 +90,7 @@ struct ExaminedFor {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Examined(Vec<Examined>),
+    Examined(Examination),
     Foreseen(BTreeMap<MeshName, Consequences>),
     Handled(SqsBatchResponse),
 }
@@ -121,11 +124,33 @@ async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>)
         Call::Examine { examine: ExaminedFor { bus, accounts } } => {
             let (deployment, mut scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
             scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
-            Answer::Examined(cloud.examine_all(scopes, deployment, Some(&bus)).await)
+            let (hub, scopes) = join!(check_organization(engine), cloud.examine_all(scopes, deployment, Some(&bus)));
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            Answer::Examined(Examination { version, hub, scopes })
         }
         Call::Foresee { foresee } => Answer::Foreseen(engine.observer().foresee(&foresee).await?),
         Call::Batch(batch) => Answer::Handled(handle(engine, batch, deadline).await),
     })
+}
+
+/// Checks that the accounts of every organizational unit of the deployment can be listed.
+async fn check_organization(engine: &Engine<'_>) -> Vec<Check> {
+    let units = &engine.settings.units;
+    let mut checks = Vec::new();
+    for unit in units {
+        let (accounts, below) = join!(engine.organizations.accounts_in(unit), engine.organizations.units_in(unit));
+        if let Some(error) = accounts.err().or(below.err()) {
+            checks.push(Check::fail(
+                format!("the accounts of {unit} cannot be listed: {}", chain(&error)),
+                "in the management account, let the hub's account list accounts: `aws organizations put-resource-policy --content \
+                 file://delegation.json` (docs/deploy.md)",
+            ));
+        }
+    }
+    if checks.is_empty() && !units.is_empty() {
+        checks.push(Check::pass(format!("the accounts of {} can be listed", counted(units.len(), "unit"))));
+    }
+    checks
 }
 
 /// Reports the messages that SQS must deliver again; the others of the batch are done.

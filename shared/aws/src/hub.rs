@@ -7,12 +7,15 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
-use peerd_core::{AccountId, Check, Deployment, Examined, MeshName};
+use futures::join;
+use peerd_core::{AccountId, Check, Deployment, Examination, MeshName};
 use peerd_engine::what_if::{Consequences, Decision};
-use peerd_engine::{HubControl, InfraError};
+use peerd_engine::{HubControl, InfraError, KnownAccounts};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::arn::Arn;
+use crate::hub_checks::HubParts;
 use crate::{errors, rules};
 
 /// The longest time for checking all scopes: the function's timeout.
@@ -25,12 +28,18 @@ pub struct Hub {
     pub(crate) stack: String,
     /// The status of the stack in CloudFormation.
     pub(crate) status: String,
+    /// The version of its template; none before templates had one.
+    pub(crate) version: Option<String>,
     /// The ARN of its bus.
     pub(crate) bus: String,
     /// The schedule of the sweeps: an expression of EventBridge Scheduler.
     pub(crate) schedule: Option<String>,
     /// The name of the function.
     pub(crate) function: String,
+    /// The name of its table.
+    pub(crate) table: String,
+    /// The accounts of its parameter `Accounts`.
+    pub(crate) accounts: BTreeSet<AccountId>,
 }
 
 impl Hub {
@@ -59,14 +68,20 @@ impl HubControl for Hub {
         self.invoke(&json!({"foresee": decision})).await
     }
 
-    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError> {
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Examination, InfraError> {
         self.invoke(&json!({"examine": {"bus": self.bus, "accounts": accounts}})).await
     }
 
-    async fn check_stack(&self) -> Vec<Check> {
-        let name = self.bus.rsplit_once('/').map_or(self.bus.as_str(), |(_, name)| name);
-        let rules = rules::check(&self.config, &self.deployment, &rules::OF_THE_HUB, Some(name), "arn:").await;
-        [check_status(&self.stack, &self.status)].into_iter().chain(rules).collect()
+    async fn check(&self, known: &KnownAccounts) -> Vec<Check> {
+        let Self { config, deployment, bus, table, accounts, .. } = self;
+        let parts = HubParts { config, deployment, bus, table, accounts };
+        let (rules, checks) =
+            join!(rules::of_hub(config, deployment, bus, |function| parts.queue(function)), parts.check(known));
+        [check_status(Arn::of(bus).region, &self.stack, &self.status), check_version(self.version.as_deref())]
+            .into_iter()
+            .chain(rules)
+            .chain(checks)
+            .collect()
     }
 
     fn bus(&self) -> &str {
@@ -78,14 +93,33 @@ impl HubControl for Hub {
     }
 }
 
-fn check_status(stack: &str, status: &str) -> Check {
+/// Checks that the template of the hub has the version of this program.
+fn check_version(version: Option<&str>) -> Check {
+    let ours = env!("CARGO_PKG_VERSION");
+    let remedy = format!(
+        "run `make deploy` in a checkout of {ours}, or `cargo install --locked --path cli` in one of the hub's version"
+    );
+    match version {
+        Some(version) if version == ours => {
+            Check::pass(format!("the hub's stack and this command line have version {ours}"))
+        }
+        Some(version) => {
+            Check::fail(format!("the hub's stack has version {version}, this command line {ours}"), remedy)
+        }
+        None => Check::fail(format!("the hub's stack has no version: it is older than {ours}"), remedy),
+    }
+}
+
+fn check_status(region: &str, stack: &str, status: &str) -> Check {
     let text = format!("the stack {stack} is {status}");
+    let remedy = format!(
+        "read why: `aws cloudformation describe-stack-events --region {region} --stack-name {stack} --query \
+         \"StackEvents[?contains(ResourceStatus,'FAILED')].[LogicalResourceId,ResourceStatusReason]\" --output table`; then run `make deploy`"
+    );
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::pass(text),
-        status if status.ends_with("FAILED") || status.starts_with("DELETE") => {
-            Check::fail(text, "read its events in CloudFormation, and deploy it again")
-        }
-        _ => Check::warn(text, "read its events in CloudFormation: its last update is under way or was rolled back"),
+        status if status.ends_with("FAILED") || status.starts_with("DELETE") => Check::fail(text, remedy),
+        _ => Check::warn(text, remedy), // its last update is under way, or was rolled back
     }
 }
 
@@ -97,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_failed_stack_fails_the_check_and_a_rolled_back_one_warns() {
-        assert_eq!(check_status("peerd", "UPDATE_COMPLETE").result, CheckResult::Pass);
-        assert_eq!(check_status("peerd", "UPDATE_ROLLBACK_COMPLETE").result, CheckResult::Warn);
-        assert_eq!(check_status("peerd", "UPDATE_ROLLBACK_FAILED").result, CheckResult::Fail);
-        assert_eq!(check_status("peerd", "DELETE_IN_PROGRESS").result, CheckResult::Fail);
+        assert_eq!(check_status("us-east-1", "peerd", "UPDATE_COMPLETE").result, CheckResult::Pass);
+        assert_eq!(check_status("us-east-1", "peerd", "UPDATE_ROLLBACK_COMPLETE").result, CheckResult::Warn);
+        assert_eq!(check_status("us-east-1", "peerd", "UPDATE_ROLLBACK_FAILED").result, CheckResult::Fail);
+        assert_eq!(check_status("us-east-1", "peerd", "DELETE_IN_PROGRESS").result, CheckResult::Fail);
     }
 }

@@ -4,7 +4,9 @@
 //! aws-sdk-ec2 takes minutes to compile, so this crate should change rarely.
 
 mod accounts;
+mod arn;
 mod bus;
+mod bus_policy;
 mod claims;
 mod cloud;
 mod cloud_write;
@@ -14,12 +16,14 @@ mod errors;
 mod examine;
 pub mod function;
 mod hub;
+mod hub_checks;
 mod ingress;
 mod network_filters;
 mod operator_store;
 mod organizations;
 mod policies;
 mod queue;
+mod quota_checks;
 mod quotas;
 mod rate_limiter;
 mod regions;

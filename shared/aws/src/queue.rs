@@ -3,12 +3,17 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
-use peerd_engine::{InfraError, Message, Queue, RedriveQueue};
+use futures::try_join;
+use peerd_engine::{InfraError, Message, Queue, QueueState, RedriveQueue};
+use serde_json::json;
 
 use crate::errors;
 
 /// The longest delay that SQS accepts, in seconds.
 const MAX_DELAY: u32 = 900;
+
+/// How often a function receives a message before it becomes a dead letter, as in template.yaml.
+const MAX_RECEIVE_COUNT: u32 = 5;
 
 /// The function's own queue.
 pub struct SqsQueue {
@@ -30,21 +35,25 @@ pub struct QueueWithDlq {
     sqs: aws_sdk_sqs::Client,
     queue: String,
     dead: String,
+    dead_arn: String,
 }
 
 impl QueueWithDlq {
-    /// Creates a client of the queue at the URL `queue` and the dead-message queue at the URL `dead`.
-    pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String) -> Self {
-        Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead }
+    /// Creates a client of the queue at the URL `queue` and the dead-message queue at the URL `dead`, with its ARN.
+    pub fn new(config: &SdkConfig, name: &'static str, queue: String, dead: String, dead_arn: String) -> Self {
+        Self { name, sqs: aws_sdk_sqs::Client::new(config), queue, dead, dead_arn }
     }
 
-    async fn count(&self, url: &str) -> Result<u64, InfraError> {
-        let name = QueueAttributeName::ApproximateNumberOfMessages;
-        let request = self.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());
-        let answer = request.send().await;
+    /// The number of messages of a queue, and whether it has a dead-letter queue.
+    async fn attributes(&self, url: &str) -> Result<(u64, bool), InfraError> {
+        let (number, policy) = (QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::RedrivePolicy);
+        let request = self.sqs.get_queue_attributes().queue_url(url);
+        let answer = request.attribute_names(number.clone()).attribute_names(policy.clone()).send().await;
         let answer = answer.map_err(|error| errors::port(format!("GetQueueAttributes of {}", self.name), error))?;
-        let count = answer.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
-        count.ok_or_else(|| InfraError::new(format!("GetQueueAttributes of {}: no number of messages", self.name)))
+        let count = answer.attributes().and_then(|attributes| attributes.get(&number)?.parse().ok());
+        let missing = || InfraError::new(format!("GetQueueAttributes of {}: no number of messages", self.name));
+        let policy = answer.attributes().and_then(|attributes| attributes.get(&policy));
+        Ok((count.ok_or_else(missing)?, policy.is_some_and(|policy| !policy.is_empty())))
     }
 }
 
@@ -54,8 +63,17 @@ impl RedriveQueue for QueueWithDlq {
         self.name
     }
 
-    async fn counts(&self) -> Result<(u64, u64), InfraError> {
-        Ok((self.count(&self.queue).await?, self.count(&self.dead).await?))
+    async fn state(&self) -> Result<QueueState, InfraError> {
+        let ((waiting, has_dead_letters), (dead, _)) =
+            try_join!(self.attributes(&self.queue), self.attributes(&self.dead))?;
+        Ok(QueueState { waiting, dead, has_dead_letters })
+    }
+
+    fn restore_dead_letters(&self) -> String {
+        let Self { queue, dead_arn, .. } = self;
+        let policy = json!({"deadLetterTargetArn": dead_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}).to_string();
+        let attributes = json!({"RedrivePolicy": policy});
+        format!("aws sqs set-queue-attributes --queue-url {queue} --attributes '{attributes}'")
     }
 
     /// Moves up to ten dead letters. Each is deleted only after it was sent.

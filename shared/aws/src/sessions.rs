@@ -13,7 +13,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use peerd_core::{AccountId, Scope};
-use peerd_engine::{Caller, InfraError};
+use peerd_engine::{Caller, InfraError, role_name};
 
 use crate::errors::{self, WrongAccount};
 
@@ -72,6 +72,15 @@ impl Sessions {
     pub async fn of(&self, scope: &Scope) -> SdkConfig {
         let config = self.account(&scope.account).await;
         config.into_builder().region(Region::new(scope.region.to_string())).build()
+    }
+
+    /// The name of the role, if it lets itself be assumed in an account without the external id that this process gives.
+    pub async fn opens_without_external_id(&self, account: &AccountId) -> Option<&str> {
+        self.external_id.as_ref()?;
+        let arn = self.spoke_role.replace("{account}", account.as_str());
+        let request = aws_sdk_sts::Client::new(&self.base).assume_role().role_arn(arn);
+        let opened = request.role_session_name(&self.session_name).send().await.is_ok();
+        opened.then(|| role_name(&self.spoke_role))
     }
 
     async fn account(&self, account: &AccountId) -> SdkConfig {

@@ -8,6 +8,7 @@ use aws_sdk_cloudformation::types::Parameter;
 use peerd_core::{AccountId, Deployment, MeshName, Region};
 use peerd_engine::InfraError;
 
+use crate::arn::Arn;
 use crate::errors;
 use crate::hub::Hub;
 use crate::{DynamoStore, EventBridgeBus, QueueWithDlq, SqsQueue};
@@ -90,22 +91,25 @@ impl Stack {
         let schedule = parameters.iter().find(|parameter| parameter.parameter_key() == Some("SweepSchedule"));
         let schedule = schedule.and_then(|parameter| parameter.parameter_value()).map(str::to_owned);
         let stack_arn = answer.stacks().first().and_then(|stack| stack.stack_id()).unwrap_or(stack).to_owned();
-        let arn = output("BusArn")?;
-        let bus = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name).to_owned();
-        let name: Deployment = name.ok_or_else(|| foreign("parameter Deployment"))?;
+        let bus_arn = output("BusArn")?;
+        let bus = Arn::of(&bus_arn).name.to_owned();
+        let deployment: Deployment = name.ok_or_else(|| foreign("parameter Deployment"))?;
         Ok(Self {
             stack: stack.to_owned(),
             stack_arn,
             hub: Hub {
                 config: config.clone(),
-                deployment: name.clone(),
+                deployment: deployment.clone(),
                 stack: stack.to_owned(),
                 status: status.unwrap_or_default(),
-                bus: arn,
+                version: output("Version").ok(),
+                bus: bus_arn.clone(),
                 schedule,
                 function: output("DriftRepairFunctionName")?,
+                table: output("TableName")?,
+                accounts: list(&parameters, "Accounts"),
             },
-            name,
+            name: deployment.clone(),
             seal_secret: output("SealSecretArn")?,
             bus: EventBridgeBus::new(config, bus),
             meshes: list(&parameters, "Meshes"),
@@ -117,7 +121,8 @@ impl Stack {
                 .into_iter()
                 .map(|(name, of)| {
                     let (queue, dead) = (output(&format!("{of}QueueUrl"))?, output(&format!("{of}DeadLettersUrl"))?);
-                    Ok(QueueWithDlq::new(config, name, queue, dead))
+                    let dead_arn = Arn::of(&bus_arn).queue(&format!("{deployment}-{name}-dead-letters"));
+                    Ok(QueueWithDlq::new(config, name, queue, dead, dead_arn))
                 })
                 .collect::<Result<_, StackError>>()?,
         })

@@ -10,8 +10,9 @@ use crate::errors::said;
 
 /// The event source of EC2 in selectors.
 const EC2: &str = "ec2.amazonaws.com";
-const REMEDY: &str = "have a trail log management events, reads not needed, in every Region; until then no event comes from \
-                      there, and only sweeps see what changes";
+const REMEDY: &str = "have a trail log management events, reads not needed, in every Region: `aws cloudtrail start-logging --name \
+                      \"${TRAIL:?}\"` if one is stopped, or `aws cloudtrail create-trail --name peerd --s3-bucket-name \"${BUCKET:?}\" \
+                      --is-multi-region-trail`; until then no event comes from there, and only sweeps see what changes";
 const MAY_ASK: &str = "update the stack of spoke.yaml there, so that its role may read CloudTrail";
 
 /// Checks that a trail logs the changes in the scope.

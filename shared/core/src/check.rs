@@ -45,6 +45,17 @@ impl Check {
     }
 }
 
+/// What the function drift-repair examined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examination {
+    /// The version of the function.
+    pub version: String,
+    /// The checks that only the function can make for the hub: those of the organization.
+    pub hub: Vec<Check>,
+    /// The checks of every scope.
+    pub scopes: Vec<Examined>,
+}
+
 /// The checks of one scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examined {

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use peerd_core::{
-    AccountId, Action, Cause, Check, Deployment, Examined, GroupRules, InterfaceAddress, MeshName, NetworkAcl, Policy,
-    Region, Scope, Subnet, Timestamp, Vpc, VpcRef, rfc3339,
+    AccountId, Action, Cause, Check, Deployment, Examination, Examined, GroupRules, InterfaceAddress, MeshName,
+    NetworkAcl, Policy, Region, Scope, Subnet, Timestamp, Vpc, VpcRef, rfc3339,
 };
 use serde::Serialize;
 
 use crate::error::{CloudError, InfraError};
+use crate::observer::KnownAccounts;
 use crate::outcome::Run;
 use crate::ports::{CloudRead, Store};
 use crate::what_if::{Consequences, Decision};
@@ -108,9 +109,10 @@ pub trait HubControl: Send + Sync {
     /// Computes what would follow from a decision.
     async fn foresee(&self, decision: &Decision) -> Result<BTreeMap<MeshName, Consequences>, InfraError>;
     /// Checks the scopes of these accounts, or of all accounts if there are none.
-    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Vec<Examined>, InfraError>;
-    /// Checks the stack, and the rules that route the events of spokes to its queues.
-    async fn check_stack(&self) -> Vec<Check>;
+    async fn examine_spokes(&self, accounts: &BTreeSet<AccountId>) -> Result<Examination, InfraError>;
+    /// Checks the stack, and whether each of its parts works and is as the template made it. `known` are the accounts
+    /// that the deployment scans.
+    async fn check(&self, known: &KnownAccounts) -> Vec<Check>;
     /// The ARN of the bus.
     fn bus(&self) -> &str;
     /// The schedule of the sweeps: an expression of EventBridge Scheduler.
@@ -122,8 +124,21 @@ pub trait HubControl: Send + Sync {
 pub trait RedriveQueue: Send + Sync {
     /// The name of the function that receives from it.
     fn name(&self) -> &str;
-    /// The numbers of waiting messages and of dead letters, as SQS estimates them.
-    async fn counts(&self) -> Result<(u64, u64), InfraError>;
+    /// Its state.
+    async fn state(&self) -> Result<QueueState, InfraError>;
+    /// The command that makes the dead-letter queue receive what the function cannot handle.
+    fn restore_dead_letters(&self) -> String;
     /// Moves some dead letters back to the queue, and returns how many. None is lost; one may be delivered twice.
     async fn redrive(&self) -> Result<usize, InfraError>;
+}
+
+/// The state of a queue with its dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueState {
+    /// The number of waiting messages, as SQS estimates it.
+    pub waiting: u64,
+    /// The number of dead letters, as SQS estimates it.
+    pub dead: u64,
+    /// Whether messages that the function cannot handle go to the dead-letter queue.
+    pub has_dead_letters: bool,
 }
