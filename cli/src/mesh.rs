@@ -197,7 +197,13 @@ async fn change_mode(
     consent: &Consent,
 ) -> Result<Done> {
     let policy = Policy { mode, ..policy_of(deployed, &mesh).await? };
-    declare_with_consent(shell, deployed, mesh, policy, done, (Confirms::Deletes, ""), consent).await
+    if !deployed.meshes.contains(&mesh) || policy != Policy::default() {
+        return declare_with_consent(shell, deployed, mesh, policy, done, (Confirms::Deletes, ""), consent).await;
+    }
+    // The default policy of a mesh of the stack needs no record.
+    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Deletes, "", shell, deployed).await?;
+    deployed.store.undeclare(&mesh).await?;
+    reconcile(shell, deployed, &mesh, done.0, done.1).await
 }
 
 async fn declare_with_consent(
@@ -243,7 +249,7 @@ async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
     }
 }
 
-/// Stores a policy, with the command and what it did. The default policy of a mesh of the stack needs no record.
+/// Stores a policy, with the command and what it did.
 async fn declare(
     shell: &Shell<'_>,
     deployed: &Deployed,
@@ -251,10 +257,7 @@ async fn declare(
     policy: &Policy,
     (call, done): (&str, &str),
 ) -> Result<Done> {
-    match deployed.meshes.contains(mesh) && *policy == Policy::default() {
-        true => deployed.store.undeclare(mesh).await?,
-        false => deployed.store.declare(mesh, policy).await?,
-    }
+    deployed.store.declare(mesh, policy).await?;
     reconcile(shell, deployed, mesh, call, done).await
 }
 

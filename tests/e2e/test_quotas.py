@@ -69,9 +69,8 @@ def test_a_full_route_table_keeps_its_routes_and_the_routes_over_quota_are_repor
     (block,) = world.view(third).blocks
     limit = "the quota is 1 routes per route table, for IPv4 and IPv6 each"
     full = f"no capacity for {block} of {third.id}: {limit}"
-    world.eventually(
-        lambda: [] if quota_findings(peerd).get(world.main_table(one)) == full else ["no finding"]
-    )
+    subject = f"{world.main_table(one)} in {one.account}/{one.region}"
+    world.eventually(lambda: [] if quota_findings(peerd).get(subject) == full else ["no finding"])
     assert not checks.connection_problems(world.snapshot(one, two), one, two)
     assert not quota_errors(world)
 
@@ -91,7 +90,7 @@ def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd,
 
     world.control.sweep()
     text = "80 % used: the quota is 60 ingress rules per security group, for IPv4 and IPv6 each"
-    world.eventually(lambda: _difference(quota_findings(peerd, mesh), {allowing.id: text}))
+    world.eventually(lambda: _difference(quota_findings(peerd, mesh), {f"{allowing.id} in {HUB}/{HOME}": text}))
 
 
 def test_without_access_to_quotas_the_defaults_are_assumed_and_quota_errors_are_reported(

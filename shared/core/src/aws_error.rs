@@ -1,13 +1,15 @@
 //! Errors of AWS in one short line, for people: the SDK's own text is long, and says the same once per scope.
 
-/// The call, the code of the error, and the action that is not allowed: `DescribeVpcs in 222222222222/us-east-1
+/// Each line of a text: the call, the code of the error, and the action that is not allowed: `DescribeVpcs in 222222222222/us-east-1
 /// (UnauthorizedOperation: ec2:DescribeVpcs)`. A text without a code stays as it is.
 pub fn brief(error: &str) -> String {
-    let Some((call, code, rest)) = split(error) else {
-        // The SDK's own text of an error without a response: a lost connection, or missing credentials.
-        let (call, _) = error.split_once(": dispatch failure").unwrap_or((error, ""));
-        return call.to_owned();
-    };
+    // The SDK's own text of an error without a response, a lost connection or missing credentials, has several lines.
+    let (text, _) = error.split_once(": dispatch failure").unwrap_or((error, ""));
+    text.lines().map(brief_line).collect::<Vec<_>>().join("\n")
+}
+
+fn brief_line(line: &str) -> String {
+    let Some((call, code, rest)) = split(line) else { return line.to_owned() };
     let action = rest.split_once("to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
     match action {
         Some(action) => format!("{call} ({code}: {action})"),
@@ -41,7 +43,11 @@ mod tests {
         );
         let of_vpc = "DescribeSubnets of vpc-1 (111111111111/us-east-1) (InvalidVpcID.NotFound: no such VPC): invalid";
         assert_eq!(brief(of_vpc), "DescribeSubnets of vpc-1 (111111111111/us-east-1) (InvalidVpcID.NotFound)");
-        assert_eq!(brief("DescribeStacks of peerd: dispatch failure: io error: refused"), "DescribeStacks of peerd");
+        assert_eq!(brief("DescribeStacks of peerd: dispatch failure: none.\n  Tried: x"), "DescribeStacks of peerd");
+        assert_eq!(
+            brief("1 of 2 failed:\n  Tag (Denied: no)\n  aws ec2 tag"),
+            "1 of 2 failed:\n  Tag (Denied)\n  aws ec2 tag"
+        );
         for text in
             ["DescribeVpcs in 111111111111/us-east-1: unavailable", "policy field `mode`: unknown (see it: here)"]
         {

@@ -39,6 +39,7 @@ pub enum Finding {
     /// A prefix list that may contain a CIDR block could not be read.
     UnreadablePrefixList {
         table: RouteTableId,
+        vpc: VpcRef,
         list: PrefixListId,
         cidr: IpNet,
         target: String,
@@ -67,9 +68,9 @@ pub enum Finding {
     FailedPeering { pair: Pair, peering: PeeringId, error: String },
     /// A route to a member's CIDR block has a target that peerd does not own.
     /// `propagated`: a gateway propagates it.
-    ForeignRoute { table: RouteTableId, cidr: IpNet, target: String, propagated: bool, peering: PeeringId },
+    ForeignRoute { table: RouteTableId, vpc: VpcRef, cidr: IpNet, target: String, propagated: bool, peering: PeeringId },
     /// A prefix list in a route table routes a member's CIDR block elsewhere.
-    PrefixListRoute { table: RouteTableId, list: PrefixListId, cidr: IpNet, target: String },
+    PrefixListRoute { table: RouteTableId, vpc: VpcRef, list: PrefixListId, cidr: IpNet, target: String },
     /// Another principal keeps reverting a change; peerd backs off until `retry_at_ms` (since the Unix epoch).
     Contention { resource: String, times: usize, principal: Option<String>, retry_at_ms: u64 },
     /// Another principal keeps rewriting the status tag of a VPC; peerd backs off until `retry_at_ms` (since the Unix epoch).
@@ -83,7 +84,14 @@ pub enum Finding {
     /// A CIDR block of a peer overlaps the table's own VPC.
     OverlapsOwnVpc { table: RouteTableId, vpc: VpcRef, cidr: IpNet, peer: VpcRef },
     /// A CIDR block of a peer overlaps one that the table routes to another peer.
-    RouteOverlap { table: RouteTableId, cidr: IpNet, peer: VpcRef, routed_cidr: IpNet, routed_peer: VpcRef },
+    RouteOverlap {
+        table: RouteTableId,
+        vpc: VpcRef,
+        cidr: IpNet,
+        peer: VpcRef,
+        routed_cidr: IpNet,
+        routed_peer: VpcRef,
+    },
     /// A quota is used up. `left_out` names some of what exceeds it, and `more` counts the rest.
     QuotaExceeded { subject: String, scope: Scope, quota: Quota, limit: Limit, left_out: Vec<String>, more: usize },
     /// AWS refused a call because of a quota.
@@ -99,9 +107,9 @@ pub enum Finding {
     /// A security group allows a mesh, and its VPC is not a member of that mesh.
     GroupOfNonMember { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName },
     /// A security group allows a mesh, and the policy of that mesh allows no security group rules.
-    SecurityGroupsOff { group: SecurityGroupId, mesh: MeshName },
+    SecurityGroupsOff { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName },
     /// A security group requests traffic that the policy of the mesh does not allow in full.
-    PortsNotAdmitted { group: SecurityGroupId, mesh: MeshName, ports: BTreeSet<Traffic> },
+    PortsNotAdmitted { group: SecurityGroupId, vpc: VpcRef, mesh: MeshName, ports: BTreeSet<Traffic> },
     /// A peering stays because both VPCs request meshes that are no longer declared.
     UndeclaredMeshes { pair: Pair, peering: PeeringId, meshes: BTreeSet<MeshName> },
     /// A VPC lacks DNS attributes that the mesh's `dns` needs.
@@ -109,7 +117,7 @@ pub enum Finding {
     /// The policies of meshes that connect a pair disagree; `about` is the subject, with what peerd does.
     PoliciesDisagree { pair: Pair, meshes: BTreeSet<MeshName>, about: Disagreement },
     /// Routes over peerings (`by`) take precedence over a route to a gateway: a wider one, or a propagated one.
-    OverriddenRoute { table: RouteTableId, cidr: IpNet, target: String, by: CidrSet },
+    OverriddenRoute { table: RouteTableId, vpc: VpcRef, cidr: IpNet, target: String, by: CidrSet },
     /// A quota is nearly used up.
     QuotaNearLimit { subject: String, scope: Scope, quota: Quota, limit: Limit },
     /// A mesh connects no VPCs, or fewer than its topology suggests.
@@ -293,13 +301,13 @@ impl Finding {
             | Self::NotAHub { vpc, .. }
             | Self::StatusContention { vpc, .. }
             | Self::DnsAttributesOff { vpc, .. } => vpc.to_string(),
-            Self::UnreadablePrefixList { table, .. }
-            | Self::ForeignRoute { table, .. }
-            | Self::PrefixListRoute { table, .. }
-            | Self::OverlapsOwnVpc { table, .. }
-            | Self::RouteOverlap { table, .. } => table.to_string(),
+            Self::UnreadablePrefixList { table, vpc, .. }
+            | Self::ForeignRoute { table, vpc, .. }
+            | Self::PrefixListRoute { table, vpc, .. }
+            | Self::OverlapsOwnVpc { table, vpc, .. }
+            | Self::RouteOverlap { table, vpc, .. } => format!("{table} of {vpc}"),
             // Apart from conflicts of the table, which are more severe.
-            Self::OverriddenRoute { table, cidr, .. } => format!("{table} {cidr}"),
+            Self::OverriddenRoute { table, vpc, cidr, .. } => format!("{cidr} in {table} of {vpc}"),
             Self::UnprovenPeering { pair, .. }
             | Self::UnreadableRoutes { pair, .. }
             | Self::ForeignPeering { pair, .. }
@@ -313,11 +321,16 @@ impl Finding {
             Self::Contention { resource, .. } | Self::InvalidTag { resource, .. } => resource.clone(),
             Self::UnknownRequester { peering, .. } => peering.to_string(),
             Self::UnknownAccount { account } => account.to_string(),
-            Self::QuotaExceeded { subject, .. } | Self::QuotaNearLimit { subject, .. } => subject.clone(),
-            Self::UnsealedRule { rule, .. } | Self::OtherRuleOwner { rule, .. } => rule.to_string(),
-            Self::GroupOfNonMember { group, .. }
-            | Self::SecurityGroupsOff { group, .. }
-            | Self::PortsNotAdmitted { group, .. } => group.to_string(),
+            Self::QuotaExceeded { subject, scope, .. } | Self::QuotaNearLimit { subject, scope, .. } => {
+                let is_complete = subject.contains(&scope.to_string());
+                if is_complete { subject.clone() } else { format!("{subject} in {scope}") }
+            }
+            Self::UnsealedRule { rule, scope, .. } | Self::OtherRuleOwner { rule, scope, .. } => {
+                format!("{rule} in {scope}")
+            }
+            Self::GroupOfNonMember { group, vpc, .. }
+            | Self::SecurityGroupsOff { group, vpc, .. }
+            | Self::PortsNotAdmitted { group, vpc, .. } => format!("{group} of {vpc}"),
         }
     }
 

@@ -160,7 +160,7 @@ impl Finding {
                 format!("peerd:role is hub, and the policy of {mesh} does not name it in `hubs`, so it is a spoke")
             }
             Self::InvalidTag { key, word, expected, .. } => format!("`{word}` in {key} {}", expected.complaint()),
-            Self::GroupOfNonMember { vpc, mesh, .. } => format!("allows {mesh}, and {vpc} is not a member of it"),
+            Self::GroupOfNonMember { mesh, .. } => format!("allows {mesh}, of which its VPC is no member"),
             Self::SecurityGroupsOff { mesh, .. } => {
                 format!("allows {mesh}, whose policy allows no security group rules")
             }

@@ -101,7 +101,7 @@ pub enum StatusReason {
     /// The mesh does not admit the VPC.
     Denied(Denial),
     /// Something of what the VPC advertises is rejected.
-    RejectedAdvertisement(Finding),
+    RejectedAdvertisement(Box<Finding>),
     /// So many entries do not fit.
     NotShown(usize),
 }

@@ -74,7 +74,12 @@ pub fn route(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> RouteChange
                 Ok(_) => route_table(table, &desired, context, &mut changes),
                 Err(word) => {
                     let expected = Expected::ManageOrIgnore;
-                    changes.decisions.report(Finding::invalid_tag(&table.id, tags::ROUTES, word, expected));
+                    changes.decisions.report(Finding::invalid_tag(
+                        format!("{} of {}", table.id, table.vpc),
+                        tags::ROUTES,
+                        word,
+                        expected,
+                    ));
                 }
             }
         }
@@ -168,8 +173,9 @@ fn report_overridden(table: &RouteTable, context: &PlanContext<'_>, decisions: &
         let overrides = |ours: &&IpNet| cidr.contains(*ours) && (*ours != cidr || !is_static);
         let by: CidrSet = ours.iter().filter(overrides).copied().collect();
         if cidr.prefix_len() > 0 && !by.is_empty() {
-            let (table, target, by) = (table.id.clone(), target.to_string(), by.aggregated());
-            decisions.report(Finding::OverriddenRoute { table, cidr: *cidr, target, by });
+            let (vpc, table) = (table.vpc.clone(), table.id.clone());
+            let (target, by) = (target.to_string(), by.aggregated());
+            decisions.report(Finding::OverriddenRoute { table, vpc, cidr: *cidr, target, by });
         }
     }
 }
@@ -189,6 +195,7 @@ fn report_overlap(
     let cidr = route.destination;
     decisions.report(Finding::RouteOverlap {
         table: table.id.clone(),
+        vpc: table.vpc.clone(),
         cidr,
         peer: route.peer.clone(),
         routed_cidr,
@@ -273,7 +280,7 @@ fn is_blocked_by_prefix_list(
     let leads_here = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if id == route.peering);
     let lists = table.prefix_list_routes.iter().filter(|listed| !leads_here(&listed.target));
     for PrefixListRoute { list, target } in lists {
-        let (table_id, list, cidr) = (table.id.clone(), list.clone(), route.destination);
+        let (table_id, vpc, list, cidr) = (table.id.clone(), table.vpc.clone(), list.clone(), route.destination);
         match context.observed.inputs.prefix_lists.get(&list) {
             Some(Ok(cidrs)) if !cidrs.contains(&cidr) => continue,
             Some(Err(_)) if target.is_endpoint() && is_private(&cidr) => continue,
@@ -281,12 +288,20 @@ fn is_blocked_by_prefix_list(
                 let reason = StatusReason::ForeignRoute { table: table_id.clone(), cidr, target: target.clone() };
                 decisions.reasons.add(&route.wanted.pair, reason);
                 let target = target.to_string();
-                decisions.report(Finding::PrefixListRoute { table: table_id, list, cidr, target });
+                decisions.report(Finding::PrefixListRoute { table: table_id, vpc, list, cidr, target });
             }
             Some(Err(error)) => {
                 decisions.reasons.add(&route.wanted.pair, StatusReason::UnreadablePrefixList(list.clone()));
                 let (target, role, error) = (target.to_string(), context.desired.role.clone(), error.clone());
-                decisions.report(Finding::UnreadablePrefixList { table: table_id, list, cidr, target, role, error });
+                decisions.report(Finding::UnreadablePrefixList {
+                    table: table_id,
+                    vpc,
+                    list,
+                    cidr,
+                    target,
+                    role,
+                    error,
+                });
             }
             None => decisions.ask(InputRequest::List(table.vpc.scope.clone(), list)),
         }
@@ -349,5 +364,6 @@ fn report_foreign(route: &DesiredRoute<'_>, table: &RouteTable, existing: &Route
     let reason = StatusReason::ForeignRoute { table: id.clone(), cidr, target: existing.target.clone() };
     decisions.reasons.add(&route.wanted.pair, reason);
     let (target, propagated) = (existing.target.to_string(), existing.is_propagated());
-    decisions.report(Finding::ForeignRoute { table: id, cidr, target, propagated, peering });
+    let vpc = table.vpc.clone();
+    decisions.report(Finding::ForeignRoute { table: id, vpc, cidr, target, propagated, peering });
 }

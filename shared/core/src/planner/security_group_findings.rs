@@ -22,11 +22,12 @@ pub fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, dec
     if !allows.meshes.contains(mesh) && !requested.contains(mesh) {
         return;
     }
+    let subject = format!("{} of {}", group.id, group.vpc);
     for word in &allows.malformed {
-        decisions.report(Finding::invalid_tag(&group.id, tags::ALLOW, word, Expected::MeshNames));
+        decisions.report(Finding::invalid_tag(&subject, tags::ALLOW, word, Expected::MeshNames));
     }
     for word in PortsTag::of(&group.tags).invalid {
-        decisions.report(Finding::invalid_tag(&group.id, tags::PORTS, word, Expected::Ports));
+        decisions.report(Finding::invalid_tag(&subject, tags::PORTS, word, Expected::Ports));
     }
     if allows.meshes.contains(mesh) {
         report_policy_limits(group, context, decisions);
@@ -41,15 +42,15 @@ pub fn report_invalid_tags(group: &SecurityGroup, context: &PlanContext<'_>, dec
 
 /// Reports what the policy of this mesh does not let a group allow.
 fn report_policy_limits(group: &SecurityGroup, context: &PlanContext<'_>, decisions: &mut Decisions) {
-    let (id, mesh) = (group.id.clone(), context.desired.mesh.clone());
+    let (id, vpc, mesh) = (group.id.clone(), group.vpc.clone(), context.desired.mesh.clone());
     let policy = context.desired.declared.get(&mesh).filter(|policy| !policy.is_unreadable());
     let Some(policy) = policy else { return };
     match &policy.security_groups {
-        None => decisions.report(Finding::SecurityGroupsOff { group: id, mesh }),
+        None => decisions.report(Finding::SecurityGroupsOff { group: id, vpc, mesh }),
         Some(admitted) => {
             let ports = PortsTag::of(&group.tags).beyond(&admitted.ports);
             if !ports.is_empty() {
-                decisions.report(Finding::PortsNotAdmitted { group: id, mesh, ports });
+                decisions.report(Finding::PortsNotAdmitted { group: id, vpc, mesh, ports });
             }
         }
     }

@@ -84,7 +84,7 @@ fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisio
     let entry = |((_, reason), peers): (_, Vec<&VpcId>)| StatusEntry::of_peers(mesh, &peers, reason);
     let mut entries: BTreeSet<StatusEntry> = by_reason.into_iter().map(entry).collect();
     for finding in context.rejected_advertisements(&vpc.vpc_ref, mesh) {
-        entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RejectedAdvertisement(finding.clone())));
+        entries.insert(StatusEntry::of_mesh(mesh, &StatusReason::RejectedAdvertisement(Box::new(finding.clone()))));
         decisions.report(finding);
     }
     if !entries.iter().any(|entry| entry.state == StatusState::Waiting) {

@@ -168,5 +168,5 @@ fn a_full_security_group_is_reported_and_the_mesh_is_connected() {
     assert!(world.connected(&a, &b));
     let runs = world.store.take_runs();
     let found = runs.iter().flat_map(|run| &run.report.findings).find(|finding| finding.kind() == FindingKind::Quota);
-    assert_eq!(found.unwrap().subject(), "sg-web");
+    assert_eq!(found.unwrap().subject(), "sg-web in 111111111111/us-east-1");
 }

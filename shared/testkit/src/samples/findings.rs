@@ -75,6 +75,7 @@ pub fn samples() -> Vec<Finding> {
         },
         Finding::UnreadablePrefixList {
             table: Clone::clone(&table),
+            vpc: a.clone(),
             list: Clone::clone(&list),
             cidr,
             target: target.clone(),
@@ -83,26 +84,33 @@ pub fn samples() -> Vec<Finding> {
         },
         Finding::OverriddenRoute {
             table: Clone::clone(&table),
+            vpc: a.clone(),
             cidr,
             target: target.clone(),
             by: [other].into_iter().collect(),
         },
-        Finding::PrefixListRoute { table: Clone::clone(&table), list, cidr, target: target.clone() },
+        Finding::PrefixListRoute { table: Clone::clone(&table), vpc: a.clone(), list, cidr, target: target.clone() },
         Finding::OverlapsOwnVpc { table: Clone::clone(&table), vpc: a.clone(), cidr, peer: b.clone() },
         Finding::RouteOverlap {
             table: Clone::clone(&table),
+            vpc: a.clone(),
             cidr,
             peer: a.clone(),
             routed_cidr: other,
             routed_peer: b.clone(),
         },
         Finding::GroupOfNonMember { group: Clone::clone(&group), vpc: a.clone(), mesh: prod.clone() },
-        Finding::SecurityGroupsOff { group: Clone::clone(&group), mesh: prod.clone() },
-        Finding::PortsNotAdmitted { group, mesh: prod.clone(), ports: [Traffic::Tcp(22, 22), Traffic::Icmp].into() },
+        Finding::SecurityGroupsOff { group: Clone::clone(&group), vpc: a.clone(), mesh: prod.clone() },
+        Finding::PortsNotAdmitted {
+            group,
+            vpc: a.clone(),
+            mesh: prod.clone(),
+            ports: [Traffic::Tcp(22, 22), Traffic::Icmp].into(),
+        },
     ]);
     for propagated in [false, true] {
         let (table, target) = (Clone::clone(&table), target.clone());
-        samples.push(Finding::ForeignRoute { table, cidr, target, propagated, peering: peering() });
+        samples.push(Finding::ForeignRoute { table, vpc: a.clone(), cidr, target, propagated, peering: peering() });
     }
     for principal in [None, Some("arn:aws:iam::111111111111:user/terraform".to_owned())] {
         samples.push(Finding::StatusContention { vpc: a.clone(), times: 5, principal: principal.clone(), retry_at_ms });

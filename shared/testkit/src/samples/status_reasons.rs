@@ -38,7 +38,7 @@ pub fn samples() -> Vec<StatusReason> {
         StatusReason::InvalidMeshName,
         StatusReason::TooManyMeshes,
         StatusReason::Denied(Denial::NotDeclared),
-        StatusReason::RejectedAdvertisement(rejected),
+        StatusReason::RejectedAdvertisement(Box::new(rejected)),
         StatusReason::NotShown(3),
     ]
 }

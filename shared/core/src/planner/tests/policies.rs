@@ -243,7 +243,7 @@ fn a_table_with_an_invalid_tag_is_not_changed_and_reported() {
     assert_eq!(
         said,
         [
-            "! refused rtb-odd: `yes` in peerd:routes is neither manage nor ignore; correct the tag; until then peerd does not change the table"
+            "! refused rtb-odd of vpc-a (111111111111/us-east-1): `yes` in peerd:routes is neither manage nor ignore; correct the tag; until then peerd does not change the table"
         ]
     );
 }

@@ -96,7 +96,7 @@ fn earliest_members_are_routed_first_and_routes_over_quota_are_reported() {
     assert_eq!(world.peered().len(), 6);
     assert_eq!(world.targets("rtb-p1").len(), 2);
     assert!(world.targets("rtb-p1").iter().all(|route| !route.starts_with("10.0.0.0/16")));
-    let text = "quota rtb-p1: no capacity for 10.0.0.0/16 of vpc-p0: the quota is 2 routes per route table, for IPv4 and IPv6 each";
+    let text = "quota rtb-p1 in 222222222222/us-east-1: no capacity for 10.0.0.0/16 of vpc-p0: the quota is 2 routes per route table, for IPv4 and IPv6 each";
     assert!(said(&findings).contains(&text.to_owned()), "{findings:?}");
     assert!(world.status(&vpcs[1]).unwrap().contains("with vpc-p0: rtb-p1 has reached its route quota"));
 }

@@ -50,7 +50,9 @@ fn a_route_that_a_gateway_propagates_later_is_reported_and_traffic_stays_on_the_
     assert_eq!((done, world.targets("rtb-b").len()), (vec![], 2));
     assert_eq!(
         messages(&findings),
-        ["rtb-b 10.1.0.0/16: is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings"]
+        [
+            "10.1.0.0/16 in rtb-b of vpc-b (222222222222/eu-west-1): is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings"
+        ]
     );
 }
 
@@ -68,8 +70,8 @@ fn routes_that_override_a_wider_route_to_a_private_gateway_are_reported_once_for
     assert_eq!(
         messages(&findings),
         [
-            "rtb-b 10.0.0.0/8: is routed to tgw-1, except 10.1.0.0/16 10.3.0.0/16, which is routed to peerings",
-            "rtb-c 10.0.0.0/15: is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings",
+            "10.0.0.0/15 in rtb-c of vpc-c (333333333333/us-east-1): is routed to vgw-1, except 10.1.0.0/16, which is routed to peerings",
+            "10.0.0.0/8 in rtb-b of vpc-b (222222222222/us-east-1): is routed to tgw-1, except 10.1.0.0/16 10.3.0.0/16, which is routed to peerings",
         ]
     );
     assert_eq!(world.targets("rtb-c").len(), 4, "they are routed all the same");
@@ -180,7 +182,10 @@ fn a_cidr_that_a_prefix_list_routes_elsewhere_is_reported_and_not_routed() {
     let finding = findings.first().unwrap();
     assert_eq!(
         (&*finding.subject, &*finding.text),
-        ("rtb-a", "pl-1 routes 10.2.0.0/16 to tgw-1, and peerd does not own that route")
+        (
+            "rtb-a of vpc-a (111111111111/us-east-1)",
+            "pl-1 routes 10.2.0.0/16 to tgw-1, and peerd does not own that route"
+        )
     );
     assert!(world.status(&a).unwrap().contains("rtb-a routes 10.2.0.0/16 to tgw-1"));
 }

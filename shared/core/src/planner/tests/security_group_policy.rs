@@ -12,7 +12,10 @@ fn without_ports_in_the_policy_no_rule_is_added_and_existing_ones_are_revoked() 
     world.declare("prod", "{}");
     let (_, findings) = world.settle();
     assert_eq!(world.lets_in(), Vec::<String>::new());
-    assert_eq!(messages(&findings), ["sg-a: allows prod, whose policy allows no security group rules"]);
+    assert_eq!(
+        messages(&findings),
+        ["sg-a of vpc-a (111111111111/us-east-1): allows prod, whose policy allows no security group rules"]
+    );
 }
 
 #[test]
@@ -29,7 +32,9 @@ fn ports_that_the_policy_does_not_allow_are_reported_and_the_others_opened() {
     assert_eq!(world.lets_in(), expected.map(|rule| format!("{rule} for prod")));
     assert_eq!(
         messages(&findings),
-        ["sg-a: tcp/22 tcp/443-8443 in peerd:ports is more than the policy of prod allows"]
+        [
+            "sg-a of vpc-a (111111111111/us-east-1): tcp/22 tcp/443-8443 in peerd:ports is more than the policy of prod allows"
+        ]
     );
 }
 

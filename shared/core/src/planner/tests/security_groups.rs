@@ -119,7 +119,7 @@ fn a_group_without_ports_allows_those_of_the_policy_and_one_without_peers_none()
     let finding = findings.first().unwrap();
     assert_eq!(
         finding.to_string(),
-        "! refused sg-b: allows staging, and vpc-b (222222222222/eu-west-1) is not a member of it; let the VPC join that mesh, \
+        "! refused sg-b of vpc-b (222222222222/eu-west-1): allows staging, of which its VPC is no member; let the VPC join that mesh, \
          or remove the mesh from the group's tag"
     );
 }
@@ -261,7 +261,7 @@ fn rules_over_the_quota_of_a_group_are_reported_and_the_others_added() {
     assert_eq!(done.len(), 2, "one of each family: {done:?}");
     assert_eq!(kinds(&findings), [FindingKind::Quota; 2], "of IPv4 and of IPv6");
     let said = findings.first().unwrap().to_string();
-    let said_first = "! quota sg-a: no capacity for udp/1 from 10.2.0.0/16: the quota is 60 ingress rules per security group, for IPv4 and";
+    let said_first = "! quota sg-a in 111111111111/us-east-1: no capacity for udp/1 from 10.2.0.0/16: the quota is 60 ingress rules per security group, for IPv4 and";
     assert!(said.starts_with(said_first), "{said}");
     assert_eq!(world.lets_in(), ["tcp/1 from 10.2.0.0/16 for prod", "tcp/1 from 2600:1f18:2::/56 for prod"]);
 }
