@@ -90,7 +90,8 @@ def test_a_quota_that_is_80_percent_used_is_reported(world: World, peerd: Peerd,
 
     world.control.sweep()
     text = "80 % used: the quota is 60 ingress rules per security group, for IPv4 and IPv6 each"
-    world.eventually(lambda: _difference(quota_findings(peerd, mesh), {f"{allowing.id} in {HUB}/{HOME}": text}))
+    subject = f"{allowing.id} in {HUB}/{HOME}"
+    world.eventually(lambda: _difference(quota_findings(peerd, mesh), {subject: text}))
 
 
 def test_without_access_to_quotas_the_defaults_are_assumed_and_quota_errors_are_reported(
