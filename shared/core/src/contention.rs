@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::action::Action;
 use crate::cidr::IpNet;
 use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
@@ -105,9 +107,14 @@ impl fmt::Display for ManagedResource {
             Self::Dns(peering, vpc) => write!(f, "dns of {vpc} over {peering}"),
             Self::Route(table, cidr) => write!(f, "route to {cidr} in {table}"),
             Self::Rule(group, permission) => write!(f, "{permission} into {group}"),
-            Self::Status(vpc, line) => write!(f, "{}{line}", status_of(vpc)),
+            Self::Status(vpc, line) => write!(f, "{}{}", status_of(vpc), digest(line)),
         }
     }
+}
+
+/// The first 8 hex digits of the SHA-256 digest: the run history stores a thousand names in one item, and a status can have 256 characters.
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn status_of(vpc: &VpcRef) -> String {
