@@ -97,7 +97,7 @@ class Peerd:
     """Runs the binary `peerd` against one sandbox."""
 
     def __init__(self, binary: Path, endpoint: str) -> None:
-        self._binary = binary
+        self.binary = binary.resolve()
         aws = {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": HOME_REGION,
@@ -107,7 +107,7 @@ class Peerd:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PEERD_"))
         }
-        self._environment = inherited | aws
+        self.environment = inherited | aws
 
     def run(
         self, *arguments: str, stdin: str = "", directory: Path | None = None, **environment: str | None
@@ -116,9 +116,9 @@ class Peerd:
 
         Fails if the command prints JSON that violates its schema.
         """
-        changed = self._environment | environment
+        changed = self.environment | environment
         done = subprocess.run(
-            [self._binary.resolve(), *arguments],
+            [self.binary, *arguments],
             cwd=directory,
             input=stdin,
             capture_output=True,

@@ -90,6 +90,10 @@ def _finding(kind: str, subject: str, text: str, data: dict[str, Any] = _DATA) -
     return {**rendered, "severity": "warning", "data": data}
 
 
+def _subject(vpc: dict[str, Any]) -> str:
+    return f"{vpc['vpc']} ({vpc['account']}/{vpc['region']})"
+
+
 def troubled_map() -> dict[str, Any]:
     """Returns a map with VPCs in every state, and findings about all that findings can be about."""
     document = sample_map(10)
@@ -107,13 +111,18 @@ def troubled_map() -> dict[str, Any]:
     scope = {key: vpcs[UNREAD][key] for key in ("account", "region")}
     unread = {"reason": "unreadable_scope", "scope": scope, "role": "peerd", "error": "access denied"}
     table = f"rtb-{vpc_id(2)[4:]}"
-    route = {"reason": "foreign_route", "table": table, "cidr": "10.0.1.0/24", "target": "igw-1"}
+    owner = {"scope": {key: vpcs[2][key] for key in ("account", "region")}, "id": vpc_id(2)}
+    route = {
+        "reason": "foreign_route",
+        "table": table,
+        "vpc": owner,
+        "cidr": "10.0.1.0/24",
+        "target": "igw-1",
+    }
     route |= {"propagated": False, "peering": pairs[BLOCKED]["peering"]}
     document["findings"] += [
-        _finding(
-            "refused", f"{vpc_id(REFUSED)} (111111111111/eu-west-1)", "requests mesh-1: mesh is not declared"
-        ),
-        _finding("conflict", table, "10.0.1.0/24 is routed to igw-1", route),
+        _finding("refused", _subject(vpcs[REFUSED]), "requests mesh-1: mesh is not declared"),
+        _finding("conflict", f"{table} of {_subject(vpcs[2])}", "10.0.1.0/24 is routed to igw-1", route),
         _finding("unreadable", "/".join(scope.values()), "access denied", unread),
         _finding("paused", "mesh-1", "2 changes pending while it is paused"),
         _finding("unknown-requester", "999999999999", "a VPC of this account requests a mesh"),
@@ -123,7 +132,7 @@ def troubled_map() -> dict[str, Any]:
 
 def as_explained(document: dict[str, Any]) -> dict[str, Any]:
     """Returns the map with ids as random as AWS's, and with as many checks as `explain` has for a pair."""
-    scopes = {vpc["vpc"]: f"{vpc['vpc']} ({vpc['account']}/{vpc['region']})" for vpc in document["vpcs"]}
+    scopes = {vpc["vpc"]: _subject(vpc) for vpc in document["vpcs"]}
     for pair in document["pairs"]:
         ends = [scopes[vpc] for vpc in pair["between"]]
         texts = [f"{end} can be read" for end in ends]
