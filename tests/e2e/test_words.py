@@ -43,6 +43,7 @@ def normalize() -> Callable[[str], str]:
     def normalize(output: str) -> str:
         output = COUNTS.sub("N", TIMES.sub("TIME", NAMES.sub(name, output)))
         output = TABLE.sub("GENERATED", MESSAGES.sub("N messages", output))
+        output = output.replace("UPDATE_COMPLETE", "CREATE_COMPLETE")  # Other tests update the stack.
         return SWEEP.sub(lambda found: f"{found[1] or 'last sweep'} N seconds ago", output)
 
     return normalize
