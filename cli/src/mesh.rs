@@ -91,12 +91,12 @@ pub async fn set_adoption(handover: Handover, adopt: bool, shell: &Shell<'_>, de
     let (call, does) = if adopt { ("adopt", "adopts") } else { ("release", "releases") };
     let done = format!("{does} {peering}");
     policy.set_adoption(peering.clone(), adopt);
-    for other in meshes_with(deployed, &peering).await? {
-        if other != mesh {
-            reconcile(shell, deployed, &other, call, &done).await?;
-        }
+    let others = meshes_with(deployed, &peering).await?.into_iter().filter(|other| *other != mesh);
+    let declared = declare(shell, deployed, &mesh, &policy, (call, &done)).await?;
+    for other in others {
+        reconcile(shell, deployed, &other, call, &done).await?;
     }
-    declare(shell, deployed, &mesh, &policy, (call, &done)).await
+    Ok(declared)
 }
 
 /// The meshes whose policies adopt or release a peering.
@@ -201,9 +201,7 @@ async fn change_mode(
         return declare_with_consent(shell, deployed, mesh, policy, done, (Confirms::Deletes, ""), consent).await;
     }
     // The default policy of a mesh of the stack needs no record.
-    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Deletes, "", shell, deployed).await?;
-    deployed.store.undeclare(&mesh).await?;
-    reconcile(shell, deployed, &mesh, done.0, done.1).await
+    undeclare_with_consent(shell, deployed, mesh, done, (Confirms::Deletes, ""), consent).await
 }
 
 async fn declare_with_consent(
@@ -233,10 +231,22 @@ async fn undeclare(shell: &Shell<'_>, deployed: &Deployed, mesh: MeshName, conse
         ),
         false => String::new(),
     };
-    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, Confirms::Everything, &note, shell, deployed).await?;
-    deployed.store.undeclare(&mesh).await?;
     let done = if by_stack { "its policy is the stack's default again" } else { "no longer declared" };
-    reconcile(shell, deployed, &mesh, "mesh undeclare", done).await
+    undeclare_with_consent(shell, deployed, mesh, ("mesh undeclare", done), (Confirms::Everything, &note), consent)
+        .await
+}
+
+async fn undeclare_with_consent(
+    shell: &Shell<'_>,
+    deployed: &Deployed,
+    mesh: MeshName,
+    (call, done): (&str, &str),
+    (confirms, note): (Confirms, &str),
+    consent: &Consent,
+) -> Result<Done> {
+    consent.ask(&Decision::Undeclare { mesh: mesh.clone() }, confirms, note, shell, deployed).await?;
+    deployed.store.undeclare(&mesh).await?;
+    reconcile(shell, deployed, &mesh, call, done).await
 }
 
 async fn policy_of(deployed: &Deployed, mesh: &MeshName) -> Result<Policy> {
