@@ -140,12 +140,16 @@ def test_the_summary_has_the_totals_of_the_examples() -> None:
         assert f"${number(column['**total**']):,.0f}" in summary
 
 
+def raise_price(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = next(it for it in PRICES["prices"] if it["id"] == key)
+    monkeypatch.setitem(entry, "price", entry["price"] * 1.1)
+
+
 @pytest.mark.parametrize("key", ["lambda.gb_second", "sqs.request", "dynamodb.read", "guardduty.event"])
 def test_a_price_that_changes_without_the_examples_is_noticed(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = next(it for it in PRICES["prices"] if it["id"] == key)
-    monkeypatch.setitem(entry, "price", entry["price"] * 1.1)
+    raise_price(key, monkeypatch)
     assert own_cost_problems(columns("Examples"), sweeps_per_month())
     assert tables(COST)["Prices"][1:] != price_rows()
 
@@ -154,8 +158,7 @@ def test_a_price_that_changes_without_the_examples_is_noticed(
 def test_a_transport_price_that_changes_without_the_examples_is_noticed(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = next(it for it in PRICES["prices"] if it["id"] == key)
-    monkeypatch.setitem(entry, "price", entry["price"] * 1.1)
+    raise_price(key, monkeypatch)
     header, *rows = tables(COST)["Transport examples"]
     assert transport_problems(header, rows)
 

@@ -15,6 +15,7 @@ from tests.e2e.cli import Peerd
 from tests.e2e.world import World, hub_outputs
 
 HUB_PLACE = "the hub"
+FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
 # Calls of the user who runs `peerd doctor`, and of the role that the function assumes in each account.
 BY_OPERATOR = {"principal": "*:user/*"}
 BY_SPOKE_ROLE = {"principal": f"*:assumed-role/{DEPLOYMENT}-spoke/*"}

@@ -15,6 +15,7 @@ from tests.e2e.doctor import (
     BY_SPOKE_ROLE,
     DENIED,
     DENIED_BY_EC2,
+    FUNCTIONS,
     HUB_PLACE,
     Doctor,
     Problem,
@@ -35,7 +36,6 @@ HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 SCOPES = {scope(account, region) for account in ACCOUNTS for region in REGIONS}
 MESH = "examined"
-FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
 OF_SPOKES, OF_HUB = ("vpc-tags", "network-calls"), ("vpc-tags", "vpc-calls", "peering-calls")
 # peerd doctor reports more waiting messages than this.
 BACKLOG = 1000

@@ -21,6 +21,7 @@ from tests.e2e.cli import Peerd
 from tests.e2e.doctor import (
     BY_OPERATOR,
     DENIED,
+    FUNCTIONS,
     HUB_PLACE,
     Doctor,
     Rule,
@@ -39,7 +40,6 @@ HUB, SECOND, THIRD = ACCOUNTS
 HOME, AWAY = REGIONS
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-FUNCTIONS = ("vpc-events", "peering-events", "drift-repair")
 MESH = "examined-more"
 BY_DRIFT_REPAIR = {"principal": f"*:assumed-role/{DEPLOYMENT}-drift-repair/*"}
 
