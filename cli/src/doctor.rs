@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use peerd_core::plural::counted;
-use peerd_core::{Check, CheckResult, Deployment, Examination, Examined};
+use peerd_core::{Check, CheckResult, Deployment, Examination, Examined, VERSION};
 use peerd_engine::error::chain;
 use peerd_engine::{QueueState, RedriveQueue};
 use serde_json::json;
@@ -83,16 +83,11 @@ async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Option<Vec<E
 
 /// Checks that the function has the version of this program.
 fn check_version(version: &str) -> Check {
-    let ours = env!("CARGO_PKG_VERSION");
-    match version == ours {
-        true => Check::pass("the function drift-repair answers"),
-        false => Check::fail(
-            format!("the function drift-repair has version {version}, this command line {ours}"),
-            format!(
-                "run `make deploy` in a checkout of {ours}, or `cargo install --locked --path cli` in one of {version}"
-            ),
-        ),
-    }
+    let remedy = format!(
+        "run `make deploy` in a checkout of {VERSION}, or `cargo install --locked --path cli` in one of {version}"
+    );
+    Check::other_version("the function drift-repair", Some(version), "this command line", remedy)
+        .unwrap_or_else(|| Check::pass("the function drift-repair answers"))
 }
 
 async fn of_hub(deployed: &Deployed, shell: &Shell<'_>) -> Vec<Check> {

@@ -178,7 +178,7 @@ impl HubControl for Hub {
         let mut scopes = self.observer().scopes().await?;
         scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
         let scopes = self.cloud.examine_all(scopes, &self.settings.deployment, Some(self.bus())).await;
-        Ok(Examination { version: env!("CARGO_PKG_VERSION").to_owned(), hub: Vec::new(), scopes })
+        Ok(Examination { version: peerd_core::VERSION.to_owned(), hub: Vec::new(), scopes })
     }
 
     async fn check(&self, _: &KnownAccounts) -> Vec<Check> {

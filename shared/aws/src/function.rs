@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::join;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use peerd_core::plural::counted;
-use peerd_core::{AccountId, Check, Examination, MeshName};
+use peerd_core::{AccountId, Check, Examination, MeshName, VERSION};
 use peerd_engine::error::chain;
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{Clock, Delivery, Engine, Examine, SystemClock, Timestamp};
@@ -125,7 +125,7 @@ async fn answer(engine: &Engine<'_>, cloud: &AwsCloud, event: LambdaEvent<Call>)
             let (deployment, mut scopes) = (&engine.settings.deployment, engine.observer().scopes().await?);
             scopes.retain(|scope| accounts.is_empty() || accounts.contains(&scope.account));
             let (hub, scopes) = join!(check_organization(engine), cloud.examine_all(scopes, deployment, Some(&bus)));
-            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let version = VERSION.to_owned();
             Answer::Examined(Examination { version, hub, scopes })
         }
         Call::Foresee { foresee } => Answer::Foreseen(engine.observer().foresee(&foresee).await?),

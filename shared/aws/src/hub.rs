@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
 use futures::join;
-use peerd_core::{AccountId, Check, Deployment, Examination, MeshName};
+use peerd_core::{AccountId, Check, Deployment, Examination, MeshName, VERSION};
 use peerd_engine::what_if::{Consequences, Decision};
 use peerd_engine::{HubControl, InfraError, KnownAccounts};
 use serde::de::DeserializeOwned;
@@ -95,19 +95,11 @@ impl HubControl for Hub {
 
 /// Checks that the template of the hub has the version of this program.
 fn check_version(version: Option<&str>) -> Check {
-    let ours = env!("CARGO_PKG_VERSION");
     let remedy = format!(
-        "run `make deploy` in a checkout of {ours}, or `cargo install --locked --path cli` in one of the hub's version"
+        "run `make deploy` in a checkout of {VERSION}, or `cargo install --locked --path cli` in one of the hub's version"
     );
-    match version {
-        Some(version) if version == ours => {
-            Check::pass(format!("the hub's stack and this command line have version {ours}"))
-        }
-        Some(version) => {
-            Check::fail(format!("the hub's stack has version {version}, this command line {ours}"), remedy)
-        }
-        None => Check::fail(format!("the hub's stack has no version: it is older than {ours}"), remedy),
-    }
+    Check::other_version("the hub's stack", version, "this command line", remedy)
+        .unwrap_or_else(|| Check::pass(format!("the hub's stack and this command line have version {VERSION}")))
 }
 
 fn check_status(region: &str, stack: &str, status: &str) -> Check {

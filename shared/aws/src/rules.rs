@@ -14,9 +14,6 @@ const OF_A_SPOKE: [&str; 2] = ["vpc-tags", "network-calls"];
 const OF_THE_HUB: [(&str, &str); 3] =
     [("vpc-tags", "vpc-events"), ("vpc-calls", "vpc-events"), ("peering-calls", "peering-events")];
 
-/// The version of this program, and of the templates beside it.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// A rule to check.
 struct Rule {
     name: String,
@@ -58,12 +55,8 @@ pub async fn of_spoke(config: &SdkConfig, scope: &Scope, deployment: &Deployment
     let (mut checks, versions) = check(&client, &rules).await;
     let update = "run `aws cloudformation update-stack-set --stack-set-name peerd-spoke --template-body file://spoke.yaml --capabilities \
                   CAPABILITY_NAMED_IAM`, with the parameters of docs/deploy.md";
-    checks.extend(versions.into_iter().find(|version| version.as_deref() != Some(VERSION)).map(
-        |version| match version {
-            Some(version) => Check::fail(format!("the spoke has version {version}, the hub {VERSION}"), update),
-            None => Check::fail(format!("the spoke has no version: it is older than {VERSION}"), update),
-        },
-    ));
+    let other = |version: Option<String>| Check::other_version("the spoke", version.as_deref(), "the hub", update);
+    checks.extend(versions.into_iter().find_map(other));
     checks
 }
 

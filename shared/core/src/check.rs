@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Scope;
 
+/// The version of peerd, which all its parts have in common.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +45,16 @@ impl Check {
     /// A check with a warning.
     pub fn warn(text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { result: CheckResult::Warn, text: text.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A failed check if a part of peerd has another version than this program, which is `here`, or has none.
+    pub fn other_version(part: &str, version: Option<&str>, here: &str, remedy: impl Into<String>) -> Option<Self> {
+        let text = match version {
+            Some(version) if version == VERSION => return None,
+            Some(version) => format!("{part} has version {version}, {here} {VERSION}"),
+            None => format!("{part} has no version: it is older than {VERSION}"),
+        };
+        Some(Self::fail(text, remedy))
     }
 }
 

@@ -51,7 +51,7 @@ pub mod time;
 pub mod widening;
 
 pub use action::{Action, Plan, RuleTagChange};
-pub use check::{Check, CheckResult, Examination, Examined};
+pub use check::{Check, CheckResult, Examination, Examined, VERSION};
 pub use cidr::CidrSet;
 pub use contention::{Contention, ManagedResource};
 pub use desired::{Accounts, DeleteApproval, DesiredState, Member};
