@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
+use peerd_core::policy::Mode;
 use peerd_core::{Finding, FindingKind, Member, MeshName, Rendered, Severity, Timestamp, VpcRef};
 use peerd_engine::MeshFindings;
 use serde::Serialize;
@@ -76,7 +77,8 @@ impl MemberState {
             !is_of_groups && finding.unreadable_scope() == Some(&vpc.scope)
         };
         let is_refused = |finding: &Finding| matches!(finding, Finding::NotAdmitted { vpc: of, .. } if of == vpc);
-        if matches!(declaration, Declaration::None) || findings().any(is_refused) {
+        let is_draining = declaration.policy().is_some_and(|policy| policy.mode == Mode::Draining);
+        if matches!(declaration, Declaration::None) || is_draining || findings().any(is_refused) {
             Self::Refused
         } else if findings().any(is_unreadable) {
             Self::Unreadable
@@ -353,8 +355,10 @@ mod tests {
         assert_eq!(state(&MeshFindings::default()), MemberState::Joined);
         assert_eq!(MemberState::of(&vpc, &declared, None), MemberState::Waiting, "no run has seen it");
         assert_eq!(state(&waiting), MemberState::Waiting);
-        let (mesh, denial) = ("prod".parse().unwrap(), Denial::Draining);
+        let (mesh, denial) = ("prod".parse().unwrap(), Denial::Vpc(vpc.id.clone()));
         assert_eq!(state(&with(Finding::NotAdmitted { vpc: vpc.clone(), mesh, denial })), MemberState::Refused);
+        let draining = Declaration::Stack(Policy { mode: Mode::Draining, ..Policy::default() });
+        assert_eq!(MemberState::of(&vpc, &draining, Some(&MeshFindings::default())), MemberState::Refused);
         assert_eq!(MemberState::of(&vpc, &Declaration::None, None), MemberState::Refused);
         let (scope, role, error) = (vpc.scope.clone(), "r".to_owned(), "denied".to_owned());
         let of_groups = Finding::UnreadableSecurityGroups { scope: scope.clone(), error: error.clone() };

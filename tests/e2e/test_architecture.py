@@ -18,7 +18,7 @@ LINKS = sorted(set(re.findall(r"\]\((\.\./[^)#]+)", PAGE.read_text())))
 
 
 def test_the_page_names_the_functions_of_the_flows() -> None:
-    assert {"handle", "reconcile", "observe", "plan", "apply", "sweep", "preview"} <= set(NAMES)
+    assert {"handle", "reconcile", "observe_all", "plan", "apply", "begin_sweep", "preview"} <= set(NAMES)
 
 
 def test_the_functions_that_the_page_names_exist() -> None:

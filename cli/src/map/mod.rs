@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use peerd_core::{Map, MeshName};
-use peerd_engine::observe::Snapshot;
+use peerd_engine::observe;
 
 use crate::input;
 use crate::plan::{Backend, Source};
@@ -104,9 +104,9 @@ async fn observe(meshes: Vec<MeshName>, source: Source, shell: &Shell<'_>) -> Re
     let mut map = Map::default();
     let meshes = crate::plan::chosen(&observer, (!meshes.is_empty()).then_some(meshes)).await?;
     shell.terminal.stage("reading meshes", meshes.len());
-    for mesh in meshes {
-        let Snapshot { desired, observed, .. } = observer.observe(&mesh, &scopes).await?;
-        map.add(&desired, &observed, site.operator());
+    let observation = observer.observe_all(&observe::meshes(&meshes), &scopes).await?;
+    for mesh in &meshes {
+        map.add(&observation.desired(mesh, observer.settings), &observation.observed, site.operator());
         shell.terminal.step();
     }
     Ok(map)

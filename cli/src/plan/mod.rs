@@ -6,16 +6,16 @@ mod render;
 mod saved;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use futures::{StreamExt, TryStreamExt, stream};
-use peerd_core::{DeleteApproval, MeshName, Scope};
+use peerd_core::{MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
-use peerd_engine::{Engine, Observer, Outcome, Run, Timestamp};
+use peerd_engine::reconcile::{ReconcileRequest, ReconcileRequests};
+use peerd_engine::{Engine, Observer, Outcome, Run, Timestamp, observe};
 
 use crate::shell::Shell;
 use crate::{Answer, consent, input};
@@ -25,8 +25,6 @@ pub use render::aws_text;
 use saved::SavedPlan;
 use verdict::Verdict;
 
-/// How many meshes are observed or reconciled concurrently.
-const CONCURRENCY: usize = 8;
 /// How long a run may start new calls.
 const RUN: Timestamp = 10 * 60 * 1000;
 /// Runs of one mesh: with the pauses below they span some ten minutes, longer than AWS takes for a peering.
@@ -108,9 +106,7 @@ pub async fn apply(arguments: ApplyArguments, shell: &Shell<'_>) -> Result<Answe
     let due: Vec<&DryRun> =
         previews.iter().filter(|preview| !preview.paused && !preview.forecast.steps.is_empty()).collect();
     shell.terminal.stage("making changes", due.iter().map(|preview| preview.forecast.steps.len()).sum());
-    let runs = stream::iter(due).map(|preview| work(&engine, preview, shell)).buffer_unordered(CONCURRENCY);
-    let mut runs: Vec<Run> = runs.try_collect().await?;
-    runs.sort_by(|a, b| a.mesh.cmp(&b.mesh));
+    let runs = work(&engine, &due, shell).await?;
     let verdict = Verdict::of_runs(&previews, &runs);
     let text = match shell.json {
         true => render::runs_as_json(&runs, &verdict, site.operator()),
@@ -134,60 +130,81 @@ pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Res
 async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>, shell: &Shell<'_>) -> Result<Vec<DryRun>> {
     let is_all = only.is_none();
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
-    shell.terminal.stage("reading meshes", meshes.len());
-    let preview = |mesh| preview(observer, mesh, &scopes, shell);
-    let mut previews: Vec<DryRun> = stream::iter(meshes).map(preview).buffered(CONCURRENCY).try_collect().await?;
-    let undeclared: BTreeSet<MeshName> = match is_all {
-        true => previews.iter().flat_map(|preview| preview.undeclared.clone()).collect(),
-        false => BTreeSet::new(),
-    };
-    for mesh in undeclared {
-        previews.push(preview(mesh).await?);
+    let mut previews = preview(observer, &meshes, &scopes, shell).await?;
+    if is_all {
+        let undeclared: BTreeSet<MeshName> = previews.iter().flat_map(|preview| preview.undeclared.clone()).collect();
+        previews.extend(preview(observer, &undeclared, &scopes, shell).await?);
     }
     Ok(previews)
 }
 
 async fn preview(
     observer: &Observer<'_>,
-    mesh: MeshName,
+    meshes: &BTreeSet<MeshName>,
     scopes: &BTreeSet<Scope>,
     shell: &Shell<'_>,
-) -> Result<DryRun> {
-    let preview = observer.preview(&mesh, scopes).await.with_context(|| format!("mesh {mesh} cannot be planned"));
-    shell.terminal.step();
-    preview
+) -> Result<Vec<DryRun>> {
+    if meshes.is_empty() {
+        return Ok(Vec::new());
+    }
+    shell.terminal.stage("reading meshes", meshes.len());
+    let mut observation = observer.observe_all(&observe::meshes(meshes), scopes).await?;
+    let mut previews = Vec::new();
+    for mesh in meshes {
+        let preview = observer.preview(mesh, &mut observation).await;
+        previews.push(preview.with_context(|| format!("mesh {mesh} cannot be planned"))?);
+        shell.terminal.step();
+    }
+    Ok(previews)
 }
 
-/// Reconciles a mesh until nothing is left to do, and returns everything that was done.
-async fn work(engine: &Engine<'_>, preview: &DryRun, shell: &Shell<'_>) -> Result<Run> {
-    let DryRun { mesh, read_scopes, .. } = preview;
-    let mut applied = Vec::new();
+/// Reconciles the meshes until nothing is left to do, and returns everything that was done.
+async fn work(engine: &Engine<'_>, due: &[&DryRun], shell: &Shell<'_>) -> Result<Vec<Run>> {
+    let request = |preview: &&DryRun| {
+        let request = ReconcileRequest { scopes: preview.read_scopes.clone(), ..ReconcileRequest::default() };
+        (preview.mesh.clone(), request)
+    };
+    let mut open: ReconcileRequests = due.iter().map(request).collect();
+    let mut done: BTreeMap<MeshName, Run> = BTreeMap::new();
     let mut pause = Duration::from_secs(1);
-    for runs in 1.. {
-        let mut run = engine.reconcile(mesh, read_scopes, DeleteApproval::WithinLimits, shell.now() + RUN).await?;
-        if run.outcome != Outcome::Unchanged {
-            engine.store.record_run(&run, shell.now()).await?;
-        }
-        for action in &run.applied {
-            shell.say(&format!("{mesh}: {action}"));
-            shell.terminal.step();
-        }
-        let progress = !run.applied.is_empty();
-        applied.append(&mut run.applied);
-        let goes_on = match run.outcome {
-            Outcome::Waiting | Outcome::Busy | Outcome::Applied => runs < MAX_RUNS,
-            Outcome::Unchanged | Outcome::Partial | Outcome::Blocked | Outcome::Paused => false,
-        };
-        if !goes_on {
-            // The last run only verified that everything is done.
-            let outcome = match run.outcome {
-                Outcome::Unchanged if !applied.is_empty() => Outcome::Applied,
-                outcome => outcome,
+    for round in 1.. {
+        let mut progress = false;
+        for (mesh, run) in engine.reconcile(&open, false, shell.now() + RUN).await? {
+            let run = run.with_context(|| format!("mesh {mesh} not reconciled"))?;
+            if run.outcome != Outcome::Unchanged {
+                engine.store.record_run(&run, shell.now()).await?;
+            }
+            for action in &run.applied {
+                shell.say(&format!("{mesh}: {action}"));
+                shell.terminal.step();
+            }
+            progress |= !run.applied.is_empty();
+            let goes_on = match run.outcome {
+                Outcome::Waiting | Outcome::Busy | Outcome::Applied => round < MAX_RUNS,
+                Outcome::Unchanged | Outcome::Partial | Outcome::Blocked | Outcome::Paused => false,
             };
-            return Ok(Run { applied, outcome, ..run });
+            if !goes_on {
+                open.remove(&mesh);
+            }
+            let so_far = done.remove(&mesh);
+            done.insert(mesh, continued(so_far, run));
+        }
+        if open.is_empty() {
+            break;
         }
         pause = if progress { Duration::from_secs(1) } else { (pause * 2).min(MAX_PAUSE) };
         shell.timer.sleep(pause).await;
     }
-    bail!("{mesh}: not done")
+    Ok(done.into_values().collect())
+}
+
+/// A run with what earlier runs of the mesh applied. A run that changed nothing only verified that everything is done.
+fn continued(so_far: Option<Run>, run: Run) -> Run {
+    let mut applied = so_far.map(|run| run.applied).unwrap_or_default();
+    let outcome = match run.outcome {
+        Outcome::Unchanged if !applied.is_empty() => Outcome::Applied,
+        outcome => outcome,
+    };
+    applied.extend(run.applied.iter().cloned());
+    Run { applied, outcome, ..run }
 }

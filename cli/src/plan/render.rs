@@ -22,7 +22,8 @@ pub fn plans(previews: &[DryRun], operator: &Operator, verbose: bool) -> String 
     let due = previews.iter().filter(|preview| !preview.paused).flat_map(|preview| &preview.forecast.steps);
     let due = distinct(due.map(|step| &step.action));
     let [created, updated, deleted] = count(&due);
-    let reads: usize = previews.iter().map(|preview| READS_PER_SCOPE * preview.read_scopes.len()).sum();
+    let scopes: BTreeSet<_> = previews.iter().flat_map(|preview| &preview.read_scopes).collect();
+    let reads = READS_PER_SCOPE * scopes.len();
     let seconds = api_rate_limits::seconds(due.iter().copied());
     text += &format!(
         "Plan: {created} to create, {updated} to update, {deleted} to delete. {} and {}, \

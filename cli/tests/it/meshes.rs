@@ -24,6 +24,7 @@ fn the_life_of_a_mesh() {
     assert!(site.world.connected(&web, &data));
     site.run_and_rest("mesh drain prod --yes");
     assert!(!site.world.connected(&web, &data));
+    site.run("status prod");
     site.run_and_rest("mesh declare lab --paused");
     site.run_and_rest("mesh undeclare lab");
     site.run("mesh undeclare lab");

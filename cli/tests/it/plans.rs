@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use insta::assert_snapshot;
 use peerd_core::cidr;
-use peerd_testkit::account;
 use peerd_testkit::user_actions::table;
+use peerd_testkit::{MINUTE, account, mesh};
 
 use crate::simulated_aws::Site;
 
@@ -70,6 +70,27 @@ fn a_pause_holds_changes_back() {
     run(&mut site, &["plan", "--detailed-exitcode"]);
     run(&mut site, &["apply", "--yes"]);
     assert_snapshot!(site.session);
+}
+
+/// The runs of other meshes leave the status tag of the VPC alone: without it, no run would read the VPC again.
+#[test]
+fn a_removal_that_is_held_back_keeps_the_status_tag() {
+    let (mut site, [web, _]) = Site::with_pair();
+    let policy = serde_json::from_str(r#"{"deletes":{"count":0,"percent":0}}"#).unwrap();
+    site.world.declare(&mesh("prod"), policy);
+    site.world.rest();
+    site.world.pass(10 * MINUTE);
+    site.world.events_lost = true;
+    site.world.untag(&web).unwrap();
+    let output = run(&mut site, &["plan"]);
+    assert!(!output.contains("staging: - vpc"), "{output}");
+    let output = run(&mut site, &["apply", "--yes"]);
+    assert!(output.starts_with("exit 6"), "{output}");
+    for _ in 0..2 {
+        assert_eq!(site.world.status(&web).as_deref(), Some("waiting prod: removal needs confirmation"));
+        site.world.sweep();
+        site.world.rest();
+    }
 }
 
 #[test]

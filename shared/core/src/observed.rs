@@ -254,8 +254,8 @@ pub struct PlannerInputs {
     pub quotas: BTreeMap<Scope, Result<Quotas, String>>,
     /// The CIDR blocks of prefix lists, or why they could not be read.
     pub prefix_lists: PrefixLists,
-    /// What earlier runs of the mesh created and removed.
-    pub run_history: Option<RunHistory>,
+    /// What earlier runs of each mesh created and removed.
+    pub run_histories: BTreeMap<MeshName, RunHistory>,
 }
 
 /// What AWS did in response to the calls of one run. The next plan of the same run takes it into account.

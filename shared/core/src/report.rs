@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::action::Action;
 use crate::finding::{Finding, FindingKind};
-use crate::ids::{PrefixListId, Scope, VpcRef};
+use crate::ids::{MeshName, PrefixListId, Scope, VpcRef};
 
 /// Something that AWS or another worker has not finished yet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +29,8 @@ pub enum InputRequest {
     Dns(VpcRef),
     /// The CIDR blocks of a prefix list in a scope, for [`crate::PlannerInputs::prefix_lists`].
     List(Scope, PrefixListId),
-    /// What recent runs of the mesh created and removed, for [`crate::PlannerInputs::run_history`].
-    RunHistory,
+    /// What recent runs of the mesh created and removed, for [`crate::PlannerInputs::run_histories`].
+    RunHistory(MeshName),
     /// The quotas of a scope, for [`crate::PlannerInputs::quotas`].
     Quotas(Scope),
 }

@@ -1,8 +1,7 @@
-//! Handles a batch of messages: decodes each, and runs one reconcile per affected mesh.
+//! Handles a batch of messages: decodes each, and reconciles the affected meshes together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, stream};
 use peerd_core::{MeshName, Timestamp};
 use serde_json::Value;
 
@@ -14,14 +13,11 @@ use crate::event_target::EventTarget;
 use crate::follow_up::delay;
 use crate::membership_index::ScanError;
 use crate::message::{Message, Work};
-use crate::reconcile::ReconcileRequest;
+use crate::reconcile::{ReconcileRequest, ReconcileRequests};
 
 /// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
 /// event.
 const MAX_STALE_READS: u32 = 4;
-
-/// The number of meshes that are reconciled concurrently.
-const CONCURRENCY: usize = 8;
 
 /// One message as the queue delivered it.
 #[derive(Debug, Clone)]
@@ -55,7 +51,9 @@ enum Decoded {
 /// The state of a batch while it is processed.
 struct Batch<'a> {
     deliveries: &'a [Delivery],
-    requests: BTreeMap<MeshName, ReconcileRequest>,
+    requests: ReconcileRequests,
+    /// The positions of sweeps.
+    sweeps: BTreeSet<usize>,
     retry: BTreeSet<usize>,
 }
 
@@ -64,7 +62,8 @@ impl Engine<'_> {
     ///
     /// No action starts after `deadline`; follow-up messages continue the work.
     pub async fn handle(&self, deliveries: &[Delivery], deadline: Timestamp) -> Vec<String> {
-        let mut batch = Batch { deliveries, requests: BTreeMap::new(), retry: BTreeSet::new() };
+        let mut batch =
+            Batch { deliveries, requests: BTreeMap::new(), sweeps: BTreeSet::new(), retry: BTreeSet::new() };
         let (mut events, mut works) = (Vec::new(), Vec::new());
         for (place, delivery) in deliveries.iter().enumerate() {
             match decode(place, delivery) {
@@ -82,15 +81,36 @@ impl Engine<'_> {
         if !events.is_empty() {
             self.assess_all(events, &mut batch).await;
         }
-        let Batch { requests, mut retry, .. } = batch;
-        let runs = requests.iter().map(|(mesh, request)| self.reconcile_mesh(mesh, request, deadline));
-        let runs: Vec<bool> = stream::iter(runs).buffered(CONCURRENCY).collect().await;
-        for (request, done) in requests.values().zip(runs) {
-            if !done {
-                retry.extend(&request.deliveries);
+        self.reconcile_batch(&mut batch, deadline).await;
+        batch.retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
+    }
+
+    /// Reconciles the requested meshes. The messages of a mesh that failed are delivered again; instead of a sweep, only that
+    /// mesh is requested again.
+    async fn reconcile_batch(&self, batch: &mut Batch<'_>, deadline: Timestamp) {
+        let requests = std::mem::take(&mut batch.requests);
+        if requests.is_empty() {
+            return;
+        }
+        let failed = match self.reconcile_meshes(&requests, !batch.sweeps.is_empty(), deadline).await {
+            Ok(failed) => failed,
+            Err(error) => {
+                let places: BTreeSet<usize> =
+                    requests.values().flat_map(|request| request.deliveries.clone()).collect();
+                places.into_iter().for_each(|place| batch.retry_later(place, &error));
+                return;
+            }
+        };
+        for mesh in failed {
+            let places = &requests[&mesh].deliveries;
+            batch.retry.extend(places - &batch.sweeps);
+            for sweep in places & &batch.sweeps {
+                let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
+                if let Err(error) = self.queue.send(&Message::new(0, work), 0).await {
+                    batch.retry_later(sweep, &error);
+                }
             }
         }
-        retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
     /// Reads the resources of the events, and requests a reconcile of each mesh that they affect.
@@ -138,7 +158,13 @@ impl Engine<'_> {
         batch: &mut Batch<'_>,
     ) -> Result<(), ScanError> {
         match work {
-            Work::Sweep {} => Ok(self.sweep().await?),
+            Work::Sweep {} => {
+                for mesh in self.begin_sweep().await? {
+                    batch.request(mesh, place, attempt).everywhere = true;
+                }
+                batch.sweeps.insert(place);
+                Ok(())
+            }
             Work::ListOrganization {} => self.refresh_organization().await,
             Work::ScanAccount { account } => self.scan_and_enqueue(&account).await,
             Work::Reconcile { mesh, scopes, everywhere, delete_approval, requested_by } => {

@@ -8,7 +8,7 @@ use peerd_core::{
     DesiredState, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, Vpc, VpcRef, forecast, plan, tags,
 };
 
-use crate::observe::Snapshot;
+use crate::observe::{Observation, Snapshot};
 use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
 
@@ -33,23 +33,24 @@ pub struct DryRun {
 }
 
 impl Observer<'_> {
-    /// Observes a mesh and computes what runs would do until it has converged.
+    /// Computes what runs of an observed mesh would do until it has converged.
     ///
     /// # Errors
     /// As [`crate::Engine::reconcile`].
-    pub async fn preview(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<DryRun, ReconcileError> {
-        let Snapshot { mut desired, mut observed, .. } = self.observe(mesh, scopes).await?;
+    pub async fn preview(&self, mesh: &MeshName, observation: &mut Observation) -> Result<DryRun, ReconcileError> {
+        let mut desired = observation.desired(mesh, self.settings);
+        let observed = &mut observation.observed;
         let policy = desired.declared.get_mut(mesh).filter(|policy| policy.mode == Mode::Paused);
         let paused = policy.is_some();
         policy.into_iter().for_each(|policy: &mut Policy| policy.mode = Mode::Active);
-        let seen = self.forecast(mesh, &desired, &mut observed).await?;
+        let forecast = self.forecast(&desired, observed).await?;
         let live = observed.peerings.values().filter(|peering| peering.is_owned() && peering.status.is_live());
         let is_undeclared = |mesh: &MeshName| !desired.declared.contains_key(mesh);
         let undeclared = live.flat_map(Peering::tagged_meshes).filter(is_undeclared).collect();
         let name = |vpc: &Vpc| Some((vpc.vpc_ref.clone(), printable(vpc.tags.get(tags::NAME)?)));
         let names = observed.vpcs.values().filter_map(name).collect();
-        let read_scopes = observed.scopes.into_keys().collect();
-        Ok(DryRun { mesh: mesh.clone(), forecast: seen, paused, read_scopes, names, undeclared })
+        let read_scopes = observed.scopes.keys().cloned().collect();
+        Ok(DryRun { mesh: mesh.clone(), forecast, paused, read_scopes, names, undeclared })
     }
 
     /// Observes a mesh, and reads what its first plan asks for.
@@ -67,7 +68,7 @@ impl Observer<'_> {
             if questions.is_empty() {
                 break;
             }
-            self.fetch_inputs(mesh, questions, &mut snapshot.observed).await?;
+            self.fetch_inputs(questions, &mut snapshot.observed).await?;
         }
         Ok(snapshot)
     }
@@ -75,7 +76,6 @@ impl Observer<'_> {
     /// Computes the steps until a mesh has converged, and reads what the plans ask for.
     pub(crate) async fn forecast(
         &self,
-        mesh: &MeshName,
         desired: &DesiredState,
         observed: &mut ObservedState,
     ) -> Result<PlannedRun, ReconcileError> {
@@ -85,7 +85,7 @@ impl Observer<'_> {
             if questions.is_empty() {
                 break;
             }
-            self.fetch_inputs(mesh, questions, observed).await?;
+            self.fetch_inputs(questions, observed).await?;
             seen = forecast(desired, observed).map_err(ReconcileError::UnsoundPlan)?;
         }
         Ok(seen)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use peerd_core::policy::Mode;
+use peerd_core::status;
 use peerd_core::tags::{self, MeshTag};
 use peerd_core::{AccountId, Invariant, MeshName, Pair, PeeringId, Policy, Scope, Vpc, VpcId, VpcRef};
 
@@ -56,9 +57,13 @@ fn is_reported(vpc: &Vpc) -> bool {
     MeshTag::of(&vpc.tags) != MeshTag::default() || vpc.tags.contains_key(tags::STATUS)
 }
 
-/// Returns an active mesh, to write status tags: the run of any mesh writes those of all VPCs that it reads.
-fn any_active(declared: &BTreeMap<MeshName, Policy>) -> Option<MeshName> {
-    declared.iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then(|| mesh.clone()))
+/// Returns the meshes whose runs write the status tag of a VPC that requests no indexed mesh: those that it names, and any active
+/// one for what names no declared mesh.
+fn meshes_of_status(vpc: &Vpc, declared: &BTreeMap<MeshName, Policy>) -> BTreeSet<MeshName> {
+    let entries = vpc.tags.get(tags::STATUS).map(|line| status::parse(line)).unwrap_or_default();
+    let named = declared.keys().filter(|mesh| entries.iter().any(|entry| entry.mesh == mesh.as_str()));
+    let active = declared.iter().find_map(|(mesh, policy)| (policy.mode == Mode::Active).then_some(mesh));
+    named.chain(active).cloned().collect()
 }
 
 impl Engine<'_> {
@@ -139,8 +144,8 @@ impl Engine<'_> {
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
         self.register(&vpc.scope, &mut reads.known).await?;
         let mut touched = self.scan_vpc(vpc, read, tag_version, &reads.declared).await?.touched;
-        if touched.is_empty() && read.is_some_and(is_reported) {
-            touched.extend(any_active(&reads.declared));
+        if let Some(vpc) = read.filter(|vpc| touched.is_empty() && is_reported(vpc)) {
+            touched.extend(meshes_of_status(vpc, &reads.declared));
         }
         impact.add_meshes(touched, &[vpc.scope.clone()].into());
         Ok(())

@@ -30,15 +30,14 @@ impl Engine<'_> {
             tracing::warn!(%mesh, outcome = %run.outcome, "the retry budget is spent; the next sweep continues");
             return Ok(());
         }
-        // The follow-up reads the same scopes: a VPC that was peered on a stale read may have left the index by then.
-        let scopes = if request.everywhere { request.scopes.clone() } else { run.read_scopes.clone() };
         // A confirmation applies until the confirmed deletes are done, and not to later ones.
         let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
         let delete_approval = if goes_on { request.delete_approval } else { DeleteApproval::WithinLimits };
         let work = Work::Reconcile {
             mesh: mesh.clone(),
-            scopes,
-            everywhere: request.everywhere,
+            // The same scopes: a VPC that was peered on a stale read may have left the index by then.
+            scopes: run.scopes.clone(),
+            everywhere: false,
             delete_approval,
             requested_by: None,
         };
@@ -74,9 +73,9 @@ mod tests {
     use super::*;
 
     fn next(outcome: Outcome, attempt: u32, verify: bool, applied: Vec<Action>) -> Option<u32> {
-        let (failed, report, read_scopes) = Default::default();
+        let (failed, report, read_scopes, scopes) = Default::default();
         let (mesh, causes) = ("prod".parse().unwrap(), BTreeSet::new());
-        let run = Run { mesh, outcome, applied, failed, report, read_scopes, causes };
+        let run = Run { mesh, outcome, applied, failed, report, read_scopes, scopes, causes };
         next_attempt(&run, &ReconcileRequest { attempt: Some(attempt), verify, ..ReconcileRequest::default() })
     }
 

@@ -6,6 +6,7 @@
 
 mod announce;
 pub mod apply;
+mod converge;
 pub mod dispatcher;
 pub mod dry_run;
 pub mod engine;
@@ -25,8 +26,10 @@ pub mod observer;
 pub mod operator_ports;
 pub mod organization;
 pub mod outcome;
+mod planner_inputs;
 pub mod ports;
 pub mod reconcile;
+mod scope_reads;
 pub mod settings;
 pub mod sweep;
 pub mod system_clock;

@@ -5,15 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use peerd_core::tags::{self, MeshTag};
 use peerd_core::{AccountId, DesiredState, Member, MeshName, ObservedState, Policy, Scope, Vpc, VpcRef};
 
 use crate::engine::Engine;
 use crate::error::{CloudError, InfraError, chain};
+use crate::follow_up::delay;
+use crate::message::{Message, Work};
+use crate::observe::{self, Observation};
 
 /// How long EC2's reads are assumed to lag, in milliseconds. They lag by minutes at worst
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>), and mostly by less than a second.
 const SETTLED_MS: u64 = 60_000;
+/// The number of index items that are written concurrently, and of scopes that are scanned.
+const CONCURRENCY: usize = 32;
 /// Attempts to write the index item of a VPC while other workers write it.
 const MAX_TRIES: usize = 4;
 
@@ -167,54 +173,93 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Writes to the index what an observation of every mesh shows, and adds what was written to it. Requests a scan of each
+    /// account of which a scope may be readable soon.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or the queue fails.
+    pub(crate) async fn update_index(&self, observation: &mut Observation) -> Result<(), InfraError> {
+        let Observation { observed, retryable, members, declared, accounts, .. } = observation;
+        for account in retryable.iter().map(|scope| &scope.account).collect::<BTreeSet<_>>() {
+            self.queue.send(&Message::new(1, Work::ScanAccount { account: account.clone() }), delay(1)).await?;
+        }
+        let is_scanned = |vpc: &VpcRef| observed.was_read(&vpc.scope) && !accounts.removed.contains(&vpc.scope.account);
+        let indexed = by_vpc(members);
+        let mut vpcs: BTreeMap<VpcRef, Option<&Vpc>> =
+            indexed.keys().filter(|vpc| is_scanned(vpc)).map(|vpc| (vpc.clone(), None)).collect();
+        let present = observed.vpcs.iter().filter(|(vpc, _)| is_scanned(vpc));
+        vpcs.extend(present.map(|(vpc, read)| (vpc.clone(), Some(read))));
+        for member in self.write_index(&vpcs, &indexed, declared).await? {
+            for mesh in &member.meshes {
+                members.entry(mesh.clone()).and_modify(|of| drop(of.insert(member.vpc.clone(), member.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what was read of VPCs with their index items, writes the differences, and returns what was written. An item that
+    /// another worker has changed in the meantime stays as it is.
+    async fn write_index(
+        &self,
+        vpcs: &BTreeMap<VpcRef, Option<&Vpc>>,
+        indexed: &BTreeMap<VpcRef, Member>,
+        declared: &BTreeMap<MeshName, Policy>,
+    ) -> Result<Vec<Member>, InfraError> {
+        let changes = vpcs.iter().filter_map(|(vpc, read)| {
+            let before = indexed.get(vpc);
+            let now = self.member_now(vpc, *read, None, before, declared);
+            let is_same = now.meshes.is_empty() || before == Some(&now);
+            (!is_same).then(|| (before, Member { version: self.next_version(before), ..now }))
+        });
+        let writes = changes.map(|(before, now)| async move {
+            self.store.update_member(before, &now).await.map(|is_written| is_written.then_some(now))
+        });
+        let written: Vec<_> = stream::iter(writes).buffer_unordered(CONCURRENCY).try_collect().await?;
+        Ok(written.into_iter().flatten().collect())
+    }
+
     /// Scans every VPC of an account, including those that exist only in the index. Returns the meshes whose membership
     /// changed, with the scopes, and an error if a retry may succeed soon. A denied Region is an unreadable scope until
     /// the next sweep, and not an error.
     ///
     /// # Errors
-    /// When the registered scopes cannot be read.
+    /// When the index or the registered scopes cannot be read, or the index cannot be written.
     pub async fn scan_account(&self, account: &AccountId) -> Result<AccountScan, InfraError> {
+        let observer = self.observer();
         let mut scan = AccountScan::default();
-        let declared = self.observer().declared().await?;
-        for scope in self.observer().scopes().await?.into_iter().filter(|scope| scope.account == *account) {
-            match self.scan_scope(&scope, &declared).await {
-                Ok(meshes) => {
-                    for mesh in meshes {
+        let meshes = observer.recorded_meshes().await?;
+        let indexed = by_vpc(&observer.members(&observe::meshes(meshes.policies.keys())).await?);
+        let declared = meshes.declared();
+        let scopes = observer.scopes().await?.into_iter().filter(|scope| scope.account == *account);
+        let read = |scope: Scope| async move { (self.cloud.vpcs(&scope).await, scope) };
+        let reads: Vec<_> = stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await;
+        for (read, scope) in reads {
+            match read {
+                Ok(read) => {
+                    let mut vpcs: BTreeMap<VpcRef, Option<&Vpc>> =
+                        indexed.keys().filter(|vpc| vpc.scope == scope).map(|vpc| (vpc.clone(), None)).collect();
+                    vpcs.extend(read.iter().map(|vpc| (vpc.vpc_ref.clone(), Some(vpc))));
+                    for mesh in self.write_index(&vpcs, &indexed, &declared).await?.into_iter().flat_map(|it| it.meshes)
+                    {
                         scan.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }
-                Err(ScanError::Cloud(error)) if self.observer().is_off(&scope, &error).await => {
+                Err(error) if observer.is_off(&scope, &error).await => {
                     tracing::debug!(%scope, "the Region is disabled in the account");
                 }
                 Err(error) => {
                     tracing::warn!(%scope, error = chain(&error), "unreadable scope: not scanned");
-                    scan.transient = scan.transient.or(error.is_transient().then_some(error));
+                    scan.transient = scan.transient.or(error.kind.is_transient().then_some(error.into()));
                 }
             }
         }
         Ok(scan)
     }
+}
 
-    async fn scan_scope(
-        &self,
-        scope: &Scope,
-        declared: &BTreeMap<MeshName, Policy>,
-    ) -> Result<BTreeSet<MeshName>, ScanError> {
-        let mut vpcs: BTreeMap<VpcRef, Option<Vpc>> = BTreeMap::new();
-        for mesh in self.observer().meshes().await?.keys() {
-            let members = self.store.members(mesh).await?.into_iter().filter(|member| member.vpc.scope == *scope);
-            vpcs.extend(members.map(|member| (member.vpc, None)));
-        }
-        vpcs.extend(self.cloud.vpcs(scope).await?.into_iter().map(|vpc| (vpc.vpc_ref.clone(), Some(vpc))));
-        let mut changed = BTreeSet::new();
-        for (vpc, read) in &vpcs {
-            let surveyed = self.scan_vpc(vpc, read.as_ref(), None, declared).await?;
-            if surveyed.changed {
-                changed.extend(surveyed.touched);
-            }
-        }
-        Ok(changed)
-    }
+/// The index items of all meshes, by VPC.
+fn by_vpc(members: &BTreeMap<MeshName, BTreeMap<VpcRef, Member>>) -> BTreeMap<VpcRef, Member> {
+    members.values().flatten().map(|(vpc, member)| (vpc.clone(), member.clone())).collect()
 }
 
 /// Why a scope was not scanned.

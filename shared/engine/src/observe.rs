@@ -1,385 +1,242 @@
-//! Observes a mesh: first the peerings, route tables and ingress rules of every relevant scope, then its VPCs and
-//! security groups with their tags, then the index, and last the inputs that a plan requests.
+//! Observes meshes: first the peerings, route tables and ingress rules of every relevant scope, then its VPCs and security
+//! groups with their tags, then the index and the policies. Each scope is read once, for all meshes.
 //!
 //! The order is a safety rule. A resource that was read first and found unwanted later was unwanted while it existed.
 //! In the reverse order, a run would delete what a concurrent run has just created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use peerd_core::cidr::IpNet;
+use futures::{StreamExt, TryStreamExt, stream, try_join};
 use peerd_core::observed::Peering;
 use peerd_core::policy::{Mode, Policy};
-use peerd_core::{
-    DeleteApproval, DesiredState, DnsSupport, IngressRule, InputRequest, Invariant, MeshName, ObservedState,
-    PeeringView, PrefixListId, Quotas, RouteTable, RunHistory, Scope, Seals, SecurityGroup, SecurityGroupId, Vpc,
-    VpcRef, contention, tags,
-};
+use peerd_core::tags::MeshTag;
+use peerd_core::{DeleteApproval, DesiredState, Invariant, Member, MeshName, ObservedState, Scope, VpcRef};
 
-use crate::error::{CloudError, ErrorKind, InfraError, chain};
+use crate::error::InfraError;
 use crate::observer::{KnownAccounts, Observer};
+pub use crate::scope_reads::READS_PER_SCOPE;
+use crate::scope_reads::Reads;
+use crate::settings::Settings;
 
-/// The number of paginated reads of an observation in each scope: peerings, route tables, security group rules, VPCs
-/// and security groups.
-pub const READS_PER_SCOPE: usize = 5;
-
-/// The number of scopes that are read concurrently.
+/// The number of items of the index that are read concurrently.
 const CONCURRENCY: usize = 32;
 
-/// What a run has read before it plans.
+/// The meshes to observe, each with the scopes to read besides those of its members.
+pub type ObservedMeshes = BTreeMap<MeshName, BTreeSet<Scope>>;
+
+/// Returns meshes to observe in the scopes of their members.
+pub fn meshes<'a>(meshes: impl IntoIterator<Item = &'a MeshName>) -> ObservedMeshes {
+    meshes.into_iter().map(|mesh| (mesh.clone(), BTreeSet::new())).collect()
+}
+
+/// What was read for several meshes, before anything is planned.
+pub struct Observation {
+    /// The observed state.
+    pub observed: ObservedState,
+    /// The scopes of which a read failed with a transient error.
+    pub retryable: BTreeSet<Scope>,
+    /// The scopes of each mesh: of its members, of the remote ends of its peerings, and those that were requested for it.
+    pub scopes: ObservedMeshes,
+    /// The indexed members of each mesh.
+    pub members: BTreeMap<MeshName, BTreeMap<VpcRef, Member>>,
+    /// The declared meshes.
+    pub declared: BTreeMap<MeshName, Policy>,
+    /// The accounts that the deployment knows.
+    pub accounts: KnownAccounts,
+    /// The new meshes: a parameter declares them, the store has no record of them, and they have no peerings.
+    pub new: BTreeSet<MeshName>,
+    /// The index items of VPCs in unreadable scopes that have a managed peering.
+    unread_ends: BTreeMap<VpcRef, Member>,
+}
+
+/// What was read for one mesh.
 pub struct Snapshot {
     /// The desired state.
     pub desired: DesiredState,
     /// The observed state.
     pub observed: ObservedState,
-    /// Whether a scope could not be read because of a transient error.
-    pub has_transient_failure: bool,
-    /// Whether the mesh is new: a parameter declares it, the store has no record of it, and it has no peerings.
-    pub is_new: bool,
 }
 
-/// The resources of one scope. Its ingress rules may fail separately: a role that may not read them yet, because the
-/// account has an older spoke.yaml, may still do everything else.
-struct ScopeResources {
-    peerings: Vec<PeeringView>,
-    tables: Vec<RouteTable>,
-    rules: Result<Vec<IngressRule>, CloudError>,
-}
+impl Observation {
+    /// Returns the desired state of one of the meshes, with deletes within the limits of its policy.
+    pub fn desired(&self, mesh: &MeshName, settings: &Settings) -> DesiredState {
+        let mut indexed = self.members.get(mesh).cloned().unwrap_or_default();
+        for (vpc, member) in &self.unread_ends {
+            indexed.entry(vpc.clone()).or_insert_with(|| member.clone());
+        }
+        DesiredState {
+            deployment: settings.deployment.clone(),
+            seals: settings.seals.clone(),
+            role: settings.role.clone(),
+            mesh: mesh.clone(),
+            delete_approval: DeleteApproval::WithinLimits,
+            declared: self.declared.clone(),
+            accounts: self.accounts.accounts.clone(),
+            organization: self.accounts.organization.clone(),
+            indexed,
+        }
+    }
 
-/// Why a scope could not be read.
-struct ReadFailure {
-    error: CloudError,
-    /// Whether the reason is that the Region is disabled in the account.
-    off: bool,
-}
-
-/// The VPCs and security groups of one scope, with their tags.
-struct ScopeTags {
-    vpcs: Vec<Vpc>,
-    groups: Result<Vec<SecurityGroup>, CloudError>,
-}
-
-/// An input that a plan requested.
-enum PlannerInput {
-    Dns(Result<DnsSupport, CloudError>, VpcRef),
-    List(Result<BTreeSet<IpNet>, CloudError>, PrefixListId),
-    RunHistory(RunHistory),
-    Quotas(Result<Quotas, CloudError>, Scope),
-}
-
-/// Converts a read into an input of a plan. Logs an error, and sets `transient` if it is transient.
-fn to_input<T>(read: Result<T, CloudError>, transient: &mut bool) -> Result<T, String> {
-    read.map_err(|error| {
-        tracing::warn!(error = chain(&error), "input of the plan not read");
-        *transient |= error.kind.is_transient();
-        chain(&error)
-    })
+    /// Freezes each of these meshes that has peerings, although the store has no record of it: its policy was lost, and the
+    /// default one could connect what it had closed. The others are new.
+    fn freeze_lost(&mut self, unrecorded: BTreeSet<MeshName>) {
+        let live = self.observed.peerings.values().filter(|peering| peering.is_owned() && peering.status.is_live());
+        let made_for: BTreeSet<MeshName> = live.flat_map(Peering::tagged_meshes).collect();
+        for lost in &unrecorded & &made_for {
+            let why = "the table has no record of this mesh, and peerings of it exist: its policy was lost";
+            let mode = Mode::Unreadable(why.to_owned());
+            self.declared.insert(lost, Policy { mode, ..Policy::default() });
+        }
+        self.new = unrecorded;
+        self.new.retain(|mesh| !self.declared.get(mesh).is_some_and(Policy::is_frozen));
+    }
 }
 
 impl Observer<'_> {
-    /// Observes a mesh: the scopes of its members, `scopes`, and the scopes of the remote ends of its peerings; every known scope
-    /// if the store has no record of the mesh, to determine whether the mesh is new.
+    /// Observes a mesh: the scopes of its members, `scopes`, and the scopes of the remote ends of its peerings.
     ///
     /// # Errors
     /// When the store cannot be read. An unreadable scope is not an error, but part of the result.
     pub async fn observe(&self, mesh: &MeshName, scopes: &BTreeSet<Scope>) -> Result<Snapshot, InfraError> {
-        let (mut snapshot, mut unrecorded) = self.observe_scopes(mesh, scopes).await?;
-        if unrecorded.contains(mesh) {
-            let all = scopes | &self.scopes().await?;
-            if !all.iter().all(|scope| snapshot.observed.scopes.contains_key(scope)) {
-                (snapshot, unrecorded) = self.observe_scopes(mesh, &all).await?;
+        let meshes = BTreeMap::from([(mesh.clone(), scopes.clone())]);
+        let observation = self.observe_all(&meshes, &BTreeSet::new()).await?;
+        let desired = observation.desired(mesh, self.settings);
+        Ok(Snapshot { desired, observed: observation.observed })
+    }
+
+    /// Observes meshes, and reads `more` scopes in addition; every known scope if the store has no record of one of the
+    /// meshes, to determine whether it is new.
+    ///
+    /// # Errors
+    /// When the store cannot be read. An unreadable scope is not an error, but part of the result.
+    pub async fn observe_all(
+        &self,
+        meshes: &ObservedMeshes,
+        more: &BTreeSet<Scope>,
+    ) -> Result<Observation, InfraError> {
+        let (mut observation, mut unrecorded) = self.observe_scopes(meshes, more).await?;
+        if meshes.keys().any(|mesh| unrecorded.contains(mesh)) {
+            let all = more | &self.scopes().await?;
+            if !all.iter().all(|scope| observation.observed.scopes.contains_key(scope)) {
+                (observation, unrecorded) = self.observe_scopes(meshes, &all).await?;
             }
         }
-        for lost in &unrecorded {
-            freeze_if_lost(lost, &mut snapshot);
-        }
-        let is_frozen = snapshot.desired.declared.get(mesh).is_some_and(Policy::is_frozen);
-        Ok(Snapshot { is_new: unrecorded.contains(mesh) && !is_frozen, ..snapshot })
+        observation.freeze_lost(unrecorded);
+        Ok(observation)
     }
 
     async fn observe_scopes(
         &self,
-        mesh: &MeshName,
-        scopes: &BTreeSet<Scope>,
-    ) -> Result<(Snapshot, BTreeSet<MeshName>), InfraError> {
-        let mut observed = ObservedState::default();
-        let mut has_transient_failure = false;
-        let members = self.store.members(mesh).await?;
-        let mut needed: BTreeSet<Scope> = members.into_iter().map(|member| member.vpc.scope).collect();
-        needed.extend(scopes.iter().cloned());
-        let mut known_accounts = self.known_accounts().await?;
+        meshes: &ObservedMeshes,
+        more: &BTreeSet<Scope>,
+    ) -> Result<(Observation, BTreeSet<MeshName>), InfraError> {
+        let mut scopes = meshes.clone();
+        for (mesh, members) in self.members(meshes).await? {
+            scopes.entry(mesh).or_default().extend(members.into_keys().map(|vpc| vpc.scope));
+        }
+        let accounts = self.known_accounts().await?;
         let early = match Invariant::PeeringsBeforeMembership.is_enforced() {
             true => None,
-            false => Some(self.read_tags(needed.iter().cloned().collect()).await),
+            false => Some(self.read_tags(scopes.values().flatten().chain(more).cloned().collect()).await),
         };
-        loop {
-            has_transient_failure |= self.read_resources(mesh, &mut needed, &known_accounts, &mut observed).await?;
-            // The removal of an account proves that its VPCs left. Like the membership, it must be read after the
-            // peerings: an account that was registered again in the meantime is read.
-            let removed = std::mem::replace(&mut known_accounts, self.known_accounts().await?).removed;
-            let is_back =
-                |scope: &&Scope| removed.contains(&scope.account) && !known_accounts.removed.contains(&scope.account);
-            let back: Vec<Scope> = observed.scopes.keys().filter(is_back).cloned().collect();
-            if back.is_empty() {
-                break;
-            }
-            observed.scopes.retain(|scope, _| !back.contains(scope));
-            needed.extend(back);
-        }
-        let there = |scope: &&Scope| observed.was_read(scope) && !known_accounts.removed.contains(&scope.account);
-        let answering: Vec<Scope> = observed.scopes.keys().filter(there).cloned().collect();
+        let mut reads = Reads::default();
+        let accounts = self.read_networks(&mut scopes, more, accounts, &mut reads).await?;
         let tags = match early {
-            None => self.read_tags(answering).await,
+            None => {
+                let is_present = |scope: &&Scope| !accounts.removed.contains(&scope.account);
+                let readable = reads.observed.scopes.iter().filter(|(_, read)| read.is_ok()).map(|(scope, _)| scope);
+                self.read_tags(readable.filter(is_present).cloned().collect()).await
+            }
             Some(early) => early,
         };
-        for (scope, tags) in tags {
-            has_transient_failure |= add_tags(&mut observed, scope, tags);
+        tags.into_iter().for_each(|(scope, tags)| reads.add_tags(scope, tags));
+        self.read_unmarked_rules(&mut reads).await;
+        let Reads { observed, retryable } = reads;
+        let (members, recorded) = try_join!(self.members(meshes), self.recorded_meshes())?;
+        let unread_ends = self.unread_ends(&observed).await?;
+        for vpc in observed.vpcs.values() {
+            for mesh in MeshTag::of(&vpc.tags).meshes {
+                scopes.entry(mesh).and_modify(|scopes| scopes.extend([vpc.vpc_ref.scope.clone()]));
+            }
         }
-        has_transient_failure |= self.read_unmarked_rules(&mut observed).await;
-        let (desired, unrecorded) = self.desired(mesh, &observed, known_accounts).await?;
-        Ok((Snapshot { desired, observed, has_transient_failure, is_new: false }, unrecorded))
+        let unrecorded = recorded.unrecorded.clone();
+        let (declared, new) = (recorded.declared(), BTreeSet::new());
+        let observation = Observation { observed, retryable, scopes, members, declared, accounts, new, unread_ends };
+        Ok((observation, unrecorded))
     }
 
-    /// Reads the resources of these scopes and of the scopes of the remote ends of their peerings. Returns whether a
-    /// read failed with a transient error.
-    async fn read_resources(
+    /// Reads the peerings, route tables and ingress rules of these scopes and of the scopes of the remote ends of the meshes'
+    /// peerings, and returns the known accounts after that.
+    ///
+    /// The removal of an account proves that its VPCs left. Like the membership, it must be read after the peerings: an
+    /// account that was registered again in the meantime is read.
+    async fn read_networks(
         &self,
-        mesh: &MeshName,
-        needed: &mut BTreeSet<Scope>,
-        known_accounts: &KnownAccounts,
-        observed: &mut ObservedState,
-    ) -> Result<bool, InfraError> {
-        let mut transient = false;
+        scopes: &mut ObservedMeshes,
+        more: &BTreeSet<Scope>,
+        mut accounts: KnownAccounts,
+        reads: &mut Reads,
+    ) -> Result<KnownAccounts, InfraError> {
+        let mut needed: BTreeSet<Scope> = scopes.values().flatten().chain(more).cloned().collect();
         loop {
-            let removed: Vec<Scope> =
-                needed.extract_if(.., |scope| known_accounts.removed.contains(&scope.account)).collect();
-            observed.scopes.extend(removed.into_iter().map(|scope| (scope, Ok(())))); // a removed account has no resources
-            let unread: Vec<Scope> =
-                needed.iter().filter(|scope| !observed.scopes.contains_key(*scope)).cloned().collect();
+            let removed = needed.iter().filter(|scope| accounts.removed.contains(&scope.account));
+            // A removed account has no resources.
+            reads.observed.scopes.extend(removed.map(|scope| (scope.clone(), Ok(()))));
+            let is_unread = |scope: &&Scope| !reads.observed.scopes.contains_key(*scope);
+            let unread: Vec<Scope> = needed.iter().filter(is_unread).cloned().collect();
             if unread.is_empty() {
-                return Ok(transient);
+                let removed = std::mem::replace(&mut accounts, self.known_accounts().await?).removed;
+                let is_back =
+                    |scope: &Scope| removed.contains(&scope.account) && !accounts.removed.contains(&scope.account);
+                if !needed.iter().any(is_back) {
+                    return Ok(accounts);
+                }
+                reads.observed.scopes.retain(|scope, _| !is_back(scope));
+                continue;
             }
-            for (scope, resources) in self.read_all_resources(unread).await {
+            for (scope, resources) in self.read_resources(unread).await {
                 if resources.is_err() && !Invariant::FailuresStayAlone.is_enforced() {
                     return Err(InfraError::new(format!("{scope} cannot be read")));
                 }
-                transient |= add_resources(observed, scope, resources, &self.settings.seals);
+                reads.add_resources(scope, resources, &self.settings.seals);
             }
-            needed.extend(remote_scopes(observed, mesh, &known_accounts.scopes));
+            add_remote_scopes(scopes, &reads.observed, &accounts.scopes);
+            needed.extend(scopes.values().flatten().cloned());
         }
     }
 
-    async fn read_all_resources(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeResources, ReadFailure>)> {
-        let read = |scope: Scope| async move {
-            let (peerings, tables, rules) = futures::join!(
-                self.cloud.peerings(&scope),
-                self.cloud.route_tables(&scope),
-                self.cloud.ingress_rules(&scope)
-            );
-            match peerings.and_then(|peerings| Ok(ScopeResources { peerings, tables: tables?, rules })) {
-                Ok(network) => (scope, Ok(network)),
-                Err(error) => {
-                    let off = self.is_off(&scope, &error).await;
-                    (scope, Err(ReadFailure { error, off }))
-                }
-            }
-        };
-        stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
-    }
-
-    /// Whether a call was denied because the Region is disabled in the account.
-    pub(crate) async fn is_off(&self, scope: &Scope, error: &CloudError) -> bool {
-        error.kind == ErrorKind::Denied && self.cloud.is_region_off(scope).await.unwrap_or_default()
-    }
-
-    async fn read_tags(&self, scopes: Vec<Scope>) -> Vec<(Scope, Result<ScopeTags, CloudError>)> {
-        let read = |scope: Scope| async move {
-            let (vpcs, groups) = futures::join!(self.cloud.vpcs(&scope), self.cloud.security_groups(&scope));
-            (scope, vpcs.map(|vpcs| ScopeTags { vpcs, groups }))
-        };
-        stream::iter(scopes).map(read).buffer_unordered(CONCURRENCY).collect().await
-    }
-
-    /// Reads the rules with a seal of this deployment that lost their ownership tag: a group shows what it allows, with the
-    /// descriptions, but not the ids of its rules. Returns whether a read failed with a transient error.
-    ///
-    /// A concurrent run may have added a rule after the rules with the tag were read: what has the tag now is left out, because it is
-    /// newer than what this run knows of the members.
-    async fn read_unmarked_rules(&self, observed: &mut ObservedState) -> bool {
-        let mut groups: BTreeMap<Scope, BTreeSet<SecurityGroupId>> = BTreeMap::new();
-        for group in observed.ingress.groups_with_unmarked_rules(&self.settings.seals) {
-            groups.entry(group.vpc.scope.clone()).or_default().insert(group.id.clone());
-        }
-        let read = |(scope, groups): (Scope, BTreeSet<SecurityGroupId>)| async move {
-            let rules = self.cloud.ingress_rules_of(&scope, &groups).await;
-            (scope, rules)
-        };
-        let answers: Vec<_> = stream::iter(groups).map(read).buffer_unordered(CONCURRENCY).collect().await;
-        let mut transient = false;
-        for (scope, rules) in answers {
-            match rules {
-                Ok(rules) => {
-                    let unmarked = rules.into_iter().filter(|rule| !rule.tags.contains_key(tags::MANAGED_BY));
-                    let sealed = unmarked.filter(|rule| rule.has_seal_of(&self.settings.seals));
-                    sealed.for_each(|rule| observed.ingress.add_rule(rule, &self.settings.seals));
-                }
-                Err(error) => transient |= record_unreadable_groups(observed, scope, &error),
-            }
-        }
-        transient
-    }
-
-    /// Reads the inputs that a plan for a mesh requested. Returns whether a read failed with a transient error.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(crate) async fn fetch_inputs(
+    /// Reads the indexed members of meshes.
+    pub(crate) async fn members(
         &self,
-        mesh: &MeshName,
-        questions: BTreeSet<InputRequest>,
-        observed: &mut ObservedState,
-    ) -> Result<bool, InfraError> {
-        let read = |question: InputRequest| async move {
-            Ok(match question {
-                InputRequest::Dns(vpc) => PlannerInput::Dns(self.cloud.dns_support(&vpc).await, vpc),
-                InputRequest::List(scope, list) => {
-                    PlannerInput::List(self.cloud.prefix_list(&scope, &list).await, list)
-                }
-                InputRequest::RunHistory => PlannerInput::RunHistory(self.run_history(mesh).await?),
-                InputRequest::Quotas(scope) => PlannerInput::Quotas(self.cloud.quotas(&scope).await, scope),
-            })
+        meshes: &ObservedMeshes,
+    ) -> Result<BTreeMap<MeshName, BTreeMap<VpcRef, Member>>, InfraError> {
+        let read = |mesh: MeshName| async move {
+            let members = self.store.members(&mesh).await?;
+            Ok((mesh, members.into_iter().map(|member| (member.vpc.clone(), member)).collect()))
         };
-        let answers: Vec<PlannerInput> =
-            stream::iter(questions).map(read).buffer_unordered(CONCURRENCY).try_collect().await?;
-        let mut transient = false;
-        for answer in answers {
-            match answer {
-                PlannerInput::Dns(read, vpc) => drop(observed.inputs.dns.insert(vpc, to_input(read, &mut transient))),
-                PlannerInput::List(read, list) => {
-                    drop(observed.inputs.prefix_lists.insert(list, to_input(read, &mut transient)))
-                }
-                PlannerInput::RunHistory(past) => observed.inputs.run_history = Some(past),
-                PlannerInput::Quotas(read, scope) => {
-                    drop(observed.inputs.quotas.insert(scope, to_input(read, &mut transient)))
-                }
-            }
-        }
-        Ok(transient)
+        stream::iter(meshes.keys().cloned()).map(read).buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn run_history(&self, mesh: &MeshName) -> Result<RunHistory, InfraError> {
-        let now = self.clock.now();
-        Ok(RunHistory { now, runs: self.store.run_history(mesh, now.saturating_sub(contention::WINDOW)).await? })
-    }
-
-    async fn desired(
-        &self,
-        mesh: &MeshName,
-        observed: &ObservedState,
-        known_accounts: KnownAccounts,
-    ) -> Result<(DesiredState, BTreeSet<MeshName>), InfraError> {
-        let mut indexed: BTreeMap<_, _> =
-            self.store.members(mesh).await?.into_iter().map(|member| (member.vpc.clone(), member)).collect();
-        for peering in observed.peerings.values().filter(|p| p.is_owned()) {
-            for vpc in peering.ends() {
-                if !observed.was_read(&vpc.scope) && !indexed.contains_key(vpc) {
-                    let member = self.store.member(vpc).await?;
-                    indexed.extend(member.map(|member| (vpc.clone(), member)));
-                }
-            }
-        }
-        let (deployment, seals, mesh) = (self.settings.deployment.clone(), self.settings.seals.clone(), mesh.clone());
-        let meshes = self.recorded_meshes().await?;
-        let unrecorded = meshes.unrecorded.clone();
-        let desired = DesiredState {
-            deployment,
-            seals,
-            role: self.settings.role.clone(),
-            mesh,
-            delete_approval: DeleteApproval::WithinLimits,
-            declared: meshes.declared(),
-            accounts: known_accounts.accounts,
-            organization: known_accounts.organization,
-            indexed,
-        };
-        Ok((desired, unrecorded))
+    /// Reads the index items of the VPCs in unreadable scopes that have a managed peering.
+    async fn unread_ends(&self, observed: &ObservedState) -> Result<BTreeMap<VpcRef, Member>, InfraError> {
+        let ends = observed.peerings.values().filter(|peering| peering.is_owned()).flat_map(Peering::ends);
+        let unread: BTreeSet<&VpcRef> = ends.filter(|vpc| !observed.was_read(&vpc.scope)).collect();
+        let read = |vpc: VpcRef| async move { self.store.member(&vpc).await.map(|member| Some((vpc, member?))) };
+        let items = stream::iter(unread.into_iter().cloned()).map(read).buffer_unordered(CONCURRENCY);
+        let items: Vec<_> = items.try_collect().await?;
+        Ok(items.into_iter().flatten().collect())
     }
 }
 
-/// Freezes a mesh that the store has no record of but that has peerings: its policy was lost, and the default one could connect
-/// what it had closed.
-fn freeze_if_lost(mesh: &MeshName, Snapshot { desired, observed, .. }: &mut Snapshot) {
-    let is_ours = |peering: &&Peering| peering.is_owned() && peering.status.is_live();
-    if observed.peerings.values().filter(is_ours).any(|peering| peering.tagged_meshes().contains(mesh)) {
-        let why = "the table has no record of this mesh, and peerings of it exist: its policy was lost";
-        desired.declared.insert(mesh.clone(), Policy { mode: Mode::Unreadable(why.to_owned()), ..Policy::default() });
-    }
-}
-
-/// The scopes of both ends of every peering that was created for the mesh: both sides may have routes to it. A peering
-/// whose visible side has lost the seal may have it on the other side, so that is included if the deployment
-/// knows its scope.
-fn remote_scopes(observed: &ObservedState, mesh: &MeshName, known: &BTreeSet<Scope>) -> Vec<Scope> {
-    let made_for_it = observed.peerings.values().filter(|peering| peering.tagged_meshes().contains(mesh));
-    let ends = made_for_it.flat_map(|peering| {
-        let ours = peering.is_owned();
-        peering.ends().map(|vpc| &vpc.scope).into_iter().filter(move |scope| ours || known.contains(scope))
-    });
-    ends.cloned().collect()
-}
-
-fn add_resources(
-    observed: &mut ObservedState,
-    scope: Scope,
-    resources: Result<ScopeResources, ReadFailure>,
-    seals: &Seals,
-) -> bool {
-    match resources {
-        Ok(ScopeResources { peerings, tables, rules }) => {
-            for view in peerings {
-                observed.add_peering(&scope, view, seals);
-            }
-            observed.tables.extend(tables.into_iter().map(|table| (table.id.clone(), table)));
-            observed.scopes.insert(scope.clone(), Ok(()));
-            match rules {
-                Ok(rules) => {
-                    rules.into_iter().for_each(|rule| observed.ingress.add_rule(rule, seals));
-                    false
-                }
-                Err(error) => record_unreadable_groups(observed, scope, &error),
-            }
-        }
-        Err(ReadFailure { error, off }) => {
-            observed.disabled_regions.extend(off.then(|| scope.clone()));
-            record_unreadable_scope(observed, scope, &error)
+/// Adds the scopes of both ends of every peering that was created for a mesh: both sides may have routes to it. A peering whose
+/// visible side has lost the seal may have it on the other side, so that is included if the deployment knows its scope.
+fn add_remote_scopes(scopes: &mut ObservedMeshes, observed: &ObservedState, known: &BTreeSet<Scope>) {
+    for peering in observed.peerings.values() {
+        let is_ours = peering.is_owned();
+        let ends = peering.ends().map(|vpc| &vpc.scope).into_iter().filter(|scope| is_ours || known.contains(scope));
+        let ends: Vec<&Scope> = ends.collect();
+        for mesh in peering.tagged_meshes() {
+            scopes.entry(mesh).and_modify(|scopes| scopes.extend(ends.iter().copied().cloned()));
         }
     }
-}
-
-fn add_tags(observed: &mut ObservedState, scope: Scope, tags: Result<ScopeTags, CloudError>) -> bool {
-    match tags {
-        Ok(ScopeTags { vpcs, groups }) => {
-            observed.vpcs.extend(vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)));
-            match groups {
-                Ok(groups) => {
-                    observed.ingress.groups.extend(groups.into_iter().map(|group| (group.id.clone(), group)));
-                    false
-                }
-                Err(error) => record_unreadable_groups(observed, scope, &error),
-            }
-        }
-        Err(error) => record_unreadable_scope(observed, scope, &error),
-    }
-}
-
-fn record_unreadable_groups(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
-    observed.unreadable_groups.insert(scope, chain(error));
-    error.kind.is_transient()
-}
-
-/// Records an unreadable scope; one that was only partly read counts as unreadable. Returns whether the error is
-/// transient.
-fn record_unreadable_scope(observed: &mut ObservedState, scope: Scope, error: &CloudError) -> bool {
-    observed.scopes.insert(scope, Err(chain(error)));
-    error.kind.is_transient()
 }

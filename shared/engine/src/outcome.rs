@@ -56,6 +56,8 @@ pub struct Run {
     pub report: Report,
     /// The scopes that it read, with or without success.
     pub read_scopes: BTreeSet<Scope>,
+    /// The scopes among them that a later run of the mesh has to read again.
+    pub scopes: BTreeSet<Scope>,
     /// The API calls that triggered it, as events reported them.
     pub causes: BTreeSet<Cause>,
 }
@@ -120,6 +122,7 @@ mod tests {
             failed: Vec::new(),
             report: Report::default(),
             read_scopes: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             causes: BTreeSet::new(),
         };
         assert!(!run(vec![status.clone()]).changed_the_network());

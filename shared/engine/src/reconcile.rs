@@ -1,21 +1,22 @@
-//! Reconciles one mesh: observes it, then plans and applies until there is nothing left to do now.
+//! Reconciles the meshes of a batch: observes them together, then plans and applies until there is nothing left to do now,
+//! and reports each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Action, Cause, DeleteApproval, DesiredState, Effect, MeshName, Report, Scope, Timestamp, lint, plan};
+use futures::{StreamExt, stream};
+use peerd_core::{Cause, DeleteApproval, DesiredState, MeshName, ObservedState, Scope, Timestamp};
 
-use crate::apply::{Applied, Applier};
+use crate::converge::MeshRun;
 use crate::engine::Engine;
 use crate::error::{InfraError, chain};
-use crate::observe::Snapshot;
+use crate::observe::Observation;
 use crate::outcome::{Outcome, Run};
 
-/// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
-/// and status tags take five passes; each further batch of outstanding requests takes two more.
-const MAX_PASSES: usize = 40;
+/// The number of meshes that are reported concurrently.
+const CONCURRENCY: usize = 8;
 
 /// The reconcile of one mesh that a batch requests.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ReconcileRequest {
     /// The scopes to read, besides those of the members.
     pub scopes: BTreeSet<Scope>,
@@ -33,47 +34,38 @@ pub struct ReconcileRequest {
     pub deliveries: BTreeSet<usize>,
 }
 
-/// What one run has done so far.
-#[derive(Default)]
-struct Progress {
-    /// Actions that this run has tried. A run tries each action once; the next run retries it.
-    tried: BTreeSet<Action>,
-    applied: Vec<Action>,
-    failed: Vec<String>,
-    /// Whether something failed with a transient error, was stale or was deferred, so that a later run may succeed.
-    transient: bool,
-    busy: bool,
-}
+/// The reconciles that a batch requests, by mesh.
+pub type ReconcileRequests = BTreeMap<MeshName, ReconcileRequest>;
 
 impl Engine<'_> {
-    /// Reconciles one mesh, records the run and sends a follow-up message if the run needs one. Returns false if the
-    /// queue must deliver the requesting messages again.
-    pub(crate) async fn reconcile_mesh(
+    /// Reconciles meshes, records the runs and sends the follow-up messages that they need. Returns the meshes that were not reconciled, or only in part.
+    ///
+    /// # Errors
+    /// When the store fails before anything was applied.
+    pub(crate) async fn reconcile_meshes(
         &self,
-        mesh: &MeshName,
-        request: &ReconcileRequest,
+        requests: &ReconcileRequests,
+        update_index: bool,
         deadline: Timestamp,
-    ) -> bool {
-        match self.try_reconcile_mesh(mesh, request, deadline).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%mesh, error = chain(error.as_ref()), "mesh not reconciled");
+    ) -> Result<BTreeSet<MeshName>, InfraError> {
+        let runs = self.reconcile(requests, update_index, deadline).await?;
+        let reports = runs.into_iter().map(|(mesh, run)| async move {
+            let request = &requests[&mesh];
+            let done = match run {
+                Ok(run) => self.record(run, request).await,
+                Err(error) => Err(error),
+            };
+            let done = done.unwrap_or_else(|error| {
+                tracing::error!(%mesh, error = chain(&error), "mesh not reconciled");
                 false
-            }
-        }
+            });
+            (!done).then_some(mesh)
+        });
+        Ok(stream::iter(reports).buffer_unordered(CONCURRENCY).filter_map(async |failed| failed).collect().await)
     }
 
-    async fn try_reconcile_mesh(
-        &self,
-        mesh: &MeshName,
-        request: &ReconcileRequest,
-        deadline: Timestamp,
-    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-        let mut scopes = request.scopes.clone();
-        if request.everywhere {
-            scopes.extend(self.observer().scopes().await?);
-        }
-        let mut run = self.reconcile(mesh, &scopes, request.delete_approval, deadline).await?;
+    /// Records a run and sends a follow-up message if it needs one. Returns false if the request must be repeated.
+    async fn record(&self, mut run: Run, request: &ReconcileRequest) -> Result<bool, ReconcileError> {
         run.causes.clone_from(&request.causes);
         run.log(&self.settings.operator);
         if !matches!(run.outcome, Outcome::Unchanged) {
@@ -83,110 +75,83 @@ impl Engine<'_> {
         Ok(run.outcome != Outcome::Partial)
     }
 
-    /// Reconciles a mesh and returns the run. The next pass plans with the results of the calls of this one.
+    /// Reconciles meshes on one read of their scopes, announces what was changed and found, and returns the runs. With
+    /// `update_index`, writes to the membership index what was read.
     ///
     /// # Errors
-    /// When the store fails or the changes cannot be published, or when a plan violates a check of the linter. In the
-    /// latter case, nothing more is applied.
+    /// When the store fails before anything was applied; for one mesh, when the store or the queue fails later, or when a plan
+    /// violates a check of the linter. In the latter case, nothing more is applied.
     pub async fn reconcile(
         &self,
-        mesh: &MeshName,
-        scopes: &BTreeSet<Scope>,
-        delete_approval: DeleteApproval,
+        requests: &ReconcileRequests,
+        update_index: bool,
         deadline: Timestamp,
-    ) -> Result<Run, ReconcileError> {
-        let Snapshot { desired, mut observed, has_transient_failure, is_new } =
-            self.observer().observe(mesh, scopes).await?;
-        if is_new {
+    ) -> Result<BTreeMap<MeshName, Result<Run, ReconcileError>>, InfraError> {
+        let meshes = requests.iter().map(|(mesh, request)| (mesh.clone(), request.scopes.clone())).collect();
+        let everywhere = match requests.values().any(|request| request.everywhere) {
+            true => self.observer().scopes().await?,
+            false => BTreeSet::new(),
+        };
+        let mut observation = self.observer().observe_all(&meshes, &everywhere).await?;
+        if update_index {
+            self.update_index(&mut observation).await?;
+        }
+        for mesh in observation.new.iter().filter(|mesh| requests.contains_key(*mesh)) {
             self.store.record_default(mesh).await?;
         }
-        let desired = DesiredState { delete_approval, ..desired };
-        let owner = format!("{}/{mesh}", self.worker);
-        let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner: &owner, deadline };
-        let mut progress = Progress { transient: has_transient_failure, ..Progress::default() };
-        let mut report = Report::default();
-        let mut at_rest = false;
-        for _ in 0..MAX_PASSES {
-            let (plan, said) = plan(&desired, &observed);
-            report = said;
-            if !report.questions.is_empty() {
-                let questions = std::mem::take(&mut report.questions);
-                progress.transient |= self.observer().fetch_inputs(mesh, questions, &mut observed).await?;
-                continue;
-            }
-            let broken = lint::lint(&plan, &desired, &observed);
-            if !broken.is_empty() {
-                return Err(ReconcileError::UnsoundPlan(broken));
-            }
-            let todo = progress.untried(plan.work).or_else(|| progress.untried(plan.labels));
-            let Some(todo) = todo else {
-                at_rest = true;
-                break;
-            };
-            for (action, applied) in applier.apply(todo).await {
-                if let Some(effect) = progress.note(&action, applied) {
-                    observed.apply_effect(&action, effect, &desired.seals);
-                }
-            }
+        let mut observed = std::mem::take(&mut observation.observed);
+        let mut runs: Vec<MeshRun> =
+            requests.iter().map(|(mesh, request)| self.begin(mesh, request, &observation)).collect();
+        self.converge(&mut runs, &mut observed, deadline).await;
+        let observed = &observed;
+        let observation = &observation;
+        let ended = runs.into_iter().map(|run| async move {
+            let mesh = run.desired.mesh.clone();
+            let scopes = observation.scopes_to_read_again(&mesh, &requests[&mesh]);
+            (mesh, self.end(run, observed, scopes).await)
+        });
+        Ok(stream::iter(ended).buffer_unordered(CONCURRENCY).collect().await)
+    }
+
+    fn begin(&self, mesh: &MeshName, request: &ReconcileRequest, observation: &Observation) -> MeshRun {
+        let desired = observation.desired(mesh, self.settings);
+        let desired = DesiredState { delete_approval: request.delete_approval, ..desired };
+        let scopes = observation.scopes.get(mesh);
+        let is_affected = |scope| request.everywhere || scopes.is_some_and(|scopes| scopes.contains(scope));
+        MeshRun::new(desired, observation.retryable.iter().any(is_affected))
+    }
+
+    /// Announces what a run changed and found, and removes from the index what has left the mesh.
+    async fn end(
+        &self,
+        run: MeshRun,
+        observed: &ObservedState,
+        scopes: BTreeSet<Scope>,
+    ) -> Result<Run, ReconcileError> {
+        if !run.violations.is_empty() {
+            return Err(ReconcileError::UnsoundPlan(run.violations));
         }
-        progress.transient |= !at_rest;
-        let run = progress.end(mesh.clone(), report, observed.scopes.keys().cloned().collect());
+        let outcome = run.outcome();
+        let MeshRun { desired, report, applied, failed, .. } = run;
+        let (mesh, read_scopes) = (desired.mesh.clone(), observed.scopes.keys().cloned().collect());
+        let run = Run { mesh, outcome, applied, failed, report, read_scopes, scopes, causes: BTreeSet::new() };
         let published = self.announce(&run).await?;
         let done = matches!(run.outcome, Outcome::Unchanged | Outcome::Applied) && run.report.suppressed.is_empty();
         if done && published {
-            self.prune_index(&desired, &observed).await?;
+            self.prune_index(&desired, observed).await?;
         }
         Ok(run)
     }
 }
 
-impl Progress {
-    fn untried(&self, actions: Vec<Action>) -> Option<Vec<Action>> {
-        let todo: Vec<Action> = actions.into_iter().filter(|action| !self.tried.contains(action)).collect();
-        (!todo.is_empty()).then_some(todo)
-    }
-
-    fn note(&mut self, action: &Action, applied: Applied) -> Option<Effect> {
-        self.tried.insert(action.clone());
-        match applied {
-            Applied::Done(effect @ Effect::Refused(_)) => return Some(effect), // the next plan reports it
-            Applied::Done(effect) => {
-                tracing::info!(%action, "applied");
-                self.applied.push(action.clone());
-                return Some(effect);
-            }
-            Applied::ClaimedElsewhere => self.busy = true,
-            Applied::Stale | Applied::Deferred => self.transient = true,
-            Applied::Transient(error) => {
-                tracing::info!(%action, error, "not applied yet");
-                self.transient = true;
-            }
-            Applied::Failed(error) => {
-                tracing::error!(%action, error, "not applied");
-                self.failed.push(format!("{action}: {error}"));
-            }
+impl Observation {
+    /// The scopes that a follow-up of the mesh reads: those of the mesh, and those that may be readable soon.
+    fn scopes_to_read_again(&self, mesh: &MeshName, request: &ReconcileRequest) -> BTreeSet<Scope> {
+        let mut scopes = self.scopes.get(mesh).cloned().unwrap_or_default();
+        if request.everywhere {
+            scopes.extend(self.retryable.iter().cloned());
         }
-        None
-    }
-
-    fn end(self, mesh: MeshName, report: Report, read_scopes: BTreeSet<Scope>) -> Run {
-        let Self { tried: _, applied, failed, transient, busy } = self;
-        let outcome = if !failed.is_empty() {
-            Outcome::Partial
-        } else if transient || !report.waits.is_empty() {
-            Outcome::Waiting
-        } else if busy {
-            Outcome::Busy
-        } else if report.is_blocked() {
-            Outcome::Blocked
-        } else if !applied.is_empty() {
-            Outcome::Applied
-        } else if report.suppressed.is_empty() {
-            Outcome::Unchanged
-        } else {
-            Outcome::Paused
-        };
-        Run { mesh, outcome, applied, failed, report, read_scopes, causes: BTreeSet::new() }
+        scopes
     }
 }
 

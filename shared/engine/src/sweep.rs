@@ -1,9 +1,9 @@
-//! The sweep: requests a listing of the organization, a scan of every account and a reconcile of every mesh, each as a
-//! message of its own, so that they run in parallel and a failure of one does not affect the others.
+//! The sweep: one batch that reconciles every mesh on one read of every known scope, and updates the index with what it read.
+//! And the scan of an account that has just been added.
 
 use std::collections::BTreeSet;
 
-use peerd_core::AccountId;
+use peerd_core::{AccountId, MeshName};
 
 use crate::engine::Engine;
 use crate::error::InfraError;
@@ -11,22 +11,20 @@ use crate::membership_index::{AccountScan, ScanError};
 use crate::message::{Message, Work};
 
 impl Engine<'_> {
-    /// Sends the messages of one sweep. A reconcile reads all tags itself, so it does not wait for the scans.
+    /// Begins a sweep: requests a listing of the organization, as a message of its own, and returns the meshes to reconcile in
+    /// every scope.
     ///
     /// # Errors
-    /// When the store or the queue fails. The queue then delivers the sweep again, and its messages may be sent twice.
-    pub async fn sweep(&self) -> Result<(), InfraError> {
-        let known_accounts = self.observer().known_accounts().await?;
-        let (accounts, meshes) = (known_accounts.scanned(), self.observer().meshes().await?);
-        tracing::info!(accounts = accounts.len(), meshes = meshes.len(), "sweep");
-        let is_organized = !self.settings.units.is_empty() || !known_accounts.organization.units.is_empty();
-        let discover = is_organized.then_some(Work::ListOrganization {});
-        let surveys = accounts.into_iter().map(|account| Work::ScanAccount { account });
-        let reconciles = meshes.into_keys().map(|mesh| Work::reconcile(mesh, BTreeSet::new(), true));
-        for work in discover.into_iter().chain(surveys).chain(reconciles) {
-            self.queue.send(&Message::new(0, work), 0).await?;
+    /// When the store or the queue fails. The queue then delivers the sweep again.
+    pub(crate) async fn begin_sweep(&self) -> Result<BTreeSet<MeshName>, InfraError> {
+        let known = self.observer().known_accounts().await?;
+        let meshes: BTreeSet<MeshName> = self.observer().meshes().await?.into_keys().collect();
+        tracing::info!(scopes = known.scopes.len(), meshes = meshes.len(), "sweep");
+        if !self.settings.units.is_empty() || !known.organization.units.is_empty() {
+            self.queue.send(&Message::new(0, Work::ListOrganization {}), 0).await?;
         }
-        self.store.record_sweep(self.clock.now()).await
+        self.store.record_sweep(self.clock.now()).await?;
+        Ok(meshes)
     }
 
     /// Scans an account and requests a reconcile of each mesh whose membership changed.

@@ -9,7 +9,7 @@ use peerd_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::handover;
-use crate::observe::Snapshot;
+use crate::observe;
 use crate::observer::Observer;
 use crate::reconcile::ReconcileError;
 
@@ -101,15 +101,16 @@ impl Observer<'_> {
         };
         let scopes = self.scopes().await?;
         let mut foreseen = BTreeMap::new();
+        let observation = self.observe_all(&observe::meshes(&meshes), &scopes).await?;
         for mesh in meshes {
-            let Snapshot { mut desired, mut observed, .. } = self.observe(&mesh, &scopes).await?;
+            let (mut desired, mut observed) = (observation.desired(&mesh, self.settings), observation.observed.clone());
             let problems = match decision {
                 Decision::Adopt { mesh, peering } => handover::of_adoption(mesh, peering, &desired, &observed),
                 Decision::Release { mesh, peering } => handover::of_release(mesh, peering, &desired, &observed),
                 _ => Vec::new(),
             };
             self.suppose(decision, &mut desired, &mut observed);
-            let consequences = self.follow(&mesh, &desired, &mut observed).await?;
+            let consequences = self.follow(&desired, &mut observed).await?;
             let consequences = Consequences { problems, ..consequences };
             foreseen.insert(mesh, consequences);
         }
@@ -143,11 +144,10 @@ impl Observer<'_> {
 
     async fn follow(
         &self,
-        mesh: &MeshName,
         desired: &DesiredState,
         observed: &mut ObservedState,
     ) -> Result<Consequences, ReconcileError> {
-        let seen = self.forecast(mesh, desired, observed).await?;
+        let seen = self.forecast(desired, observed).await?;
         let mut consequences = Consequences::default();
         let mut steps: Vec<String> = seen.steps.iter().map(|step| step.action.to_string()).collect();
         for step in &steps {

@@ -13,9 +13,9 @@ use crate::status::StatusReason;
 
 /// Removes contended actions from the plan. Without the run history, requests it if the plan creates something.
 pub fn suppress_contended(mut decisions: Decisions, context: &PlanContext<'_>) -> Decisions {
-    let Some(past) = &context.observed.inputs.run_history else {
+    let Some(past) = run_history(context) else {
         if decisions.creates_something() {
-            decisions.ask(InputRequest::RunHistory);
+            decisions.ask(InputRequest::RunHistory(context.desired.mesh.clone()));
         }
         return decisions;
     };
@@ -36,9 +36,9 @@ pub fn suppress_contended_status(
     mut decisions: Decisions,
     context: &PlanContext<'_>,
 ) -> (BTreeSet<Action>, Decisions) {
-    let Some(past) = &context.observed.inputs.run_history else {
+    let Some(past) = run_history(context) else {
         if !updates.is_empty() {
-            decisions.ask(InputRequest::RunHistory);
+            decisions.ask(InputRequest::RunHistory(context.desired.mesh.clone()));
         }
         return (updates, decisions);
     };
@@ -53,6 +53,10 @@ pub fn suppress_contended_status(
         }
     }
     (kept, decisions)
+}
+
+fn run_history<'a>(context: &PlanContext<'a>) -> Option<&'a RunHistory> {
+    context.observed.inputs.run_histories.get(&context.desired.mesh)
 }
 
 fn find_contention(action: &Action, past: &RunHistory) -> Option<(ManagedResource, Contention)> {

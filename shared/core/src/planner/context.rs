@@ -124,11 +124,6 @@ impl<'a> PlanContext<'a> {
             && self.connecting_meshes(pair).iter().any(named)
     }
 
-    /// Whether a live managed peering of a VPC was made for a mesh.
-    pub fn has_peering_for(&self, vpc: &VpcRef, mesh: &MeshName) -> bool {
-        self.made_for.iter().any(|(pair, meshes)| meshes.contains(mesh) && pair.ends().contains(&vpc))
-    }
-
     /// Whether this run has read the VPC.
     pub fn is_present(&self, vpc: &VpcRef) -> bool {
         self.observed.vpcs.contains_key(vpc)

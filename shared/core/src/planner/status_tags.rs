@@ -7,9 +7,8 @@ use super::decisions::Decisions;
 use crate::action::Action;
 use crate::admission::Denial;
 use crate::finding::Finding;
-use crate::ids::{MeshName, VpcId};
+use crate::ids::VpcId;
 use crate::observed::Vpc;
-use crate::policy::Policy;
 use crate::status::{self, StatusEntry, StatusReason, StatusState};
 use crate::tags::{self, MeshTag};
 
@@ -31,7 +30,7 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     let mesh = &context.desired.mesh;
     let requested = MeshTag::of(&vpc.tags);
     let mut entries = vpc.tags.get(tags::STATUS).map(|line| status::parse(line)).unwrap_or_default();
-    entries.retain(|entry| is_of_another_run(entry, vpc, &requested, context));
+    entries.retain(|entry| is_of_another_run(entry, context));
     for name in &requested.malformed {
         entries.insert(StatusEntry::of_mesh(name, &StatusReason::InvalidMeshName));
     }
@@ -50,17 +49,10 @@ fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> B
     entries
 }
 
-/// Whether an entry is for the run of another mesh to rewrite: of a declared mesh that the VPC requests, or that it left and that
-/// is paused, or that still has a peering of the VPC and waits for a confirmation.
-fn is_of_another_run(entry: &StatusEntry, vpc: &Vpc, requested: &MeshTag, context: &PlanContext<'_>) -> bool {
-    let is_named = |mesh: &MeshName| mesh.as_str() == entry.mesh;
-    let is_held = |mesh: &MeshName| {
-        is_named(mesh) && entry.state == StatusState::Waiting && context.has_peering_for(&vpc.vpc_ref, mesh)
-    };
-    let is_due = |(mesh, policy): (&MeshName, &Policy)| {
-        is_named(mesh) && (requested.meshes.contains(mesh) || policy.is_frozen() || is_held(mesh))
-    };
-    !is_named(&context.desired.mesh) && context.desired.declared.iter().any(is_due)
+/// Whether an entry is for the runs of another mesh to rewrite: it names another declared mesh.
+fn is_of_another_run(entry: &StatusEntry, context: &PlanContext<'_>) -> bool {
+    entry.mesh != context.desired.mesh.as_str()
+        && context.desired.declared.keys().any(|mesh| mesh.as_str() == entry.mesh)
 }
 
 fn entries_of_mesh(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {

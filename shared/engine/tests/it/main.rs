@@ -10,6 +10,7 @@ mod floods;
 mod groups;
 mod lost_table;
 mod notifications;
+mod one_read;
 mod ownership;
 mod policies;
 mod quotas;

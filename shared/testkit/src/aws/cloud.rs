@@ -8,7 +8,7 @@ use peerd_core::cidr::IpNet;
 use peerd_core::{
     DnsSupport, IngressRule, Invariant, Pair, PeeringId, PeeringStatus, PeeringView, Permission, PrefixListId, Quotas,
     RouteTable, RouteTableId, RouteTarget, Scope, SecurityGroup, SecurityGroupId, SecurityGroupRuleId, Tags, Vpc,
-    VpcId, VpcRef,
+    VpcId, VpcRef, tags,
 };
 use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestamp};
 
@@ -145,10 +145,12 @@ impl Aws {
 
 #[async_trait]
 impl CloudRead for SimCloud {
+    /// Reads only VPCs with a tag of peerd, as the filter of peerd's DescribeVpcs does.
     async fn vpcs(&self, scope: &Scope) -> Result<Vec<Vpc>, CloudError> {
         let here = |aws: &Aws, time| {
             let here = aws.vpcs.keys().filter(|vpc| vpc.scope == *scope);
-            here.filter_map(|vpc| aws.seen_vpc(vpc, time)).collect()
+            let has_tag = |vpc: &Vpc| [tags::ENV, tags::STATUS].iter().any(|key| vpc.tags.contains_key(*key));
+            here.filter_map(|vpc| aws.seen_vpc(vpc, time)).filter(has_tag).collect()
         };
         self.read("DescribeVpcs", scope, here).await
     }

@@ -17,8 +17,8 @@ fn undone(world: &mut World, thing: &str, times: u64, cause: Option<Cause>) {
         let (at, causes) = (THEN + nth * MINUTE, causes.clone());
         RunChanges { at, created: vec![thing.to_owned()], removed: Vec::new(), causes }
     };
-    world.observed.inputs.run_history =
-        Some(RunHistory { now: THEN + times * MINUTE, runs: (0..times).map(run).collect() });
+    let past = RunHistory { now: THEN + times * MINUTE, runs: (0..times).map(run).collect() };
+    world.observed.inputs.run_histories.insert(world.desired.mesh.clone(), past);
 }
 
 fn lose_route(world: &mut World) {
@@ -40,7 +40,7 @@ fn a_repeatedly_deleted_route_backs_off_and_the_principal_is_reported() {
     assert_eq!(finding.text, text);
     assert!(finding.remedy.ends_with("peerd tries again at 13:07 UTC"), "{}", finding.remedy);
     assert_eq!(world.status(&a), Some("waiting prod with vpc-b: backing off, another principal reverts it"));
-    world.observed.inputs.run_history.as_mut().unwrap().now += 4 * MINUTE;
+    world.observed.inputs.run_histories.get_mut(&world.desired.mesh).unwrap().now += 4 * MINUTE;
     assert!(world.settle().1.is_empty());
     assert_eq!(world.targets("rtb-a").len(), 2);
 }
@@ -61,10 +61,10 @@ fn a_repeatedly_deleted_peering_backs_off_whatever_its_id() {
 #[test]
 fn the_run_history_is_read_only_if_something_is_to_be_created() {
     let (mut world, ..) = joined();
-    world.observed.inputs.run_history = None;
+    world.observed.inputs.run_histories.clear();
     assert!(world.plan().1.questions.is_empty());
     lose_route(&mut world);
-    assert_eq!(world.plan().1.questions, [InputRequest::RunHistory].into());
+    assert_eq!(world.plan().1.questions, [InputRequest::RunHistory(world.desired.mesh.clone())].into());
 }
 
 #[test]
@@ -72,6 +72,6 @@ fn contention_expires_after_the_window() {
     let (mut world, ..) = joined();
     lose_route(&mut world);
     undone(&mut world, "route to 10.2.0.0/16 in rtb-a", 9, None);
-    world.observed.inputs.run_history.as_mut().unwrap().now = THEN + WINDOW + 9 * MINUTE;
+    world.observed.inputs.run_histories.get_mut(&world.desired.mesh).unwrap().now = THEN + WINDOW + 9 * MINUTE;
     assert!(world.settle().1.is_empty());
 }

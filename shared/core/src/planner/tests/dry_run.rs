@@ -28,9 +28,12 @@ fn a_forecast_lists_all_steps_that_the_runs_make() {
 #[test]
 fn a_forecast_stops_at_an_open_question() {
     let mut world = World::new();
-    world.observed.inputs.run_history = None;
+    world.observed.inputs.run_histories.clear();
     world.vpc("a", scope(1, 0), "10.1.0.0/16", "prod");
     world.vpc("b", scope(2, 1), "10.2.0.0/16", "prod");
     let PlannedRun { steps, report } = forecast(&world.desired, &world.observed).unwrap();
-    assert!(steps.is_empty() && report.questions.contains(&InputRequest::RunHistory), "{report:?}");
+    assert!(
+        steps.is_empty() && report.questions.contains(&InputRequest::RunHistory(world.desired.mesh.clone())),
+        "{report:?}"
+    );
 }

@@ -48,7 +48,7 @@ impl World {
             indexed: BTreeMap::new(),
         };
         let mut observed = ObservedState::default();
-        observed.inputs.run_history = Some(RunHistory::default());
+        observed.inputs.run_histories.insert(desired.mesh.clone(), RunHistory::default());
         let mut world = Self { desired, observed, made: 0 };
         for (account, region) in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
             world.observed.scopes.insert(scope(account, region), Ok(()));
