@@ -38,7 +38,8 @@ pub async fn confirm(Confirm { mesh, consent }: Confirm, shell: &Shell<'_>, depl
         scopes: BTreeSet::new(),
         everywhere: true,
         delete_approval: DeleteApproval::Confirmed { deletes },
-        requested_by: Some(shell.cause("confirm", &mesh).await?),
+        verify: false,
+        causes: [shell.cause("confirm", &mesh).await?].into(),
     };
     let sent = deployed.queue.send(&Message::new(0, work), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;

@@ -279,7 +279,8 @@ async fn reconcile(shell: &Shell<'_>, deployed: &Deployed, mesh: &MeshName, call
         scopes: BTreeSet::new(),
         everywhere: true, // VPCs that requested the mesh before it was declared are not in the index
         delete_approval: DeleteApproval::WithinLimits,
-        requested_by: Some(shell.cause(call, mesh).await.with_context(late)?),
+        verify: false,
+        causes: [shell.cause(call, mesh).await.with_context(late)?].into(),
     };
     deployed.queue.send(&Message::new(0, work), 0).await.with_context(late)?;
     Ok(Done::new(mesh, format!("{done}; it is being reconciled")))

@@ -123,11 +123,11 @@ class Counts:
 def sweep_counts(of: Deployment) -> dict[str, int]:
     """Returns the counts of one sweep without drift."""
     return {
-        "invocations": 1 + of.U + of.A + of.M,
-        "SendMessage": of.U + of.A + of.M,
-        "EC2 describe calls": of.A * of.R * (1 + 5 * of.M),
-        "Query": 2 + of.A * (2 + of.R * (1 + of.M)) + 6 * of.M,
-        "GetItem": 1 + of.U + of.A + of.V + 4 * of.M,
+        "invocations": 1 + of.U,
+        "SendMessage": of.U,
+        "EC2 describe calls": 5 * of.A * of.R,
+        "Query": 6 + 2 * of.M,
+        "GetItem": 4 + of.U + of.M,
         "PutItem": 1,
     }
 
@@ -151,20 +151,13 @@ def counts(of: Deployment) -> Counts:
     meshes = math.ceil(assumption("mesh") * of.M / 4096)
     members = math.ceil(assumption("member") * of.n / 4096)
     sweep, event = sweep_counts(of), event_counts(of)
-    units_of_sweep = (
-        accounts * (2 + of.U + 2 * of.A + 6 * of.M)
-        + meshes * (1 + of.A + of.A * of.R + of.M)
-        + members * (of.A * of.R * of.M + 2 * of.M)
-        + of.V
-        + of.M
-    )
+    units_of_sweep = (8 + of.U) * accounts + 2 * meshes + 2 * members * of.M + of.M
     units_of_other, units_of_event = 2 * accounts + meshes + 1, 14 * accounts + 4 * meshes + 6 * members + 4
     calls = sweep["Query"] + sweep["GetItem"] + sweep["SendMessage"] + sweep["PutItem"]
-    scopes = of.A * of.R
-    seconds_of_sweep = (scopes + 2 * of.M * math.ceil(scopes / 32)) * t + calls * b
+    seconds_of_sweep = 2 * math.ceil(of.A * of.R / 32) * t + calls * b
     seconds_of_event = (1 + 3 * 2 * math.ceil(of.C / 32)) * t + (event["Query"] + event["GetItem"] + 2) * b
     minutes = PRICES["hours_per_month"] * 60
-    starts = of.S * min(10, sweep["invocations"]) + min(of.E + of.F, minutes)
+    starts = of.S * sweep["invocations"] + min(of.E + of.F, minutes)
     invocations = of.S * sweep["invocations"] + of.E + 3 * of.F
     return Counts(
         invocations=invocations,

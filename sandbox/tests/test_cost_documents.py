@@ -89,8 +89,16 @@ def test_the_sentences_with_computed_figures_have_them() -> None:
     hourly = [own_cost(replace(of, S=PRICES["hours_per_month"]))["**total**"] for of in deployments]
     first = deployments[0]
     million = own_cost(replace(first, E=1_000_000))["**total**"] - own_cost(replace(first, E=0))["**total**"]
+    fixed = [own_cost(replace(of, S=0, E=0, F=0))["**total**"] for of in deployments]
+    largest = deployments[-1]
+    total = own_cost(largest)["**total**"]
+    events = total - own_cost(replace(largest, E=0, F=0))["**total**"]
+    sweeps = total - own_cost(replace(largest, S=0))["**total**"]
     text = " ".join(COST.split())
     assert "are ${:,.2f}, ${:,.2f} and ${:,.2f} in total".format(*hourly) in text
+    (alike,) = {f"${it:,.2f}" for it in fixed}
+    assert f"cost {alike} in each column" in text
+    assert f"the events cost ${events:,.2f} more and the sweeps ${sweeps:,.2f}." in text
     assert f"A million events `E` cost ${million:,.2f}" in text
     assert f"at ${price('guardduty.event') * 1e6:.2f} per million" in text
     assert f"read events: ${price('cloudtrail.copy') * 1e5:.2f} per 100,000" in text
@@ -111,6 +119,21 @@ def test_the_measured_counts_are_those_of_the_formula() -> None:
         assert cells == want
 
 
+@pytest.mark.parametrize(
+    ("sandbox", "measured"),
+    [
+        (Deployment(V=6, A=3, R=2, M=5, n=6, C=6, E=0, F=0, S=1), (2, 1, 30, 16, 10, 1)),
+        (Deployment(V=4, A=2, R=2, M=3, n=4, C=4, E=0, F=0, S=1), (2, 1, 20, 12, 8, 1)),
+        (Deployment(V=3, A=3, R=1, M=3, n=3, C=3, E=0, F=0, S=1), (2, 1, 15, 12, 8, 1)),
+        (Deployment(V=6, A=3, R=2, M=3, n=6, C=6, E=0, F=0, S=1, U=0), (1, 0, 30, 12, 7, 1)),
+    ],
+    ids=["more meshes", "fewer accounts", "one Region", "no organizational units"],
+)
+def test_each_term_of_a_sweep_was_measured(sandbox: Deployment, measured: tuple[int, ...]) -> None:
+    """The numbers of one measurement also fit other formulas, so others were measured."""
+    assert tuple(sweep_counts(sandbox).values()) == measured
+
+
 def test_the_assumptions_are_those_of_the_templates_and_of_the_engine() -> None:
     assert assumption("alarms") == TEMPLATE.count("Type: AWS::CloudWatch::Alarm")
     assert f"MemorySize: {round(assumption('memory') * 1024)}\n" in TEMPLATE
@@ -118,10 +141,13 @@ def test_the_assumptions_are_those_of_the_templates_and_of_the_engine() -> None:
     # source sets its maximum concurrency.
     assert TEMPLATE.count("ScalingConfig: {MaximumConcurrency: ") == 3
     assert assumption("polls") == 3 * 5 * 60 / 20
+    repair = TEMPLATE.partition("\n  DriftRepairFunction:")[2].partition("\n  VpcEventsLogs:")[0]
+    assert "      Timeout: 300\n" in repair
+    assert "One invocation of at most 300 seconds makes them all." in CHOOSING
     assert re.search(r"LogRetention:\n    Type: Number\n    Default: 365\n", TEMPLATE)
-    observe = (ROOT / "shared/engine/src/observe.rs").read_text()
-    assert "pub const READS_PER_SCOPE: usize = 5;" in observe
-    assert "const CONCURRENCY: usize = 32;" in observe
+    reads = (ROOT / "shared/engine/src/scope_reads.rs").read_text()
+    assert "pub const READS_PER_SCOPE: usize = 5;" in reads
+    assert "const CONCURRENCY: usize = 32;" in reads
 
 
 def test_the_formulas_name_prices_of_the_list() -> None:

@@ -101,18 +101,18 @@ def _assert_faults_were_injected(world: World) -> None:
 def _assert_no_dead_letters(world: World) -> None:
     """Clears the faults: failed messages succeed on redelivery, and none is in a dead-letter queue."""
     world.control.faults()
-    _expire_claims(world)
+    _expire_claims_and_leases(world)
     waiting.until_drained(world.control)
     assert not any(world.dead_letters().values()), world.dead_letters()
 
 
-def _expire_claims(world: World) -> None:
-    """Expires every claim to a pair, as a minute does: a killed worker does not release its claim."""
+def _expire_claims_and_leases(world: World) -> None:
+    """Expires every claim and every lease, as a minute does: a killed worker does not release them."""
     table = {"TableName": hub_outputs(world.sessions)["TableName"]}
     dynamodb = world.sessions.client("dynamodb")
     for page in dynamodb.get_paginator("scan").paginate(**table):
         for item in page["Items"]:
-            if item["sk"]["S"] == "claim":
+            if item["sk"]["S"] in {"claim", "lease"}:
                 dynamodb.update_item(
                     **table,
                     Key={"pk": item["pk"], "sk": item["sk"]},
@@ -133,7 +133,7 @@ def _retry_until(world: World, problems: Problems) -> None:
     """Waits until no problem remains; every kill has occurred, and other processes completed the work."""
 
     def retry() -> None:
-        _expire_claims(world)
+        _expire_claims_and_leases(world)
         world.control.advance_queues(failed=True)
 
     waiting.retry_until(world.control, problems, retry)

@@ -169,7 +169,7 @@ async fn work(engine: &Engine<'_>, due: &[&DryRun], shell: &Shell<'_>) -> Result
     let mut pause = Duration::from_secs(1);
     for round in 1.. {
         let mut progress = false;
-        for (mesh, run) in engine.reconcile(&open, false, shell.now() + RUN).await? {
+        for (mesh, run) in engine.reconcile(&open, shell.now() + RUN).await? {
             let run = run.with_context(|| format!("mesh {mesh} not reconciled"))?;
             if run.outcome != Outcome::Unchanged {
                 engine.store.record_run(&run, shell.now()).await?;

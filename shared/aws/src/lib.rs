@@ -18,6 +18,7 @@ pub mod function;
 mod hub;
 mod hub_checks;
 mod ingress;
+mod leases;
 mod network_filters;
 mod operator_store;
 mod organizations;

@@ -11,6 +11,7 @@
 //! | `organization` | `organization` | the accounts in each of the deployment's organizational units |
 //! | `sweep` | `sweep` | when the last sweep started |
 //! | `pair#<vpc>#<vpc>` | `claim` | which run may request the peering; expires |
+//! | `lease#<mesh>` | `lease` | which worker reconciles the mesh, and the requests that others left with it; expires |
 //!
 //! Only the policies and the accounts must not be lost: one sweep rebuilds the index from the tags.
 

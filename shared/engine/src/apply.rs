@@ -9,6 +9,7 @@ use peerd_core::{Action, Effect, PeeringId, RouteTable, RouteTableId, Scope, Tim
 
 use crate::ensure;
 use crate::error::{CloudError, ErrorKind, InfraError, chain};
+use crate::lease::Leases;
 use crate::ports::{Claim, ClaimStore, Clock, Cloud};
 
 /// The number of concurrent calls; the cloud itself keeps each scope below EC2's rate limits.
@@ -19,7 +20,7 @@ const CLAIM_MS: Timestamp = 60_000;
 
 /// The result of one action.
 #[derive(Debug)]
-pub enum Applied {
+pub(crate) enum Applied {
     /// The action took effect.
     Done(Effect),
     /// Another run has claimed the pair.
@@ -35,7 +36,7 @@ pub enum Applied {
 }
 
 /// Applies actions for one run.
-pub struct Applier<'a> {
+pub(crate) struct Applier<'a> {
     /// The cloud.
     pub cloud: &'a dyn Cloud,
     /// The store, for claims.
@@ -46,6 +47,8 @@ pub struct Applier<'a> {
     pub owner: &'a str,
     /// No new action starts after this time.
     pub deadline: Timestamp,
+    /// The leases to renew in the meantime.
+    pub leases: &'a Leases<'a>,
 }
 
 impl Applier<'_> {
@@ -61,6 +64,7 @@ impl Applier<'_> {
         let mut results: Vec<(Action, Applied)> = stream::iter(actions)
             .map(|action| async move {
                 let applied = self.one(&action, tables).await;
+                self.leases.keep_alive().await;
                 (action, applied)
             })
             .buffer_unordered(CONCURRENCY)

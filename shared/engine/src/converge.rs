@@ -10,6 +10,7 @@ use peerd_core::{Action, DesiredState, Effect, InputRequest, ObservedState, Repo
 use crate::apply::{Applied, Applier};
 use crate::engine::Engine;
 use crate::error::chain;
+use crate::lease::Leases;
 use crate::outcome::Outcome;
 
 /// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
@@ -52,11 +53,19 @@ struct Pass {
 impl Engine<'_> {
     /// Runs passes until every run is at rest. The next pass plans with the results of the calls of this one. If the store
     /// cannot be read, the runs end early, and later ones continue.
-    pub(crate) async fn converge(&self, runs: &mut [MeshRun], observed: &mut ObservedState, deadline: Timestamp) {
+    pub(crate) async fn converge(
+        &self,
+        runs: &mut [MeshRun],
+        observed: &mut ObservedState,
+        leases: &Leases<'_>,
+        deadline: Timestamp,
+    ) {
         let owner = self.worker;
-        let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner, deadline };
+        let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner, deadline, leases };
+
         let mut results: BTreeMap<Action, Applied> = BTreeMap::new();
         for _ in 0..MAX_PASSES {
+            leases.keep_alive().await;
             let mut pass = Pass::default();
             for (place, run) in runs.iter_mut().enumerate().filter(|(_, run)| !run.at_rest) {
                 run.plan(place, observed, &results, &mut pass);

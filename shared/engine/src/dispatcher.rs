@@ -2,22 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{MeshName, Timestamp};
+use futures::{StreamExt, stream};
+use peerd_core::{MeshName, PeeringId, Timestamp, VpcRef};
 use serde_json::Value;
 
 use crate::engine::Engine;
-use crate::error::chain;
+use crate::error::{InfraError, chain};
 use crate::event;
-use crate::event_impact::BatchReads;
+use crate::event_impact::EventImpact;
 use crate::event_target::EventTarget;
 use crate::follow_up::delay;
+use crate::lease::{Ended, Leases, Taken};
 use crate::membership_index::ScanError;
 use crate::message::{Message, Work};
-use crate::reconcile::{ReconcileRequest, ReconcileRequests};
+use crate::reconcile::{ReconcileRequest, ReconcileRequests, Reconciled};
 
 /// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
 /// event.
 const MAX_STALE_READS: u32 = 4;
+
+/// The number of VPCs whose events are handled concurrently.
+const CONCURRENCY: usize = 32;
 
 /// One message as the queue delivered it.
 #[derive(Debug, Clone)]
@@ -43,9 +48,36 @@ struct QueuedWork {
     work: Work,
 }
 
+impl QueuedEvent {
+    fn has_retries_left(&self) -> bool {
+        self.attempt < MAX_STALE_READS
+    }
+}
+
+/// The events of each VPC in their order; an event without a VPC is on its own.
+fn by_vpc(events: Vec<QueuedEvent>) -> Vec<Vec<QueuedEvent>> {
+    let (mut by_vpc, mut others) = (BTreeMap::<VpcRef, Vec<QueuedEvent>>::new(), Vec::new());
+    for event in events {
+        match event.target.vpcs.keys().next().cloned() {
+            Some(vpc) => by_vpc.entry(vpc).or_default().push(event),
+            None => others.push(vec![event]),
+        }
+    }
+    others.extend(by_vpc.into_values());
+    others
+}
+
 enum Decoded {
     Event(QueuedEvent),
     Work(QueuedWork),
+}
+
+/// The result of one round of reconciles.
+struct Round {
+    /// The meshes that have to be requested again and could not be.
+    unsent: BTreeSet<MeshName>,
+    /// The peerings that were deleted.
+    deleted: BTreeSet<PeeringId>,
 }
 
 /// The state of a batch while it is processed.
@@ -85,67 +117,116 @@ impl Engine<'_> {
         batch.retry.into_iter().map(|place| deliveries[place].id.clone()).collect()
     }
 
-    /// Reconciles the requested meshes. The messages of a mesh that failed are delivered again; instead of a sweep, only that
-    /// mesh is requested again.
+    /// Reconciles the requested meshes whose leases are free, until no worker has left a request with them any more.
     async fn reconcile_batch(&self, batch: &mut Batch<'_>, deadline: Timestamp) {
-        let requests = std::mem::take(&mut batch.requests);
-        if requests.is_empty() {
-            return;
+        let Taken { mut leases, mut requests, failed } = self.take_leases(std::mem::take(&mut batch.requests)).await;
+        for (places, error) in failed {
+            places.into_iter().for_each(|place| batch.retry_later(place, &error));
         }
-        let failed = match self.reconcile_meshes(&requests, !batch.sweeps.is_empty(), deadline).await {
-            Ok(failed) => failed,
-            Err(error) => {
-                let places: BTreeSet<usize> =
-                    requests.values().flat_map(|request| request.deliveries.clone()).collect();
-                places.into_iter().for_each(|place| batch.retry_later(place, &error));
-                return;
-            }
-        };
-        for mesh in failed {
-            let places = &requests[&mesh].deliveries;
-            batch.retry.extend(places - &batch.sweeps);
-            for sweep in places & &batch.sweeps {
-                let work = Work::reconcile(mesh.clone(), BTreeSet::new(), true);
-                if let Err(error) = self.queue.send(&Message::new(0, work), 0).await {
-                    batch.retry_later(sweep, &error);
-                }
-            }
+        let deliveries: BTreeMap<MeshName, BTreeSet<usize>> =
+            requests.iter().map(|(mesh, request)| (mesh.clone(), request.deliveries.clone())).collect();
+        let mut deleted = BTreeSet::new();
+        while !requests.is_empty() {
+            let unsent = if self.clock.now() < deadline {
+                requests.values_mut().for_each(|request| request.deleted.clone_from(&deleted));
+                let reconciled = self.reconcile_round(&requests, &leases, batch, deadline).await;
+                deleted.extend(reconciled.deleted);
+                reconciled.unsent
+            } else {
+                self.send_all(requests.iter()).await
+            };
+            // The messages of a mesh whose lease does not end are delivered again, and lead to what other workers left with it.
+            let Ended { more, kept } = leases.end(unsent).await;
+            batch.retry.extend(kept.iter().filter_map(|mesh| deliveries.get(mesh)).flatten());
+            requests = more;
         }
     }
 
-    /// Reads the resources of the events, and requests a reconcile of each mesh that they affect.
+    /// Reconciles meshes. The messages of a mesh that failed are delivered again; instead of a sweep, and of what other workers
+    /// left, only that mesh is requested again.
+    async fn reconcile_round(
+        &self,
+        requests: &ReconcileRequests,
+        leases: &Leases<'_>,
+        batch: &mut Batch<'_>,
+        deadline: Timestamp,
+    ) -> Round {
+        let reconciled = self.reconcile_meshes(requests, leases, deadline).await.unwrap_or_else(|error| {
+            tracing::error!(error = chain(&error), "meshes not reconciled");
+            Reconciled { failed: requests.keys().cloned().collect(), deleted: BTreeSet::new() }
+        });
+        let Reconciled { failed, deleted } = reconciled;
+        let failed: Vec<_> = requests.iter().filter(|(mesh, _)| failed.contains(*mesh)).collect();
+        for (_, request) in &failed {
+            batch.retry.extend(&request.deliveries - &batch.sweeps);
+        }
+        let is_more = |(mesh, request): &(&MeshName, &ReconcileRequest)| {
+            leases.has_requests(mesh) || !request.deliveries.is_disjoint(&batch.sweeps)
+        };
+        let unsent = self.send_all(failed.into_iter().filter(is_more)).await;
+        Round { unsent, deleted }
+    }
+
+    /// Sends requests as messages of their own, and returns the meshes for which that failed.
+    async fn send_all<'r>(
+        &self,
+        requests: impl Iterator<Item = (&'r MeshName, &'r ReconcileRequest)>,
+    ) -> BTreeSet<MeshName> {
+        let mut unsent = BTreeSet::new();
+        for (mesh, request) in requests {
+            if let Err(error) = self.queue.send(&request.to_message(mesh), delay(1)).await {
+                tracing::error!(%mesh, error = chain(&error), "mesh not requested again");
+                unsent.insert(mesh.clone());
+            }
+        }
+        unsent
+    }
+
+    /// Reads the resources of the events, and requests a reconcile of each mesh that they affect. The events of one VPC are
+    /// handled in their order, and those of different VPCs concurrently.
     async fn assess_all(&self, events: Vec<QueuedEvent>, batch: &mut Batch<'_>) {
         let targets: Vec<&EventTarget> = events.iter().map(|event| &event.target).collect();
-        let mut reads = match self.read_vpcs(&targets).await {
+        let reads = match self.read_vpcs(&targets).await {
             Ok(reads) => reads,
             Err(error) => {
                 events.iter().for_each(|event| batch.retry_later(event.place, &error));
                 return;
             }
         };
-        for event in events {
+        let reads = &reads;
+        let assess = |events: Vec<QueuedEvent>| async move {
+            let mut impacts = Vec::new();
+            for event in events {
+                let impact = self.assess(&event.target, event.has_retries_left(), reads).await;
+                impacts.push((event, impact));
+            }
+            impacts
+        };
+        let chains = by_vpc(events).into_iter().map(assess);
+        let impacts: Vec<_> = stream::iter(chains).buffer_unordered(CONCURRENCY).collect().await;
+        for (event, impact) in impacts.into_iter().flatten() {
             let place = event.place;
-            if let Err(error) = self.assess_one(event, &mut reads, batch).await {
+            let noted = match impact {
+                Ok(impact) => self.note(event, impact, batch).await.map_err(ScanError::from),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = noted {
                 batch.retry_later(place, &error);
             }
         }
     }
 
-    async fn assess_one(
-        &self,
-        QueuedEvent { place, attempt, target, event }: QueuedEvent,
-        reads: &mut BatchReads,
-        batch: &mut Batch<'_>,
-    ) -> Result<(), ScanError> {
-        let has_retries_left = attempt < MAX_STALE_READS;
-        let impact = self.assess(&target, has_retries_left, reads).await?;
+    /// Requests a reconcile of the meshes that an event affects, and sends the event again if its reads were stale.
+    async fn note(&self, event: QueuedEvent, impact: EventImpact, batch: &mut Batch<'_>) -> Result<(), InfraError> {
+        let goes_on = impact.stale && event.has_retries_left();
+        let QueuedEvent { place, attempt, target, event } = event;
         for (mesh, scopes) in impact.meshes {
             let request = batch.request(mesh, place, attempt);
             request.verify = true;
             request.scopes.extend(scopes);
             request.causes.extend(target.causes.iter().cloned());
         }
-        if impact.stale && has_retries_left {
+        if goes_on {
             let again = Message::new(attempt + 1, Work::Event { event });
             self.queue.send(&again, delay(attempt + 1)).await?;
         }
@@ -167,12 +248,8 @@ impl Engine<'_> {
             }
             Work::ListOrganization {} => self.refresh_organization().await,
             Work::ScanAccount { account } => self.scan_and_enqueue(&account).await,
-            Work::Reconcile { mesh, scopes, everywhere, delete_approval, requested_by } => {
-                let request = batch.request(mesh, place, attempt);
-                request.scopes.extend(scopes);
-                request.everywhere |= everywhere;
-                request.causes.extend(requested_by);
-                request.delete_approval = request.delete_approval.max(delete_approval);
+            Work::Reconcile { ref mesh, .. } => {
+                batch.request(mesh.clone(), place, attempt).add_messages(vec![Message::new(attempt, work)]);
                 Ok(())
             }
             Work::Publish { notification } => Ok(self.bus.publish(&[notification]).await?),

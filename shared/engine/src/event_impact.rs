@@ -67,12 +67,13 @@ fn meshes_of_status(vpc: &Vpc, declared: &BTreeMap<MeshName, Policy>) -> BTreeSe
 }
 
 impl Engine<'_> {
-    /// Reads the known accounts, and every VPC in them that the events name, with one call per scope.
+    /// Reads the known accounts, and every VPC in them that the events name, with one call per scope. Registers the Regions of known
+    /// accounts that were read for the first time.
     ///
     /// # Errors
-    /// When the accounts cannot be read.
+    /// When the store cannot be read or written.
     pub(crate) async fn read_vpcs(&self, targets: &[&EventTarget]) -> Result<BatchReads, InfraError> {
-        let known = self.observer().known_accounts().await?;
+        let mut known = self.observer().known_accounts().await?;
         let mut wanted: BTreeMap<Scope, BTreeSet<VpcId>> = BTreeMap::new();
         let vpcs = targets.iter().flat_map(|target| target.vpcs.keys());
         for vpc in vpcs.filter(|vpc| known.knows(&vpc.scope)) {
@@ -83,7 +84,14 @@ impl Engine<'_> {
             let by_ref = read.map(|vpcs| vpcs.into_iter().map(|vpc| (vpc.vpc_ref.clone(), vpc)).collect());
             (scope, by_ref)
         });
-        let vpcs = stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
+        let vpcs: BTreeMap<Scope, Result<_, CloudError>> =
+            stream::iter(reads).buffer_unordered(CONCURRENCY).collect().await;
+        for (scope, _) in vpcs.iter().filter(|(_, read)| read.is_ok()) {
+            if known.scopes.insert(scope.clone()) {
+                tracing::info!(%scope, "Region registered by its first event");
+                self.store.register(scope).await?;
+            }
+        }
         Ok(BatchReads { known, vpcs, declared: self.observer().declared().await? })
     }
 
@@ -95,7 +103,7 @@ impl Engine<'_> {
         &self,
         target: &EventTarget,
         has_retries_left: bool,
-        reads: &mut BatchReads,
+        reads: &BatchReads,
     ) -> Result<EventImpact, ScanError> {
         let EventTarget { vpcs, peerings, tables, groups, causes: _ } = target;
         let mut impact = EventImpact::default();
@@ -125,7 +133,7 @@ impl Engine<'_> {
         vpc: &VpcRef,
         expect: &ExpectedState,
         has_retries_left: bool,
-        reads: &mut BatchReads,
+        reads: &BatchReads,
         impact: &mut EventImpact,
     ) -> Result<(), ScanError> {
         let read = match reads.vpcs.get(&vpc.scope) {
@@ -142,8 +150,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let tag_version = expect.tag_version().filter(|_| expect.allows(read));
-        self.register(&vpc.scope, &mut reads.known).await?;
-        let mut touched = self.scan_vpc(vpc, read, tag_version, &reads.declared).await?.touched;
+        let mut touched = self.scan_vpc(vpc, read, tag_version, &reads.declared, None).await?.member.meshes;
         if let Some(vpc) = read.filter(|vpc| touched.is_empty() && is_reported(vpc)) {
             touched.extend(meshes_of_status(vpc, &reads.declared));
         }
@@ -163,17 +170,6 @@ impl Engine<'_> {
         if asks && !known.removed.contains(account) && !known.accounts.unknown.contains(account) {
             self.store.record_unknown(account, true).await?;
         }
-        Ok(())
-    }
-
-    /// Registers the Region of a known account that was just read, unless it is registered.
-    async fn register(&self, scope: &Scope, known: &mut KnownAccounts) -> Result<(), InfraError> {
-        if known.scopes.contains(scope) {
-            return Ok(());
-        }
-        tracing::info!(%scope, "Region registered by its first event");
-        self.store.register(scope).await?;
-        known.scopes.insert(scope.clone());
         Ok(())
     }
 

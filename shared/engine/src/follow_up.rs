@@ -1,6 +1,8 @@
 //! Follow-up messages: a run that changed something, waits for something or may have had stale reads is followed by
 //! another one, after a delay.
 
+use std::collections::BTreeSet;
+
 use peerd_core::DeleteApproval;
 
 use crate::engine::Engine;
@@ -39,7 +41,8 @@ impl Engine<'_> {
             scopes: run.scopes.clone(),
             everywhere: false,
             delete_approval,
-            requested_by: None,
+            verify: false,
+            causes: BTreeSet::new(),
         };
         self.queue.send(&Message::new(attempt, work), delay(attempt)).await
     }

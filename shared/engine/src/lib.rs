@@ -5,7 +5,7 @@
 //! that must wait is a follow-up message with a delay. This crate contains no AWS client.
 
 mod announce;
-pub mod apply;
+mod apply;
 mod converge;
 pub mod dispatcher;
 pub mod dry_run;
@@ -17,6 +17,7 @@ mod event_impact;
 pub mod event_target;
 mod follow_up;
 mod handover;
+mod lease;
 pub mod membership_index;
 pub mod memory_store;
 pub mod message;
@@ -46,8 +47,8 @@ pub use operator_ports::{Caller, Examine, HubControl, NetworkRead, OperatorStore
 pub use outcome::{Outcome, Run};
 pub use peerd_core::Timestamp;
 pub use ports::{
-    AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, FindingStore, MembershipIndex,
-    MeshRecord, OrganizationsClient, Queue, Registration, RunLog, Store,
+    AccountRegistry, Bus, Claim, ClaimStore, Clock, Cloud, CloudRead, CloudWrite, FindingStore, Lease, LeaseStore,
+    MembershipIndex, MeshRecord, OrganizationsClient, Queue, Registration, RunLog, Store,
 };
 pub use settings::{Settings, role_name};
 pub use system_clock::SystemClock;

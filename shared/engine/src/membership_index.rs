@@ -26,8 +26,8 @@ const MAX_TRIES: usize = 4;
 /// The result of scanning one VPC.
 #[derive(Debug, Clone)]
 pub struct IndexUpdate {
-    /// The meshes that it requests or requested.
-    pub touched: BTreeSet<MeshName>,
+    /// Its index item: its meshes are those that it requests or requested. A VPC without meshes has no item.
+    pub member: Member,
     /// Whether the index changed.
     pub changed: bool,
 }
@@ -46,7 +46,7 @@ impl Engine<'_> {
     /// meshes that it requests, only declared ones are indexed: otherwise every tag could add work to every sweep. The
     /// meshes that it left stay in the index until [`Engine::prune_index`]. `tag_version` is the tag change that the event
     /// reported. For a minute after a change, a read without an event, or with an older tag change than the indexed
-    /// one, may be stale, and peerd does not conclude from it that the VPC left.
+    /// one, may be stale, and peerd does not conclude from it that the VPC left. `indexed` is its item, if it was read already.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -56,18 +56,22 @@ impl Engine<'_> {
         read: Option<&Vpc>,
         tag_version: Option<u64>,
         declared: &BTreeMap<MeshName, Policy>,
+        indexed: Option<&Member>,
     ) -> Result<IndexUpdate, InfraError> {
+        let mut before = match indexed {
+            Some(member) => Some(member.clone()),
+            None => self.store.member(vpc).await?,
+        };
         for _ in 0..MAX_TRIES {
-            let before = self.store.member(vpc).await?;
-            let now = self.member_now(vpc, read, tag_version, before.as_ref(), declared);
-            let touched = now.meshes.clone();
-            if touched.is_empty() || before.as_ref() == Some(&now) {
-                return Ok(IndexUpdate { touched, changed: false });
+            let member = self.member_now(vpc, read, tag_version, before.as_ref(), declared);
+            if member.meshes.is_empty() || before.as_ref() == Some(&member) {
+                return Ok(IndexUpdate { member, changed: false });
             }
-            let version = self.next_version(before.as_ref());
-            if self.store.update_member(before.as_ref(), &Member { version, ..now }).await? {
-                return Ok(IndexUpdate { touched, changed: true });
+            let member = Member { version: self.next_version(before.as_ref()), ..member };
+            if self.store.update_member(before.as_ref(), &member).await? {
+                return Ok(IndexUpdate { member, changed: true });
             }
+            before = self.store.member(vpc).await?;
         }
         Err(InfraError::new(format!("concurrent workers keep changing the index item of {vpc}")))
     }
@@ -173,23 +177,22 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Writes to the index what an observation of every mesh shows, and adds what was written to it. Requests a scan of each
-    /// account of which a scope may be readable soon.
+    /// Writes to the index what an observation of every scope shows of its meshes, and updates the members of the observation.
+    /// Requests a scan of each account of which a scope may be readable soon.
     ///
     /// # Errors
-    /// When the store cannot be written, or the queue fails.
+    /// When the store cannot be read or written, or the queue fails.
     pub(crate) async fn update_index(&self, observation: &mut Observation) -> Result<(), InfraError> {
         let Observation { observed, retryable, members, declared, accounts, .. } = observation;
         for account in retryable.iter().map(|scope| &scope.account).collect::<BTreeSet<_>>() {
             self.queue.send(&Message::new(1, Work::ScanAccount { account: account.clone() }), delay(1)).await?;
         }
         let is_scanned = |vpc: &VpcRef| observed.was_read(&vpc.scope) && !accounts.removed.contains(&vpc.scope.account);
-        let indexed = by_vpc(members);
-        let mut vpcs: BTreeMap<VpcRef, Option<&Vpc>> =
-            indexed.keys().filter(|vpc| is_scanned(vpc)).map(|vpc| (vpc.clone(), None)).collect();
-        let present = observed.vpcs.iter().filter(|(vpc, _)| is_scanned(vpc));
-        vpcs.extend(present.map(|(vpc, read)| (vpc.clone(), Some(read))));
-        for member in self.write_index(&vpcs, &indexed, declared).await? {
+        let requests_one = |vpc: &&Vpc| MeshTag::of(&vpc.tags).meshes.iter().any(|mesh| members.contains_key(mesh));
+        let present = observed.vpcs.values().filter(requests_one).filter(|vpc| is_scanned(&vpc.vpc_ref));
+        let mut indexed = by_vpc(members);
+        indexed.retain(|vpc, _| is_scanned(vpc));
+        for IndexUpdate { member, .. } in self.scan_vpcs(present, &indexed, declared).await? {
             for mesh in &member.meshes {
                 members.entry(mesh.clone()).and_modify(|of| drop(of.insert(member.vpc.clone(), member.clone())));
             }
@@ -197,25 +200,18 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Compares what was read of VPCs with their index items, writes the differences, and returns what was written. An item that
-    /// another worker has changed in the meantime stays as it is.
-    async fn write_index(
+    /// Scans VPCs that were read, and those that are only indexed. Returns the changes of the index.
+    async fn scan_vpcs<'a>(
         &self,
-        vpcs: &BTreeMap<VpcRef, Option<&Vpc>>,
+        present: impl IntoIterator<Item = &'a Vpc>,
         indexed: &BTreeMap<VpcRef, Member>,
         declared: &BTreeMap<MeshName, Policy>,
-    ) -> Result<Vec<Member>, InfraError> {
-        let changes = vpcs.iter().filter_map(|(vpc, read)| {
-            let before = indexed.get(vpc);
-            let now = self.member_now(vpc, *read, None, before, declared);
-            let is_same = now.meshes.is_empty() || before == Some(&now);
-            (!is_same).then(|| (before, Member { version: self.next_version(before), ..now }))
-        });
-        let writes = changes.map(|(before, now)| async move {
-            self.store.update_member(before, &now).await.map(|is_written| is_written.then_some(now))
-        });
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(CONCURRENCY).try_collect().await?;
-        Ok(written.into_iter().flatten().collect())
+    ) -> Result<Vec<IndexUpdate>, InfraError> {
+        let mut vpcs: BTreeMap<&VpcRef, Option<&Vpc>> = indexed.keys().map(|vpc| (vpc, None)).collect();
+        vpcs.extend(present.into_iter().map(|vpc| (&vpc.vpc_ref, Some(vpc))));
+        let scans = vpcs.into_iter().map(|(vpc, read)| self.scan_vpc(vpc, read, None, declared, indexed.get(vpc)));
+        let scans: Vec<IndexUpdate> = stream::iter(scans).buffer_unordered(CONCURRENCY).try_collect().await?;
+        Ok(scans.into_iter().filter(|scan| scan.changed).collect())
     }
 
     /// Scans every VPC of an account, including those that exist only in the index. Returns the meshes whose membership
@@ -236,11 +232,10 @@ impl Engine<'_> {
         for (read, scope) in reads {
             match read {
                 Ok(read) => {
-                    let mut vpcs: BTreeMap<VpcRef, Option<&Vpc>> =
-                        indexed.keys().filter(|vpc| vpc.scope == scope).map(|vpc| (vpc.clone(), None)).collect();
-                    vpcs.extend(read.iter().map(|vpc| (vpc.vpc_ref.clone(), Some(vpc))));
-                    for mesh in self.write_index(&vpcs, &indexed, &declared).await?.into_iter().flat_map(|it| it.meshes)
-                    {
+                    let here = indexed.iter().filter(|(vpc, _)| vpc.scope == scope);
+                    let here = here.map(|(vpc, member)| (vpc.clone(), member.clone())).collect();
+                    let changes = self.scan_vpcs(&read, &here, &declared).await?;
+                    for mesh in changes.into_iter().flat_map(|change| change.member.meshes) {
                         scan.changed.entry(mesh).or_default().insert(scope.clone());
                     }
                 }

@@ -12,11 +12,13 @@ use peerd_core::{
 };
 
 use crate::error::InfraError;
+use crate::message::Message;
 use crate::notification::MeshFindings;
 use crate::operator_ports::PastRun;
 use crate::outcome::Run;
 use crate::ports::{
-    AccountRegistry, Claim, ClaimStore, FindingStore, MembershipIndex, MeshRecord, Registration, RunLog,
+    AccountRegistry, Claim, ClaimStore, FindingStore, Lease, LeaseStore, MAX_REQUESTS, MembershipIndex, MeshRecord,
+    Registration, RunLog,
 };
 
 /// The items of the store.
@@ -39,6 +41,7 @@ pub struct Tables {
     /// The recorded runs, each with the time when it ended.
     pub runs: Vec<(Timestamp, Run)>,
     claims: BTreeMap<Pair, (Claim, Option<PeeringId>)>,
+    leases: BTreeMap<MeshName, (Lease, Vec<Message>)>,
     past: BTreeMap<MeshName, Vec<RunChanges>>,
 }
 
@@ -139,6 +142,46 @@ impl Tables {
         if self.claims.get(&claim.pair).is_some_and(|(held, _)| held.owner == claim.owner) {
             self.claims.remove(&claim.pair);
         }
+    }
+
+    /// As [`LeaseStore::take_lease`](crate::LeaseStore::take_lease).
+    pub fn take_lease(&mut self, lease: &Lease) -> Option<Vec<Message>> {
+        let (held, requests) = self.leases.entry(lease.mesh.clone()).or_insert_with(|| (lease.clone(), Vec::new()));
+        if held.holder != lease.holder && held.until >= lease.now {
+            return None;
+        }
+        held.clone_from(lease);
+        Some(requests.clone())
+    }
+
+    /// As [`LeaseStore::leave_request`](crate::LeaseStore::leave_request).
+    pub fn leave_request(&mut self, lease: &Lease, request: &Message) -> bool {
+        match self.leases.get_mut(&lease.mesh) {
+            Some((held, requests))
+                if held.holder != lease.holder && held.until >= lease.now && requests.len() < MAX_REQUESTS =>
+            {
+                requests.push(request.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// As [`LeaseStore::end_lease`](crate::LeaseStore::end_lease).
+    pub fn end_lease(&mut self, lease: &Lease, handled: usize) -> bool {
+        let is_ended = self
+            .leases
+            .get(&lease.mesh)
+            .is_some_and(|(held, requests)| held.holder == lease.holder && requests.len() <= handled);
+        if is_ended {
+            self.leases.remove(&lease.mesh);
+        }
+        is_ended
+    }
+
+    /// Removes a lease and the requests that were left with it.
+    pub fn lose_lease(&mut self, mesh: &MeshName) {
+        self.leases.remove(mesh);
     }
 
     /// As [`Store::put_findings_record`].
@@ -287,6 +330,21 @@ impl ClaimStore for MemoryStore {
     async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
         self.tables().release_claim(claim);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl LeaseStore for MemoryStore {
+    async fn take_lease(&self, lease: &Lease) -> Result<Option<Vec<Message>>, InfraError> {
+        Ok(self.tables().take_lease(lease))
+    }
+
+    async fn leave_request(&self, lease: &Lease, request: &Message) -> Result<bool, InfraError> {
+        Ok(self.tables().leave_request(lease, request))
+    }
+
+    async fn end_lease(&self, lease: &Lease, handled: usize) -> Result<bool, InfraError> {
+        Ok(self.tables().end_lease(lease, handled))
     }
 }
 

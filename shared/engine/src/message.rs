@@ -50,9 +50,12 @@ pub enum Work {
         /// Which deletes are approved.
         #[serde(default)]
         delete_approval: DeleteApproval,
-        /// The command of an operator that requests it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        requested_by: Option<Cause>,
+        /// Whether an event requested it. Its reads may be stale, so a follow-up message verifies the mesh.
+        #[serde(default)]
+        verify: bool,
+        /// The API calls that triggered it, and the commands of operators.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        causes: BTreeSet<Cause>,
     },
     /// Publish a notification that the bus did not accept.
     Publish {
@@ -69,8 +72,8 @@ pub enum Work {
 impl Work {
     /// A reconcile with deletes within the limits of the mesh's policy.
     pub fn reconcile(mesh: MeshName, scopes: BTreeSet<Scope>, everywhere: bool) -> Self {
-        let delete_approval = DeleteApproval::WithinLimits;
-        Self::Reconcile { mesh, scopes, everywhere, delete_approval, requested_by: None }
+        let (delete_approval, causes) = (DeleteApproval::WithinLimits, BTreeSet::new());
+        Self::Reconcile { mesh, scopes, everywhere, delete_approval, verify: false, causes }
     }
 }
 
@@ -117,7 +120,8 @@ mod tests {
             scopes: [scope].into(),
             everywhere: false,
             delete_approval: DeleteApproval::Confirmed { deletes: 12 },
-            requested_by: Some(Cause { call: "confirm".into(), on: "prod".into(), by: "arn".into() }),
+            verify: true,
+            causes: [Cause { call: "confirm".into(), on: "prod".into(), by: "arn".into() }].into(),
         };
         let message = Message::new(3, work);
         assert_eq!(Message::parse(serde_json::to_value(&message).unwrap()), Ok(message));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use peerd_core::operator::Operator;
-use peerd_core::{Action, Cause, ManagedResource, MeshName, Rendered, Report, RunChanges, Scope, Timestamp};
+use peerd_core::{Action, Cause, ManagedResource, MeshName, PeeringId, Rendered, Report, RunChanges, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a reconcile ended.
@@ -66,6 +66,14 @@ impl Run {
     /// Returns the applied actions except for status tags.
     pub fn changes(&self) -> impl Iterator<Item = &Action> {
         self.applied.iter().filter(|action| !matches!(action, Action::SetStatus { .. }))
+    }
+
+    /// Returns the peerings that it deleted.
+    pub(crate) fn deleted_peerings(&self) -> impl Iterator<Item = &PeeringId> {
+        self.applied.iter().filter_map(|action| match action {
+            Action::DeletePeering { peering, .. } => Some(peering),
+            _ => None,
+        })
     }
 
     /// Returns the created and removed resources, for the run history.

@@ -148,6 +148,19 @@ pub struct Claim {
     pub dead: Vec<PeeringId>,
 }
 
+/// The right of one worker to reconcile a mesh, for a limited time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The mesh.
+    pub mesh: MeshName,
+    /// The name of the worker.
+    pub holder: String,
+    /// The time at which the lease is taken or renewed.
+    pub now: Timestamp,
+    /// When it lapses, unless it is renewed.
+    pub until: Timestamp,
+}
+
 /// The registration of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -233,6 +246,23 @@ pub trait ClaimStore: Send + Sync {
     async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError>;
 }
 
+/// The maximum number of requests that are left with one lease, so that its item stays small.
+pub const MAX_REQUESTS: usize = 50;
+
+/// Leases: the right of one worker to reconcile a mesh, and the requests that other workers leave with it.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// Takes the lease, or renews it. Returns the requests that were left with it and not removed yet; none if another worker
+    /// holds it.
+    async fn take_lease(&self, lease: &Lease) -> Result<Option<Vec<Message>>, InfraError>;
+    /// Leaves a request with another worker that holds the lease, and returns whether it did. It does not if no other worker holds
+    /// it, or if [`MAX_REQUESTS`] are left with it.
+    async fn leave_request(&self, lease: &Lease, request: &Message) -> Result<bool, InfraError>;
+    /// Ends the lease with the first `handled` requests, and returns whether it did. It does not if there are more, or if the
+    /// worker does not hold it.
+    async fn end_lease(&self, lease: &Lease, handled: usize) -> Result<bool, InfraError>;
+}
+
 /// What runs did, and when the last sweep started.
 #[async_trait]
 pub trait RunLog: Send + Sync {
@@ -262,9 +292,9 @@ pub trait FindingStore: Send + Sync {
 }
 
 /// Everything that a run keeps between runs: the table of a deployment, or its equivalent in memory.
-pub trait Store: MembershipIndex + AccountRegistry + ClaimStore + RunLog + FindingStore {}
+pub trait Store: MembershipIndex + AccountRegistry + ClaimStore + LeaseStore + RunLog + FindingStore {}
 
-impl<S: MembershipIndex + AccountRegistry + ClaimStore + RunLog + FindingStore> Store for S {}
+impl<S: MembershipIndex + AccountRegistry + ClaimStore + LeaseStore + RunLog + FindingStore> Store for S {}
 
 /// The queue for follow-up messages.
 #[async_trait]

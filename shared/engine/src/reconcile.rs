@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use peerd_core::{Cause, DeleteApproval, DesiredState, MeshName, ObservedState, Scope, Timestamp};
+use peerd_core::{Cause, DeleteApproval, DesiredState, MeshName, ObservedState, PeeringId, Scope, Timestamp};
 
 use crate::converge::MeshRun;
 use crate::engine::Engine;
 use crate::error::{InfraError, chain};
+use crate::lease::Leases;
+use crate::message::{Message, Work};
 use crate::observe::Observation;
 use crate::outcome::{Outcome, Run};
 
@@ -32,23 +34,66 @@ pub struct ReconcileRequest {
     pub causes: BTreeSet<Cause>,
     /// The positions of the requesting deliveries in the batch.
     pub deliveries: BTreeSet<usize>,
+    /// The peerings that earlier runs of the batch have deleted: they count towards the delete limits.
+    pub deleted: BTreeSet<PeeringId>,
+}
+
+impl ReconcileRequest {
+    /// Adds the request of a message with this attempt.
+    pub(crate) fn add(&mut self, attempt: u32, other: Self) {
+        let Self { scopes, everywhere, delete_approval, attempt: _, verify, causes, deliveries, deleted } = other;
+        self.scopes.extend(scopes);
+        self.everywhere |= everywhere;
+        self.delete_approval = self.delete_approval.max(delete_approval);
+        self.attempt = Some(self.attempt.map_or(attempt, |least| least.min(attempt)));
+        self.verify |= verify;
+        self.causes.extend(causes);
+        self.deliveries.extend(deliveries);
+        self.deleted.extend(deleted);
+    }
+
+    /// Returns the request as a message.
+    pub(crate) fn to_message(&self, mesh: &MeshName) -> Message {
+        let Self { scopes, everywhere, delete_approval, attempt, verify, causes, .. } = self.clone();
+        let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere, delete_approval, verify, causes };
+        Message::new(attempt.unwrap_or_default(), work)
+    }
+
+    /// Adds the requests of messages for this mesh.
+    pub(crate) fn add_messages(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            if let Work::Reconcile { mesh: _, scopes, everywhere, delete_approval, verify, causes } = message.work {
+                let request = Self { scopes, everywhere, delete_approval, verify, causes, ..Self::default() };
+                self.add(message.attempt, request);
+            }
+        }
+    }
 }
 
 /// The reconciles that a batch requests, by mesh.
 pub type ReconcileRequests = BTreeMap<MeshName, ReconcileRequest>;
 
+/// The result of reconciling meshes.
+pub(crate) struct Reconciled {
+    /// The meshes that were not reconciled, or only in part.
+    pub failed: BTreeSet<MeshName>,
+    /// The peerings that were deleted.
+    pub deleted: BTreeSet<PeeringId>,
+}
+
 impl Engine<'_> {
-    /// Reconciles meshes, records the runs and sends the follow-up messages that they need. Returns the meshes that were not reconciled, or only in part.
+    /// Reconciles meshes, records the runs and sends the follow-up messages that they need.
     ///
     /// # Errors
     /// When the store fails before anything was applied.
     pub(crate) async fn reconcile_meshes(
         &self,
         requests: &ReconcileRequests,
-        update_index: bool,
+        leases: &Leases<'_>,
         deadline: Timestamp,
-    ) -> Result<BTreeSet<MeshName>, InfraError> {
-        let runs = self.reconcile(requests, update_index, deadline).await?;
+    ) -> Result<Reconciled, InfraError> {
+        let runs = self.run(requests, leases, deadline).await?;
+        let deleted = runs.values().flatten().flat_map(Run::deleted_peerings).cloned().collect();
         let reports = runs.into_iter().map(|(mesh, run)| async move {
             let request = &requests[&mesh];
             let done = match run {
@@ -61,7 +106,8 @@ impl Engine<'_> {
             });
             (!done).then_some(mesh)
         });
-        Ok(stream::iter(reports).buffer_unordered(CONCURRENCY).filter_map(async |failed| failed).collect().await)
+        let failed = stream::iter(reports).buffer_unordered(CONCURRENCY).filter_map(async |failed| failed).collect();
+        Ok(Reconciled { failed: failed.await, deleted })
     }
 
     /// Records a run and sends a follow-up message if it needs one. Returns false if the request must be repeated.
@@ -75,8 +121,7 @@ impl Engine<'_> {
         Ok(run.outcome != Outcome::Partial)
     }
 
-    /// Reconciles meshes on one read of their scopes, announces what was changed and found, and returns the runs. With
-    /// `update_index`, writes to the membership index what was read.
+    /// Reconciles meshes without a lease, and returns their runs.
     ///
     /// # Errors
     /// When the store fails before anything was applied; for one mesh, when the store or the queue fails later, or when a plan
@@ -84,25 +129,34 @@ impl Engine<'_> {
     pub async fn reconcile(
         &self,
         requests: &ReconcileRequests,
-        update_index: bool,
+        deadline: Timestamp,
+    ) -> Result<BTreeMap<MeshName, Result<Run, ReconcileError>>, InfraError> {
+        self.run(requests, &Leases::none(self), deadline).await
+    }
+
+    /// Reconciles meshes on one read of their scopes, and announces what was changed and found. If it reads every scope, writes to
+    /// the membership index what was read.
+    async fn run(
+        &self,
+        requests: &ReconcileRequests,
+        leases: &Leases<'_>,
         deadline: Timestamp,
     ) -> Result<BTreeMap<MeshName, Result<Run, ReconcileError>>, InfraError> {
         let meshes = requests.iter().map(|(mesh, request)| (mesh.clone(), request.scopes.clone())).collect();
-        let everywhere = match requests.values().any(|request| request.everywhere) {
-            true => self.observer().scopes().await?,
-            false => BTreeSet::new(),
-        };
-        let mut observation = self.observer().observe_all(&meshes, &everywhere).await?;
-        if update_index {
+        let everywhere = requests.values().any(|request| request.everywhere);
+        let more = if everywhere { self.observer().scopes().await? } else { BTreeSet::new() };
+        let mut observation = self.observer().observe_all(&meshes, &more).await?;
+        if everywhere {
             self.update_index(&mut observation).await?;
         }
         for mesh in observation.new.iter().filter(|mesh| requests.contains_key(*mesh)) {
             self.store.record_default(mesh).await?;
         }
         let mut observed = std::mem::take(&mut observation.observed);
+        observed.run.deleted = requests.values().flat_map(|request| request.deleted.clone()).collect();
         let mut runs: Vec<MeshRun> =
             requests.iter().map(|(mesh, request)| self.begin(mesh, request, &observation)).collect();
-        self.converge(&mut runs, &mut observed, deadline).await;
+        self.converge(&mut runs, &mut observed, leases, deadline).await;
         let observed = &observed;
         let observation = &observation;
         let ended = runs.into_iter().map(|run| async move {

@@ -72,6 +72,15 @@ pub enum FaultTiming {
     After,
 }
 
+/// A fault of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseFault {
+    /// It is granted to a second worker.
+    Doubled,
+    /// It is lost, with the requests that were left with it.
+    Lost,
+}
+
 /// The rates of faults, in a thousand, and latencies, in milliseconds. The default has no faults.
 #[derive(Debug, Clone)]
 pub struct FaultProfile {
@@ -89,6 +98,8 @@ pub struct FaultProfile {
     pub port_fault_rate: u32,
     /// The rate of calls at which the function crashes.
     pub crash: u32,
+    /// The rate of lease faults.
+    pub lease: u32,
     /// The rate of lost events.
     pub lost: u32,
     /// The rate of events that arrive twice.
@@ -107,6 +118,7 @@ impl Default for FaultProfile {
             fault_rate: 0,
             port_fault_rate: 0,
             crash: 0,
+            lease: 0,
             lost: 0,
             doubled: 0,
             late: 0,

@@ -9,10 +9,11 @@ use peerd_core::{
 };
 use peerd_engine::memory_store::Tables;
 use peerd_engine::{
-    AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, MembershipIndex, MeshFindings, MeshRecord,
-    OperatorStore, PastRun, Registration, Run, RunLog, Timestamp,
+    AccountRegistry, Claim, ClaimStore, FindingStore, InfraError, Lease, LeaseStore, MembershipIndex, MeshFindings,
+    MeshRecord, Message, OperatorStore, PastRun, Registration, Run, RunLog, Timestamp,
 };
 
+use crate::faults::LeaseFault;
 use crate::transport::Transport;
 
 /// A store in memory.
@@ -183,6 +184,31 @@ impl ClaimStore for MemoryStore {
 
     async fn release_claim(&self, claim: &Claim) -> Result<(), InfraError> {
         self.call("DeleteItem", |tables| tables.release_claim(claim)).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for MemoryStore {
+    /// With the fault `lease`, the lease is granted although another worker holds it, or it is lost.
+    async fn take_lease(&self, lease: &Lease) -> Result<Option<Vec<Message>>, InfraError> {
+        let fault = self.transport.lease_fault();
+        let take = |tables: &mut Tables| match fault {
+            Some(LeaseFault::Doubled) => Some(tables.take_lease(lease).unwrap_or_default()),
+            Some(LeaseFault::Lost) => {
+                tables.lose_lease(&lease.mesh);
+                tables.take_lease(lease)
+            }
+            None => tables.take_lease(lease),
+        };
+        self.call("UpdateItem", take).await
+    }
+
+    async fn leave_request(&self, lease: &Lease, request: &Message) -> Result<bool, InfraError> {
+        self.call("UpdateItem", |tables| tables.leave_request(lease, request)).await
+    }
+
+    async fn end_lease(&self, lease: &Lease, handled: usize) -> Result<bool, InfraError> {
+        self.call("DeleteItem", |tables| tables.end_lease(lease, handled)).await
     }
 }
 

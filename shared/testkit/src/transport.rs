@@ -8,7 +8,7 @@ use peerd_core::Scope;
 use peerd_engine::Clock;
 
 use crate::executor::VirtualExecutor;
-use crate::faults::{Fault, FaultProfile, FaultTiming, FromFault};
+use crate::faults::{Fault, FaultProfile, FaultTiming, FromFault, LeaseFault};
 use crate::rng::SimRng;
 
 /// A call, for tests that count calls.
@@ -116,6 +116,15 @@ impl Transport {
             most if most > 0 && rng.chance_per_mille(300) => rng.within(&(0..=most)),
             _ => 0,
         }
+    }
+
+    /// Returns the random fault of a lease that is taken now. With the rate 1000, every lease is doubled: each worker runs as if
+    /// there were no leases.
+    pub fn lease_fault(&self) -> Option<LeaseFault> {
+        let State { faults, rng, .. } = &mut *self.state();
+        let is_struck = faults.lease > 0 && rng.chance_per_mille(faults.lease);
+        let is_lost = is_struck && faults.lease < 1000 && rng.chance_per_mille(500);
+        is_struck.then_some(if is_lost { LeaseFault::Lost } else { LeaseFault::Doubled })
     }
 
     /// Replaces the fault profile.

@@ -251,7 +251,8 @@ impl World {
             scopes,
             everywhere: true,
             delete_approval: DeleteApproval::Confirmed { deletes },
-            requested_by: None,
+            verify: false,
+            causes: BTreeSet::new(),
         });
     }
 

@@ -20,6 +20,7 @@ mod retries;
 mod scenarios;
 mod semantics;
 mod simulation;
+mod single_flight;
 
 #[test]
 fn every_file_is_a_module_of_this_binary() {

@@ -7,7 +7,9 @@ use peerd_core::cidr::{self, IpNet};
 use peerd_core::{RouteTarget, Tags, VpcRef};
 use peerd_engine::Outcome;
 use peerd_testkit::user_actions::table;
-use peerd_testkit::{AwsBehavior, Call, Fault, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope};
+use peerd_testkit::{
+    AwsBehavior, Call, Fault, FaultProfile, FaultTiming, HOUR, MINUTE, SimConfig, World, account, mesh, scope,
+};
 
 fn cidr(text: &str) -> IpNet {
     cidr::parse(text).unwrap()
@@ -338,7 +340,8 @@ fn an_index_write_whose_response_is_lost_loses_no_cleanup() {
 /// Two workers that reconcile a pair at the same time create one peering.
 #[test]
 fn two_concurrent_workers_create_one_peering() {
-    let mut world = World::new(&SimConfig { batch: Some(1), ..SimConfig::default() });
+    let faults = FaultProfile { lease: 1000, ..FaultProfile::default() };
+    let mut world = World::new(&SimConfig { batch: Some(1), faults, ..SimConfig::default() });
     let a = world.vpc("a", scope(1, 0), "10.1.0.0/16", "");
     let b = world.vpc("b", scope(2, 0), "10.2.0.0/16", "");
     world.rest();

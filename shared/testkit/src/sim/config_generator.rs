@@ -62,6 +62,7 @@ fn fair_faults(rng: &mut SimRng) -> FaultProfile {
     FaultProfile {
         latency: 1..=rng.log_uniform(&(1..=300)),
         staleness: if rng.chance_per_mille(500) { rng.log_uniform(&(1..=FAIR_STALENESS)) } else { 0 },
+        lease: if rng.chance_per_mille(500) { 1000 } else { 0 },
         ..FaultProfile::default()
     }
 }
@@ -81,6 +82,7 @@ fn faults(rng: &mut SimRng) -> FaultProfile {
         fault_rate: often(rng, 100),
         port_fault_rate: often(rng, 50),
         crash: often(rng, 20),
+        lease: *rng.choose(&[0, 0, 20, 1000]).unwrap_or(&0),
         lost: often(rng, 500),
         doubled: often(rng, 200),
         late: often(rng, 300),

@@ -59,8 +59,9 @@ impl Shrunk {
     fn simplify(&mut self) -> bool {
         let fine = FaultProfile::default();
         let plain = AwsBehavior::default();
-        let weathers: [fn(&mut FaultProfile, &FaultProfile); 10] = [
+        let weathers: [fn(&mut FaultProfile, &FaultProfile); 11] = [
             |faults, fine| faults.crash = fine.crash,
+            |faults, fine| faults.lease = fine.lease,
             |faults, fine| faults.fault_rate = fine.fault_rate,
             |faults, fine| faults.port_fault_rate = fine.port_fault_rate,
             |faults, fine| faults.lost = fine.lost,
