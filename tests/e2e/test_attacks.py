@@ -80,7 +80,7 @@ def test_mesh_names_that_no_one_declared_cost_a_sweep_nothing(world: World, peer
     world.until_status(one, "refused +13")
     world.until_idle()
     assert len(world.peerd_calls()) <= 100
-    assert cost_of_a_sweep() == before
+    assert cost_of_a_sweep() <= before
     world.tag(one, mesh)
     world.until_status(one, f"joined {mesh}")
 

@@ -35,14 +35,19 @@ impl Rate {
 pub fn seconds<'a>(actions: impl IntoIterator<Item = &'a Action>) -> u64 {
     let mut calls: BTreeMap<(&Scope, &str), (Rate, usize)> = BTreeMap::new();
     for action in actions {
-        let (api, rate) = api(action);
+        let (api, rate) = call(action);
         calls.entry((action.scope(), api)).or_insert((rate, 0)).1 += 1;
     }
     calls.into_values().map(|(rate, calls)| rate.seconds(calls)).max().unwrap_or_default()
 }
 
+/// The name of the API that applies an action.
+pub fn api(action: &Action) -> &'static str {
+    call(action).0
+}
+
 /// The call that applies an action, with its rate limit.
-fn api(action: &Action) -> (&'static str, Rate) {
+fn call(action: &Action) -> (&'static str, Rate) {
     match action {
         Action::CreatePeering { .. } => ("CreateVpcPeeringConnection", WRITE),
         Action::AcceptPeering { .. } => ("AcceptVpcPeeringConnection", WRITE),

@@ -43,6 +43,16 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The route table that must be read again immediately before the action replaces or removes a route in it.
+    pub fn table_to_read(&self) -> Option<&RouteTableId> {
+        match self {
+            Self::ReplaceRoute { table, .. } | Self::RemoveRoute { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+}
+
 impl ObservedState {
     /// Applies what the call of an action returned, so that the next pass need not read everything again.
     pub fn apply_effect(&mut self, action: &Action, effect: Effect, seals: &Seals) {

@@ -12,14 +12,14 @@ use crate::error::{CloudError, ErrorKind, InfraError, chain};
 use crate::lease::Leases;
 use crate::ports::{Claim, ClaimStore, Clock, Cloud};
 
-/// The number of concurrent calls; the cloud itself keeps each scope below EC2's rate limits.
-const CONCURRENCY: usize = 32;
+/// The number of concurrent calls of a group; the cloud itself keeps each scope below EC2's rate limits.
+const CONCURRENCY: usize = 8;
 /// The duration of a claim, in milliseconds: longer than a new peering takes to become visible to other runs, short
 /// enough that a crash delays the pair only a little.
 const CLAIM_MS: Timestamp = 60_000;
 
 /// The result of one action.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Applied {
     /// The action took effect.
     Done(Effect),
@@ -53,15 +53,10 @@ pub(crate) struct Applier<'a> {
 
 impl Applier<'_> {
     /// Applies actions that do not depend on each other, and returns each with its result.
-    ///
-    /// Each time, another action is the first. Otherwise calls that fail every time but use the account's rate limit
-    /// would always come before the others.
-    pub async fn apply(&self, mut actions: Vec<Action>) -> Vec<(Action, Applied)> {
-        let count = Timestamp::try_from(actions.len().max(1)).unwrap_or(1);
-        actions.rotate_left(usize::try_from(self.clock.now() % count).unwrap_or_default());
+    pub async fn apply(&self, actions: Vec<Action>) -> Vec<(Action, Applied)> {
         let tables = self.revalidate(&actions).await;
         let tables = &tables;
-        let mut results: Vec<(Action, Applied)> = stream::iter(actions)
+        stream::iter(actions)
             .map(|action| async move {
                 let applied = self.one(&action, tables).await;
                 self.leases.keep_alive().await;
@@ -69,9 +64,7 @@ impl Applier<'_> {
             })
             .buffer_unordered(CONCURRENCY)
             .collect()
-            .await;
-        results.sort_by(|a, b| a.0.cmp(&b.0));
-        results
+            .await
     }
 
     async fn one(&self, action: &Action, tables: &Revalidation) -> Applied {
@@ -163,10 +156,14 @@ impl Applier<'_> {
     /// Reads again the tables in which routes are replaced or removed: EC2 has no compare-and-set, and a route that
     /// another principal has just retargeted must stay.
     async fn revalidate(&self, actions: &[Action]) -> Revalidation {
-        let tables: BTreeSet<(&Scope, &RouteTableId)> = actions.iter().filter_map(Revalidation::table_of).collect();
-        let reads = stream::iter(tables)
-            .map(|(scope, table)| async move { (table.clone(), self.cloud.route_table(scope, table).await) })
-            .buffer_unordered(CONCURRENCY);
+        let tables =
+            actions.iter().filter_map(|action| Some((action.scope().clone(), action.table_to_read()?.clone())));
+        let tables: BTreeSet<(Scope, RouteTableId)> = tables.collect();
+        let read = |(scope, table): (Scope, RouteTableId)| async move {
+            let read = self.cloud.route_table(&scope, &table).await;
+            (table, read)
+        };
+        let reads = stream::iter(tables).map(read).buffer_unordered(CONCURRENCY);
         Revalidation(reads.collect().await)
     }
 }
@@ -175,15 +172,6 @@ impl Applier<'_> {
 struct Revalidation(BTreeMap<RouteTableId, Result<Option<RouteTable>, CloudError>>);
 
 impl Revalidation {
-    fn table_of(action: &Action) -> Option<(&Scope, &RouteTableId)> {
-        match action {
-            Action::ReplaceRoute { scope, table, .. } | Action::RemoveRoute { scope, table, .. } => {
-                Some((scope, table))
-            }
-            _ => None,
-        }
-    }
-
     /// Whether the route that the action replaces or removes still has the planned target.
     fn is_current(&self, action: &Action) -> Result<bool, &CloudError> {
         let (table, destination, target) = match action {

@@ -1,21 +1,22 @@
 //! Plans and applies for several meshes on one observed state, until there is nothing left to do now.
 //!
-//! Each pass plans every mesh, makes the calls of all plans, and adds their results to the observed state for the next pass.
-//! What two meshes plan is done once.
+//! As soon as some calls have ended, every mesh is planned again with their results, while the other calls are in flight: a peering
+//! is accepted when its own create call has returned, and routed when it is active. What two meshes plan is done once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{Action, DesiredState, Effect, InputRequest, ObservedState, Report, Timestamp, VpcRef, lint, plan};
 
 use crate::apply::{Applied, Applier};
+use crate::calls::Calls;
 use crate::engine::Engine;
-use crate::error::chain;
+use crate::error::{InfraError, chain};
 use crate::lease::Leases;
 use crate::outcome::Outcome;
 
-/// The maximum number of passes, so that a defect wastes one run and cannot run up costs. Create, accept, tag, route
-/// and status tags take five passes; each further batch of outstanding requests takes two more.
-const MAX_PASSES: usize = 40;
+/// The maximum number of plans, so that a defect wastes one run and cannot run up costs. A batch of calls takes at most a few dozen
+/// plans, since each waits for a share of the calls.
+const MAX_PLANS: usize = 2000;
 
 /// The run of one mesh.
 pub(crate) struct MeshRun {
@@ -23,7 +24,7 @@ pub(crate) struct MeshRun {
     pub desired: DesiredState,
     /// The report of the last plan.
     pub report: Report,
-    /// The applied actions, in the order of the passes.
+    /// The applied actions, in the order in which they ended.
     pub applied: Vec<Action>,
     /// The failed actions, each with its chain of causes.
     pub failed: Vec<String>,
@@ -32,27 +33,41 @@ pub(crate) struct MeshRun {
     /// Whether something failed with a transient error, was stale or was deferred, so that a later run may succeed.
     pub is_transient: bool,
     is_busy: bool,
-    /// Actions that the run has tried. A run tries each action once; the next run retries it.
-    tried: BTreeSet<Action>,
-    /// Whether the last plan had nothing left to try, and nothing has changed since.
-    at_rest: bool,
+    /// Whether it must be planned, because it has not been or because one of its calls has ended.
+    is_due: bool,
+    /// The number of changes of the observed state when it was last planned.
+    planned_at: u64,
 }
 
-/// The work of one pass.
+/// What the runs have tried. Each action is tried once, whichever runs plan it; the next run retries it.
 #[derive(Default)]
-struct Pass {
+struct Tried {
+    attempts: BTreeMap<Action, Attempt>,
+    /// The VPCs whose status tag is being set. A second mesh waits, since a tag has the entries of all meshes.
+    statuses: BTreeSet<VpcRef>,
+    /// The number of changes of the observed state.
+    changes: u64,
+}
+
+struct Attempt {
+    /// The runs that planned it, by position. The first lists the change.
+    planned_by: Vec<usize>,
+    /// The result; none while the call is in flight.
+    result: Option<Applied>,
+}
+
+/// What the plans of all runs need next.
+#[derive(Default)]
+struct Next {
     /// The inputs that plans lack, each with the runs that requested it, by position.
     requests: BTreeMap<InputRequest, Vec<usize>>,
-    /// The actions, each with the runs that planned it, by position.
-    actions: BTreeMap<Action, Vec<usize>>,
-    /// The VPCs whose status tag the pass sets: a second mesh waits for the next pass, since a tag has the entries of all
-    /// meshes.
-    statuses: BTreeSet<VpcRef>,
+    /// The actions to start.
+    actions: Vec<Action>,
 }
 
 impl Engine<'_> {
-    /// Runs passes until every run is at rest. The next pass plans with the results of the calls of this one. If the store
-    /// cannot be read, the runs end early, and later ones continue.
+    /// Plans, and makes the calls of the plans, until every run is at rest. If the store cannot be read, the runs end early, and
+    /// later ones continue.
     pub(crate) async fn converge(
         &self,
         runs: &mut [MeshRun],
@@ -62,45 +77,68 @@ impl Engine<'_> {
     ) {
         let owner = self.worker;
         let applier = Applier { cloud: self.cloud, store: self.store, clock: self.clock, owner, deadline, leases };
-
-        let mut results: BTreeMap<Action, Applied> = BTreeMap::new();
-        for _ in 0..MAX_PASSES {
+        let (mut calls, mut tried) = (Calls::new(&applier), Tried::default());
+        for _ in 0..MAX_PLANS {
             leases.keep_alive().await;
-            let mut pass = Pass::default();
-            for (place, run) in runs.iter_mut().enumerate().filter(|(_, run)| !run.at_rest) {
-                run.plan(place, observed, &results, &mut pass);
+            let mut next = Next::default();
+            for (place, run) in runs.iter_mut().enumerate().filter(|(_, run)| run.is_due) {
+                run.plan(place, observed, &mut tried, &mut next);
             }
-            let Pass { requests, actions, statuses: _ } = pass;
-            if requests.is_empty() && actions.is_empty() {
+            let Next { requests, actions } = next;
+            if requests.is_empty() && actions.is_empty() && calls.is_empty() {
+                // What other meshes changed in the meantime may let a run go on.
+                runs.iter_mut().for_each(|run| run.is_due = run.is_sound() && run.planned_at < tried.changes);
+                match runs.iter().any(|run| run.is_due) {
+                    true => continue,
+                    false => break,
+                }
+            }
+            calls.add(actions, self.clock.now());
+            if let Err(error) = self.answer(&requests, runs, observed).await {
+                tracing::warn!(error = chain(&error), "inputs of the plans not read");
                 break;
             }
-            match self.observer().fetch_inputs(requests.keys().cloned().collect(), observed).await {
-                Ok(retryable) => {
-                    let affected = retryable.iter().flat_map(|request| &requests[request]);
-                    affected.for_each(|place| runs[*place].is_transient = true);
-                }
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "inputs of the plans not read");
-                    break;
-                }
+            self.add_results(calls.next().await, runs, observed, &mut tried);
+        }
+        while !calls.is_empty() {
+            self.add_results(calls.next().await, runs, observed, &mut tried);
+        }
+        runs.iter_mut().for_each(|run| run.is_transient |= run.is_due);
+    }
+
+    /// Reads the inputs that the plans lack.
+    async fn answer(
+        &self,
+        requests: &BTreeMap<InputRequest, Vec<usize>>,
+        runs: &mut [MeshRun],
+        observed: &mut ObservedState,
+    ) -> Result<(), InfraError> {
+        requests.values().flatten().for_each(|place| runs[*place].is_due = true);
+        let retryable = self.observer().fetch_inputs(requests.keys().cloned().collect(), observed).await?;
+        let affected = retryable.iter().flat_map(|request| &requests[request]);
+        affected.for_each(|place| runs[*place].is_transient = true);
+        Ok(())
+    }
+
+    /// Notes the results of calls, and applies them to the observed state.
+    fn add_results(
+        &self,
+        results: Vec<(Action, Applied)>,
+        runs: &mut [MeshRun],
+        observed: &mut ObservedState,
+        tried: &mut Tried,
+    ) {
+        for (action, applied) in results {
+            if let Applied::Done(effect) = &applied {
+                observed.apply_effect(&action, effect.clone(), &self.settings.seals);
+                tried.changes += 1;
             }
-            let mut has_changed = false;
-            for (action, applied) in applier.apply(actions.keys().cloned().collect()).await {
-                let planned_by = &actions[&action];
-                for (nth, place) in planned_by.iter().enumerate() {
-                    runs[*place].note(&action, &applied, nth == 0);
-                }
-                if let Applied::Done(effect) = &applied {
-                    observed.apply_effect(&action, effect.clone(), &self.settings.seals);
-                    has_changed = true;
-                }
-                results.insert(action, applied);
-            }
-            if has_changed {
-                runs.iter_mut().for_each(|run| run.at_rest = !run.violations.is_empty());
+            for (nth, place) in tried.end(&action, &applied).iter().enumerate() {
+                let run = &mut runs[*place];
+                run.note(&action, &applied, nth == 0);
+                run.is_due = run.is_sound();
             }
         }
-        runs.iter_mut().for_each(|run| run.is_transient |= !run.at_rest);
     }
 }
 
@@ -115,53 +153,55 @@ impl MeshRun {
             failed: Vec::new(),
             violations: Vec::new(),
             is_busy: false,
-            tried: BTreeSet::new(),
-            at_rest: false,
+            is_due: true,
+            planned_at: 0,
         }
     }
 
-    /// Plans, and adds what is to be done to the pass. `results` are those of all runs so far.
-    fn plan(&mut self, place: usize, observed: &ObservedState, results: &BTreeMap<Action, Applied>, pass: &mut Pass) {
+    /// Plans, and adds what is needed next. Status tags come last: they are set when no other call of the run is in flight.
+    fn plan(&mut self, place: usize, observed: &ObservedState, tried: &mut Tried, next: &mut Next) {
         let (plan, report) = plan(&self.desired, observed);
         self.report = report;
+        (self.is_due, self.planned_at) = (false, tried.changes);
         let requests = std::mem::take(&mut self.report.questions);
         if !requests.is_empty() {
-            requests.into_iter().for_each(|request| pass.requests.entry(request).or_default().push(place));
+            requests.into_iter().for_each(|request| next.requests.entry(request).or_default().push(place));
             return;
         }
         self.violations = lint::lint(&plan, &self.desired, observed);
-        let todo = match self.violations.is_empty() {
-            true => self.untried(plan.work, results).or_else(|| self.untried(plan.labels, results)),
-            false => None,
-        };
-        self.at_rest = todo.is_none();
-        for action in todo.into_iter().flatten() {
-            if let Action::SetStatus { vpc, .. } = &action
-                && !pass.actions.contains_key(&action)
-                && !pass.statuses.insert(vpc.clone())
-            {
-                continue;
-            }
-            pass.actions.entry(action).or_default().push(place);
+        if self.is_sound() && !self.begin(place, plan.work, tried, next) {
+            self.begin(place, plan.labels, tried, next);
         }
     }
 
-    /// Returns the actions that no run has tried, if there are any. What another run tried without success is not tried again
-    /// here either.
-    fn untried(&mut self, actions: Vec<Action>, results: &BTreeMap<Action, Applied>) -> Option<Vec<Action>> {
-        let mut todo = Vec::new();
-        for action in actions.into_iter().filter(|action| !self.tried.contains(action)).collect::<Vec<_>>() {
-            match results.get(&action) {
-                Some(applied) => self.note(&action, applied, false),
-                None => todo.push(action),
+    fn is_sound(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// Begins those of the actions that no run has tried. Returns whether any is in flight or waits for its turn.
+    fn begin(&mut self, place: usize, actions: Vec<Action>, tried: &mut Tried, next: &mut Next) -> bool {
+        let mut goes_on = false;
+        for action in actions {
+            if let Some(attempt) = tried.attempts.get_mut(&action) {
+                let is_new = !attempt.planned_by.contains(&place);
+                attempt.planned_by.extend(is_new.then_some(place));
+                match &attempt.result {
+                    Some(applied) if is_new => self.note(&action, applied, false),
+                    Some(_) => {}
+                    None => goes_on = true,
+                }
+                continue;
+            }
+            goes_on = true;
+            if tried.begin(&action, place) {
+                next.actions.push(action);
             }
         }
-        (!todo.is_empty()).then_some(todo)
+        goes_on
     }
 
     /// Notes the result of an action. Of the runs that planned it, the first lists the change.
     fn note(&mut self, action: &Action, applied: &Applied, is_first: bool) {
-        self.tried.insert(action.clone());
         let mesh = &self.desired.mesh;
         match applied {
             Applied::Done(Effect::Refused(_)) => {} // the next plan reports it
@@ -200,5 +240,28 @@ impl MeshRun {
         } else {
             Outcome::Paused
         }
+    }
+}
+
+impl Tried {
+    /// Begins an action for a run, and returns whether it may start now: the status tag of a VPC is set by one call at a time.
+    fn begin(&mut self, action: &Action, place: usize) -> bool {
+        if let Action::SetStatus { vpc, .. } = action
+            && !self.statuses.insert(vpc.clone())
+        {
+            return false;
+        }
+        self.attempts.insert(action.clone(), Attempt { planned_by: vec![place], result: None });
+        true
+    }
+
+    /// Ends an action, and returns the runs that planned it.
+    fn end(&mut self, action: &Action, applied: &Applied) -> Vec<usize> {
+        if let Action::SetStatus { vpc, .. } = action {
+            self.statuses.remove(vpc);
+        }
+        let Some(attempt) = self.attempts.get_mut(action) else { return Vec::new() };
+        attempt.result = Some(applied.clone());
+        attempt.planned_by.clone()
     }
 }

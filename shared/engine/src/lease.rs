@@ -126,8 +126,8 @@ impl Leases<'_> {
         if !is_due {
             return;
         }
-        let renewals = self.held.keys().map(|mesh| async move {
-            if let Err(error) = self.engine.store.take_lease(&self.engine.lease(mesh)).await {
+        let renewals = self.held.keys().cloned().map(|mesh| async move {
+            if let Err(error) = self.engine.store.take_lease(&self.engine.lease(&mesh)).await {
                 tracing::warn!(%mesh, error = chain(&error), "lease not renewed");
             }
         });

@@ -6,6 +6,7 @@
 
 mod announce;
 mod apply;
+mod calls;
 mod converge;
 pub mod dispatcher;
 pub mod dry_run;

@@ -1,6 +1,7 @@
 //! The integration tests of the engine, in one binary to save link time.
 
 mod accounts;
+mod calls_in_flight;
 mod contention;
 mod crash_recovery;
 mod decisions;
