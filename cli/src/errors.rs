@@ -78,8 +78,8 @@ const MET: [Met; 15] = [
     Met {
         words: &["no credentials found", "failed to load IMDS session token"],
         says: Some("there are no AWS credentials"),
-        hint: "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows \
-               which are used",
+        hint: "set AWS_PROFILE to a profile that `aws configure list-profiles` lists, or set AWS_ACCESS_KEY_ID and \
+               AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows which are used",
         code: WHO,
     },
     Met {

@@ -23,8 +23,11 @@ pub struct History {
 /// `peerd history`.
 pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json: bool) -> Result<String> {
     let past = deployed.store.past_runs(&mesh, runs.into()).await?;
-    if past.is_empty() && !declarations(deployed).await?.into_iter().any(|(name, _)| name == mesh) {
-        return Err(unknown(&mesh));
+    if past.is_empty() {
+        let declared = declarations(deployed).await?;
+        if !declared.contains_key(&mesh) {
+            return Err(unknown(&mesh, declared.keys()));
+        }
     }
     Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(render).collect() })
 }

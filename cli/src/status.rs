@@ -34,6 +34,8 @@ pub struct Status {
     wait: Option<u64>,
 }
 
+/// The least similarity of names, between 0 and 1, of which one may be meant for the other.
+const SIMILAR: f64 = 0.7;
 /// How often the table is read.
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -139,7 +141,8 @@ fn render_all(known: &[Known], is_one: bool, swept: Option<u64>, verbose: bool) 
 async fn read(mesh: Option<&MeshName>, now: Timestamp, deployed: &Deployed) -> Result<Vec<Known>> {
     let mut known = Vec::new();
     let blocked_or_removed = known_accounts(deployed).await?.removed;
-    for (name, declaration) in declarations(deployed).await? {
+    let declared = declarations(deployed).await?;
+    for (name, declaration) in declared.clone() {
         if mesh.is_some_and(|mesh| *mesh != name) {
             continue;
         }
@@ -179,15 +182,19 @@ async fn read(mesh: Option<&MeshName>, now: Timestamp, deployed: &Deployed) -> R
         });
     }
     if let (Some(mesh), []) = (mesh, &known[..]) {
-        return Err(unknown(mesh));
+        return Err(unknown(mesh, declared.keys()));
     }
     known.sort_by_key(Known::rank);
     Ok(known)
 }
 
-/// The error for a mesh of which nothing is known.
-pub fn unknown(mesh: &MeshName) -> anyhow::Error {
-    anyhow::anyhow!("no mesh named `{mesh}`; `peerd mesh list` lists the meshes")
+/// The error for a mesh of which nothing is known; names the known one with the most similar name.
+pub fn unknown<'a>(mesh: &MeshName, known: impl Iterator<Item = &'a MeshName>) -> anyhow::Error {
+    let similarity = |known: &MeshName| strsim::normalized_damerau_levenshtein(mesh.as_str(), known.as_str());
+    let similar = known.map(|known| (similarity(known), known)).filter(|(similarity, _)| *similarity >= SIMILAR);
+    let meant = similar.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| format!("; did you mean {known}?"));
+    let meant = meant.unwrap_or_default();
+    anyhow::anyhow!("no mesh named `{mesh}`{meant}; `peerd mesh list` lists the meshes")
 }
 
 fn overview(known: &[Known], swept: Option<u64>) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Action, Finding, Rendered, VpcRef, api_rate_limits};
+use peerd_core::{Action, Finding, FindingKind, Rendered, VpcRef, api_rate_limits};
 use peerd_engine::Run;
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::observe::READS_PER_SCOPE;
@@ -31,7 +31,7 @@ pub fn plans(previews: &[DryRun], operator: &Operator, verbose: bool) -> String 
         counted(reads, "read"),
         counted(due.len(), "write"),
     );
-    text + &Verdict::of_plan(previews).lines()
+    text + &Verdict::of_plan(previews).lines(operator, verbose)
 }
 
 /// The actions, with each update of a status tag once: every mesh that a VPC left plans to remove its entry.
@@ -55,11 +55,11 @@ fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
     }
     let verdict = Verdict::of_plan(std::slice::from_ref(preview));
     let state = match (forecast.steps.is_empty(), paused) {
-        (true, _) if !verdict.not_read.is_empty() => "unknown: not everything could be read",
+        (true, _) if verdict.is_incomplete() => "unknown: not everything could be read",
         (true, _) if !verdict.held_back.is_empty() => "changes are held back",
         (true, _) => "no changes",
         (false, true) => "paused; pending changes",
-        (false, false) if !verdict.not_read.is_empty() => "changes pending, as far as could be read",
+        (false, false) if verdict.is_incomplete() => "changes pending, as far as could be read",
         (false, false) => "changes pending",
     };
     let mut text = format!("{mesh}: {state}\n");
@@ -69,7 +69,7 @@ fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
         text += &format!("  {heading}\n");
         text.extend(lines.iter().map(|line| format!("    {line}\n")));
     }
-    for finding in &forecast.report.findings {
+    for finding in of_mesh_alone(&forecast.report.findings) {
         let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, operator);
         text += &format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n");
         text += &aws_text(finding, verbose);
@@ -80,6 +80,11 @@ fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
         text.extend(forecast.report.held.iter().map(|action| format!("    {action}\n")));
     }
     text
+}
+
+/// The findings except those about what could not be read, which the last lines list once for all meshes.
+fn of_mesh_alone(findings: &BTreeSet<Finding>) -> impl Iterator<Item = &Finding> {
+    findings.iter().filter(|finding| finding.kind() != FindingKind::Unreadable)
 }
 
 /// A VPC with its name: `web vpc-1 (111111111111/us-east-1)`.
@@ -98,7 +103,7 @@ pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator, verbose: bool)
     let run = |run: &Run| {
         let mut text = format!("{}: {}, {}\n", run.mesh, run.outcome, counted(run.applied.len(), "change"));
         text.extend(run.failed.iter().map(|line| format!("  failed: {line}\n")));
-        for finding in &run.report.findings {
+        for finding in of_mesh_alone(&run.report.findings) {
             text += &format!("  {}\n{}", Rendered::new(finding, operator), aws_text(finding, verbose));
         }
         text.extend(run.report.waits.iter().map(|wait| format!("  {wait}\n")));
@@ -106,7 +111,10 @@ pub fn runs(runs: &[Run], verdict: &Verdict, operator: &Operator, verbose: bool)
     };
     let text: String = runs.iter().map(run).collect();
     let [created, updated, deleted] = count(&distinct(runs.iter().flat_map(|run| &run.applied)));
-    format!("{text}Applied: {created} created, {updated} updated, {deleted} deleted\n{}", verdict.lines())
+    format!(
+        "{text}Applied: {created} created, {updated} updated, {deleted} deleted\n{}",
+        verdict.lines(operator, verbose)
+    )
 }
 
 /// The same as JSON.
@@ -119,7 +127,7 @@ pub fn runs_as_json(runs: &[Run], verdict: &Verdict, operator: &Operator) -> Str
         })
     };
     let runs: Vec<_> = runs.iter().map(run).collect();
-    format!("{}\n", json!({"runs": runs, "not_read": verdict.not_read, "held_back": verdict.held_back}))
+    format!("{}\n", json!({"runs": runs, "not_read": verdict.not_read(), "held_back": verdict.held_back}))
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ impl SavedPlan {
             }
         };
         let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
-        let Verdict { not_read, held_back, .. } = Verdict::of_plan(previews);
+        let verdict = Verdict::of_plan(previews);
+        let (not_read, held_back) = (verdict.not_read(), verdict.held_back);
         Self { version: FORMAT, origin, meshes, not_read, held_back }
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Finding, FindingKind, MeshName, Scope};
+use peerd_core::{Finding, FindingKind, MeshName, Rendered, Scope};
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::{Outcome, Run};
 
+use super::render::aws_text;
 use crate::errors::{HELD_BACK, NOT_READ};
 
 /// `peerd plan --detailed-exitcode`: changes are pending.
@@ -17,8 +19,8 @@ const FAILED: u8 = 7;
 /// What keeps meshes from being as they are declared.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// What could not be read, and why, one line each.
-    pub not_read: BTreeSet<String>,
+    /// The findings about what could not be read.
+    unreadable: BTreeSet<Finding>,
     /// What is held back, and why, one line each.
     pub held_back: BTreeSet<String>,
     scopes: BTreeSet<Scope>,
@@ -74,7 +76,7 @@ impl Verdict {
         for finding in findings {
             if finding.kind() == FindingKind::Unreadable {
                 self.unread_scopes.extend(finding.unreadable_scope().cloned());
-                self.not_read.insert(format!("{}: {}", finding.subject(), finding.message()));
+                self.unreadable.insert(finding.clone());
             } else if finding.holds_changes_back() {
                 self.held_back.insert(held_back(mesh, finding));
             }
@@ -85,26 +87,43 @@ impl Verdict {
     pub fn code(&self, detailed: bool) -> u8 {
         match self {
             Self { failed: true, .. } => FAILED,
-            Self { not_read, .. } if !not_read.is_empty() => NOT_READ,
+            Self { unreadable, .. } if !unreadable.is_empty() => NOT_READ,
             Self { pending: true, .. } if detailed => PENDING,
             Self { held_back, .. } if detailed && !held_back.is_empty() => HELD_BACK,
             _ => 0,
         }
     }
 
+    /// Whether something could not be read.
+    pub fn is_incomplete(&self) -> bool {
+        !self.unreadable.is_empty()
+    }
+
+    /// What could not be read, and why, one line each.
+    pub fn not_read(&self) -> BTreeSet<String> {
+        self.unreadable.iter().map(not_read).collect()
+    }
+
     /// The last lines of the output; empty if everything could be read and nothing is held back.
-    pub fn lines(&self) -> String {
-        let list = |items: &BTreeSet<String>| items.iter().map(|item| format!("  {item}\n")).collect::<String>();
+    pub fn lines(&self, operator: &Operator, verbose: bool) -> String {
         let mut text = String::new();
-        if !self.not_read.is_empty() {
+        if self.is_incomplete() {
             text += &format!("Not read: {} of {} scopes\n", self.unread_scopes.len(), self.scopes.len());
-            text += &list(&self.not_read);
+        }
+        for finding in &self.unreadable {
+            let Rendered { remedy, .. } = Rendered::new(finding, operator);
+            text += &format!("  {}\n    fix: {remedy}\n{}", not_read(finding), aws_text(finding, verbose));
         }
         if !self.held_back.is_empty() {
-            text += &format!("Held back:\n{}", list(&self.held_back));
+            text += "Held back:\n";
+            text.extend(self.held_back.iter().map(|item| format!("  {item}\n")));
         }
         text
     }
+}
+
+fn not_read(finding: &Finding) -> String {
+    format!("{}: {}", finding.subject(), finding.message())
 }
 
 fn held_back(mesh: &MeshName, finding: &Finding) -> String {
@@ -134,6 +153,10 @@ mod tests {
         }
     }
 
+    fn lines(verdict: &Verdict) -> String {
+        verdict.lines(&Operator::default(), false)
+    }
+
     fn unreadable(error: &str) -> Finding {
         let scope: Scope = "222222222222/us-east-1".parse().unwrap();
         Finding::UnreadableScope { scope, role: "operator".to_owned(), error: error.to_owned() }
@@ -145,13 +168,14 @@ mod tests {
             "DescribeVpcs in 222222222222/us-east-1: its role cannot be assumed (AccessDenied: User: x): denied";
         let verdict = Verdict::of_plan(&[preview(&[unreadable(error)]), preview(&[unreadable(error)])]);
         assert_eq!(
-            verdict.lines(),
-            "Not read: 1 of 2 scopes\n  222222222222/us-east-1: the role operator cannot be assumed (AccessDenied)\n"
+            lines(&verdict),
+            "Not read: 1 of 2 scopes\n  222222222222/us-east-1: the role operator cannot be assumed (AccessDenied)\n    \
+             fix: make the role operator of that account assumable and readable\n"
         );
         assert_eq!((verdict.code(false), verdict.code(true)), (NOT_READ, NOT_READ));
         assert_eq!(Verdict::of_runs(&[preview(&[unreadable(error)])], &[]).code(true), NOT_READ);
         let plain = Verdict::of_plan(&[preview(&[unreadable("timed out")])]);
-        assert!(plain.lines().ends_with("222222222222/us-east-1: timed out, with the role operator\n"));
+        assert!(lines(&plain).contains("222222222222/us-east-1: timed out, with the role operator\n"));
     }
 
     #[test]
@@ -159,9 +183,9 @@ mod tests {
         let limits = peerd_core::DeleteLimits::default();
         let blocked = Finding::DeleteLimit { mesh: "prod".parse().unwrap(), deletes: 15, live: 15, limits };
         let verdict = Verdict::of_plan(&[preview(&[blocked])]);
-        assert!(verdict.lines().starts_with("Held back:\n  prod: this run would delete 15 of 15"), "{verdict:?}");
+        assert!(lines(&verdict).starts_with("Held back:\n  prod: this run would delete 15 of 15"), "{verdict:?}");
         assert_eq!((verdict.code(false), verdict.code(true)), (0, HELD_BACK));
         let fine = Verdict::of_plan(&[preview(&[])]);
-        assert_eq!((fine.code(true), fine.lines().as_str()), (0, ""));
+        assert_eq!((fine.code(true), lines(&fine).as_str()), (0, ""));
     }
 }

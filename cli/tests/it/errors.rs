@@ -7,6 +7,8 @@ fn what_does_not_exist() {
     let mut site = Site::new();
     for command in [
         "status nosuch",
+        "status prdo",
+        "history stagign",
         "history nosuch",
         "mesh show nosuch",
         "mesh undeclare nosuch",

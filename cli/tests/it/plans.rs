@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use insta::assert_snapshot;
-use peerd_core::cidr;
+use peerd_core::{Quota, cidr};
 use peerd_testkit::user_actions::table;
-use peerd_testkit::{MINUTE, account, mesh};
+use peerd_testkit::{AwsBehavior, MINUTE, SimConfig, World, account, mesh};
 
 use crate::simulated_aws::Site;
 
@@ -91,6 +91,54 @@ fn a_removal_that_is_held_back_keeps_the_status_tag() {
         site.world.sweep();
         site.world.rest();
     }
+}
+
+/// What another principal keeps reverting rests for a while, and no command calls that fine.
+#[test]
+fn a_change_that_rests_is_held_back_and_explained() {
+    let (mut site, _) = Site::with_pair();
+    for _ in 0..4 {
+        site.world.pass(MINUTE);
+        site.world.delete_route(&table("web"), &cidr::parse("10.2.0.0/16").unwrap()).unwrap();
+        site.world.rest();
+    }
+    run(&mut site, &["plan", "--detailed-exitcode"]);
+    run(&mut site, &["apply", "--yes"]);
+    run(&mut site, &["explain", "vpc-web", "vpc-data"]);
+    assert_snapshot!(site.session);
+}
+
+/// A quota that only AWS's refusal reveals holds changes back.
+#[test]
+fn a_refusal_because_of_a_quota_is_held_back() {
+    let quotas = [(Quota::Routes, 1)].into_iter().collect();
+    let behavior = AwsBehavior { quotas, tells_quotas: false, ..AwsBehavior::default() };
+    let mut site = Site { world: World::new(&SimConfig { behavior, ..SimConfig::default() }), ..Site::new() };
+    for (name, account) in [("web", 1), ("data", 2), ("batch", 3)] {
+        site.member(name, account);
+    }
+    site.world.rest();
+    let output = run(&mut site, &["apply", "--yes"]);
+    assert!(output.starts_with("exit 6"), "{output}");
+    assert!(output.contains("Held back:") && output.contains("RouteLimitExceeded"), "{output}");
+}
+
+#[test]
+fn apply_leaves_the_status_of_a_vpc_that_left_a_paused_mesh() {
+    let (mut site, [web, _]) = Site::with_pair();
+    site.run("mesh pause prod");
+    site.world.rest();
+    site.world.untag(&web).unwrap();
+    site.world.rest();
+    run(&mut site, &["apply", "--yes"]);
+    assert_eq!(site.world.status(&web).as_deref(), Some("joined prod"));
+}
+
+#[test]
+fn a_mesh_that_is_named_twice_is_planned_once() {
+    let (mut site, _) = Site::with_pair();
+    let output = run(&mut site, &["plan", "prod", "prod"]);
+    assert_eq!(output.matches("prod: ").count(), 1, "{output}");
 }
 
 #[test]

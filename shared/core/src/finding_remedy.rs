@@ -19,7 +19,7 @@ impl Finding {
                 format!("to declare it again, {}; until then peerd changes nothing of it", operator.declare(mesh))
             }
             Self::UnreadableScope { role, .. } => {
-                format!("make the role {role} of that account assumable and readable; {} continues", operator.next())
+                format!("make the role {role} of that account assumable and readable")
             }
             Self::InactiveAccount { scope, .. } => format!(
                 "reinstate it; or, if it is closed for good, {}",
@@ -32,10 +32,10 @@ impl Finding {
                 "deploy the current spoke.yaml there; until then peerd changes no rule there".to_owned()
             }
             Self::UnreadableDnsAttributes { role, .. } => {
-                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account; {} continues", operator.next())
+                format!("allow ec2:DescribeVpcAttribute for the role {role} of its account")
             }
             Self::UnreadablePrefixList { role, .. } => {
-                format!("allow ec2:GetManagedPrefixListEntries for the role {role}; {} continues", operator.next())
+                format!("allow ec2:GetManagedPrefixListEntries for the role {role}")
             }
             Self::UnprovenPeering { pair, .. } => {
                 let account = &pair.accepter().scope.account;
