@@ -16,6 +16,7 @@ use peerd_engine::{CloudError, Observer};
 use serde_json::json;
 
 use crate::errors::NOT_READ;
+use crate::names::{self, with_names};
 use crate::path_ends::{self, EndArgument};
 use crate::plan::{Backend, Source};
 use crate::shell::{AccountsCloud, Shell};
@@ -61,8 +62,10 @@ pub async fn run(arguments: Arguments, shell: &Shell<'_>) -> Result<Answer> {
     let Snapshot { desired, mut observed, .. } = observer.observe_with_inputs(&mesh, &scopes).await?;
     read_prefix_lists(site.cloud(), &mut observed, query.vpcs()).await;
     let checks = checks_of(&desired, &observed, &network_filters(site.cloud(), query.vpcs()).await, &query);
-    let text =
-        if shell.json { as_json(&query, &checks, site.operator()) } else { render(&query, &checks, site.operator()) };
+    let text = match shell.json {
+        true => as_json(&query, &checks, site.operator()),
+        false => with_names(&render(&query, &checks, site.operator()), &names::of(&observed)),
+    };
     let code = match Reachable::of(&checks) {
         _ if !exit_code => 0,
         Reachable::Yes | Reachable::InPart => 0,

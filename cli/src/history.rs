@@ -7,6 +7,7 @@ use peerd_engine::PastRun;
 use serde_json::json;
 
 use crate::declarations::declarations;
+use crate::names::with_names;
 use crate::shell::Deployed;
 use crate::status::unknown;
 
@@ -29,7 +30,12 @@ pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json:
             return Err(unknown(&mesh, declared.keys()));
         }
     }
-    Ok(if json { format!("{}\n", json!({"mesh": mesh, "runs": past})) } else { past.iter().map(render).collect() })
+    if json {
+        return Ok(format!("{}\n", json!({"mesh": mesh, "runs": past})));
+    }
+    let members = deployed.store.members(&mesh).await?;
+    let names = members.into_iter().filter_map(|member| Some((member.vpc.clone(), member.name()?))).collect();
+    Ok(with_names(&past.iter().map(render).collect::<String>(), &names))
 }
 
 fn render(run: &PastRun) -> String {

@@ -21,6 +21,7 @@ mod import;
 mod input;
 mod map;
 mod mesh;
+mod names;
 mod online;
 mod path_ends;
 mod plan;

@@ -129,6 +129,8 @@ def sweep_counts(of: Deployment) -> dict[str, int]:
         "Query": 6 + 2 * of.M,
         "GetItem": 4 + of.U + of.M,
         "PutItem": 1,
+        "UpdateItem": of.M,
+        "DeleteItem": of.M,
     }
 
 
@@ -141,6 +143,8 @@ def event_counts(of: Deployment) -> dict[str, int]:
         "EC2 describe calls": 1 + runs * 5 * of.C,
         "Query": 2 + runs * 5,
         "GetItem": 2 + runs * 3,
+        "UpdateItem": runs,
+        "DeleteItem": runs,
     }
 
 
@@ -153,9 +157,11 @@ def counts(of: Deployment) -> Counts:
     sweep, event = sweep_counts(of), event_counts(of)
     units_of_sweep = (8 + of.U) * accounts + 2 * meshes + 2 * members * of.M + of.M
     units_of_other, units_of_event = 2 * accounts + meshes + 1, 14 * accounts + 4 * meshes + 6 * members + 4
-    calls = sweep["Query"] + sweep["GetItem"] + sweep["SendMessage"] + sweep["PutItem"]
+    leases = [of_one["UpdateItem"] + of_one["DeleteItem"] for of_one in (sweep, event)]
+    calls = sweep["Query"] + sweep["GetItem"] + sweep["SendMessage"] + sweep["PutItem"] + leases[0]
     seconds_of_sweep = 2 * math.ceil(of.A * of.R / 32) * t + calls * b
-    seconds_of_event = (1 + 3 * 2 * math.ceil(of.C / 32)) * t + (event["Query"] + event["GetItem"] + 2) * b
+    calls_of_event = event["Query"] + event["GetItem"] + event["SendMessage"] + leases[1]
+    seconds_of_event = (1 + 3 * 2 * math.ceil(of.C / 32)) * t + calls_of_event * b
     minutes = PRICES["hours_per_month"] * 60
     starts = of.S * sweep["invocations"] + min(of.E + of.F, minutes)
     invocations = of.S * sweep["invocations"] + of.E + 3 * of.F
@@ -164,7 +170,7 @@ def counts(of: Deployment) -> Counts:
         reads=of.S * sweep["EC2 describe calls"] + of.E + of.F * event["EC2 describe calls"],
         requests=minutes * assumption("polls") + 3 * invocations,
         table_reads=of.S * units_of_sweep + of.E * units_of_other + of.F * units_of_event,
-        table_writes=of.S + 3 * of.F,
+        table_writes=of.S * (1 + leases[0]) + (3 + leases[1]) * of.F,
         seconds=of.S * seconds_of_sweep + of.E * (t + 4 * b) + of.F * seconds_of_event + starts * i,
         starts=starts,
         events=of.E + 2 * of.F,

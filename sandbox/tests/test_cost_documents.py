@@ -122,10 +122,10 @@ def test_the_measured_counts_are_those_of_the_formula() -> None:
 @pytest.mark.parametrize(
     ("sandbox", "measured"),
     [
-        (Deployment(V=6, A=3, R=2, M=5, n=6, C=6, E=0, F=0, S=1), (2, 1, 30, 16, 10, 1)),
-        (Deployment(V=4, A=2, R=2, M=3, n=4, C=4, E=0, F=0, S=1), (2, 1, 20, 12, 8, 1)),
-        (Deployment(V=3, A=3, R=1, M=3, n=3, C=3, E=0, F=0, S=1), (2, 1, 15, 12, 8, 1)),
-        (Deployment(V=6, A=3, R=2, M=3, n=6, C=6, E=0, F=0, S=1, U=0), (1, 0, 30, 12, 7, 1)),
+        (Deployment(V=6, A=3, R=2, M=5, n=6, C=6, E=0, F=0, S=1), (2, 1, 30, 16, 10, 1, 5, 5)),
+        (Deployment(V=4, A=2, R=2, M=3, n=4, C=4, E=0, F=0, S=1), (2, 1, 20, 12, 8, 1, 3, 3)),
+        (Deployment(V=3, A=3, R=1, M=3, n=3, C=3, E=0, F=0, S=1), (2, 1, 15, 12, 8, 1, 3, 3)),
+        (Deployment(V=6, A=3, R=2, M=3, n=6, C=6, E=0, F=0, S=1, U=0), (1, 0, 30, 12, 7, 1, 3, 3)),
     ],
     ids=["more meshes", "fewer accounts", "one Region", "no organizational units"],
 )

@@ -1,6 +1,7 @@
-"""The hub's resources as an operator reads them: table, bus, schedule, functions, guardrails."""
+"""The hub's resources as an operator reads them: table, bus, schedule, functions, guardrails, parameters."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.deploy import DEPLOYMENT, HUB_STACK, UNIT
 from sandbox.tests.running import RunningSandbox
-from sandbox.tests.templates import ROOT
+from sandbox.tests.templates import ROOT, template
 
 SCP = "SERVICE_CONTROL_POLICY"
 
@@ -153,3 +154,61 @@ def test_the_guardrails_are_attached_to_the_root_and_only_the_management_account
     ):
         with pytest.raises(ClientError, match=r"AWSOrganizationsNotInUseException|AccessDeniedException"):
             call(**parameters)
+
+
+# The sandbox evaluates no Rules, and deploys with values of its own: the tests below read the templates.
+
+
+def test_a_spoke_has_no_home_region_unless_the_operator_names_one() -> None:
+    home = template("spoke.yaml")["Parameters"]["HomeRegion"]
+    assert "Default" not in home, "with a default, a deployment to other Regions alone creates no role"
+    assert not re.fullmatch(home["AllowedPattern"], "")
+
+
+def test_a_hub_needs_no_mesh_in_its_parameters() -> None:
+    meshes = template("template.yaml")["Parameters"]["Meshes"]
+    assert meshes["Default"] == "" and re.fullmatch(meshes["AllowedPattern"], "")
+
+
+def is_accepted(rule: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Returns whether CloudFormation accepts the parameters of a stack, as far as this rule decides it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-rules.html
+    """
+
+    def value(term: Any) -> Any:
+        return parameters[term["Ref"]] if isinstance(term, dict) else term
+
+    def holds(condition: dict[str, Any]) -> bool:
+        ((function, terms),) = condition.items()
+        match function:
+            case "Fn::Or":
+                return any(map(holds, terms))
+            case "Fn::Not":
+                return not holds(terms[0])
+            case "Fn::Equals":
+                return value(terms[0]) == value(terms[1])
+            case "Fn::EachMemberIn":
+                return set(value(terms[0])) <= set(value(terms[1]))
+        raise NotImplementedError(function)
+
+    assert rule.keys() == {"Assertions"}, "a RuleCondition limits to which stacks the assertions apply"
+    return all(holds(it["Assert"]) for it in rule["Assertions"])
+
+
+@pytest.mark.parametrize(
+    ("units", "organization", "accepted"),
+    [
+        ("ou-abcd-11111111", "", False),
+        ("ou-abcd-11111111,r-abcd", "", False),
+        ("ou-abcd-11111111", "o-a1b2c3d4e5", True),
+        ("", "o-a1b2c3d4e5", True),
+        ("", "", True),
+    ],
+)
+def test_a_hub_accepts_organizational_units_only_with_their_organization(
+    units: str, organization: str, accepted: bool
+) -> None:
+    rule = template("template.yaml")["Rules"]["UnitsOfAnOrganization"]
+    parameters = {"OrganizationalUnits": units.split(","), "OrganizationId": organization}
+    assert is_accepted(rule, parameters) is accepted

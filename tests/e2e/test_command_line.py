@@ -60,6 +60,15 @@ def test_a_declared_mesh_without_runs_has_an_empty_history(peerd: Peerd, mesh: s
     assert json.loads(peerd.ok("history", mesh, "--json")) == {"mesh": mesh, "runs": []}
 
 
+def test_a_history_of_no_runs_is_an_error_of_usage(peerd: Peerd, mesh: str) -> None:
+    peerd.declare(mesh)
+
+    none = peerd.run("history", mesh, "--runs", "0")
+
+    assert (none.code, none.out) == (64, "") and "'0' for '--runs <N>'" in none.err
+    assert peerd.run("history", mesh, "--runs", "1").code == 0
+
+
 def test_status_waits_until_no_vpc_is_waiting_or_exits_with_6(world: World, peerd: Peerd, mesh: str) -> None:
     peerd.declare(mesh)
     denied = {"service": "ec2", "action": "AcceptVpcPeeringConnection", "account": SECOND, "status": 403}

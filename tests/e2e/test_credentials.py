@@ -125,6 +125,21 @@ def test_a_profile_that_gives_no_credentials_is_reported(
     assert (result.code, result.err.splitlines()[0]) == (3, f"error: {error}")
 
 
+def test_a_profile_without_any_file_of_profiles_is_reported_with_the_way_to_list_them(
+    peerd: Peerd, tmp_path: Path
+) -> None:
+    result = peerd.run(
+        "status",
+        HOME=str(tmp_path),
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_PROFILE="nosuch",
+        AWS_ACCESS_KEY_ID=None,
+        AWS_SECRET_ACCESS_KEY=None,
+    )
+    assert (result.code, result.err.splitlines()[0]) == (3, "error: there are no AWS credentials")
+    assert "set AWS_PROFILE to a profile that `aws configure list-profiles` lists" in result.err
+
+
 def test_no_command_prints_or_stores_the_credentials(peerd: Peerd, tmp_path: Path) -> None:
     secret = "never-to-be-printed"
     environment = {"AWS_SECRET_ACCESS_KEY": secret, "RUST_LOG": "trace", "HOME": str(tmp_path)}

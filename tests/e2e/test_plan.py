@@ -230,6 +230,24 @@ def test_a_file_beside_the_name_of_a_deployment_is_no_silent_choice(peerd: Peerd
         assert refused.code == 1 and "there is a peerd.toml here" in refused.err
 
 
+def test_a_file_that_is_given_takes_precedence_over_the_name_of_a_deployment(
+    eventless_world: World, peerd: Peerd, tmp_path: Path
+) -> None:
+    file = write_mesh(tmp_path, "solo")
+    eventless_world.vpc(HUB, HOME, mesh="solo")
+    eventless_world.vpc(SECOND, AWAY, mesh="solo")
+
+    plans = [
+        peerd.run("plan", "--file", file, "--stack", "nosuch"),
+        peerd.run("plan", "--file", file, PEERD_STACK="nosuch"),
+    ]
+
+    assert [plan.code for plan in plans] == [0, 0]
+    for plan in plans:
+        assert plan.err.startswith(f"from {file}, as ")
+        assert plan.out.startswith("solo: changes pending\n") and "+ peering" in plan.out
+
+
 def test_apply_uses_no_file_of_the_current_directory(
     eventless_world: World, peerd: Peerd, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 
 from sandbox.client.model import HOME_REGION
 from tests.e2e.cli import Peerd
+from tests.e2e.world import World
 
 COLUMNS = 60
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -91,3 +93,22 @@ def test_a_command_that_waits_for_aws_shows_its_progress(peerd: Peerd) -> None:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with terminal(peerd, "status", AWS_ENDPOINT_URL=endpoint, AWS_REGION=HOME_REGION) as shown:
             shown.until("calling AWS")
+
+
+def test_a_watched_status_is_printed_again_after_a_change_until_it_is_interrupted(
+    world: World, peerd: Peerd, mesh: str
+) -> None:
+    peerd.declare(mesh)
+    world.until_idle()
+    vpc = world.vpc()
+    with terminal(peerd, "status", mesh, "--watch") as shown:
+        shown.until(f"{mesh}: active")
+        assert vpc.id not in shown.output and shown.process.poll() is None
+
+        world.tag(vpc, mesh)
+
+        shown.until(vpc.id)
+        assert shown.output.count(f"{mesh}: active") > 1 and shown.process.poll() is None
+        shown.process.send_signal(signal.SIGINT)
+        shown.until_closed()
+        assert shown.process.wait() in (-signal.SIGINT, 128 + signal.SIGINT)

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::operator::Operator;
 use peerd_core::plural::counted;
-use peerd_core::{Action, Finding, FindingKind, Rendered, VpcRef, api_rate_limits};
+use peerd_core::{Action, Finding, FindingKind, Rendered, api_rate_limits};
 use peerd_engine::Run;
 use peerd_engine::dry_run::DryRun;
 use peerd_engine::observe::READS_PER_SCOPE;
 use serde_json::json;
 
 use super::verdict::Verdict;
+use crate::names::{with_name, with_names};
 
 /// The pending changes by mesh and pair, the findings, and the number of calls.
 pub fn plans(previews: &[DryRun], operator: &Operator, verbose: bool) -> String {
@@ -31,7 +32,8 @@ pub fn plans(previews: &[DryRun], operator: &Operator, verbose: bool) -> String 
         counted(reads, "read"),
         counted(due.len(), "write"),
     );
-    text + &Verdict::of_plan(previews).lines(operator, verbose)
+    let names = previews.iter().flat_map(|preview| preview.names.clone()).collect();
+    text + &with_names(&Verdict::of_plan(previews).lines(operator, verbose), &names)
 }
 
 /// The actions, with each update of a status tag once: every mesh that a VPC left plans to remove its entry.
@@ -71,7 +73,7 @@ fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
     }
     for finding in of_mesh_alone(&forecast.report.findings) {
         let Rendered { kind, subject, text: what, remedy, .. } = Rendered::new(finding, operator);
-        text += &format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n");
+        text += &with_names(&format!("  ! {kind} {subject}: {what}\n    fix: {remedy}\n"), names);
         text += &aws_text(finding, verbose);
     }
     text.extend(forecast.report.waits.iter().map(|wait| format!("  {wait}\n")));
@@ -85,11 +87,6 @@ fn mesh(preview: &DryRun, operator: &Operator, verbose: bool) -> String {
 /// The findings except those about what could not be read, which the last lines list once for all meshes.
 fn of_mesh_alone(findings: &BTreeSet<Finding>) -> impl Iterator<Item = &Finding> {
     findings.iter().filter(|finding| finding.kind() != FindingKind::Unreadable)
-}
-
-/// A VPC with its name: `web vpc-1 (111111111111/us-east-1)`.
-fn with_name(vpc: &VpcRef, names: &BTreeMap<VpcRef, String>) -> String {
-    names.get(vpc).map_or_else(|| vpc.to_string(), |name| format!("{name} {vpc}"))
 }
 
 /// With `verbose`, AWS's own text of the error that a finding is about, as a line; else nothing.
@@ -132,6 +129,8 @@ pub fn runs_as_json(runs: &[Run], verdict: &Verdict, operator: &Operator) -> Str
 
 #[cfg(test)]
 mod tests {
+    use peerd_core::VpcRef;
+
     use super::*;
 
     #[test]

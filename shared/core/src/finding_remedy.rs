@@ -213,7 +213,8 @@ fn declare_again(mesh: Option<&MeshName>, operator: &Operator) -> String {
 impl Expected {
     fn remedy(self) -> &'static str {
         match self {
-            Self::MeshNames | Self::HubOrSpoke | Self::OwnCidrs => "correct the tag",
+            Self::MeshNames | Self::HubOrSpoke => "correct the tag",
+            Self::OwnCidrs => "correct the tag; until then peerd removes no route to the VPC",
             Self::Ports => "correct the tag; until then peerd ignores that word",
             Self::ManageOrIgnore => "correct the tag; until then peerd does not change the table",
         }

@@ -188,9 +188,13 @@ impl PlanContext<'_> {
     /// those that it excludes. What one of several meshes accepts is accepted.
     pub fn advertised_cidrs(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>) -> CidrSet {
         let Some(own) = self.cidrs_of(vpc) else { return CidrSet::default() };
-        let advertised = Advertised::of(self.tags_of(vpc), own).cidrs;
+        self.accepted_cidrs(vpc, meshes, &Advertised::of(self.tags_of(vpc), own).cidrs)
+    }
+
+    /// Those of a VPC's CIDR blocks that its meshes accept.
+    fn accepted_cidrs(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, cidrs: &CidrSet) -> CidrSet {
         let of_mesh = |policy: &Policy| {
-            let within = advertised.iter().filter(|cidr| self.admits_cidr(policy, vpc, cidr)).copied();
+            let within = cidrs.iter().filter(|cidr| self.admits_cidr(policy, vpc, cidr)).copied();
             within.collect::<CidrSet>().without(&policy.routes.exclude)
         };
         self.policies(meshes).flat_map(|policy| of_mesh(policy).iter().copied().collect::<Vec<_>>()).collect()
@@ -199,7 +203,16 @@ impl PlanContext<'_> {
     /// Whether a VPC is proven to advertise no part of a CIDR block to these meshes any longer.
     pub fn no_longer_advertises(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, cidr: &IpNet) -> bool {
         self.is_proven(vpc)
+            && !self.may_mean(vpc, meshes, cidr)
             && !self.advertised_cidrs(vpc, meshes).iter().any(|advertised_cidrs| cidr::overlap(advertised_cidrs, cidr))
+    }
+
+    /// Whether the tag of a VPC has an invalid word, which may be a typo for this CIDR block or a part of it.
+    pub fn may_mean(&self, vpc: &VpcRef, meshes: &BTreeSet<MeshName>, cidr: &IpNet) -> bool {
+        self.cidrs_of(vpc).is_some_and(|own| {
+            !Advertised::of(self.tags_of(vpc), own).refused.is_empty()
+                && self.accepted_cidrs(vpc, meshes, own).covers(cidr)
+        })
     }
 
     /// What a mesh rejects of what a VPC advertises, and invalid values of its tags.

@@ -169,7 +169,8 @@ fn remove_stale_routes(
             cidr::overlap(part, cidr) && is_missing && (refused || routes.is_to_come(&table.id, part))
         };
         let is_managed = context.is_managed_table(table, &meshes);
-        let stays = is_managed && (advertised.has(cidr) || advertised.iter().any(is_awaited));
+        let is_due = || advertised.has(cidr) || advertised.iter().any(is_awaited);
+        let stays = is_managed && (is_due() || context.may_mean(peer, &meshes, cidr));
         if !stays && !routes.replaces(&table.id, cidr) {
             decisions.act(Action::remove_route(table, cidr, &peering.id));
         }

@@ -248,7 +248,12 @@ impl Oracle {
                 continue;
             }
             let brought = expected_state::advertised(policies, &meshes, self.facts.end(peer));
-            let of_peer = brought.contains(cidr) && expected_state::takes(policies, &meshes, table, tags);
+            let may_stay = || {
+                let retained = expected_state::retained(policies, &meshes, self.facts.end(peer));
+                expected_state::has_invalid_part(self.facts.end(peer)) && expected_state::is_covered(cidr, &retained)
+            };
+            let is_its = brought.contains(cidr) || may_stay();
+            let of_peer = is_its && expected_state::takes(policies, &meshes, table, tags);
             let leads = *peering.status.now() == PeeringStatus::Active;
             let in_place = |piece: &IpNet| share_addresses(piece, cidr) && !table.routes.contains_key(piece);
             if wanted && leads && brought.iter().any(|piece| in_place(piece) && table.taken_since(piece).is_some()) {

@@ -196,17 +196,41 @@ fn admitted_ranges(policy: &Policy) -> Vec<Range> {
 
 /// Returns the CIDR blocks of a VPC to which its peers in these meshes get routes.
 pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
-    let own = end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
-    let advertised: Vec<IpNet> = match end.tag("peerd:cidrs") {
-        None => own,
-        Some(words) => {
-            let words = words.split([' ', ',', '+', ';']).filter_map(|word| word.parse::<IpNet>().ok());
-            words
-                .map(|cidr| cidr.trunc())
-                .filter(|cidr| own.iter().any(|own| is_within(range(cidr), range(own))))
-                .collect()
-        }
+    let own = own_cidrs(end);
+    let parts = end.tag("peerd:cidrs").map(|words| parts(words, &own).into_iter().flatten().collect());
+    accepted(policies, meshes, &parts.unwrap_or(own))
+}
+
+/// Returns the CIDR blocks of a VPC whose existing routes stay: if its tag has an invalid word, which may be a typo, all that its
+/// meshes accept.
+pub fn retained(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
+    match has_invalid_part(end) {
+        true => accepted(policies, meshes, &own_cidrs(end)),
+        false => advertised(policies, meshes, end),
+    }
+}
+
+/// Whether the tag of a VPC has an invalid word.
+pub fn has_invalid_part(end: End<'_>) -> bool {
+    end.tag("peerd:cidrs").is_some_and(|words| parts(words, &own_cidrs(end)).contains(&None))
+}
+
+fn own_cidrs(end: End<'_>) -> Vec<IpNet> {
+    end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default()
+}
+
+/// Returns the words of `peerd:cidrs` as parts of the VPC's own CIDR blocks; none for an invalid word.
+fn parts(words: &str, own: &[IpNet]) -> Vec<Option<IpNet>> {
+    let words = words.split([' ', ',', '+', ';']).filter(|word| !word.is_empty());
+    let part = |word: &str| {
+        let cidr = word.parse::<IpNet>().ok()?.trunc();
+        own.iter().any(|own| is_within(range(&cidr), range(own))).then_some(cidr)
     };
+    words.map(part).collect()
+}
+
+/// Returns those of the CIDR blocks that the policies of the meshes accept.
+fn accepted(policies: &Policies, meshes: &BTreeSet<String>, advertised: &[IpNet]) -> Vec<IpNet> {
     let mut brought: BTreeSet<IpNet> = BTreeSet::new();
     for policy in meshes.iter().filter_map(|mesh| policies.get(mesh)) {
         let excluded: Vec<Range> = policy.routes.exclude.iter().map(range).collect();
@@ -223,7 +247,7 @@ pub fn advertised(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) 
 /// Whether the status of a VPC may report more than the joined meshes: invalid tags, or CIDR blocks that a mesh does
 /// not admit.
 pub fn has_other_entries(policies: &Policies, end: End<'_>) -> bool {
-    let own = end.seen.map(|vpc| vpc.cidrs.clone()).unwrap_or_default();
+    let own = own_cidrs(end);
     let is_outside = |policy: &Policy| {
         let ranges = admitted_ranges(policy);
         own.iter().any(|cidr| !ranges.iter().any(|allowed| is_within(range(cidr), *allowed)))

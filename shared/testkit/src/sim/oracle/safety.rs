@@ -238,7 +238,7 @@ impl Oracle {
             let refuses = |tags: &Tags| {
                 !expected_state::is_ignored_table(tags) && !expected_state::takes(policies, &meshes, table, tags)
             };
-            let mut unrouted = expected_state::advertised(policies, &meshes, peer).into_iter().filter_map(|piece| {
+            let mut unrouted = expected_state::retained(policies, &meshes, peer).into_iter().filter_map(|piece| {
                 let shared = model::share_addresses(&piece, cidr);
                 shared.then(|| if piece.contains(cidr) { *cidr } else { piece })
             });
