@@ -142,8 +142,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Reconciles meshes. The messages of a mesh that failed are delivered again; instead of a sweep, and of what other workers
-    /// left, only that mesh is requested again.
+    /// Reconciles meshes. The messages of a mesh that failed are delivered again. If others were reconciled, only that mesh is
+    /// requested again instead of a sweep, and always instead of what other workers left.
     async fn reconcile_round(
         &self,
         requests: &ReconcileRequests,
@@ -151,17 +151,20 @@ impl Engine<'_> {
         batch: &mut Batch<'_>,
         deadline: Timestamp,
     ) -> Round {
-        let reconciled = self.reconcile_meshes(requests, leases, deadline).await.unwrap_or_else(|error| {
-            tracing::error!(error = chain(&error), "meshes not reconciled");
-            Reconciled { failed: requests.keys().cloned().collect(), deleted: BTreeSet::new() }
-        });
-        let Reconciled { failed, deleted } = reconciled;
+        let (Reconciled { failed, deleted }, sweeps) = match self.reconcile_meshes(requests, leases, deadline).await {
+            Ok(reconciled) => (reconciled, batch.sweeps.clone()),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "meshes not reconciled");
+                let failed = requests.keys().cloned().collect();
+                (Reconciled { failed, deleted: BTreeSet::new() }, BTreeSet::new())
+            }
+        };
         let failed: Vec<_> = requests.iter().filter(|(mesh, _)| failed.contains(*mesh)).collect();
         for (_, request) in &failed {
-            batch.retry.extend(&request.deliveries - &batch.sweeps);
+            batch.retry.extend(&request.deliveries - &sweeps);
         }
         let is_more = |(mesh, request): &(&MeshName, &ReconcileRequest)| {
-            leases.has_requests(mesh) || !request.deliveries.is_disjoint(&batch.sweeps)
+            leases.has_requests(mesh) || !request.deliveries.is_disjoint(&sweeps)
         };
         let unsent = self.send_all(failed.into_iter().filter(is_more)).await;
         Round { unsent, deleted }

@@ -93,12 +93,26 @@ fn a_mesh_admits_as_many_members_as_its_policy_allows() {
 fn peers_get_routes_to_what_a_vpc_advertises() {
     let (mut world, [a, b, _]) = prod();
     let (peering, _) = world.peering(&a, &b).unwrap();
-    world.mark(&b, tags::CIDRS, Some("10.2.0.0/17 10.2.128.0/18 0.0.0.0/0")).unwrap();
+    world.mark(&b, tags::CIDRS, Some("10.2.0.0/17 10.2.128.0/18")).unwrap();
     world.rest();
     assert!(leads(&world, "a", "10.2.0.0/17") && leads(&world, "a", "10.2.128.0/18"));
-    assert!(!leads(&world, "a", "10.2.0.0/16") && !leads(&world, "a", "0.0.0.0/0"));
+    assert!(!leads(&world, "a", "10.2.0.0/16"));
     assert_eq!(world.peering(&a, &b).unwrap().0, peering);
+}
+
+/// A word in `peerd:cidrs` that is no part of the VPC's own CIDR blocks may be a typo: peerd reports it, routes nothing for it, and
+/// takes no route away until the tag is corrected.
+#[test]
+fn a_typo_in_what_a_vpc_advertises_takes_no_route_away() {
+    let (mut world, [_, b, _]) = prod();
+    world.mark(&b, tags::CIDRS, Some("10.2.0.0/17 0.0.0.0/0")).unwrap();
+    world.rest();
+    assert!(leads(&world, "a", "10.2.0.0/17") && !leads(&world, "a", "0.0.0.0/0"));
+    assert!(leads(&world, "a", "10.2.0.0/16"), "the route from before the typo stays");
     assert!(world.status(&b).unwrap().contains("`0.0.0.0/0` in peerd:cidrs is not within its own CIDR blocks"));
+    world.mark(&b, tags::CIDRS, Some("10.2.0.0/17")).unwrap();
+    world.rest();
+    assert!(leads(&world, "a", "10.2.0.0/17") && !leads(&world, "a", "10.2.0.0/16"));
 }
 
 /// peerd does not route addresses that a policy excludes or that are outside the ranges that it admits.

@@ -10,6 +10,7 @@ use crate::*;
 
 mod accounts;
 mod adopt_release;
+mod advertisements;
 mod backoff;
 mod dns;
 mod dry_run;
