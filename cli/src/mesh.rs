@@ -83,6 +83,8 @@ pub struct Handover {
 pub async fn set_adoption(handover: Handover, adopt: bool, shell: &Shell<'_>, deployed: &Deployed) -> Result<Done> {
     let Handover { peering, mesh, consent } = handover;
     let mut policy = policy_of(deployed, &mesh).await?;
+    policy.set_adoption(peering.clone(), adopt);
+    check_size(&mesh, &policy)?;
     let decision = match adopt {
         true => Decision::Adopt { mesh: mesh.clone(), peering: peering.clone() },
         false => Decision::Release { mesh: mesh.clone(), peering: peering.clone() },
@@ -90,7 +92,6 @@ pub async fn set_adoption(handover: Handover, adopt: bool, shell: &Shell<'_>, de
     consent.ask(&decision, Confirms::Deletes, "", shell, deployed).await?;
     let (call, does) = if adopt { ("adopt", "adopts") } else { ("release", "releases") };
     let done = format!("{does} {peering}");
-    policy.set_adoption(peering.clone(), adopt);
     let others = meshes_with(deployed, &peering).await?.into_iter().filter(|other| *other != mesh);
     let declared = declare(shell, deployed, &mesh, &policy, (call, &done)).await?;
     for other in others {

@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use insta::assert_snapshot;
+use peerd_core::Policy;
 use peerd_testkit::{AwsBehavior, MINUTE, SimConfig, World, mesh, scope};
 
 use crate::simulated_aws::Site;
@@ -131,6 +132,17 @@ fn a_peering_is_released_and_adopted() {
     site.run_and_rest(&format!("adopt --mesh prod {peering}"));
     site.run("status prod");
     assert_snapshot!(site.session);
+}
+
+#[test]
+fn a_policy_that_an_adoption_makes_too_large_is_refused() {
+    let (mut site, _) = Site::with_pair();
+    let peering = site.world.cloud.aws().peerings().next().unwrap().id.clone();
+    let many = (0..19_000).map(|n| format!("pcx-{n:017x}").parse().unwrap()).collect();
+    site.world.declare(&mesh("prod"), Policy { release: many, ..Policy::default() });
+    site.world.rest();
+    let output = site.run(&format!("release --mesh prod {peering} --yes"));
+    assert!(output.starts_with("exit 1") && output.contains("380 KB fit in the table"), "{output}");
 }
 
 #[test]
