@@ -74,6 +74,10 @@ unit: toolchain sdk-notice ## Rust tests: the crates without the AWS SDK first, 
 	cargo test --locked --workspace $(addprefix --exclude ,$(PURE))
 
 # ---------------------------------------------------------------- stress it
+.PHONY: bench
+bench: build $(VENV) ## Measure calls and times in sandboxes, and write docs/benchmarks.md (half an hour)
+	$(BIN)/python -m tests.bench --bin "$(FUNCTIONS)"
+
 .PHONY: sim mutants
 SEEDS ?= 10000
 sim: toolchain ## Run SEEDS=10000 random scenarios from a fresh seed (FROM=n: from that one), or replay one with SEED=n
@@ -90,8 +94,8 @@ $(MUTANTS):
 .PHONY: sandbox-test e2e
 WORKERS ?= 5
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)") $(ARGS)
-sandbox-test: $(VENV) ## Tests of the sandbox itself (no Rust needed); K=expression selects
-	$(PYTEST) sandbox/tests
+sandbox-test: $(VENV) ## Tests of the sandbox and of the benchmarks' page (no Rust needed); K=expression selects
+	$(PYTEST) sandbox/tests tests/bench
 
 e2e: build $(VENV) browser ## End-to-end tests against running sandboxes; K=expression selects
 	$(PYTEST) tests/e2e

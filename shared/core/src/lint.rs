@@ -195,7 +195,7 @@ impl Rules<'_> {
 
     /// Whether static routes of a VPC lead all addresses of a permission over managed peerings.
     fn is_routed(&self, vpc: &VpcRef, permission: &Permission) -> bool {
-        let routes = self.observed.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.is_static);
+        let routes = self.context.tables_of(vpc).flat_map(|table| &table.routes).filter(|route| route.is_static);
         let over_ours = |target: &RouteTarget| matches!(target, RouteTarget::Peering(id) if self.managed(id).is_ok());
         let routed: CidrSet = routes.filter(|route| over_ours(&route.target)).map(|route| route.destination).collect();
         routed.spans(&permission.from)
@@ -286,7 +286,7 @@ impl Rules<'_> {
             Ok(peering) => peering,
             Err(rule) => return Some(rule),
         };
-        if self.observed.routes_via(id).next().is_some() {
+        if self.context.routes_via(peering).next().is_some() {
             Some("routes still target it")
         } else if pair.ends().into_iter().any(|vpc| self.context.is_missing_side(vpc, peering)) {
             Some("a side could not be read")

@@ -315,14 +315,6 @@ impl ObservedState {
     pub fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a RouteTable> {
         self.tables.values().filter(move |table| table.vpc == *vpc && !table.is_edge_associated)
     }
-
-    /// Every static route that targets a peering, with its table, including tables that are associated with a gateway.
-    pub fn routes_via<'a>(&'a self, peering: &'a PeeringId) -> impl Iterator<Item = (&'a RouteTable, &'a Route)> {
-        let routes = self.tables.values().flat_map(|table| table.routes.iter().map(move |route| (table, route)));
-        routes.filter(move |(_, route)| {
-            route.is_static && matches!(&route.target, RouteTarget::Peering(id) if id == peering)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::cidr::{CidrSet, IpNet};
 use crate::desired::{DesiredState, Member};
 use crate::ids::{MeshName, Pair, VpcRef};
 use crate::invariants::Invariant;
-use crate::observed::{ObservedState, Peering, Vpc};
+use crate::observed::{ObservedState, Peering, Route, RouteTable, RouteTarget, Vpc};
 use crate::policy::Policy;
 use crate::tags::{self, MeshTag, Tags};
 
@@ -25,6 +25,8 @@ pub struct PlanContext<'a> {
     /// The observed state.
     pub observed: &'a ObservedState,
     vpcs: BTreeMap<&'a VpcRef, KnownVpc<'a>>,
+    /// The route tables of each VPC, in order of id.
+    tables: BTreeMap<&'a VpcRef, Vec<&'a RouteTable>>,
     /// The meshes that the live managed peerings of a pair were made for.
     pub(super) made_for: BTreeMap<Pair, BTreeSet<MeshName>>,
     /// The VPCs that exceed the member limit of this run's mesh.
@@ -51,10 +53,33 @@ impl<'a> PlanContext<'a> {
                 made_for.entry(pair).or_default().extend(peering.tagged_meshes());
             }
         }
+        let mut tables: BTreeMap<&VpcRef, Vec<&RouteTable>> = BTreeMap::new();
+        for table in observed.tables.values() {
+            tables.entry(&table.vpc).or_default().push(table);
+        }
         let (vpcs, over_capacity) = (indexed.chain(seen).collect(), BTreeSet::new());
-        let mut context = Self { desired, observed, vpcs, made_for, over_capacity };
+        let mut context = Self { desired, observed, vpcs, tables, made_for, over_capacity };
         context.over_capacity = context.find_over_capacity();
         context
+    }
+
+    /// The route tables of a VPC that may have peering routes, in order of id.
+    pub fn tables_of<'m>(&'m self, vpc: &VpcRef) -> impl Iterator<Item = &'a RouteTable> + 'm {
+        self.all_tables_of(vpc).filter(|table| !table.is_edge_associated)
+    }
+
+    fn all_tables_of<'m>(&'m self, vpc: &VpcRef) -> impl Iterator<Item = &'a RouteTable> + 'm {
+        self.tables.get(vpc).into_iter().flatten().copied()
+    }
+
+    /// Every static route that targets a peering, with its table, including tables that are associated with a gateway. Only tables of
+    /// its two VPCs can have one.
+    pub fn routes_via<'m>(&'m self, peering: &'m Peering) -> impl Iterator<Item = (&'a RouteTable, &'a Route)> + 'm {
+        let tables = peering.ends().into_iter().flat_map(|vpc| self.all_tables_of(vpc));
+        let routes = tables.flat_map(|table| table.routes.iter().map(move |route| (table, route)));
+        routes.filter(|(_, route)| {
+            route.is_static && matches!(&route.target, RouteTarget::Peering(id) if *id == peering.id)
+        })
     }
 
     /// The VPCs that request a mesh, in order, without those in scopes that this run did not try to read: the index does not

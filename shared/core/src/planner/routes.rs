@@ -68,7 +68,7 @@ impl RouteChanges {
 pub fn route(pairs: &[WantedPair<'_>], context: &PlanContext<'_>) -> RouteChanges {
     let mut changes = RouteChanges::default();
     for (vpc, desired) in desired_routes(pairs, context) {
-        for table in context.observed.tables_of(vpc) {
+        for table in context.tables_of(vpc) {
             match TableTag::of(&table.tags) {
                 Ok(TableTag::Ignore) => {}
                 Ok(_) => route_table(table, &desired, context, &mut changes),

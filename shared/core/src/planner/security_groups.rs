@@ -188,12 +188,12 @@ impl RoutedPeers<'_> {
 
     /// Whether a table of the VPC gets routes of the pair at all.
     fn has_managed_table(&self, pair: &WantedPair<'_>) -> bool {
-        let mut tables = self.context.observed.tables_of(self.vpc);
+        let mut tables = self.context.tables_of(self.vpc);
         tables.any(|table| self.context.is_managed_table(table, &pair.meshes))
     }
 
     fn is_route_to_come(&self, cidr: &IpNet) -> bool {
-        self.context.observed.tables_of(self.vpc).any(|table| self.changes.is_part_to_come(&table.id, cidr))
+        self.context.tables_of(self.vpc).any(|table| self.changes.is_part_to_come(&table.id, cidr))
     }
 
     /// Whether routes lead addresses of a CIDR block to another peer, and none leads the CIDR block to this one over its
@@ -210,7 +210,7 @@ impl RoutedPeers<'_> {
 
 /// The static routes of a VPC that lead over peerings, without those that this run moves or deletes.
 fn routes_over_peerings<'a>(vpc: &'a VpcRef, context: &PlanContext<'a>) -> Vec<(&'a IpNet, &'a PeeringId)> {
-    let routes = context.observed.tables_of(vpc).flat_map(|table| table.routes.iter().map(move |route| (table, route)));
+    let routes = context.tables_of(vpc).flat_map(|table| table.routes.iter().map(move |route| (table, route)));
     let stays = |(table, route): (&RouteTable, &'a Route)| match &route.target {
         RouteTarget::Peering(id) if route.is_static && !is_stale(table, &route.destination, id, context) => {
             Some((&route.destination, id))

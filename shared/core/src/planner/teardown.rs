@@ -137,7 +137,7 @@ fn report_retained(peering: &Peering, pair: &Pair, context: &PlanContext<'_>, de
 
 /// Removes the routes to a peering, except those that this plan moves to another one.
 fn route_removals(peering: &Peering, routes: &RouteChanges, context: &PlanContext<'_>) -> Vec<Action> {
-    let existing = context.observed.routes_via(&peering.id);
+    let existing = context.routes_via(peering);
     let stale = existing.filter(|(table, route)| !routes.replaces(&table.id, &route.destination));
     stale.map(|(table, route)| Action::remove_route(table, &route.destination, &peering.id)).collect()
 }
@@ -156,7 +156,7 @@ fn remove_stale_routes(
         return;
     }
     let refused = context.observed.run.quota_refusals.contains_key(pair);
-    for (table, route) in context.observed.routes_via(&peering.id) {
+    for (table, route) in context.routes_via(peering) {
         let Some(peer) = peering.peer_of(&table.vpc) else { continue };
         if context.is_ignored_table(table) || !context.is_present(peer) {
             continue;
@@ -242,7 +242,7 @@ pub fn delete(teardowns: &Teardowns<'_>, context: &PlanContext<'_>) -> Decisions
             decisions.report(Finding::UnreadableRoutes { pair, peering, vpc });
             continue;
         }
-        if context.observed.routes_via(&peering.id).next().is_some() {
+        if context.routes_via(peering).next().is_some() {
             continue; // this plan removes them, a later one deletes the peering
         }
         let is_shown_by_requester = peering.is_shown_by(&peering.requester.scope);

@@ -210,6 +210,13 @@ pub fn retained(policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) ->
     }
 }
 
+/// Returns the CIDR blocks of a VPC that keep an existing route to this one: what is retained, unless the route leads to more than
+/// that.
+pub fn claims_on(cidr: &IpNet, policies: &Policies, meshes: &BTreeSet<String>, end: End<'_>) -> Vec<IpNet> {
+    let retained = retained(policies, meshes, end);
+    if is_covered(cidr, &retained) { retained } else { advertised(policies, meshes, end) }
+}
+
 /// Whether the tag of a VPC has an invalid word.
 pub fn has_invalid_part(end: End<'_>) -> bool {
     end.tag("peerd:cidrs").is_some_and(|words| parts(words, &own_cidrs(end)).contains(&None))

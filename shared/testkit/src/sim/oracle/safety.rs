@@ -238,7 +238,8 @@ impl Oracle {
             let refuses = |tags: &Tags| {
                 !expected_state::is_ignored_table(tags) && !expected_state::takes(policies, &meshes, table, tags)
             };
-            let mut unrouted = expected_state::retained(policies, &meshes, peer).into_iter().filter_map(|piece| {
+            let claims = expected_state::claims_on(cidr, policies, &meshes, peer);
+            let mut unrouted = claims.into_iter().filter_map(|piece| {
                 let shared = model::share_addresses(&piece, cidr);
                 shared.then(|| if piece.contains(cidr) { *cidr } else { piece })
             });
