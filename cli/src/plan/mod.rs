@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_core::{MeshName, Scope};
 use peerd_engine::dry_run::DryRun;
-use peerd_engine::reconcile::{ReconcileRequest, ReconcileRequests};
+use peerd_engine::reconcile_request::{ReconcileRequest, ReconcileRequests};
 use peerd_engine::{Engine, Observer, Outcome, Run, Timestamp, observe};
 
 use crate::shell::Shell;

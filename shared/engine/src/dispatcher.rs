@@ -15,7 +15,8 @@ use crate::follow_up::delay;
 use crate::lease::{Ended, Leases, Taken};
 use crate::membership_index::ScanError;
 use crate::message::{Message, Work};
-use crate::reconcile::{ReconcileRequest, ReconcileRequests, Reconciled};
+use crate::reconcile::Reconciled;
+use crate::reconcile_request::{ReconcileRequest, ReconcileRequests};
 
 /// Stale reads of one event before peerd accepts the read, over 15 seconds: a later change may have superseded the
 /// event.

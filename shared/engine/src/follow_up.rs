@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::InfraError;
 use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
-use crate::reconcile::ReconcileRequest;
+use crate::reconcile_request::ReconcileRequest;
 
 /// The retry budget: follow-up messages of one cause, over about ten minutes with the delays below. Then the next sweep
 /// continues.

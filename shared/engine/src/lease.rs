@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::error::{InfraError, chain};
 use crate::message::Message;
 use crate::ports::Lease;
-use crate::reconcile::{ReconcileRequest, ReconcileRequests};
+use crate::reconcile_request::{ReconcileRequest, ReconcileRequests};
 
 /// How long a lease lasts without being renewed, in milliseconds: longer than a worker is busy between two renewals, short enough
 /// that a crash delays a mesh only a little.

@@ -31,6 +31,7 @@ pub mod outcome;
 mod planner_inputs;
 pub mod ports;
 pub mod reconcile;
+pub mod reconcile_request;
 mod scope_reads;
 pub mod settings;
 pub mod sweep;
