@@ -137,13 +137,12 @@ def test_messages_within_the_batching_window_are_received_in_batches_of_more_tha
 
 
 def test_messages_are_processed_concurrently(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    for n in range(3):
-        sandbox.send("drift-repair", {"slow": n, "until": str(tmp_path / "go")})
-
     def started() -> list[dict[str, Any]]:
         return [line for line in sandbox.log_lines("drift-repair") if "slow" in str(line.get("batch"))]
 
-    eventually(lambda: len(started()) == 3)  # none of them has finished
+    for n in range(3):  # messages that wait at the same time would be one batch
+        sandbox.send("drift-repair", {"slow": n, "until": str(tmp_path / "go")})
+        eventually(lambda: len(started()) == n + 1)  # none of them has finished
     assert len({line["pid"] for line in started()}) == 3
     (tmp_path / "go").touch()
     eventually(sandbox.is_idle)
