@@ -142,7 +142,7 @@ def test_messages_are_processed_concurrently(sandbox: RunningSandbox, tmp_path: 
 
     for n in range(3):  # messages that wait at the same time would be one batch
         sandbox.send("drift-repair", {"slow": n, "until": str(tmp_path / "go")})
-        eventually(lambda: len(started()) == n + 1)  # none of them has finished
+        eventually(lambda count=n + 1: len(started()) == count)  # none of them has finished
     assert len({line["pid"] for line in started()}) == 3
     (tmp_path / "go").touch()
     eventually(sandbox.is_idle)
