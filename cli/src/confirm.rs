@@ -1,12 +1,10 @@
 //! `peerd confirm`: an operator approves a blocked mass delete, once.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use peerd_core::{DeleteApproval, Finding, MeshName};
+use peerd_engine::reconcile_request::ReconcileRequest;
 use peerd_engine::what_if::Decision;
-use peerd_engine::{Message, Work};
 
 use crate::consent::{Confirms, Consent};
 use crate::done::Done;
@@ -33,15 +31,13 @@ pub async fn confirm(Confirm { mesh, consent }: Confirm, shell: &Shell<'_>, depl
     };
     let decision = Decision::Confirm { mesh: mesh.clone(), deletes };
     consent.ask(&decision, Confirms::Deletes, "", shell, deployed).await?;
-    let work = Work::Reconcile {
-        mesh: mesh.clone(),
-        scopes: BTreeSet::new(),
+    let request = ReconcileRequest {
         everywhere: true,
         delete_approval: DeleteApproval::Confirmed { deletes },
-        verify: false,
         causes: [shell.cause("confirm", &mesh).await?].into(),
+        ..ReconcileRequest::default()
     };
-    let sent = deployed.queue.send(&Message::new(0, work), 0).await;
+    let sent = deployed.queue.send(&request.to_message(&mesh), 0).await;
     sent.with_context(|| format!("{mesh}: not confirmed"))?;
     Ok(Done::new(&mesh, format!("approved ({blocked}); deletion queued")))
 }

@@ -16,7 +16,7 @@ use peerd_engine::{CloudError, Observer};
 use serde_json::json;
 
 use crate::errors::NOT_READ;
-use crate::names::{self, with_names};
+use crate::names::with_names;
 use crate::path_ends::{self, EndArgument};
 use crate::plan::{Backend, Source};
 use crate::shell::{AccountsCloud, Shell};
@@ -64,7 +64,7 @@ pub async fn run(arguments: Arguments, shell: &Shell<'_>) -> Result<Answer> {
     let checks = checks_of(&desired, &observed, &network_filters(site.cloud(), query.vpcs()).await, &query);
     let text = match shell.json {
         true => as_json(&query, &checks, site.operator()),
-        false => with_names(&render(&query, &checks, site.operator()), &names::of(&observed)),
+        false => with_names(&render(&query, &checks, site.operator()), &observed.names()),
     };
     let code = match Reachable::of(&checks) {
         _ if !exit_code => 0,

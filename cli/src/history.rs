@@ -7,7 +7,7 @@ use peerd_engine::PastRun;
 use serde_json::json;
 
 use crate::declarations::declarations;
-use crate::names::with_names;
+use crate::names::{self, with_names};
 use crate::shell::Deployed;
 use crate::status::unknown;
 
@@ -33,8 +33,7 @@ pub async fn history(History { mesh, runs }: History, deployed: &Deployed, json:
     if json {
         return Ok(format!("{}\n", json!({"mesh": mesh, "runs": past})));
     }
-    let members = deployed.store.members(&mesh).await?;
-    let names = members.into_iter().filter_map(|member| Some((member.vpc.clone(), member.name()?))).collect();
+    let names = names::of_members(&deployed.store.members(&mesh).await?);
     Ok(with_names(&past.iter().map(render).collect::<String>(), &names))
 }
 

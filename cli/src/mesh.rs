@@ -1,15 +1,14 @@
 //! `peerd mesh`: the policies that operators declare.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use peerd_core::policy::Mode;
 use peerd_core::widening::widening;
-use peerd_core::{DeleteApproval, MeshName, PeeringId, Policy};
+use peerd_core::{MeshName, PeeringId, Policy};
+use peerd_engine::reconcile_request::ReconcileRequest;
 use peerd_engine::what_if::Decision;
-use peerd_engine::{Message, Work};
 
 use crate::account::known_accounts;
 use crate::consent::{Confirms, Consent};
@@ -275,15 +274,12 @@ async fn declare(
 /// Requests an immediate reconcile of the mesh for a command, and reports what was done.
 async fn reconcile(shell: &Shell<'_>, deployed: &Deployed, mesh: &MeshName, call: &str, done: &str) -> Result<Done> {
     let late = || format!("{mesh}: {done}, but that takes effect only with the next sweep");
-    let work = Work::Reconcile {
-        mesh: mesh.clone(),
-        scopes: BTreeSet::new(),
+    let request = ReconcileRequest {
         everywhere: true, // VPCs that requested the mesh before it was declared are not in the index
-        delete_approval: DeleteApproval::WithinLimits,
-        verify: false,
         causes: [shell.cause(call, mesh).await.with_context(late)?].into(),
+        ..ReconcileRequest::default()
     };
-    deployed.queue.send(&Message::new(0, work), 0).await.with_context(late)?;
+    deployed.queue.send(&request.to_message(mesh), 0).await.with_context(late)?;
     Ok(Done::new(mesh, format!("{done}; it is being reconciled")))
 }
 

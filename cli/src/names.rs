@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use peerd_core::{ObservedState, VpcRef, printable::printable, tags};
+use peerd_core::{Member, VpcRef};
 
 /// The values of the tag `Name`.
 pub type Names = BTreeMap<VpcRef, String>;
 
-/// The names of the VPCs that were read.
-pub fn of(observed: &ObservedState) -> Names {
-    let name = |(vpc, read): (&VpcRef, &peerd_core::Vpc)| Some((vpc.clone(), printable(read.tags.get(tags::NAME)?)));
-    observed.vpcs.iter().filter_map(name).collect()
+/// The names of indexed members.
+pub fn of_members<'a>(members: impl IntoIterator<Item = &'a Member>) -> Names {
+    members.into_iter().filter_map(|member| Some((member.vpc.clone(), member.name()?))).collect()
 }
 
 /// A VPC with its name: `web vpc-1 (111111111111/us-east-1)`.

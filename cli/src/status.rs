@@ -17,7 +17,7 @@ use crate::Answer;
 use crate::account::known_accounts;
 use crate::declarations::{Declaration, declarations, word};
 use crate::errors::HELD_BACK;
-use crate::names::with_names;
+use crate::names::{self, with_names};
 use crate::plan::aws_text;
 use crate::shell::{Deployed, Shell};
 use crate::table::table;
@@ -244,7 +244,7 @@ fn details(of: &Known, swept: Option<u64>, verbose: bool) -> String {
     if findings.is_empty() {
         text.push_str("no open findings\n");
     }
-    let names = members.iter().filter_map(|(member, _)| Some((member.vpc.clone(), member.name()?))).collect();
+    let names = names::of_members(members.iter().map(|(member, _)| member));
     for (Rendered { kind, subject, text: what, remedy, data, .. }, age) in findings {
         let age = age.map(|age| format!(", for {}", lasting(age))).unwrap_or_default();
         text += &with_names(&format!("{kind}: {subject}{age}\n  {what}\n  fix: {remedy}\n"), &names);

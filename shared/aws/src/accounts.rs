@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use peerd_core::{AccountId, Region, Scope};
 use peerd_engine::InfraError;
 
-use crate::errors;
 use crate::table::{ACCOUNTS, DynamoStore};
 
 impl DynamoStore {
@@ -44,13 +42,7 @@ impl DynamoStore {
         let request = change(self.update_of(ACCOUNTS, account.as_str()))
             .condition_expression("attribute_not_exists(blocked)")
             .expression_attribute_values(":regions", regions);
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("UpdateItem of account {account}"), error)),
-            },
-        }
+        Ok(Self::update_if(request, &format!("account {account}")).await?.is_some())
     }
 
     pub(crate) async fn record_block(&self, account: &AccountId, blocked: bool) -> Result<(), InfraError> {

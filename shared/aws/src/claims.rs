@@ -1,8 +1,6 @@
 //! Claims, in the table: `pair#<requester>#<accepter>` / `claim`.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use peerd_core::{Pair, PeeringId};
 use peerd_engine::{Claim, ClaimStore, InfraError};
 
@@ -27,13 +25,7 @@ impl ClaimStore for DynamoStore {
             .expression_attribute_values(":now", number(claim.now))
             .expression_attribute_values(":until", number(claim.until))
             .expression_attribute_values(":expires", number(claim.until / 1000));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("UpdateItem of the claim to {}", claim.pair), error)),
-            },
-        }
+        Ok(Self::update_if(request, &format!("the claim to {}", claim.pair)).await?.is_some())
     }
 
     async fn record_peering(&self, claim: &Claim, peering: &PeeringId) -> Result<(), InfraError> {
@@ -58,13 +50,8 @@ impl ClaimStore for DynamoStore {
             .set_key(Some(claim_key(&claim.pair)))
             .condition_expression("claimed_by = :owner")
             .expression_attribute_values(":owner", text(&claim.owner));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()), // another run holds it by now
-                _ => Err(errors::port(format!("DeleteItem of the claim to {}", claim.pair), error)),
-            },
-        }
+        // If another run holds it by now, it stays.
+        Self::delete_if(request, &format!("the claim to {}", claim.pair)).await.map(drop)
     }
 }
 

@@ -1,15 +1,12 @@
 //! Leases, in the table: `lease#<mesh>` / `lease`.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use peerd_core::MeshName;
 use peerd_engine::ports::MAX_REQUESTS;
 use peerd_engine::{InfraError, Lease, LeaseStore, Message, Work};
 use serde_json::Value;
 
-use crate::errors;
 use crate::table::{DynamoStore, Item, key, number, text};
 
 /// The partition keys of leases begin with it.
@@ -29,19 +26,12 @@ impl LeaseStore for DynamoStore {
             .expression_attribute_values(":until", number(lease.until))
             .expression_attribute_values(":expires", number((lease.until + KEPT_MS) / 1000))
             .return_values(ReturnValue::AllNew);
-        match request.send().await {
-            Ok(answer) => Ok(Some(requests(&lease.mesh, answer.attributes.as_ref()))),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
-                _ => Err(errors::port(format!("UpdateItem of the lease of {}", lease.mesh), error)),
-            },
-        }
+        let answer = Self::update_if(request, &format!("the lease of {}", lease.mesh)).await?;
+        Ok(answer.map(|answer| requests(&lease.mesh, answer.attributes.as_ref())))
     }
 
     async fn leave_request(&self, lease: &Lease, request: &Message) -> Result<bool, InfraError> {
-        let unwritable =
-            |error| InfraError { context: "message not serialized".to_owned(), source: Some(Box::new(error)) };
-        let request = AttributeValue::S(serde_json::to_string(request).map_err(unwritable)?);
+        let request = AttributeValue::S(request.to_body()?);
         let is_held = "until_ms >= :now AND held_by <> :holder";
         let has_room = "(attribute_not_exists(left_requests) OR size(left_requests) < :most)";
         let update = self
@@ -53,13 +43,7 @@ impl LeaseStore for DynamoStore {
             .expression_attribute_values(":most", number(MAX_REQUESTS as u64))
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .expression_attribute_values(":request", AttributeValue::L(vec![request]));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("UpdateItem of the lease of {}", lease.mesh), error)),
-            },
-        }
+        Ok(Self::update_if(update, &format!("the lease of {}", lease.mesh)).await?.is_some())
     }
 
     async fn end_lease(&self, lease: &Lease, handled: usize) -> Result<bool, InfraError> {
@@ -73,13 +57,7 @@ impl LeaseStore for DynamoStore {
             )
             .expression_attribute_values(":holder", text(&lease.holder))
             .expression_attribute_values(":handled", number(handled as u64));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(errors::port(format!("DeleteItem of the lease of {}", lease.mesh), error)),
-            },
-        }
+        Self::delete_if(request, &format!("the lease of {}", lease.mesh)).await
     }
 }
 

@@ -96,9 +96,7 @@ impl RedriveQueue for QueueWithDlq {
 #[async_trait]
 impl Queue for SqsQueue {
     async fn send(&self, message: &Message, delay: u32) -> Result<(), InfraError> {
-        let unwritable =
-            |error| InfraError { context: "message not serialized".to_owned(), source: Some(Box::new(error)) };
-        let body = serde_json::to_string(message).map_err(unwritable)?;
+        let body = message.to_body()?;
         let delay = i32::try_from(delay.min(MAX_DELAY)).unwrap_or_default();
         let request = self.sqs.send_message().queue_url(&self.url).message_body(body).delay_seconds(delay);
         request.send().await.map(drop).map_err(|error| errors::port("SendMessage", error))

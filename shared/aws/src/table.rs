@@ -19,8 +19,11 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use peerd_core::MeshName;
@@ -79,6 +82,31 @@ impl DynamoStore {
     pub(crate) fn update_of(&self, pk: &str, sk: &str) -> UpdateItemFluentBuilder {
         let item = Some(key(pk.to_owned(), sk.to_owned()));
         self.dynamo.update_item().table_name(&self.table).set_key(item)
+    }
+
+    /// Sends an update with a condition; none if the condition does not hold.
+    pub(crate) async fn update_if(
+        request: UpdateItemFluentBuilder,
+        what: &str,
+    ) -> Result<Option<UpdateItemOutput>, InfraError> {
+        match request.send().await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                _ => Err(errors::port(format!("UpdateItem of {what}"), error)),
+            },
+        }
+    }
+
+    /// Deletes an item if a condition holds, and returns whether it did.
+    pub(crate) async fn delete_if(request: DeleteItemFluentBuilder, what: &str) -> Result<bool, InfraError> {
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(errors::port(format!("DeleteItem of {what}"), error)),
+            },
+        }
     }
 
     /// Makes all of the writes or none, and returns whether their conditions held.

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::cidr::CidrSet;
 use crate::ids::{AccountId, Deployment, MeshName, Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, VpcRef};
 use crate::ingress::Ingress;
+use crate::printable::printable;
 use crate::quotas::Quotas;
 pub use crate::route_table::{PrefixListRoute, PrefixLists, Route, RouteTable, RouteTarget};
 use crate::run_history::RunHistory;
@@ -280,6 +281,12 @@ impl ObservedState {
         self.was_read(scope) && !self.unreadable_groups.contains_key(scope)
     }
 
+    /// The values of the tag `Name` of the VPCs, printable.
+    pub fn names(&self) -> BTreeMap<VpcRef, String> {
+        let name = |vpc: &Vpc| Some((vpc.vpc_ref.clone(), printable(vpc.tags.get(tags::NAME)?)));
+        self.vpcs.values().filter_map(name).collect()
+    }
+
     /// Adds one scope's view of a peering, and verifies its seal.
     pub fn add_peering(&mut self, seen_by: &Scope, view: PeeringView, seals: &Seals) {
         let pair = Pair::of(&view.requester, &view.accepter);
@@ -309,11 +316,6 @@ impl ObservedState {
             peering.sealed_in.retain(|scope| !is_here(scope));
         }
         self.peerings.retain(|_, peering| !peering.tags.is_empty());
-    }
-
-    /// The route tables of a VPC that may have peering routes, in order of id.
-    pub fn tables_of<'a>(&'a self, vpc: &'a VpcRef) -> impl Iterator<Item = &'a RouteTable> {
-        self.tables.values().filter(move |table| table.vpc == *vpc && !table.is_edge_associated)
     }
 }
 

@@ -126,13 +126,11 @@ impl Engine<'_> {
         }
         let deliveries: BTreeMap<MeshName, BTreeSet<usize>> =
             requests.iter().map(|(mesh, request)| (mesh.clone(), request.deliveries.clone())).collect();
-        let mut deleted = BTreeSet::new();
         while !requests.is_empty() {
             let unsent = if self.clock.now() < deadline {
-                requests.values_mut().for_each(|request| request.deleted.clone_from(&deleted));
-                let reconciled = self.reconcile_round(&requests, &leases, batch, deadline).await;
-                deleted.extend(reconciled.deleted);
-                reconciled.unsent
+                let Round { unsent, deleted } = self.reconcile_round(&requests, &leases, batch, deadline).await;
+                leases.deleted.extend(deleted);
+                unsent
             } else {
                 self.send_all(requests.iter()).await
             };
@@ -253,7 +251,7 @@ impl Engine<'_> {
             Work::ListOrganization {} => self.refresh_organization().await,
             Work::ScanAccount { account } => self.scan_and_enqueue(&account).await,
             Work::Reconcile { ref mesh, .. } => {
-                batch.request(mesh.clone(), place, attempt).add_messages(vec![Message::new(attempt, work)]);
+                batch.request(mesh.clone(), place, attempt).add_message(Message::new(attempt, work));
                 Ok(())
             }
             Work::Publish { notification } => Ok(self.bus.publish(&[notification]).await?),
@@ -271,8 +269,8 @@ impl Batch<'_> {
 
     fn request(&mut self, mesh: MeshName, place: usize, attempt: u32) -> &mut ReconcileRequest {
         let request = self.requests.entry(mesh).or_default();
-        request.deliveries.insert(place);
-        request.attempt = Some(request.attempt.map_or(attempt, |least| least.min(attempt)));
+        let (attempt, deliveries) = (Some(attempt), [place].into());
+        request.add(ReconcileRequest { attempt, deliveries, ..ReconcileRequest::default() });
         request
     }
 }

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::policy::Mode;
-use peerd_core::printable::printable;
-use peerd_core::{
-    DesiredState, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, Vpc, VpcRef, forecast, plan, tags,
-};
+use peerd_core::{DesiredState, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, VpcRef, forecast, plan};
 
 use crate::observe::{Observation, Snapshot};
 use crate::observer::Observer;
@@ -47,8 +44,7 @@ impl Observer<'_> {
         let live = observed.peerings.values().filter(|peering| peering.is_owned() && peering.status.is_live());
         let is_undeclared = |mesh: &MeshName| !desired.declared.contains_key(mesh);
         let undeclared = live.flat_map(Peering::tagged_meshes).filter(is_undeclared).collect();
-        let name = |vpc: &Vpc| Some((vpc.vpc_ref.clone(), printable(vpc.tags.get(tags::NAME)?)));
-        let names = observed.vpcs.values().filter_map(name).collect();
+        let names = observed.names();
         let read_scopes = observed.scopes.keys().cloned().collect();
         Ok(DryRun { mesh: mesh.clone(), forecast, paused, read_scopes, names, undeclared })
     }

@@ -1,13 +1,10 @@
 //! Follow-up messages: a run that changed something, waits for something or may have had stale reads is followed by
 //! another one, after a delay.
 
-use std::collections::BTreeSet;
-
 use peerd_core::DeleteApproval;
 
 use crate::engine::Engine;
 use crate::error::InfraError;
-use crate::message::{Message, Work};
 use crate::outcome::{Outcome, Run};
 use crate::reconcile_request::ReconcileRequest;
 
@@ -35,16 +32,14 @@ impl Engine<'_> {
         // A confirmation applies until the confirmed deletes are done, and not to later ones.
         let goes_on = matches!(run.outcome, Outcome::Waiting | Outcome::Busy);
         let delete_approval = if goes_on { request.delete_approval } else { DeleteApproval::WithinLimits };
-        let work = Work::Reconcile {
-            mesh: mesh.clone(),
+        let follow_up = ReconcileRequest {
             // The same scopes: a VPC that was peered on a stale read may have left the index by then.
             scopes: run.scopes.clone(),
-            everywhere: false,
             delete_approval,
-            verify: false,
-            causes: BTreeSet::new(),
+            attempt: Some(attempt),
+            ..ReconcileRequest::default()
         };
-        self.queue.send(&Message::new(attempt, work), delay(attempt)).await
+        self.queue.send(&follow_up.to_message(mesh), delay(attempt)).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, stream};
-use peerd_core::{MeshName, Timestamp};
+use peerd_core::{MeshName, PeeringId, Timestamp};
 
 use crate::engine::Engine;
 use crate::error::{InfraError, chain};
@@ -33,6 +33,8 @@ pub(crate) struct Leases<'a> {
     engine: &'a Engine<'a>,
     /// The meshes, each with the number of requests that were left with the lease and that this batch handles.
     held: BTreeMap<MeshName, usize>,
+    /// The peerings that earlier runs of the batch have deleted: they count towards the delete limits.
+    pub deleted: BTreeSet<PeeringId>,
     renew_at: AtomicU64,
 }
 
@@ -62,8 +64,7 @@ impl Engine<'_> {
 
     /// Takes the leases of the requested meshes. The request of a mesh that another worker holds is left with that worker.
     pub(crate) async fn take_leases(&self, requests: ReconcileRequests) -> Taken<'_> {
-        let leases = Leases { engine: self, held: BTreeMap::new(), renew_at: AtomicU64::new(0) };
-        leases.renew_at.store(self.clock.now() + RENEWAL_MS, Ordering::Relaxed);
+        let leases = Leases { renew_at: AtomicU64::new(self.clock.now() + RENEWAL_MS), ..Leases::none(self) };
         let mut taken = Taken { leases, requests: BTreeMap::new(), failed: Vec::new() };
         let takes = requests.into_iter().map(|(mesh, request)| async move {
             let left = self.take_or_leave(&mesh, &request).await;
@@ -74,7 +75,7 @@ impl Engine<'_> {
             match left {
                 Ok(Some(left)) => {
                     taken.leases.held.insert(mesh.clone(), left.len());
-                    request.add_messages(left);
+                    left.into_iter().for_each(|message| request.add_message(message));
                     taken.requests.insert(mesh, request);
                 }
                 Ok(None) => tracing::info!(%mesh, "another worker reconciles the mesh, and does so again"),
@@ -109,7 +110,8 @@ impl Engine<'_> {
 impl Leases<'_> {
     /// Leases of no mesh, for runs outside of a batch.
     pub(crate) fn none<'a>(engine: &'a Engine<'a>) -> Leases<'a> {
-        Leases { engine, held: BTreeMap::new(), renew_at: AtomicU64::new(Timestamp::MAX) }
+        let (held, deleted) = (BTreeMap::new(), BTreeSet::new());
+        Leases { engine, held, deleted, renew_at: AtomicU64::new(Timestamp::MAX) }
     }
 
     /// Whether the batch handles requests that other workers left with the lease of a mesh.
@@ -149,7 +151,8 @@ impl Leases<'_> {
                 Ok(left) if left.is_empty() => {}
                 Ok(left) => {
                     self.held.insert(mesh.clone(), handled + left.len());
-                    ended.more.entry(mesh).or_default().add_messages(left);
+                    let request = ended.more.entry(mesh).or_default();
+                    left.into_iter().for_each(|message| request.add_message(message));
                 }
                 Err(error) => {
                     tracing::warn!(%mesh, error = chain(&error), "lease not ended");

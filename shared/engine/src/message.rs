@@ -6,6 +6,7 @@ use peerd_core::{AccountId, Cause, DeleteApproval, MeshName, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::InfraError;
 use crate::notification::Notification;
 
 /// The version of the message format. Its field distinguishes peerd's messages from events.
@@ -81,6 +82,16 @@ impl Message {
     /// Creates a message for attempt number `attempt`.
     pub fn new(attempt: u32, work: Work) -> Self {
         Self { peerd: FORMAT, attempt, work }
+    }
+
+    /// Returns the body of the message.
+    ///
+    /// # Errors
+    /// When it cannot be serialized, which is a defect.
+    pub fn to_body(&self) -> Result<String, InfraError> {
+        let unwritable =
+            |error| InfraError { context: "message not serialized".to_owned(), source: Some(Box::new(error)) };
+        serde_json::to_string(self).map_err(unwritable)
     }
 
     /// Whether a body is a message of peerd, of any format version.

@@ -97,7 +97,7 @@ impl Engine<'_> {
             self.store.record_default(mesh).await?;
         }
         let mut observed = std::mem::take(&mut observation.observed);
-        observed.run.deleted = requests.values().flat_map(|request| request.deleted.clone()).collect();
+        observed.run.deleted.clone_from(&leases.deleted);
         let mut runs: Vec<MeshRun> =
             requests.iter().map(|(mesh, request)| self.begin(mesh, request, &observation)).collect();
         self.converge(&mut runs, &mut observed, leases, deadline).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Cause, DeleteApproval, MeshName, PeeringId, Scope};
+use peerd_core::{Cause, DeleteApproval, MeshName, Scope};
 
 use crate::message::{Message, Work};
 
@@ -23,39 +23,34 @@ pub struct ReconcileRequest {
     pub causes: BTreeSet<Cause>,
     /// The positions of the requesting deliveries in the batch.
     pub deliveries: BTreeSet<usize>,
-    /// The peerings that earlier runs of the batch have deleted: they count towards the delete limits.
-    pub deleted: BTreeSet<PeeringId>,
 }
 
 impl ReconcileRequest {
-    /// Adds the request of a message with this attempt.
-    pub(crate) fn add(&mut self, attempt: u32, other: Self) {
-        let Self { scopes, everywhere, delete_approval, attempt: _, verify, causes, deliveries, deleted } = other;
+    /// Adds another request for the same mesh.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self { scopes, everywhere, delete_approval, attempt, verify, causes, deliveries } = other;
         self.scopes.extend(scopes);
         self.everywhere |= everywhere;
         self.delete_approval = self.delete_approval.max(delete_approval);
-        self.attempt = Some(self.attempt.map_or(attempt, |least| least.min(attempt)));
+        self.attempt = [self.attempt, attempt].into_iter().flatten().min();
         self.verify |= verify;
         self.causes.extend(causes);
         self.deliveries.extend(deliveries);
-        self.deleted.extend(deleted);
+    }
+
+    /// Adds the request of a message for the same mesh; other messages request nothing.
+    pub(crate) fn add_message(&mut self, message: Message) {
+        if let Work::Reconcile { mesh: _, scopes, everywhere, delete_approval, verify, causes } = message.work {
+            let attempt = Some(message.attempt);
+            self.add(Self { scopes, everywhere, delete_approval, attempt, verify, causes, ..Self::default() });
+        }
     }
 
     /// Returns the request as a message.
-    pub(crate) fn to_message(&self, mesh: &MeshName) -> Message {
-        let Self { scopes, everywhere, delete_approval, attempt, verify, causes, .. } = self.clone();
+    pub fn to_message(&self, mesh: &MeshName) -> Message {
+        let Self { scopes, everywhere, delete_approval, attempt, verify, causes, deliveries: _ } = self.clone();
         let work = Work::Reconcile { mesh: mesh.clone(), scopes, everywhere, delete_approval, verify, causes };
         Message::new(attempt.unwrap_or_default(), work)
-    }
-
-    /// Adds the requests of messages for this mesh.
-    pub(crate) fn add_messages(&mut self, messages: Vec<Message>) {
-        for message in messages {
-            if let Work::Reconcile { mesh: _, scopes, everywhere, delete_approval, verify, causes } = message.work {
-                let request = Self { scopes, everywhere, delete_approval, verify, causes, ..Self::default() };
-                self.add(message.attempt, request);
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use peerd_core::{
     AccountId, DeleteApproval, Deployment, MeshName, OrganizationalUnitId, Scope, SealKeys, Seals, VpcRef,
 };
+use peerd_engine::reconcile_request::ReconcileRequest;
 use peerd_engine::{Clock, Engine, Message, Settings, Timestamp, Work};
 use serde_json::Value;
 
@@ -245,15 +246,9 @@ impl World {
 
     /// Approves the deletes of a mesh that exceed its limits, as an operator does.
     pub fn confirm(&mut self, mesh: &MeshName, deletes: usize) {
-        let (mesh, scopes) = (mesh.clone(), BTreeSet::new());
-        self.post(Work::Reconcile {
-            mesh,
-            scopes,
-            everywhere: true,
-            delete_approval: DeleteApproval::Confirmed { deletes },
-            verify: false,
-            causes: BTreeSet::new(),
-        });
+        let delete_approval = DeleteApproval::Confirmed { deletes };
+        let request = ReconcileRequest { everywhere: true, delete_approval, ..ReconcileRequest::default() };
+        self.post(request.to_message(mesh).work);
     }
 
     fn post(&mut self, work: Work) {

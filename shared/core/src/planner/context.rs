@@ -68,7 +68,8 @@ impl<'a> PlanContext<'a> {
         self.all_tables_of(vpc).filter(|table| !table.is_edge_associated)
     }
 
-    fn all_tables_of<'m>(&'m self, vpc: &VpcRef) -> impl Iterator<Item = &'a RouteTable> + 'm {
+    /// The route tables of a VPC, including those that are associated with a gateway, in order of id.
+    pub fn all_tables_of<'m>(&'m self, vpc: &VpcRef) -> impl Iterator<Item = &'a RouteTable> + 'm {
         self.tables.get(vpc).into_iter().flatten().copied()
     }
 

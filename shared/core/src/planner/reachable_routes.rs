@@ -71,8 +71,7 @@ impl<'a> Towards<'a> {
 
     /// The table of the subnet of the address; all tables of a VPC.
     fn tables(&self) -> Vec<&'a RouteTable> {
-        let observed = self.path.inputs.context.observed;
-        let tables: Vec<&RouteTable> = observed.tables_of(&self.end.vpc).collect();
+        let tables: Vec<&RouteTable> = self.path.inputs.context.tables_of(&self.end.vpc).collect();
         let Some(subnet) = self.path.inputs.filters.subnet_of(self.end) else { return tables };
         let own = tables.iter().find(|table| table.subnets.contains(subnet));
         match own.or_else(|| tables.iter().find(|table| table.main)) {
@@ -83,10 +82,9 @@ impl<'a> Towards<'a> {
 
     /// Whether the table applies to a subnet. It counts as if it did in a VPC without subnets, or if these are not known.
     fn applies(&self, table: &RouteTable) -> bool {
-        let observed = self.path.inputs.context.observed;
         match self.path.inputs.filters.subnets.get(&self.end.vpc) {
             Some(Ok(subnets)) if !subnets.is_empty() => {
-                let of_vpc = observed.tables.values().filter(|table| table.vpc == self.end.vpc);
+                let of_vpc = self.path.inputs.context.all_tables_of(&self.end.vpc);
                 let associated: BTreeSet<&String> = of_vpc.flat_map(|table| &table.subnets).collect();
                 let uses_main = subnets.iter().any(|subnet| !associated.contains(&subnet.id));
                 !table.subnets.is_empty() || (table.main && uses_main)
