@@ -29,7 +29,11 @@ fn hanging_indent(body: &str) -> Option<usize> {
     let indent = body.len() - words.len();
     match words.split_once("  ") {
         None => Some(indent + 2),
-        Some(("pass" | "fail" | "warn", text)) => Some(body.len() - text.trim_start().len()),
+        Some(("pass" | "fail" | "warn", rest)) => {
+            let text = rest.trim_start();
+            let last = text.rsplit_once("  ").map_or(text, |(_, last)| last.trim_start()); // behind the place of the check
+            Some(body.len() - last.len())
+        }
         Some(_) => None,
     }
 }
@@ -47,6 +51,12 @@ mod tests {
         );
         let check = "  fail    no route to 10.1.0.0/16 in the table of the subnet";
         assert_eq!(wrap(check, 40), "  fail    no route to 10.1.0.0/16 in the\n          table of the subnet");
+        let row = "fail    2 scopes  no trail logs the changes of EC2";
+        assert_eq!(
+            wrap(row, 40),
+            "fail    2 scopes  no trail logs the\n                  changes of EC2",
+            "a row of `doctor`"
+        );
         let id = format!("  {}", "x".repeat(60));
         assert_eq!(wrap(&id, 40), id, "an id stays whole");
     }

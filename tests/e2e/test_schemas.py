@@ -179,8 +179,14 @@ def test_a_plan_its_file_and_the_applied_run_match_their_schemas(
 
     pending = peerd.run("plan", *options, "--detailed-exitcode", "--out", str(saved))
 
-    assert pending.code == 2 and saved.read_text() == pending.out
+    in_file = json.loads(saved.read_text())
+    check_json("plan", saved.read_text())
+    drawn = json.loads(peerd.ok("map", "--from", str(saved), "--json"))
+    assert in_file.pop("map") == drawn
+    assert pending.code == 2 and in_file | {"map": None} == json.loads(pending.out)
+    assert {it["planned"] and it["planned"]["kind"] for it in drawn["pairs"]} == {"create", None}
     plan = json.loads(pending.out)["meshes"]["json"]
+    assert drawn["changes"] == len(plan["steps"])
     assert {step["pair"] is None for step in plan["steps"]} == {True, False}
     assert {it["kind"] for it in plan["findings"]} == {"overlap"}
     assert json.loads(peerd.ok("map", *options))["pairs"][0]["peering"] is None

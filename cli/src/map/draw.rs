@@ -67,9 +67,10 @@ pub fn dot(map: &Map) -> String {
 
 fn label(edge: &Edge) -> String {
     let meshes = tags::join_meshes(&edge.meshes);
-    match edge.state.as_str() {
-        "active" => meshes,
-        state => format!("{meshes}: {state}"),
+    match (&edge.planned, edge.state.as_str()) {
+        (Some(planned), _) => format!("{meshes}: {}", planned.kind.word()),
+        (None, "active") => meshes,
+        (None, state) => format!("{meshes}: {state}"),
     }
 }
 
@@ -89,6 +90,7 @@ mod tests {
             meshes: ["prod".parse().unwrap()].into(),
             status: None,
             state: NodeState::NoStatus,
+            planned: None,
         };
         let edge = |id: &str, state: &str| Edge {
             peering: Some(id.parse().unwrap()),
@@ -97,9 +99,15 @@ mod tests {
             meshes: ["prod".parse().unwrap()].into(),
             routes: [].into(),
             checks: Vec::new(),
+            planned: None,
         };
         let vpcs = [node("vpc-a", Some("web \"1\"]")), node("vpc-b", None)].into();
-        Map { vpcs, pairs: [edge("pcx-1", "active"), edge("pcx-2", "provisioning")].into(), findings: [].into() }
+        Map {
+            vpcs,
+            pairs: [edge("pcx-1", "active"), edge("pcx-2", "provisioning")].into(),
+            findings: [].into(),
+            changes: None,
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use peerd_core::{Map, MeshName};
 use peerd_engine::observe;
+use serde::Deserialize;
 
 use crate::input;
-use crate::plan::{Backend, Source};
+use crate::plan::{Backend, SavedPlan, Source};
 use crate::shell::Shell;
 
 /// The arguments of `peerd map`.
@@ -24,7 +25,7 @@ pub struct Arguments {
     meshes: Vec<MeshName>,
     #[command(flatten)]
     source: Source,
-    /// Draw the output of `peerd map --format json` instead of reading AWS
+    /// Draw a saved plan (`peerd plan --out`) with its changes, or the output of `peerd map --format json`, instead of reading AWS
     #[arg(long, value_name = "FILE", conflicts_with_all = ["meshes", "file", "role"])]
     from: Option<PathBuf>,
     /// Format [default: by the file's extension, or html]
@@ -91,10 +92,23 @@ pub async fn run(arguments: Arguments, shell: &Shell<'_>) -> Result<String> {
 }
 
 fn read(file: &Path) -> Result<Map> {
+    /// What only a saved plan has.
+    #[derive(Deserialize)]
+    struct Probe {
+        version: Option<u8>,
+    }
     let text = input::read(file)?;
-    serde_json::from_str(&text).with_context(|| {
-        format!("{} is not a map: expected the output of `peerd map --format json`", input::name(file))
-    })
+    let name = input::name(file);
+    match serde_json::from_str(&text) {
+        Ok(Probe { version: Some(_) }) => {
+            SavedPlan::read(&text).and_then(SavedPlan::into_map).with_context(|| name.into_owned())
+        }
+        _ => serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{name} is not a map: expected a plan that `peerd plan --out` saved, or the output of `peerd map --format json`"
+            )
+        }),
+    }
 }
 
 async fn observe(meshes: Vec<MeshName>, source: Source, shell: &Shell<'_>) -> Result<Map> {
@@ -130,6 +144,7 @@ mod tests {
             meshes: ["prod".parse().unwrap()].into(),
             status: None,
             state: NodeState::NoStatus,
+            planned: None,
         };
         let nodes: Vec<Node> = (0..vpcs).map(node).collect();
         let mut pairs: Vec<Edge> = nodes.windows(2).map(edge).collect();
@@ -143,7 +158,7 @@ mod tests {
             Rendered::new(&Finding::InvalidTag { resource, key, word, expected }, &peerd_core::Operator::default())
         };
         let findings = nodes.first().map(finding).into_iter().collect();
-        Map { vpcs: nodes.into_iter().collect(), pairs, findings }
+        Map { vpcs: nodes.into_iter().collect(), pairs, findings, changes: None }
     }
 
     fn edge(ends: &[Node]) -> Edge {
@@ -154,6 +169,7 @@ mod tests {
             meshes: ends[0].meshes.clone(),
             routes: [].into(),
             checks: Vec::new(),
+            planned: None,
         }
     }
 

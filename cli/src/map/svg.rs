@@ -11,7 +11,7 @@ use super::layout::{Area, CHIP, Layout, Point};
 /// The style of the picture, light and dark.
 pub const STYLE: &str = include_str!("page/picture.css");
 /// The number of mesh colors; further meshes reuse them.
-const COLORS: usize = 8;
+const COLORS: usize = 16;
 /// The number of characters of a name that fit in a chip.
 const NAME: usize = 18;
 
@@ -27,7 +27,7 @@ pub fn picture(map: &Map, style: Option<&str>) -> Markup {
     let colors = colors(map);
     let (width, height) = (layout.size.width, layout.size.height);
     html! {
-        svg xmlns="http://www.w3.org/2000/svg" class="map" viewBox=(format!("0 0 {width} {height}")) role="group"
+        svg xmlns="http://www.w3.org/2000/svg" class=(if map.changes.is_some() { "map plan" } else { "map" }) viewBox=(format!("0 0 {width} {height}")) role="group"
             aria-label=(title(map)) {
             @if let Some(style) = style { style { (maud::PreEscaped(style)) } }
             g class="areas" {
@@ -54,7 +54,10 @@ pub fn title(map: &Map) -> String {
     let meshes = if meshes.is_empty() { "no mesh".to_owned() } else { meshes.join(", ") };
     let [vpcs, pairs, findings] =
         [(map.vpcs.len(), "VPC"), (map.pairs.len(), "pair"), (map.findings.len(), "finding")].map(count);
-    format!("Map of {meshes}: {vpcs}, {pairs}, {findings}")
+    match map.changes.map(|changes| count((changes, "change"))) {
+        None => format!("Map of {meshes}: {vpcs}, {pairs}, {findings}"),
+        Some(changes) => format!("Map of {meshes} after a plan of {changes}: {vpcs}, {pairs}, {findings}"),
+    }
 }
 
 fn count((number, noun): (usize, &str)) -> String {
@@ -103,8 +106,9 @@ fn pair(n: usize, edge: &Edge, layout: &Layout<'_>, colors: &BTreeMap<&MeshName,
         Health::Broken => "broken",
     };
     let many = if edge.meshes.len() > 1 { " many" } else { "" };
+    let change = edge.planned.as_ref().map_or_else(String::new, |planned| format!(" {}", planned.kind.word()));
     html! {
-        path class=(format!("pair {} {health}{many}", color(&edge.meshes, colors))) data-pair=(n) d=(curve) {
+        path class=(format!("pair {} {health}{many}{change}", color(&edge.meshes, colors))) data-pair=(n) d=(curve) {
             title { (tags::join_meshes(&edge.meshes)) ": " (one) " – " (other) ", " (edge.state) }
         }
     }
@@ -176,6 +180,8 @@ fn cidrs(cidrs: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use peerd_core::planned_map::{ChangeKind, PlannedChange};
+
     use super::super::tests::map_of;
     use super::*;
 
@@ -187,6 +193,17 @@ mod tests {
         assert!(svg.contains("pair mesh-0 active") && svg.contains("pair mesh-0 broken"));
         assert!(svg.contains("Map of prod: 10 VPCs, 9 pairs, 1 finding"), "{svg}");
         assert_eq!(svg.matches("class=\"badge\"").count(), 1);
+    }
+
+    #[test]
+    fn the_map_of_a_plan_marks_the_pairs_that_it_changes() {
+        let mut map = map_of(3);
+        map.changes = Some(1);
+        map.pairs[0].planned = Some(PlannedChange { kind: ChangeKind::Create, steps: vec!["+ peering".to_owned()] });
+        let svg = document(&map);
+        assert!(svg.contains("class=\"map plan\"") && svg.contains("pair mesh-0 active create\""), "{svg}");
+        assert!(svg.contains("pair mesh-0 broken\""), "{svg}");
+        assert!(svg.contains("Map of prod after a plan of 1 change: 3 VPCs, 2 pairs, 1 finding"), "{svg}");
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use peerd_core::{MeshName, Scope};
+use peerd_core::{Map, MeshName};
 use peerd_engine::dry_run::DryRun;
+use peerd_engine::observe::Observation;
 use peerd_engine::reconcile_request::{ReconcileRequest, ReconcileRequests};
 use peerd_engine::{Engine, Observer, Outcome, Run, Timestamp, observe};
 
@@ -22,7 +23,7 @@ use crate::{Answer, consent, input};
 pub use backend::{Backend, Source};
 pub use config::role_arn;
 pub use render::aws_text;
-use saved::SavedPlan;
+pub use saved::SavedPlan;
 use verdict::Verdict;
 
 /// How long a run may start new calls.
@@ -64,12 +65,17 @@ pub async fn plan(arguments: PlanArguments, shell: &Shell<'_>) -> Result<Answer>
     let PlanArguments { meshes, source, out, detailed_exitcode } = arguments;
     let site = Backend::open(source, shell).await?;
     let only = (!meshes.is_empty()).then_some(meshes);
-    let previews = previews(&site.observer(), only, shell).await?;
+    let (previews, map) = previews(&site.observer(), only, out.is_some(), shell).await?;
     let (plan, verdict) =
         (SavedPlan::of(&previews, site.operator(), site.origin().await?), Verdict::of_plan(&previews));
-    if let Some(out) = out {
-        std::fs::write(&out, plan.to_json()?).with_context(|| format!("{} not written", out.display()))?;
-        shell.say(&format!("saved to {0}; run `peerd apply {0} {1}` to apply it", out.display(), site.arguments()));
+    if let (Some(out), Some(map)) = (out, map) {
+        let text = plan.clone().with_map(map).to_json()?;
+        std::fs::write(&out, text).with_context(|| format!("{} not written", out.display()))?;
+        shell.say(&format!(
+            "saved to {0}; run `peerd apply {0} {1}` to apply it, `peerd map --from {0} --out map.html` to draw it",
+            out.display(),
+            site.arguments()
+        ));
     }
     let text = if shell.json { plan.to_json()? } else { render::plans(&previews, site.operator(), shell.verbose) };
     Ok(Answer { text, code: verdict.code(detailed_exitcode) })
@@ -96,7 +102,7 @@ pub async fn apply(arguments: ApplyArguments, shell: &Shell<'_>) -> Result<Answe
     }
     let site = Backend::open(source, shell).await?;
     let engine = site.engine();
-    let previews = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes), shell).await?;
+    let (previews, _) = previews(&site.observer(), kept.as_ref().map(SavedPlan::meshes), false, shell).await?;
     let now = SavedPlan::of(&previews, site.operator(), site.origin().await?);
     match kept {
         Some(kept) => kept.still_holds(&now)?,
@@ -126,32 +132,45 @@ pub async fn chosen(observer: &Observer<'_>, only: Option<Vec<MeshName>>) -> Res
     Ok(only.map_or(declared, |only| only.into_iter().collect()))
 }
 
-/// Computes the forecasts of the given meshes, or of all declared meshes and of those whose peerings were left in place.
-async fn previews(observer: &Observer<'_>, only: Option<Vec<MeshName>>, shell: &Shell<'_>) -> Result<Vec<DryRun>> {
+/// Computes the forecasts of the given meshes, or of all declared meshes and of those whose peerings were left in place; and the
+/// map of the declared ones, if it is wanted.
+async fn previews(
+    observer: &Observer<'_>,
+    only: Option<Vec<MeshName>>,
+    mapped: bool,
+    shell: &Shell<'_>,
+) -> Result<(Vec<DryRun>, Option<Map>)> {
     let is_all = only.is_none();
     let (meshes, scopes) = (chosen(observer, only).await?, observer.scopes().await?);
-    let mut previews = preview(observer, &meshes, &scopes, shell).await?;
+    if meshes.is_empty() {
+        return Ok((Vec::new(), mapped.then(Map::default)));
+    }
+    shell.terminal.stage("reading meshes", meshes.len());
+    let mut observation = observer.observe_all(&observe::meshes(&meshes), &scopes).await?;
+    let mut previews = preview(observer, &meshes, &mut observation, shell).await?;
+    let map = match mapped {
+        true => Some(observer.planned_map(&meshes, &mut observation).await?),
+        false => None,
+    };
     if is_all {
         let undeclared: BTreeSet<MeshName> = previews.iter().flat_map(|preview| preview.undeclared.clone()).collect();
-        previews.extend(preview(observer, &undeclared, &scopes, shell).await?);
+        if !undeclared.is_empty() {
+            let mut observation = observer.observe_all(&observe::meshes(&undeclared), &scopes).await?;
+            previews.extend(preview(observer, &undeclared, &mut observation, shell).await?);
+        }
     }
-    Ok(previews)
+    Ok((previews, map))
 }
 
 async fn preview(
     observer: &Observer<'_>,
     meshes: &BTreeSet<MeshName>,
-    scopes: &BTreeSet<Scope>,
+    observation: &mut Observation,
     shell: &Shell<'_>,
 ) -> Result<Vec<DryRun>> {
-    if meshes.is_empty() {
-        return Ok(Vec::new());
-    }
-    shell.terminal.stage("reading meshes", meshes.len());
-    let mut observation = observer.observe_all(&observe::meshes(meshes), scopes).await?;
     let mut previews = Vec::new();
     for mesh in meshes {
-        let preview = observer.preview(mesh, &mut observation).await;
+        let preview = observer.preview(mesh, observation).await;
         previews.push(preview.with_context(|| format!("mesh {mesh} cannot be planned"))?);
         shell.terminal.step();
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use peerd_core::operator::Operator;
-use peerd_core::{AccountId, Deployment, MeshName, Rendered, Timestamp};
+use peerd_core::{AccountId, Deployment, Map, MeshName, Rendered, Timestamp};
 use peerd_engine::dry_run::DryRun;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct SavedPlan {
     not_read: BTreeSet<String>,
     /// What is held back, and why, one line each.
     held_back: BTreeSet<String>,
+    /// The meshes as the plan leaves them, for `peerd map --from`; only in a file.
+    #[serde(default)]
+    map: Option<Map>,
 }
 
 /// Where a plan comes from. A plan of another origin is not applied.
@@ -82,7 +85,20 @@ impl SavedPlan {
         let meshes = previews.iter().map(|preview| (preview.mesh.clone(), mesh(preview))).collect();
         let verdict = Verdict::of_plan(previews);
         let (not_read, held_back) = (verdict.not_read(), verdict.held_back);
-        Self { version: FORMAT, origin, meshes, not_read, held_back }
+        Self { version: FORMAT, origin, meshes, not_read, held_back, map: None }
+    }
+
+    /// The plan with the map of what it changes.
+    pub fn with_map(self, map: Map) -> Self {
+        Self { map: Some(map), ..self }
+    }
+
+    /// The map of what the plan changes.
+    ///
+    /// # Errors
+    /// When the plan has none: `peerd plan --json` prints none.
+    pub fn into_map(self) -> Result<Map> {
+        self.map.context("the plan has no map; `peerd plan --out FILE` saves one that has")
     }
 
     /// Reads a file.
@@ -181,7 +197,7 @@ mod tests {
         let mesh = Mesh { paused, steps, findings: Vec::new(), waits: Vec::new(), held: Vec::new() };
         let (not_read, held_back) = Default::default();
         let meshes = [("prod".parse().unwrap(), mesh)].into();
-        SavedPlan { version: FORMAT, origin: origin(), meshes, not_read, held_back }
+        SavedPlan { version: FORMAT, origin: origin(), meshes, not_read, held_back, map: None }
     }
 
     fn origin() -> Origin {
@@ -235,6 +251,16 @@ mod tests {
         let said = kept.still_holds(&plan(&["+ a", "- c"], false)).unwrap_err().to_string();
         assert!(said.ends_with("differs:\n  new: - c\n  no longer: + b"), "{said}");
         assert!(kept.still_holds(&plan(&["+ a", "+ b"], true)).is_err(), "it was paused meanwhile");
+    }
+
+    #[test]
+    fn a_saved_plan_keeps_its_map_and_is_compared_without_it() {
+        let kept = plan(&["+ a"], false).with_map(Map { changes: Some(1), ..Map::default() });
+        let read = SavedPlan::read(&kept.to_json().unwrap()).unwrap();
+        assert!(read.still_holds(&plan(&["+ a"], false)).is_ok());
+        assert_eq!(read.into_map().unwrap().changes, Some(1));
+        let said = plan(&["+ a"], false).into_map().unwrap_err().to_string();
+        assert!(said.contains("`peerd plan --out FILE`"), "{said}");
     }
 
     #[test]

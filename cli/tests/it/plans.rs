@@ -52,6 +52,20 @@ fn a_saved_plan_is_applied_once() {
 }
 
 #[test]
+fn a_saved_plan_is_drawn_as_it_leaves_the_meshes() {
+    let mut site = without_routes();
+    site.world.events_lost = true;
+    site.member("new", 3);
+    let file = file("drawn.json");
+    let name = file.to_str().unwrap();
+    run(&mut site, &["plan", "prod", "--out", name]);
+    site.run_words(&["map", "--from", name, "--format", "mermaid"]);
+    run(&mut site, &["map", "prod", "--format", "mermaid"]);
+    std::fs::remove_file(&file).unwrap();
+    assert_snapshot!(site.session.replace(name, "plan.json"));
+}
+
+#[test]
 fn what_could_not_be_read_is_not_planned_as_fine() {
     let mut site = without_routes();
     site.world.set_denied(&account(2), true);

@@ -193,6 +193,25 @@ impl Action {
         Self::RemoveRoute { scope, table: table.id.clone(), destination: *destination, peering }
     }
 
+    /// The existing peering that the action changes, routes to or deletes.
+    pub fn peering(&self) -> Option<&PeeringId> {
+        match self {
+            Self::AcceptPeering { peering, .. }
+            | Self::TagPeering { peering, .. }
+            | Self::ReleasePeering { peering, .. }
+            | Self::SetDns { peering, .. }
+            | Self::AddRoute { peering, .. }
+            | Self::ReplaceRoute { peering, .. }
+            | Self::RemoveRoute { peering, .. }
+            | Self::DeletePeering { peering, .. } => Some(peering),
+            Self::CreatePeering { .. }
+            | Self::AuthorizeIngress { .. }
+            | Self::TagIngress { .. }
+            | Self::RevokeIngress { .. }
+            | Self::SetStatus { .. } => None,
+        }
+    }
+
     /// The scope in which the action is applied.
     pub fn scope(&self) -> &Scope {
         match self {

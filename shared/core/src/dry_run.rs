@@ -4,7 +4,7 @@
 use crate::action::Action;
 use crate::desired::DesiredState;
 use crate::effect::Effect;
-use crate::ids::{Pair, PeeringId, SecurityGroupRuleId};
+use crate::ids::{Pair, PeeringId, SecurityGroupRuleId, VpcRef};
 use crate::lint::lint;
 use crate::observed::{ObservedState, PeeringStatus, PeeringView};
 use crate::planner::plan;
@@ -29,6 +29,10 @@ pub struct Step {
     pub action: Action,
     /// The pair that the action concerns; `None` for actions that concern a whole mesh.
     pub pair: Option<Pair>,
+    /// The peering that the action creates, changes, routes to or deletes.
+    pub peering: Option<PeeringId>,
+    /// The VPC whose tags or security groups the action changes.
+    pub vpc: Option<VpcRef>,
 }
 
 /// Computes the steps until nothing is left to do.
@@ -36,12 +40,20 @@ pub struct Step {
 /// # Errors
 /// The lint violations of a plan, which are a defect of peerd.
 pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<PlannedRun, Vec<String>> {
-    let (mut observed, mut steps, mut made) = (observed.clone(), Vec::new(), 0);
-    let mut last = Report::default();
+    play(desired, &mut observed.clone(), &mut 0)
+}
+
+/// Computes the steps until nothing is left to do, and applies their predicted effects to the observed state. `made` counts
+/// resources without an id.
+///
+/// # Errors
+/// As [`forecast`].
+pub fn play(desired: &DesiredState, observed: &mut ObservedState, made: &mut u32) -> Result<PlannedRun, Vec<String>> {
+    let (mut steps, mut last) = (Vec::new(), Report::default());
     for _ in 0..MAX_PASSES {
-        let (plan, report) = plan(desired, &observed);
+        let (plan, report) = plan(desired, observed);
         last = report;
-        let broken = lint(&plan, desired, &observed);
+        let broken = lint(&plan, desired, observed);
         if !broken.is_empty() {
             return Err(broken);
         }
@@ -50,9 +62,14 @@ pub fn forecast(desired: &DesiredState, observed: &ObservedState) -> Result<Plan
             break;
         }
         for action in todo {
-            let effect = predicted(&action, &mut made);
+            let effect = predicted(&action, made);
+            let peering = match &effect {
+                Effect::Peering(view) => Some(view.id.clone()),
+                _ => action.peering().cloned(),
+            };
+            let vpc = action.vpc(observed).cloned();
             observed.apply_effect(&action, effect, &desired.seals);
-            steps.push(Step { pair: action.pair(&observed), action });
+            steps.push(Step { pair: action.pair(observed), action, peering, vpc });
         }
     }
     Ok(PlannedRun { steps, report: last })

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::cidr::IpNet;
-use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupRuleId};
+use crate::ids::{Pair, PeeringId, RouteTableId, SecurityGroupRuleId, VpcRef};
 use crate::ingress::{Ingress, IngressRule};
 use crate::observed::{ObservedState, PeeringStatus, PeeringView, Route, RouteTarget};
 use crate::seal::Seals;
@@ -28,18 +28,19 @@ impl Action {
     pub fn pair(&self, observed: &ObservedState) -> Option<Pair> {
         match self {
             Self::CreatePeering { pair, .. } | Self::DeletePeering { pair, .. } => Some(pair.clone()),
-            Self::AcceptPeering { peering, .. }
-            | Self::TagPeering { peering, .. }
-            | Self::ReleasePeering { peering, .. }
-            | Self::SetDns { peering, .. }
-            | Self::AddRoute { peering, .. }
-            | Self::ReplaceRoute { peering, .. }
-            | Self::RemoveRoute { peering, .. } => observed.peerings.get(peering)?.pair(),
-            Self::AuthorizeIngress { .. }
-            | Self::TagIngress { .. }
-            | Self::RevokeIngress { .. }
-            | Self::SetStatus { .. } => None,
+            _ => observed.peerings.get(self.peering()?)?.pair(),
         }
+    }
+
+    /// The VPC whose status or security groups the action changes.
+    pub fn vpc<'a>(&'a self, observed: &'a ObservedState) -> Option<&'a VpcRef> {
+        let group = match self {
+            Self::SetStatus { vpc, .. } => return Some(vpc),
+            Self::AuthorizeIngress { group, .. } | Self::RevokeIngress { group, .. } => group,
+            Self::TagIngress { rule, .. } => &observed.ingress.rules.get(rule)?.group,
+            _ => return None,
+        };
+        Some(&observed.ingress.groups.get(group)?.vpc)
     }
 }
 

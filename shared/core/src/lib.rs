@@ -35,6 +35,7 @@ pub mod path_check;
 mod path_check_text;
 pub mod path_query;
 pub mod permission;
+pub mod planned_map;
 pub mod planner;
 pub mod plural;
 pub mod policy;

@@ -9,9 +9,10 @@ use crate::check::{Check, CheckResult};
 use crate::cidr::CidrSet;
 use crate::desired::DesiredState;
 use crate::finding_text::Rendered;
-use crate::ids::{AccountId, MeshName, PeeringId, Region, VpcId, VpcRef};
+use crate::ids::{AccountId, MeshName, PeeringId, Region, Scope, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
 use crate::operator::Operator;
+use crate::planned_map::PlannedChange;
 use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
 use crate::printable::printable;
 use crate::status::{self, StatusState};
@@ -20,12 +21,15 @@ use crate::tags;
 /// VPCs, pairs and findings, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Map {
-    /// The VPCs that request a mesh.
+    /// The VPCs that request a mesh, and those whose peerings this deployment has not deleted yet.
     pub vpcs: BTreeSet<Node>,
     /// The pairs that a mesh wants, and those whose peering this deployment has not deleted yet.
     pub pairs: Vec<Edge>,
     /// The open findings.
     pub findings: BTreeSet<Rendered>,
+    /// The number of changes of the plan; none if this is not the map of a plan.
+    #[serde(default)]
+    pub changes: Option<usize>,
 }
 
 /// A VPC.
@@ -47,6 +51,16 @@ pub struct Node {
     pub status: Option<String>,
     /// How far its meshes connect it.
     pub state: NodeState,
+    /// What the plan changes of it; none if this is not the map of a plan.
+    #[serde(default)]
+    pub planned: Option<PlannedChange>,
+}
+
+impl Node {
+    /// The VPC with its scope.
+    pub fn vpc_ref(&self) -> VpcRef {
+        VpcRef::new(Scope::new(self.account.clone(), self.region.clone()), self.vpc.clone())
+    }
 }
 
 /// Two VPCs with the peering and the routes between them.
@@ -65,6 +79,9 @@ pub struct Edge {
     pub routes: BTreeSet<RouteOver>,
     /// The checks of `peerd explain`, without network ACLs and security groups.
     pub checks: Vec<Check>,
+    /// What the plan changes of it; none if this is not the map of a plan.
+    #[serde(default)]
+    pub planned: Option<PlannedChange>,
 }
 
 /// A route over a peering.
@@ -176,8 +193,16 @@ impl Map {
             let ours = peering.status.is_live() && peering.is_owned();
             ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
         });
-        let mut edges: Vec<Edge> = left.map(|peering| leaving(peering, &mut routes)).collect();
+        let left: Vec<&Peering> = left.collect();
+        let ends = left.iter().flat_map(|peering| peering.ends()).filter(|vpc| context.cidrs_of(vpc).is_some());
+        self.vpcs.extend(ends.map(|vpc| node(vpc, &context)));
+        let mut edges: Vec<Edge> = left.into_iter().map(|peering| leaving(peering, &mut routes)).collect();
         edges.extend(wanted.into_iter().map(|explained| edge(explained, &mut routes, operator)));
+        self.add_pairs(edges);
+    }
+
+    /// Adds the pairs that are not on the map yet.
+    pub(crate) fn add_pairs(&mut self, edges: impl IntoIterator<Item = Edge>) {
         let key = |edge: &Edge| (edge.between.clone(), edge.peering.clone());
         let known: BTreeSet<_> = self.pairs.iter().map(key).collect();
         self.pairs.extend(edges.into_iter().filter(|edge| !known.contains(&key(edge))));
@@ -207,6 +232,7 @@ fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
         meshes: context.meshes_of(vpc),
         status,
         state,
+        planned: None,
     }
 }
 
@@ -235,6 +261,7 @@ fn edge(
         meshes,
         routes: peering.and_then(|peering| routes.remove(&peering.id)).unwrap_or_default(),
         checks: checks.iter().map(|check| check.render(operator)).collect(),
+        planned: None,
     }
 }
 
@@ -247,6 +274,7 @@ fn leaving(peering: &Peering, routes: &mut RoutesOver<'_>) -> Edge {
         meshes: peering.tagged_meshes(),
         routes: routes.remove(&peering.id).unwrap_or_default(),
         checks: Vec::new(),
+        planned: None,
     }
 }
 

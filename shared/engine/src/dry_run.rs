@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::policy::Mode;
-use peerd_core::{DesiredState, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, VpcRef, forecast, plan};
+use peerd_core::{
+    DesiredState, Map, MeshName, ObservedState, Peering, PlannedRun, Policy, Scope, VpcRef, forecast, plan,
+};
 
 use crate::observe::{Observation, Snapshot};
 use crate::observer::Observer;
@@ -47,6 +49,29 @@ impl Observer<'_> {
         let names = observed.names();
         let read_scopes = observed.scopes.keys().cloned().collect();
         Ok(DryRun { mesh: mesh.clone(), forecast, paused, read_scopes, names, undeclared })
+    }
+
+    /// Maps the observed meshes as their plans leave them, with the changes.
+    ///
+    /// # Errors
+    /// As [`crate::Engine::reconcile`].
+    pub async fn planned_map(
+        &self,
+        meshes: &BTreeSet<MeshName>,
+        observation: &mut Observation,
+    ) -> Result<Map, ReconcileError> {
+        let desired: Vec<DesiredState> = meshes.iter().map(|mesh| observation.desired(mesh, self.settings)).collect();
+        let (observed, operator) = (&mut observation.observed, &self.settings.operator);
+        let (mut map, mut questions) =
+            Map::planned(&desired, observed, operator).map_err(ReconcileError::UnsoundPlan)?;
+        for _ in 0..MAX_ROUNDS {
+            if questions.is_empty() {
+                break;
+            }
+            self.fetch_inputs(questions, observed).await?;
+            (map, questions) = Map::planned(&desired, observed, operator).map_err(ReconcileError::UnsoundPlan)?;
+        }
+        Ok(map)
     }
 
     /// Observes a mesh, and reads what its first plan asks for.

@@ -130,6 +130,21 @@ def troubled_map() -> dict[str, Any]:
     return document
 
 
+# The pairs that the plan of `planned_map` changes, and the page's sign for a pair that it deletes.
+CREATED, UPDATED, DELETED = 0, BLOCKED, 12
+MINUS = "\u2212"
+
+
+def planned_map() -> dict[str, Any]:
+    """Returns the map of a plan that creates, changes and deletes one pair each, and changes one VPC."""
+    document = sample_map(10)
+    for kind, number, sign in [("create", CREATED, "+"), ("update", UPDATED, "*"), ("delete", DELETED, "-")]:
+        steps = [f"{sign} {what} of {number}" for what in ("peering", "route")]
+        document["pairs"][number]["planned"] = {"kind": kind, "steps": steps}
+    document["vpcs"][1]["planned"] = {"kind": "update", "steps": ["* vpc status joined mesh-0"]}
+    return {**document, "changes": 7}
+
+
 def as_explained(document: dict[str, Any]) -> dict[str, Any]:
     """Returns the map with ids as random as AWS's, and with as many checks as `explain` has for a pair."""
     scopes = {vpc["vpc"]: _subject(vpc) for vpc in document["vpcs"]}

@@ -13,6 +13,7 @@ from tests.e2e.map_page.locators import (
     count,
     focused,
     info,
+    key,
     line,
     lines,
     marks,
@@ -24,8 +25,11 @@ from tests.e2e.map_page.sample_maps import (
     ACCOUNTS,
     ACTIVE,
     BLOCKED,
+    CREATED,
+    DELETED,
     HOSTILE,
     IN_PART,
+    MINUS,
     MISSING,
     OVERLAPPING,
     PARTLY,
@@ -33,7 +37,9 @@ from tests.e2e.map_page.sample_maps import (
     REGIONS,
     UNREAD,
     UNTAGGED,
+    UPDATED,
     WAITING,
+    planned_map,
     sample_map,
     troubled_map,
     vpc_id,
@@ -263,6 +269,45 @@ def test_a_malicious_name_is_rendered_as_text(open_map: OpenMap) -> None:
     assert HOSTILE[:15] in page.locator("#rows").text_content()
     assert page.locator("img").count() == 0 and page.locator("script").count() == 2
     assert page.evaluate("window.pwned") is None
+
+
+def test_the_map_of_a_plan_shows_what_it_creates_changes_and_deletes(open_map: OpenMap) -> None:
+    page = open_map(planned_map())
+    expect(count(page)).to_have_text("10 VPCs · 20 pairs · 1 finding · 7 changes")
+    assert "7 changes in the plan" in info(page)
+    for sign, word in (("+", "create"), ("~", "update"), (MINUS, "delete")):
+        assert f"{sign} {word} 1 pair" in info(page)
+    signs = page.locator("#stage .notes .change").evaluate_all(
+        "all => all.map(it => [it.dataset.pair, it.textContent])"
+    )
+    assert dict(signs) == {str(CREATED): "+", str(UPDATED): "~", str(DELETED): MINUS}
+    strokes = {
+        line(page, number).evaluate("it => getComputedStyle(it).stroke")
+        for number in (CREATED, UPDATED, DELETED, 7)
+    }
+    assert len(strokes) == 4, "each kind of change has its own color"
+    line(page, DELETED).dispatch_event("click")
+    assert f"{MINUS} Deleted by the plan Planned changes (2) - peering of 12 - route of 12" in info(page)
+    chip(page, 1).click()
+    assert "~ Changed by the plan Planned changes (1) * vpc status joined mesh-0" in info(page)
+    page.get_by_role("button", name="Change of pairs: all or none").click()
+    assert lines(page) == 0
+    box(page, "create", "Change of pairs").check()
+    assert lines(page) == 1 and line(page, CREATED).is_visible()
+    show(page, "Tables")
+    expect(rows(page, "Pairs").first).to_contain_text("create")
+    page.get_by_role("button", name="Show all").click()
+    show(page, "Matrix")
+    texts = key(page)
+    assert texts["created by the plan"] == texts["changed by the plan"] == texts["deleted by the plan"] == "1"
+
+
+def test_the_map_of_an_empty_plan_and_of_a_deployment_have_no_changes(open_map: OpenMap) -> None:
+    page = open_map({**sample_map(10), "changes": 0})
+    assert "The plan changes nothing" in info(page)
+    assert page.locator("#stage .change").count() == 0
+    page = open_map(sample_map(10))
+    assert "plan" not in info(page) and page.get_by_role("group", name="Change of pairs").count() == 0
 
 
 def test_an_empty_map_shows_how_to_begin(open_map: OpenMap) -> None:

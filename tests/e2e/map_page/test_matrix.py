@@ -72,7 +72,7 @@ def test_kinds_of_cells_differ_by_more_than_their_color(open_map: OpenMap) -> No
           [...children].map(it => it.getAttribute("class") + it.getAttribute("d")).join())"""
     )
     # Of the two that are alike, one has the color of the background.
-    assert len(shapes) == 8 and len(set(shapes)) == 7
+    assert len(shapes) == 11 and len(set(shapes)) == 10
 
 
 def test_a_click_on_a_cell_shows_the_pair(open_map: OpenMap) -> None:

@@ -16,7 +16,7 @@ const { map, curves } = await unpack(byId("map").textContent);
 const vpcs = new Map(map.vpcs.map((vpc) => [vpc.vpc, vpc]));
 const sorted = (values) => [...new Set(values)].sort();
 const meshes = sorted([...map.vpcs, ...map.pairs].flatMap((it) => it.meshes));
-const colorOf = (mesh) => `mesh-${Math.max(meshes.indexOf(mesh), 0) % 8}`;
+const colorOf = (mesh) => `mesh-${Math.max(meshes.indexOf(mesh), 0) % 16}`;
 const scopeOf = ({ account, region }) => `${account}/${region}`;
 
 const HEALTH = ["broken", "waiting", "active"];
@@ -25,6 +25,11 @@ const healths = map.pairs.map(({ state, checks }) => {
   return ["missing", "overlapping", "foreign", "failed"].includes(state) ? "broken" : "waiting";
 });
 const stateOf = (n) => (map.pairs[n].state === "active" && healths[n] === "broken" ? "active, but blocked" : map.pairs[n].state);
+// What the plan changes, on the map of a plan.
+const isPlan = (map.changes ?? null) !== null;
+const CHANGES = { create: "+", update: "~", delete: "−" };
+const NO_CHANGE = "no change";
+const changeOf = (n) => map.pairs[n].planned?.kind ?? NO_CHANGE;
 const worstFirst = (numbers) => numbers.sort((a, b) => HEALTH.indexOf(healths[a]) - HEALTH.indexOf(healths[b]) || a - b);
 
 function collect(entries) {

@@ -29,7 +29,9 @@ const vpcButton = (id) =>
   button({ class: "item", "data-vpc": id }, make("span", {}, ...twoLines(id)), word(vpcStates.get(id)));
 function pairButton(n, from) {
   const text = from ? twoLines(map.pairs[n].between.find((id) => id !== from)) : [make("b", {}, pairName(n))];
-  const state = make("i", { class: healths[n] === "broken" ? "fail" : "faint" }, stateOf(n));
+  const change = map.pairs[n].planned?.kind;
+  const state = change ? make("i", { class: change }, `${CHANGES[change]} ${change}`)
+    : make("i", { class: healths[n] === "broken" ? "fail" : "faint" }, stateOf(n));
   return button({ class: "item", "data-pair": n }, sample(healths[n]), make("span", {}, ...text), state);
 }
 function findingButton(n) {
@@ -71,6 +73,7 @@ function describeVpc(id) {
     heading(nameOf(id)),
     facts([["Id", make("span", { class: "code" }, id)], ["Account", account], ["Region", region], ["CIDRs", cidrs.join(", ")],
       ["Meshes", meshes.join(", ")], ["State", word(vpcStates.get(id))], ["Status", status]]),
+    ...planned(vpcs.get(id).planned),
     ...listed("Findings", findingsOfVpc(id), findingButton),
     ...listed("Pairs", worstFirst(pairsOf(id)), (n) => pairButton(n, id)),
   ];
@@ -96,6 +99,14 @@ function explained({ checks, between }) {
   ];
 }
 
+const WILL = { create: "Created by the plan", update: "Changed by the plan", delete: "Deleted by the plan" };
+
+function planned(change) {
+  if (!change) return [];
+  const steps = listed("Planned changes", change.steps, (step) => make("span", { class: "code" }, step));
+  return [make("p", { class: `verdict ${change.kind}` }, `${CHANGES[change.kind]} ${WILL[change.kind]}`), ...steps];
+}
+
 function routesOf(pair, id) {
   const routes = pair.routes.filter((route) => route.vpc === id);
   const title = `Routes of ${nameOf(id)}`;
@@ -110,6 +121,7 @@ function describePair(n) {
     heading(pairName(n)),
     ...pair.between.map((id) => (vpcs.has(id) ? vpcButton(id) : make("p", { class: "code faint" }, `${id} (in no mesh)`))),
     facts([["State", state], ["Peering", pair.peering && make("span", { class: "code" }, pair.peering)], ["Meshes", pair.meshes.join(", ")]]),
+    ...planned(pair.planned),
     ...explained(pair),
     ...listed("Findings", findingsOfPair(n), findingButton),
     ...pair.between.flatMap((id) => routesOf(pair, id)),
@@ -144,8 +156,19 @@ function describeFinding(n) {
   ];
 }
 
+// What the plan changes, with the pairs to select.
+function planSummary() {
+  if (!isPlan) return [];
+  if (!map.changes) return [make("p", { class: "verdict pass" }, "✓ The plan changes nothing")];
+  const numbers = map.pairs.map((_, n) => n);
+  const groups = Object.keys(CHANGES).map((kind) => [kind, numbers.filter((n) => changeOf(n) === kind)]).filter(([, of]) => of.length);
+  const parts = groups.map(([kind, of]) => make("li", { class: kind }, `${CHANGES[kind]} ${kind} ${count(of.length, "pair")}`));
+  return [make("p", { class: "verdict" }, `${count(map.changes, "change")} in the plan`), make("ul", { class: "changes" }, ...parts)];
+}
+
 function describeAll() {
   const open = listed("Findings", map.findings.map((_, n) => n), findingButton);
-  return [heading("Overview", false), make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
+  return [heading(isPlan ? "After the plan" : "Overview", false), ...planSummary(),
+    make("p", { class: "faint" }, "Select a VPC, a line between two, or a finding."),
     ...(open.length ? open : [make("p", { class: "verdict pass" }, "✓ No open findings")])];
 }

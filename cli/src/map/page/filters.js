@@ -7,6 +7,7 @@ const kinds = map.findings.map((finding) => finding.kind);
 const filters = [
   filterOf("mesh", "Mesh", map.vpcs.flatMap((vpc) => vpc.meshes), meshes),
   filterOf("state", "State of pairs", map.pairs.map((_, n) => stateOf(n))),
+  filterOf("change", "Change of pairs", isPlan ? map.pairs.map((_, n) => changeOf(n)) : [], isPlan ? present([...Object.keys(CHANGES), NO_CHANGE], map.pairs.map((_, n) => changeOf(n))) : []),
   filterOf("vpc-state", "State of VPCs", [...vpcStates.values()], present(VPC_STATES, [...vpcStates.values()])),
   filterOf("finding", "Finding", kinds, kinds.length ? [...sorted(kinds), NONE] : []),
   filterOf("account", "Account", map.vpcs.map((vpc) => vpc.account)),
@@ -17,6 +18,7 @@ let shown = { vpcs: new Set(), pairs: [], findings: [] };
 
 const swatches = {
   state: (value) => sample(healths[map.pairs.findIndex((_, n) => stateOf(n) === value)]),
+  change: (value) => sample(value === NO_CHANGE ? "active" : value),
   "vpc-state": (value) => draw("svg", { class: "map sample", "aria-hidden": "true" },
     draw("g", { class: `vpc ${value.replaceAll(" ", "-")}` }, draw("rect", { x: 6, y: 1, width: 18, height: 10, rx: 2 }))),
 };
@@ -61,7 +63,7 @@ function wantedNow() {
   const hits = new Set(named);
   const pairs = map.pairs.flatMap(({ meshes, between, peering }, n) => {
     const known = between.filter((id) => vpcs.has(id));
-    const fits = wants("mesh", meshes) && wants("state", [stateOf(n)]) && wants("finding", kindsOf(findingsOfPair(n)));
+    const fits = wants("mesh", meshes) && wants("state", [stateOf(n)]) && wants("change", [changeOf(n)]) && wants("finding", kindsOf(findingsOfPair(n)));
     if (!fits || !known.every((id) => reach.has(id))) return [];
     const asked = word.startsWith("pcx-") && found([peering]);
     if (asked) known.forEach((id) => hits.add(id));
@@ -89,7 +91,7 @@ function filter() {
 function tellCount() {
   const part = (some, all, noun) => (some === all ? count(all, noun) : `${digits(some)} of ${count(all, noun)}`);
   byId("count").textContent = [part(shown.vpcs.size, map.vpcs.length, "VPC"), part(shown.pairs.length, map.pairs.length, "pair"),
-    part(shown.findings.length, map.findings.length, "finding")].join(" · ");
+    part(shown.findings.length, map.findings.length, "finding"), ...(isPlan ? [count(map.changes, "change")] : [])].join(" · ");
   byId("nothing").hidden = shown.vpcs.size > 0 || view === "tables";
   byId("nothing").textContent = map.vpcs.length ? "Nothing matches the search and the filters."
     : "No VPC requests a mesh yet. Tag one with peerd:env, and the next map shows it.";

@@ -1,6 +1,7 @@
 // ---------------------------------------------------------------- matrix
 // VPC by VPC. All cells of a kind are one path, so that 250,000 cells scroll; one cell is an element, and has the focus.
 const CELLS = {
+  ...(isPlan && { create: "created by the plan", update: "changed by the plan", delete: "deleted by the plan" }),
   connected: "connected",
   waiting: "waiting",
   overlap: "CIDRs overlap",
@@ -27,7 +28,7 @@ map.pairs.forEach(({ between: [one, other], state }, n) => {
   }
 });
 
-const cellOfPair = (n) => (map.pairs[n].state === "overlapping" ? "overlap" : { active: "connected", waiting: "waiting", broken: "blocked" }[healths[n]]);
+const cellOfPair = (n) => map.pairs[n].planned?.kind ?? (map.pairs[n].state === "overlapping" ? "overlap" : { active: "connected", waiting: "waiting", broken: "blocked" }[healths[n]]);
 const cellOfApart = (one, other) => (one.meshes.some((mesh) => other.meshes.includes(mesh)) ? "unconnected" : "apart");
 
 function cellAt(one, other, pairs) {

@@ -14,22 +14,28 @@ function arrange() {
   const trouble = draw("g", { class: "trouble", "aria-hidden": "true" }, ...pairs.querySelectorAll(".waiting, .broken"));
   pairs.setAttribute("aria-hidden", "true");
   pairs.after(trouble, lit, notes);
+  notes.append(...[...lines].filter(([n]) => map.pairs[n].planned).map(([n, line]) => changeOn(line, n)));
   notes.append(...[...lines].filter(([n]) => findingsOfPair(n).length).map(([n, line]) => noteOn(line, n)));
   svg.append(draw("g", { class: "titles" }, ...[...svg.querySelectorAll(".areas > g")].map(drawTitle)));
   for (const [id, chip] of chips) labelChip(chip, vpcs.get(id));
 }
 
 function drawLine(d, n) {
-  const { meshes, between } = map.pairs[n];
-  const title = draw("title", {}, `${meshes.join("+")}: ${between.join(" – ")}, ${map.pairs[n].state}`);
-  return draw("path", { class: `pair ${colorOf(meshes[0])} ${healths[n]}${meshes.length > 1 ? " many" : ""}`, "data-pair": n, d }, title);
+  const { meshes, between, planned, state } = map.pairs[n];
+  const title = draw("title", {}, `${meshes.join("+")}: ${between.join(" – ")}, ${planned ? `${planned.kind}, ` : ""}${state}`);
+  return draw("path", { class: `pair ${colorOf(meshes[0])} ${healths[n]}${meshes.length > 1 ? " many" : ""} ${planned?.kind ?? ""}`, "data-pair": n, d }, title);
 }
 
-function badge(at, attributes) {
+function badge(at, attributes, sign = "!") {
   const place = { class: "badge", transform: `translate(${at.x},${at.y})`, ...attributes };
-  return draw("g", place, draw("circle", { r: 9 }), draw("text", { y: 4 }, "!"));
+  return draw("g", place, draw("circle", { r: 9 }), draw("text", { y: 4 }, sign));
 }
 const noteOn = (line, n) => badge(line.getPointAtLength(line.getTotalLength() / 2), { "data-pair": n });
+// Beside the mark of a finding.
+function changeOn(line, n) {
+  const kind = changeOf(n);
+  return badge(line.getPointAtLength(line.getTotalLength() * 0.4), { class: `change ${kind}`, "data-pair": n }, CHANGES[kind]);
+}
 
 // svg.rs draws the Regions of the first account first, in order.
 function drawTitle(area) {

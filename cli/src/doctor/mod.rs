@@ -1,15 +1,16 @@
 //! `peerd doctor`: checks everything that peerd needs, with a remedy for each check that fails.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 use peerd_core::plural::counted;
-use peerd_core::{Check, CheckResult, Deployment, Examination, Examined, VERSION};
+use peerd_core::{AccountId, Check, Deployment, Examination, Examined, Scope, VERSION};
 use peerd_engine::error::chain;
-use peerd_engine::{QueueState, RedriveQueue};
-use serde_json::json;
+use peerd_engine::{InfraError, QueueState, RedriveQueue};
 
 use crate::account::known_accounts;
 use crate::plan::{Backend, Source};
@@ -19,6 +20,8 @@ use crate::{Answer, checks};
 
 /// The maximum age of the last sweep if its schedule has no rate.
 const A_DAY_AND_AN_HOUR: Duration = Duration::from_secs(25 * 3600);
+/// The number of accounts that are examined by one call of the function.
+const PORTION: usize = 10;
 /// The number of waiting messages above which a queue is reported.
 const BACKLOG: u64 = 1000;
 
@@ -39,7 +42,7 @@ pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<A
             let mut hub = of_hub(&deployed, shell).await;
             let scopes = match from_here {
                 true => Some(examine(source, shell, Some(deployed.hub.bus())).await?),
-                false => asked_of_hub(&deployed, &mut hub).await,
+                false => asked_of_hub(&deployed, &mut hub, shell).await,
             };
             (hub, scopes)
         }
@@ -49,7 +52,7 @@ pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<A
     }
     let scopes = scopes.unwrap_or_default();
     let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
-    let text = if shell.json { as_json(&hub, &scopes, !fails) } else { render(&hub, &scopes) };
+    let text = if shell.json { report::as_json(&hub, &scopes, !fails) } else { report::render(&hub, &scopes) };
     Ok(Answer { text, code: u8::from(fails) })
 }
 
@@ -57,28 +60,55 @@ pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<A
 async fn examine(source: Source, shell: &Shell<'_>, bus: Option<&str>) -> Result<Vec<Examined>> {
     let site = Backend::open(source, shell).await?;
     let observer = site.observer();
-    let scopes = observer.scopes().await?;
-    Ok(site.cloud().examine_all(scopes, &observer.settings.deployment, bus).await)
+    let mut scopes = observer.scopes().await?;
+    let mut examined = Vec::new();
+    for accounts in portions(&scopes, shell) {
+        let of_portion = scopes.extract_if(.., |scope| accounts.contains(&scope.account)).collect();
+        examined.extend(site.cloud().examine_all(of_portion, &observer.settings.deployment, bus).await);
+        accounts.iter().for_each(|_| shell.terminal.step());
+    }
+    Ok(examined)
+}
+
+/// The accounts of these scopes in portions, so that the progress is seen and each answer of the function is small.
+fn portions(scopes: &BTreeSet<Scope>, shell: &Shell<'_>) -> Vec<BTreeSet<AccountId>> {
+    let accounts: BTreeSet<&AccountId> = scopes.iter().map(|scope| &scope.account).collect();
+    shell.terminal.stage("examining accounts", accounts.len());
+    let accounts: Vec<&AccountId> = accounts.into_iter().collect();
+    accounts.chunks(PORTION).map(|accounts| accounts.iter().copied().cloned().collect()).collect()
 }
 
 /// Lets the hub's function examine them, with its own role. None if it does not answer.
-async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>) -> Option<Vec<Examined>> {
-    match deployed.hub.examine_spokes(&BTreeSet::new()).await {
-        Ok(Examination { version, hub: of_hub, scopes }) => {
-            hub.push(check_version(&version));
-            hub.extend(of_hub);
-            Some(scopes)
+async fn asked_of_hub(deployed: &Deployed, hub: &mut Vec<Check>, shell: &Shell<'_>) -> Option<Vec<Examined>> {
+    let portions = match known_accounts(deployed).await {
+        Ok(known) if !known.scopes.is_empty() => portions(&known.scopes, shell),
+        Ok(_) | Err(_) => vec![BTreeSet::new()], // the function knows; another check reports a table that cannot be read
+    };
+    let (mut examined, mut of_organization) = (Vec::new(), None);
+    for accounts in portions {
+        match deployed.hub.examine_spokes(&accounts).await {
+            Ok(Examination { version, hub: of_hub, scopes }) => {
+                examined.extend(scopes);
+                of_organization.get_or_insert_with(|| [vec![check_version(&version)], of_hub].concat());
+            }
+            Err(error) => {
+                hub.push(silent(deployed, &error));
+                return None;
+            }
         }
-        Err(error) => {
-            let remedy = format!(
-                "read its log, `aws logs tail /aws/lambda/{}-drift-repair --since 1h`; you need lambda:InvokeFunction, or check from here \
-                 with --role",
-                deployed.name
-            );
-            hub.push(Check::fail(format!("the function drift-repair does not answer: {}", chain(&error)), remedy));
-            None
-        }
+        accounts.iter().for_each(|_| shell.terminal.step());
     }
+    hub.extend(of_organization.into_iter().flatten());
+    Some(examined)
+}
+
+/// The check of a function that does not answer.
+fn silent(deployed: &Deployed, error: &InfraError) -> Check {
+    let remedy = format!(
+        "read its log, `aws logs tail /aws/lambda/{}-drift-repair --since 1h`; you need lambda:InvokeFunction, or check from here with --role",
+        deployed.name
+    );
+    Check::fail(format!("the function drift-repair does not answer: {}", chain(error)), remedy)
 }
 
 /// Checks that the function has the version of this program.
@@ -160,36 +190,10 @@ fn rate(schedule: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.trim().parse::<u64>().ok()?.checked_mul(seconds)?))
 }
 
-fn render(of_hub: &[Check], scopes: &[Examined]) -> String {
-    let hub = if of_hub.is_empty() { String::new() } else { format!("the hub\n{}", checks::lines(of_hub)) };
-    let scope = |Examined { scope, checks }: &Examined| format!("{scope}\n{}", checks::lines(checks));
-    hub + &scopes.iter().map(scope).collect::<String>() + &summary(of_hub, scopes)
-}
-
-/// The last line: how many checks fail, and where.
-fn summary(hub: &[Check], scopes: &[Examined]) -> String {
-    let failed = |checks: &[Check]| checks.iter().filter(|check| check.result == CheckResult::Fail).count();
-    let places = scopes.iter().filter(|scope| failed(&scope.checks) > 0).count();
-    let in_scopes: usize = scopes.iter().map(|scope| failed(&scope.checks)).sum();
-    let of_scopes = format!("in {places} of {}", counted(scopes.len(), "scope"));
-    match (failed(hub), in_scopes) {
-        (0, 0) => format!("no check failed, in {}\n", counted(scopes.len(), "scope")),
-        (some, 0) => format!("{} failed, of the hub\n", counted(some, "check")),
-        (0, some) => format!("{} failed, {of_scopes}\n", counted(some, "check")),
-        (hub, some) => format!("{} failed: {hub} of the hub, {some} {of_scopes}\n", counted(hub + some, "check")),
-    }
-}
-
-fn as_json(hub: &[Check], scopes: &[Examined], healthy: bool) -> String {
-    let scopes: Vec<_> = scopes
-        .iter()
-        .map(|it| json!({"account": it.scope.account, "region": it.scope.region, "checks": it.checks}))
-        .collect();
-    format!("{}\n", json!({"healthy": healthy, "hub": hub, "scopes": scopes}))
-}
-
 #[cfg(test)]
 mod tests {
+    use peerd_core::CheckResult;
+
     use super::*;
 
     #[test]
@@ -202,23 +206,5 @@ mod tests {
         assert_eq!(result(minutes(24 * 60), Some("cron(0 3 * * ? *)")), CheckResult::Pass);
         assert_eq!(result(minutes(26 * 60), None), CheckResult::Fail);
         assert_eq!(result(None, Some("rate(15 minutes)")), CheckResult::Fail);
-    }
-
-    #[test]
-    fn failed_checks_are_counted_and_shown_with_their_remedy() {
-        let scope = "222222222222/eu-west-1".parse().unwrap();
-        let checks = vec![Check::pass("it reads"), Check::fail("no trail".to_owned(), "make one")];
-        let examined = [Examined { scope, checks }];
-        assert_eq!(
-            render(&[Check::pass("stack")], &examined),
-            "the hub\n  pass    stack\n222222222222/eu-west-1\n  pass    it reads\n  fail    no trail\n          fix: \
-             make one\n1 check failed, in 1 of 1 scope\n"
-        );
-        let failed = || vec![Check::fail("no sweep", "wait")];
-        assert_eq!(summary(&failed(), &[]), "1 check failed, of the hub\n", "the scopes do not hide it");
-        assert_eq!(summary(&failed(), &examined), "2 checks failed: 1 of the hub, 1 in 1 of 1 scope\n");
-        assert_eq!(summary(&[], &[]), "no check failed, in 0 scopes\n");
-        let json: serde_json::Value = serde_json::from_str(&as_json(&[], &examined, false)).unwrap();
-        assert_eq!((&json["healthy"], &json["scopes"][0]["checks"][1]["result"]), (&json!(false), &json!("fail")));
     }
 }
