@@ -1,6 +1,6 @@
 //! Checks as text: one line each, with the remedy of each check that does not pass.
 
-use peerd_core::{Check, CheckResult};
+use peerd_core::Check;
 
 use crate::declarations::word;
 
@@ -11,9 +11,4 @@ pub fn lines(checks: &[Check]) -> String {
         format!("  {:6}  {text}\n{}", word(*result), remedy.collect::<String>())
     };
     checks.iter().map(line).collect()
-}
-
-/// Whether a check failed.
-pub fn any_failed(checks: &[Check]) -> bool {
-    checks.iter().any(|check| check.result == CheckResult::Fail)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use peerd_engine::SystemClock;
 use terminal_size::Width;
+use tokio::sync::Notify;
 
 use crate::color;
 use crate::shell::{Terminal, Timer};
@@ -16,6 +18,8 @@ use crate::wrap::wrap;
 
 /// How long a command runs before its progress is shown.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// The exit code of a process that Ctrl-C ends: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
 const TICK: Duration = Duration::from_millis(120);
 
 /// The terminal of the process.
@@ -40,6 +44,7 @@ impl Default for Console {
     }
 }
 
+#[async_trait]
 impl Terminal for Console {
     fn print(&self, text: &str, is_data: bool) -> Result<()> {
         let written = self.bar.suspend(|| match is_data {
@@ -80,6 +85,21 @@ impl Terminal for Console {
 
     fn step(&self) {
         self.bar.inc(1);
+    }
+
+    async fn interrupted(&self) {
+        let pressed = Arc::new(Notify::new());
+        let (heard, mut again) = (pressed.clone(), false);
+        let handler = move || {
+            if std::mem::replace(&mut again, true) {
+                std::process::exit(INTERRUPTED);
+            }
+            heard.notify_one();
+        };
+        match ctrlc::set_handler(handler) {
+            Ok(()) => pressed.notified().await,
+            Err(_) => std::future::pending().await, // Ctrl-C ends the process, as usual
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use peerd_core::operator::DEFAULT_STACK;
 use peerd_core::{AccountId, Cause, Deployment, MeshName, Region, SealKeys, Timestamp};
 use peerd_engine::{
     Bus, Caller, Clock, Cloud, Examine, HubControl, NetworkRead, OperatorStore, OrganizationsClient, Queue,
-    RedriveQueue,
+    RedriveQueue, UserVpcs,
 };
 
 /// What a command uses besides its arguments.
@@ -64,6 +64,7 @@ impl Shell<'_> {
 }
 
 /// The terminal of a command, or the files and pipes in its place.
+#[async_trait]
 pub trait Terminal: Sync {
     /// Writes the output of a command, without colors if it is for programs.
     ///
@@ -81,6 +82,10 @@ pub trait Terminal: Sync {
     fn stage(&self, name: &'static str, steps: usize);
     /// Counts one step of the stage as done.
     fn step(&self);
+    /// Waits until the user interrupts the command with Ctrl-C, which from then on ends the process only the second time.
+    async fn interrupted(&self) {
+        std::future::pending().await
+    }
 }
 
 /// The clock, which can wait.
@@ -104,9 +109,9 @@ pub trait Connect: Sync {
 }
 
 /// EC2 in every account, as a role sees it.
-pub trait AccountsCloud: Cloud + NetworkRead + Examine {}
+pub trait AccountsCloud: Cloud + NetworkRead + Examine + UserVpcs {}
 
-impl<C: Cloud + NetworkRead + Examine> AccountsCloud for C {}
+impl<C: Cloud + NetworkRead + Examine + UserVpcs> AccountsCloud for C {}
 
 /// The accounts in which a role can be assumed.
 pub struct Accounts {

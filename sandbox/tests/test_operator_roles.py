@@ -8,7 +8,7 @@ import pytest
 from botocore import xform_name
 
 from sandbox.iam.actions import ACTIONS
-from sandbox.iam.evaluate import ASSUME_ROLE
+from sandbox.iam.evaluate import ASSUME_ROLE, decide
 from sandbox.iam.events import event_keys
 from sandbox.iam.model import Caller, Check
 from sandbox.iam.policies import Policies, Role
@@ -73,6 +73,8 @@ OF_ORGANIZATION = {
     "organizations:ListAccountsForParent",
     "organizations:ListOrganizationalUnitsForParent",
 }
+# docs/deploy.md: only `doctor --live` makes these, with a role of its own.
+OF_LIVE_TEST = {"ec2:CreateVpc", "ec2:DeleteVpc"}
 OTHERWISE_NAMED = {"sts:GetCallerIdentity", "dynamodb:TransactWriteItems", "lambda:Invoke"}
 # What the second column of docs/policies.md names, as the resources of a call.
 NAMED = {
@@ -134,8 +136,8 @@ def writes() -> set[str]:
 
 def test_every_call_of_the_program_is_a_read_or_a_write_here() -> None:
     called = calls_of_the_program()
-    assert READS.keys() | READS_OF_HUB.keys() | OF_ORGANIZATION <= called
-    assert called <= ACTIONS.keys()
+    assert READS.keys() | READS_OF_HUB.keys() | OF_ORGANIZATION | OF_LIVE_TEST <= called
+    assert called - OF_LIVE_TEST <= ACTIONS.keys()
     assert not [it for it in writes() if re.search(r":(Describe|Get|List|Query)", it)]
 
 
@@ -167,6 +169,33 @@ def test_the_reading_role_may_make_no_write_on_any_resource(account: str, action
 def test_the_reading_role_may_make_no_call_of_peerd_that_changes_a_network() -> None:
     for name, checks in (calls_of_peerd() | hostile_calls()).items():
         assert not any(is_allowed(READ, ACCOUNT, it) for it in checks), name
+
+
+LIVE_TEST = "peerd-live-test"
+
+
+def live_test(action: str, **keys: str) -> bool:
+    """Returns whether the role of docs/deploy.md may do something to a VPC; `__` is the `:` of a key."""
+    document = (ROOT / "docs" / "deploy.md").read_text()
+    (policy,) = [
+        it
+        for it in re.findall(r"^```\n(\{.*?\})\n```$", document, re.MULTILINE | re.DOTALL)
+        if LIVE_TEST in it
+    ]
+    caller = session("live", ACCOUNT)
+    policies = Policies({caller.role: Role(trust="{}", policies={"live": policy})}, {})
+    given = {key.replace("__", ":", 1): value for key, value in keys.items()}
+    vpc = f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1"
+    return decide(caller, Check(action, vpc, given, REGION), policies).allowed
+
+
+def test_the_role_of_a_live_test_may_change_its_own_vpcs_only() -> None:
+    named, other = {"aws__ResourceTag/Name": LIVE_TEST}, {"aws__ResourceTag/Name": "production"}
+    assert live_test("ec2:CreateVpc", **{"aws__RequestTag/Name": LIVE_TEST})
+    assert live_test("ec2:CreateTags", ec2__CreateAction="CreateVpc")
+    assert not live_test("ec2:CreateVpc") and not live_test("ec2:CreateVpc", **{"aws__RequestTag/Name": "x"})
+    for action in ("ec2:CreateTags", "ec2:DeleteTags", "ec2:DeleteVpc"):
+        assert live_test(action, **named) and not live_test(action, **other), action
 
 
 # ---------------------------------------------------------------- the same as a spoke

@@ -31,7 +31,12 @@ CASES = json.loads((SCHEMAS.parents[1] / "shared/core/tests/policy-cases.json").
 CLI = (SCHEMAS.parent / "cli.md").read_text()
 COMMANDS = set(re.findall(r"^## `peerd (.+)`$", CLI, re.MULTILINE))
 CHECK = {"result": "fail", "text": "there is no trail", "remedy": "make one"}
-GOOD = {"healthy": False, "hub": [CHECK], "scopes": [{"account": HUB, "region": HOME, "checks": []}]}
+GOOD = {
+    "healthy": False,
+    "hub": [CHECK],
+    "scopes": [{"account": HUB, "region": HOME, "checks": []}],
+    "live": [],
+}
 
 
 def write_role(folder: Path, role: str) -> str:

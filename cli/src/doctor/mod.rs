@@ -1,5 +1,6 @@
 //! `peerd doctor`: checks everything that peerd needs, with a remedy for each check that fails.
 
+mod live;
 mod report;
 
 use std::collections::BTreeSet;
@@ -12,11 +13,12 @@ use peerd_core::{AccountId, Check, Deployment, Examination, Examined, Scope, VER
 use peerd_engine::error::chain;
 use peerd_engine::{InfraError, QueueState, RedriveQueue};
 
+use crate::Answer;
 use crate::account::known_accounts;
 use crate::plan::{Backend, Source};
 use crate::shell::{Deployed, Shell};
 use crate::status::lasting;
-use crate::{Answer, checks};
+use report::Report;
 
 /// The maximum age of the last sweep if its schedule has no rate.
 const A_DAY_AND_AN_HOUR: Duration = Duration::from_secs(25 * 3600);
@@ -30,10 +32,21 @@ const BACKLOG: u64 = 1000;
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
+    /// Instead, create a VPC in each of two accounts or Regions (111111111111/us-east-1), connect them in a mesh of their own, and
+    /// delete everything again; --role names the role that creates them
+    #[arg(long, num_args = 2, value_name = "SCOPE")]
+    live: Vec<Scope>,
+    /// Do not ask before a live test
+    #[arg(long, requires = "live")]
+    yes: bool,
 }
 
 /// `peerd doctor`. The exit code is 1 if a check fails.
-pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<Answer> {
+pub async fn run(Arguments { source, live, yes }: Arguments, shell: &Shell<'_>) -> Result<Answer> {
+    if !live.is_empty() {
+        let live = live::run(&live, yes, source, shell).await?;
+        return Ok(answer(&Report { live, ..Report::default() }, shell));
+    }
     let from_here = source.role().is_some();
     let (mut hub, scopes) = match source.file(shell.stack) {
         Some(_) => (Vec::new(), Some(examine(source, shell, None).await?)),
@@ -50,10 +63,12 @@ pub async fn run(Arguments { source }: Arguments, shell: &Shell<'_>) -> Result<A
     if scopes.as_ref().is_some_and(Vec::is_empty) {
         hub.push(Check::fail("there is no account and Region to check", "`peerd account add ACCOUNT` adds one"));
     }
-    let scopes = scopes.unwrap_or_default();
-    let fails = checks::any_failed(&hub) || scopes.iter().any(|scope| checks::any_failed(&scope.checks));
-    let text = if shell.json { report::as_json(&hub, &scopes, !fails) } else { report::render(&hub, &scopes) };
-    Ok(Answer { text, code: u8::from(fails) })
+    Ok(answer(&Report { hub, scopes: scopes.unwrap_or_default(), ..Report::default() }, shell))
+}
+
+fn answer(report: &Report, shell: &Shell<'_>) -> Answer {
+    let text = if shell.json { report.as_json() } else { report.render() };
+    Answer { text, code: u8::from(!report.is_healthy()) }
 }
 
 /// Examines every scope from this machine.

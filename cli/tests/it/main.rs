@@ -4,6 +4,7 @@
 mod accounts;
 mod errors;
 mod explaining;
+mod live_test;
 mod meshes;
 mod plans;
 mod simulated_aws;

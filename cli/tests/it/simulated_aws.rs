@@ -27,6 +27,8 @@ pub struct Site {
     pub world: World,
     /// What the operator answers to the next questions; none without a terminal.
     pub answers: Option<Vec<&'static str>>,
+    /// Whether the operator interrupts each command that waits for it.
+    pub interrupted: bool,
     /// The messages in the dead-letter queue.
     pub dead_letters: Arc<AtomicUsize>,
     /// The commands so far with their output.
@@ -35,7 +37,13 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        Self { world: World::default(), answers: None, dead_letters: Arc::default(), session: String::new() }
+        Self {
+            world: World::default(),
+            answers: None,
+            interrupted: false,
+            dead_letters: Arc::default(),
+            session: String::new(),
+        }
     }
 
     /// Two connected members of `prod`, in two accounts.
@@ -62,7 +70,7 @@ impl Site {
     /// Runs a command, with arguments that may contain spaces.
     pub fn run_words(&mut self, words: &[&str]) -> String {
         let cli = Cli::try_parse_from(["peerd"].iter().chain(words)).unwrap_or_else(|error| panic!("{error}"));
-        let transcript = Arc::new(Transcript::new(self.answers.as_deref()));
+        let transcript = Arc::new(Transcript::new(self.answers.as_deref(), self.interrupted));
         let World { cloud, store, queue, bus, executor, .. } = &self.world;
         let aws = SimulatedAws {
             cloud: cloud.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use anyhow::Result;
+use async_trait::async_trait;
 use peerd_cli::shell::Terminal;
 
 /// What a command wrote.
@@ -11,12 +12,13 @@ pub struct Transcript {
     err: Mutex<String>,
     /// The answers that are left, the next one last; none without a terminal.
     answers: Option<Mutex<Vec<&'static str>>>,
+    interrupted: bool,
 }
 
 impl Transcript {
-    pub fn new(answers: Option<&[&'static str]>) -> Self {
+    pub fn new(answers: Option<&[&'static str]>, interrupted: bool) -> Self {
         let answers = answers.map(|answers| Mutex::new(answers.iter().rev().copied().collect()));
-        Self { out: Mutex::default(), err: Mutex::default(), answers }
+        Self { out: Mutex::default(), err: Mutex::default(), answers, interrupted }
     }
 
     /// The exit code, stdout and stderr, as snapshots have them.
@@ -34,6 +36,7 @@ fn without_times(text: &str) -> String {
     parts.fold(first, |text, part| text + "TIME" + part.split_once('Z').map_or(part, |(_, rest)| rest))
 }
 
+#[async_trait]
 impl Terminal for Transcript {
     fn print(&self, text: &str, _: bool) -> Result<()> {
         self.out.lock().unwrap().push_str(text);
@@ -55,4 +58,10 @@ impl Terminal for Transcript {
     fn stage(&self, _: &'static str, _: usize) {}
 
     fn step(&self) {}
+
+    async fn interrupted(&self) {
+        if !self.interrupted {
+            std::future::pending().await
+        }
+    }
 }

@@ -30,7 +30,13 @@ impl AwsCloud {
     }
 
     /// Sets one tag, or removes it if there is no value.
-    async fn set_tag(&self, scope: &Scope, id: &str, key: &str, value: Option<&str>) -> Result<(), CloudError> {
+    pub(crate) async fn set_tag(
+        &self,
+        scope: &Scope,
+        id: &str,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), CloudError> {
         match value {
             Some(value) => self.tag(scope, id, &Tags::from([(key.to_owned(), value.to_owned())])).await,
             None => self.untag(scope, id, &[key]).await,

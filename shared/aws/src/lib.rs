@@ -38,6 +38,7 @@ mod table;
 mod telemetry;
 mod trails;
 mod trials;
+mod user_vpcs;
 
 pub use bus::EventBridgeBus;
 pub use cloud::AwsCloud;

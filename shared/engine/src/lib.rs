@@ -45,7 +45,9 @@ pub use event_target::{EventTarget, ExpectedState};
 pub use message::{Message, Work};
 pub use notification::{MeshFindings, Notification, NotificationKind};
 pub use observer::{KnownAccounts, Observer};
-pub use operator_ports::{Caller, Examine, HubControl, NetworkRead, OperatorStore, PastRun, QueueState, RedriveQueue};
+pub use operator_ports::{
+    Caller, Examine, HubControl, NetworkRead, OperatorStore, PastRun, QueueState, RedriveQueue, UserVpcs,
+};
 pub use outcome::{Outcome, Run};
 pub use peerd_core::Timestamp;
 pub use ports::{

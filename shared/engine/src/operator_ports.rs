@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use peerd_core::cidr::IpNet;
 use peerd_core::{
     AccountId, Action, Cause, Check, Deployment, Examination, Examined, GroupRules, InterfaceAddress, MeshName,
-    NetworkAcl, Policy, Region, Scope, Subnet, Timestamp, Vpc, VpcRef, rfc3339,
+    NetworkAcl, Policy, Region, Scope, Subnet, Tags, Timestamp, Vpc, VpcRef, rfc3339,
 };
 use serde::Serialize;
 
@@ -101,6 +102,17 @@ pub trait Examine: Send + Sync {
     /// Checks all scopes. `bus` is the ARN of the hub's bus, to which each scope must forward its events; none without
     /// a hub, which needs no events.
     async fn examine_all(&self, scopes: BTreeSet<Scope>, deployment: &Deployment, bus: Option<&str>) -> Vec<Examined>;
+}
+
+/// The VPCs of `peerd doctor --live`, which it creates, tags and deletes as a user does.
+#[async_trait]
+pub trait UserVpcs: Send + Sync {
+    /// Creates a VPC with tags.
+    async fn create_vpc(&self, scope: &Scope, cidr: &IpNet, tags: &Tags) -> Result<VpcRef, CloudError>;
+    /// Sets a tag of a VPC, or removes it if there is no value.
+    async fn set_vpc_tag(&self, vpc: &VpcRef, key: &str, value: Option<&str>) -> Result<(), CloudError>;
+    /// Deletes a VPC.
+    async fn delete_vpc(&self, vpc: &VpcRef) -> Result<(), CloudError>;
 }
 
 /// A deployed hub: its stack, and its function, which acts with the deployment's own roles.

@@ -303,15 +303,7 @@ impl World {
     fn send_vpc_tag_event(&mut self, vpc: &VpcRef) {
         let Some(tags) = self.cloud.aws().vpc(vpc).map(|seen| seen.tags.clone()) else { return };
         let version = self.tag_version(vpc);
-        let Scope { account, region } = &vpc.scope;
-        let arn = format!("arn:aws:ec2:{region}:{account}:vpc/{}", vpc.id);
-        self.deliver_event(&json!({
-            "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
-            "resources": [arn],
-            "detail": {
-                "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": version, "tags": tags
-            }
-        }));
+        self.deliver_event(&vpc_tag_event(vpc, &tags, version));
     }
 
     /// Sends a tag event of a resource other than a VPC. peerd reads only its ARN.
@@ -341,4 +333,17 @@ impl World {
             }
         }));
     }
+}
+
+/// The event of a change of a VPC's tag `peerd:env`, with all tags after it.
+pub(crate) fn vpc_tag_event(vpc: &VpcRef, tags: &Tags, version: u64) -> Value {
+    let Scope { account, region } = &vpc.scope;
+    let arn = format!("arn:aws:ec2:{region}:{account}:vpc/{}", vpc.id);
+    json!({
+        "detail-type": "Tag Change on Resource", "source": "aws.tag", "account": account, "region": region,
+        "resources": [arn],
+        "detail": {
+            "changed-tag-keys": [tags::ENV], "service": "ec2", "resource-type": "vpc", "version": version, "tags": tags
+        }
+    })
 }

@@ -152,10 +152,11 @@ impl World {
         if config.organized {
             organize(&mut aws);
         }
+        let queue = Arc::new(SimQueue::new(transport.clone()));
         Self {
-            cloud: Arc::new(SimCloud::new(transport.clone(), aws)),
+            cloud: Arc::new(SimCloud::new(transport.clone(), aws, queue.clone())),
             store: Arc::new(store),
-            queue: Arc::new(SimQueue::new(transport.clone())),
+            queue,
             bus: Arc::new(MemoryBus::new(transport.clone())),
             transport,
             executor,

@@ -1,6 +1,7 @@
 //! The engine's cloud port; every call goes through the transport.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,19 +15,23 @@ use peerd_engine::{Clock, CloudError, CloudRead, CloudWrite, ErrorKind, Timestam
 
 use super::state::{Aws, refuse};
 use crate::change_log::Actor;
+use crate::queue::SimQueue;
 use crate::transport::Transport;
 
 /// A simulated AWS as peerd's workers call it.
 pub struct SimCloud {
     transport: Arc<Transport>,
+    /// The queue for the events of VPCs that a command changes.
+    pub(super) events: Arc<SimQueue>,
+    pub(super) events_lost: AtomicBool,
     aws: Mutex<Aws>,
     answers: Mutex<BTreeMap<String, u64>>,
 }
 
 impl SimCloud {
     /// Creates a client of a simulated AWS.
-    pub fn new(transport: Arc<Transport>, aws: Aws) -> Self {
-        Self { transport, aws: Mutex::new(aws), answers: Mutex::default() }
+    pub fn new(transport: Arc<Transport>, aws: Aws, events: Arc<SimQueue>) -> Self {
+        Self { transport, events, events_lost: AtomicBool::new(false), aws: Mutex::new(aws), answers: Mutex::default() }
     }
 
     /// Returns the simulated AWS, with all due transitions applied.
@@ -66,7 +71,7 @@ impl SimCloud {
         self.transport.call(name, None, || Ok(read(&mut self.aws()))).await
     }
 
-    async fn write<T>(
+    pub(super) async fn write<T>(
         &self,
         name: &'static str,
         scope: &Scope,

@@ -15,6 +15,7 @@ mod organization;
 mod peerings;
 mod routes;
 mod state;
+mod user_vpcs;
 
 pub use behavior::{AwsBehavior, DAY, HOUR, MINUTE, SECOND};
 pub use cloud::SimCloud;
