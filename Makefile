@@ -46,8 +46,9 @@ build: toolchain sdk-notice ## Compile the three Lambda functions and the comman
 	cargo build --locked $(addprefix -p ,$(FUNCTION_NAMES) peerd)
 
 .PHONY: docs
-docs: toolchain sdk-notice ## Generate docs/cli.md from the help texts of the program
-	cargo run --locked --quiet -p peerd -- reference > docs/cli.md
+docs: toolchain ## Generate docs/cli.md from the help texts of the program, and the picture of the demo
+	cargo run --quiet $(WITHOUT_SDK) -- reference > docs/cli.md
+	cargo run --quiet $(WITHOUT_SDK) -- demo --svg > docs/images/demo.svg
 
 # ---------------------------------------------------------------- check it
 .PHONY: check test lint unit

@@ -35,7 +35,7 @@ impl Default for Console {
         let shown = bar.clone();
         drop(tokio::spawn(async move {
             tokio::time::sleep(SHOW_AFTER).await;
-            if !shown.is_finished() {
+            if !shown.is_finished() && shown.is_hidden() {
                 shown.set_draw_target(ProgressDrawTarget::stderr());
                 shown.enable_steady_tick(TICK);
             }
@@ -85,6 +85,20 @@ impl Terminal for Console {
 
     fn step(&self) {
         self.bar.inc(1);
+    }
+
+    fn is_live(&self) -> bool {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        stdout().is_terminal() && stderr().is_terminal() && !is_dumb
+    }
+
+    fn picture(&self, lines: &str) {
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_style(style("\n{msg}"));
+        self.bar.set_message(lines.trim_end().to_owned());
+        self.bar.tick();
     }
 
     async fn interrupted(&self) {

@@ -81,7 +81,7 @@ impl From<String> for Answer {
 #[derive(Subcommand)]
 enum Command {
     /// Simulate a mesh that forms, heals and shrinks; needs no account
-    Demo,
+    Demo(demo::Arguments),
     #[command(flatten)]
     Online(online::Command),
     /// Print shell completions
@@ -120,7 +120,7 @@ impl Cli {
 
 async fn dispatch(command: Command, shell: &Shell<'_>) -> anyhow::Result<Answer> {
     match command {
-        Command::Demo => Ok(demo::run().into()),
+        Command::Demo(arguments) => demo::run(arguments, shell).await.map(Answer::from),
         Command::Online(command) => online::run(command, shell).await,
         Command::Completions { shell } => reference::completions(shell).map(Answer::from),
         Command::Man => reference::man().map(Answer::from),

@@ -82,6 +82,12 @@ pub trait Terminal: Sync {
     fn stage(&self, name: &'static str, steps: usize);
     /// Counts one step of the stage as done.
     fn step(&self);
+    /// Whether stdout is a terminal that can be drawn on.
+    fn is_live(&self) -> bool {
+        false
+    }
+    /// Shows some lines below the output, in place of those before.
+    fn picture(&self, _: &str) {}
     /// Waits until the user interrupts the command with Ctrl-C, which from then on ends the process only the second time.
     async fn interrupted(&self) {
         std::future::pending().await

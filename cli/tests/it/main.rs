@@ -2,6 +2,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod accounts;
+mod demo;
 mod errors;
 mod explaining;
 mod live_test;

@@ -29,6 +29,10 @@ pub struct Site {
     pub answers: Option<Vec<&'static str>>,
     /// Whether the operator interrupts each command that waits for it.
     pub interrupted: bool,
+    /// Whether the terminal can be drawn on.
+    pub live: bool,
+    /// What is drawn last on it.
+    pub picture: String,
     /// The messages in the dead-letter queue.
     pub dead_letters: Arc<AtomicUsize>,
     /// The commands so far with their output.
@@ -41,6 +45,8 @@ impl Site {
             world: World::default(),
             answers: None,
             interrupted: false,
+            live: false,
+            picture: String::new(),
             dead_letters: Arc::default(),
             session: String::new(),
         }
@@ -70,7 +76,7 @@ impl Site {
     /// Runs a command, with arguments that may contain spaces.
     pub fn run_words(&mut self, words: &[&str]) -> String {
         let cli = Cli::try_parse_from(["peerd"].iter().chain(words)).unwrap_or_else(|error| panic!("{error}"));
-        let transcript = Arc::new(Transcript::new(self.answers.as_deref(), self.interrupted));
+        let transcript = Arc::new(Transcript::new(self.answers.as_deref(), self.interrupted, self.live));
         let World { cloud, store, queue, bus, executor, .. } = &self.world;
         let aws = SimulatedAws {
             cloud: cloud.clone(),
@@ -83,6 +89,7 @@ impl Site {
         };
         let (terminal, timer) = (transcript.clone(), VirtualTimer(executor.clone()));
         let code = self.world.complete(async move { peerd_cli::run(cli, &aws, &*terminal, &timer).await });
+        self.picture = transcript.last_picture();
         let output = transcript.text(code);
         self.session += &format!("$ peerd {}\n{output}\n", words.join(" "));
         output

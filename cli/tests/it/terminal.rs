@@ -13,12 +13,20 @@ pub struct Transcript {
     /// The answers that are left, the next one last; none without a terminal.
     answers: Option<Mutex<Vec<&'static str>>>,
     interrupted: bool,
+    /// Whether it can be drawn on.
+    live: bool,
+    picture: Mutex<String>,
 }
 
 impl Transcript {
-    pub fn new(answers: Option<&[&'static str]>, interrupted: bool) -> Self {
+    pub fn new(answers: Option<&[&'static str]>, interrupted: bool, live: bool) -> Self {
         let answers = answers.map(|answers| Mutex::new(answers.iter().rev().copied().collect()));
-        Self { out: Mutex::default(), err: Mutex::default(), answers, interrupted }
+        Self { out: Mutex::default(), err: Mutex::default(), answers, interrupted, live, picture: Mutex::default() }
+    }
+
+    /// What is drawn last.
+    pub fn last_picture(&self) -> String {
+        self.picture.lock().unwrap().clone()
     }
 
     /// The exit code, stdout and stderr, as snapshots have them.
@@ -58,6 +66,14 @@ impl Terminal for Transcript {
     fn stage(&self, _: &'static str, _: usize) {}
 
     fn step(&self) {}
+
+    fn is_live(&self) -> bool {
+        self.live
+    }
+
+    fn picture(&self, lines: &str) {
+        lines.clone_into(&mut self.picture.lock().unwrap());
+    }
 
     async fn interrupted(&self) {
         if !self.interrupted {
