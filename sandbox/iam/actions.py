@@ -99,6 +99,10 @@ ACTIONS: Mapping[str, Mapping[str, Keys]] = {
     "lambda:GetFunctionConcurrency": {"function": ()},
     "lambda:ListEventSourceMappings": {},
     "lambda:GetAccountSettings": {},
+    "cloudwatch:DescribeAlarms": {"alarm": ()},
+    "organizations:ListPolicies": {"": ("organizations:PolicyType",)},
+    "organizations:DescribePolicy": {"policy": (), "": ("organizations:PolicyType",)},
+    "organizations:ListTargetsForPolicy": {"policy": (), "": ("organizations:PolicyType",)},
     "secretsmanager:GetSecretValue": {"Secret": ()},  # the name in the reference
     "organizations:ListAccountsForParent": _PARENT,
     "organizations:ListOrganizationalUnitsForParent": _PARENT,

@@ -67,6 +67,10 @@ READS_OF_HUB = {
     "lambda:GetFunctionConcurrency": f"{_FUNCTION}vpc-events",
     "lambda:ListEventSourceMappings": "*",
     "lambda:GetAccountSettings": "*",
+    "cloudwatch:DescribeAlarms": f"arn:aws:cloudwatch:{REGION}:{HUB}:alarm:peerd-vpc-events-errors",
+    "organizations:ListPolicies": "*",
+    "organizations:DescribePolicy": "*",
+    "organizations:ListTargetsForPolicy": "*",
 }
 # docs/policies.md: only `plan` with `units` in a peerd.toml makes these, which neither role may.
 OF_ORGANIZATION = {
@@ -91,6 +95,8 @@ NAMED = {
     "the schedule": [_SCHEDULE],
     "the functions": [f"{_FUNCTION}{it}" for it in FUNCTIONS],
     "everything in the Region of the hub": ["*"],
+    "the alarms": [READS_OF_HUB["cloudwatch:DescribeAlarms"]],
+    "the organization": ["*"],
     "the function drift-repair": [f"arn:aws:lambda:{REGION}:{HUB}:function:peerd-drift-repair"],
 }
 

@@ -130,6 +130,83 @@ def test_a_queue_without_a_dead_letter_queue_is_named(doctor: Doctor, sessions: 
         doctor.names((HUB_PLACE, "the queue of vpc-events has no dead-letter queue"))
 
 
+# ---------------------------------------------------------------- alarms and guardrails
+
+
+@pytest.mark.parametrize(
+    "alarm", [*(f"{it}-{kind}" for it in FUNCTIONS for kind in ("errors", "dead-letters")), "sweep-missing"]
+)
+def test_an_alarm_that_is_in_alarm_is_named(doctor: Doctor, sessions: Sessions, alarm: str) -> None:
+    cloudwatch, name = sessions.client("cloudwatch"), f"{DEPLOYMENT}-{alarm}"
+
+    def put(state: str) -> None:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+
+    with temporarily(lambda: put("ALARM"), lambda: put("OK")):
+        doctor.names((HUB_PLACE, f"the alarm {name} is in alarm"))
+
+
+@pytest.mark.parametrize("alarm", ["vpc-events-errors", "drift-repair-dead-letters", "sweep-missing"])
+def test_an_alarm_that_does_not_exist_is_named_and_the_remedy_creates_it_again(
+    doctor: Doctor, sessions: Sessions, alarm: str
+) -> None:
+    cloudwatch, name = sessions.client("cloudwatch"), f"{DEPLOYMENT}-{alarm}"
+
+    def read() -> list[dict[str, Any]]:
+        return cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+
+    (before,) = read()
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    assert not read()
+    (problem,) = doctor.problems()
+    assert problem[:2] == (HUB_PLACE, f"the alarm {name} does not exist")
+    restore_alarm(cloudwatch, problem.remedy)
+    (after,) = read()
+    kept = ("Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "Threshold")
+    kept = (*kept, "ComparisonOperator", "TreatMissingData")
+    assert {it: after.get(it) for it in kept} == {it: before.get(it) for it in kept}
+    assert doctor.problems() == []
+
+
+def restore_alarm(cloudwatch: Any, remedy: str) -> None:
+    """Runs the `aws cloudwatch put-metric-alarm` of a remedy."""
+    words = shlex.split(remedy.split("`")[1])
+    given = dict(zip(words[3::2], words[4::2], strict=True))
+    given.pop("--region")
+    name, value = re.fullmatch(r"Name=(.+),Value=(.+)", given.pop("--dimensions")).groups()
+    parameters: dict[str, Any] = {
+        "".join(word.capitalize() for word in option.strip("-").split("-")): it
+        for option, it in given.items()
+    }
+    for number in ("Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold"):
+        if number in parameters:
+            parameters[number] = int(parameters[number])
+    cloudwatch.put_metric_alarm(**parameters, Dimensions=[{"Name": name, "Value": value}])
+
+
+def test_guardrails_that_are_not_attached_are_named(doctor: Doctor, sessions: Sessions) -> None:
+    organizations = sessions.client("organizations")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    policies = organizations.list_policies_for_target(TargetId=root, Filter="SERVICE_CONTROL_POLICY")
+    (policy,) = [it["Id"] for it in policies["Policies"] if not it["AwsManaged"]]
+    attached = {"PolicyId": policy, "TargetId": root}
+    with temporarily(
+        lambda: organizations.detach_policy(**attached), lambda: organizations.attach_policy(**attached)
+    ):
+        text = "no service control policy is known to decide who may write peerd's tags in 3 accounts, .*"
+        doctor.names((HUB_PLACE, text))
+
+
+def test_without_a_permission_to_see_the_guardrails_they_are_not_checked(
+    doctor: Doctor, shared_world: World
+) -> None:
+    assert any("service control policy" in text for text in doctor.texts(HUB_PLACE))
+    fault = {"service": "organizations", "action": "ListPolicies"} | BY_OPERATOR | DENIED
+    with shared_world.control.injected_faults(fault):
+        assert doctor.problems() == []
+        assert not any("service control policy" in text for text in doctor.texts(HUB_PLACE))
+
+
 # ---------------------------------------------------------------- the table and the bus
 
 

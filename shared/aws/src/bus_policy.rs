@@ -53,7 +53,7 @@ fn admits_unit(statement: &Value, unit: &OrganizationalUnitId) -> bool {
 }
 
 /// A value of a policy, which is one text or a list of texts.
-fn list(value: &Value) -> Vec<&str> {
+pub fn list(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         other => other.as_str().into_iter().collect(),

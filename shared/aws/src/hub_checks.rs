@@ -15,7 +15,7 @@ use peerd_engine::{InfraError, KnownAccounts};
 
 use crate::arn::Arn;
 use crate::bus_policy::BusPolicy;
-use crate::errors;
+use crate::{alarm_checks, errors, guardrail_checks};
 
 /// The functions of template.yaml, without the deployment's name.
 const FUNCTIONS: [&str; 3] = ["vpc-events", "peering-events", "drift-repair"];
@@ -53,8 +53,22 @@ impl HubParts<'_> {
 
     /// All checks. `known` are the accounts that the deployment scans.
     pub async fn check(&self, known: &KnownAccounts) -> Vec<Check> {
-        let (table, bus, schedule, functions) = join!(self.table(), self.bus(known), self.schedule(), self.functions());
-        [table, bus, schedule, functions].concat()
+        let (table, bus, schedule, functions, alarms, guardrails) = join!(
+            self.table(),
+            self.bus(known),
+            self.schedule(),
+            self.functions(),
+            self.alarms(),
+            guardrail_checks::check(self.config, known)
+        );
+        [table, bus, schedule, functions, alarms, guardrails].concat()
+    }
+
+    async fn alarms(&self) -> Vec<Check> {
+        match alarm_checks::check(self.config, self.deployment, self.region()).await {
+            Ok(checks) => or_pass(checks, || "no alarm is in alarm, so no function has errors".to_owned()),
+            Err(error) => vec![unread("the alarms", error)],
+        }
     }
 
     async fn table(&self) -> Vec<Check> {

@@ -4,6 +4,7 @@
 //! aws-sdk-ec2 takes minutes to compile, so this crate should change rarely.
 
 mod accounts;
+mod alarm_checks;
 mod arn;
 mod bus;
 mod bus_policy;
@@ -15,6 +16,7 @@ mod environment;
 mod errors;
 mod examine;
 pub mod function;
+mod guardrail_checks;
 mod hub;
 mod hub_checks;
 mod ingress;

@@ -8,7 +8,7 @@ use crate::trials::Ground;
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
 const MOST_PEERINGS: usize = 125;
 
-/// A warning for each VPC, table and group of peerd that has used most of a quota.
+/// A warning for each quota of which a VPC, table or group of peerd has used most.
 pub fn check(scope: &Scope, ground: &Ground, quotas: &Quotas) -> Vec<Check> {
     let mut used: Vec<(String, Quota, usize)> = Vec::new();
     let members: Vec<_> =
@@ -28,25 +28,31 @@ pub fn check(scope: &Scope, ground: &Ground, quotas: &Quotas) -> Vec<Check> {
     for group in &ground.groups {
         used.extend([true, false].map(|v4| (group.id.to_string(), Quota::Rules, group.count(v4))));
     }
-    used.into_iter()
-        .filter_map(|(subject, quota, used)| near(scope, &subject, quota, used, quotas.value(quota)))
-        .collect()
+    let quotas = [Quota::Peerings, Quota::Routes, Quota::Rules].map(|quota| (quota, quotas.value(quota)));
+    quotas.into_iter().filter_map(|(quota, value)| near(scope, quota, value, &used)).collect()
 }
 
-fn near(scope: &Scope, subject: &str, quota: Quota, used: usize, value: usize) -> Option<Check> {
+/// The warning of a quota, with the resource that has used most of it.
+fn near(scope: &Scope, quota: Quota, value: usize, used: &[(String, Quota, usize)]) -> Option<Check> {
+    let is_near = |used: usize| used >= value || quota.is_near_limit(used, value);
+    let near: Vec<_> = used.iter().filter(|(_, of, used)| *of == quota && is_near(*used)).collect();
+    let (subject, _, most) = near.iter().max_by_key(|(subject, _, used)| (used, std::cmp::Reverse(subject)))?;
+    let text = match near.len() - 1 {
+        0 => format!("{subject} has {most} of {value} {quota}"),
+        1 => format!("{subject} and 1 other have up to {most} of {value} {quota}"),
+        others => format!("{subject} and {others} others have up to {most} of {value} {quota}"),
+    };
     let wanted = if quota == Quota::Peerings { (2 * value).min(MOST_PEERINGS) } else { 2 * value };
-    (used >= value || quota.is_near_limit(used, value)).then(|| {
-        Check::warn(
-            format!("{subject} has {used} of {value} {quota}"),
-            format!(
-                "in account {}, run `aws service-quotas request-service-quota-increase --region {} --service-code vpc --quota-code {} \
-                 --desired-value {wanted}`",
-                scope.account,
-                scope.region,
-                quota.code()
-            ),
-        )
-    })
+    Some(Check::warn(
+        text,
+        format!(
+            "in account {}, run `aws service-quotas request-service-quota-increase --region {} --service-code vpc --quota-code {} \
+             --desired-value {wanted}`",
+            scope.account,
+            scope.region,
+            quota.code()
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -54,17 +60,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_that_is_used_to_four_fifths_or_up_is_a_warning() {
+    fn a_quota_that_is_used_to_four_fifths_or_up_is_one_warning() {
         let scope: Scope = "111111111111/us-east-1".parse().unwrap();
-        let text = |used, value| near(&scope, "vpc-1", Quota::Peerings, used, value).map(|check| check.text);
-        assert_eq!(text(39, 50), None);
-        assert_eq!(text(40, 50).unwrap(), "vpc-1 has 40 of 50 active peerings per VPC");
+        let check = |used: &[usize], value| {
+            let used: Vec<_> =
+                used.iter().enumerate().map(|(n, used)| (format!("vpc-{n}"), Quota::Peerings, *used)).collect();
+            near(&scope, Quota::Peerings, value, &used)
+        };
+        let text = |used: &[usize], value| check(used, value).map(|check| check.text);
+        assert_eq!(text(&[39], 50), None);
+        assert_eq!(text(&[40], 50).unwrap(), "vpc-0 has 40 of 50 active peerings per VPC");
+        assert_eq!(text(&[40, 44], 50).unwrap(), "vpc-1 and 1 other have up to 44 of 50 active peerings per VPC");
         assert_eq!(
-            text(1, 1).unwrap(),
-            "vpc-1 has 1 of 1 active peerings per VPC",
+            text(&[44, 3, 40, 44], 50).unwrap(),
+            "vpc-0 and 2 others have up to 44 of 50 active peerings per VPC"
+        );
+        assert_eq!(
+            text(&[1], 1).unwrap(),
+            "vpc-0 has 1 of 1 active peerings per VPC",
             "below the default only when it is used up"
         );
-        let remedy = near(&scope, "vpc-1", Quota::Peerings, 100, 100).unwrap().remedy.unwrap();
+        let remedy = check(&[100], 100).unwrap().remedy.unwrap();
         assert!(remedy.contains("--quota-code L-7E9ECCDB --desired-value 125"), "{remedy}");
     }
 }

@@ -1,5 +1,7 @@
 // ---------------------------------------------------------------- picture
 const CROWD = 1000;
+// With more changed pairs, their signs would cover the map: their lines have the colors, and the matrix the signs.
+const SIGNS_AT_MOST = 60;
 const chips = new Map([...svg.querySelectorAll("[data-vpc]")].map((chip) => [chip.dataset.vpc, chip]));
 const lines = new Map();
 // The lines of the selection, drawn again, so that all others fade together.
@@ -14,7 +16,8 @@ function arrange() {
   const trouble = draw("g", { class: "trouble", "aria-hidden": "true" }, ...pairs.querySelectorAll(".waiting, .broken"));
   pairs.setAttribute("aria-hidden", "true");
   pairs.after(trouble, lit, notes);
-  notes.append(...[...lines].filter(([n]) => map.pairs[n].planned).map(([n, line]) => changeOn(line, n)));
+  const changed = [...lines].filter(([n]) => map.pairs[n].planned);
+  if (changed.length <= SIGNS_AT_MOST) notes.append(...changed.map(([n, line]) => changeOn(line, n)));
   notes.append(...[...lines].filter(([n]) => findingsOfPair(n).length).map(([n, line]) => noteOn(line, n)));
   svg.append(draw("g", { class: "titles" }, ...[...svg.querySelectorAll(".areas > g")].map(drawTitle)));
   for (const [id, chip] of chips) labelChip(chip, vpcs.get(id));
