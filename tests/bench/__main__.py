@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tests.bench import document, forming, idle, joining, machine, serial
+from tests.bench import document, forming, idle, joining, machine, planner, serial
 from tests.bench.forming import EVENTS, SWEEP
 from tests.bench.machine import ROOT
 
@@ -26,6 +26,8 @@ _STARTED = time.monotonic()
 _DELAYS_MS = (0, 100)
 _IDLE = ((6, 1), (6, 3), (6, 10), (2, 3))
 """Scopes and meshes."""
+_PLANNED = ((1, 50), (2, 50), (20, 50), (100, 50), (32, 126), (80, 126))
+"""Meshes and members of each."""
 
 
 class Interrupted(BaseException):
@@ -73,6 +75,7 @@ def _measurements(quick: bool) -> dict[str, Measurement]:
         "serial": lambda bin: (serial.measure(bin, 12, delay) for delay in _DELAYS_MS),
         "forming_12": lambda bin: _form(bin, 12, _DELAYS_MS, few),
         "idle": lambda bin: (idle.measure(bin, *it) for it in _IDLE),
+        "planner": lambda _: (planner.measure(*it) for it in _PLANNED[: 4 if quick else None]),
         "joining_10": lambda bin: _join(bin, 10, _DELAYS_MS, joins),
     }
     if not quick:

@@ -26,6 +26,7 @@ from tests.bench.rows import (
 PAGE = "docs/benchmarks.md"
 COMMAND = "make bench"
 FORMED_GOAL, SETTLED_GOAL, SPEED_GOAL = 1.15, 1.35, 15
+PLANNER_GOAL, MILLION = (1, 1), 1_000_000
 _WHAT = "VPCs, trigger, delay of each EC2 call"
 _JOINING = ("joining_10", "joining_49")
 
@@ -34,7 +35,14 @@ def pages(results: Row) -> dict[str, str]:
     """Returns the files of the page: the text and the charts, by name."""
     charts = {f"docs/images/bench-{name}.svg": svg for name, svg in _charts(results).items()}
     parts = [_introduction(results), _goals(results), _forming(results), _api(results), _times(results)]
-    parts += [_joining(results), _storm(results), _idle(results), _functions(), _machines(results)]
+    parts += [
+        _joining(results),
+        _storm(results),
+        _idle(results),
+        _planner(results),
+        _functions(),
+        _machines(results),
+    ]
     return {PAGE: wrapped("\n\n".join(part for part in parts if part))} | charts
 
 
@@ -83,6 +91,22 @@ def _goals(results: Row) -> str:
             speed = statistics.median(speedup(results, row) for row in row_set)
             label = f"{_name(row_set[0])}: faster than one call after the other"
             lines.append([label, f"at least {SPEED_GOAL} x", f"{speed:.1f} x", met(speed >= SPEED_GOAL)])
+    for row in rows_of(results, "planner"):
+        if row["routes"] >= MILLION:
+            what, (seconds, gigabytes) = f"{row['routes']:,} routes planned", PLANNER_GOAL
+            memory = row["peak_mb"] / 1024
+            lines.append(
+                [
+                    f"{what}: time",
+                    f"under {seconds} s",
+                    f"{row['seconds']:.1f} s",
+                    met(row["seconds"] < seconds),
+                ]
+            )
+            lines.append(
+                [f"{what}: memory", f"under {gigabytes} GB", f"{memory:.1f} GB", met(memory < gigabytes)]
+            )
+            break
     return "## Goals\n\n" + table(["", "goal", "measured", ""], lines)
 
 
@@ -268,6 +292,35 @@ One sweep of formed meshes of two VPCs. [cost.md](cost.md) says what such a swee
 
 {table(header, lines)}
 {_image(results, "idle", "EC2 calls of a sweep with nothing to do")}"""
+
+
+def _planner(results: Row) -> str:
+    lines = [
+        [
+            f"{row['vpcs']:,}",
+            f"{row['meshes']} of {row['members']}",
+            f"{row['peerings']:,}",
+            f"{row['routes']:,}",
+            f"{row['seconds']:.2f}",
+            f"{1000 * (row['seconds'] - row['index_seconds']) / row['meshes']:.0f}",
+            f"{1_000_000 * row['seconds'] / row['routes']:.1f}",
+            f"{row['observed_mb']:,}",
+            f"{row['peak_mb']:,}",
+        ]
+        for row in rows_of(results, "planner")
+    ]
+    header = ["VPCs", "meshes", "peerings", "routes", "all meshes, s", "a mesh, ms", "a route, us"]
+    header += ["observed state, MB", "peak, MB"]
+    if not lines:
+        return ""
+    return f"""## The planner
+
+A plan of every mesh of a converged deployment, one after the other, as a sweep makes them, on one core
+and without AWS. A test counts the allocations of a plan: they do not depend on the other meshes, and CI
+fails if they grow by more than a tenth
+([plan_bench.rs](../shared/testkit/src/bin/plan_bench.rs)).
+
+{table(header, lines)}"""
 
 
 def _functions() -> str:

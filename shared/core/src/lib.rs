@@ -78,7 +78,7 @@ pub use organization::{Organization, Placement};
 pub use path_check::PathCheck;
 pub use path_query::{Host, NetworkInterface, PathEnd, PathQuery};
 pub use permission::{Permission, Traffic};
-pub use planner::{explain, plan};
+pub use planner::{ObservedIndex, explain, plan, plan_on};
 pub use policy::{DeleteLimits, Denial, Policy, PolicyError};
 pub use quotas::{Quota, Quotas};
 pub use report::{InputRequest, Report, Wait};

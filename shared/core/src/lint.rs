@@ -11,15 +11,20 @@ use crate::ids::{Pair, PeeringId, RouteTableId, Scope, SecurityGroupId, Security
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, PeeringStatus, Route, RouteTarget};
 use crate::permission::{Permission, Traffic};
-use crate::planner::PlanContext;
+use crate::planner::{ObservedIndex, PlanContext};
 use crate::tags::{self, TableTag, Tags};
 
 /// The violations of a plan, one sentence each; empty for a sound plan.
 pub fn lint(plan: &Plan, desired: &DesiredState, observed: &ObservedState) -> Vec<String> {
+    lint_on(plan, desired, &ObservedIndex::new(observed))
+}
+
+/// As [`lint`], on an index that serves several meshes.
+pub fn lint_on(plan: &Plan, desired: &DesiredState, index: &ObservedIndex<'_>) -> Vec<String> {
     if !Invariant::all_are_enforced() {
         return Vec::new(); // else the simulator would find what the linter found before
     }
-    let rules = Rules { desired, observed, context: PlanContext::new(desired, observed) };
+    let rules = Rules { desired, observed: index.observed, context: PlanContext::new(desired, index) };
     let mut broken: Vec<String> =
         plan.actions().filter_map(|action| rules.broken_by(action).map(|rule| format!("{action}: {rule}"))).collect();
     broken.extend(twice(plan));
@@ -112,7 +117,7 @@ impl Rules<'_> {
     }
 
     fn request(&self, pair: &Pair) -> Option<&'static str> {
-        let mut of_pair = self.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
+        let mut of_pair = self.context.index.peerings_of(pair).iter();
         if of_pair.any(|peering| peering.status.is_live()) {
             Some("the pair has a live peering")
         } else if self.context.connecting_meshes(pair).is_empty() {

@@ -13,7 +13,7 @@ use crate::ids::{AccountId, MeshName, PeeringId, Region, Scope, VpcId, VpcRef};
 use crate::observed::{ObservedState, Peering, RouteTarget};
 use crate::operator::Operator;
 use crate::planned_map::PlannedChange;
-use crate::planner::{ExplainedPair, PlanContext, explain_all, plan};
+use crate::planner::{ExplainedPair, ObservedIndex, PlanContext, explain_all, plan_on};
 use crate::printable::printable;
 use crate::status::{self, StatusState};
 use crate::tags;
@@ -182,18 +182,16 @@ impl Map {
     /// Adds what was read of one mesh, with findings and checks worded for an operator. What another mesh has added already stays as
     /// it is.
     pub fn add(&mut self, desired: &DesiredState, observed: &ObservedState, operator: &Operator) {
-        let (_, report) = plan(desired, observed);
+        let index = ObservedIndex::new(observed);
+        let (_, report) = plan_on(desired, &index);
         self.findings.extend(report.findings.iter().map(|finding| Rendered::new(finding, operator)));
-        let context = PlanContext::new(desired, observed);
+        let context = PlanContext::new(desired, &index);
         self.vpcs.extend(context.known_requesters_of(&desired.mesh).map(|vpc| node(vpc, &context)));
         let mut routes = routes_over(observed);
         let wanted = explain_all(&context);
         let used: BTreeSet<&PeeringId> = wanted.iter().filter_map(|explained| Some(&explained.peering?.id)).collect();
-        let left = observed.peerings.values().filter(|peering| {
-            let ours = peering.status.is_live() && peering.is_owned();
-            ours && peering.tagged_meshes().contains(&desired.mesh) && !used.contains(&peering.id)
-        });
-        let left: Vec<&Peering> = left.collect();
+        let ours = |peering: &&Peering| peering.status.is_live() && peering.is_owned() && !used.contains(&peering.id);
+        let left: Vec<&Peering> = index.made_for(&desired.mesh).iter().copied().filter(ours).collect();
         let ends = left.iter().flat_map(|peering| peering.ends()).filter(|vpc| context.cidrs_of(vpc).is_some());
         self.vpcs.extend(ends.map(|vpc| node(vpc, &context)));
         let mut edges: Vec<Edge> = left.into_iter().map(|peering| leaving(peering, &mut routes)).collect();
@@ -229,7 +227,7 @@ fn node(vpc: &VpcRef, context: &PlanContext<'_>) -> Node {
         vpc: vpc.id.clone(),
         name: current.get(tags::NAME).map(|name| printable(name)),
         cidrs: context.cidrs_of(vpc).into_iter().flat_map(CidrSet::iter).map(ToString::to_string).collect(),
-        meshes: context.meshes_of(vpc),
+        meshes: context.meshes_of(vpc).clone(),
         status,
         state,
         planned: None,

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerd_core::{Action, DesiredState, Effect, InputRequest, ObservedState, Report, Timestamp, VpcRef, lint, plan};
+use peerd_core::{
+    Action, DesiredState, Effect, InputRequest, ObservedIndex, ObservedState, Report, Timestamp, VpcRef, lint, plan_on,
+};
 
 use crate::apply::{Applied, Applier};
 use crate::calls::Calls;
@@ -80,11 +82,7 @@ impl Engine<'_> {
         let (mut calls, mut tried) = (Calls::new(&applier), Tried::default());
         for _ in 0..MAX_PLANS {
             leases.keep_alive().await;
-            let mut next = Next::default();
-            for (place, run) in runs.iter_mut().enumerate().filter(|(_, run)| run.is_due) {
-                run.plan(place, observed, &mut tried, &mut next);
-            }
-            let Next { requests, actions } = next;
+            let Next { requests, actions } = plan_due(runs, observed, &mut tried);
             if requests.is_empty() && actions.is_empty() && calls.is_empty() {
                 // What other meshes changed in the meantime may let a run go on.
                 runs.iter_mut().for_each(|run| run.is_due = run.is_sound() && run.planned_at < tried.changes);
@@ -142,6 +140,18 @@ impl Engine<'_> {
     }
 }
 
+/// Plans the runs that are due, on one index of the observed state.
+fn plan_due(runs: &mut [MeshRun], observed: &ObservedState, tried: &mut Tried) -> Next {
+    let mut next = Next::default();
+    if runs.iter().any(|run| run.is_due) {
+        let index = ObservedIndex::new(observed);
+        for (place, run) in runs.iter_mut().enumerate().filter(|(_, run)| run.is_due) {
+            run.plan(place, &index, tried, &mut next);
+        }
+    }
+    next
+}
+
 impl MeshRun {
     /// Creates the run of a mesh, before its first plan.
     pub(crate) fn new(desired: DesiredState, is_transient: bool) -> Self {
@@ -159,8 +169,8 @@ impl MeshRun {
     }
 
     /// Plans, and adds what is needed next. Status tags come last: they are set when no other call of the run is in flight.
-    fn plan(&mut self, place: usize, observed: &ObservedState, tried: &mut Tried, next: &mut Next) {
-        let (plan, report) = plan(&self.desired, observed);
+    fn plan(&mut self, place: usize, index: &ObservedIndex<'_>, tried: &mut Tried, next: &mut Next) {
+        let (plan, report) = plan_on(&self.desired, index);
         self.report = report;
         (self.is_due, self.planned_at) = (false, tried.changes);
         let requests = std::mem::take(&mut self.report.questions);
@@ -168,7 +178,7 @@ impl MeshRun {
             requests.into_iter().for_each(|request| next.requests.entry(request).or_default().push(place));
             return;
         }
-        self.violations = lint::lint(&plan, &self.desired, observed);
+        self.violations = lint::lint_on(&plan, &self.desired, index);
         if self.is_sound() && !self.begin(place, plan.work, tried, next) {
             self.begin(place, plan.labels, tried, next);
         }

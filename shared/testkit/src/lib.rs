@@ -8,6 +8,7 @@ pub mod assertions;
 pub mod aws;
 pub mod bus;
 pub mod change_log;
+pub mod converged;
 pub mod decisions;
 mod executor;
 pub mod faults;

@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::index::ObservedIndex;
 use crate::cidr::{CidrSet, IpNet};
 use crate::desired::{DesiredState, Member};
-use crate::ids::{MeshName, Pair, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{ObservedState, Peering, Route, RouteTable, RouteTarget, Vpc};
 use crate::policy::Policy;
-use crate::tags::{self, MeshTag, Tags};
+use crate::tags::{self, Tags};
 
-/// What is known of a VPC: from its own tags if its scope was read, else from the index.
-struct KnownVpc<'a> {
-    meshes: BTreeSet<MeshName>,
+/// What is known of a VPC: from its own tags if its scope was read, else from the index of members.
+struct KnownVpc<'c, 'a> {
+    meshes: &'c BTreeSet<MeshName>,
     cidrs: &'a CidrSet,
     amazon_provided: &'a CidrSet,
     tags: &'a Tags,
 }
+
+/// A member of an unread scope, with the meshes that it requests.
+type Indexed<'a> = (&'a Member, BTreeSet<MeshName>);
 
 /// The input of a plan, with the meshes and CIDR blocks of every VPC in it.
 pub struct PlanContext<'a> {
@@ -24,43 +28,47 @@ pub struct PlanContext<'a> {
     pub desired: &'a DesiredState,
     /// The observed state.
     pub observed: &'a ObservedState,
-    vpcs: BTreeMap<&'a VpcRef, KnownVpc<'a>>,
-    /// The route tables of each VPC, in order of id.
-    tables: BTreeMap<&'a VpcRef, Vec<&'a RouteTable>>,
-    /// The meshes that the live managed peerings of a pair were made for.
-    pub(super) made_for: BTreeMap<Pair, BTreeSet<MeshName>>,
+    /// What plans look up in the observed state.
+    pub index: &'a ObservedIndex<'a>,
+    /// The members of the scopes that were not read.
+    indexed: BTreeMap<&'a VpcRef, Indexed<'a>>,
+    /// The peerings that policies release.
+    released: BTreeSet<&'a PeeringId>,
     /// The VPCs that exceed the member limit of this run's mesh.
     pub(super) over_capacity: BTreeSet<VpcRef>,
 }
 
 impl<'a> PlanContext<'a> {
-    /// Takes the tags that were read, and the index for the scopes that were not.
-    pub fn new(desired: &'a DesiredState, observed: &'a ObservedState) -> Self {
-        let indexed = desired.indexed.values().filter(|member| !observed.was_read(&member.vpc.scope));
-        let indexed = indexed.map(|member| {
-            let Member { vpc, cidrs, amazon_provided, tags, .. } = member;
-            (vpc, KnownVpc { meshes: member.requested_meshes(), cidrs, amazon_provided, tags })
-        });
-        let seen = observed.vpcs.values().map(|vpc| {
-            let Vpc { vpc_ref, cidrs, amazon_provided, cidrs_changing: _, tags } = vpc;
-            (vpc_ref, KnownVpc { meshes: MeshTag::of(tags).meshes, cidrs, amazon_provided, tags })
-        });
-        let mut made_for: BTreeMap<Pair, BTreeSet<MeshName>> = BTreeMap::new();
-        let released = |peering: &Peering| desired.declared.values().any(|p| p.release.contains(&peering.id));
-        let ours = |peering: &&Peering| peering.status.is_live() && peering.is_owned() && !released(peering);
-        for peering in observed.peerings.values().filter(ours) {
-            if let Some(pair) = peering.pair() {
-                made_for.entry(pair).or_default().extend(peering.tagged_meshes());
-            }
-        }
-        let mut tables: BTreeMap<&VpcRef, Vec<&RouteTable>> = BTreeMap::new();
-        for table in observed.tables.values() {
-            tables.entry(&table.vpc).or_default().push(table);
-        }
-        let (vpcs, over_capacity) = (indexed.chain(seen).collect(), BTreeSet::new());
-        let mut context = Self { desired, observed, vpcs, tables, made_for, over_capacity };
+    /// Takes the tags that were read, and the index of members for the scopes that were not.
+    pub fn new(desired: &'a DesiredState, index: &'a ObservedIndex<'a>) -> Self {
+        let observed = index.observed;
+        let unread = desired.indexed.values().filter(|member| index.vpc(&member.vpc).is_none());
+        let unread = unread.filter(|member| !observed.was_read(&member.vpc.scope));
+        let indexed = unread.map(|member| (&member.vpc, (member, member.requested_meshes()))).collect();
+        let released = desired.declared.values().flat_map(|policy| &policy.release).collect();
+        let mut context = Self { desired, observed, index, indexed, released, over_capacity: BTreeSet::new() };
         context.over_capacity = context.find_over_capacity();
         context
+    }
+
+    fn known(&self, vpc: &VpcRef) -> Option<KnownVpc<'_, 'a>> {
+        if let Some(seen) = self.index.vpc(vpc) {
+            let Vpc { vpc_ref: _, cidrs, amazon_provided, cidrs_changing: _, tags } = seen.vpc;
+            return Some(KnownVpc { meshes: &seen.requested.meshes, cidrs, amazon_provided, tags });
+        }
+        let (Member { cidrs, amazon_provided, tags, .. }, meshes) = self.indexed.get(vpc)?;
+        Some(KnownVpc { meshes, cidrs, amazon_provided, tags })
+    }
+
+    /// The meshes that the live managed peerings of a pair were made for.
+    pub(super) fn made_for(&self, pair: &Pair) -> BTreeSet<MeshName> {
+        let ours = |peering: &&&Peering| self.is_live_and_ours(peering);
+        self.index.peerings_of(pair).iter().filter(ours).flat_map(|peering| peering.tagged_meshes()).collect()
+    }
+
+    /// Whether a peering is live, and owned and not released.
+    pub(super) fn is_live_and_ours(&self, peering: &Peering) -> bool {
+        peering.status.is_live() && peering.is_owned() && !self.is_released(peering)
     }
 
     /// The route tables of a VPC that may have peering routes, in order of id.
@@ -70,7 +78,7 @@ impl<'a> PlanContext<'a> {
 
     /// The route tables of a VPC, including those that are associated with a gateway, in order of id.
     pub fn all_tables_of<'m>(&'m self, vpc: &VpcRef) -> impl Iterator<Item = &'a RouteTable> + 'm {
-        self.tables.get(vpc).into_iter().flatten().copied()
+        self.index.tables_of(vpc).iter().copied()
     }
 
     /// Every static route that targets a peering, with its table, including tables that are associated with a gateway. Only tables of
@@ -91,39 +99,40 @@ impl<'a> PlanContext<'a> {
 
     /// The VPCs that request a mesh, in order, also those in scopes that this run did not try to read.
     pub fn known_requesters_of<'m>(&'m self, mesh: &'m MeshName) -> impl Iterator<Item = &'a VpcRef> + 'm {
-        let requests = |(_, known): &(_, &KnownVpc<'_>)| known.meshes.contains(mesh);
-        self.vpcs.iter().filter(requests).map(|(vpc, _)| *vpc)
+        let unread = self.indexed.iter().filter(|(_, (_, meshes))| meshes.contains(mesh)).map(|(vpc, _)| *vpc);
+        self.index.requesters_of(mesh).chain(unread).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// The meshes that a VPC requests, declared or not; none for an unknown VPC.
-    pub fn meshes_of(&self, vpc: &VpcRef) -> BTreeSet<MeshName> {
-        self.vpcs.get(vpc).map(|known| known.meshes.clone()).unwrap_or_default()
+    pub fn meshes_of(&self, vpc: &VpcRef) -> &BTreeSet<MeshName> {
+        static NONE: BTreeSet<MeshName> = BTreeSet::new();
+        self.known(vpc).map_or(&NONE, |known| known.meshes)
     }
 
     /// The CIDR blocks of a VPC, as read or as indexed.
     pub fn cidrs_of(&self, vpc: &VpcRef) -> Option<&'a CidrSet> {
-        self.vpcs.get(vpc).map(|known| known.cidrs)
+        self.known(vpc).map(|known| known.cidrs)
     }
 
     /// Whether a policy admits a CIDR block of a VPC.
     pub fn admits_cidr(&self, policy: &Policy, vpc: &VpcRef, cidr: &IpNet) -> bool {
-        self.vpcs.get(vpc).is_some_and(|known| policy.admit.cidrs.admits(cidr, known.amazon_provided))
+        self.known(vpc).is_some_and(|known| policy.admit.cidrs.admits(cidr, known.amazon_provided))
     }
 
     /// The tags of a VPC, as read or as indexed; the index has only those that determine its role in its meshes.
-    pub fn tags_of(&self, vpc: &VpcRef) -> &Tags {
+    pub fn tags_of(&self, vpc: &VpcRef) -> &'a Tags {
         static NONE: Tags = Tags::new();
-        self.vpcs.get(vpc).map_or(&NONE, |known| known.tags)
+        self.known(vpc).map_or(&NONE, |known| known.tags)
     }
 
     /// Whether the VPC's scope was read, so that its tags, or its absence, are proven.
     pub fn is_proven(&self, vpc: &VpcRef) -> bool {
-        self.observed.was_read(&vpc.scope) || !Invariant::ProofBeforeDelete.is_enforced()
+        self.index.was_read(&vpc.scope) || !Invariant::ProofBeforeDelete.is_enforced()
     }
 
     /// Whether nothing is known of the VPC: its scope was not read, and the index has no record of it.
     pub fn is_unknown(&self, vpc: &VpcRef) -> bool {
-        !self.is_proven(vpc) && !self.vpcs.contains_key(vpc)
+        !self.is_proven(vpc) && self.known(vpc).is_none()
     }
 
     /// Whether both VPCs of a pair are proven.
@@ -138,7 +147,12 @@ impl<'a> PlanContext<'a> {
 
     /// Whether a policy releases a peering.
     pub fn is_released(&self, peering: &Peering) -> bool {
-        self.desired.declared.values().any(|policy| policy.release.contains(&peering.id))
+        self.released.contains(&peering.id)
+    }
+
+    /// The peerings that policies release, in order of id.
+    pub fn released<'m>(&'m self) -> impl Iterator<Item = &'a Peering> + 'm {
+        self.released.iter().filter_map(|id| self.observed.peerings.get(*id))
     }
 
     /// Whether a mesh that connects the pair adopts the peering. A peering that another deployment owns cannot be adopted.
@@ -152,6 +166,6 @@ impl<'a> PlanContext<'a> {
 
     /// Whether this run has read the VPC.
     pub fn is_present(&self, vpc: &VpcRef) -> bool {
-        self.observed.vpcs.contains_key(vpc)
+        self.index.vpc(vpc).is_some()
     }
 }

@@ -86,8 +86,8 @@ impl PlanContext<'_> {
         let mesh = &self.desired.mesh;
         let Some(policy) = self.desired.declared.get(mesh) else { return BTreeSet::new() };
         let Some(most) = policy.admit.members else { return BTreeSet::new() };
-        let made_for_it = self.made_for.iter().filter(|(_, meshes)| meshes.contains(mesh));
-        let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|(pair, _)| pair.ends()).collect();
+        let made_for_it = self.index.made_for(mesh).iter().filter(|peering| self.is_live_and_ours(peering));
+        let connected: BTreeSet<&VpcRef> = made_for_it.flat_map(|peering| peering.ends()).collect();
         let refused = |vpc: &VpcRef| self.not_admitted(vpc, policy).is_some_and(|denial| denial.is_certain());
         let mut asking: Vec<&VpcRef> = self.requesters_of(mesh).filter(|vpc| !refused(vpc)).collect();
         asking.sort_by_key(|vpc| (!connected.contains(vpc), self.desired.joined_at(vpc, mesh), *vpc));
@@ -163,7 +163,7 @@ impl PlanContext<'_> {
     }
 
     fn requested_by_both(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let mut meshes = &self.meshes_of(pair.requester()) & &self.meshes_of(pair.accepter());
+        let mut meshes = self.meshes_of(pair.requester()) & self.meshes_of(pair.accepter());
         if !Invariant::AnyMeshKeepsAPair.is_enforced() {
             meshes.retain(|mesh| *mesh == self.desired.mesh);
         }
@@ -179,7 +179,7 @@ impl PlanContext<'_> {
                 !pair.ends().into_iter().any(|vpc| self.over_capacity.contains(vpc))
             }
             // Only the other mesh's own run reads all VPCs that request it, and so knows which of them exceed its limit.
-            Some(_) => self.made_for.get(pair).is_some_and(|meshes| meshes.contains(mesh)),
+            Some(_) => self.made_for(pair).contains(mesh),
         };
         is_admitted && is_within_limit && policy.connects(self.roles_of(pair, policy, Role::Spoke))
     }
@@ -296,8 +296,7 @@ impl PlanContext<'_> {
     /// The paused meshes that keep a pair from being changed: those that both VPCs request, and those that one of its peerings
     /// was made for. Changes that other meshes want wait.
     pub fn pausing_meshes(&self, pair: &Pair) -> BTreeSet<MeshName> {
-        let made_for = self.made_for.get(pair).into_iter().flatten().cloned();
-        let mut meshes: BTreeSet<MeshName> = self.requested_by_both(pair).into_iter().chain(made_for).collect();
+        let mut meshes = &self.requested_by_both(pair) | &self.made_for(pair);
         meshes.retain(|mesh| self.desired.declared.get(mesh).is_some_and(Policy::is_frozen));
         meshes
     }

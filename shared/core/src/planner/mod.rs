@@ -9,6 +9,7 @@ mod context;
 mod decisions;
 mod dns;
 mod incomplete_mesh;
+mod index;
 mod membership;
 mod path;
 mod paused;
@@ -31,6 +32,7 @@ mod unreadable_scopes;
 mod wanted_pairs;
 
 pub use context::PlanContext;
+pub use index::ObservedIndex;
 pub use reachability::{ExplainedPair, explain, explain_all};
 
 use crate::action::Plan;
@@ -45,7 +47,12 @@ use decisions::Decisions;
 /// empty or one step further. An unreadable scope never causes a delete. If the report has questions, the caller answers
 /// them and plans again.
 pub fn plan(desired: &DesiredState, observed: &ObservedState) -> (Plan, Report) {
-    let context = PlanContext::new(desired, observed);
+    plan_on(desired, &ObservedIndex::new(observed))
+}
+
+/// As [`plan`], on an index that serves several meshes.
+pub fn plan_on(desired: &DesiredState, index: &ObservedIndex<'_>) -> (Plan, Report) {
+    let context = PlanContext::new(desired, index);
     let pairs = wanted_pairs::find_wanted_pairs(&context);
 
     let requests = peerings::request(&pairs, &context);

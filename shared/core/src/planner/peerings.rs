@@ -126,8 +126,7 @@ fn report_obstacle(
 /// principal that may write tags may have written these.
 pub fn report_unsealed(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    let of_mesh = |peering: &&Peering| peering.tagged_meshes().contains(&context.desired.mesh);
-    for peering in unsealed_peerings(context).filter(of_mesh) {
+    for peering in context.index.made_for(&context.desired.mesh).iter().filter(|it| is_unsealed(it, context)) {
         let Some(pair) = peering.pair() else { continue };
         if peering.is_shown_by(&peering.requester.scope) && !context.is_adopted(&pair, peering) {
             decisions.report(unsealed(&pair, peering, context));
@@ -136,11 +135,8 @@ pub fn report_unsealed(context: &PlanContext<'_>) -> Decisions {
     decisions
 }
 
-fn unsealed_peerings<'a>(context: &PlanContext<'a>) -> impl Iterator<Item = &'a Peering> {
-    let deployment = &context.desired.deployment;
-    let is_unsealed =
-        |peering: &&Peering| peering.is_marked(deployment) && !peering.is_owned() && peering.status.is_live();
-    context.observed.peerings.values().filter(is_unsealed)
+fn is_unsealed(peering: &Peering, context: &PlanContext<'_>) -> bool {
+    peering.is_marked(&context.desired.deployment) && !peering.is_owned() && peering.status.is_live()
 }
 
 /// So many peerings without a seal, and none with one, are a sign that the key is not the deployment's.
@@ -149,7 +145,7 @@ const MANY: usize = 2;
 fn unsealed(pair: &Pair, peering: &Peering, context: &PlanContext<'_>) -> Finding {
     let (pair, id, mesh) = (pair.clone(), peering.id.clone(), context.desired.mesh.clone());
     if !context.observed.peerings.values().any(Peering::is_owned) {
-        let peerings = unsealed_peerings(context).count();
+        let peerings = context.index.not_owned().filter(|it| is_unsealed(it, context)).count();
         if peerings >= MANY {
             return Finding::NoValidSeal { mesh, peerings };
         }
@@ -162,7 +158,7 @@ fn unsealed(pair: &Pair, peering: &Peering, context: &PlanContext<'_>) -> Findin
 /// Removes the ownership tags and seals from peerings that a policy releases.
 pub fn release(context: &PlanContext<'_>) -> Decisions {
     let mut decisions = Decisions::default();
-    for peering in context.observed.peerings.values().filter(|p| p.is_owned() && context.is_released(p)) {
+    for peering in context.released().filter(|peering| peering.is_owned()) {
         for scope in peering.tags.keys() {
             if !peering.status.is_live() || !context.observed.was_read(scope) {
                 continue;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
+use super::index::ObservedIndex;
 use super::wanted_pairs::WantedPair;
 use crate::finding::{Finding, Limit};
 use crate::ids::{Scope, VpcRef};
-use crate::observed::PeeringStatus;
 use crate::quotas::Quota;
 use crate::report::InputRequest;
 
@@ -98,8 +98,9 @@ pub fn connectable_since(wanted: &WantedPair<'_>, context: &PlanContext<'_>) -> 
 
 /// The capacity for peerings, and how much of it is used.
 pub struct PeeringCapacity<'a> {
-    /// The peerings that each VPC has or is about to have.
-    peerings: BTreeMap<&'a VpcRef, usize>,
+    index: &'a ObservedIndex<'a>,
+    /// The peerings that each VPC is about to have.
+    requested: BTreeMap<&'a VpcRef, usize>,
     /// The requests of each scope that are pending or about to be.
     pending: BTreeMap<&'a Scope, usize>,
     /// The peers that exceed a VPC's quota.
@@ -117,16 +118,16 @@ pub enum CapacityError<'a> {
 impl<'a> PeeringCapacity<'a> {
     /// What live peerings use, whichever principal created them.
     pub fn new(context: &PlanContext<'a>) -> Self {
-        let mut capacity = Self { peerings: BTreeMap::new(), pending: BTreeMap::new(), left_out: BTreeMap::new() };
-        for peering in context.observed.peerings.values().filter(|peering| peering.status.is_live()) {
-            for vpc in peering.ends() {
-                *capacity.peerings.entry(vpc).or_default() += 1;
-            }
-            if matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance) {
-                *capacity.pending.entry(&peering.requester.scope).or_default() += 1;
-            }
+        let mut pending: BTreeMap<&Scope, usize> = BTreeMap::new();
+        for peering in context.index.pending() {
+            *pending.entry(&peering.requester.scope).or_default() += 1;
         }
-        capacity
+        Self { index: context.index, requested: BTreeMap::new(), pending, left_out: BTreeMap::new() }
+    }
+
+    /// The peerings that a VPC has or is about to have.
+    fn used(&self, vpc: &VpcRef) -> usize {
+        self.index.live_peerings_of(vpc).len() + self.requested.get(vpc).copied().unwrap_or_default()
     }
 
     /// Reserves capacity for a peering. One that only waits for other requests keeps its slots at its VPCs.
@@ -141,7 +142,7 @@ impl<'a> PeeringCapacity<'a> {
     ) -> Result<(), CapacityError<'a>> {
         let mut full = None;
         for (vpc, peer) in wanted.pair.directions() {
-            let used = self.peerings.get(vpc).copied().unwrap_or_default();
+            let used = self.used(vpc);
             if used >= quota_value(Quota::Peerings, &vpc.scope, context, decisions) {
                 self.left_out.entry(vpc).or_default().push(peer);
                 full = full.or(Some(vpc));
@@ -151,7 +152,7 @@ impl<'a> PeeringCapacity<'a> {
             return Err(CapacityError::Peerings(vpc));
         }
         for vpc in wanted.pair.ends() {
-            *self.peerings.entry(vpc).or_default() += 1;
+            *self.requested.entry(vpc).or_default() += 1;
         }
         let scope = &wanted.pair.requester().scope;
         let pending = self.pending.entry(scope).or_default();
@@ -169,7 +170,7 @@ impl<'a> PeeringCapacity<'a> {
         vpcs.sort_unstable();
         vpcs.dedup();
         for vpc in vpcs {
-            let used = self.peerings.get(vpc).copied().unwrap_or_default();
+            let used = self.used(vpc);
             let (quota, scope, subject) = (Quota::Peerings, &vpc.scope, vpc.to_string());
             let left_out = self.left_out.get(vpc).map(Vec::as_slice).unwrap_or_default();
             let left_out = left_out.iter().map(|peer| peer.id.to_string());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::context::PlanContext;
+use super::index::ObservedIndex;
 use super::path::{Explanation, Link, Path, any_mesh};
 use super::wanted_pairs::{self, PairState, WantedPair};
 use super::{reachable_filters, reachable_routes};
@@ -23,7 +24,8 @@ pub fn explain(
     filters: &NetworkFilters,
     query: &PathQuery,
 ) -> Vec<PathCheck> {
-    let context = PlanContext::new(desired, observed);
+    let index = ObservedIndex::new(observed);
+    let context = PlanContext::new(desired, &index);
     let [a, b] = query.vpcs();
     let Some(pair) = Pair::of(a, b) else { return vec![PathCheck::SameVpc] };
     let pairs = wanted_pairs::find_wanted_pairs(&context);
@@ -94,7 +96,7 @@ fn explain_pair(
 
 /// An active peering of the pair, managed by peerd or not: AWS has at most one.
 fn active_peering<'a>(pair: &Pair, context: &PlanContext<'a>) -> Option<&'a Peering> {
-    let mut peerings = context.observed.peerings.values().filter(|peering| peering.pair().as_ref() == Some(pair));
+    let mut peerings = context.index.peerings_of(pair).iter().copied();
     peerings.find(|peering| peering.status == PeeringStatus::Active)
 }
 
@@ -104,7 +106,7 @@ fn check_meshes(pair: &Pair, decisive: bool, context: &PlanContext<'_>) -> Vec<P
     if checks.iter().any(|check| check.result() != CheckResult::Pass) {
         return checks;
     }
-    let common = &context.meshes_of(pair.requester()) & &context.meshes_of(pair.accepter());
+    let common = context.meshes_of(pair.requester()) & context.meshes_of(pair.accepter());
     checks.extend(check_common_mesh(pair, &common, decisive, context));
     if !common.is_empty() {
         checks.extend(check_admission(pair, &common, decisive, context));

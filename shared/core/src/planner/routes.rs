@@ -1,7 +1,7 @@
 //! Routes over active peerings: every managed route table of either VPC has a route to each CIDR block that the other
 //! advertises.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
@@ -11,7 +11,7 @@ use crate::action::Action;
 use crate::admitted_ranges::is_private;
 use crate::cidr::{self, CidrSet, IpNet};
 use crate::finding::{Expected, Finding};
-use crate::ids::{Pair, PeeringId, RouteTableId, VpcRef};
+use crate::ids::{MeshName, Pair, PeeringId, RouteTableId, VpcRef};
 use crate::invariants::Invariant;
 use crate::observed::{Peering, PeeringStatus, PrefixListRoute, Route, RouteTable, RouteTarget};
 use crate::quotas::Quota;
@@ -132,7 +132,7 @@ fn route_table(
             continue;
         }
         let conflicting =
-            routed.iter().find(|(cidr, peer)| *peer != route.peer && cidr::overlap(cidr, &route.destination));
+            routed.iter().find(|(cidr, peer)| cidr::overlap(cidr, &route.destination) && *peer != route.peer);
         if let Some((routed_cidr, routed_peer)) = conflicting {
             report_overlap(route, table, *routed_cidr, routed_peer, &mut changes.decisions);
             continue;
@@ -182,7 +182,7 @@ fn report_overridden(table: &RouteTable, context: &PlanContext<'_>, decisions: &
 
 fn leads_over_managed_peering(route: &Route, context: &PlanContext<'_>) -> bool {
     let RouteTarget::Peering(id) = &route.target else { return false };
-    context.observed.peerings.get(id).is_some_and(|peering| context.manages(peering))
+    context.index.peering(id).is_some_and(|peering| context.manages(peering))
 }
 
 fn report_overlap(
@@ -223,7 +223,7 @@ fn resolve_route_conflicts<'a>(
     for (cidr, peer, peering) in existing_routes(table, context) {
         // A route to a VPC that cannot be read keeps new routes out. It is not removed, and removes no other.
         let conflicts = |by: &VpcRef| *by != *peer && context.is_proven(by) && context.is_proven(peer);
-        if resolved.iter().any(|(routed, by)| conflicts(by) && cidr::overlap(routed, &cidr)) {
+        if resolved.iter().any(|(routed, by)| cidr::overlap(routed, &cidr) && conflicts(by)) {
             decisions.act(Action::remove_route(table, &cidr, peering));
         } else {
             resolved.push((cidr, peer));
@@ -238,34 +238,40 @@ fn resolve_route_conflicts<'a>(
 fn existing_routes<'a>(table: &RouteTable, context: &PlanContext<'a>) -> Vec<(IpNet, &'a VpcRef, &'a PeeringId)> {
     let leads_to = |target: &RouteTarget| -> Option<(&'a Peering, &'a VpcRef)> {
         let RouteTarget::Peering(id) = target else { return None };
-        let peering = context.observed.peerings.get(id)?;
+        let peering = context.index.peering(id)?;
         Some((peering, peering.peer_of(&table.vpc)?))
     };
     let retaining = |peer: &VpcRef| match Pair::of(&table.vpc, peer) {
         // A new member must not take the route of an unknown VPC: that VPC may be a member.
-        Some(_) if context.is_unknown(peer) => context.meshes_of(&table.vpc),
+        Some(_) if context.is_unknown(peer) => context.meshes_of(&table.vpc).clone(),
         Some(pair) => context.retaining_meshes(&pair),
         None => BTreeSet::new(),
     };
-    let stays = |(peering, peer): &(&Peering, &VpcRef), cidr: &IpNet| {
-        let meshes = retaining(peer);
+    // Of each peer once, not for each of its routes: the meshes if the table is one of theirs, and what they route.
+    let mut known: HashMap<&VpcRef, Option<(BTreeSet<MeshName>, CidrSet)>> = HashMap::new();
+    let mut routes = Vec::new();
+    for route in table.routes.iter().filter(|route| route.is_static) {
+        let (Some((peering, peer)), cidr) = (leads_to(&route.target), route.destination) else { continue };
+        if peering.status != PeeringStatus::Active || !context.manages(peering) {
+            continue;
+        }
+        let known = known.entry(peer).or_insert_with(|| {
+            let meshes = retaining(peer);
+            let is_theirs = !meshes.is_empty() && context.is_managed_table(table, &meshes);
+            is_theirs.then(|| {
+                let advertised = context.advertised_cidrs(peer, &meshes);
+                (meshes, advertised)
+            })
+        });
+        let Some((meshes, advertised)) = known else { continue };
+        let is_whole = advertised.has(&cidr);
         // A VPC that still advertises a part of the CIDR block keeps its place until that part has a route of its own.
-        peering.status == PeeringStatus::Active
-            && context.manages(peering)
-            && !meshes.is_empty()
-            && context.is_managed_table(table, &meshes)
-            && !context.no_longer_advertises(peer, &meshes, cidr)
-    };
-    let created = table.routes.iter().filter(|route| route.is_static);
-    let mut routes: Vec<_> = created
-        .filter_map(|route| {
-            let found = leads_to(&route.target)?;
-            stays(&found, &route.destination).then_some((route.destination, found.1, &found.0.id))
-        })
-        .collect();
-    let is_whole = |cidr: &IpNet, peer: &VpcRef| context.advertised_cidrs(peer, &retaining(peer)).has(cidr);
-    routes.sort_by_cached_key(|(cidr, peer, _)| (!is_whole(cidr, peer), *peer, *cidr));
-    routes
+        if is_whole || !context.no_longer_advertises(peer, meshes, &cidr) {
+            routes.push((!is_whole, peer, cidr, &peering.id));
+        }
+    }
+    routes.sort_unstable();
+    routes.into_iter().map(|(_, peer, cidr, peering)| (cidr, peer, peering)).collect()
 }
 
 /// Whether a prefix list in the table routes exactly this CIDR block elsewhere, or may do so: a static route would override

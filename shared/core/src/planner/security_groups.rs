@@ -326,7 +326,7 @@ fn may_go(group: &SecurityGroup, context: &PlanContext<'_>) -> bool {
             made_for_it || may_be || (ours && (failed || context.is_unknown(end)))
         })
     };
-    let mut theirs = context.observed.peerings.values().filter(|p| p.status.is_live() && p.ends().contains(&vpc));
+    let mut theirs = context.index.live_peerings_of(vpc).iter().copied();
     let in_doubt = context.requesters_of(mesh).any(|vpc| context.is_undetermined(vpc, mesh));
     context.desired.declared.contains_key(mesh) && !in_doubt && !theirs.any(has_unread_peer)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PlanContext;
 use super::decisions::Decisions;
+use super::index::IndexedVpc;
 use crate::action::Action;
 use crate::admission::Denial;
 use crate::finding::Finding;
@@ -16,9 +17,13 @@ use crate::tags::{self, MeshTag};
 /// updates apart from the other actions: they are applied last.
 pub fn update(mut decisions: Decisions, context: &PlanContext<'_>) -> (BTreeSet<Action>, Decisions) {
     let mut updates = BTreeSet::new();
-    for vpc in context.observed.vpcs.values() {
+    for indexed in context.index.vpcs() {
+        let vpc = indexed.vpc;
+        if !is_to_judge(indexed, context) && !decisions.reasons.is_held(&vpc.vpc_ref, &context.desired.mesh) {
+            continue;
+        }
         let current = vpc.tags.get(tags::STATUS);
-        let line = status::line(&entries(vpc, context, &mut decisions));
+        let line = status::line(&entries(indexed, context, &mut decisions));
         if line.as_ref() != current {
             updates.insert(Action::SetStatus { vpc: vpc.vpc_ref.clone(), line });
         }
@@ -26,10 +31,25 @@ pub fn update(mut decisions: Decisions, context: &PlanContext<'_>) -> (BTreeSet<
     (updates, decisions)
 }
 
-fn entries(vpc: &Vpc, context: &PlanContext<'_>, decisions: &mut Decisions) -> BTreeSet<StatusEntry> {
+/// Whether this run may change the status of a VPC: it requests this mesh, or a word in one of its tags names no other declared one.
+fn is_to_judge(IndexedVpc { vpc, requested, status }: &IndexedVpc<'_>, context: &PlanContext<'_>) -> bool {
+    let MeshTag { meshes, malformed, excess } = requested;
+    let declared = &context.desired.declared;
+    meshes.contains(&context.desired.mesh)
+        || !malformed.is_empty()
+        || *excess > 0
+        || meshes.iter().any(|mesh| !declared.contains_key(mesh))
+        || status.iter().any(|entry| !is_of_another_run(entry, context))
+        || vpc.tags.get(tags::STATUS).is_some_and(|line| status::line(status).as_ref() != Some(line))
+}
+
+fn entries(
+    IndexedVpc { vpc, requested, status }: &IndexedVpc<'_>,
+    context: &PlanContext<'_>,
+    decisions: &mut Decisions,
+) -> BTreeSet<StatusEntry> {
     let mesh = &context.desired.mesh;
-    let requested = MeshTag::of(&vpc.tags);
-    let mut entries = vpc.tags.get(tags::STATUS).map(|line| status::parse(line)).unwrap_or_default();
+    let mut entries = status.clone();
     entries.retain(|entry| is_of_another_run(entry, context));
     for name in &requested.malformed {
         entries.insert(StatusEntry::of_mesh(name, &StatusReason::InvalidMeshName));

@@ -51,7 +51,7 @@ pub fn find_teardowns<'a>(
     let by_pair: BTreeMap<&Pair, &WantedPair<'_>> = pairs.iter().map(|wanted| (&wanted.pair, wanted)).collect();
     let mut decisions = Decisions::default();
     let mut unwanted = Vec::new();
-    for peering in context.observed.peerings.values().filter(|peering| context.manages(peering)) {
+    for peering in peerings_to_judge(pairs, context) {
         let Some(pair) = peering.pair() else { continue };
         let wanted = by_pair.get(&pair).copied();
         if wanted.is_some_and(|wanted| is_in_use(peering, wanted)) {
@@ -79,6 +79,16 @@ pub fn find_teardowns<'a>(
     decisions.held.extend(held.iter().flat_map(|one| &one.route_removals).cloned());
     decisions.held.extend(held.iter().map(|one| delete_peering(one, &one.peering.requester.scope)));
     Teardowns { allowed, held, decisions }
+}
+
+/// The managed peerings of the wanted pairs, and those that were made for this mesh or for none that is declared, in order of id.
+fn peerings_to_judge<'a>(pairs: &[WantedPair<'a>], context: &PlanContext<'a>) -> Vec<&'a Peering> {
+    let index = context.index;
+    let of_pairs = pairs.iter().flat_map(|wanted| index.peerings_of(&wanted.pair)).copied();
+    let of_none = index.made_for_none_or(|mesh| !context.desired.declared.contains_key(mesh));
+    let all = of_pairs.chain(index.made_for(&context.desired.mesh).iter().copied()).chain(of_none);
+    let managed = all.filter(|peering| context.manages(peering)).map(|peering| (&peering.id, peering));
+    managed.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 fn is_in_use(peering: &Peering, wanted: &WantedPair<'_>) -> bool {
@@ -190,14 +200,15 @@ fn enforce_delete_limits<'a>(
     };
     let deleted = context.observed.run.deleted.iter().filter_map(|id| context.observed.peerings.get(id));
     let deleted: Vec<&Peering> = deleted.filter(|peering| !is_blocked(peering)).collect();
-    let live = context.observed.peerings.values().filter(|p| context.manages(p) && p.status.is_live());
     let limited = |peering: &&Peering| peering.status.is_live() && !is_blocked(peering);
-    let existing = count_by_mesh(live.chain(deleted.iter().copied()));
-    let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(limited).chain(deleted));
+    let deletes = count_by_mesh(unwanted.iter().map(|one| one.peering).filter(limited).chain(deleted.iter().copied()));
+    let deleted = count_by_mesh(deleted.into_iter());
+    let is_counted = |peering: &&&Peering| context.manages(peering) && peering.status.is_live();
     let mut held = BTreeSet::new();
     for (mesh, deletes) in deletes {
         let limits = context.desired.declared.get(&mesh).map(|policy| policy.deletes).unwrap_or_default();
-        let live = existing.get(&mesh).copied().unwrap_or_default();
+        let live = context.index.made_for(&mesh).iter().filter(is_counted).count();
+        let live = live + deleted.get(&mesh).copied().unwrap_or_default();
         let is_confirmed = mesh == context.desired.mesh && context.desired.delete_approval.confirms(deletes);
         if !context.is_draining(&mesh)
             && !is_confirmed

@@ -4,7 +4,6 @@
 use super::context::PlanContext;
 use super::decisions::Decisions;
 use crate::finding::Finding;
-use crate::observed::PeeringStatus;
 
 /// Reports unknown accounts whose VPCs request a mesh, and pending requests from unknown accounts to VPCs that request
 /// this run's mesh.
@@ -13,12 +12,11 @@ pub fn report(context: &PlanContext<'_>) -> Decisions {
     for account in &context.desired.accounts.unknown {
         decisions.report(Finding::UnknownAccount { account: account.clone() });
     }
-    for peering in context.observed.peerings.values() {
-        let is_pending = matches!(peering.status, PeeringStatus::InitiatingRequest | PeeringStatus::PendingAcceptance);
+    for peering in context.index.pending() {
         let is_known = context.desired.accounts.known.contains(&peering.requester.scope.account);
         let is_to_member = context.is_present(&peering.accepter)
             && context.meshes_of(&peering.accepter).contains(&context.desired.mesh);
-        if is_pending && !is_known && is_to_member {
+        if !is_known && is_to_member {
             let (requester, accepter) = (peering.requester.clone(), peering.accepter.clone());
             decisions.report(Finding::UnknownRequester { peering: peering.id.clone(), requester, accepter });
         }

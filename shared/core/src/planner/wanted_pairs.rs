@@ -61,27 +61,20 @@ pub fn count_by_state(pairs: &[WantedPair<'_>], leaving: usize) -> BTreeMap<Stri
 /// still tagged for this one.
 pub fn find_wanted_pairs<'a>(context: &PlanContext<'a>) -> Vec<WantedPair<'a>> {
     let mesh = &context.desired.mesh;
-    let mut by_pair: BTreeMap<Pair, Vec<&Peering>> = BTreeMap::new();
-    for peering in context.observed.peerings.values() {
-        if let Some(pair) = peering.pair() {
-            by_pair.entry(pair).or_default().push(peering);
-        }
-    }
     let mut pairs = BTreeSet::new();
     let members: Vec<_> = context.requesters_of(mesh).collect();
     for (n, a) in members.iter().enumerate() {
         pairs.extend(members[n + 1..].iter().filter_map(|b| Pair::of(a, b)));
     }
-    let is_tagged = |peering: &&Peering| context.manages(peering) && peering.tagged_meshes().contains(mesh);
-    let tagged = by_pair.iter().filter(|(_, peerings)| peerings.iter().any(is_tagged));
-    pairs.extend(tagged.map(|(pair, _)| pair.clone()));
+    let tagged = context.index.made_for(mesh).iter().filter(|peering| context.manages(peering));
+    pairs.extend(tagged.filter_map(|peering| peering.pair()));
 
     let wanted = |pair: Pair| {
         let meshes = context.connecting_meshes(&pair);
         if meshes.is_empty() && Invariant::OnlyWantedAccepted.is_enforced() {
             return None;
         }
-        let state = find_state(&pair, by_pair.get(&pair).map_or(&[][..], Vec::as_slice), context);
+        let state = find_state(&pair, context.index.peerings_of(&pair), context);
         Some(WantedPair { pair, meshes, state })
     };
     pairs.into_iter().filter_map(wanted).collect()
