@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerd_core::{
-    Action, DesiredState, Effect, InputRequest, ObservedIndex, ObservedState, Report, Timestamp, VpcRef, lint, plan_on,
+    Action, DesiredState, Effect, InputRequest, ObservedIndex, ObservedState, Quota, Report, Scope, Timestamp, VpcRef,
+    lint, plan_on,
 };
 
 use crate::apply::{Applied, Applier};
@@ -47,6 +48,10 @@ struct Tried {
     attempts: BTreeMap<Action, Attempt>,
     /// The VPCs whose status tag is being set. A second mesh waits, since a tag has the entries of all meshes.
     statuses: BTreeSet<VpcRef>,
+    /// The number of peerings that are being requested from each scope.
+    requesting: BTreeMap<Scope, usize>,
+    /// The runs that wait until fewer requests are pending, by position.
+    waiting_to_request: BTreeSet<usize>,
     /// The number of changes of the observed state.
     changes: u64,
 }
@@ -136,6 +141,9 @@ impl Engine<'_> {
                 run.note(&action, &applied, nth == 0);
                 run.is_due = run.is_sound();
             }
+            for place in std::mem::take(&mut tried.waiting_to_request) {
+                runs[place].is_due = runs[place].is_sound();
+            }
         }
     }
 }
@@ -179,8 +187,9 @@ impl MeshRun {
             return;
         }
         self.violations = lint::lint_on(&plan, &self.desired, index);
-        if self.is_sound() && !self.begin(place, plan.work, tried, next) {
-            self.begin(place, plan.labels, tried, next);
+        let capacity = RequestCapacity(index);
+        if self.is_sound() && !self.begin(place, plan.work, &capacity, tried, next) {
+            self.begin(place, plan.labels, &capacity, tried, next);
         }
     }
 
@@ -189,7 +198,14 @@ impl MeshRun {
     }
 
     /// Begins those of the actions that no run has tried. Returns whether any is in flight or waits for its turn.
-    fn begin(&mut self, place: usize, actions: Vec<Action>, tried: &mut Tried, next: &mut Next) -> bool {
+    fn begin(
+        &mut self,
+        place: usize,
+        actions: Vec<Action>,
+        capacity: &RequestCapacity<'_>,
+        tried: &mut Tried,
+        next: &mut Next,
+    ) -> bool {
         let mut goes_on = false;
         for action in actions {
             if let Some(attempt) = tried.attempts.get_mut(&action) {
@@ -203,7 +219,7 @@ impl MeshRun {
                 continue;
             }
             goes_on = true;
-            if tried.begin(&action, place) {
+            if tried.begin(&action, place, capacity) {
                 next.actions.push(action);
             }
         }
@@ -253,13 +269,34 @@ impl MeshRun {
     }
 }
 
+/// How many peerings may be requested from a scope besides those that are pending.
+struct RequestCapacity<'a>(&'a ObservedIndex<'a>);
+
+impl RequestCapacity<'_> {
+    fn of(&self, scope: &Scope) -> usize {
+        let Self(index) = self;
+        let quotas = index.observed.inputs.quotas.get(scope).and_then(|quotas| quotas.as_ref().ok());
+        let quota = quotas.map_or(Quota::Requests.default_value(), |quotas| quotas.value(Quota::Requests));
+        quota.saturating_sub(index.pending().filter(|peering| peering.requester.scope == *scope).count())
+    }
+}
+
 impl Tried {
-    /// Begins an action for a run, and returns whether it may start now: the status tag of a VPC is set by one call at a time.
-    fn begin(&mut self, action: &Action, place: usize) -> bool {
-        if let Action::SetStatus { vpc, .. } = action
-            && !self.statuses.insert(vpc.clone())
-        {
-            return false;
+    /// Begins an action for a run, and returns whether it may start now: the status tag of a VPC is set by one call at a time, and
+    /// all meshes together request no more peerings than the quota allows, while the plan of a mesh knows only its own.
+    fn begin(&mut self, action: &Action, place: usize, capacity: &RequestCapacity<'_>) -> bool {
+        match action {
+            Action::SetStatus { vpc, .. } if !self.statuses.insert(vpc.clone()) => return false,
+            Action::CreatePeering { pair, .. } => {
+                let scope = &pair.requester().scope;
+                let requesting = self.requesting.entry(scope.clone()).or_default();
+                if *requesting >= capacity.of(scope) {
+                    self.waiting_to_request.insert(place);
+                    return false;
+                }
+                *requesting += 1;
+            }
+            _ => {}
         }
         self.attempts.insert(action.clone(), Attempt { planned_by: vec![place], result: None });
         true
@@ -267,8 +304,12 @@ impl Tried {
 
     /// Ends an action, and returns the runs that planned it.
     fn end(&mut self, action: &Action, applied: &Applied) -> Vec<usize> {
-        if let Action::SetStatus { vpc, .. } = action {
-            self.statuses.remove(vpc);
+        match action {
+            Action::SetStatus { vpc, .. } => drop(self.statuses.remove(vpc)),
+            Action::CreatePeering { pair, .. } => {
+                self.requesting.entry(pair.requester().scope.clone()).and_modify(|requesting| *requesting -= 1);
+            }
+            _ => {}
         }
         let Some(attempt) = self.attempts.get_mut(action) else { return Vec::new() };
         attempt.result = Some(applied.clone());

@@ -46,6 +46,24 @@ fn quotas_are_respected_before_aws_refuses() {
     assert_eq!(refusals(&world), Vec::<String>::new());
 }
 
+/// The requests of an account and Region have one quota, whichever mesh they are for: meshes that form at the same time share it.
+#[test]
+fn meshes_that_form_at_the_same_time_request_no_more_peerings_than_may_be_pending() {
+    let mut world = granting(&[(Quota::Requests, 2)], true);
+    let mut of_mesh = |mesh: &str, first: usize| -> Vec<VpcRef> {
+        let vpc = |n: usize| (format!("{mesh}{n}"), format!("10.{}.0.0/16", first + n));
+        let vpcs = (0..4).map(vpc);
+        vpcs.map(|(name, cidr)| world.vpc(&name, scope(1, 0), &cidr, mesh)).collect()
+    };
+    let meshes = [of_mesh("prod", 0), of_mesh("staging", 10)];
+    world.rest();
+    for vpcs in meshes {
+        let [first, others @ ..] = &vpcs[..] else { unreachable!() };
+        assert!(others.iter().all(|other| world.connected(first, other)));
+    }
+    assert_eq!(refusals(&world), Vec::<String>::new());
+}
+
 #[test]
 fn after_a_quota_increase_the_next_sweep_connects_the_rest() {
     let mut world = granting(&[(Quota::Peerings, 1), (Quota::Routes, 1)], true);
