@@ -76,9 +76,13 @@ impl PlanContext<'_> {
             && peer.is_some_and(|peer| self.meshes_of(peer).iter().all(keeps_out))
     }
 
-    /// Whether a side of a peering was not read and counts all the same: policies do not exclude its account.
+    /// Whether a side of a peering was not read and its routes count all the same: policies do not exclude its account, or a declared
+    /// mesh that the peering was made for admits it.
     pub fn is_missing_side(&self, vpc: &VpcRef, peering: &Peering) -> bool {
-        !self.is_proven(vpc) && !self.is_excluded(vpc, peering)
+        let made_for = peering.tagged_meshes();
+        let mut declared = made_for.iter().filter(|mesh| self.desired.declared.contains_key(*mesh));
+        let is_admitted = declared.any(|mesh| !self.excludes_account_of(vpc, mesh));
+        !self.is_proven(vpc) && (is_admitted || !self.is_excluded(vpc, peering))
     }
 
     /// The VPCs that request this run's mesh and exceed its member limit. Connected VPCs keep their slots, then the earliest.

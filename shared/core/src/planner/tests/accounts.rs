@@ -170,6 +170,29 @@ fn a_peering_whose_readable_end_left_stays_while_the_other_end_may_route_to_it()
     assert_eq!(world.peered(), Vec::<String>::new());
 }
 
+/// Seed 1795820023667 of the simulator, 2026-11-27: the account was unreadable for one run only.
+#[test]
+fn a_peering_to_an_unreadable_account_that_one_of_its_two_meshes_admits_waits_for_the_routes_there() {
+    let (mut world, [a, b, _]) = three();
+    for vpc in [&a, &b] {
+        world.set_meshes(vpc, "prod staging");
+    }
+    for name in ["staging", "prod"] {
+        world.desired.mesh = mesh(name);
+        world.settle();
+    }
+    world.set_meshes(&a, "prod");
+    world.close(&b.scope);
+    world.declare("prod", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
+    world.declare("staging", "{}");
+    let (done, findings) = world.settle();
+    assert!(world.peered().contains(&"a-b".to_owned()), "staging admits the account: {done:#?}");
+    assert!(kinds(&findings).contains(&FindingKind::Unreadable));
+    world.declare("staging", r#"{"admit":{"accounts":["111111111111","333333333333"]}}"#);
+    world.settle();
+    assert!(!world.peered().contains(&"a-b".to_owned()), "no mesh admits the account");
+}
+
 #[test]
 fn the_exclusion_of_an_unreadable_account_stays_within_the_delete_limits() {
     let (mut world, [_, b, _]) = three();
