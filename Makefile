@@ -108,7 +108,7 @@ browser: $(VENV)
 	  || $(BIN)/playwright install chromium >/dev/null 2>&1 \
 	  || { [[ $$(id -u) = 0 ]] && command -v apt-get >/dev/null && echo "chromium: installing it, once" \
 	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
-	  || { echo "no Chromium: install chromium or Google Chrome, or name one in PEERD_CHROMIUM" >&2; exit 1; }
+	  || echo "no Chromium: the tests of the map's page are skipped; install chromium or Google Chrome, or name one in PEERD_CHROMIUM" >&2
 
 .PHONY: lint-python lint-terms lint-cfn lint-templates lint-rust purity
 lint-python: $(VENV)
