@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::desired::DesiredState;
 use crate::dry_run::{PlannedRun, Step, play};
 use crate::ids::{PeeringId, VpcRef};
@@ -45,33 +46,35 @@ impl ChangeKind {
 }
 
 impl PlannedChange {
-    fn of(steps: Vec<String>) -> Self {
-        let any = |prefix: &str| steps.iter().any(|step| step.starts_with(prefix));
-        let kind = match (any("- peering "), any("+ peering ")) {
-            (true, _) => ChangeKind::Delete,
-            (false, true) => ChangeKind::Create,
-            (false, false) => ChangeKind::Update,
+    fn of(actions: &[Action]) -> Self {
+        let any = |is: fn(&Action) -> bool| actions.iter().any(is);
+        let kind = if any(|action| matches!(action, Action::DeletePeering { .. })) {
+            ChangeKind::Delete
+        } else if any(|action| matches!(action, Action::CreatePeering { .. })) {
+            ChangeKind::Create
+        } else {
+            ChangeKind::Update
         };
-        Self { kind, steps }
+        Self { kind, steps: actions.iter().map(ToString::to_string).collect() }
     }
 }
 
 /// The steps of a plan, by what they change.
 #[derive(Default)]
 struct Changes {
-    peerings: BTreeMap<PeeringId, Vec<String>>,
-    vpcs: BTreeMap<VpcRef, Vec<String>>,
+    peerings: BTreeMap<PeeringId, Vec<Action>>,
+    vpcs: BTreeMap<VpcRef, Vec<Action>>,
 }
 
 impl Changes {
     fn add(&mut self, Step { action, pair: _, peering, vpc }: Step) {
         let of_peering = peering.map(|peering| self.peerings.entry(peering).or_default());
         let of_vpc = vpc.map(|vpc| self.vpcs.entry(vpc).or_default());
-        of_peering.into_iter().chain(of_vpc).for_each(|steps| steps.push(action.to_string()));
+        of_peering.into_iter().chain(of_vpc).for_each(|actions| actions.push(action.clone()));
     }
 
     fn of_pair(&self, edge: &Edge) -> Option<PlannedChange> {
-        self.peerings.get(edge.peering.as_ref()?).cloned().map(PlannedChange::of)
+        self.peerings.get(edge.peering.as_ref()?).map(|actions| PlannedChange::of(actions))
     }
 }
 
@@ -114,7 +117,10 @@ impl Map {
         }
         let known: BTreeSet<VpcRef> = self.vpcs.iter().map(Node::vpc_ref).collect();
         self.vpcs.extend(before.vpcs.into_iter().filter(|node| !known.contains(&node.vpc_ref())));
-        let mark = |node: Node| Node { planned: changes.vpcs.remove(&node.vpc_ref()).map(PlannedChange::of), ..node };
+        let mark = |node: Node| Node {
+            planned: changes.vpcs.remove(&node.vpc_ref()).map(|actions| PlannedChange::of(&actions)),
+            ..node
+        };
         self.vpcs = std::mem::take(&mut self.vpcs).into_iter().map(mark).collect();
     }
 }
