@@ -31,7 +31,9 @@ def test_a_live_test_across_accounts_and_regions_passes_and_leaves_nothing(
     report = json.loads(peerd.ok("doctor", "--live", f"{HUB}/{HOME}", f"{SECOND}/{AWAY}", *ROLE, "--json"))
     assert report["healthy"] and [check["result"] for check in report["live"]] == ["pass"] * 4
     assert "peered and routed both ways" in report["live"][1]["text"]
-    assert left(world) == [] and NAME not in peerd.ok("mesh", "list")
+    assert left(world) == []
+    # The last run of the mesh removes what is known of it.
+    world.eventually(lambda: [f"{NAME} is listed"] if NAME in peerd.ok("mesh", "list") else [])
     assert NAME in peerd.ok("history", NAME), "its runs are on record"
 
 
